@@ -1,0 +1,125 @@
+#include "base/clock.h"
+
+#include <cinttypes>
+#include <climits>
+#include <cstdio>
+#include <ctime>
+
+namespace mcpfleet {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Duration Deadline::Left() const {
+  MonoTime now = std::chrono::steady_clock::now();
+  return at_ <= now ? Duration::zero() : at_ - now;
+}
+
+int Deadline::PollMillis() const {
+  if (at_ == MonoTime::max()) return -1;
+  int64_t ms = duration_cast<milliseconds>(Left() + milliseconds(1) - Duration(1)).count();
+  return ms > INT_MAX ? INT_MAX : static_cast<int>(ms);
+}
+
+Deadline Deadline::AtMost(Duration d) const {
+  MonoTime other = std::chrono::steady_clock::now() + d;
+  return Deadline(other < at_ ? other : at_);
+}
+
+std::string FormatTime(WallTime time) {
+  time_t t = static_cast<time_t>(duration_cast<seconds>(time.time_since_epoch()).count());
+  tm utc{};
+  gmtime_r(&t, &utc);
+  char text[32];
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+StatusOr<WallTime> ParseTime(std::string_view text) {
+  std::string copy(text);
+  tm utc{};
+  const char* end = strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
+  Duration fraction{0};
+  if (end != nullptr && *end == '.') {
+    int64_t scale = 100'000'000;
+    for (++end; *end >= '0' && *end <= '9'; ++end, scale /= 10) fraction += Duration((*end - '0') * scale);
+  }
+  if (end == nullptr || std::string_view(end) != "Z") {
+    return InvalidArgument("\"" + copy + "\" is not a UTC time; allowed: YYYY-MM-DDTHH:MM:SSZ");
+  }
+  return WallTime(seconds(timegm(&utc)) + fraction);
+}
+
+std::string FormatDuration(Duration duration) {
+  if (duration == Duration::zero()) return "0s";
+  if (duration < seconds(1)) return std::to_string(duration_cast<milliseconds>(duration).count()) + "ms";
+  int64_t total = duration_cast<seconds>(duration).count();
+  int64_t ms = duration_cast<milliseconds>(duration).count() % 1000;
+  std::string out;
+  if (total >= 3600) out += std::to_string(total / 3600) + "h";
+  if (total % 3600 >= 60) out += std::to_string(total % 3600 / 60) + "m";
+  if (ms != 0) {
+    char text[40];
+    snprintf(text, sizeof text, "%" PRId64 ".%03" PRId64 "s", total % 60, ms);
+    out += text;
+  } else if (total % 60 != 0) {
+    out += std::to_string(total % 60) + "s";
+  }
+  return out;
+}
+
+StatusOr<Duration> ParseDuration(std::string_view text) {
+  const auto bad = [&] {
+    return InvalidArgument("\"" + std::string(text) + "\" is not a duration; allowed: for example 500ms, 90s, 5m, 1h30m");
+  };
+  if (text == "0") return Duration::zero();
+  if (text.empty() || text.size() > 32) return bad();
+  double total_ns = 0;
+  size_t i = 0;
+  while (i < text.size()) {
+    double value = 0, scale = 1;
+    size_t start = i;
+    for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) value = value * 10 + (text[i] - '0');
+    if (i < text.size() && text[i] == '.') {
+      for (++i; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) value += (text[i] - '0') * (scale /= 10);
+    }
+    if (i == start) return bad();
+    std::string_view rest = text.substr(i);
+    double unit = 0;
+    size_t unit_size = 1;
+    if (rest.starts_with("ms")) {
+      unit = 1e6, unit_size = 2;
+    } else if (rest.starts_with("us")) {
+      unit = 1e3, unit_size = 2;
+    } else if (rest.starts_with("ns")) {
+      unit = 1, unit_size = 2;
+    } else if (rest.starts_with("s")) {
+      unit = 1e9;
+    } else if (rest.starts_with("m")) {
+      unit = 60e9;
+    } else if (rest.starts_with("h")) {
+      unit = 3600e9;
+    } else {
+      return bad();
+    }
+    total_ns += value * unit;
+    i += unit_size;
+  }
+  if (total_ns > 9e18) return bad();
+  return Duration(static_cast<int64_t>(total_ns + 0.5));
+}
+
+std::string FormatAge(Duration age) {
+  int64_t s = duration_cast<seconds>(age).count();
+  if (s < 0) s = 0;
+  if (s < 120) return std::to_string(s) + "s";
+  if (s < 600) return std::to_string(s / 60) + "m" + (s % 60 ? std::to_string(s % 60) + "s" : "");
+  if (s < 3 * 3600) return std::to_string(s / 60) + "m";
+  if (s < 8 * 3600) return std::to_string(s / 3600) + "h" + (s % 3600 / 60 ? std::to_string(s % 3600 / 60) + "m" : "");
+  if (s < 48 * 3600) return std::to_string(s / 3600) + "h";
+  if (s < 8 * 86400) return std::to_string(s / 86400) + "d" + (s % 86400 / 3600 ? std::to_string(s % 86400 / 3600) + "h" : "");
+  return std::to_string(s / 86400) + "d";
+}
+
+}  // namespace mcpfleet

@@ -1,0 +1,88 @@
+// An HTTP/1.1 server on one event loop (Asio, callbacks): the embedded store, the admin API, later the gateway.
+// Idle connections cost no thread.
+//
+//   Server::Options options{.address = "127.0.0.1", .port = 0};
+//   ASSIGN_OR_RETURN(auto server, Server::Create(options, [](const Request& request, std::shared_ptr<Responder> to) {
+//     to->Send(TextResponse(200, "ok\n"));
+//   }));
+//
+// The handler runs on the loop's thread when `worker_threads` is 0, else on a worker (so it may block). It, or whoever
+// it hands the Responder to, must call Send, StartStream or AcceptWebSocket once; a Responder dropped unanswered
+// answers 500. Limits and timeouts answer 400, 408, 413, 431 by themselves and never reach the handler.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/http/message.h"
+#include "base/status.h"
+
+namespace mcpfleet::http {
+
+// Who asks, as far as the socket tells.
+struct Peer {
+  std::string address;  // "127.0.0.1:51234", or "unix"
+  int pid = 0;          // unix sockets only: SO_PEERCRED
+  int uid = -1;
+};
+
+// A chunked response (or server-sent events) under way. Thread-safe; cheap to hold.
+class StreamWriter {
+ public:
+  virtual ~StreamWriter() = default;  // ends the stream
+  // False once the peer is gone or more than the limit is queued: stop producing.
+  virtual bool Write(std::string_view bytes) = 0;
+  virtual void End() = 0;
+  virtual bool closed() const = 0;
+};
+
+// Thread-safe. Callbacks run on the loop's thread.
+class WebSocket {
+ public:
+  virtual ~WebSocket() = default;
+  virtual bool SendText(std::string_view text) = 0;  // false when closed
+  virtual void Close(int code) = 0;
+};
+struct WebSocketCallbacks {
+  std::function<void(std::string_view)> on_text;
+  std::function<void()> on_close;  // once; drop the WebSocket here
+};
+
+class Responder {
+ public:
+  virtual ~Responder() = default;
+  virtual const Peer& peer() const = 0;
+  virtual void Send(Response response) = 0;
+  virtual std::shared_ptr<StreamWriter> StartStream(Response head) = 0;
+  // Valid for a request with the WebSocket upgrade headers only; null otherwise (and answers 426).
+  virtual std::shared_ptr<WebSocket> AcceptWebSocket(WebSocketCallbacks callbacks) = 0;
+};
+
+class Server {
+ public:
+  struct Options {
+    std::string address = "127.0.0.1";
+    uint16_t port = 0;        // 0: the system's choice, see port()
+    std::string unix_path;    // when set, a unix socket instead; replaces a stale file
+    int unix_mode = 0600;
+    int worker_threads = 0;
+    size_t max_connections = 512;
+    size_t max_header = size_t{32} << 10;
+    size_t max_body = size_t{4} << 20;
+    size_t max_queued = size_t{8} << 20;  // per stream or socket; a slower reader is disconnected
+    Duration header_timeout = std::chrono::seconds(15);
+    Duration body_timeout = std::chrono::seconds(60);
+    Duration idle_timeout = std::chrono::seconds(120);
+  };
+  using Handler = std::function<void(const Request&, std::shared_ptr<Responder>)>;
+
+  // Listening when it returns.
+  static StatusOr<std::unique_ptr<Server>> Create(Options options, Handler handler);
+  virtual ~Server() = default;  // closes every connection, joins its threads
+  virtual uint16_t port() const = 0;
+};
+
+}  // namespace mcpfleet::http

@@ -1,0 +1,22 @@
+# Every library we use, all from Debian, with what it is for. Folders name the targets that are defined here.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)          # SHA-256 (digest), TLS
+find_package(absl REQUIRED)             # Status, StatusOr, thread-safety annotation macros
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(yaml-cpp REQUIRED)         # manifests; marks give the line of each violation
+find_package(SQLite3 REQUIRED)          # the embedded store
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(cpprestsdk REQUIRED)       # Cloudflare's REST API: store/kv_client.cc only
+find_package(CLI11 REQUIRED)
+find_package(Boost 1.74 REQUIRED)       # Asio and Beast, headers only
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+
+# Debian 12 exports `yaml-cpp`, Debian 13 `yaml-cpp::yaml-cpp`.
+if(TARGET yaml-cpp::yaml-cpp)
+  add_library(mcpfleet_yaml ALIAS yaml-cpp::yaml-cpp)
+else()
+  add_library(mcpfleet_yaml INTERFACE)
+  target_link_libraries(mcpfleet_yaml INTERFACE yaml-cpp)
+endif()

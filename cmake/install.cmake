@@ -1,0 +1,12 @@
+# cmake --install and the .deb.
+include(GNUInstallDirs)
+foreach(program mcplet mcpctl)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+foreach(program mcp-shim mcp-sandbox)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/mcpfleet)
+  endif()
+endforeach()

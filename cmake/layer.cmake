@@ -1,0 +1,50 @@
+# mcpfleet_layer(<folder> [USES <folder>...] [LIBS <target>...])
+#
+# The static library of one folder: every .cc file directly in it. USES lists the folders it may include;
+# linking and tests/tools/check_layers both read it. A folder without .cc files is an INTERFACE library.
+set_property(GLOBAL PROPERTY mcpfleet_layer_table "")  # "folder:uses" lines for check_layers
+
+if(MCPFLEET_PCH)
+  file(WRITE ${CMAKE_BINARY_DIR}/pch.cc.in "")
+  configure_file(${CMAKE_BINARY_DIR}/pch.cc.in ${CMAKE_BINARY_DIR}/pch.cc COPYONLY)
+  add_library(mcpfleet_pch STATIC ${CMAKE_BINARY_DIR}/pch.cc)
+  target_link_libraries(mcpfleet_pch PUBLIC mcpfleet_flags nlohmann_json::nlohmann_json absl::status absl::statusor)
+  target_include_directories(mcpfleet_pch PUBLIC ${CMAKE_SOURCE_DIR})
+  target_precompile_headers(mcpfleet_pch PRIVATE
+    <algorithm> <array> <atomic> <chrono> <condition_variable> <deque> <functional> <map> <memory> <mutex>
+    <optional> <set> <span> <sstream> <string> <string_view> <thread> <tuple> <unordered_map> <utility>
+    <variant> <vector> <absl/status/statusor.h> <nlohmann/json.hpp>)
+endif()
+
+function(mcpfleet_target_name folder out)
+  string(REPLACE "/" "_" name "${folder}")
+  string(REPLACE "-" "_" name "${name}")
+  set(${out} "mcpfleet_${name}" PARENT_SCOPE)
+endfunction()
+
+function(mcpfleet_layer folder)
+  cmake_parse_arguments(ARG "" "" "USES;LIBS" ${ARGN})
+  mcpfleet_target_name(${folder} target)
+  set(deps "")
+  foreach(use IN LISTS ARG_USES)
+    mcpfleet_target_name(${use} use_target)
+    list(APPEND deps ${use_target})
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+    target_link_libraries(${target} PUBLIC mcpfleet_flags ${deps} ${ARG_LIBS} Threads::Threads)
+    if(MCPFLEET_PCH)
+      target_link_libraries(${target} PUBLIC nlohmann_json::nlohmann_json absl::status absl::statusor)
+      target_precompile_headers(${target} REUSE_FROM mcpfleet_pch)
+    endif()
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+    target_link_libraries(${target} INTERFACE mcpfleet_flags ${deps} ${ARG_LIBS})
+  endif()
+  list(JOIN ARG_USES "," uses)
+  set_property(GLOBAL APPEND_STRING PROPERTY mcpfleet_layer_table "${folder}:${uses}\n")
+endfunction()

@@ -1,0 +1,26 @@
+# The layers. Lower never includes higher; adapters (docker process shim probe logs telemetry) implement
+# ports and never include each other; edge-runtime/mcplet wires them.
+set(J nlohmann_json::nlohmann_json)
+
+mcpfleet_layer(base LIBS absl::status absl::statusor OpenSSL::Crypto ${J})
+mcpfleet_layer(base/http USES base LIBS Boost::headers OpenSSL::SSL)
+mcpfleet_layer(crd USES base LIBS mcpfleet_yaml ${J})
+mcpfleet_layer(controller/ports USES base crd)
+mcpfleet_layer(controller/placement USES base crd)
+mcpfleet_layer(controller/core USES base crd controller/ports)
+mcpfleet_layer(store USES base base/http crd controller/placement
+               LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
+mcpfleet_layer(store/server USES base base/http crd store LIBS SQLite::SQLite3 ${J})
+mcpfleet_layer(edge-runtime/mcp USES base LIBS ${J})
+mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/process USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
+mcpfleet_layer(edge-runtime/logs USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
+mcpfleet_layer(edge-runtime/mcplet
+               USES base base/http crd controller/ports controller/placement controller/core store store/server edge-runtime/mcp
+                    edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
+                    edge-runtime/logs edge-runtime/telemetry
+               LIBS CLI11::CLI11 ${J})
+mcpfleet_layer(cli USES base base/http crd store controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

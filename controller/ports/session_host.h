@@ -1,0 +1,70 @@
+// Children inside instances. An instance (container or sandbox) is a place; the MCP server itself is a child that the
+// shim in it spawns on request, one per MCP session. The *main* session is the one that mcplet keeps for probing and
+// for mcpctl's tools calls; an instance counts as alive while its main child lives.
+//
+// Sessions outlive mcplet: after a restart the shim reports them and they are adopted with their journal (shim.md).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "controller/ports/container_runtime.h"
+
+namespace mcpfleet {
+
+// Lines to and from one stdio child. Thread-safe. Lines carry no newline.
+class StdioChannel {
+ public:
+  virtual ~StdioChannel() = default;
+  // Queues one line for the child's stdin; Unavailable when the child is gone, ResourceExhausted when its queue is full.
+  virtual Status Send(std::string_view line, Deadline deadline) = 0;
+  // Every line of the child's stdout from now on, in order, one at a time, on the host's I/O thread: must not block.
+  // Lines that arrived before are delivered first. nullptr detaches (lines are then kept, not lost).
+  virtual void SetReceiver(std::function<void(std::string_view line)> receiver) = 0;
+  // Bytes of ours that live as long as the child, also over an mcplet restart (handshake result, next id). <= 48 KiB.
+  virtual Status SaveNote(std::string_view note) = 0;
+  virtual std::string LoadNote() const = 0;
+  // Monotonic time of the last byte from the child.
+  virtual MonoTime last_activity() const = 0;
+  virtual bool closed() const = 0;
+};
+
+struct MainState {
+  enum class Phase { kAbsent, kStarting, kRunning, kExited };
+  Phase phase = Phase::kAbsent;
+  int pid = 0;                    // in the host's pid namespace when known, else 0
+  std::optional<ExitInfo> exit;   // kExited
+  std::string failure;            // kExited because exec failed: "exec: No such file or directory"
+  MonoTime since{};               // when the phase began
+};
+
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+  // Prepares the directory that the instance sees at /.mcp and listens in it. Idempotent. Returns its path.
+  virtual StatusOr<std::string> Prepare(const std::string& instance) = 0;
+  // Tells which process must be at the other end (the runtime's report); adopts its sessions when it connects.
+  virtual void Expect(const std::string& instance, int pid) = 0;
+  // Whether the shim of the instance is connected.
+  virtual bool Connected(const std::string& instance) const = 0;
+  // Spawns the main child: argv and environment go through the shim only. Idempotent while one runs.
+  virtual Status StartMain(const std::string& instance, const std::vector<std::string>& argv,
+                           const std::vector<EnvVar>& env, Transport transport, Deadline deadline) = 0;
+  // Ends the main child: stdin closed, SIGTERM, SIGKILL of its whole tree after `grace`. OK when there is none.
+  virtual Status StopMain(const std::string& instance, Duration grace, Deadline deadline) = 0;
+  virtual MainState Main(const std::string& instance) const = 0;
+  // The main child's lines; null unless it is running with transport stdio.
+  virtual std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) = 0;
+  // The instance is gone: closes everything and removes its directory.
+  virtual void Forget(const std::string& instance) = 0;
+  // Called from the I/O thread when a main child or a connection changes state. Must not block.
+  virtual void SetListener(std::function<void(const std::string& instance)> changed) = 0;
+};
+
+}  // namespace mcpfleet

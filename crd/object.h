@@ -1,0 +1,56 @@
+// A Kubernetes-style object as it travels: manifest -> store -> node. The spec stays JSON here; crd/server_spec.h has
+// the typed form that the node works with.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+namespace mcpfleet {
+
+inline constexpr char kApiVersion[] = "mcpfleet.dev/v1alpha1";
+inline constexpr char kKindServer[] = "MCPServer";
+inline constexpr char kKindNode[] = "MCPNode";
+inline constexpr char kDefaultNamespace[] = "default";
+
+using Labels = std::map<std::string, std::string>;
+
+struct ObjectMeta {
+  std::string name;
+  std::string namespace_ = kDefaultNamespace;  // "" for cluster-scoped kinds (MCPNode)
+  std::string uid;                             // assigned at the first apply
+  int64_t generation = 0;                      // rises when the spec changes
+  Labels labels;
+  Labels annotations;
+  std::string creation_timestamp;              // RFC 3339; assigned at the first apply
+};
+
+struct Object {
+  std::string api_version = kApiVersion;
+  std::string kind;
+  ObjectMeta metadata;
+  Json spec = Json::object();
+};
+
+struct ObjectKey {
+  std::string kind, namespace_, name;
+  auto operator<=>(const ObjectKey&) const = default;
+};
+inline ObjectKey KeyOf(const Object& object) {
+  return {object.kind, object.metadata.namespace_, object.metadata.name};
+}
+
+// A server on a node: what the work queue is keyed by.
+struct ServerKey {
+  std::string namespace_, name;
+  auto operator<=>(const ServerKey&) const = default;
+};
+inline std::string ToString(const ServerKey& key) { return key.namespace_ + "/" + key.name; }
+
+}  // namespace mcpfleet
