@@ -1,0 +1,145 @@
+// The node's side of the desired state: follows the head and holds what is placed on this node.
+//
+// Order is (trust, epoch, revision) and only ever grows. Anything that is not a newer, well-formed head of this fleet
+// is no news: the last accepted state stays. A referenced key that is missing is pending and asked for again after 5,
+// 15, 35, 65, 130 s, then every 5 min; until it is there the previous version of its object stays in force.
+//
+// Boot, Step and next_due belong to one thread; Offer, state and stats may be called from any.
+//
+//   sync.Boot();                       // offline: the last good state
+//   for (;;) { sync.Step(); wait until sync.next_due() or Offer; }
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "crd/object.h"
+#include "store/kv_client.h"
+#include "store/local_cache.h"
+#include "store/snapshot.h"
+
+namespace mcpfleet {
+
+// One object that this node needs.
+struct SyncedObject {
+  ShardEntry entry;
+  // The version in force: of `entry`, or while that is pending (or disagrees) the one before it; null when there is none.
+  std::shared_ptr<const Object> object;
+  bool pending = false;  // Accepted=Unknown, ObjectPending
+  std::string mismatch;  // Accepted=False, EntryMismatch: what disagrees
+};
+
+// Immutable once published.
+struct AcceptedState {
+  std::optional<Head> head;  // nullopt: none was ever accepted
+  MonoTime seen_at{};        // when that head was first seen
+  // Servers placed on this node, and its own MCPNode. What is absent here is to be removed, but only when allowed:
+  std::map<ObjectKey, SyncedObject> objects;
+  // False while keys of this snapshot are pending, for 5 min at most.
+  bool removals_allowed = false;
+  bool unschedulable = false;  // this node takes nothing new
+  size_t entries = 0;          // objects in the whole fleet
+};
+
+struct SyncStats {
+  int64_t reads = 0;         // requests to the store
+  int64_t read_bytes = 0;    // of values received
+  int64_t stale_heads = 0;   // lower than accepted: a cache's answer
+  int64_t conflicting_heads = 0;  // equal order, another snapshot: an alarm
+  int64_t foreign_heads = 0;      // of another fleet
+  int64_t bad_answers = 0;        // malformed or with a wrong hash
+  int64_t failed_reads = 0;
+  int64_t pending_keys = 0;
+  MonoTime last_success{};   // of a poll of the head
+};
+
+struct HeadSyncOptions {
+  std::string node;  // "": no placement, every object is wanted
+  Duration poll_interval = std::chrono::seconds(10);
+  Duration request_timeout = std::chrono::seconds(20);
+  Duration removal_grace = std::chrono::minutes(5);
+  int object_batches_per_step = 8;
+  // A fleet id from a join token; "": that of the first head.
+  std::string fleet;
+};
+
+class HeadSync {
+ public:
+  HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t seed, HeadSyncOptions options);
+
+  // The last state on disk. OK when there is none; an error only when the disk can't be read.
+  Status Boot();
+  // What is due now, bounded: at most one head, one snapshot, one lot of shards, some lots of objects. The status is
+  // for the log and the condition StoreReachable; the state stays good whatever it says.
+  Status Step();
+  // When Step has something to do next.
+  MonoTime next_due() const;
+
+  // A head that was pushed: looked at by the next Step, which is due at once.
+  void Offer(std::string_view head_json);
+
+  // Never null.
+  std::shared_ptr<const AcceptedState> state() const;
+  SyncStats stats() const;
+
+ private:
+  struct Missing {
+    MonoTime next{};
+    int attempts = 0;
+  };
+  Status PollHead();
+  Status ConsiderHead(std::string_view bytes);
+  Status FetchSnapshot();
+  Status FetchShards();
+  Status FetchObjects();
+  StatusOr<std::map<std::string, std::string>> Read(const std::vector<std::string>& keys);
+  std::vector<std::string> Due(const std::vector<std::string>& keys, size_t most) const;
+  void MarkMissing(const std::string& key);
+  std::vector<std::string> MissingObjects() const;
+  bool ShardsComplete() const;
+  bool TargetFetched() const;
+  bool Placed(const ShardEntry& entry) const;
+  std::shared_ptr<const Object> LoadObject(const std::string& hash);
+  void Publish();
+  Status Save();
+  Status CollectCache();
+  void Count(int64_t SyncStats::*counter, int64_t by = 1) LOCKS_EXCLUDED(mu_);
+
+  KvClient& kv_;
+  LocalCache& cache_;
+  const Clock& clock_;
+  const HeadSyncOptions options_;
+
+  // Of the thread that steps.
+  std::mt19937_64 rng_;
+  std::string fleet_;
+  std::optional<Head> target_;  // the greatest head seen
+  MonoTime target_seen_{};
+  std::optional<Snapshot> snapshot_;  // of target_, once here
+  std::map<std::string, std::shared_ptr<const Shard>> shards_;  // of target_ and of what is in force
+  bool switched_ = false;  // the entries in force are those of target_
+  std::map<std::string, std::shared_ptr<const Object>> objects_;  // by hash: in force or waiting to be
+  std::map<ObjectKey, std::string> in_force_;  // the hash in force of each object placed here
+  std::set<std::string> mismatched_;           // object hashes that disagree with their entry
+  std::map<std::string, Missing> missing_;     // by store key
+  MonoTime next_poll_{};
+  size_t batch_ = limits::kBulkGetKeys;
+  bool more_ = false;  // the last Step stopped at its bound
+  bool unsaved_ = false;
+
+  mutable Mutex mu_;
+  std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);
+  SyncStats stats_ GUARDED_BY(mu_);
+  std::optional<std::string> offered_ GUARDED_BY(mu_);
+};
+
+}  // namespace mcpfleet

@@ -1,0 +1,107 @@
+// A client of one namespace of a key-value store with the abilities of Workers KV: no transactions, reads and misses
+// that may be a minute old, and a compare-and-swap on the head only (where the store is ours).
+//
+// RestKvClient speaks the Cloudflare KV REST protocol to any of the three servers that do: the embedded store, our
+// Worker, Cloudflare itself. In mcplet, EmbeddedKv::Client answers without a socket.
+//
+// A key that is absent is not an error. Errors: Unavailable (429, 5xx, a body that is no answer of such a store: no
+// news), DeadlineExceeded, Unauthenticated, PermissionDenied, FailedPrecondition (the namespace does not exist; a
+// head written without a condition), Aborted (a condition did not hold), InvalidArgument (a limit of the service),
+// ResourceExhausted (an answer beyond the limit). No message carries a token or a value. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+namespace mcpfleet {
+
+inline constexpr char kConfigNamespace[] = "CONFIG";
+inline constexpr char kServerStateNamespace[] = "SERVER_STATE";
+inline constexpr char kDeviceTokensNamespace[] = "DEVICE_TOKENS";
+
+struct KvValue {
+  std::string value;
+  std::string etag;  // without quotes; "" where the store has none
+};
+
+struct KvPair {
+  std::string key, value;
+  std::string metadata;        // JSON text of at most 1024 bytes; "": none
+  int64_t expiration_ttl = 0;  // seconds, at least 60; 0: never
+};
+
+struct KvPutOptions {
+  std::string metadata;
+  int64_t expiration_ttl = 0;
+  std::string if_match;        // an etag without quotes
+  bool if_none_match = false;  // only when the key is absent
+};
+
+struct KvKey {
+  std::string name;
+  std::string metadata;    // JSON text, "" for none
+  int64_t expiration = 0;  // Unix seconds, 0: never
+};
+struct KvPage {
+  std::vector<KvKey> keys;  // in the order of their bytes; may be empty while a cursor follows
+  std::string cursor;       // "": this was the last page
+};
+
+class KvClient {
+ public:
+  virtual ~KvClient() = default;
+  virtual StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) = 0;
+  // At most limits::kBulkGetKeys text values; the answer holds only what is there. One read.
+  virtual StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys,
+                                                               Deadline deadline) = 0;
+  // One page of 10 to limits::kListKeys keys.
+  virtual StatusOr<KvPage> List(std::string_view prefix, std::string_view cursor, size_t limit, Deadline deadline) = 0;
+  virtual Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline deadline) = 0;
+  // At most limits::kBulkPairs pairs of limits::kBulkBytes together; not atomic. OK means that all of them are stored.
+  virtual Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) = 0;
+  // OK when absent already.
+  virtual Status Delete(std::string_view key, Deadline deadline) = 0;
+  virtual Status BulkDelete(const std::vector<std::string>& keys, Deadline deadline) = 0;
+};
+
+// Every key below `prefix`, page by page (past empty ones), at most `max_keys`: more is ResourceExhausted.
+StatusOr<std::vector<KvKey>> ListAll(KvClient& kv, std::string_view prefix, size_t max_keys, Deadline deadline);
+// Any number of keys and pairs, in pieces that the service takes.
+StatusOr<std::map<std::string, std::string>> BulkGetAll(KvClient& kv, const std::vector<std::string>& keys,
+                                                        Deadline deadline);
+Status BulkPutAll(KvClient& kv, const std::vector<KvPair>& pairs, Deadline deadline);
+Status BulkDeleteAll(KvClient& kv, const std::vector<std::string>& keys, Deadline deadline);
+
+struct RestKvOptions {
+  std::string base_url;  // "http://127.0.0.1:8702", "https://api.cloudflare.com"; "/client/v4/…" is appended
+  std::string account = "local";
+  std::string namespace_id = kConfigNamespace;
+  std::string token;
+  std::string proxy;    // URL; "": HTTPS_PROXY or https_proxy of the environment for https, none for http
+  std::string ca_file;  // PEM; "": the system's certificates
+  Duration request_timeout = std::chrono::seconds(30);  // of one attempt
+  int max_attempts = 5;                                 // of one call, within its deadline
+  Duration backoff_initial = std::chrono::milliseconds(200);
+  Duration backoff_max = std::chrono::seconds(10);
+  uint64_t jitter_seed = 0;  // 0: from the kernel
+  // Called after each attempt with the operation ("get", "bulk_get", "list", "put", "bulk_put", "delete",
+  // "bulk_delete") and the HTTP status, 0 when there was no answer. From the calling thread.
+  std::function<void(std::string_view op, int code)> on_request;
+};
+
+// First thing in main, before any other thread: cpprestsdk would start 40 threads, this makes it 2.
+void InitRestThreads();
+
+StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(RestKvOptions options);
+
+}  // namespace mcpfleet
