@@ -68,6 +68,11 @@ class CondVar {
 
 }  // namespace mcpfleet
 
+// absl 20220623 still defines these names itself, later releases do not.
+#undef GUARDED_BY
+#undef EXCLUSIVE_LOCKS_REQUIRED
+#undef LOCKS_EXCLUDED
+#undef NO_THREAD_SAFETY_ANALYSIS
 #define GUARDED_BY(x) ABSL_GUARDED_BY(x)
 #define EXCLUSIVE_LOCKS_REQUIRED(...) ABSL_EXCLUSIVE_LOCKS_REQUIRED(__VA_ARGS__)
 #define LOCKS_EXCLUDED(...) ABSL_LOCKS_EXCLUDED(__VA_ARGS__)
