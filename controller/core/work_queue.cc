@@ -1,0 +1,165 @@
+#include "controller/core/work_queue.h"
+
+#include <algorithm>
+
+#include "controller/core/restart_policy.h"
+
+namespace mcpfleet {
+namespace {
+constexpr Duration kFirstRetry = std::chrono::milliseconds(20);
+constexpr Duration kLastRetry = std::chrono::minutes(5);
+}  // namespace
+
+WorkQueue::WorkQueue(const Clock& clock, ControllerMetrics& metrics, uint64_t seed)
+    : clock_(clock), metrics_(metrics), random_(seed) {}
+
+void WorkQueue::Add(const ServerKey& key) {
+  size_t depth = 0;
+  {
+    MutexLock lock(&mu_);
+    AddLocked(key);
+    depth = ready_.size();
+  }
+  metrics_.QueueAdded();
+  metrics_.QueueDepth(depth);
+}
+
+void WorkQueue::AddAfter(const ServerKey& key, Duration delay) {
+  if (delay <= Duration::zero()) {
+    Add(key);
+    return;
+  }
+  MutexLock lock(&mu_);
+  SetTimerLocked(key, clock_.Now() + delay);
+}
+
+void WorkQueue::AddNoLaterThan(const ServerKey& key, MonoTime when) {
+  MutexLock lock(&mu_);
+  auto it = timer_of_.find(key);
+  if (it == timer_of_.end() || when < it->second) SetTimerLocked(key, when);
+}
+
+void WorkQueue::AddRateLimited(const ServerKey& key) {
+  {
+    MutexLock lock(&mu_);
+    const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
+    SetTimerLocked(key, clock_.Now() + BackOff(kFirstRetry, kLastRetry, ++failures_[key], chance));
+  }
+  metrics_.QueueRetried();
+}
+
+void WorkQueue::Forget(const ServerKey& key) {
+  MutexLock lock(&mu_);
+  failures_.erase(key);
+}
+
+void WorkQueue::CancelTimer(const ServerKey& key) {
+  MutexLock lock(&mu_);
+  ClearTimerLocked(key);
+}
+
+std::optional<ServerKey> WorkQueue::Get(Deadline deadline) {
+  std::optional<ServerKey> key;
+  Duration waited{};
+  size_t depth = 0;
+  {
+    MutexLock lock(&mu_);
+    while (!shut_down_) {
+      const MonoTime now = clock_.Now();
+      ReleaseDueLocked(now);
+      if ((key = PopLocked(&waited))) break;
+      if (deadline.Expired()) break;
+      Deadline until = deadline;
+      if (!timers_.empty()) until = deadline.AtMost(timers_.begin()->first - now);
+      ready_cv_.WaitUntil(&mu_, until);
+    }
+    depth = ready_.size();
+  }
+  if (key) {
+    metrics_.QueueLatency(waited);
+    metrics_.QueueDepth(depth);
+  }
+  return key;
+}
+
+std::optional<ServerKey> WorkQueue::TryGet() {
+  std::optional<ServerKey> key;
+  Duration waited{};
+  {
+    MutexLock lock(&mu_);
+    if (shut_down_) return std::nullopt;
+    ReleaseDueLocked(clock_.Now());
+    key = PopLocked(&waited);
+  }
+  if (key) metrics_.QueueLatency(waited);
+  return key;
+}
+
+void WorkQueue::Done(const ServerKey& key) {
+  MutexLock lock(&mu_);
+  processing_.erase(key);
+  if (dirty_.contains(key)) {
+    ready_.push_back(key);
+    ready_cv_.NotifyOne();
+  }
+}
+
+MonoTime WorkQueue::NextDue() const {
+  MutexLock lock(&mu_);
+  if (!ready_.empty()) return MonoTime{};
+  return timers_.empty() ? MonoTime::max() : timers_.begin()->first;
+}
+
+void WorkQueue::ShutDown() {
+  MutexLock lock(&mu_);
+  shut_down_ = true;
+  ready_cv_.NotifyAll();
+}
+
+size_t WorkQueue::size() const {
+  MutexLock lock(&mu_);
+  return ready_.size();
+}
+
+void WorkQueue::AddLocked(const ServerKey& key) {
+  if (!dirty_.emplace(key, clock_.Now()).second) return;
+  if (processing_.contains(key)) return;  // Done hands it out again
+  ready_.push_back(key);
+  ready_cv_.NotifyOne();
+}
+
+void WorkQueue::ReleaseDueLocked(MonoTime now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    ServerKey key = timers_.begin()->second;
+    ClearTimerLocked(key);
+    AddLocked(key);
+  }
+}
+
+std::optional<ServerKey> WorkQueue::PopLocked(Duration* waited) {
+  if (ready_.empty()) return std::nullopt;
+  ServerKey key = std::move(ready_.front());
+  ready_.pop_front();
+  auto it = dirty_.find(key);
+  *waited = clock_.Now() - it->second;
+  dirty_.erase(it);
+  processing_.insert(key);
+  return key;
+}
+
+void WorkQueue::SetTimerLocked(const ServerKey& key, MonoTime when) {
+  ClearTimerLocked(key);
+  timer_of_[key] = when;
+  timers_.emplace(when, key);
+  // A waiter may have to wake earlier than it meant to.
+  ready_cv_.NotifyOne();
+}
+
+void WorkQueue::ClearTimerLocked(const ServerKey& key) {
+  auto it = timer_of_.find(key);
+  if (it == timer_of_.end()) return;
+  timers_.erase({it->second, key});
+  timer_of_.erase(it);
+}
+
+}  // namespace mcpfleet

@@ -1,0 +1,68 @@
+// A WorkQueue hands keys to workers, each key to one worker at a time.
+//
+// A key that is added while a worker has it is handed out again after Done: nothing is lost, nothing is done twice at
+// once. A key has at most one timer; setting it again moves it. Retries back off per key, 20 ms doubled up to 5 min.
+// Times come from the Clock, so that a simulator can turn it; blocking in Get is real time. Thread-safe.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <deque>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "controller/ports/recorder.h"
+#include "crd/object.h"
+
+namespace mcpfleet {
+
+class WorkQueue {
+ public:
+  WorkQueue(const Clock& clock, ControllerMetrics& metrics, uint64_t seed);
+
+  void Add(const ServerKey& key);
+  void AddAfter(const ServerKey& key, Duration delay);
+  // Sets the key's timer to the earlier of its own and this.
+  void AddNoLaterThan(const ServerKey& key, MonoTime when);
+  // After the back-off that its failures in a row have earned.
+  void AddRateLimited(const ServerKey& key);
+  // Forgets the failures; the next AddRateLimited begins again.
+  void Forget(const ServerKey& key);
+  void CancelTimer(const ServerKey& key);
+
+  // Waits for a key until the deadline; nullopt then, or after ShutDown. Every key got must be given back by Done.
+  std::optional<ServerKey> Get(Deadline deadline);
+  std::optional<ServerKey> TryGet();
+  void Done(const ServerKey& key);
+
+  // When the next key is due: in the past when one is ready, MonoTime::max() when there is nothing.
+  MonoTime NextDue() const;
+  // Get returns nullopt at once from now on.
+  void ShutDown();
+  size_t size() const;  // ready keys
+
+ private:
+  void AddLocked(const ServerKey& key) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReleaseDueLocked(MonoTime now) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::optional<ServerKey> PopLocked(Duration* waited) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetTimerLocked(const ServerKey& key, MonoTime when) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ClearTimerLocked(const ServerKey& key) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const Clock& clock_;
+  ControllerMetrics& metrics_;
+
+  mutable Mutex mu_;
+  CondVar ready_cv_;
+  bool shut_down_ GUARDED_BY(mu_) = false;
+  std::mt19937_64 random_ GUARDED_BY(mu_);
+  std::deque<ServerKey> ready_ GUARDED_BY(mu_);
+  std::map<ServerKey, MonoTime> dirty_ GUARDED_BY(mu_);  // wants a look, since when; in ready_ unless processing
+  std::set<ServerKey> processing_ GUARDED_BY(mu_);
+  std::map<ServerKey, MonoTime> timer_of_ GUARDED_BY(mu_);
+  std::set<std::pair<MonoTime, ServerKey>> timers_ GUARDED_BY(mu_);
+  std::map<ServerKey, int> failures_ GUARDED_BY(mu_);
+};
+
+}  // namespace mcpfleet
