@@ -41,7 +41,8 @@ class EmbeddedKv {
   virtual Status BulkPut(std::string_view ns, const std::vector<KvPair>& pairs) = 0;
   virtual Status Delete(std::string_view ns, const std::vector<std::string>& keys) = 0;
 
-  // Called with each new head after it is durable, in their order. Set once, before the first write.
+  // Called with each new head after it is durable, by the thread that wrote it: two heads may be told out of order, so
+  // the listener compares. Set once, before the first write.
   virtual void OnHead(std::function<void(const std::string& head_json)> callback) = 0;
 
   // A KvClient of one namespace without a socket; must not outlive the store.
