@@ -1,0 +1,44 @@
+// Contexts: which store and which mcplet mcpctl talks to. Kept in ~/.config/mcpfleet/config ($MCPFLEET_CONFIG), mode 0600
+// because it holds tokens. Without any context, root on a node talks to that node's mcplet.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "store/snapshot.h"
+
+namespace mcpfleet::cli {
+
+struct Context {
+  std::string name;
+  std::string server;   // base URL of the store
+  std::string account = "local";
+  std::string config_namespace = "CONFIG";
+  std::string state_namespace = "SERVER_STATE";
+  std::string token;    // of the store
+  std::string admin;    // mcplet's admin API: "http://127.0.0.1:8701" or "unix:///run/mcpfleet/mcplet.sock"; "": none
+  std::string admin_token;
+  std::string namespace_ = "default";
+  HeadOrder seen;       // the greatest head seen through this context: what `store restore` must exceed
+};
+
+struct ContextFile {
+  std::string path;
+  std::string current;
+  std::vector<Context> contexts;
+
+  const Context* Find(std::string_view name) const;
+  Context* Find(std::string_view name);
+};
+
+// $MCPFLEET_CONFIG, else $XDG_CONFIG_HOME/mcpfleet/config, else ~/.config/mcpfleet/config.
+std::string ContextPath();
+// An absent file is an empty one; a file that others may read is refused.
+StatusOr<ContextFile> LoadContexts(const std::string& path);
+// Atomic; 0600.
+Status SaveContexts(const ContextFile& file);
+// By name, or the current one, or that of the mcplet on this machine. NotFound says what to do.
+StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name);
+
+}  // namespace mcpfleet::cli

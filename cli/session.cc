@@ -1,0 +1,173 @@
+#include "cli/session.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <ostream>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/strings.h"
+
+namespace mcpfleet::cli {
+
+Session::Session(std::ostream& out, std::ostream& err, const Clock& clock) : out_(out), err_(err), clock_(clock) {}
+Session::~Session() = default;
+
+bool Session::color() const {
+  return !options_.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO) == 1;
+}
+bool Session::progress() const { return isatty(STDERR_FILENO) == 1; }
+
+StatusOr<Context> Session::context() {
+  if (context_ == nullptr) {
+    ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
+    ASSIGN_OR_RETURN(Context chosen, ChooseContext(file, options_.context));
+    context_ = std::make_unique<Context>(std::move(chosen));
+  }
+  return *context_;
+}
+
+StatusOr<std::string> Session::Namespace() {
+  if (!options_.namespace_.empty()) return options_.namespace_;
+  ASSIGN_OR_RETURN(Context chosen, context());
+  return chosen.namespace_;
+}
+
+StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, bool state) {
+  if (*slot == nullptr) {
+    ASSIGN_OR_RETURN(Context chosen, context());
+    RestKvOptions options{.base_url = chosen.server,
+                          .account = chosen.account,
+                          .namespace_id = state ? chosen.state_namespace : chosen.config_namespace,
+                          .token = chosen.token};
+    if (options_.verbosity > 0) {
+      options.on_request = [this](std::string_view op, int code) { err_ << "store: " << op << " -> " << code << "\n"; };
+    }
+    ASSIGN_OR_RETURN(*slot, NewRestKvClient(options));
+  }
+  return slot->get();
+}
+
+StatusOr<KvClient*> Session::Config() { return Open(&config_, false); }
+StatusOr<KvClient*> Session::State() { return Open(&state_, true); }
+
+StatusOr<std::string> Session::AdminTarget() {
+  ASSIGN_OR_RETURN(Context chosen, context());
+  if (chosen.admin.empty()) {
+    return FailedPrecondition("context \"" + chosen.name + "\" has no admin address of a node; set it with: mcpctl config set-context " +
+                              chosen.name + " --admin http://127.0.0.1:8701");
+  }
+  return chosen.admin;
+}
+
+StatusOr<http::Client*> Session::AdminClient() {
+  if (admin_ != nullptr) return admin_.get();
+  ASSIGN_OR_RETURN(std::string target, AdminTarget());
+  if (target.starts_with("unix://")) {
+    admin_ = std::make_unique<http::Client>(http::UnixEndpoint(target.substr(7)), http::ClientOptions{});
+    return admin_.get();
+  }
+  std::string_view rest = target;
+  if (!rest.starts_with("http://")) return InvalidArgument("admin address " + target + ": allowed: http://HOST:PORT or unix:///PATH");
+  rest.remove_prefix(7);
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  size_t colon = rest.rfind(':');
+  int port = colon == std::string_view::npos ? 0 : atoi(std::string(rest.substr(colon + 1)).c_str());
+  if (port <= 0 || port > 65535) return InvalidArgument("admin address " + target + ": has no port");
+  std::string host(rest.substr(0, colon));
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  admin_ = std::make_unique<http::Client>(http::TcpEndpoint(host, static_cast<uint16_t>(port)), http::ClientOptions{});
+  return admin_.get();
+}
+
+Status Session::PrepareAdmin(http::Request* request) {
+  ASSIGN_OR_RETURN(Context chosen, context());
+  if (!chosen.admin_token.empty()) request->headers.Set("Authorization", "Bearer " + chosen.admin_token);
+  if (options_.verbosity > 0) err_ << "admin: " << request->method << " " << request->target << "\n";
+  return OkStatus();
+}
+
+namespace {
+Status AdminError(const http::Response& response) {
+  std::string message;
+  if (auto json = ParseJson(response.body); json.ok()) message = GetString(GetMember(*json, "error"), "message");
+  if (message.empty()) message = "mcplet answered " + std::to_string(response.status) + " " + std::string(Trim(response.body)).substr(0, 200);
+  switch (response.status) {
+    case 400:
+      return InvalidArgument(message);
+    case 401:
+      return Unauthenticated(message);
+    case 403:
+      return PermissionDenied(message);
+    case 404:
+      return NotFound(message);
+    case 503:
+      return Unavailable(message);
+    case 504:
+      return DeadlineExceeded(message);
+    default:
+      return FailedPrecondition(message);
+  }
+}
+}  // namespace
+
+StatusOr<http::Response> Session::Admin(const http::Request& request, Deadline deadline) {
+  ASSIGN_OR_RETURN(http::Client * client, AdminClient());
+  http::Request prepared = request;
+  RETURN_IF_ERROR(PrepareAdmin(&prepared));
+  StatusOr<http::Response> response = client->Do(prepared, deadline);
+  if (!response.ok()) return Annotate(response.status(), "mcplet at " + AdminTarget().value_or("?"));
+  if (response->status >= 400) return AdminError(*response);
+  return response;
+}
+
+StatusOr<std::unique_ptr<http::ResponseStream>> Session::AdminStream(const http::Request& request, Deadline deadline) {
+  ASSIGN_OR_RETURN(http::Client * client, AdminClient());
+  http::Request prepared = request;
+  RETURN_IF_ERROR(PrepareAdmin(&prepared));
+  StatusOr<std::unique_ptr<http::ResponseStream>> stream = client->Open(prepared, deadline);
+  if (!stream.ok()) return Annotate(stream.status(), "mcplet at " + AdminTarget().value_or("?"));
+  if ((*stream)->head().status >= 400) {
+    http::Response response = (*stream)->head();
+    if (auto body = (*stream)->Read(deadline); body.ok()) response.body = *body;
+    return AdminError(response);
+  }
+  return stream;
+}
+
+StatusOr<Deadline> Session::RequestDeadline() {
+  ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options_.request_timeout));
+  return timeout == Duration::zero() ? Deadline::Never() : Deadline::After(timeout);
+}
+
+void Session::SawHead(const HeadOrder& order) {
+  if (context_ == nullptr || order <= context_->seen) return;
+  context_->seen = order;
+  StatusOr<ContextFile> file = LoadContexts(ContextPath());
+  if (!file.ok()) return;
+  Context* stored = file->Find(context_->name);
+  if (stored == nullptr || order <= stored->seen) return;
+  stored->seen = order;
+  if (Status saved = SaveContexts(*file); !saved.ok()) err_ << "warning: " << Message(saved) << "\n";
+}
+
+void Session::Finish(const Status& status, int code_on_error) {
+  if (status.ok()) return;
+  err_ << "error: " << Message(status) << "\n";
+  exit_code_ = code_on_error;
+}
+
+std::string Session::Author() {
+  const char* user = getenv("USER");
+  std::string name = user == nullptr ? "" : user;
+  if (passwd* entry = name.empty() ? getpwuid(geteuid()) : nullptr; entry != nullptr) name = entry->pw_name;
+  char host[HOST_NAME_MAX + 1] = {};
+  gethostname(host, sizeof host - 1);
+  return (name.empty() ? "unknown" : name) + "@" + host;
+}
+
+}  // namespace mcpfleet::cli

@@ -1,0 +1,150 @@
+#include "edge-runtime/mcplet/config.h"
+
+#include <unistd.h>
+
+#include <climits>
+
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/strings.h"
+#include "crd/labels.h"
+#include "crd/manifest.h"
+#include "crd/quantity.h"
+#include "crd/schema.h"
+#include "generated/configuration_schema.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr char kKind[] = "MCPletConfiguration";
+
+const Schema& ConfigSchema() {
+  static const Schema& schema = *Schema::Parse({kConfigurationSchema}).value().release();
+  return schema;
+}
+
+std::vector<std::string> Strings(const Json& array) {
+  std::vector<std::string> out;
+  for (const Json& item : array) {
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+std::string HostName() {
+  char buffer[HOST_NAME_MAX + 1] = {};
+  if (gethostname(buffer, sizeof buffer - 1) != 0) return "node";
+  std::string name;
+  for (char c : ToLower(Split(buffer, '.').front())) name += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+  while (!name.empty() && name.back() == '-') name.pop_back();
+  while (!name.empty() && name.front() == '-') name.erase(name.begin());
+  return name.empty() ? "node" : name.substr(0, 63);
+}
+
+LogLevel LevelOf(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+LogFormat FormatOf(const std::string& name) {
+  if (name == "text") return LogFormat::kText;
+  return name == "json" ? LogFormat::kJson : LogFormat::kAuto;
+}
+
+StoreConfig DecodeStore(const Json& store) {
+  return {.embedded = GetString(store, "type") == "Embedded",
+          .address = GetString(store, "address"),
+          .port = static_cast<uint16_t>(GetInt(store, "port")),
+          .url = GetString(store, "url"),
+          .account = GetString(store, "account"),
+          .config_namespace = GetString(store, "configNamespace"),
+          .state_namespace = GetString(store, "stateNamespace"),
+          .token_file = GetString(store, "tokenFile"),
+          .ca_file = GetString(store, "caFile"),
+          .proxy = GetString(store, "proxy")};
+}
+
+NodePolicy DecodePolicy(const Json& policy) {
+  NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
+                 .allow_host_network = GetBool(policy, "allowHostNetwork"),
+                 .image_prefixes = Strings(GetMember(policy, "imagePrefixes")),
+                 .allow_remote = GetBool(policy, "allowRemote", true)};
+  for (const std::string& name : Strings(GetMember(policy, "runtimes"))) {
+    out.runtimes.push_back(name == "Docker" ? RuntimeChoice::kDocker : RuntimeChoice::kProcess);
+  }
+  return out;
+}
+
+}  // namespace
+
+StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name, std::vector<Violation>* violations) {
+  std::vector<Violation> own;
+  if (violations == nullptr) violations = &own;
+  std::map<std::string, int> lines;
+  ASSIGN_OR_RETURN(Json json, ParseYaml(yaml, file_name, &lines, violations));
+  if (!json.is_object()) return InvalidArgument(file_name + ": not a mapping");
+  if (GetString(json, "kind") != kKind) {
+    violations->push_back({file_name, 1, "kind", "is \"" + GetString(json, "kind") + "\"", kKind});
+    return InvalidArgument(ToString(violations->back()));
+  }
+  LineOf line_of = LinesIn(lines);
+  std::vector<Violation> found = ConfigSchema().Validate(kKind, json, line_of);
+  ConfigSchema().ApplyDefaults(kKind, &json);
+  const Json& spec = GetMember(json, "spec");
+  const auto wrong = [&](const std::string& path, const std::string& problem, const std::string& allowed) {
+    found.push_back({file_name, line_of(path), path, problem, allowed});
+  };
+
+  Config config;
+  config.node = GetString(GetMember(json, "metadata"), "name");
+  for (const auto& [key, value] : GetMember(GetMember(json, "metadata"), "labels").items()) {
+    if (value.is_string()) config.labels[key] = value.get<std::string>();
+  }
+  config.state_directory = GetString(spec, "stateDirectory");
+  config.run_directory = GetString(spec, "runDirectory");
+  config.store = DecodeStore(GetMember(spec, "store"));
+  if (auto d = ParseDuration(GetString(GetMember(spec, "store"), "pollInterval")); d.ok() && *d >= std::chrono::seconds(1)) {
+    config.store.poll_interval = *d;
+  } else {
+    wrong("spec.store.pollInterval", "is not a duration of at least a second", "for example 60s");
+  }
+  if (!config.store.embedded && config.store.url.empty()) wrong("spec.store.url", "is missing", "type Remote needs a url");
+  const Json& runtimes = GetMember(spec, "runtimes");
+  config.use_docker = GetString(GetMember(runtimes, "docker"), "enabled") == "Auto";
+  config.use_process = GetString(GetMember(runtimes, "process"), "enabled") == "Auto";
+  config.docker_socket = GetString(GetMember(runtimes, "docker"), "socket");
+  config.admin_address = GetString(GetMember(spec, "admin"), "address");
+  config.admin_port = static_cast<uint16_t>(GetInt(GetMember(spec, "admin"), "port"));
+  config.policy = DecodePolicy(GetMember(spec, "policy"));
+  if (auto quota = ParseBytes(GetString(spec, "cacheQuota")); quota.ok()) {
+    config.cache_quota_bytes = *quota;
+  } else {
+    wrong("spec.cacheQuota", Message(quota.status()), "a quantity, for example 5Gi");
+  }
+  config.log_level = LevelOf(GetString(GetMember(spec, "log"), "level"));
+  config.log_format = FormatOf(GetString(GetMember(spec, "log"), "format"));
+
+  for (Violation& violation : found) {
+    violation.file = file_name;
+    violations->push_back(std::move(violation));
+  }
+  if (!violations->empty()) return InvalidArgument(ToString(violations->front()));
+  return config;
+}
+
+StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* violations) {
+  ASSIGN_OR_RETURN(std::string yaml, ReadFile(path, limits::kManifestBytes));
+  return ParseConfig(yaml, path, violations);
+}
+
+Config DefaultConfig() {
+  std::string yaml = "apiVersion: " + std::string(kApiVersion) + "\nkind: " + kKind + "\nmetadata: {name: \"" + HostName() +
+                     "\"}\nspec: {}\n";
+  return ParseConfig(yaml, "defaults", nullptr).value();
+}
+
+}  // namespace mcpfleet

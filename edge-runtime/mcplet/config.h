@@ -1,0 +1,51 @@
+// mcplet.yaml: kind MCPletConfiguration, validated by its schema (configuration.yaml beside this file) like any object.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "crd/object.h"
+#include "crd/violation.h"
+#include "edge-runtime/mcplet/policy.h"
+
+namespace mcpfleet {
+
+struct StoreConfig {
+  bool embedded = true;
+  std::string address;  // embedded
+  uint16_t port = 0;    // embedded
+  std::string url;      // remote
+  std::string account, config_namespace, state_namespace;
+  std::string token_file, ca_file, proxy;
+  Duration poll_interval{};
+};
+
+struct Config {
+  std::string node;
+  Labels labels;
+  std::string state_directory, run_directory;
+  StoreConfig store;
+  bool use_docker = true, use_process = true;
+  std::string docker_socket;
+  std::string admin_address;
+  uint16_t admin_port = 0;
+  NodePolicy policy;
+  int64_t cache_quota_bytes = 0;
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kAuto;
+
+  std::string AdminSocket() const { return run_directory + "/mcplet.sock"; }
+  std::string StoreDirectory() const { return state_directory + "/store"; }
+};
+
+// InvalidArgument with the first violation; all of them in `violations` (may be null).
+StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name, std::vector<Violation>* violations);
+StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* violations);
+// Every default, on a node named after the host.
+Config DefaultConfig();
+
+}  // namespace mcpfleet

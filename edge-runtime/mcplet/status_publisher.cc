@@ -1,0 +1,140 @@
+#include "edge-runtime/mcplet/status_publisher.h"
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "crd/codec.h"
+
+namespace mcpfleet {
+
+std::string StatusDigest(NodeStatus status) {
+  status.heartbeat = {};
+  status.sequence = 0;
+  for (ServerStatus& server : status.servers) {
+    server.restarts.next_attempt_at.reset();
+  }
+  return Sha256Hex(DumpJson(NodeStatusToJson(status)));
+}
+
+std::string StatusMetadata(const NodeStatus& status) {
+  int64_t ready = 0;
+  for (const ServerStatus& server : status.servers) {
+    const Condition* condition = FindCondition(server.conditions, "Ready");
+    ready += condition != nullptr && condition->status == ConditionStatus::kTrue ? 1 : 0;
+  }
+  const Condition* node_ready = FindCondition(status.conditions, "Ready");
+  Json row = {{"bootId", status.boot_id},
+              {"sequence", status.sequence},
+              {"heartbeat", FormatTime(status.heartbeat)},
+              {"version", status.version},
+              {"head", status.accepted_head},
+              {"servers", status.servers.size()},
+              {"ready", ready},
+              {"state", node_ready == nullptr ? "Unknown" : ToString(node_ready->status)}};
+  return DumpJson(row);
+}
+
+StatusPublisher::StatusPublisher(KvClient& kv, const Clock& clock, StatusPublisherOptions options)
+    : kv_(kv), clock_(clock), options_(std::move(options)) {
+  node_.node = options_.node;
+  node_.boot_id = options_.boot_id;
+  node_.version = options_.version;
+}
+
+StatusPublisher::~StatusPublisher() { Stop(); }
+
+void StatusPublisher::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void StatusPublisher::Stop() {
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    wake_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void StatusPublisher::Touch() {
+  touched_ = true;
+  wake_.NotifyAll();
+}
+
+void StatusPublisher::Set(const ServerStatus& status) {
+  MutexLock lock(&mu_);
+  servers_[status.key] = status;
+  Touch();
+}
+
+void StatusPublisher::Remove(const ServerKey& server) {
+  MutexLock lock(&mu_);
+  if (servers_.erase(server) != 0) Touch();
+}
+
+void StatusPublisher::SetNode(const NodeStatus& node) {
+  MutexLock lock(&mu_);
+  node_.accepted_head = node.accepted_head;
+  node_.snapshot = node.snapshot;
+  node_.runtimes = node.runtimes;
+  node_.conditions = node.conditions;
+  Touch();
+}
+
+NodeStatus StatusPublisher::Current() const {
+  MutexLock lock(&mu_);
+  NodeStatus status = node_;
+  for (const auto& [key, server] : servers_) status.servers.push_back(server);
+  status.heartbeat = clock_.Wall();
+  return status;
+}
+
+void StatusPublisher::Run() {
+  std::string written_digest;
+  int64_t sequence = 0;
+  MonoTime next_refresh = clock_.Now();
+  Duration pause = Duration::zero();
+  bool last = false;
+  while (!last) {
+    {
+      MutexLock lock(&mu_);
+      // First the pause since the last write, then whatever comes next: news, the refresh, the end.
+      Deadline quiet = Deadline::After(pause);
+      while (!stopping_ && wake_.WaitUntil(&mu_, quiet)) {
+      }
+      while (!stopping_ && !touched_ && clock_.Now() < next_refresh) {
+        wake_.WaitUntil(&mu_, Deadline::After(next_refresh - clock_.Now()));
+      }
+      touched_ = false;
+      last = stopping_;
+    }
+    NodeStatus status = Current();
+    std::string digest = StatusDigest(status);
+    if (digest == written_digest && clock_.Now() < next_refresh) {
+      pause = Duration::zero();
+      continue;
+    }
+    status.sequence = ++sequence;
+    Deadline deadline = Deadline::After(last ? std::chrono::seconds(2) : options_.request_timeout);
+    Status put = kv_.Put("nodes/" + options_.node, DumpJson(NodeStatusToJson(status)),
+                         {.metadata = StatusMetadata(status)}, deadline);
+    if (options_.on_write) options_.on_write(put.ok());
+    if (put.ok()) {
+      written_digest = digest;
+      next_refresh = clock_.Now() + options_.refresh_interval;
+      pause = options_.min_interval;
+    } else {
+      LOG_WARNING("the status could not be written; it will be tried again", {{"error", put}});
+      pause = 2 * options_.min_interval;
+      MutexLock lock(&mu_);
+      touched_ = true;
+    }
+  }
+}
+
+}  // namespace mcpfleet

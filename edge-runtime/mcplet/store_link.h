@@ -1,0 +1,74 @@
+// mcplet's connection to its store, whichever kind: the embedded one with its server, or a remote one with its watch.
+// Owns the sync loop's thread: poll, push, retry, and hands each accepted state to the callback.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "base/status.h"
+#include "edge-runtime/mcplet/config.h"
+#include "store/head_sync.h"
+#include "store/kv_client.h"
+#include "store/local_cache.h"
+#include "store/server/embedded_kv.h"
+#include "store/server/kv_server.h"
+#include "store/watch_client.h"
+
+namespace mcpfleet {
+
+struct StoreCallbacks {
+  // From the sync thread after each step that accepted something.
+  std::function<void(const AcceptedState&)> on_state;
+  std::function<void(std::string_view op, int code)> on_request;
+  // From the sync thread after each step.
+  std::function<void(const Status& step, const SyncStats& stats)> on_step;
+};
+
+class StoreLink {
+ public:
+  // Opens the store (embedded: its file and its port) and boots from the cache. `clock` must outlive it.
+  static StatusOr<std::unique_ptr<StoreLink>> Open(const Config& config, const Clock& clock, uint64_t seed,
+                                                   StoreCallbacks callbacks);
+  ~StoreLink();
+  // Delivers the cached state, then follows the store.
+  void Start();
+  void Stop();
+
+  KvClient& status_kv() { return *status_kv_; }
+  std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
+  SyncStats stats() const { return sync_->stats(); }
+  bool reachable() const { return reachable_.load(); }
+  uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }
+
+ private:
+  StoreLink(const Config& config, const Clock& clock, StoreCallbacks callbacks);
+  Status OpenEmbedded();
+  Status OpenRemote(uint64_t seed);
+  void Wake() LOCKS_EXCLUDED(mu_);
+  void Run();
+
+  const Config& config_;
+  const Clock& clock_;
+  const StoreCallbacks callbacks_;
+  std::unique_ptr<EmbeddedKv> embedded_;
+  std::unique_ptr<KvServer> server_;
+  std::unique_ptr<KvClient> config_kv_, status_kv_;
+  std::unique_ptr<LocalCache> cache_;
+  std::unique_ptr<HeadSync> sync_;
+  std::unique_ptr<WatchClient> watch_;
+  std::string watch_url_, token_;
+  std::atomic<bool> reachable_{false};
+
+  Mutex mu_;
+  CondVar wake_;
+  bool woken_ GUARDED_BY(mu_) = false;
+  bool stopping_ GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace mcpfleet
