@@ -1,0 +1,130 @@
+#include "cli/apply.h"
+
+#include <algorithm>
+#include <ostream>
+#include <set>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/fleet.h"
+#include "cli/manifest_input.h"
+#include "cli/verbs.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+const char* Word(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kCreated:
+      return "created";
+    case ChangeKind::kUpdated:
+      return "configured";
+    case ChangeKind::kUnchanged:
+      return "unchanged";
+    case ChangeKind::kDeleted:
+      return "deleted";
+    case ChangeKind::kAbsent:
+      return "not found";
+  }
+  return "";
+}
+
+struct ApplyOptions {
+  FileOptions files;
+  std::string selector, message, dry_run = "none", timeout = "5m", output;
+  bool prune = false, wait = false, all_namespaces = false;
+};
+
+// With --prune: every object in the namespaces of the manifests that the selector matches and no manifest names.
+StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& options, const std::vector<ManifestObject>& given) {
+  if (!options.prune) return std::vector<ObjectKey>{};
+  if (options.selector.empty()) {
+    return InvalidArgument("--prune needs --selector, so that it can't delete what other manifests own; for example: -l app=weather");
+  }
+  ASSIGN_OR_RETURN(LabelSelector selector, LabelSelector::Parse(options.selector));
+  std::set<ObjectKey> named;
+  std::set<std::pair<std::string, std::string>> places;  // kinds and namespaces that the manifests speak of
+  for (const ManifestObject& manifest : given) {
+    named.insert(KeyOf(manifest.object));
+    places.insert({manifest.object.kind, manifest.object.metadata.namespace_});
+    if (!selector.Matches(manifest.object.metadata.labels)) {
+      return InvalidArgument(manifest.file + ":" + std::to_string(manifest.line) + ": metadata.labels: --prune --selector " + options.selector +
+                             " does not match this object, the next prune would delete it");
+    }
+  }
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
+  if (!state.missing.empty()) return Unavailable("the store does not show all objects yet, so nothing is pruned: " + state.missing.front());
+  std::vector<ObjectKey> doomed;
+  for (const auto& [key, object] : state.objects) {
+    if (places.count({key.kind, key.namespace_}) != 0 && named.count(key) == 0 && selector.Matches(object.metadata.labels)) {
+      doomed.push_back(key);
+    }
+  }
+  return doomed;
+}
+
+std::string DefaultMessage(const FileOptions& files) { return "apply -f " + files.files.front(); }
+
+Status RunApply(Session& session, const ApplyOptions& options) {
+  ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
+  ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, options.files));
+  ChangeSet changes;
+  for (const ManifestObject& manifest : manifests) changes.set.push_back(manifest.object);
+  if (options.dry_run == "client") {
+    for (const Object& object : changes.set) session.out() << Described(KeyOf(object)) << " valid (dry run)\n";
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(changes.remove, ToPrune(session, options, manifests));
+  std::string message = options.message.empty() ? DefaultMessage(options.files) : options.message;
+  ASSIGN_OR_RETURN(ApplyResult result, WriteChanges(session, changes, message, options.dry_run == "server"));
+  if (!options.wait || options.dry_run != "none") return OkStatus();
+  std::vector<WaitTarget> targets;
+  for (const ObjectChange& change : result.changes) {
+    if (change.key.kind != kKindServer) continue;
+    bool removed = change.kind == ChangeKind::kDeleted || change.kind == ChangeKind::kAbsent;
+    targets.push_back({.key = change.key, .generation = change.generation, .gone = removed});
+  }
+  return WaitFor(session, targets, timeout);
+}
+
+}  // namespace
+
+StatusOr<ApplyResult> WriteChanges(Session& session, const ChangeSet& changes, const std::string& message, bool dry_run,
+                                   bool quiet_unchanged) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  WriteOptions options{.message = message, .author = Session::Author(), .dry_run = dry_run};
+  ASSIGN_OR_RETURN(ApplyResult result, Apply(*kv, changes, options, session.clock(), deadline));
+  for (const ObjectChange& change : result.changes) {
+    if (quiet_unchanged && change.kind == ChangeKind::kUnchanged) continue;
+    session.out() << Described(change.key) << " " << Word(change.kind) << (dry_run ? " (server dry run)" : "") << "\n";
+  }
+  if (result.head.has_value()) session.SawHead(result.head->order);
+  return result;
+}
+
+void RegisterApply(CLI::App& root, Session& session) {
+  auto* command = root.add_subcommand("apply", "Make the fleet as the manifests say");
+  auto options = std::make_shared<ApplyOptions>();
+  command->footer(
+      "Labels, annotations and spec become what the manifest says. All objects change together or none does.\n\n"
+      "Examples:\n"
+      "  mcpctl apply -f weather.yaml -m 'weather v2'\n"
+      "  mcpctl apply -f manifests/ -R --wait\n"
+      "  mcpctl apply -f manifests/ -l team=data --prune        delete what is labelled so and in no manifest\n"
+      "  mcpctl apply -f weather.yaml --dry-run=server          what would change\n"
+      "  render | mcpctl apply -f -");
+  AddFileOptions(*command, &options->files);
+  command->add_option("-l,--selector", options->selector, "with --prune: what the manifests own");
+  command->add_flag("--prune", options->prune, "delete what the selector matches and no manifest names");
+  command->add_option("--dry-run", options->dry_run, "none, client (validate only) or server (what would change)")
+      ->check(CLI::IsMember({"none", "client", "server"}));
+  command->add_option("-m,--message", options->message, "why, for the history");
+  command->add_flag("--wait", options->wait, "wait until every server is Ready");
+  command->add_option("--timeout", options->timeout, "of --wait");
+  command->callback([options, &session] { session.Finish(RunApply(session, *options)); });
+}
+
+}  // namespace mcpfleet::cli

@@ -1,0 +1,120 @@
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "base/strings.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+struct SetContextOptions {
+  Context context;
+  bool token_stdin = false, use = false;
+  std::string token_file;
+};
+
+Status RunSetContext(const SetContextOptions& options, const CLI::App& command, Session& session) {
+  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
+  Context* context = file.Find(options.context.name);
+  bool created = context == nullptr;
+  if (created) {
+    file.contexts.push_back({.name = options.context.name});
+    context = &file.contexts.back();
+  }
+  const auto take = [&](const char* flag, std::string Context::*member) {
+    if (command.count(flag) != 0) (*context).*member = options.context.*member;
+  };
+  take("--server", &Context::server);
+  take("--account", &Context::account);
+  take("--config-namespace", &Context::config_namespace);
+  take("--state-namespace", &Context::state_namespace);
+  take("--admin", &Context::admin);
+  if (!session.options().namespace_.empty()) context->namespace_ = session.options().namespace_;
+  if (options.token_stdin) {
+    // Tokens come by stdin, never by argv, where every user of the machine could read them.
+    std::string token, admin_token;
+    std::getline(std::cin, token);
+    std::getline(std::cin, admin_token);
+    context->token = Trim(token);
+    if (!Trim(admin_token).empty()) context->admin_token = Trim(admin_token);
+    if (context->token.empty()) return InvalidArgument("--token-stdin: no token on stdin");
+  }
+  if (context->server.empty()) return InvalidArgument("--server is missing: the URL of the store, for example http://127.0.0.1:8702");
+  if (options.use || file.current.empty()) file.current = options.context.name;
+  RETURN_IF_ERROR(SaveContexts(file));
+  session.err() << "context \"" << options.context.name << "\" " << (created ? "created" : "changed") << " in " << file.path << "\n";
+  return OkStatus();
+}
+
+Status RunGetContexts(Session& session) {
+  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
+  Table table({"CURRENT", "NAME", "SERVER", "ADMIN", "NAMESPACE"});
+  for (const Context& context : file.contexts) {
+    table.Add({context.name == file.current ? "*" : "", context.name, context.server, context.admin.empty() ? "<none>" : context.admin, context.namespace_});
+  }
+  table.Print(session.out());
+  return OkStatus();
+}
+
+Status RunUseContext(Session& session, const std::string& name) {
+  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
+  ASSIGN_OR_RETURN(Context chosen, ChooseContext(file, name));
+  file.current = chosen.name;
+  RETURN_IF_ERROR(SaveContexts(file));
+  session.err() << "switched to context \"" << name << "\"\n";
+  return OkStatus();
+}
+
+Status RunDeleteContext(Session& session, const std::string& name) {
+  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
+  if (file.Find(name) == nullptr) return NotFound("no context \"" + name + "\" in " + file.path);
+  std::erase_if(file.contexts, [&](const Context& context) { return context.name == name; });
+  if (file.current == name) file.current.clear();
+  RETURN_IF_ERROR(SaveContexts(file));
+  session.err() << "context \"" << name << "\" deleted\n";
+  return OkStatus();
+}
+
+}  // namespace
+
+void RegisterConfig(CLI::App& root, Session& session) {
+  auto* config = root.add_subcommand("config", "Contexts: which store and node mcpctl talks to");
+  config->require_subcommand(1);
+  config->footer("Examples:\n"
+                 "  mcpctl config set-context edge --server https://fleet.example.com --token-stdin --use < token\n"
+                 "  mcpctl config get-contexts\n  mcpctl config use-context edge");
+
+  auto* set = config->add_subcommand("set-context", "Create or change a context");
+  auto options = std::make_shared<SetContextOptions>();
+  set->add_option("name", options->context.name, "its name")->required();
+  set->add_option("--server", options->context.server, "URL of the store");
+  set->add_option("--account", options->context.account, "Cloudflare account id");
+  set->add_option("--config-namespace", options->context.config_namespace, "id of the KV namespace with the desired state");
+  set->add_option("--state-namespace", options->context.state_namespace, "id of the KV namespace with the statuses");
+  set->add_option("--admin", options->context.admin, "a node's admin API: http://HOST:PORT or unix:///PATH");
+  set->add_flag("--token-stdin", options->token_stdin, "read the store's token from stdin; a second line is the admin API's");
+  set->add_flag("--use", options->use, "and make it the current one");
+  set->callback([options, set, &session] { session.Finish(RunSetContext(*options, *set, session)); });
+
+  auto* list = config->add_subcommand("get-contexts", "List them");
+  list->callback([&session] { session.Finish(RunGetContexts(session)); });
+
+  auto* current = config->add_subcommand("current-context", "The one in use");
+  current->callback([&session] {
+    StatusOr<Context> context = session.context();
+    if (context.ok()) session.out() << context->name << "\n";
+    session.Finish(context.status());
+  });
+
+  auto name = std::make_shared<std::string>();
+  auto* use = config->add_subcommand("use-context", "Use this one from now on");
+  use->add_option("name", *name, "its name")->required();
+  use->callback([name, &session] { session.Finish(RunUseContext(session, *name)); });
+  auto* remove = config->add_subcommand("delete-context", "Forget one");
+  remove->add_option("name", *name, "its name")->required();
+  remove->callback([name, &session] { session.Finish(RunDeleteContext(session, *name)); });
+}
+
+}  // namespace mcpfleet::cli

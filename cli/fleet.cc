@@ -1,0 +1,219 @@
+#include "cli/fleet.h"
+
+#include <algorithm>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "crd/codec.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+constexpr size_t kMostNodes = 100'000;
+
+// The node behind the admin address, as it is now. Best effort: the store's copy is at most a write interval old.
+void Freshen(Session& session, std::vector<NodeStatus>* nodes) {
+  StatusOr<Context> context = session.context();
+  if (!context.ok() || context->admin.empty()) return;
+  StatusOr<http::Response> response = session.Admin({.target = "/v1/status"}, Deadline::After(std::chrono::seconds(5)));
+  if (!response.ok()) return;
+  StatusOr<Json> json = ParseJson(response->body);
+  if (!json.ok()) return;
+  StatusOr<NodeStatus> live = NodeStatusFromJson(*json);
+  if (!live.ok()) return;
+  for (NodeStatus& node : *nodes) {
+    if (node.node != live->node) continue;
+    node = *std::move(live);
+    return;
+  }
+  nodes->push_back(*std::move(live));
+}
+
+}  // namespace
+
+StatusOr<std::vector<NodeStatus>> ReadNodes(Session& session, Deadline deadline) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.State());
+  ASSIGN_OR_RETURN(std::vector<KvKey> keys, ListAll(*kv, "nodes/", kMostNodes, deadline));
+  std::vector<std::string> names;
+  for (const KvKey& key : keys) names.push_back(key.name);
+  std::vector<NodeStatus> nodes;
+  if (!names.empty()) {
+    ASSIGN_OR_RETURN(auto values, BulkGetAll(*kv, names, deadline));
+    for (const auto& [key, value] : values) {
+      StatusOr<Json> json = ParseJson(value);
+      StatusOr<NodeStatus> node = json.ok() ? NodeStatusFromJson(*json) : StatusOr<NodeStatus>(json.status());
+      if (node.ok()) {
+        nodes.push_back(*std::move(node));
+      } else {
+        session.err() << "warning: " << key << ": not a node's status: " << Message(node.status()) << "\n";
+      }
+    }
+  }
+  Freshen(session, &nodes);
+  std::sort(nodes.begin(), nodes.end(), [](const NodeStatus& a, const NodeStatus& b) { return a.node < b.node; });
+  return nodes;
+}
+
+StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  Fleet fleet;
+  ASSIGN_OR_RETURN(fleet.desired, ReadState(*kv, deadline));
+  for (const std::string& missing : fleet.desired.missing) session.err() << "warning: " << missing << "\n";
+  if (fleet.desired.head.has_value()) session.SawHead(fleet.desired.head->order);
+  ASSIGN_OR_RETURN(fleet.nodes, ReadNodes(session, deadline));
+  return fleet;
+}
+
+ServerView ViewOf(const Fleet& fleet, const Object& object, WallTime now) {
+  ServerView view{.object = &object};
+  for (const NodeStatus& node : fleet.nodes) {
+    for (const ServerStatus& status : node.servers) {
+      if (status.key.namespace_ == object.metadata.namespace_ && status.key.name == object.metadata.name) {
+        view.nodes.push_back({&node, &status, now - node.heartbeat > kStaleHeartbeat});
+      }
+    }
+  }
+  return view;
+}
+
+StatusOr<std::vector<const Object*>> Find(const Fleet& fleet, const Selection& selection) {
+  std::vector<const Object*> found;
+  std::set<std::string> missing(selection.names.begin(), selection.names.end());
+  for (const auto& [key, object] : fleet.desired.objects) {
+    if (!selection.Matches(object)) continue;
+    missing.erase(object.metadata.name);
+    found.push_back(&object);
+  }
+  if (missing.empty()) return found;
+  std::vector<std::string> names, all;
+  for (const std::string& name : missing) names.push_back(Described({selection.kind, selection.namespace_, name}));
+  for (const auto& [key, object] : fleet.desired.objects) {
+    if (key.kind == selection.kind) all.push_back(key.name);
+  }
+  std::string near = Nearest(*missing.begin(), all);
+  return NotFound(Join(names, ", ") + " not found" + (selection.namespace_.empty() ? "" : " in namespace " + selection.namespace_) +
+                  (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+}
+
+namespace {
+
+bool IsReady(const ServerView& view, const ServerView::OnNode& on) {
+  const Condition* ready = FindCondition(on.status->conditions, "Ready");
+  return !on.stale && ready != nullptr && ready->status == ConditionStatus::kTrue &&
+         on.status->observed_generation == view.object->metadata.generation;
+}
+
+int Rank(ConditionStatus status) {
+  switch (status) {
+    case ConditionStatus::kFalse:
+      return 2;
+    case ConditionStatus::kUnknown:
+      return 1;
+    case ConditionStatus::kTrue:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int ReadyNodes(const ServerView& view) {
+  return static_cast<int>(std::count_if(view.nodes.begin(), view.nodes.end(),
+                                        [&](const ServerView::OnNode& on) { return IsReady(view, on); }));
+}
+
+Condition Merged(const ServerView& view, std::string_view type) {
+  Condition merged{.type = std::string(type),
+                   .status = ConditionStatus::kUnknown,
+                   .observed_generation = view.object->metadata.generation,
+                   .reason = "NotReported",
+                   .message = "no node has reported this server yet"};
+  bool first = true;
+  for (const ServerView::OnNode& on : view.nodes) {
+    Condition condition{.type = std::string(type), .reason = "NotReported"};
+    if (const Condition* own = FindCondition(on.status->conditions, type); own != nullptr) condition = *own;
+    if (on.stale) {
+      condition.status = ConditionStatus::kUnknown;
+      condition.reason = "NodeSilent";
+      condition.message = "the last heartbeat is from " + FormatTime(on.node->heartbeat);
+    } else if (on.status->observed_generation != view.object->metadata.generation) {
+      condition.status = ConditionStatus::kUnknown;
+      condition.reason = "Progressing";
+      condition.message = "the node has not seen generation " + std::to_string(view.object->metadata.generation) + " yet";
+    }
+    if (view.nodes.size() > 1 && condition.status != ConditionStatus::kTrue) condition.message = on.node->node + ": " + condition.message;
+    if (first || Rank(condition.status) > Rank(merged.status)) merged = condition;
+    first = false;
+  }
+  return merged;
+}
+
+std::string StatusWord(const ServerView& view) {
+  if (GetBool(view.object->spec, "suspend")) {
+    bool running = std::any_of(view.nodes.begin(), view.nodes.end(), [](const auto& on) { return !on.status->instances.empty(); });
+    return running ? "Suspending" : "Suspended";
+  }
+  Condition ready = Merged(view, "Ready");
+  if (ready.status == ConditionStatus::kTrue) return "Ready";
+  return ready.reason == "NotReported" ? "Pending" : ready.reason;
+}
+
+Json Rendered(const ServerView& view) {
+  Json json = ObjectToJson(*view.object);
+  Json status = Json::object();
+  std::vector<std::string> types;
+  Json nodes = Json::array();
+  for (const ServerView::OnNode& on : view.nodes) {
+    Json entry = ServerStatusToJson(*on.status);
+    entry["node"] = on.node->node;
+    for (const char* member : {"namespace", "name", "uid"}) entry.erase(member);
+    nodes.push_back(std::move(entry));
+    for (const Condition& condition : on.status->conditions) {
+      if (std::find(types.begin(), types.end(), condition.type) == types.end()) types.push_back(condition.type);
+    }
+  }
+  Json conditions = Json::array();
+  for (const std::string& type : types) conditions.push_back(ConditionToJson(Merged(view, type)));
+  int64_t observed = 0;
+  for (const ServerView::OnNode& on : view.nodes) {
+    observed = observed == 0 ? on.status->observed_generation : std::min(observed, on.status->observed_generation);
+  }
+  if (observed != 0) status["observedGeneration"] = observed;
+  status["conditions"] = std::move(conditions);
+  status["nodes"] = std::move(nodes);
+  json["status"] = std::move(status);
+  return json;
+}
+
+std::vector<std::string> NodeNames(const Fleet& fleet) {
+  std::set<std::string> names;
+  for (const NodeStatus& node : fleet.nodes) names.insert(node.node);
+  for (const auto& [key, object] : fleet.desired.objects) {
+    if (key.kind == kKindNode) names.insert(key.name);
+  }
+  return {names.begin(), names.end()};
+}
+
+Json RenderedNode(const Fleet& fleet, const std::string& name, WallTime now) {
+  Object object{.kind = kKindNode, .metadata = {.name = name, .namespace_ = ""}};
+  if (auto it = fleet.desired.objects.find({kKindNode, "", name}); it != fleet.desired.objects.end()) object = it->second;
+  Json json = ObjectToJson(object);
+  for (const NodeStatus& node : fleet.nodes) {
+    if (node.node != name) continue;
+    Json status = NodeStatusToJson(node);
+    if (now - node.heartbeat > kStaleHeartbeat) {
+      for (Json& condition : status["conditions"]) {
+        condition["status"] = "Unknown";
+        condition["reason"] = "NodeSilent";
+      }
+    }
+    status.erase("servers");
+    status["servers"] = node.servers.size();
+    json["status"] = std::move(status);
+  }
+  return json;
+}
+
+}  // namespace mcpfleet::cli

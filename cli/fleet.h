@@ -1,0 +1,53 @@
+// The fleet as mcpctl shows it: what is desired (the store) beside what the nodes report (their statuses), merged.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "cli/resource.h"
+#include "cli/session.h"
+#include "crd/server_status.h"
+#include "store/reader.h"
+
+namespace mcpfleet::cli {
+
+// A heartbeat older than this says nothing about now: nodes write at least every 15 min.
+inline constexpr Duration kStaleHeartbeat = std::chrono::minutes(35);
+
+struct Fleet {
+  StoredState desired;
+  std::vector<NodeStatus> nodes;  // by name; the node behind the admin address is live, not as of its last write
+};
+
+// One server with the nodes that report it.
+struct ServerView {
+  const Object* object = nullptr;
+  struct OnNode {
+    const NodeStatus* node = nullptr;
+    const ServerStatus* status = nullptr;
+    bool stale = false;
+  };
+  std::vector<OnNode> nodes;
+};
+
+StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline);
+// Statuses only.
+StatusOr<std::vector<NodeStatus>> ReadNodes(Session& session, Deadline deadline);
+ServerView ViewOf(const Fleet& fleet, const Object& object, WallTime now);
+// The servers (or nodes) that a selection means, in order of namespace and name. NotFound names the missing ones.
+StatusOr<std::vector<const Object*>> Find(const Fleet& fleet, const Selection& selection);
+
+// Pure, from a view:
+int ReadyNodes(const ServerView& view);
+// The condition over all nodes: False wins over Unknown, Unknown over True; Unknown when no node reports this generation.
+Condition Merged(const ServerView& view, std::string_view type);
+// What the STATUS column says: "Ready", or the first failing reason.
+std::string StatusWord(const ServerView& view);
+// The object as `-o json` shows it: spec as applied, status merged (conditions, nodes[]).
+Json Rendered(const ServerView& view);
+Json RenderedNode(const Fleet& fleet, const std::string& name, WallTime now);
+// Names of all nodes: those that report and those that are declared.
+std::vector<std::string> NodeNames(const Fleet& fleet);
+
+}  // namespace mcpfleet::cli
