@@ -1,0 +1,397 @@
+#include "base/http/session.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/write.hpp>
+#include <ctime>
+
+#include "base/http/responder.h"
+#include "base/http/response_parser.h"
+#include "base/log.h"
+#include "base/strings.h"
+
+namespace mcpfleet::http {
+namespace {
+
+// Sent ahead while a request is being handled: enough to notice that the peer is there, no more.
+constexpr size_t kAheadBytes = size_t{64} << 10;
+// After a refusal the peer may still be sending; reading it lets it see the answer instead of a reset.
+constexpr Duration kLinger = std::chrono::seconds(2);
+
+std::string DateNow() {
+  time_t now = time(nullptr);
+  tm utc{};
+  gmtime_r(&now, &utc);
+  char text[40];
+  strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+  return text;
+}
+
+std::string ChunkOf(std::string_view bytes) {
+  char size[24];
+  snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  return std::string(size).append(bytes).append("\r\n");
+}
+
+bool ConnectionHas(const Headers& headers, std::string_view item) {
+  for (const auto& [name, value] : headers.fields()) {
+    if (!EqualsIgnoreCase(name, "connection")) continue;
+    for (const std::string& part : Split(value, ',')) {
+      if (EqualsIgnoreCase(Trim(part), item)) return true;
+    }
+  }
+  return false;
+}
+
+std::string WebSocketKey(const Request& request) {
+  bool upgrade = request.method == "GET" && ConnectionHas(request.headers, "upgrade") &&
+                 EqualsIgnoreCase(request.headers.Get("upgrade").value_or(""), "websocket") &&
+                 request.headers.Get("sec-websocket-version") == "13";
+  return upgrade ? request.headers.Get("sec-websocket-key").value_or("") : "";
+}
+
+}  // namespace
+
+bool ServerCore::Post(std::function<void()> task) {
+  MutexLock lock(&mu);
+  if (stopped) return false;
+  boost::asio::post(loop, std::move(task));
+  return true;
+}
+
+Session::Session(std::shared_ptr<ServerCore> core, Socket socket, Peer peer)
+    : core_(std::move(core)), peer_(std::move(peer)), socket_(std::move(socket)), read_timer_(core_->loop), write_timer_(core_->loop) {}
+
+void Session::Start() {
+  core_->sessions.insert(shared_from_this());
+  ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
+  Read();
+}
+
+void Session::Close() {
+  if (state_ == State::kClosed) return;
+  std::shared_ptr<Session> self = shared_from_this();
+  state_ = State::kClosed;
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  read_timer_.cancel();
+  write_timer_.cancel();
+  if (outbox_ != nullptr) outbox_->closed = true;
+  core_->sessions.erase(self);
+  WebSocketCallbacks callbacks = std::exchange(callbacks_, {});
+  if (callbacks.on_close) callbacks.on_close();
+}
+
+// ---- reading
+
+void Session::Read() {
+  bool wanted = state_ == State::kReading || state_ == State::kWebSocket || state_ == State::kLingering || in_.size() < kAheadBytes;
+  if (state_ == State::kClosed || reading_ || ended_ || !wanted) return;
+  reading_ = true;
+  socket_.async_read_some(boost::asio::buffer(chunk_), [self = shared_from_this()](const boost::system::error_code& error, size_t n) {
+    self->OnRead(error, n);
+  });
+}
+
+void Session::OnRead(const boost::system::error_code& error, size_t n) {
+  reading_ = false;
+  if (state_ == State::kClosed) return;
+  if (error) {
+    ended_ = true;
+    // Half a connection may still take an answer; a broken one may not.
+    if (error != boost::asio::error::eof) return Close();
+    return OnEnd();
+  }
+  if (state_ != State::kLingering) in_.append(chunk_, n);
+  Process();
+  Read();
+}
+
+void Session::OnEnd() {
+  switch (state_) {
+    case State::kHandling:
+      keep_alive_ = false;
+      return;
+    case State::kReading:
+      if (parser_ != nullptr) return Refuse(400);  // half a request
+      [[fallthrough]];
+    case State::kStreaming:
+    case State::kWebSocket:
+    case State::kLingering:
+    case State::kClosed:
+      return Close();
+  }
+}
+
+void Session::Process() {
+  if (state_ == State::kReading) ParseRequest();
+  if (state_ == State::kWebSocket) ReadFrames();
+}
+
+void Session::ParseRequest() {
+  if (in_.empty() && parser_ == nullptr) return;
+  if (parser_ == nullptr) {
+    parser_ = std::make_unique<RequestParser>(core_->options.max_header, core_->options.max_body);
+    continue_sent_ = false;
+    if (purpose_ != ReadTimer::kHeader) ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
+  }
+  bool had_head = parser_->head_done();
+  in_.erase(0, parser_->Put(in_));
+  if (parser_->error_status() != 0) return Refuse(parser_->error_status());
+  if (parser_->done()) return Dispatch();
+  if (!parser_->head_done() && in_.size() > core_->options.max_header) return Refuse(431);
+  if (parser_->head_done() && !had_head) ArmRead(ReadTimer::kBody, core_->options.body_timeout);
+  if (parser_->expects_continue() && !continue_sent_) {
+    continue_sent_ = true;
+    Enqueue("HTTP/1.1 100 Continue\r\n\r\n", 0);
+  }
+}
+
+void Session::Dispatch() {
+  Exchange exchange{.http10 = parser_->http10(), .keep_alive = parser_->keep_alive()};
+  Request request = parser_->Take();
+  parser_.reset();
+  read_timer_.cancel();
+  state_ = State::kHandling;
+  keep_alive_ = exchange.keep_alive;
+  exchange.method = request.method;
+  exchange.websocket_key = WebSocketKey(request);
+  std::shared_ptr<Responder> responder = MakeResponder(core_, shared_from_this(), std::move(exchange));
+  core_->run([core = core_, request = std::move(request), responder = std::move(responder)] {
+    try {
+      core->handler(request, responder);
+    } catch (const std::exception& e) {
+      LOG_ERROR("http handler failed", {{"path", request.Path()}, {"error", e.what()}});
+      responder->Send(TextResponse(500, "internal error\n"));
+    }
+  });
+}
+
+// Answers and gives the connection up: where a request starts behind a malformed one nobody knows.
+void Session::Refuse(int status) {
+  parser_.reset();
+  state_ = State::kHandling;
+  WriteResponse({.method = "GET", .keep_alive = false}, TextResponse(status, std::string(ReasonPhrase(status)) + "\n"));
+}
+
+// ---- answering
+
+std::string Session::HeadText(const Exchange& exchange, const Response& response, bool close) const {
+  std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(ReasonPhrase(response.status)) + "\r\n";
+  for (const auto& [name, value] : response.headers.fields()) {
+    // A value with a line end would start a new field: left out rather than sent.
+    if (!IsToken(name) || !IsFieldValue(value)) continue;
+    if (EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "transfer-encoding")) continue;
+    if (EqualsIgnoreCase(name, "connection") && response.status != 101) continue;
+    out += name + ": " + value + "\r\n";
+  }
+  if (!response.headers.Has("date")) out += "Date: " + DateNow() + "\r\n";
+  if (close) {
+    out += "Connection: close\r\n";
+  } else if (exchange.http10) {
+    out += "Connection: keep-alive\r\n";
+  }
+  return out;
+}
+
+void Session::WriteResponse(const Exchange& exchange, Response response) {
+  if (state_ != State::kHandling) return;
+  keep_alive_ = keep_alive_ && exchange.keep_alive && !ConnectionHas(response.headers, "close");
+  std::string out = HeadText(exchange, response, !keep_alive_);
+  bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
+  if (!bodiless) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+  out += "\r\n";
+  if (!bodiless && exchange.method != "HEAD") out += response.body;
+  finish_ = true;
+  Enqueue(std::move(out), 0);
+}
+
+void Session::BeginStream(const Exchange& exchange, Response head, std::shared_ptr<Outbox> outbox) {
+  if (state_ != State::kHandling || ended_) {
+    outbox->closed = true;
+    if (state_ == State::kHandling) Close();
+    return;
+  }
+  outbox_ = std::move(outbox);
+  state_ = State::kStreaming;
+  if (exchange.http10) keep_alive_ = false;
+  std::string out = HeadText(exchange, head, !keep_alive_);
+  if (!exchange.http10) out += "Transfer-Encoding: chunked\r\n";
+  Enqueue(out + "\r\n", 0);
+  if (exchange.method != "HEAD") return Read();  // the peer's end is news now
+  outbox_->closed = true;
+  finish_ = true;
+}
+
+void Session::WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked) {
+  if (state_ != State::kStreaming || outbox_ != outbox || finish_) return;
+  size_t counted = bytes.size();
+  Enqueue(chunked ? ChunkOf(bytes) : std::move(bytes), counted);
+}
+
+void Session::EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked) {
+  if (state_ != State::kStreaming || outbox_ != outbox || finish_) return;
+  finish_ = true;
+  Enqueue(chunked ? "0\r\n\r\n" : "", 0);
+}
+
+void Session::FinishResponse() {
+  finish_ = false;
+  if (outbox_ != nullptr) outbox_->closed = true;
+  outbox_.reset();
+  if (!keep_alive_) return Linger();
+  state_ = State::kReading;
+  if (in_.empty() && ended_) return Close();
+  if (in_.empty()) {
+    ArmRead(ReadTimer::kIdle, core_->options.idle_timeout);
+  } else {
+    ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
+  }
+  Process();  // what was sent ahead
+  if (state_ == State::kReading && ended_) return Close();
+  Read();
+}
+
+void Session::Linger() {
+  boost::system::error_code ignored;
+  if (ended_) return Close();
+  state_ = State::kLingering;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  ArmRead(ReadTimer::kLinger, kLinger);
+  Read();
+}
+
+// ---- writing
+
+void Session::Enqueue(std::string bytes, size_t counted) {
+  if (state_ == State::kClosed) return;
+  out_total_ += bytes.size();
+  out_.push_back({std::move(bytes), counted});
+  Pump();
+}
+
+void Session::Pump() {
+  if (writing_ || state_ == State::kClosed) return;
+  while (!out_.empty() && out_offset_ == out_.front().bytes.size()) {
+    if (outbox_ != nullptr) outbox_->queued -= out_.front().counted;
+    out_total_ -= out_.front().bytes.size();
+    out_.pop_front();
+    out_offset_ = 0;
+  }
+  if (out_.empty()) {
+    write_timer_.cancel();
+    if (finish_) FinishResponse();
+    if (close_sent_) Linger();
+    return;
+  }
+  writing_ = true;
+  ArmWrite();
+  const std::string& front = out_.front().bytes;
+  socket_.async_write_some(boost::asio::buffer(front.data() + out_offset_, front.size() - out_offset_),
+                           [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnWritten(error, n); });
+}
+
+void Session::OnWritten(const boost::system::error_code& error, size_t n) {
+  writing_ = false;
+  if (state_ == State::kClosed) return;
+  if (error) return Close();
+  out_offset_ += n;
+  Pump();
+}
+
+// ---- time
+
+void Session::ArmRead(ReadTimer purpose, Duration after) {
+  purpose_ = purpose;
+  read_timer_.expires_after(after);
+  read_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    // A timer that fired just before it was set anew is old news.
+    if (!error && self->read_timer_.expiry() <= std::chrono::steady_clock::now()) self->OnReadTimer();
+  });
+}
+
+void Session::OnReadTimer() {
+  if (state_ == State::kLingering) return Close();
+  if (state_ == State::kReading) {
+    if (purpose_ == ReadTimer::kIdle || (parser_ == nullptr && in_.empty())) return Close();
+    return Refuse(408);
+  }
+  if (state_ != State::kWebSocket) return;
+  if (ping_sent_) return Close();
+  ping_sent_ = true;
+  Enqueue(EncodeWebSocketFrame(WebSocketOpcode::kPing, "", ""), 0);
+  ArmRead(ReadTimer::kPing, core_->options.idle_timeout / 2);
+}
+
+// No byte taken for that long: the reader is stuck, not slow.
+void Session::ArmWrite() {
+  write_timer_.expires_after(core_->options.body_timeout);
+  write_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+    if (!error && self->writing_ && self->write_timer_.expiry() <= std::chrono::steady_clock::now()) self->Close();
+  });
+}
+
+// ---- WebSocket
+
+void Session::BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> outbox, WebSocketCallbacks callbacks) {
+  if (state_ != State::kHandling) {
+    outbox->closed = true;
+    if (callbacks.on_close) callbacks.on_close();
+    return;
+  }
+  outbox_ = std::move(outbox);
+  callbacks_ = std::move(callbacks);
+  if (ended_) return Close();
+  state_ = State::kWebSocket;
+  frames_.emplace(true, core_->options.max_body);
+  Response head{.status = 101};
+  head.headers.Add("Upgrade", "websocket");
+  head.headers.Add("Connection", "Upgrade");
+  head.headers.Add("Sec-WebSocket-Accept", WebSocketAcceptKey(exchange.websocket_key));
+  Enqueue(HeadText({}, head, false) + "\r\n", 0);
+  ArmRead(ReadTimer::kPing, core_->options.idle_timeout / 2);
+  Process();
+  Read();
+}
+
+void Session::ReadFrames() {
+  if (in_.empty()) return;
+  frames_->Feed(std::exchange(in_, {}));
+  ping_sent_ = false;
+  ArmRead(ReadTimer::kPing, core_->options.idle_timeout / 2);
+  while (state_ == State::kWebSocket && !close_sent_) {
+    StatusOr<std::optional<WebSocketMessage>> message = frames_->Next();
+    if (!message.ok()) {
+      return CloseWebSocket(outbox_, message.status().code() == StatusCode::kResourceExhausted ? 1009 : 1002);
+    }
+    if (!message->has_value()) return;
+    switch ((*message)->kind) {
+      case WebSocketMessage::Kind::kText:
+        if (callbacks_.on_text) callbacks_.on_text((*message)->payload);
+        break;
+      case WebSocketMessage::Kind::kBinary:
+        return CloseWebSocket(outbox_, 1003);
+      case WebSocketMessage::Kind::kPing:
+        // Pongs for somebody who does not read them must not pile up.
+        if (out_total_ > core_->options.max_queued) return Close();
+        Enqueue(EncodeWebSocketFrame(WebSocketOpcode::kPong, (*message)->payload, ""), 0);
+        break;
+      case WebSocketMessage::Kind::kPong:
+        break;
+      case WebSocketMessage::Kind::kClose:
+        return CloseWebSocket(outbox_, (*message)->close_code == 1005 ? 1000 : (*message)->close_code);
+    }
+  }
+}
+
+void Session::SendFrame(const std::shared_ptr<Outbox>& outbox, std::string frame, size_t counted) {
+  if (state_ == State::kWebSocket && outbox_ == outbox && !close_sent_) Enqueue(std::move(frame), counted);
+}
+
+void Session::CloseWebSocket(const std::shared_ptr<Outbox>& outbox, int code) {
+  if (state_ != State::kWebSocket || outbox_ != outbox || close_sent_) return;
+  outbox_->closed = true;
+  close_sent_ = true;
+  Enqueue(EncodeWebSocketClose(code, ""), 0);
+}
+
+}  // namespace mcpfleet::http
