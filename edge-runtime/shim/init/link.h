@@ -1,0 +1,42 @@
+// The shim's connection to mcplet. The shim connects out and tries again for ever; who listens must be outside our pid
+// namespace. Nothing here blocks: what can't be sent now is sent when the socket takes it, and a connection that breaks
+// any rule is closed and made anew, after which the agent is told everything again.
+#pragma once
+
+#include <stdint.h>
+
+#include "edge-runtime/shim/wire.h"
+
+namespace mcpfleet::shim {
+
+struct Packet {
+  uint8_t bytes[kMaxMessage + 1];
+  size_t size = 0;
+  int descriptors[kMaxDescriptors];
+  int descriptor_count = 0;
+};
+
+class Link {
+ public:
+  Link(const char* socket, bool check_peer) : socket_(socket), check_peer_(check_peer) {}
+  int fd() const { return fd_; }
+  bool connected() const { return fd_ >= 0; }
+  // When to call Connect again, while not connected.
+  uint64_t retry_at_ns() const { return retry_at_ns_; }
+  // True when a connection stands that did not before.
+  bool Connect(uint64_t now);
+  void Close(uint64_t now);
+
+  enum class Result { kDone, kLater, kBroken };
+  Result Send(const uint8_t* bytes, size_t size, const int* descriptors, int count);
+  // kLater: nothing there. kBroken: closed by the peer or against the rules; no descriptor is left open.
+  Result Receive(Packet* packet);
+
+ private:
+  const char* socket_;
+  bool check_peer_;
+  int fd_ = -1;
+  uint64_t retry_at_ns_ = 0, alone_since_ns_ = 0;
+};
+
+}  // namespace mcpfleet::shim
