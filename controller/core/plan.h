@@ -105,6 +105,7 @@ struct ArtifactState {
 struct Observed {
   std::vector<InstanceView> instances;  // of this server, in all runtimes
   bool removals_allowed = false;        // whether "not desired" may be believed
+  bool known = false;                   // was desired since mcplet started: otherwise its instances are orphans
   // The runtime for the desired spec, and why it can't be used now: nothing is asked of it then.
   RuntimeKind runtime = RuntimeKind::kProcess;
   std::string runtime_reason, runtime_message;

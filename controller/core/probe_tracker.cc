@@ -61,7 +61,8 @@ void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, Mo
     if (!state->handshake) {
       ++state->startup_failures;
       state->reason = result.status().code() == StatusCode::kFailedPrecondition ? "NotMCP" : "HandshakeFailed";
-      state->next_verify = now + RetryAfter(state->startup_failures, seconds(1) + probes.readiness_period / 60 * state->startup_failures);
+      // A local server is restarted by then; a remote one that stays away is asked less often.
+      state->next_verify = now + RetryAfter(state->startup_failures, state->startup_failures < 60 ? seconds(1) : seconds(30));
       return;
     }
     ++state->readiness_failures;

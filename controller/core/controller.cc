@@ -1,0 +1,421 @@
+#include "controller/core/controller.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "controller/core/garbage_collector.h"
+#include "controller/core/instance_cache.h"
+#include "controller/core/server_reconciler.h"
+#include "controller/core/work_queue.h"
+
+namespace mcpfleet {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kListTimeout = seconds(20);
+// Event streams are renewed now and then, and after they break with a back-off.
+constexpr Duration kWatchTimeout = std::chrono::minutes(10);
+constexpr Duration kWatchRetryFirst = seconds(1), kWatchRetryLast = seconds(30);
+
+}  // namespace
+
+class Controller::Impl {
+ public:
+  Impl(const ControllerDeps& deps, const ControllerOptions& options)
+      : deps_(deps),
+        options_(options),
+        cache_(deps.runtimes, deps.clock, deps.metrics),
+        queue_(deps.clock, deps.metrics, deps.seed),
+        pulls_(options.pull_threads),
+        probes_(options.probe_threads),
+        reconciler_({deps_, options_, cache_, pulls_, probes_,
+                     [this](const ServerKey& key, Outcome outcome) { Post(key, std::move(outcome)); },
+                     [this](const ServerKey& key, const ServerView* view) { Publish(key, view); },
+                     [this](const ServerKey& key, const std::string& digest) { Uses(key, digest); },
+                     [this] { return draining_.load(); }},
+                    deps.seed + 1),
+        relist_at_(deps.clock.Now()),
+        collect_at_(deps.clock.Now() + options.collect_period) {
+    deps_.sessions.SetListener([this](const std::string& instance) { SessionChanged(instance); });
+  }
+
+  ~Impl() { Stop(); }
+
+  void Start(int workers) {
+    threads_.emplace_back([this] { HousekeeperLoop(); });
+    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { WorkerLoop(); });
+    for (auto& [kind, runtime] : deps_.runtimes) {
+      threads_.emplace_back([this, kind = kind, runtime = runtime] { WatchLoop(kind, runtime); });
+    }
+  }
+
+  void Stop() {
+    if (stopping_.exchange(true)) return;
+    deps_.sessions.SetListener(nullptr);
+    queue_.ShutDown();
+    {
+      MutexLock lock(&mu_);
+      wake_cv_.NotifyAll();
+      reconciled_cv_.NotifyAll();
+    }
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    pulls_.Stop();
+    probes_.Stop();
+  }
+
+  Status Drain(Deadline deadline) {
+    draining_ = true;
+    std::set<ServerKey> servers = cache_.Servers();
+    {
+      MutexLock lock(&mu_);
+      for (const auto& [key, record] : records_) servers.insert(key);
+    }
+    for (const ServerKey& key : servers) queue_.Add(key);
+    while (true) {
+      const std::vector<InstanceReport> left = cache_.All();
+      if (left.empty()) return OkStatus();
+      if (deadline.Expired() || stopping_) {
+        return DeadlineExceeded(std::to_string(left.size()) + " instances are left, the first is " + left.front().id);
+      }
+      if (threads_.empty()) {
+        if (!RunOne()) return Unavailable("instances are left and nothing is due: " + left.front().id);
+        continue;
+      }
+      MutexLock lock(&mu_);
+      reconciled_cv_.WaitUntil(&mu_, deadline.AtMost(milliseconds(100)));
+    }
+  }
+
+  bool RunOne() {
+    if (HousekeepingDue() <= deps_.clock.Now()) {
+      Housekeep();
+      return true;
+    }
+    std::optional<ServerKey> key = queue_.TryGet();
+    if (!key) return false;
+    Work(*key);
+    return true;
+  }
+
+  MonoTime NextDue() const { return std::min(HousekeepingDue(), queue_.NextDue()); }
+
+  void Trigger(const ServerKey& key) { queue_.Add(key); }
+
+  void NotifyRuntimeEvent(RuntimeKind runtime, const std::string&) {
+    const uint64_t mark = cache_.Mark();
+    MutexLock lock(&mu_);
+    auto [it, inserted] = events_.try_emplace(runtime, mark);
+    it->second = mark;
+    // Engines report in bursts: one list after the burst began, however long it goes on.
+    if (inserted) events_due_ = std::min(events_due_, deps_.clock.Now() + options_.event_debounce);
+    wake_cv_.NotifyOne();
+  }
+
+  void NotifyDesiredChanged() {
+    MutexLock lock(&mu_);
+    desired_changed_ = true;
+    wake_cv_.NotifyOne();
+  }
+
+  std::optional<ServerView> ViewOf(const ServerKey& key) const {
+    MutexLock lock(&mu_);
+    auto it = views_.find(key);
+    if (it == views_.end()) return std::nullopt;
+    return it->second;
+  }
+
+  std::vector<ServerStatus> Statuses() const {
+    MutexLock lock(&mu_);
+    std::vector<ServerStatus> out;
+    for (const auto& [key, view] : views_) out.push_back(view.status);
+    return out;
+  }
+
+  StatusOr<ProbeTarget> TargetOf(const ServerKey& key) const {
+    std::optional<ServerView> view = ViewOf(key);
+    if (!view) return NotFound("no server " + ToString(key) + " on this node");
+    if (!view->target) {
+      const Condition* ready = FindCondition(view->status.conditions, "Ready");
+      return Unavailable(ToString(key) + " does not run now" + (ready != nullptr ? ": " + ready->reason : ""));
+    }
+    ProbeTarget target = *view->target;
+    if (target.transport == Transport::kStdio) {
+      target.stdio = deps_.sessions.MainChannel(target.instance);
+      if (target.stdio == nullptr) return Unavailable(ToString(key) + " does not run now");
+    }
+    return target;
+  }
+
+  bool Synced() const {
+    MutexLock lock(&mu_);
+    if (!swept_ || !cache_.AllAsked()) return false;
+    return std::all_of(last_desired_->servers.begin(), last_desired_->servers.end(),
+                       [this](const auto& entry) NO_THREAD_SAFETY_ANALYSIS { return views_.contains(entry.first); });
+  }
+
+ private:
+  void Post(const ServerKey& key, Outcome outcome) {
+    {
+      MutexLock lock(&mu_);
+      inbox_[key].push_back(std::move(outcome));
+    }
+    queue_.Add(key);
+  }
+
+  void Publish(const ServerKey& key, const ServerView* view) {
+    MutexLock lock(&mu_);
+    if (view == nullptr) {
+      views_.erase(key);
+    } else {
+      views_[key] = *view;
+    }
+  }
+
+  void Uses(const ServerKey& key, const std::string& digest) {
+    MutexLock lock(&mu_);
+    artifacts_.Note(key, digest);
+  }
+
+  void SessionChanged(const std::string& instance) {
+    if (std::optional<ServerKey> key = cache_.OwnerOf(instance)) queue_.Add(*key);
+  }
+
+  void WorkerLoop() {
+    while (!stopping_) {
+      if (std::optional<ServerKey> key = queue_.Get(Deadline::After(seconds(60)))) Work(*key);
+    }
+  }
+
+  void Work(const ServerKey& key) {
+    ServerRecord* record = nullptr;
+    std::vector<Outcome> inbox;
+    {
+      MutexLock lock(&mu_);
+      if (!swept_) {
+        // Nothing is decided before every runtime was asked; the first sweep triggers all.
+        queue_.Done(key);
+        return;
+      }
+      std::unique_ptr<ServerRecord>& slot = records_[key];
+      if (slot == nullptr) slot = std::make_unique<ServerRecord>();
+      record = slot.get();
+      auto it = inbox_.find(key);
+      if (it != inbox_.end()) {
+        inbox = std::move(it->second);
+        inbox_.erase(it);
+      }
+    }
+    const MonoTime start = deps_.clock.Now();
+    ReconcileResult result = reconciler_.Reconcile(key, record, std::move(inbox));
+    deps_.metrics.ReconcileDone(key, result.status.ok(), deps_.clock.Now() - start);
+    if (!result.status.ok()) {
+      queue_.AddRateLimited(key);
+    } else {
+      queue_.Forget(key);
+      queue_.CancelTimer(key);
+      if (result.wake != MonoTime::max()) queue_.AddAfter(key, result.wake - deps_.clock.Now());
+    }
+    {
+      MutexLock lock(&mu_);
+      if (result.gone && result.status.ok()) {
+        records_.erase(key);
+        artifacts_.Drop(key);
+      }
+      reconciled_cv_.NotifyAll();
+    }
+    queue_.Done(key);
+    for (const ServerKey& other : cache_.TakeChanged()) {
+      if (other != key) queue_.Add(other);
+    }
+  }
+
+  MonoTime HousekeepingDue() const {
+    MutexLock lock(&mu_);
+    if (desired_changed_) return MonoTime{};
+    return std::min({relist_at_, events_due_, collect_at_});
+  }
+
+  void HousekeeperLoop() {
+    while (!stopping_) {
+      {
+        MutexLock lock(&mu_);
+        while (!stopping_ && !desired_changed_) {
+          const MonoTime due = std::min({relist_at_, events_due_, collect_at_});
+          const Duration left = due - deps_.clock.Now();
+          if (left <= Duration::zero()) break;
+          wake_cv_.WaitUntil(&mu_, Deadline::After(left));
+        }
+      }
+      if (!stopping_) Housekeep();
+    }
+  }
+
+  void Housekeep() {
+    std::map<RuntimeKind, uint64_t> lists;
+    bool desired_changed = false, collect = false;
+    {
+      MutexLock lock(&mu_);
+      const MonoTime now = deps_.clock.Now();
+      desired_changed = std::exchange(desired_changed_, false) || !swept_;
+      if (events_due_ <= now) {
+        lists.swap(events_);
+        events_due_ = MonoTime::max();
+      }
+      if (relist_at_ <= now) {
+        relist_at_ = now + options_.relist_period;
+        for (const auto& [kind, runtime] : deps_.runtimes) lists[kind] = UINT64_MAX;
+      }
+      if (collect_at_ <= now) {
+        collect_at_ = now + options_.collect_period;
+        collect = swept_;
+      }
+    }
+    for (auto [kind, since] : lists) List(kind, since == UINT64_MAX ? cache_.Mark() : since);
+    if (cache_.AllAsked()) FirstSweep();
+    if (desired_changed) SpreadDesired();
+    for (const ServerKey& key : cache_.TakeChanged()) queue_.Add(key);
+    if (collect) Collect();
+  }
+
+  void List(RuntimeKind kind, uint64_t since) {
+    const bool was_ok = cache_.Health(kind).ok();
+    Status status = cache_.Refresh(kind, since, Deadline::After(kListTimeout));
+    if (status.ok() == was_ok) return;
+    if (status.ok()) {
+      LOG_INFO("runtime answers", {{"runtime", ToString(kind)}});
+    } else {
+      LOG_WARNING("runtime does not answer", {{"runtime", ToString(kind)}, {"error", status}});
+    }
+    // What can be said of every server that wants this runtime has changed.
+    for (const auto& [key, server] : deps_.desired.Current()->servers) {
+      if (ChooseRuntime(server->spec) == kind) queue_.Add(key);
+    }
+  }
+
+  void FirstSweep() {
+    MutexLock lock(&mu_);
+    swept_ = true;
+  }
+
+  // Triggers the servers whose desired state differs from what it was at the last call.
+  void SpreadDesired() {
+    std::shared_ptr<const DesiredSnapshot> now = deps_.desired.Current();
+    std::shared_ptr<const DesiredSnapshot> before;
+    std::set<ServerKey> triggers;
+    {
+      MutexLock lock(&mu_);
+      before = std::exchange(last_desired_, now);
+      // Removals that had to wait, and orphans of before our time.
+      if (now->removals_allowed) {
+        for (const auto& [key, record] : records_) {
+          if (!now->servers.contains(key)) triggers.insert(key);
+        }
+      }
+    }
+    if (now->removals_allowed) {
+      for (const ServerKey& key : cache_.Servers()) {
+        if (!now->servers.contains(key)) triggers.insert(key);
+      }
+    }
+    for (const auto& [key, server] : now->servers) {
+      auto it = before->servers.find(key);
+      if (it == before->servers.end() || it->second != server) triggers.insert(key);
+    }
+    for (const auto& [key, server] : before->servers) {
+      if (!now->servers.contains(key)) triggers.insert(key);
+    }
+    for (const ServerKey& key : triggers) queue_.Add(key);
+  }
+
+  void Collect() {
+    std::vector<std::string> keep;
+    std::shared_ptr<const DesiredSnapshot> desired = deps_.desired.Current();
+    {
+      MutexLock lock(&mu_);
+      for (const auto& [key, server] : desired->servers) {
+        // Until every server's artifact is known nothing is known to be unused.
+        const auto it = views_.find(key);
+        const bool running = it != views_.end() && it->second.instance && !it->second.instance->artifact_digest.empty();
+        if (!OnHold(*server) && !IsRemote(*server) && !artifacts_.Knows(key) && !running) return;
+      }
+      keep = artifacts_.Keep();
+    }
+    for (const InstanceReport& report : cache_.All()) keep.push_back(report.artifact_digest);
+    (void)CollectGarbage(deps_.runtimes, keep, options_.artifact_quota_bytes, deps_.metrics, deps_.clock);
+  }
+
+  void WatchLoop(RuntimeKind kind, ContainerRuntime* runtime) {
+    Duration retry = kWatchRetryFirst;
+    while (!stopping_) {
+      const MonoTime start = deps_.clock.Now();
+      Status status = runtime->WatchEvents([this, kind](const std::string& id) { NotifyRuntimeEvent(kind, id); },
+                                           [this] { return stopping_.load(); }, Deadline::After(kWatchTimeout));
+      if (stopping_) return;
+      // What happened between two streams shows in a list.
+      NotifyRuntimeEvent(kind, "");
+      if (status.ok() || status.code() == StatusCode::kDeadlineExceeded || deps_.clock.Now() - start > std::chrono::minutes(1)) {
+        retry = kWatchRetryFirst;
+      } else {
+        LOG_DEBUG("event stream broke", {{"runtime", ToString(kind)}, {"error", status}});
+      }
+      const Deadline until = Deadline::After(retry);
+      retry = std::min<Duration>(retry * 2, kWatchRetryLast);
+      MutexLock lock(&mu_);
+      while (!stopping_ && !until.Expired()) stop_cv_.WaitUntil(&mu_, until.AtMost(milliseconds(250)));
+    }
+  }
+
+  const ControllerDeps deps_;
+  const ControllerOptions options_;
+  InstanceCache cache_;
+  WorkQueue queue_;
+  TaskPool pulls_, probes_;
+  ServerReconciler reconciler_;
+  std::atomic<bool> stopping_{false}, draining_{false};
+  std::vector<std::thread> threads_;  // touched by Start and Stop only
+
+  mutable Mutex mu_;
+  CondVar wake_cv_, reconciled_cv_, stop_cv_;
+  bool swept_ GUARDED_BY(mu_) = false;  // every runtime was asked once
+  bool desired_changed_ GUARDED_BY(mu_) = true;
+  MonoTime relist_at_ GUARDED_BY(mu_), events_due_ GUARDED_BY(mu_) = MonoTime::max(), collect_at_ GUARDED_BY(mu_);
+  std::map<RuntimeKind, uint64_t> events_ GUARDED_BY(mu_);
+  std::shared_ptr<const DesiredSnapshot> last_desired_ GUARDED_BY(mu_) = std::make_shared<DesiredSnapshot>();
+  std::map<ServerKey, std::unique_ptr<ServerRecord>> records_ GUARDED_BY(mu_);
+  std::map<ServerKey, std::vector<Outcome>> inbox_ GUARDED_BY(mu_);
+  std::map<ServerKey, ServerView> views_ GUARDED_BY(mu_);
+  ArtifactHistory artifacts_ GUARDED_BY(mu_);
+};
+
+Controller::Controller(const ControllerDeps& deps, const ControllerOptions& options)
+    : impl_(std::make_unique<Impl>(deps, options)) {}
+Controller::~Controller() = default;
+void Controller::Start(int workers) { impl_->Start(workers); }
+void Controller::Stop() { impl_->Stop(); }
+Status Controller::Drain(Deadline deadline) { return impl_->Drain(deadline); }
+bool Controller::RunOne() { return impl_->RunOne(); }
+MonoTime Controller::NextDue() const { return impl_->NextDue(); }
+void Controller::Trigger(const ServerKey& key) { impl_->Trigger(key); }
+void Controller::NotifyRuntimeEvent(RuntimeKind runtime, const std::string& instance) {
+  impl_->NotifyRuntimeEvent(runtime, instance);
+}
+void Controller::NotifyDesiredChanged() { impl_->NotifyDesiredChanged(); }
+std::optional<ServerStatus> Controller::StatusOf(const ServerKey& key) const {
+  std::optional<ServerView> view = impl_->ViewOf(key);
+  if (!view) return std::nullopt;
+  return std::move(view->status);
+}
+std::vector<ServerStatus> Controller::Statuses() const { return impl_->Statuses(); }
+StatusOr<ProbeTarget> Controller::TargetOf(const ServerKey& key) const { return impl_->TargetOf(key); }
+StatusOr<InstanceReport> Controller::InstanceOf(const ServerKey& key) const {
+  std::optional<ServerView> view = impl_->ViewOf(key);
+  if (!view) return NotFound("no server " + ToString(key) + " on this node");
+  if (!view->instance) return Unavailable(ToString(key) + " has no instance now");
+  return *view->instance;
+}
+bool Controller::Synced() const { return impl_->Synced(); }
+
+}  // namespace mcpfleet

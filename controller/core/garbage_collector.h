@@ -1,0 +1,32 @@
+// Frees artifacts (images, package trees) that no server here uses or used just before. Which to keep is decided here,
+// which to remove (oldest first, down to the quota) by the runtime.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "controller/ports/container_runtime.h"
+#include "controller/ports/recorder.h"
+#include "crd/object.h"
+
+namespace mcpfleet {
+
+// The digests of a server's current and previous revision, newest first.
+class ArtifactHistory {
+ public:
+  void Note(const ServerKey& server, const std::string& digest);
+  void Drop(const ServerKey& server) { digests_.erase(server); }
+  std::vector<std::string> Keep() const;
+  bool Knows(const ServerKey& server) const { return digests_.contains(server); }
+
+ private:
+  std::map<ServerKey, std::vector<std::string>> digests_;
+};
+
+// One round over all runtimes; the first error, after all were tried.
+Status CollectGarbage(const std::map<RuntimeKind, ContainerRuntime*>& runtimes, const std::vector<std::string>& keep,
+                      int64_t quota_bytes, ControllerMetrics& metrics, const Clock& clock);
+
+}  // namespace mcpfleet

@@ -1,0 +1,71 @@
+// What a controller remembers of one server between two looks. All of it may be lost at any moment (a crash of
+// mcplet): what must survive is in the runtimes' labels and with the shims. Touched only by the worker that has the
+// server's key; results of pulls and probes come through an inbox.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controller/core/conditions.h"
+#include "controller/core/plan.h"
+
+namespace mcpfleet {
+
+struct ExpectedShim {
+  int pid = 0;
+  MonoTime since{};  // when it was last seen connected, or first expected
+};
+
+struct ServerRecord {
+  bool looked = false;  // at least once: what is found at the first look ended before our time
+  bool known = false;   // was desired since mcplet started
+  std::shared_ptr<const DesiredServer> current, previous;  // accepted specs; previous has another revision
+  ArtifactState artifact, previous_artifact;
+  bool suspended = false;
+  int64_t generation = 0;
+  RestartState restart;
+  ProbeState probe;
+  Duration grace = std::chrono::seconds(10);
+  std::string pending_instance, pending_revision;  // the id that a repeated Create uses again
+  std::map<std::string, ExpectedShim> expected;
+  std::map<std::string, InstanceState> seen;       // at the last look
+  std::set<std::string> leaving;                   // that we stop or remove: their end is no drift
+  std::string accounted_exit;                      // the end that the restart state already counts
+  bool main_was_live = false;
+  std::optional<std::string> stopped_for;          // a restart by us is under way: the exit that follows is ours
+  std::map<RuntimeKind, uint64_t> list_after;      // lists older than this are too old
+  ActionFailure failure;
+  std::optional<MonoTime> converging_since;        // a change not Ready yet: when its head was first seen
+  std::optional<ServerStatus> status;              // as last written
+};
+
+struct PullDone {
+  std::string revision;
+  StatusOr<Artifact> artifact;
+};
+struct PullProgressed {
+  std::string revision, message;
+};
+struct VerifyDone {
+  std::string incarnation;
+  StatusOr<Verification> result;
+};
+struct PingDone {
+  std::string incarnation;
+  Status result;
+};
+using Outcome = std::variant<PullDone, PullProgressed, VerifyDone, PingDone>;
+
+// What others may ask of a server at any time.
+struct ServerView {
+  ServerStatus status;
+  std::optional<InstanceReport> instance;
+  std::optional<ProbeTarget> target;  // its main child or url; stdio is looked up when needed
+};
+
+}  // namespace mcpfleet
