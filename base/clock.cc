@@ -11,6 +11,11 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+Deadline Deadline::After(Duration d) {
+  MonoTime now = std::chrono::steady_clock::now();
+  return d > MonoTime::max() - now ? Never() : Deadline(now + d);
+}
+
 Duration Deadline::Left() const {
   MonoTime now = std::chrono::steady_clock::now();
   return at_ <= now ? Duration::zero() : at_ - now;
@@ -23,8 +28,8 @@ int Deadline::PollMillis() const {
 }
 
 Deadline Deadline::AtMost(Duration d) const {
-  MonoTime other = std::chrono::steady_clock::now() + d;
-  return Deadline(other < at_ ? other : at_);
+  Deadline other = After(d);
+  return other.at_ < at_ ? other : *this;
 }
 
 std::string FormatTime(WallTime time) {
@@ -45,7 +50,10 @@ StatusOr<WallTime> ParseTime(std::string_view text) {
     int64_t scale = 100'000'000;
     for (++end; *end >= '0' && *end <= '9'; ++end, scale /= 10) fraction += Duration((*end - '0') * scale);
   }
-  if (end == nullptr || std::string_view(end) != "Z") {
+  // strptime takes "7" for "07" and 31 February for 3 March.
+  bool exact = end != nullptr && std::string_view(end) == "Z" &&
+               FormatTime(WallTime(seconds(timegm(&utc)))).compare(0, 19, copy, 0, 19) == 0;
+  if (!exact) {
     return InvalidArgument("\"" + copy + "\" is not a UTC time; allowed: YYYY-MM-DDTHH:MM:SSZ");
   }
   return WallTime(seconds(timegm(&utc)) + fraction);
@@ -83,6 +91,7 @@ StatusOr<Duration> ParseDuration(std::string_view text) {
     for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) value = value * 10 + (text[i] - '0');
     if (i < text.size() && text[i] == '.') {
       for (++i; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) value += (text[i] - '0') * (scale /= 10);
+      if (i == start + 1) return bad();
     }
     if (i == start) return bad();
     std::string_view rest = text.substr(i);

@@ -51,7 +51,7 @@ class FakeClock final : public Clock {
 // The instant by which a blocking call must return. Real steady time: it bounds waits in the kernel.
 class Deadline {
  public:
-  static Deadline After(Duration d) { return Deadline(std::chrono::steady_clock::now() + d); }
+  static Deadline After(Duration d);  // Never when `d` is too large to add
   static Deadline Never() { return Deadline(MonoTime::max()); }
   explicit Deadline(MonoTime at) : at_(at) {}
   MonoTime at() const { return at_; }

@@ -83,7 +83,7 @@ Status RemoveTreeAt(int parent, const std::string& name, const std::string& path
   if (errno != EISDIR && errno != EPERM) return ErrnoStatus(errno, path);
   UniqueFd fd(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return errno == ENOENT ? OkStatus() : ErrnoStatus(errno, path);
-  DIR* directory = fdopendir(dup(fd.get()));
+  DIR* directory = fdopendir(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
   if (directory == nullptr) return ErrnoStatus(errno, path);
   Status result;
   while (dirent* entry = readdir(directory)) {

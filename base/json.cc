@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <cstdint>
 #include <set>
 #include <vector>
 
@@ -55,6 +56,10 @@ class Checker : public nlohmann::json_sax<Json> {
 
 StatusOr<Json> ParseJson(std::string_view text, JsonLimits limits) {
   if (text.size() > limits.bytes) return ResourceExhausted("JSON larger than " + std::to_string(limits.bytes) + " bytes");
+  // nlohmann takes a NUL for the end of the text and would not see what follows.
+  if (size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return InvalidArgument("malformed JSON at byte " + std::to_string(nul + 1));
+  }
   Checker checker(limits.depth);
   if (!Json::sax_parse(text.begin(), text.end(), &checker)) {
     return InvalidArgument(checker.error.empty() ? "malformed JSON" : checker.error);
@@ -81,6 +86,7 @@ std::string GetString(const Json& object, std::string_view key, std::string_view
 
 int64_t GetInt(const Json& object, std::string_view key, int64_t fallback) {
   const Json& member = GetMember(object, key);
+  if (member.is_number_unsigned() && member.get<uint64_t>() > uint64_t{INT64_MAX}) return fallback;
   return member.is_number_integer() ? member.get<int64_t>() : fallback;
 }
 

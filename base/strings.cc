@@ -129,8 +129,9 @@ std::string Nearest(std::string_view word, const std::vector<std::string>& candi
 std::string Printable(std::string_view text, size_t limit) {
   std::string out;
   for (char c : text) {
-    if (out.size() >= limit) return out + "…";
     unsigned char u = static_cast<unsigned char>(c);
+    if (out.size() >= limit && u >> 6 != 2) return out + "…";  // never in the middle of a character
+    if (out.size() >= limit + 4) return out + "…";
     if (u < 0x20 || u == 0x7f) {
       out += {'\\', 'x', kHex[u >> 4], kHex[u & 15]};
     } else {
@@ -173,6 +174,7 @@ bool Base64Decode(std::string_view text, std::string* out) {
         v = v << 6 | static_cast<uint32_t>(at - kBase64);
       }
     }
+    if ((pad == 1 && (v & 0xff) != 0) || (pad == 2 && (v & 0xffff) != 0)) return false;  // two spellings of one value
     for (size_t k = 0; k < 3 - pad; ++k) *out += static_cast<char>(v >> (16 - 8 * k) & 255);
   }
   return true;
