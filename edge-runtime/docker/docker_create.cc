@@ -1,0 +1,139 @@
+// The create request: where a spec's limits and sandbox become the engine's.
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "edge-runtime/docker/docker_json.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr int64_t kTmpBytes = int64_t{64} << 20;  // /tmp lives in memory and counts against the instance's limit
+
+Json BindMount(const std::string& source, const std::string& target, bool read_only) {
+  // `Mounts`, not `Binds`: a missing source is then an error; Binds would make an empty directory owned by root.
+  return {{"Type", "bind"}, {"Source", source}, {"Target", target}, {"ReadOnly", read_only},
+          {"BindOptions", {{"Propagation", "rprivate"}}}};
+}
+
+Json MountsOf(const InstanceSpec& spec, const CreateContext& context) {
+  Json mounts = Json::array();
+  if (!context.shim_binary.empty()) {
+    mounts.push_back(BindMount(context.shim_binary, kShimTarget, true));
+    if (!spec.shim_directory.empty()) mounts.push_back(BindMount(spec.shim_directory, kShimDirectoryTarget, true));
+  }
+  for (const Volume& volume : spec.spec.volumes) {
+    if (!volume.host_path.empty()) mounts.push_back(BindMount(volume.host_path, volume.mount_path, volume.read_only));
+  }
+  return mounts;
+}
+
+std::string TmpfsOptions(int64_t bytes, bool read_only, bool exec) {
+  return std::string(read_only ? "ro" : "rw") + ",nosuid,nodev," + (exec ? "exec" : "noexec") +
+         ",mode=1777,size=" + std::to_string(bytes);
+}
+
+Json TmpfsOf(const ServerSpec& spec) {
+  Json tmpfs = Json::object();
+  tmpfs["/tmp"] = TmpfsOptions(kTmpBytes, false, false);
+  for (const Volume& volume : spec.volumes) {
+    if (volume.mount_path == "/tmp") tmpfs.erase("/tmp");
+    if (volume.host_path.empty()) tmpfs[volume.mount_path] = TmpfsOptions(volume.tmpfs_bytes, volume.read_only, true);
+  }
+  return tmpfs;
+}
+
+std::string NetworkOf(NetworkMode mode) {
+  switch (mode) {
+    case NetworkMode::kNone:
+      return "none";
+    case NetworkMode::kOutbound:
+      return "bridge";
+    case NetworkMode::kHost:
+      return "host";
+  }
+  return "none";
+}
+
+Json LabelsOf(const InstanceSpec& spec, const CreateContext& context) {
+  return {{kDockerLabelNode, context.node},
+          {kDockerLabelInstance, spec.id},
+          {"dev.mcpfleet.namespace", spec.server.namespace_},
+          {"dev.mcpfleet.server", spec.server.name},
+          {"dev.mcpfleet.uid", spec.uid},
+          {"dev.mcpfleet.generation", std::to_string(spec.generation)},
+          {"dev.mcpfleet.revision", spec.revision},
+          {"dev.mcpfleet.shim", context.shim_binary.empty() ? "false" : "true"},
+          {"dev.mcpfleet.unenforced", context.unenforced}};
+}
+
+Json HostConfigOf(const InstanceSpec& spec, const CreateContext& context) {
+  const ServerSpec& server = spec.spec;
+  Json host = {
+      {"Memory", server.resources.memory_bytes},
+      {"MemorySwap", server.resources.memory_bytes},  // memory and swap together: no swap
+      {"NanoCpus", server.resources.cpu_milli * 1'000'000},
+      {"PidsLimit", server.resources.pids},
+      {"CapDrop", {"ALL"}},
+      {"CapAdd", server.security.add_capabilities},
+      {"SecurityOpt", {"no-new-privileges"}},
+      {"ReadonlyRootfs", server.security.read_only_root},
+      {"Tmpfs", TmpfsOf(server)},
+      {"Mounts", MountsOf(spec, context)},
+      {"NetworkMode", NetworkOf(server.security.network)},
+      {"RestartPolicy", {{"Name", "no"}}},  // the agent is the only restarter
+      {"Init", false},
+      {"OomScoreAdj", 100},  // servers go before the node's own daemons
+      {"LogConfig",
+       {{"Type", "json-file"},
+        {"Config",
+         {{"max-size", std::to_string(server.logs.max_size_bytes)}, {"max-file", std::to_string(std::max(1, server.logs.max_files))}}}}},
+  };
+  if (context.podman) {
+    // Podman's default is higher than what an agent without CAP_SYS_RESOURCE may set.
+    rlimit limit{};
+    getrlimit(RLIMIT_NPROC, &limit);
+    const auto as_int = [](rlim_t value) { return value == RLIM_INFINITY ? int64_t{-1} : static_cast<int64_t>(value); };
+    host["Ulimits"] = Json::array({{{"Name", "nproc"}, {"Soft", as_int(limit.rlim_cur)}, {"Hard", as_int(limit.rlim_max)}}});
+  }
+  return host;
+}
+
+}  // namespace
+
+std::vector<std::string> ArgvOf(const InstanceSpec& spec) {
+  const bool own = !spec.spec.command.empty();
+  std::vector<std::string> argv = own ? spec.spec.command : spec.artifact.entrypoint;
+  const bool defaults = !own && spec.spec.args.empty();
+  const auto& tail = defaults ? spec.artifact.default_args : spec.spec.args;
+  argv.insert(argv.end(), tail.begin(), tail.end());
+  return argv;
+}
+
+StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context) {
+  std::vector<std::string> argv = ArgvOf(spec);
+  if (argv.empty()) {
+    return InvalidArgument("spec.command: must be set, the image has neither ENTRYPOINT nor CMD");
+  }
+  std::vector<std::string> entrypoint;
+  if (context.shim_binary.empty()) {
+    entrypoint.swap(argv);
+  } else {
+    entrypoint = {kShimTarget, "--instance", spec.id, "--socket", std::string(kShimDirectoryTarget) + "/agent.sock", "--"};
+  }
+  const std::string uid = std::to_string(spec.spec.security.run_as_user);
+  return Json{
+      {"Image", spec.artifact.digest},
+      {"Entrypoint", entrypoint},
+      {"Cmd", argv},
+      {"User", uid + ":" + uid},  // a lone uid that the image does not know would run with group root
+      {"Tty", false},
+      {"OpenStdin", false},
+      {"StopSignal", "SIGTERM"},  // the shim's, whatever the image says
+      {"Healthcheck", {{"Test", {"NONE"}}}},
+      {"Labels", LabelsOf(spec, context)},
+      {"HostConfig", HostConfigOf(spec, context)},
+  };
+}
+
+}  // namespace mcpfleet

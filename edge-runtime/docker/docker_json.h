@@ -1,0 +1,100 @@
+// What we say to the Docker Engine API and what it answers, as pure conversions (API 1.41, documented at
+// docs.docker.com/engine/api). Everything that came from an engine is checked: a field of another type reads as absent.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "controller/ports/container_runtime.h"
+
+namespace mcpfleet {
+
+inline constexpr char kDockerLabelNode[] = "dev.mcpfleet.node";
+inline constexpr char kDockerLabelInstance[] = "dev.mcpfleet.instance";
+// Where an instance sees the shim's binary and the directory of its socket.
+inline constexpr char kShimTarget[] = "/.mcp-shim";
+inline constexpr char kShimDirectoryTarget[] = "/.mcp";
+
+// The container of an instance: "mcpfleet-<id>". Ids are checked before they reach a path.
+std::string ContainerName(std::string_view instance_id);
+bool IsInstanceId(std::string_view id);
+
+// "unix:///run/docker.sock" or a path -> the path.
+std::string SocketPath(std::string_view address);
+
+// --- versions ---
+struct EngineVersion {
+  std::string engine;       // "20.10.24"
+  std::string api, min_api; // "1.41", "1.12"
+  bool podman = false;
+};
+StatusOr<EngineVersion> ParseVersion(std::string_view body);
+// What we speak with it: 1.41, or the nearest that the engine still or already serves.
+StatusOr<std::string> NegotiateApi(const EngineVersion& engine);
+// Sandbox features that an engine's /info says are missing.
+std::vector<std::string> ParseUnenforced(std::string_view info_body);
+
+// --- containers ---
+struct CreateContext {
+  std::string node;
+  std::string shim_binary;  // on the host; "" runs argv itself
+  std::string unenforced;   // recorded on the instance
+  bool podman = false;
+};
+// The body of POST /containers/create. The environment of the spec is not in it: secrets would show in `inspect`; the
+// shim gets it with each spawn. InvalidArgument when there is nothing to run.
+StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context);
+// argv by Kubernetes' rules: command+args, or ENTRYPOINT+args, or ENTRYPOINT+CMD.
+std::vector<std::string> ArgvOf(const InstanceSpec& spec);
+
+// One container with our labels, as far as GET /containers/json tells; what only inspect knows is still empty.
+struct ListedContainer {
+  std::string container_id;
+  InstanceReport report;
+};
+// Containers that carry the node's label but not a whole set of ours are left out: somebody else's.
+StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node);
+
+// What inspect adds.
+struct InspectedContainer {
+  std::string container_id;
+  std::string node, instance;  // labels
+  bool shim = true;
+  InstanceState state = InstanceState::kCreated;
+  int pid = 0;
+  std::optional<ExitInfo> exit;
+  WallTime created_at{}, started_at{}, finished_at{};
+  std::string start_error;  // why the engine could not start it, "" when it could
+};
+StatusOr<InspectedContainer> ParseInspect(std::string_view body);
+
+// RFC 3339 with fraction and any offset; the zero time of Go is WallTime{}.
+WallTime ParseEngineTime(std::string_view text);
+
+// --- images ---
+// "repo:tag", "repo@digest", "repo" -> the two parameters of POST /images/create. No tag means latest: without one the
+// engine would pull all of them.
+struct ImageReference {
+  std::string from, tag;
+};
+ImageReference ParseImageReference(std::string_view ref);
+StatusOr<Artifact> ParseImage(std::string_view body);
+struct ListedImage {
+  std::string id;
+  int64_t size_bytes = 0;
+};
+StatusOr<std::vector<ListedImage>> ParseImageList(std::string_view body);
+
+// --- events, statistics, errors ---
+// The instance that a line of GET /events is about; nullopt for other things.
+std::optional<std::string> ParseEvent(std::string_view line);
+StatusOr<InstanceUsage> ParseStats(std::string_view body);
+// The engine's {"message": …} with the code that fits its status; OK below 300 and for 304.
+Status StatusOfEngine(int http_status, std::string_view body, std::string_view what);
+
+}  // namespace mcpfleet

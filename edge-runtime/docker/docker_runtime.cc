@@ -1,0 +1,248 @@
+#include "edge-runtime/docker/docker_runtime.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/strings.h"
+
+namespace mcpfleet {
+namespace {
+
+std::string LabelFilter(const std::string& node) {
+  return PercentEncode(DumpJson({{"label", {std::string(kDockerLabelNode) + "=" + node}}}));
+}
+
+std::string ContainerPath(std::string_view container) { return "/containers/" + PercentEncode(container); }
+
+// The engine's `t` is whole seconds; less than was promised would cut a server's clean end short.
+int64_t WholeSeconds(Duration grace) {
+  return std::max<int64_t>(0, std::chrono::ceil<std::chrono::seconds>(grace).count());
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<DockerRuntime>> DockerRuntime::Create(DockerOptions options, const Clock& clock) {
+  options.socket_path = SocketPath(options.socket_path);
+  if (options.socket_path.empty() || options.socket_path[0] != '/') {
+    return InvalidArgument("docker: socket path \"" + options.socket_path + "\" must be absolute, for example /var/run/docker.sock");
+  }
+  if (options.node_name.empty()) return InvalidArgument("docker: the node's name is empty");
+  if (!options.shim_binary.empty() && options.shim_binary[0] != '/') {
+    return InvalidArgument("docker: shim binary \"" + options.shim_binary + "\" must be an absolute path");
+  }
+  return std::unique_ptr<DockerRuntime>(new DockerRuntime(std::move(options), clock));
+}
+
+DockerRuntime::DockerRuntime(DockerOptions options, const Clock& clock)
+    : options_(std::move(options)),
+      clock_(clock),
+      client_(http::UnixEndpoint(options_.socket_path), {}),
+      pulled_(options_.state_directory.empty() ? "" : options_.state_directory + "/pulled-images.json") {}
+
+bool DockerRuntime::Supports(const ServerSpec& spec) const { return std::holds_alternative<ImageSource>(spec.source); }
+
+// --- talking to the engine ---
+
+StatusOr<DockerRuntime::Engine> DockerRuntime::Connect(Deadline deadline) {
+  {
+    MutexLock lock(&mu_);
+    if (engine_) return *engine_;
+  }
+  const auto get = [&](const std::string& path) -> StatusOr<std::string> {
+    ++requests_;
+    StatusOr<http::Response> response = client_.Do({.method = "GET", .target = path}, deadline);
+    if (!response.ok()) return Annotate(response.status(), "docker engine at " + options_.socket_path);
+    RETURN_IF_ERROR(StatusOfEngine(response->status, response->body, "docker engine at " + options_.socket_path));
+    return std::move(response->body);
+  };
+  Engine engine;
+  ASSIGN_OR_RETURN(std::string version, get("/version"));
+  ASSIGN_OR_RETURN(engine.version, ParseVersion(version));
+  ASSIGN_OR_RETURN(std::string api, NegotiateApi(engine.version));
+  engine.prefix = "/v" + api;
+  ASSIGN_OR_RETURN(std::string info, get(engine.prefix + "/info"));
+  engine.unenforced = Join(ParseUnenforced(info), ", ");
+  MutexLock lock(&mu_);
+  engine_ = engine;
+  return engine;
+}
+
+StatusOr<http::Response> DockerRuntime::Call(std::string_view method, const std::string& path, Deadline deadline,
+                                             const Json* body) {
+  ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
+  http::Request request{.method = std::string(method), .target = engine.prefix + path};
+  if (body != nullptr) {
+    request.headers.Set("Content-Type", "application/json");
+    request.body = DumpJson(*body);
+  }
+  ++requests_;
+  StatusOr<http::Response> response = client_.Do(request, deadline);
+  // An engine that went away may come back as another version.
+  if (response.status().code() == StatusCode::kUnavailable) {
+    MutexLock lock(&mu_);
+    engine_.reset();
+  }
+  if (!response.ok()) return Annotate(response.status(), "docker engine at " + options_.socket_path);
+  return response;
+}
+
+StatusOr<std::unique_ptr<http::ResponseStream>> DockerRuntime::OpenStream(std::string_view method, const std::string& path,
+                                                                          Deadline deadline) {
+  ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
+  ++requests_;
+  auto stream = client_.Open({.method = std::string(method), .target = engine.prefix + path}, deadline);
+  if (!stream.ok()) return Annotate(stream.status(), "docker engine at " + options_.socket_path);
+  if ((*stream)->head().status < 300) return stream;
+  StatusOr<std::string> message = (*stream)->Read(deadline);
+  return StatusOfEngine((*stream)->head().status, message.ok() ? *message : "", path.substr(0, path.find('?')));
+}
+
+RuntimeCheck DockerRuntime::Check(Deadline deadline) {
+  {
+    MutexLock lock(&mu_);
+    engine_.reset();  // what it says now, not what it said once
+  }
+  StatusOr<Engine> engine = Connect(deadline);
+  if (!engine.ok()) {
+    return {.available = false,
+            .reason = Message(engine.status()) + "; is the engine running, and may this user open its socket?"};
+  }
+  RuntimeCheck check{.available = true, .version = engine->version.engine};
+  if (!engine->unenforced.empty()) {
+    for (const std::string& feature : Split(engine->unenforced, ',')) check.unenforced.emplace_back(Trim(feature));
+  }
+  return check;
+}
+
+// --- list ---
+
+StatusOr<std::vector<ListedContainer>> DockerRuntime::ListContainers(Deadline deadline) {
+  ASSIGN_OR_RETURN(http::Response response,
+                   Call("GET", "/containers/json?all=1&filters=" + LabelFilter(options_.node_name), deadline));
+  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "list containers"));
+  return ParseContainerList(response.body, options_.node_name);
+}
+
+bool DockerRuntime::FillInFromCache(ListedContainer& container) {
+  Running known;
+  {
+    MutexLock lock(&mu_);
+    auto it = running_.find(container.container_id);
+    if (it == running_.end()) return false;
+    known = it->second;
+  }
+  // The same process lives, so nothing that inspect would say has changed.
+  StatusOr<std::string> ticks = ProcessStartTicks(known.pid, options_.kernel);
+  if (!ticks.ok() || *ticks != known.start_ticks) return false;
+  container.report.pid = known.pid;
+  container.report.created_at = known.created_at;
+  container.report.started_at = known.started_at;
+  return true;
+}
+
+Status DockerRuntime::FillIn(ListedContainer& container, Deadline deadline) {
+  InstanceReport& report = container.report;
+  if (report.state == InstanceState::kCreated) return OkStatus();
+  if (report.state == InstanceState::kRunning && FillInFromCache(container)) return OkStatus();
+  ASSIGN_OR_RETURN(http::Response response, Call("GET", ContainerPath(container.container_id) + "/json", deadline));
+  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "inspect " + report.id));
+  ASSIGN_OR_RETURN(InspectedContainer inspected, ParseInspect(response.body));
+  report.state = inspected.state;  // newer than the list's
+  report.pid = inspected.pid;
+  report.exit = inspected.exit;
+  report.created_at = inspected.created_at;
+  report.started_at = inspected.started_at;
+  report.finished_at = inspected.finished_at;
+  if (report.state != InstanceState::kRunning || report.pid == 0) return OkStatus();
+  if (StatusOr<std::string> ticks = ProcessStartTicks(report.pid, options_.kernel); ticks.ok()) {
+    MutexLock lock(&mu_);
+    running_[container.container_id] = {*ticks, report.pid, report.created_at, report.started_at};
+  }
+  return OkStatus();
+}
+
+StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
+  ASSIGN_OR_RETURN(std::vector<ListedContainer> containers, ListContainers(deadline));
+  std::vector<InstanceReport> reports;
+  std::set<std::string> seen;
+  for (ListedContainer& container : containers) {
+    const Status status = FillIn(container, deadline);
+    if (status.code() == StatusCode::kNotFound) continue;  // removed since the list
+    RETURN_IF_ERROR(status);
+    seen.insert(container.container_id);
+    reports.push_back(std::move(container.report));
+  }
+  std::sort(reports.begin(), reports.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  MutexLock lock(&mu_);
+  std::erase_if(running_, [&](const auto& entry) { return !seen.contains(entry.first); });
+  return reports;
+}
+
+// --- one instance ---
+
+StatusOr<InspectedContainer> DockerRuntime::Find(const std::string& id, Deadline deadline) {
+  if (!IsInstanceId(id)) return InvalidArgument("instance id \"" + Printable(id) + "\" is malformed");
+  ASSIGN_OR_RETURN(http::Response response, Call("GET", ContainerPath(ContainerName(id)) + "/json", deadline));
+  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "instance " + id));
+  ASSIGN_OR_RETURN(InspectedContainer container, ParseInspect(response.body));
+  if (container.node != options_.node_name || container.instance != id) {
+    return NotFound("instance " + id + ": container " + ContainerName(id) + " is not this node's");
+  }
+  return container;
+}
+
+Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
+  if (!IsInstanceId(spec.id)) return InvalidArgument("instance id \"" + Printable(spec.id) + "\" is malformed");
+  if (!Supports(spec.spec)) return InvalidArgument("spec.source: the Docker runtime runs images only");
+  ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
+  ASSIGN_OR_RETURN(Json body, CreateBody(spec, {.node = options_.node_name,
+                                                .shim_binary = options_.shim_binary,
+                                                .unenforced = engine.unenforced,
+                                                .podman = engine.version.podman}));
+  ASSIGN_OR_RETURN(http::Response response, Call("POST", "/containers/create?name=" + ContainerName(spec.id), deadline, &body));
+  if (response.status == 409) {
+    StatusOr<InspectedContainer> existing = Find(spec.id, deadline);
+    if (existing.ok()) return OkStatus();
+    if (existing.status().code() != StatusCode::kNotFound) return existing.status();
+    return AlreadyExists("create instance " + spec.id + ": the name " + ContainerName(spec.id) + " is taken by a container of somebody else");
+  }
+  return StatusOfEngine(response.status, response.body, "create instance " + spec.id);
+}
+
+Status DockerRuntime::Start(const std::string& id, Deadline deadline) {
+  ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
+  if (container.state == InstanceState::kRunning) return OkStatus();
+  ASSIGN_OR_RETURN(http::Response response, Call("POST", ContainerPath(container.container_id) + "/start", deadline));
+  return StatusOfEngine(response.status, response.body, "start instance " + id);
+}
+
+Status DockerRuntime::Stop(const std::string& id, Duration grace, Deadline deadline) {
+  StatusOr<InspectedContainer> container = Find(id, deadline);
+  if (container.status().code() == StatusCode::kNotFound) return OkStatus();
+  RETURN_IF_ERROR(container.status());
+  if (container->state != InstanceState::kRunning) return OkStatus();
+  ASSIGN_OR_RETURN(http::Response response,
+                   Call("POST", ContainerPath(container->container_id) + "/stop?t=" + std::to_string(WholeSeconds(grace)), deadline));
+  if (response.status == 404) return OkStatus();
+  return StatusOfEngine(response.status, response.body, "stop instance " + id);
+}
+
+Status DockerRuntime::Remove(const std::string& id, Deadline deadline) {
+  StatusOr<InspectedContainer> container = Find(id, deadline);
+  if (container.status().code() == StatusCode::kNotFound) return OkStatus();
+  RETURN_IF_ERROR(container.status());
+  ASSIGN_OR_RETURN(http::Response response, Call("DELETE", ContainerPath(container->container_id) + "?force=1&v=1", deadline));
+  if (response.status == 404) return OkStatus();
+  if (response.status == 409) return AwaitRemoval(container->container_id, deadline);  // somebody else is removing it
+  return StatusOfEngine(response.status, response.body, "remove instance " + id);
+}
+
+Status DockerRuntime::AwaitRemoval(const std::string& container_id, Deadline deadline) {
+  ASSIGN_OR_RETURN(http::Response response, Call("POST", ContainerPath(container_id) + "/wait?condition=removed", deadline));
+  if (response.status == 404) return OkStatus();
+  return StatusOfEngine(response.status, response.body, "await the removal of a container");
+}
+
+}  // namespace mcpfleet

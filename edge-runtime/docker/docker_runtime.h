@@ -1,0 +1,103 @@
+// ContainerRuntime over the Docker Engine API (1.40 and later, also Podman's compatible socket), through its unix socket.
+//
+//   SystemClock clock;
+//   ASSIGN_OR_RETURN(auto docker, DockerRuntime::Create({.socket_path = "/run/docker.sock", .node_name = "edge-01",
+//                                                        .shim_binary = "/usr/libexec/mcpfleet/mcp-shim"}, clock));
+//
+// The engine keeps the state: every container carries labels (dev.mcpfleet.*) from which List rebuilds everything. A
+// relist of containers that just run is one call to the engine: what inspect told of a running container holds while
+// its first process (number and start time) lives. Create does not connect: an engine that is down is Unavailable at
+// each call, and comes back by itself.
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/http/client.h"
+#include "base/mutex.h"
+#include "controller/ports/container_runtime.h"
+#include "edge-runtime/docker/docker_images.h"
+#include "edge-runtime/docker/docker_json.h"
+#include "edge-runtime/docker/docker_usage.h"
+
+namespace mcpfleet {
+
+struct DockerOptions {
+  std::string socket_path = "/var/run/docker.sock";  // or "unix:///…"
+  std::string node_name;
+  // On the host, mounted read-only into every container. "": argv runs as the first process and stdio is not ours
+  // (InstanceReport.shim is false).
+  std::string shim_binary;
+  std::string state_directory;  // for the list of pulled images; "": not kept over a restart
+  KernelPaths kernel;
+};
+
+class DockerRuntime final : public ContainerRuntime {
+ public:
+  // InvalidArgument for options that can't work. `clock` outlives the runtime.
+  static StatusOr<std::unique_ptr<DockerRuntime>> Create(DockerOptions options, const Clock& clock);
+
+  RuntimeKind kind() const override { return RuntimeKind::kDocker; }
+  RuntimeCheck Check(Deadline deadline) override;
+  bool Supports(const ServerSpec& spec) const override;
+  StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
+  StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
+                          Deadline deadline) override;
+  Status Create(const InstanceSpec& spec, Deadline deadline) override;
+  Status Start(const std::string& id, Deadline deadline) override;
+  Status Stop(const std::string& id, Duration grace, Deadline deadline) override;
+  Status Remove(const std::string& id, Deadline deadline) override;
+  Status WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+                     Deadline deadline) override;
+  StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
+  Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
+              Deadline deadline) override;
+  Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) override;
+
+  // Requests sent to the engine so far.
+  int64_t requests() const { return requests_; }
+
+ private:
+  struct Engine {
+    std::string prefix;  // "/v1.41"
+    EngineVersion version;
+    std::string unenforced;
+  };
+  // What inspect told of a running container, good while this very process lives.
+  struct Running {
+    std::string start_ticks;
+    int pid = 0;
+    WallTime created_at{}, started_at{};
+  };
+
+  DockerRuntime(DockerOptions options, const Clock& clock);
+  StatusOr<Engine> Connect(Deadline deadline) LOCKS_EXCLUDED(mu_);
+  StatusOr<http::Response> Call(std::string_view method, const std::string& path, Deadline deadline,
+                                const Json* body = nullptr);
+  StatusOr<std::unique_ptr<http::ResponseStream>> OpenStream(std::string_view method, const std::string& path, Deadline deadline);
+  StatusOr<std::vector<ListedContainer>> ListContainers(Deadline deadline);
+  Status FillIn(ListedContainer& container, Deadline deadline) LOCKS_EXCLUDED(mu_);
+  bool FillInFromCache(ListedContainer& container) LOCKS_EXCLUDED(mu_);
+  // The container of an instance of this node; NotFound when there is none, also when the name is somebody else's.
+  StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
+  StatusOr<std::optional<Artifact>> FindImage(const std::string& ref, Deadline deadline);
+  Status PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress, Deadline deadline);
+  Status AwaitRemoval(const std::string& container_id, Deadline deadline);
+
+  const DockerOptions options_;
+  const Clock& clock_;
+  http::Client client_;
+  PulledImages pulled_;
+  std::atomic<int64_t> requests_{0};
+  Mutex mu_;
+  std::optional<Engine> engine_ GUARDED_BY(mu_);
+  std::map<std::string, Running> running_ GUARDED_BY(mu_);  // by container id; only what the last List saw
+};
+
+}  // namespace mcpfleet

@@ -1,0 +1,116 @@
+// What flows from the engine: events, logs, usage.
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "edge-runtime/docker/docker_frames.h"
+#include "edge-runtime/docker/docker_runtime.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr Duration kStopPoll = std::chrono::milliseconds(200);  // how soon a watch notices that it shall stop
+constexpr size_t kEventBytes = size_t{1} << 20;
+
+// exec_* is left out: health-check execs of other tools would flood the stream.
+std::string EventFilter(const std::string& node) {
+  return PercentEncode(DumpJson({{"type", {"container"}},
+                                 {"label", {std::string(kDockerLabelNode) + "=" + node}},
+                                 {"event", {"create", "start", "die", "oom", "stop", "kill", "pause", "unpause", "restart", "rename", "destroy"}}}));
+}
+
+// The engine's `since` and `until`: seconds with a nanosecond fraction.
+std::string EngineSeconds(WallTime time) {
+  const int64_t ns = time.time_since_epoch().count();
+  char text[48];
+  snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, ns / 1'000'000'000, ns % 1'000'000'000);
+  return text;
+}
+
+}  // namespace
+
+Status DockerRuntime::WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+                                  Deadline deadline) {
+  ASSIGN_OR_RETURN(auto stream, OpenStream("GET", "/events?filters=" + EventFilter(options_.node_name), deadline));
+  changed("");  // whatever happened before the stream stood
+  std::string rest;
+  while (!stop()) {
+    StatusOr<std::string> bytes = stream->Read(deadline.AtMost(kStopPoll));
+    if (bytes.status().code() == StatusCode::kDeadlineExceeded) {
+      if (deadline.Expired()) return DeadlineExceeded("the event stream has reached its deadline");
+      continue;
+    }
+    if (!bytes.ok()) return Annotate(bytes.status(), "docker event stream");
+    if (bytes->empty()) return Unavailable("docker event stream: the engine closed it");
+    rest += *bytes;
+    size_t begin = 0;
+    for (size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      if (std::optional<std::string> id = ParseEvent(std::string_view(rest).substr(begin, end - begin))) changed(*id);
+    }
+    rest.erase(0, begin);
+    if (rest.size() > kEventBytes) return Unavailable("docker event stream: an event of more than 1 MiB");
+  }
+  return OkStatus();
+}
+
+StatusOr<std::vector<InstanceUsage>> DockerRuntime::Usage(Deadline deadline) {
+  ASSIGN_OR_RETURN(std::vector<InstanceReport> reports, List(deadline));
+  std::vector<InstanceUsage> all;
+  for (const InstanceReport& report : reports) {
+    if (report.state != InstanceState::kRunning) continue;
+    StatusOr<InstanceUsage> usage = ReadCgroupUsage(report.pid, options_.kernel);
+    if (!usage.ok()) {
+      // The engine is elsewhere, or our cgroup namespace hides it.
+      ASSIGN_OR_RETURN(http::Response response, Call("GET", "/containers/" + ContainerName(report.id) + "/stats?stream=false&one-shot=true", deadline));
+      if (response.status == 404) continue;
+      RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "usage of " + report.id));
+      usage = ParseStats(response.body);
+      RETURN_IF_ERROR(usage.status());
+    }
+    usage->id = report.id;
+    all.push_back(*std::move(usage));
+  }
+  return all;
+}
+
+Status DockerRuntime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
+                           Deadline deadline) {
+  ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
+  // The engine's file goes on over restarts of a container; an incarnation is what lies behind its start.
+  std::string query = "?stderr=1&timestamps=1";
+  if (container.shim) query += "&stdout=1";  // without the shim stdout is the MCP protocol
+  if (options.follow && !options.previous) query += "&follow=1";
+  if (options.tail_lines >= 0) query += "&tail=" + std::to_string(options.tail_lines);
+  WallTime since = options.since.value_or(WallTime{});
+  if (options.previous) {
+    query += "&until=" + EngineSeconds(container.started_at);
+  } else {
+    since = std::max(since, container.started_at);
+  }
+  if (since > WallTime{}) query += "&since=" + EngineSeconds(since);
+  ASSIGN_OR_RETURN(auto stream, OpenStream("GET", "/containers/" + container.container_id + "/logs" + query, deadline));
+  DockerFrameReader frames;
+  DockerLogLines lines;
+  const auto deliver = [&] {
+    std::string line;
+    while (lines.Next(&line)) {
+      if (!sink(line)) return false;
+    }
+    return true;
+  };
+  for (;;) {
+    ASSIGN_OR_RETURN(std::string bytes, stream->Read(deadline));
+    if (bytes.empty()) break;
+    RETURN_IF_ERROR(frames.Feed(bytes));
+    DockerFrame frame;
+    while (frames.Next(&frame)) lines.Feed(frame);
+    if (!deliver()) return OkStatus();
+  }
+  lines.Finish();
+  deliver();
+  return OkStatus();
+}
+
+}  // namespace mcpfleet

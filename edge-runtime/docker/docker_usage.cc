@@ -1,0 +1,87 @@
+#include "edge-runtime/docker/docker_usage.h"
+
+#include <cstdlib>
+#include <optional>
+
+#include "base/fd.h"
+#include "base/strings.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr size_t kFileBytes = size_t{64} << 10;
+
+std::optional<int64_t> ReadNumber(const std::string& path) {
+  StatusOr<std::string> text = ReadFile(path, kFileBytes);
+  if (!text.ok() || text->empty() || (*text)[0] < '0' || (*text)[0] > '9') return std::nullopt;
+  return std::strtoll(text->c_str(), nullptr, 10);
+}
+
+// "<key> <number>" lines.
+int64_t ReadKeyed(const std::string& path, std::string_view key) {
+  StatusOr<std::string> text = ReadFile(path, kFileBytes);
+  if (!text.ok()) return 0;
+  for (const std::string& line : Split(*text, '\n')) {
+    if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ') {
+      return std::strtoll(line.c_str() + key.size() + 1, nullptr, 10);
+    }
+  }
+  return 0;
+}
+
+// The path of a controller ("" is v2's) in /proc/<pid>/cgroup: "4:memory:/docker/ab…".
+std::string PathOf(const std::string& cgroups, std::string_view controller) {
+  for (const std::string& line : Split(cgroups, '\n')) {
+    const size_t first = line.find(':');
+    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    for (const std::string& name : Split(line.substr(first + 1, second - first - 1), ',')) {
+      if (name == controller) return line.substr(second + 1);
+    }
+  }
+  return "";
+}
+
+int64_t WithoutCache(int64_t used, int64_t cache) { return cache < used ? used - cache : used; }
+
+}  // namespace
+
+StatusOr<InstanceUsage> ReadCgroupUsage(int pid, const KernelPaths& paths) {
+  ASSIGN_OR_RETURN(std::string cgroups, ReadFile(paths.proc + "/" + std::to_string(pid) + "/cgroup", kFileBytes));
+  InstanceUsage usage;
+  const std::string memory = PathOf(cgroups, "memory"), unified = PathOf(cgroups, "");
+  // "/../": the process is outside our cgroup namespace. "/" would be the whole machine.
+  if (memory.size() > 1 && !memory.starts_with("/..")) {
+    const std::string dir = paths.cgroup + "/memory" + memory;
+    const std::optional<int64_t> used = ReadNumber(dir + "/memory.usage_in_bytes");
+    const std::optional<int64_t> cpu = ReadNumber(paths.cgroup + "/cpuacct" + PathOf(cgroups, "cpuacct") + "/cpuacct.usage");
+    if (used && cpu) {
+      usage.memory_bytes = WithoutCache(*used, ReadKeyed(dir + "/memory.stat", "total_inactive_file"));
+      usage.cpu_seconds = static_cast<double>(*cpu) / 1e9;
+      usage.oom_kills = ReadKeyed(dir + "/memory.oom_control", "oom_kill");
+      return usage;
+    }
+  }
+  if (unified.size() > 1 && !unified.starts_with("/..")) {
+    const std::string dir = paths.cgroup + unified;
+    if (const std::optional<int64_t> used = ReadNumber(dir + "/memory.current")) {
+      usage.memory_bytes = WithoutCache(*used, ReadKeyed(dir + "/memory.stat", "inactive_file"));
+      usage.cpu_seconds = static_cast<double>(ReadKeyed(dir + "/cpu.stat", "usage_usec")) / 1e6;
+      usage.oom_kills = ReadKeyed(dir + "/memory.events", "oom_kill");
+      return usage;
+    }
+  }
+  return NotFound("the cgroup of process " + std::to_string(pid) + " is not visible here");
+}
+
+StatusOr<std::string> ProcessStartTicks(int pid, const KernelPaths& paths) {
+  ASSIGN_OR_RETURN(std::string stat, ReadFile(paths.proc + "/" + std::to_string(pid) + "/stat", kFileBytes));
+  // "<pid> (<any bytes>) S ppid …": the start time is the 20th field behind the name.
+  const size_t name_end = stat.rfind(") ");
+  if (name_end == std::string::npos) return NotFound("/proc/<pid>/stat is malformed");
+  const std::vector<std::string> fields = Split(stat.substr(name_end + 2), ' ');
+  if (fields.size() < 20) return NotFound("/proc/<pid>/stat is malformed");
+  return fields[19];
+}
+
+}  // namespace mcpfleet
