@@ -93,25 +93,37 @@ class HeadSync {
 
  private:
   struct Missing {
-    MonoTime next{};
+    MonoTime since{}, next{};
     int attempts = 0;
   };
   Status PollHead();
   Status ConsiderHead(std::string_view bytes);
+  void Follow(Head head);
+  // The snapshot and the shards of target_, when they are due; true once all of them are here.
+  StatusOr<bool> FetchIndex();
   Status FetchSnapshot();
   Status FetchShards();
   Status FetchObjects();
+  Status KeepBlob(const std::string& key, const std::string& bytes);
   StatusOr<std::map<std::string, std::string>> Read(const std::vector<std::string>& keys);
-  std::vector<std::string> Due(const std::vector<std::string>& keys, size_t most) const;
+  std::vector<std::string> DueOf(const std::vector<std::string>& keys) const;
   void MarkMissing(const std::string& key);
-  std::vector<std::string> MissingObjects() const;
-  bool ShardsComplete() const;
-  bool TargetFetched() const;
-  bool Placed(const ShardEntry& entry) const;
+  Status RetryLater(Status status);
+
+  // Object keys that are wanted and not here; the node's own MCPNode alone while it was never asked for, because the
+  // rest depends on its labels.
+  std::vector<std::string> WantedObjects();
   std::shared_ptr<const Object> LoadObject(const std::string& hash);
+  const ShardEntry* OwnNode() const;
+  std::shared_ptr<const Object> OwnNodeObject();
+  // Which entries of the snapshot in force are for this node. `fn` gets each of them.
+  template <typename Fn>
+  void ForEachPlaced(Fn fn);
+  void Adopt();    // decides what is in force
+  Status Save();   // before it is published: a restart must not show an older state than was seen
   void Publish();
-  Status Save();
-  Status CollectCache();
+  void PublishFromDisk(const Head& head);
+  void DropUnused();
   void Count(int64_t SyncStats::*counter, int64_t by = 1) LOCKS_EXCLUDED(mu_);
 
   KvClient& kv_;
@@ -122,19 +134,21 @@ class HeadSync {
   // Of the thread that steps.
   std::mt19937_64 rng_;
   std::string fleet_;
-  std::optional<Head> target_;  // the greatest head seen
+  std::optional<Head> target_;        // the greatest head seen
   MonoTime target_seen_{};
   std::optional<Snapshot> snapshot_;  // of target_, once here
-  std::map<std::string, std::shared_ptr<const Shard>> shards_;  // of target_ and of what is in force
-  bool switched_ = false;  // the entries in force are those of target_
-  std::map<std::string, std::shared_ptr<const Object>> objects_;  // by hash: in force or waiting to be
-  std::map<ObjectKey, std::string> in_force_;  // the hash in force of each object placed here
-  std::set<std::string> mismatched_;           // object hashes that disagree with their entry
-  std::map<std::string, Missing> missing_;     // by store key
-  MonoTime next_poll_{};
-  size_t batch_ = limits::kBulkGetKeys;
-  bool more_ = false;  // the last Step stopped at its bound
-  bool unsaved_ = false;
+  bool index_ = false;                // snapshot_ and all of its shards are here
+  std::map<std::string, std::shared_ptr<const Shard>> shards_;      // by hash
+  std::map<std::string, std::shared_ptr<const Object>> objects_;    // by hash
+  std::map<ObjectKey, std::string> in_force_;                       // the hash in force of each object placed here
+  std::map<std::string, Missing> missing_;                          // by store key
+  std::map<std::string, std::string> bad_;  // objects that are here and disagree, by hash: why
+  MonoTime next_poll_{}, retry_at_{};
+  int failures_ = 0;
+  size_t lot_ = limits::kBulkGetKeys;
+  bool more_ = false;     // the last Step stopped at its bound
+  bool changed_ = false;  // something came since the last publication
+  std::string saved_;     // the state file as written
 
   mutable Mutex mu_;
   std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);

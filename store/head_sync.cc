@@ -1,0 +1,526 @@
+#include "store/head_sync.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "controller/placement/place.h"
+#include "crd/codec.h"
+
+namespace mcpfleet {
+namespace {
+
+using std::chrono::seconds;
+
+// When a missing key is asked for again, counted from the first miss. The cache of a store may remember the miss for a
+// minute and more; after the last of these, every 5 min.
+constexpr std::array kMissingSchedule = {seconds(5), seconds(15), seconds(35), seconds(65), seconds(130)};
+constexpr Duration kMissingPeriod = std::chrono::minutes(5);
+constexpr Duration kLastBackOff = seconds(30);
+
+Duration Jittered(std::mt19937_64& rng, Duration wait) {
+  // Nine to eleven tenths: a fleet that started together spreads out.
+  return wait * (900 + static_cast<int64_t>(rng() % 201)) / 1000;
+}
+
+std::string Name(const ObjectKey& key) { return key.kind + "/" + key.namespace_ + "/" + key.name; }
+
+}  // namespace
+
+HeadSync::HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t seed, HeadSyncOptions options)
+    : kv_(kv), cache_(cache), clock_(clock), options_(std::move(options)), rng_(seed), fleet_(options_.fleet),
+      state_(std::make_shared<AcceptedState>()) {}
+
+std::shared_ptr<const AcceptedState> HeadSync::state() const {
+  MutexLock lock(&mu_);
+  return state_;
+}
+
+SyncStats HeadSync::stats() const {
+  MutexLock lock(&mu_);
+  return stats_;
+}
+
+void HeadSync::Offer(std::string_view head_json) {
+  MutexLock lock(&mu_);
+  offered_ = head_json;
+}
+
+void HeadSync::Count(int64_t SyncStats::*counter, int64_t by) {
+  MutexLock lock(&mu_);
+  stats_.*counter += by;
+}
+
+// ---- the disk
+
+Status HeadSync::Boot() {
+  std::optional<std::string> saved = cache_.LoadState();
+  if (!saved) return OkStatus();
+  StatusOr<Json> json = ParseJson(*saved, {.bytes = size_t{64} << 20});
+  StatusOr<Head> head = json.ok() ? ParseHead(GetString(*json, "head")) : StatusOr<Head>(json.status());
+  if (!head.ok()) {
+    LOG_ERROR("cached state ignored", {{"error", head.status()}});
+    return OkStatus();
+  }
+  if (!fleet_.empty() && head->fleet != fleet_) return FailedPrecondition("the cache belongs to another fleet");
+  for (const Json& item : GetMember(*json, "inForce")) {
+    in_force_[{GetString(item, "kind"), GetString(item, "namespace"), GetString(item, "name")}] = GetString(item, "hash");
+  }
+  saved_ = *saved;
+  Follow(*head);
+  if (std::optional<std::string> bytes = cache_.Get(head->snapshot)) {
+    StatusOr<Snapshot> snapshot = ParseSnapshot(*bytes, head->snapshot);
+    if (snapshot.ok()) snapshot_ = *std::move(snapshot);
+  }
+  index_ = snapshot_.has_value();
+  for (const std::string& hash : snapshot_ ? snapshot_->shards : std::array<std::string, kShardCount>{}) {
+    if (hash.empty()) continue;
+    std::optional<std::string> bytes = cache_.Get(hash);
+    StatusOr<Shard> shard = bytes ? ParseShard(*bytes, hash) : StatusOr<Shard>(NotFound("shard"));
+    if (shard.ok()) {
+      shards_[hash] = std::make_shared<Shard>(*std::move(shard));
+    } else {
+      index_ = false;
+    }
+  }
+  if (!index_) {
+    // Damaged: what was in force is still known, and no more.
+    PublishFromDisk(*head);
+    return OkStatus();
+  }
+  Adopt();
+  Publish();
+  return OkStatus();
+}
+
+void HeadSync::PublishFromDisk(const Head& head) {
+  auto state = std::make_shared<AcceptedState>();
+  state->head = head;
+  state->seen_at = target_seen_;
+  for (const auto& [key, hash] : in_force_) {
+    std::shared_ptr<const Object> object = LoadObject(hash);
+    if (object != nullptr) state->objects[key] = {EntryOf(*object, hash), object, false, ""};
+  }
+  MutexLock lock(&mu_);
+  state_ = std::move(state);
+}
+
+Status HeadSync::Save() {
+  ASSIGN_OR_RETURN(std::string head, EncodeHead(*target_));
+  Json in_force = Json::array();
+  for (const auto& [key, hash] : in_force_) {
+    in_force.push_back({{"kind", key.kind}, {"namespace", key.namespace_}, {"name", key.name}, {"hash", hash}});
+  }
+  std::string state = DumpJson({{"head", head}, {"inForce", std::move(in_force)}});
+  if (state == saved_) return OkStatus();
+  RETURN_IF_ERROR(cache_.SaveState(state));
+  saved_ = std::move(state);
+  return OkStatus();
+}
+
+Status HeadSync::KeepBlob(const std::string& key, const std::string& bytes) {
+  return cache_.Put({{std::string(HashOfBlobKey(key)), bytes}});
+}
+
+// ---- the head
+
+Status HeadSync::PollHead() {
+  next_poll_ = clock_.Now() + Jittered(rng_, options_.poll_interval);
+  Count(&SyncStats::reads);
+  StatusOr<std::optional<KvValue>> value = kv_.Get(kHeadKey, Deadline::After(options_.request_timeout));
+  if (!value.ok()) {
+    Count(&SyncStats::failed_reads);
+    return Annotate(value.status(), "head");
+  }
+  if (!*value) {
+    // No head, or a cached miss: no news either way.
+    MutexLock lock(&mu_);
+    stats_.last_success = clock_.Now();
+    return OkStatus();
+  }
+  Count(&SyncStats::read_bytes, static_cast<int64_t>((*value)->value.size()));
+  RETURN_IF_ERROR(ConsiderHead((*value)->value));
+  MutexLock lock(&mu_);
+  stats_.last_success = clock_.Now();
+  return OkStatus();
+}
+
+Status HeadSync::ConsiderHead(std::string_view bytes) {
+  StatusOr<Head> head = ParseHead(bytes);
+  if (!head.ok()) {
+    Count(&SyncStats::bad_answers);
+    return Unavailable(Message(head.status()));
+  }
+  if (!fleet_.empty() && head->fleet != fleet_) {
+    Count(&SyncStats::foreign_heads);
+    return FailedPrecondition("head: the store belongs to another fleet");
+  }
+  if (target_ && head->order < target_->order) {
+    Count(&SyncStats::stale_heads);
+    return OkStatus();
+  }
+  if (target_ && head->order == target_->order) {
+    if (head->snapshot == target_->snapshot) return OkStatus();
+    Count(&SyncStats::conflicting_heads);
+    LOG_ERROR("two heads of one order", {{"order", ToString(head->order)}, {"snapshot", head->snapshot}, {"other", target_->snapshot}});
+    // Every node must choose the same, whichever it saw first.
+    if (head->snapshot < target_->snapshot) return OkStatus();
+  }
+  Follow(*std::move(head));
+  return OkStatus();
+}
+
+void HeadSync::Follow(Head head) {
+  fleet_ = head.fleet;
+  target_ = std::move(head);
+  target_seen_ = clock_.Now();
+  snapshot_.reset();
+  index_ = false;
+  missing_.clear();
+  bad_.clear();
+  retry_at_ = MonoTime{};
+  failures_ = 0;
+}
+
+// ---- reading
+
+StatusOr<std::map<std::string, std::string>> HeadSync::Read(const std::vector<std::string>& keys) {
+  Count(&SyncStats::reads);
+  auto found = kv_.BulkGet(keys, Deadline::After(options_.request_timeout));
+  if (!found.ok()) {
+    Count(&SyncStats::failed_reads);
+    // More than the client takes at once: fewer next time.
+    if (found.status().code() == StatusCode::kResourceExhausted) lot_ = std::max<size_t>(1, keys.size() / 2);
+    return found.status();
+  }
+  int64_t bytes = 0;
+  for (const auto& [key, value] : *found) bytes += static_cast<int64_t>(value.size());
+  Count(&SyncStats::read_bytes, bytes);
+  return found;
+}
+
+Status HeadSync::RetryLater(Status status) {
+  Duration wait = std::min(kLastBackOff, Duration(seconds(1)) * (int64_t{1} << std::min(failures_, 10)));
+  ++failures_;
+  retry_at_ = clock_.Now() + Jittered(rng_, wait);
+  return status;
+}
+
+void HeadSync::MarkMissing(const std::string& key) {
+  MonoTime now = clock_.Now();
+  auto [it, first] = missing_.try_emplace(key);
+  Missing& missing = it->second;
+  if (first) missing.since = now;
+  size_t attempt = static_cast<size_t>(missing.attempts++);
+  missing.next = attempt < kMissingSchedule.size() ? std::max(missing.since + kMissingSchedule[attempt], now + seconds(1))
+                                                   : now + kMissingPeriod;
+}
+
+std::vector<std::string> HeadSync::DueOf(const std::vector<std::string>& keys) const {
+  std::vector<std::string> due;
+  for (const std::string& key : keys) {
+    auto it = missing_.find(key);
+    if (it == missing_.end() || it->second.next <= clock_.Now()) due.push_back(key);
+  }
+  return due;
+}
+
+StatusOr<bool> HeadSync::FetchIndex() {
+  if (!snapshot_) RETURN_IF_ERROR(FetchSnapshot());
+  if (!snapshot_) return false;
+  RETURN_IF_ERROR(FetchShards());
+  for (const std::string& hash : snapshot_->shards) {
+    if (!hash.empty() && !shards_.contains(hash)) return false;
+  }
+  return true;
+}
+
+Status HeadSync::FetchSnapshot() {
+  std::string key = SnapshotBlobKey(target_->snapshot);
+  std::string bytes;
+  if (std::optional<std::string> cached = cache_.Get(target_->snapshot)) {
+    bytes = *std::move(cached);
+  } else {
+    if (DueOf({key}).empty()) return OkStatus();
+    ASSIGN_OR_RETURN(auto found, Read({key}));
+    if (!found.contains(key)) {
+      MarkMissing(key);
+      return OkStatus();
+    }
+    bytes = std::move(found[key]);
+  }
+  StatusOr<Snapshot> snapshot = ParseSnapshot(bytes, target_->snapshot);
+  if (!snapshot.ok()) {
+    Count(&SyncStats::bad_answers);
+    MarkMissing(key);
+    return Unavailable(Message(snapshot.status()));
+  }
+  RETURN_IF_ERROR(KeepBlob(key, bytes));
+  missing_.erase(key);
+  snapshot_ = *std::move(snapshot);
+  return OkStatus();
+}
+
+Status HeadSync::FetchShards() {
+  std::vector<std::string> wanted;
+  std::map<std::string, std::string> found;
+  for (const std::string& hash : snapshot_->shards) {
+    if (hash.empty() || shards_.contains(hash)) continue;
+    if (std::optional<std::string> cached = cache_.Get(hash)) {
+      found[ShardBlobKey(hash)] = *std::move(cached);
+    } else {
+      wanted.push_back(ShardBlobKey(hash));
+    }
+  }
+  std::vector<std::string> due = DueOf(wanted);
+  if (due.size() > lot_) due.resize(lot_);
+  if (!due.empty()) {
+    ASSIGN_OR_RETURN(auto read, Read(due));
+    found.merge(read);
+  }
+  for (const std::string& key : due) {
+    if (!found.contains(key)) MarkMissing(key);
+  }
+  Status result = OkStatus();
+  for (const auto& [key, bytes] : found) {
+    std::string hash(HashOfBlobKey(key));
+    StatusOr<Shard> shard = ParseShard(bytes, hash);
+    if (!shard.ok()) {
+      Count(&SyncStats::bad_answers);
+      MarkMissing(key);
+      result = Unavailable(Message(shard.status()));
+      continue;
+    }
+    RETURN_IF_ERROR(KeepBlob(key, bytes));
+    missing_.erase(key);
+    shards_[hash] = std::make_shared<Shard>(*std::move(shard));
+  }
+  // More than one lot: go on at the next step.
+  more_ = more_ || due.size() < wanted.size() - std::min(wanted.size(), missing_.size());
+  return result;
+}
+
+Status HeadSync::FetchObjects() {
+  Status result = OkStatus();
+  for (int batch = 0; batch < options_.object_batches_per_step; ++batch) {
+    std::vector<std::string> due = DueOf(WantedObjects());
+    if (due.empty()) return result;
+    if (due.size() > lot_) due.resize(lot_);
+    ASSIGN_OR_RETURN(auto found, Read(due));
+    for (const std::string& key : due) {
+      auto it = found.find(key);
+      if (it == found.end()) {
+        MarkMissing(key);
+        changed_ = true;
+        continue;
+      }
+      std::string hash(HashOfBlobKey(key));
+      StatusOr<Object> object = ParseObjectBlob(it->second, hash);
+      if (!object.ok() && Sha256Matches(it->second, hash)) {
+        // The bytes are the right ones and no object: asking again gives the same.
+        bad_[hash] = Message(object.status());
+        changed_ = true;
+        continue;
+      }
+      if (!object.ok()) {
+        Count(&SyncStats::bad_answers);
+        MarkMissing(key);
+        result = Unavailable(Message(object.status()));
+        continue;
+      }
+      RETURN_IF_ERROR(KeepBlob(key, it->second));
+      missing_.erase(key);
+      objects_[hash] = std::make_shared<Object>(*std::move(object));
+      changed_ = true;
+    }
+  }
+  more_ = !DueOf(WantedObjects()).empty();
+  return result;
+}
+
+// ---- what is for this node
+
+std::shared_ptr<const Object> HeadSync::LoadObject(const std::string& hash) {
+  if (auto it = objects_.find(hash); it != objects_.end()) return it->second;
+  std::optional<std::string> bytes = cache_.Get(hash);
+  if (!bytes) return nullptr;
+  StatusOr<Object> object = ParseObjectBlob(*bytes, hash);
+  if (!object.ok()) return nullptr;
+  return objects_[hash] = std::make_shared<Object>(*std::move(object));
+}
+
+const ShardEntry* HeadSync::OwnNode() const {
+  if (!index_ || options_.node.empty()) return nullptr;
+  ObjectKey key{kKindNode, "", options_.node};
+  auto shard = shards_.find(snapshot_->shards[ShardOf(key)]);
+  if (shard == shards_.end()) return nullptr;
+  for (const ShardEntry& entry : *shard->second) {
+    if (entry.key == key) return &entry;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const Object> HeadSync::OwnNodeObject() {
+  const ShardEntry* own = OwnNode();
+  if (own == nullptr) return nullptr;
+  if (std::shared_ptr<const Object> object = LoadObject(own->hash)) return object;
+  auto before = in_force_.find(own->key);
+  return before == in_force_.end() ? nullptr : LoadObject(before->second);
+}
+
+template <typename Fn>
+void HeadSync::ForEachPlaced(Fn fn) {
+  std::shared_ptr<const Object> node = OwnNodeObject();
+  Labels labels = node != nullptr ? node->metadata.labels : Labels{};
+  bool unschedulable = node != nullptr && IsUnschedulable(*node);
+  for (const std::string& hash : snapshot_->shards) {
+    if (hash.empty()) continue;
+    for (const ShardEntry& entry : *shards_.at(hash)) {
+      bool here = options_.node.empty();
+      if (!here && entry.key.kind == kKindNode) here = entry.key.name == options_.node;
+      if (!here && entry.key.kind == kKindServer) {
+        // A cordoned node keeps what it runs and takes nothing new.
+        bool closed = unschedulable && !in_force_.contains(entry.key);
+        here = Place(entry.placement, options_.node, labels, closed);
+      }
+      if (here) fn(entry);
+    }
+  }
+}
+
+std::vector<std::string> HeadSync::WantedObjects() {
+  const ShardEntry* own = OwnNode();
+  if (own != nullptr && LoadObject(own->hash) == nullptr && !missing_.contains(ObjectBlobKey(own->hash)) &&
+      !bad_.contains(own->hash)) {
+    return {ObjectBlobKey(own->hash)};
+  }
+  std::vector<std::string> wanted;
+  ForEachPlaced([&](const ShardEntry& entry) {
+    if (!bad_.contains(entry.hash) && LoadObject(entry.hash) == nullptr) wanted.push_back(ObjectBlobKey(entry.hash));
+  });
+  return wanted;
+}
+
+// The new version where it is here and agrees with its entry, else the one before.
+void HeadSync::Adopt() {
+  std::map<ObjectKey, std::string> next;
+  ForEachPlaced([&](const ShardEntry& entry) {
+    std::shared_ptr<const Object> object = LoadObject(entry.hash);
+    std::string wrong = object != nullptr ? EntryMismatch(entry, *object) : "";
+    if (object != nullptr && wrong.empty()) {
+      next[entry.key] = entry.hash;
+      return;
+    }
+    if (!wrong.empty()) bad_[entry.hash] = wrong;
+    if (auto before = in_force_.find(entry.key); before != in_force_.end()) next[entry.key] = before->second;
+  });
+  in_force_ = std::move(next);
+}
+
+void HeadSync::Publish() {
+  auto state = std::make_shared<AcceptedState>();
+  state->head = target_;
+  state->seen_at = target_seen_;
+  int64_t pending = 0;
+  ForEachPlaced([&](const ShardEntry& entry) {
+    SyncedObject& synced = state->objects[entry.key];
+    synced.entry = entry;
+    auto in_force = in_force_.find(entry.key);
+    if (in_force != in_force_.end()) synced.object = LoadObject(in_force->second);
+    if (auto bad = bad_.find(entry.hash); bad != bad_.end()) {
+      synced.mismatch = bad->second;
+    } else if (in_force == in_force_.end() || in_force->second != entry.hash) {
+      synced.pending = true;
+      ++pending;
+    }
+  });
+  for (const std::string& hash : snapshot_->shards) {
+    if (!hash.empty()) state->entries += shards_.at(hash)->size();
+  }
+  std::shared_ptr<const Object> node = OwnNodeObject();
+  state->unschedulable = node != nullptr && IsUnschedulable(*node);
+  state->removals_allowed = pending == 0 || clock_.Now() >= target_seen_ + options_.removal_grace;
+  DropUnused();
+  MutexLock lock(&mu_);
+  state_ = std::move(state);
+  stats_.pending_keys = pending;
+}
+
+// Keeps in memory only what the snapshot in force names.
+void HeadSync::DropUnused() {
+  std::set<std::string> used, kept;
+  for (const auto& [key, hash] : in_force_) used.insert(hash);
+  ForEachPlaced([&](const ShardEntry& entry) { used.insert(entry.hash); });
+  std::erase_if(objects_, [&used](const auto& item) { return !used.contains(item.first); });
+  kept.insert(snapshot_->shards.begin(), snapshot_->shards.end());
+  std::erase_if(shards_, [&kept](const auto& item) { return !kept.contains(item.first); });
+  used.merge(kept);
+  used.insert(target_->snapshot);
+  if (Status status = cache_.Collect(used); !status.ok()) LOG_WARNING("cache not collected", {{"error", status}});
+}
+
+// ---- the step
+
+Status HeadSync::Step() {
+  more_ = false;
+  std::optional<std::string> offered;
+  {
+    MutexLock lock(&mu_);
+    offered = std::exchange(offered_, std::nullopt);
+  }
+  Status result = OkStatus();
+  if (offered) result = ConsiderHead(*offered);
+  if (clock_.Now() >= next_poll_) {
+    Status polled = PollHead();
+    if (result.ok()) result = polled;
+  }
+  if (!target_ || clock_.Now() < retry_at_) return result;
+
+  bool switched = false;
+  if (!index_) {
+    StatusOr<bool> complete = FetchIndex();
+    if (!complete.ok()) return RetryLater(complete.status());
+    if (!*complete) return result;
+    index_ = switched = true;
+  }
+  Status fetched = FetchObjects();
+  if (!fetched.ok()) result = RetryLater(fetched);
+  bool grace_over = false;
+  {
+    MutexLock lock(&mu_);
+    grace_over = !state_->removals_allowed && clock_.Now() >= target_seen_ + options_.removal_grace;
+  }
+  if (!switched && !changed_ && !grace_over) return result;
+  Adopt();
+  if (Status saved = Save(); !saved.ok()) {
+    changed_ = true;
+    return RetryLater(Annotate(saved, "saving the state"));
+  }
+  changed_ = false;
+  Publish();
+  if (result.ok()) failures_ = 0;
+  return result;
+}
+
+MonoTime HeadSync::next_due() const {
+  {
+    MutexLock lock(&mu_);
+    if (offered_) return clock_.Now();
+  }
+  MonoTime due = next_poll_;
+  if (!target_) return due;
+  MonoTime work = MonoTime::max();
+  if (more_ || changed_) work = clock_.Now();
+  for (const auto& [key, missing] : missing_) work = std::min(work, missing.next);
+  if (failures_ > 0) work = std::min(work, retry_at_);
+  {
+    MutexLock lock(&mu_);
+    if (!state_->removals_allowed && index_) work = std::min(work, target_seen_ + options_.removal_grace);
+  }
+  return std::min(due, std::max(work, retry_at_));
+}
+
+}  // namespace mcpfleet

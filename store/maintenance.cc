@@ -1,0 +1,196 @@
+// Garbage collection, backup and restore of the store (declared in writer.h).
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/strings.h"
+#include "store/blob_metadata.h"
+#include "store/reader.h"
+#include "store/writer.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr size_t kMostKeys = 5'000'000;
+constexpr size_t kBackupBytes = size_t{1} << 30;
+constexpr char kBackupFormat[] = "mcpfleet-backup/1";
+
+// The store keys that the last `snapshots` of the history reach. `present` (may be null) tells a parent that was
+// collected from one that can't be read now.
+StatusOr<std::set<std::string>> Reachable(KvClient& kv, const Head& head, size_t snapshots,
+                                          const std::set<std::string>* present, Deadline deadline) {
+  std::set<std::string> keys;
+  std::string next = head.snapshot;
+  for (size_t i = 0; i < snapshots && !next.empty(); ++i) {
+    StatusOr<Snapshot> snapshot = ReadSnapshot(kv, next, deadline);
+    if (!snapshot.ok()) {
+      bool collected = snapshot.status().code() == StatusCode::kNotFound && i > 0 &&
+                       (present == nullptr || !present->contains(SnapshotBlobKey(next)));
+      if (collected) break;
+      return Unavailable(Message(snapshot.status()));
+    }
+    keys.insert(SnapshotBlobKey(next));
+    for (const std::string& shard : snapshot->shards) {
+      if (!shard.empty()) keys.insert(ShardBlobKey(shard));
+    }
+    ASSIGN_OR_RETURN(auto entries, ReadEntries(kv, *snapshot, deadline));
+    for (const auto& [key, entry] : entries) keys.insert(ObjectBlobKey(entry.hash));
+    next = snapshot->parent;
+  }
+  return keys;
+}
+
+StatusOr<std::vector<KvKey>> ListBlobs(KvClient& kv, Deadline deadline) {
+  std::vector<KvKey> all;
+  for (std::string_view prefix : {kObjectPrefix, kShardPrefix, kSnapshotPrefix}) {
+    ASSIGN_OR_RETURN(std::vector<KvKey> keys, ListAll(kv, prefix, kMostKeys, deadline));
+    std::move(keys.begin(), keys.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+std::vector<std::string> OldUnreachable(const std::vector<KvKey>& blobs, const std::set<std::string>& reachable,
+                                        WallTime before) {
+  std::vector<std::string> old;
+  for (const KvKey& blob : blobs) {
+    std::optional<WallTime> written = BlobWritten(blob.metadata);
+    if (!reachable.contains(blob.name) && written && *written < before) old.push_back(blob.name);
+  }
+  return old;
+}
+
+struct BackupContent {
+  Head head;
+  std::vector<KvPair> blobs;
+};
+
+StatusOr<BackupContent> ParseBackup(const std::string& text, const std::string& metadata) {
+  size_t last = text.rfind('\n', text.size() < 2 ? 0 : text.size() - 2);
+  if (text.empty() || text.back() != '\n' || last == std::string::npos) return InvalidArgument("not a whole backup");
+  std::string_view body = std::string_view(text).substr(0, last + 1);
+  StatusOr<Json> trailer = ParseJson(std::string_view(text).substr(last + 1));
+  if (!trailer.ok() || GetString(*trailer, "sha256") != Sha256Hex(body)) {
+    return InvalidArgument("the backup is damaged: its checksum does not match");
+  }
+  BackupContent content;
+  bool first = true;
+  for (size_t at = 0; at < body.size();) {
+    size_t end = body.find('\n', at);
+    ASSIGN_OR_RETURN(Json line, ParseJson(body.substr(at, end - at)));
+    at = end + 1;
+    if (first) {
+      if (GetString(line, "format") != kBackupFormat) return InvalidArgument("not a backup of this format");
+      ASSIGN_OR_RETURN(content.head, ParseHead(GetString(line, "head")));
+      first = false;
+      continue;
+    }
+    KvPair pair{GetString(line, "key"), GetString(line, "value"), metadata, 0};
+    if (HashOfBlobKey(pair.key) != Sha256Hex(pair.value)) return InvalidArgument("the backup is damaged: " + pair.key);
+    content.blobs.push_back(std::move(pair));
+  }
+  if (first) return InvalidArgument("the backup is empty");
+  return content;
+}
+
+// Everything that the head of the backup needs is in it.
+Status CheckComplete(const BackupContent& content) {
+  std::map<std::string, const std::string*> blobs;
+  for (const KvPair& pair : content.blobs) blobs[pair.key] = &pair.value;
+  auto find = [&blobs](const std::string& key) { return blobs.contains(key) ? blobs.at(key) : nullptr; };
+  const std::string* bytes = find(SnapshotBlobKey(content.head.snapshot));
+  if (bytes == nullptr) return InvalidArgument("the backup lacks its snapshot");
+  ASSIGN_OR_RETURN(Snapshot snapshot, ParseSnapshot(*bytes, content.head.snapshot));
+  for (const std::string& hash : snapshot.shards) {
+    if (hash.empty()) continue;
+    const std::string* shard_bytes = find(ShardBlobKey(hash));
+    if (shard_bytes == nullptr) return InvalidArgument("the backup lacks a shard");
+    ASSIGN_OR_RETURN(Shard shard, ParseShard(*shard_bytes, hash));
+    for (const ShardEntry& entry : shard) {
+      if (find(ObjectBlobKey(entry.hash)) == nullptr) return InvalidArgument("the backup lacks " + entry.key.name);
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<GcResult> Gc(KvClient& kv, const GcOptions& options, const Clock& clock, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  if (!head) return FailedPrecondition("the store has no head: nothing says what is garbage");
+  ASSIGN_OR_RETURN(std::vector<KvKey> blobs, ListBlobs(kv, deadline));
+  std::set<std::string> present;
+  for (const KvKey& blob : blobs) present.insert(blob.name);
+  size_t snapshots = std::max<size_t>(10, options.keep_snapshots);
+  ASSIGN_OR_RETURN(std::set<std::string> reachable, Reachable(kv, *head, snapshots, &present, deadline));
+  WallTime before = clock.Wall() - options.keep_written;
+  std::vector<std::string> old = OldUnreachable(blobs, reachable, before);
+  GcResult result{blobs.size() - old.size(), old.size()};
+  if (options.dry_run || old.empty()) return result;
+  // A writer may have uploaded one of them again since: look at the times and the head once more.
+  ASSIGN_OR_RETURN(blobs, ListBlobs(kv, deadline));
+  old = OldUnreachable(blobs, reachable, before);
+  ASSIGN_OR_RETURN(std::optional<Head> still, ReadHead(kv, deadline));
+  if (!still || still->order != head->order) return Aborted("the head moved meanwhile; nothing was deleted");
+  RETURN_IF_ERROR(BulkDeleteAll(kv, old, deadline));
+  return GcResult{blobs.size() - old.size(), old.size()};
+}
+
+StatusOr<size_t> Backup(KvClient& kv, const std::string& path, size_t snapshots, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  if (!head) return FailedPrecondition("the store is empty");
+  ASSIGN_OR_RETURN(std::set<std::string> keys,
+                   Reachable(kv, *head, std::max<size_t>(1, snapshots), nullptr, deadline));
+  ASSIGN_OR_RETURN(auto blobs, BulkGetAll(kv, {keys.begin(), keys.end()}, deadline));
+  ASSIGN_OR_RETURN(std::string head_bytes, EncodeHead(*head));
+  std::string text = DumpJson({{"format", kBackupFormat}, {"head", head_bytes}}) + "\n";
+  for (const std::string& key : keys) {
+    auto blob = blobs.find(key);
+    if (blob == blobs.end()) return Unavailable(key + " is not there (yet)");
+    if (Sha256Hex(blob->second) != HashOfBlobKey(key)) return Unavailable(key + " has another hash");
+    text += DumpJson({{"key", key}, {"value", blob->second}}) + "\n";
+    if (text.size() > kBackupBytes) return ResourceExhausted("the backup would be larger than 1 GiB");
+  }
+  text += DumpJson({{"sha256", Sha256Hex(text)}}) + "\n";
+  RETURN_IF_ERROR(WriteFileAtomically(path, text));
+  return keys.size();
+}
+
+StatusOr<Head> Restore(KvClient& kv, const std::string& path, const RestoreOptions& options, const Clock& clock,
+                       Deadline deadline) {
+  ASSIGN_OR_RETURN(std::string text, ReadFile(path, kBackupBytes + 4096));
+  StatusOr<BackupContent> content = ParseBackup(text, BlobMetadata(clock.Wall()));
+  if (!content.ok()) return Annotate(content.status(), path);
+  if (Status complete = CheckComplete(*content); !complete.ok()) return Annotate(complete, path);
+  ASSIGN_OR_RETURN(std::optional<Head> current, ReadHead(kv, deadline));
+  if (current && current->fleet != content->head.fleet && !options.replace_fleet) {
+    return FailedPrecondition("the store belongs to another fleet than the backup");
+  }
+  RETURN_IF_ERROR(BulkPutAll(kv, content->blobs, deadline));
+  Head next = content->head;
+  int64_t epoch = std::max({next.order.epoch, options.min_epoch, current ? current->order.epoch : 0});
+  next.order = {std::max(next.order.trust, current ? current->order.trust : 0), epoch + 1, 1};
+  next.time = FormatTime(clock.Wall());
+  next.signatures = Json::array();  // they were over the old order
+  ASSIGN_OR_RETURN(std::string bytes, EncodeHead(next));
+  KvPutOptions put;
+  if (current) {
+    put.if_match = ToString(current->order);
+  } else {
+    put.if_none_match = true;
+  }
+  Status moved = kv.Put(kHeadKey, bytes, put, deadline);
+  if (!moved.ok()) {
+    StatusOr<std::optional<Head>> now = ReadHead(kv, deadline);
+    bool ours = now.ok() && *now && (*now)->order == next.order && (*now)->snapshot == next.snapshot;
+    if (!ours) return Annotate(moved, "moving the head");
+  }
+  return next;
+}
+
+}  // namespace mcpfleet

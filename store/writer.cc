@@ -1,0 +1,337 @@
+#include "store/writer.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "store/blob_metadata.h"
+#include "store/reader.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr size_t kMessageBytes = 1024;  // of a snapshot's message and author
+
+std::string NewUid() {
+  std::string hex = RandomHex(16);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+}
+
+// The state that a change is put on top of: the head, its snapshot, the shards that the change touches.
+struct Base {
+  std::optional<Head> head;
+  Snapshot snapshot;
+  std::map<size_t, std::map<ObjectKey, ShardEntry>> shards;
+  std::map<std::string, Object> objects;  // by hash: what the touched entries name, as far as it can be read
+};
+
+// What one attempt would write.
+struct Draft {
+  std::vector<ObjectChange> changes;
+  std::map<std::string, std::string> blobs;  // by store key
+  std::string snapshot;                      // hash; "" when nothing changes
+};
+
+class Transaction {
+ public:
+  Transaction(KvClient& kv, const ChangeSet& changes, const WriteOptions& options, const Clock& clock, Deadline deadline)
+      : kv_(kv), changes_(changes), options_(options), clock_(clock), deadline_(deadline),
+        time_(FormatTime(clock.Wall())), rng_(options.jitter_seed != 0 ? options.jitter_seed : std::random_device()()) {}
+
+  StatusOr<ApplyResult> Run();
+
+ private:
+  Status Check() const;
+  StatusOr<Base> ReadBase();
+  Status ReadShards(Base* base);
+  Status ReadObjects(Base* base);
+  StatusOr<Draft> Decide(const Base& base);
+  Status DecideSet(const Object& wanted, const Base& base, std::map<ObjectKey, ShardEntry>* shard, Draft* draft);
+  Status Upload(const Draft& draft);
+  StatusOr<Head> Move(const Base& base, const std::string& snapshot);
+  // Whether one of our snapshots is in the chain from the head back to `since`: the move succeeded though its answer
+  // was lost, and others may have moved on from it.
+  StatusOr<bool> Succeeded(const Head& head, const std::string& since);
+  void BackOff(int attempt);
+
+  KvClient& kv_;
+  const ChangeSet& changes_;
+  const WriteOptions& options_;
+  const Clock& clock_;
+  const Deadline deadline_;
+  const std::string time_;
+  std::mt19937_64 rng_;
+  std::map<ObjectKey, std::string> new_uids_;       // of objects that did not exist, the same in every attempt
+  std::map<std::string, Shard> shard_cache_;        // by hash
+  std::map<std::string, Object> object_cache_;      // by hash
+  std::set<std::string> uploaded_;                  // store keys
+  std::set<std::string> tried_;                     // our snapshots
+  std::string tried_on_;                            // the snapshot that the last attempt was put on
+  std::vector<ObjectChange> tried_changes_;
+};
+
+Status Transaction::Check() const {
+  std::set<ObjectKey> seen;
+  auto once = [&seen](const ObjectKey& key) {
+    if (key.kind.empty() || key.name.empty()) return InvalidArgument("an object without kind or name");
+    if (!seen.insert(key).second) return InvalidArgument(key.kind + "/" + key.name + ": given twice");
+    return OkStatus();
+  };
+  for (const Object& object : changes_.set) RETURN_IF_ERROR(once(KeyOf(object)));
+  for (const ObjectKey& key : changes_.remove) RETURN_IF_ERROR(once(key));
+  return OkStatus();
+}
+
+StatusOr<Base> Transaction::ReadBase() {
+  Base base;
+  ASSIGN_OR_RETURN(base.head, ReadHead(kv_, deadline_));
+  if (base.head) {
+    StatusOr<Snapshot> snapshot = ReadSnapshot(kv_, base.head->snapshot, deadline_);
+    if (!snapshot.ok()) return Unavailable(Message(snapshot.status()));
+    base.snapshot = *std::move(snapshot);
+  }
+  RETURN_IF_ERROR(ReadShards(&base));
+  RETURN_IF_ERROR(ReadObjects(&base));
+  return base;
+}
+
+Status Transaction::ReadShards(Base* base) {
+  for (const Object& object : changes_.set) base->shards[ShardOf(KeyOf(object))];
+  for (const ObjectKey& key : changes_.remove) base->shards[ShardOf(key)];
+  std::vector<std::string> keys;
+  for (const auto& [index, entries] : base->shards) {
+    const std::string& hash = base->snapshot.shards[index];
+    if (!hash.empty() && !shard_cache_.contains(hash)) keys.push_back(ShardBlobKey(hash));
+  }
+  ASSIGN_OR_RETURN(auto found, BulkGetAll(kv_, keys, deadline_));
+  for (const auto& [key, bytes] : found) {
+    std::string hash(HashOfBlobKey(key));
+    StatusOr<Shard> shard = ParseShard(bytes, hash);
+    if (!shard.ok()) return Unavailable(Message(shard.status()));
+    shard_cache_[hash] = *std::move(shard);
+  }
+  for (auto& [index, entries] : base->shards) {
+    const std::string& hash = base->snapshot.shards[index];
+    if (hash.empty()) continue;
+    auto shard = shard_cache_.find(hash);
+    if (shard == shard_cache_.end()) return Unavailable("shard " + hash.substr(0, 12) + " is not there (yet)");
+    for (const ShardEntry& entry : shard->second) entries.emplace(entry.key, entry);
+  }
+  return OkStatus();
+}
+
+Status Transaction::ReadObjects(Base* base) {
+  std::vector<std::string> keys;
+  for (const Object& object : changes_.set) {
+    const auto& shard = base->shards.at(ShardOf(KeyOf(object)));
+    auto entry = shard.find(KeyOf(object));
+    if (entry != shard.end() && !object_cache_.contains(entry->second.hash)) {
+      keys.push_back(ObjectBlobKey(entry->second.hash));
+    }
+  }
+  ASSIGN_OR_RETURN(auto found, BulkGetAll(kv_, keys, deadline_));
+  for (const auto& [key, bytes] : found) {
+    std::string hash(HashOfBlobKey(key));
+    StatusOr<Object> object = ParseObjectBlob(bytes, hash);
+    // A damaged object counts as one that can't be read: the change replaces it.
+    if (object.ok()) object_cache_[hash] = *std::move(object);
+  }
+  base->objects = object_cache_;
+  return OkStatus();
+}
+
+Status Transaction::DecideSet(const Object& wanted, const Base& base, std::map<ObjectKey, ShardEntry>* shard,
+                              Draft* draft) {
+  ObjectKey key = KeyOf(wanted);
+  Object next = wanted;
+  ObjectChange change{key, ChangeKind::kCreated, "", 1};
+  auto old = shard->find(key);
+  if (old == shard->end()) {
+    std::string& uid = new_uids_[key];
+    if (uid.empty()) uid = NewUid();
+    next.metadata.uid = uid;
+    next.metadata.generation = 1;
+    next.metadata.creation_timestamp = time_;
+  } else {
+    change.kind = ChangeKind::kUpdated;
+    next.metadata.uid = old->second.uid;
+    auto known = base.objects.find(old->second.hash);
+    if (known != base.objects.end()) {
+      const Object& before = known->second;
+      next.metadata.creation_timestamp = before.metadata.creation_timestamp;
+      next.metadata.generation = old->second.generation + (before.spec == wanted.spec ? 0 : 1);
+    } else {
+      // What it was can't be read: a new generation is always right, and its new hash is a key that nobody has missed.
+      next.metadata.creation_timestamp = time_;
+      next.metadata.generation = old->second.generation + 1;
+    }
+  }
+  ASSIGN_OR_RETURN(std::string bytes, EncodeObject(next));
+  std::string hash = Sha256Hex(bytes);
+  change.uid = next.metadata.uid;
+  change.generation = next.metadata.generation;
+  if (old != shard->end() && old->second.hash == hash) {
+    change.kind = ChangeKind::kUnchanged;
+  } else {
+    shard->insert_or_assign(key, EntryOf(next, hash));
+    draft->blobs[ObjectBlobKey(hash)] = std::move(bytes);
+  }
+  draft->changes.push_back(std::move(change));
+  return OkStatus();
+}
+
+StatusOr<Draft> Transaction::Decide(const Base& base) {
+  Draft draft;
+  auto shards = base.shards;
+  for (const Object& wanted : changes_.set) {
+    RETURN_IF_ERROR(DecideSet(wanted, base, &shards.at(ShardOf(KeyOf(wanted))), &draft));
+  }
+  for (const ObjectKey& key : changes_.remove) {
+    auto& shard = shards.at(ShardOf(key));
+    auto old = shard.find(key);
+    ObjectChange change{key, ChangeKind::kAbsent, "", 0};
+    if (old != shard.end()) {
+      change = {key, ChangeKind::kDeleted, old->second.uid, old->second.generation};
+      shard.erase(old);
+    }
+    draft.changes.push_back(std::move(change));
+  }
+  Snapshot next = base.snapshot;
+  next.parent = base.head ? base.head->snapshot : "";
+  next.message = options_.message.substr(0, kMessageBytes);
+  next.author = options_.author.substr(0, kMessageBytes);
+  next.time = time_;
+  bool changed = false;
+  for (const auto& [index, entries] : shards) {
+    if (entries == base.shards.at(index)) continue;
+    changed = true;
+    next.shards[index].clear();
+    if (entries.empty()) continue;
+    Shard shard;
+    for (const auto& [key, entry] : entries) shard.push_back(entry);
+    ASSIGN_OR_RETURN(std::string bytes, EncodeShard(shard));
+    next.shards[index] = Sha256Hex(bytes);
+    draft.blobs[ShardBlobKey(next.shards[index])] = std::move(bytes);
+  }
+  if (!changed) return draft;
+  ASSIGN_OR_RETURN(std::string bytes, EncodeSnapshot(next));
+  draft.snapshot = Sha256Hex(bytes);
+  draft.blobs[SnapshotBlobKey(draft.snapshot)] = std::move(bytes);
+  return draft;
+}
+
+Status Transaction::Upload(const Draft& draft) {
+  std::vector<KvPair> pairs;
+  std::string metadata = BlobMetadata(clock_.Wall());
+  for (const auto& [key, bytes] : draft.blobs) {
+    if (!uploaded_.contains(key)) pairs.push_back({key, bytes, metadata, 0});
+  }
+  RETURN_IF_ERROR(BulkPutAll(kv_, pairs, deadline_));
+  for (const KvPair& pair : pairs) uploaded_.insert(pair.key);
+  return OkStatus();
+}
+
+StatusOr<Head> Transaction::Move(const Base& base, const std::string& snapshot) {
+  Head next;
+  next.fleet = base.head ? base.head->fleet : RandomHex(16);
+  next.order = base.head ? base.head->order : HeadOrder{0, 1, 0};
+  ++next.order.revision;
+  next.snapshot = snapshot;
+  next.time = time_;
+  ASSIGN_OR_RETURN(std::string bytes, EncodeHead(next));
+  KvPutOptions options;
+  if (base.head) {
+    options.if_match = ToString(base.head->order);
+  } else {
+    options.if_none_match = true;
+  }
+  RETURN_IF_ERROR(kv_.Put(kHeadKey, bytes, options, deadline_));
+  return next;
+}
+
+StatusOr<bool> Transaction::Succeeded(const Head& head, const std::string& since) {
+  std::string at = head.snapshot;
+  // As many steps as others may have made while we lost once; the chain ends at `since` long before.
+  for (int step = 0; step < 1000 && !at.empty() && at != since; ++step) {
+    if (tried_.contains(at)) return true;
+    StatusOr<Snapshot> snapshot = ReadSnapshot(kv_, at, deadline_);
+    if (!snapshot.ok()) return Unavailable(Message(snapshot.status()));
+    at = snapshot->parent;
+  }
+  return false;
+}
+
+// Waits a random part of a window that doubles: writers who collided should not collide again.
+void Transaction::BackOff(int attempt) {
+  int64_t window = std::min<int64_t>(2000, int64_t{10} << std::min(attempt, 8));
+  Duration wait = std::chrono::milliseconds(1 + static_cast<int64_t>(rng_() % static_cast<uint64_t>(window)));
+  poll(nullptr, 0, deadline_.AtMost(wait).PollMillis());
+}
+
+StatusOr<ApplyResult> Transaction::Run() {
+  RETURN_IF_ERROR(Check());
+  Status last = Aborted("no attempt was allowed");
+  for (int attempt = 1; attempt <= options_.max_attempts; ++attempt) {
+    if (attempt > 1) BackOff(attempt);
+    StatusOr<Base> base = ReadBase();
+    if (!base.ok()) return last.code() == StatusCode::kAborted ? base.status() : last;
+    if (!tried_.empty() && base->head) {
+      ASSIGN_OR_RETURN(bool succeeded, Succeeded(*base->head, tried_on_));
+      if (succeeded) return ApplyResult{std::move(tried_changes_), base->head, true, attempt};
+    }
+    ASSIGN_OR_RETURN(Draft draft, Decide(*base));
+    if (draft.snapshot.empty() || options_.dry_run) {
+      return ApplyResult{std::move(draft.changes), base->head, false, attempt};
+    }
+    RETURN_IF_ERROR(Upload(draft));
+    tried_.insert(draft.snapshot);
+    tried_on_ = base->head ? base->head->snapshot : "";
+    tried_changes_ = draft.changes;
+    StatusOr<Head> head = Move(*base, draft.snapshot);
+    if (head.ok()) return ApplyResult{std::move(draft.changes), *std::move(head), true, attempt};
+    // Lost to another writer, or the answer was lost: the next look at the head tells.
+    if (!IsRetryable(head.status())) return head.status();
+    last = head.status();
+    if (deadline_.Expired()) break;
+  }
+  return Annotate(last, "moving the head");
+}
+
+}  // namespace
+
+StatusOr<ApplyResult> Apply(KvClient& kv, const ChangeSet& changes, const WriteOptions& options, const Clock& clock,
+                            Deadline deadline) {
+  return Transaction(kv, changes, options, clock, deadline).Run();
+}
+
+StatusOr<ApplyResult> Rollback(KvClient& kv, const std::string& snapshot, const WriteOptions& options,
+                               const Clock& clock, Deadline deadline) {
+  ASSIGN_OR_RETURN(StoredState then, ReadStateAt(kv, snapshot, deadline));
+  if (!then.missing.empty()) return Unavailable("snapshot " + snapshot.substr(0, 12) + ": " + then.missing[0]);
+  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  if (!head) return FailedPrecondition("the store is empty");
+  StatusOr<Snapshot> now = ReadSnapshot(kv, head->snapshot, deadline);
+  if (!now.ok()) return Unavailable(Message(now.status()));
+  ASSIGN_OR_RETURN(auto entries, ReadEntries(kv, *now, deadline));
+  ChangeSet changes;
+  for (auto& [key, object] : then.objects) {
+    auto current = entries.find(key);
+    if (current == entries.end() || current->second.hash != then.entries.at(key).hash) {
+      changes.set.push_back(std::move(object));
+    }
+  }
+  for (const auto& [key, entry] : entries) {
+    if (!then.entries.contains(key)) changes.remove.push_back(key);
+  }
+  return Apply(kv, changes, options, clock, deadline);
+}
+
+}  // namespace mcpfleet
