@@ -26,7 +26,8 @@ struct ManifestObject {
 
 // Every object of `bytes`, in order (the items of a `kind: List` one by one; empty documents are skipped). InvalidArgument
 // when anything is wrong; then `violations` (may be null; appended to) has all of it, and the message is the first one.
-// Namespaced objects without a namespace get "default". Bounds: 10 MB, depth 64, 100,000 nodes after expansion of aliases.
+// Namespaced objects without a namespace get "default". Bounds: 10 MB, depth 64, 100,000 nodes
+// added by aliases.
 StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, std::string file_name,
                                                     std::vector<Violation>* violations);
 

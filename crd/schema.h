@@ -19,10 +19,11 @@ namespace mcpfleet {
 
 // One field of the structural schema.
 struct SchemaNode {
-  enum class Type { kObject, kMap, kArray, kString, kInteger, kBoolean, kAny };
+  enum class Type { kObject, kMap, kArray, kString, kInteger, kBoolean, kIntOrString, kAny };
   Type type = Type::kAny;
   std::string description;
-  std::string format;
+  std::string format;   // "bytes", "cpu", "duration" are checked; others are notes
+  std::string example;  // shown beside a pattern
   std::string pattern;
   std::vector<std::string> enumeration;
   std::vector<std::string> required;

@@ -21,6 +21,10 @@ std::string ToString(const Violation& violation);
 // One a line.
 std::string ToString(const std::vector<Violation>& violations);
 
+// "spec" + "env" -> "spec.env"; keys with other characters go into brackets: "metadata.labels[a.b/c]".
+std::string ChildPath(std::string_view parent, std::string_view key);
+std::string ItemPath(std::string_view parent, size_t index);  // "spec.env[2]"
+
 // From a path inside an object to its line; the nearest ancestor answers for a path that is not there.
 using LineOf = std::function<int(std::string_view path)>;
 

@@ -1,0 +1,154 @@
+#include "crd/manifest.h"
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "crd/codec.h"
+#include "crd/schema.h"
+#include "crd/yaml_reader.h"
+
+namespace mcpfleet {
+namespace {
+
+// More help nobody.
+constexpr size_t kMaxViolations = 1000;
+
+Status FirstOf(const std::vector<Violation>& violations) {
+  std::string text = ToString(violations.front());
+  if (violations.size() > 1) text += " (and " + std::to_string(violations.size() - 1) + " more)";
+  return InvalidArgument(text);
+}
+
+bool IsList(const Json& value) {
+  std::string kind = GetString(value, "kind");
+  return kind == "List" || ((kind == "MCPServerList" || kind == "MCPNodeList") && value.contains("items"));
+}
+
+// The lines below `prefix`, as paths of their own.
+std::map<std::string, int> LinesBelow(const std::map<std::string, int>& lines, const std::string& prefix) {
+  std::map<std::string, int> out;
+  if (auto root = lines.find(prefix); root != lines.end()) out[""] = root->second;
+  for (std::string next : {prefix + ".", prefix + "["}) {
+    for (auto it = lines.lower_bound(next); it != lines.end() && it->first.starts_with(next); ++it) {
+      out.emplace(it->first.substr(prefix.size() + (next.back() == '.' ? 1 : 0)), it->second);
+    }
+  }
+  return out;
+}
+
+class Collector {
+ public:
+  Collector(std::string file, std::vector<Violation>* violations) : file_(std::move(file)), violations_(violations) {}
+
+  void AddDocument(Document document) {
+    if (!IsList(document.value)) return AddObject(document.value, std::move(document.lines), document.line);
+    const Json& items = GetMember(document.value, "items");
+    if (!items.is_array()) {
+      violations_->push_back({file_, document.line, "items", "is missing or not a list", ""});
+      return;
+    }
+    for (size_t i = 0; i < items.size() && violations_->size() < kMaxViolations; ++i) {
+      std::map<std::string, int> lines = LinesBelow(document.lines, ItemPath("items", i));
+      int line = lines.contains("") ? lines[""] : document.line;
+      AddObject(items[i], std::move(lines), line);
+    }
+  }
+
+  std::vector<ManifestObject> objects;
+
+ private:
+  void AddObject(const Json& value, std::map<std::string, int> lines, int line) {
+    LineOf line_of = LinesIn(lines);
+    std::vector<Violation> found = Schema::Builtin().Validate(GetString(value, "kind"), value, line_of);
+    for (Violation& violation : found) {
+      violation.file = file_;
+      if (violation.line == 0) violation.line = line;
+    }
+    if (found.empty()) {
+      StatusOr<Object> object = ObjectFromJson(value);
+      if (object.ok()) {
+        objects.push_back({*std::move(object), file_, line, std::move(lines)});
+      } else {
+        found.push_back({file_, line, "", Message(object.status()), ""});
+      }
+    }
+    violations_->insert(violations_->end(), found.begin(), found.end());
+  }
+
+  std::string file_;
+  std::vector<Violation>* violations_;
+};
+
+}  // namespace
+
+LineOf LinesIn(const std::map<std::string, int>& lines) {
+  return [&lines](std::string_view path) {
+    while (true) {
+      auto it = lines.find(std::string(path));
+      if (it != lines.end()) return it->second;
+      size_t cut = path.find_last_of(".[");
+      if (cut == std::string_view::npos) break;
+      path = path.substr(0, cut);
+    }
+    auto root = lines.find("");
+    return root == lines.end() ? 0 : root->second;
+  };
+}
+
+StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, std::string file_name,
+                                                    std::vector<Violation>* violations) {
+  std::vector<Violation> found;
+  std::vector<Document> documents = ReadDocuments(bytes, &found);
+  for (Violation& violation : found) violation.file = file_name;
+  Collector collector(file_name, &found);
+  for (Document& document : documents) {
+    if (found.size() >= kMaxViolations) break;
+    collector.AddDocument(std::move(document));
+  }
+  std::vector<Violation> twice = FindDuplicates(collector.objects);
+  found.insert(found.end(), twice.begin(), twice.end());
+  if (found.empty()) return std::move(collector.objects);
+  if (found.size() > kMaxViolations) {
+    found.resize(kMaxViolations);
+    found.push_back({file_name, 0, "", "more than " + std::to_string(kMaxViolations) + " errors; the rest is not shown", ""});
+  }
+  if (violations != nullptr) violations->insert(violations->end(), found.begin(), found.end());
+  return FirstOf(found);
+}
+
+std::vector<Violation> FindDuplicates(const std::vector<ManifestObject>& objects) {
+  std::vector<Violation> out;
+  std::map<ObjectKey, const ManifestObject*> first;
+  for (const ManifestObject& object : objects) {
+    auto [it, inserted] = first.emplace(KeyOf(object.object), &object);
+    if (inserted) continue;
+    const ObjectKey& key = it->first;
+    std::string name = key.namespace_.empty() ? key.name : key.namespace_ + "/" + key.name;
+    out.push_back({object.file, object.line, "metadata.name",
+                   key.kind + " " + name + " is given twice (first in " + it->second->file + ":" +
+                       std::to_string(it->second->line) + ")",
+                   ""});
+  }
+  return out;
+}
+
+StatusOr<Json> ParseYaml(std::string_view bytes, std::string file_name, std::map<std::string, int>* lines,
+                         std::vector<Violation>* violations) {
+  std::vector<Violation> found;
+  std::vector<Document> documents = ReadDocuments(bytes, &found);
+  if (found.empty() && documents.empty()) found.push_back({"", 1, "", "is empty", ""});
+  if (found.empty() && documents.size() > 1) {
+    found.push_back({"", documents[1].line, "", "has more than one document", ""});
+  }
+  for (Violation& violation : found) violation.file = file_name;
+  if (!found.empty()) {
+    if (violations != nullptr) violations->insert(violations->end(), found.begin(), found.end());
+    return FirstOf(found);
+  }
+  if (lines != nullptr) *lines = std::move(documents[0].lines);
+  return std::move(documents[0].value);
+}
+
+}  // namespace mcpfleet
