@@ -1,0 +1,65 @@
+// mcplet's metrics in Prometheus' text format, for GET /metrics on the admin server.
+//
+//   PrometheusMetrics metrics({.version = "0.1.0"});
+//   metrics.SetServer(status);
+//   response.body = metrics.Serialize();
+//
+// Names that controller-runtime and client-go have are theirs, so that ready-made dashboards work. What can be counted
+// and has not happened yet is 0, not absent. A server's series go with RemoveServer. Labels are bounded: namespace and
+// server of what runs here, and words of ours. Thread-safe; nothing here blocks or throws.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "controller/ports/recorder.h"
+
+namespace mcpfleet {
+
+class PrometheusMetrics final : public ControllerMetrics {
+ public:
+  struct Build {
+    std::string version;
+    std::string commit;  // "" when it is not known
+  };
+  explicit PrometheusMetrics(const Build& build);
+  ~PrometheusMetrics() override;
+
+  static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
+  std::string Serialize() const;
+
+  // ControllerMetrics.
+  void ReconcileDone(const ServerKey& server, bool ok, Duration took) override;
+  void QueueDepth(size_t depth) override;
+  void QueueAdded() override;
+  void QueueRetried() override;
+  void QueueLatency(Duration waited) override;
+  void RuntimeOperation(std::string_view operation, bool ok, Duration took) override;
+  void Probe(std::string_view probe, bool ok, Duration took) override;
+  void Restarted(const ServerKey& server, std::string_view reason) override;
+  void Converged(const ServerKey& server, Duration since_head) override;
+  void DriftCorrected() override;
+  void OrphanReaped() override;
+
+  // A server's conditions and what it says it is; on each change of its status.
+  void SetServer(const ServerStatus& status);
+  // Memory now, and CPU time of its present instance since that started.
+  void SetServerUsage(const ServerKey& server, int64_t memory_bytes, double cpu_seconds);
+  // After this, Restarted and SetServerUsage of the same server do nothing until SetServer.
+  void RemoveServer(const ServerKey& server);
+
+  // `op` "get" | "bulk_get" | "list" | "put" | "bulk_put" | "delete" | "watch"; `code` an HTTP status, or "error"
+  // when there was no answer.
+  void StoreRequest(std::string_view op, std::string_view code);
+  void StoreSucceeded(WallTime at);
+  // A head that was older than the accepted one, refused.
+  void StaleHead();
+
+ private:
+  struct Families;
+  const std::unique_ptr<Families> families_;
+};
+
+}  // namespace mcpfleet

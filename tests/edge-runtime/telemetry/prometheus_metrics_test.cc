@@ -1,0 +1,167 @@
+#include "edge-runtime/telemetry/prometheus_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/strings.h"
+
+namespace mcpfleet {
+namespace {
+
+using namespace std::chrono_literals;
+const ServerKey kWeather{"default", "weather"};
+
+ServerStatus Status(ServerKey key, ConditionStatus ready, std::string version = "1.0") {
+  ServerStatus status{.key = std::move(key)};
+  status.server_info = {.name = "weather", .version = std::move(version), .protocol_version = "2025-11-25"};
+  status.conditions.push_back({.type = "Ready", .status = ready, .reason = "Because"});
+  return status;
+}
+
+// The value of the one series whose name is `name` and whose labels are exactly `labels`; "none" when there is none.
+std::string ValueOf(const PrometheusMetrics& metrics, const std::string& name, std::set<std::string> labels = {}) {
+  for (const std::string& line : Split(metrics.Serialize(), '\n')) {
+    size_t space = line.rfind(' ');
+    if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
+    std::string series = line.substr(0, space), own;
+    std::set<std::string> got;
+    if (size_t brace = series.find('{'); brace != std::string::npos) {
+      own = series.substr(0, brace);
+      for (const std::string& label : Split(series.substr(brace + 1, series.size() - brace - 2), ',')) {
+        if (!label.empty()) got.insert(label);
+      }
+    } else {
+      own = series;
+    }
+    if (own == name && got == labels) return line.substr(space + 1);
+  }
+  return "none";
+}
+
+TEST(PrometheusMetricsTest, WhatHasNotHappenedYetIsZeroNotAbsent) {
+  PrometheusMetrics metrics({.version = "0.1.0"});
+  for (std::string_view result : {"success", "error"}) {
+    std::string label = "result=\"" + std::string(result) + "\"";
+    EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_total", {"controller=\"mcpserver\"", label}), "0");
+    EXPECT_EQ(ValueOf(metrics, "mcpfleet_probe_total", {"probe=\"liveness\"", label}), "0");
+    EXPECT_EQ(ValueOf(metrics, "mcpfleet_runtime_operations_total", {"operation=\"Start\"", label}), "0");
+  }
+  for (const char* name : {"workqueue_depth", "workqueue_adds_total", "workqueue_retries_total", "workqueue_queue_duration_seconds_count"}) {
+    EXPECT_EQ(ValueOf(metrics, name, {"name=\"mcpserver\""}), "0") << name;
+  }
+  for (const char* name : {"mcpfleet_stale_heads_total", "mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total",
+                           "mcpfleet_store_last_success_timestamp_seconds", "mcpfleet_convergence_seconds_count"}) {
+    EXPECT_EQ(ValueOf(metrics, name), "0") << name;
+  }
+  EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_time_seconds_count", {"controller=\"mcpserver\""}), "0");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_build_info", {"version=\"0.1.0\"", "commit=\"\""}), "1");
+}
+
+TEST(PrometheusMetricsTest, EveryReportReachesItsSeries) {
+  PrometheusMetrics metrics({});
+  metrics.ReconcileDone(kWeather, true, 3ms);
+  metrics.ReconcileDone(kWeather, false, 3ms);
+  metrics.QueueDepth(7);
+  metrics.QueueAdded();
+  metrics.QueueRetried();
+  metrics.QueueLatency(1ms);
+  metrics.RuntimeOperation("Start", false, 1s);
+  metrics.Probe("readiness", true, 20ms);
+  metrics.Converged(kWeather, 700ms);
+  metrics.DriftCorrected();
+  metrics.OrphanReaped();
+  metrics.StaleHead();
+  metrics.StoreRequest("get", "503");
+  metrics.StoreSucceeded(WallTime(1790000000s));
+  EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_total", {"controller=\"mcpserver\"", "result=\"error\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_time_seconds_count", {"controller=\"mcpserver\""}), "2");
+  EXPECT_EQ(ValueOf(metrics, "workqueue_depth", {"name=\"mcpserver\""}), "7");
+  EXPECT_EQ(ValueOf(metrics, "workqueue_adds_total", {"name=\"mcpserver\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "workqueue_retries_total", {"name=\"mcpserver\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "workqueue_queue_duration_seconds_count", {"name=\"mcpserver\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_runtime_operations_total", {"operation=\"Start\"", "result=\"error\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_runtime_operation_duration_seconds_sum", {"operation=\"Start\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_probe_total", {"probe=\"readiness\"", "result=\"success\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_convergence_seconds_bucket", {"le=\"1\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_convergence_seconds_bucket", {"le=\"0.5\""}), "0");
+  for (const char* name : {"mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total", "mcpfleet_stale_heads_total"}) {
+    EXPECT_EQ(ValueOf(metrics, name), "1") << name;
+  }
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_store_requests_total", {"op=\"get\"", "code=\"503\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_store_last_success_timestamp_seconds"), "1790000000");
+}
+
+TEST(PrometheusMetricsTest, ExactlyOneStatusOfAConditionIsOne) {
+  PrometheusMetrics metrics({});
+  const auto ready = [&](const char* status) {
+    return ValueOf(metrics, "mcpfleet_server_condition",
+                   {"namespace=\"default\"", "server=\"weather\"", "condition=\"Ready\"", std::string("status=\"") + status + "\""});
+  };
+  metrics.SetServer(Status(kWeather, ConditionStatus::kFalse));
+  EXPECT_EQ(ready("true") + ready("false") + ready("unknown"), "010");
+  metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
+  EXPECT_EQ(ready("true") + ready("false") + ready("unknown"), "100");
+}
+
+TEST(PrometheusMetricsTest, ANewVersionReplacesTheOldInfo) {
+  PrometheusMetrics metrics({});
+  metrics.SetServer(Status(kWeather, ConditionStatus::kTrue, "1.0"));
+  metrics.SetServer(Status(kWeather, ConditionStatus::kTrue, "2.0"));
+  std::string text = metrics.Serialize();
+  EXPECT_EQ(text.find("version=\"1.0\""), std::string::npos);
+  EXPECT_NE(text.find("version=\"2.0\""), std::string::npos);
+}
+
+TEST(PrometheusMetricsTest, ARemovedServerLeavesNoSeriesAndLateReportsMakeNone) {
+  PrometheusMetrics metrics({});
+  metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
+  metrics.SetServer(Status({"default", "files"}, ConditionStatus::kTrue));
+  metrics.SetServerUsage(kWeather, 1000, 2);
+  metrics.Restarted(kWeather, "OOMKilled");
+  EXPECT_NE(metrics.Serialize().find("server=\"weather\""), std::string::npos);
+  metrics.RemoveServer(kWeather);
+  metrics.Restarted(kWeather, "OOMKilled");
+  metrics.SetServerUsage(kWeather, 1000, 2);
+  metrics.RemoveServer(kWeather);
+  std::string text = metrics.Serialize();
+  EXPECT_EQ(text.find("server=\"weather\""), std::string::npos) << text;
+  EXPECT_NE(text.find("server=\"files\""), std::string::npos);
+}
+
+TEST(PrometheusMetricsTest, RestartsAreCountedByReasonAndCpuSurvivesANewInstance) {
+  PrometheusMetrics metrics({});
+  metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
+  const std::set<std::string> weather{"namespace=\"default\"", "server=\"weather\""};
+  const auto restarts = [&](std::string reason) {
+    std::set<std::string> labels = weather;
+    labels.insert("reason=\"" + reason + "\"");
+    return ValueOf(metrics, "mcpfleet_server_restarts_total", labels);
+  };
+  EXPECT_EQ(restarts("OOMKilled"), "0");
+  metrics.Restarted(kWeather, "OOMKilled");
+  metrics.Restarted(kWeather, "Unheard");
+  EXPECT_EQ(restarts("OOMKilled"), "1");
+  EXPECT_EQ(restarts("Unheard"), "1");
+  metrics.SetServerUsage(kWeather, 4096, 10);
+  metrics.SetServerUsage(kWeather, 2048, 12);
+  metrics.SetServerUsage(kWeather, 1024, 1);  // a new instance
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_server_memory_bytes", weather), "1024");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_server_cpu_seconds_total", weather), "13");
+}
+
+TEST(PrometheusMetricsTest, AServerCannotBreakTheTextFormat) {
+  PrometheusMetrics metrics({});
+  ServerStatus status = Status(kWeather, ConditionStatus::kTrue, "1\"\n} evil 1\n");
+  status.server_info.name = "\xff\xfe";
+  status.server_info.protocol_version = std::string(10000, 'x');
+  metrics.SetServer(status);
+  for (const std::string& line : Split(metrics.Serialize(), '\n')) {
+    EXPECT_LT(line.size(), 400U);
+    EXPECT_NE(line.substr(0, 2), "} ");
+  }
+  EXPECT_NE(metrics.Serialize().find("name=\"invalid\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace mcpfleet
