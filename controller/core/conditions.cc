@@ -37,6 +37,11 @@ class StatusBuilder {
 
   Verdict ArtifactReady() const {
     if (remote_) return True("NotNeeded");
+    const bool ready = observed_.artifact.phase == ArtifactState::Phase::kReady;
+    // Without its runtime nothing is known of it, whatever the last attempt said.
+    if (!ready && !matches_ && !observed_.runtime_reason.empty()) {
+      return Unknown(observed_.runtime_reason, observed_.runtime_message);
+    }
     switch (observed_.artifact.phase) {
       case ArtifactState::Phase::kReady:
         return True("Pulled");

@@ -1,0 +1,179 @@
+// The rest of the controller's world in memory: desired state that a test edits, a prober with scripted answers, and
+// sinks that remember. Thread-safe; deterministic.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/mutex.h"
+#include "controller/ports/desired_state.h"
+#include "controller/ports/prober.h"
+#include "controller/ports/recorder.h"
+
+namespace mcpfleet {
+
+class FakeDesiredState final : public DesiredState {
+ public:
+  FakeDesiredState() { snapshot_ = std::make_shared<DesiredSnapshot>(); }
+  std::shared_ptr<const DesiredSnapshot> Current() const override {
+    MutexLock lock(&mu_);
+    return snapshot_;
+  }
+  // Edits a copy, which becomes current.
+  void Edit(const std::function<void(DesiredSnapshot*)>& edit) {
+    auto next = std::make_shared<DesiredSnapshot>(*Current());
+    edit(next.get());
+    MutexLock lock(&mu_);
+    snapshot_ = std::move(next);
+  }
+  void Put(DesiredServer server) {
+    Edit([&](DesiredSnapshot* s) {
+      s->removals_allowed = true;
+      const ServerKey key = server.key;
+      s->servers[key] = std::make_shared<DesiredServer>(std::move(server));
+    });
+  }
+  void Delete(const ServerKey& key) {
+    Edit([&](DesiredSnapshot* s) { s->servers.erase(key); });
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::shared_ptr<const DesiredSnapshot> snapshot_ GUARDED_BY(mu_);
+};
+
+class FakeProber final : public Prober {
+ public:
+  // What Verify and Ping answer; default: OK while the child lives.
+  void Script(std::function<Status(const ProbeTarget&, bool ping)> script) {
+    MutexLock lock(&mu_);
+    script_ = std::move(script);
+  }
+  StatusOr<Verification> Verify(const ProbeTarget& target, Deadline) override {
+    RETURN_IF_ERROR(Ask(target, false));
+    Verification verification;
+    verification.server_info = {"fake", "1.0", "2025-11-25", {"tools"}};
+    verification.catalog.tools = 2;
+    verification.catalog.tool_names = {"add", "echo"};
+    verification.catalog.tools_hash = "sha256:00";
+    return verification;
+  }
+  Status Ping(const ProbeTarget& target, Duration, Deadline) override { return Ask(target, true); }
+  StatusOr<nlohmann::json> Call(const ProbeTarget&, const std::string&, const nlohmann::json&, Deadline) override {
+    return nlohmann::json::object();
+  }
+  void Forget(const std::string& instance) override {
+    MutexLock lock(&mu_);
+    forgotten_.insert(instance);
+  }
+  int verifies() const {
+    MutexLock lock(&mu_);
+    return verifies_;
+  }
+
+ private:
+  Status Ask(const ProbeTarget& target, bool ping) {
+    std::function<Status(const ProbeTarget&, bool)> script;
+    {
+      MutexLock lock(&mu_);
+      if (!ping) ++verifies_;
+      script = script_;
+    }
+    if (target.stdio != nullptr && target.stdio->closed()) return Unavailable("the child is gone");
+    return script ? script(target, ping) : OkStatus();
+  }
+  mutable Mutex mu_;
+  std::function<Status(const ProbeTarget&, bool)> script_ GUARDED_BY(mu_);
+  std::set<std::string> forgotten_ GUARDED_BY(mu_);
+  int verifies_ GUARDED_BY(mu_) = 0;
+};
+
+class FakeEventRecorder final : public EventRecorder {
+ public:
+  void Record(const ServerKey& server, std::string_view, std::string_view reason, std::string_view message) override {
+    MutexLock lock(&mu_);
+    events_.push_back(ToString(server) + " " + std::string(reason) + ": " + std::string(message));
+    if (events_.size() > 1000) events_.pop_front();
+  }
+  // How many events carry this reason.
+  int Count(std::string_view reason) const {
+    MutexLock lock(&mu_);
+    int n = 0;
+    for (const std::string& event : events_) n += event.find(" " + std::string(reason) + ": ") != std::string::npos;
+    return n;
+  }
+  std::deque<std::string> events() const {
+    MutexLock lock(&mu_);
+    return events_;
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::deque<std::string> events_ GUARDED_BY(mu_);
+};
+
+class FakeStatusSink final : public StatusSink {
+ public:
+  void Set(const ServerStatus& status) override {
+    MutexLock lock(&mu_);
+    statuses_[status.key] = status;
+    ++writes_;
+  }
+  void Remove(const ServerKey& server) override {
+    MutexLock lock(&mu_);
+    statuses_.erase(server);
+  }
+  std::optional<ServerStatus> Get(const ServerKey& key) const {
+    MutexLock lock(&mu_);
+    auto it = statuses_.find(key);
+    return it == statuses_.end() ? std::nullopt : std::optional(it->second);
+  }
+  int writes() const {
+    MutexLock lock(&mu_);
+    return writes_;
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::map<ServerKey, ServerStatus> statuses_ GUARDED_BY(mu_);
+  int writes_ GUARDED_BY(mu_) = 0;
+};
+
+class FakeControllerMetrics final : public ControllerMetrics {
+ public:
+  void ReconcileDone(const ServerKey&, bool, Duration) override { Add("reconcile"); }
+  void QueueDepth(size_t) override {}
+  void QueueAdded() override { Add("queue_added"); }
+  void QueueRetried() override { Add("queue_retried"); }
+  void QueueLatency(Duration) override {}
+  void RuntimeOperation(std::string_view operation, bool, Duration) override { Add("op_" + std::string(operation)); }
+  void Probe(std::string_view probe, bool, Duration) override { Add("probe_" + std::string(probe)); }
+  void Restarted(const ServerKey&, std::string_view reason) override { Add("restarted_" + std::string(reason)); }
+  void Converged(const ServerKey&, Duration) override { Add("converged"); }
+  void DriftCorrected() override { Add("drift"); }
+  void OrphanReaped() override { Add("orphan"); }
+  int Get(const std::string& name) const {
+    MutexLock lock(&mu_);
+    auto it = counts_.find(name);
+    return it == counts_.end() ? 0 : it->second;
+  }
+
+ private:
+  void Add(const std::string& name) {
+    MutexLock lock(&mu_);
+    ++counts_[name];
+  }
+  mutable Mutex mu_;
+  std::map<std::string, int> counts_ GUARDED_BY(mu_);
+};
+
+}  // namespace mcpfleet
