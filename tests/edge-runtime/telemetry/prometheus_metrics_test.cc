@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <set>
 
+#include "base/fd.h"
 #include "base/strings.h"
 
 namespace mcpfleet {
@@ -161,6 +163,29 @@ TEST(PrometheusMetricsTest, AServerCannotBreakTheTextFormat) {
     EXPECT_NE(line.substr(0, 2), "} ");
   }
   EXPECT_NE(metrics.Serialize().find("name=\"invalid\""), std::string::npos);
+}
+
+// Names of metrics in a text, without the suffixes of a histogram's series.
+std::set<std::string> NamesIn(const std::string& text) {
+  static const std::regex name("\\b(mcpfleet_|workqueue_|controller_runtime_)[a-z_]+");
+  std::set<std::string> names;
+  for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it) {
+    names.insert(std::regex_replace(it->str(), std::regex("_(bucket|count|sum)$"), ""));
+  }
+  return names;
+}
+
+TEST(PrometheusMetricsTest, RulesAndDashboardUseOurNamesAndTheDashboardShowsThemAll) {
+  PrometheusMetrics metrics({});
+  metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
+  metrics.SetServerUsage(kWeather, 1, 1);
+  std::set<std::string> ours = NamesIn(metrics.Serialize());
+  const std::string folder = std::string(MCPFLEET_SOURCE_DIR) + "/manifests/monitoring/";
+  std::set<std::string> shown = NamesIn(*ReadFile(folder + "dashboard.json", 1 << 20));
+  std::set<std::string> ruled = NamesIn(*ReadFile(folder + "rules.yaml", 1 << 20));
+  EXPECT_EQ(shown, ours);
+  for (const std::string& name : ruled) EXPECT_TRUE(ours.contains(name)) << name;
+  EXPECT_GT(ruled.size(), 5U);
 }
 
 }  // namespace
