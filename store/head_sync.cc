@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "base/log.h"
 #include "controller/placement/place.h"
 #include "crd/codec.h"
@@ -26,7 +27,7 @@ Duration Jittered(std::mt19937_64& rng, Duration wait) {
   return wait * (900 + static_cast<int64_t>(rng() % 201)) / 1000;
 }
 
-std::string Name(const ObjectKey& key) { return key.kind + "/" + key.namespace_ + "/" + key.name; }
+bool IsObjectKey(std::string_view key) { return key.rfind(kObjectPrefix, 0) == 0; }
 
 }  // namespace
 
@@ -178,11 +179,13 @@ void HeadSync::Follow(Head head) {
   target_ = std::move(head);
   target_seen_ = clock_.Now();
   snapshot_.reset();
-  index_ = false;
-  missing_.clear();
+  index_ = complete_ = false;
   bad_.clear();
   retry_at_ = MonoTime{};
   failures_ = 0;
+  lot_ = limits::kBulkGetKeys;
+  // A missing object may be named by the new head too: its waiting goes on. The rest is of the old one.
+  std::erase_if(missing_, [](const auto& item) { return !IsObjectKey(item.first); });
 }
 
 // ---- reading
@@ -276,7 +279,10 @@ Status HeadSync::FetchShards() {
     }
   }
   std::vector<std::string> due = DueOf(wanted);
-  if (due.size() > lot_) due.resize(lot_);
+  if (due.size() > lot_) {
+    due.resize(lot_);
+    more_ = true;
+  }
   if (!due.empty()) {
     ASSIGN_OR_RETURN(auto read, Read(due));
     found.merge(read);
@@ -298,47 +304,58 @@ Status HeadSync::FetchShards() {
     missing_.erase(key);
     shards_[hash] = std::make_shared<Shard>(*std::move(shard));
   }
-  // More than one lot: go on at the next step.
-  more_ = more_ || due.size() < wanted.size() - std::min(wanted.size(), missing_.size());
   return result;
 }
 
 Status HeadSync::FetchObjects() {
   Status result = OkStatus();
+  std::vector<std::string> queue;
   for (int batch = 0; batch < options_.object_batches_per_step; ++batch) {
-    std::vector<std::string> due = DueOf(WantedObjects());
-    if (due.empty()) return result;
-    if (due.size() > lot_) due.resize(lot_);
-    ASSIGN_OR_RETURN(auto found, Read(due));
-    for (const std::string& key : due) {
+    // Again when the queue is empty: the node's own object may have told that more is placed here.
+    if (queue.empty()) {
+      std::vector<std::string> wanted = WantedObjects();
+      complete_ = wanted.empty();
+      queue = DueOf(wanted);
+      if (queue.empty()) return result;
+    }
+    size_t rest = queue.size() - std::min(queue.size(), lot_);
+    std::vector<std::string> lot(queue.begin() + static_cast<std::ptrdiff_t>(rest), queue.end());
+    queue.resize(rest);
+    ASSIGN_OR_RETURN(auto found, Read(lot));
+    for (const std::string& key : lot) {
       auto it = found.find(key);
       if (it == found.end()) {
         MarkMissing(key);
         changed_ = true;
-        continue;
+      } else if (Status taken = TakeObject(key, it->second); taken.code() == StatusCode::kUnavailable) {
+        result = taken;  // one bad answer does not keep the others away
+      } else if (!taken.ok()) {
+        return taken;
       }
-      std::string hash(HashOfBlobKey(key));
-      StatusOr<Object> object = ParseObjectBlob(it->second, hash);
-      if (!object.ok() && Sha256Matches(it->second, hash)) {
-        // The bytes are the right ones and no object: asking again gives the same.
-        bad_[hash] = Message(object.status());
-        changed_ = true;
-        continue;
-      }
-      if (!object.ok()) {
-        Count(&SyncStats::bad_answers);
-        MarkMissing(key);
-        result = Unavailable(Message(object.status()));
-        continue;
-      }
-      RETURN_IF_ERROR(KeepBlob(key, it->second));
-      missing_.erase(key);
-      objects_[hash] = std::make_shared<Object>(*std::move(object));
-      changed_ = true;
     }
   }
-  more_ = !DueOf(WantedObjects()).empty();
+  more_ = true;
   return result;
+}
+
+Status HeadSync::TakeObject(const std::string& key, const std::string& bytes) {
+  std::string hash(HashOfBlobKey(key));
+  StatusOr<Object> object = ParseObjectBlob(bytes, hash);
+  if (!object.ok() && Sha256Hex(bytes) != hash) {
+    Count(&SyncStats::bad_answers);
+    MarkMissing(key);
+    return Unavailable(Message(object.status()));
+  }
+  if (object.ok()) {
+    RETURN_IF_ERROR(KeepBlob(key, bytes));
+    objects_[hash] = std::make_shared<Object>(*std::move(object));
+  } else {
+    // The bytes are the right ones and no object: asking again would give the same.
+    bad_[hash] = Message(object.status());
+  }
+  missing_.erase(key);
+  changed_ = true;
+  return OkStatus();
 }
 
 // ---- what is for this node
@@ -424,6 +441,7 @@ void HeadSync::Publish() {
   auto state = std::make_shared<AcceptedState>();
   state->head = target_;
   state->seen_at = target_seen_;
+  grace_end_ = MonoTime::min();
   int64_t pending = 0;
   ForEachPlaced([&](const ShardEntry& entry) {
     SyncedObject& synced = state->objects[entry.key];
@@ -435,6 +453,9 @@ void HeadSync::Publish() {
     } else if (in_force == in_force_.end() || in_force->second != entry.hash) {
       synced.pending = true;
       ++pending;
+      auto missing = missing_.find(ObjectBlobKey(entry.hash));
+      MonoTime since = missing == missing_.end() ? target_seen_ : missing->second.since;
+      grace_end_ = std::max(grace_end_, since + options_.removal_grace);
     }
   });
   for (const std::string& hash : snapshot_->shards) {
@@ -442,7 +463,7 @@ void HeadSync::Publish() {
   }
   std::shared_ptr<const Object> node = OwnNodeObject();
   state->unschedulable = node != nullptr && IsUnschedulable(*node);
-  state->removals_allowed = pending == 0 || clock_.Now() >= target_seen_ + options_.removal_grace;
+  state->removals_allowed = clock_.Now() >= grace_end_;
   DropUnused();
   MutexLock lock(&mu_);
   state_ = std::move(state);
@@ -457,6 +478,7 @@ void HeadSync::DropUnused() {
   std::erase_if(objects_, [&used](const auto& item) { return !used.contains(item.first); });
   kept.insert(snapshot_->shards.begin(), snapshot_->shards.end());
   std::erase_if(shards_, [&kept](const auto& item) { return !kept.contains(item.first); });
+  std::erase_if(missing_, [&used](const auto& item) { return !used.contains(std::string(HashOfBlobKey(item.first))); });
   used.merge(kept);
   used.insert(target_->snapshot);
   if (Status status = cache_.Collect(used); !status.ok()) LOG_WARNING("cache not collected", {{"error", status}});
@@ -481,18 +503,21 @@ Status HeadSync::Step() {
 
   bool switched = false;
   if (!index_) {
-    StatusOr<bool> complete = FetchIndex();
-    if (!complete.ok()) return RetryLater(complete.status());
-    if (!*complete) return result;
+    StatusOr<bool> whole = FetchIndex();
+    if (!whole.ok()) return RetryLater(whole.status());
+    failures_ = 0;
+    if (!*whole) return result;
     index_ = switched = true;
   }
-  Status fetched = FetchObjects();
-  if (!fetched.ok()) result = RetryLater(fetched);
-  bool grace_over = false;
-  {
-    MutexLock lock(&mu_);
-    grace_over = !state_->removals_allowed && clock_.Now() >= target_seen_ + options_.removal_grace;
+  if (!complete_) {
+    Status fetched = FetchObjects();
+    if (fetched.ok()) {
+      failures_ = 0;
+    } else {
+      result = RetryLater(fetched);
+    }
   }
+  bool grace_over = !state()->removals_allowed && clock_.Now() >= grace_end_;
   if (!switched && !changed_ && !grace_over) return result;
   Adopt();
   if (Status saved = Save(); !saved.ok()) {
@@ -501,26 +526,23 @@ Status HeadSync::Step() {
   }
   changed_ = false;
   Publish();
-  if (result.ok()) failures_ = 0;
   return result;
 }
 
 MonoTime HeadSync::next_due() const {
-  {
-    MutexLock lock(&mu_);
-    if (offered_) return clock_.Now();
-  }
-  MonoTime due = next_poll_;
-  if (!target_) return due;
+  MonoTime now = clock_.Now();
   MonoTime work = MonoTime::max();
-  if (more_ || changed_) work = clock_.Now();
-  for (const auto& [key, missing] : missing_) work = std::min(work, missing.next);
-  if (failures_ > 0) work = std::min(work, retry_at_);
-  {
-    MutexLock lock(&mu_);
-    if (!state_->removals_allowed && index_) work = std::min(work, target_seen_ + options_.removal_grace);
+  if (target_) {
+    if (more_ || changed_ || failures_ > 0) work = now;
+    for (const auto& [key, missing] : missing_) {
+      // Objects are asked for once the shards that name them are here, and not before.
+      if (IsObjectKey(key) == index_) work = std::min(work, missing.next);
+    }
+    if (index_ && !state()->removals_allowed) work = std::min(work, grace_end_);
+    work = std::max(work, retry_at_);
   }
-  return std::min(due, std::max(work, retry_at_));
+  MutexLock lock(&mu_);
+  return offered_ ? now : std::min(next_poll_, work);
 }
 
 }  // namespace mcpfleet

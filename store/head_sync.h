@@ -76,7 +76,7 @@ class HeadSync {
  public:
   HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t seed, HeadSyncOptions options);
 
-  // The last state on disk. OK when there is none; an error only when the disk can't be read.
+  // The last state on disk. OK when there is none or it is damaged; FailedPrecondition when it is another fleet's.
   Status Boot();
   // What is due now, bounded: at most one head, one snapshot, one lot of shards, some lots of objects. The status is
   // for the log and the condition StoreReachable; the state stays good whatever it says.
@@ -104,6 +104,7 @@ class HeadSync {
   Status FetchSnapshot();
   Status FetchShards();
   Status FetchObjects();
+  Status TakeObject(const std::string& key, const std::string& bytes);
   Status KeepBlob(const std::string& key, const std::string& bytes);
   StatusOr<std::map<std::string, std::string>> Read(const std::vector<std::string>& keys);
   std::vector<std::string> DueOf(const std::vector<std::string>& keys) const;
@@ -144,11 +145,13 @@ class HeadSync {
   std::map<std::string, Missing> missing_;                          // by store key
   std::map<std::string, std::string> bad_;  // objects that are here and disagree, by hash: why
   MonoTime next_poll_{}, retry_at_{};
+  MonoTime grace_end_ = MonoTime::min();  // when removals are allowed, whatever is missing
   int failures_ = 0;
   size_t lot_ = limits::kBulkGetKeys;
-  bool more_ = false;     // the last Step stopped at its bound
-  bool changed_ = false;  // something came since the last publication
-  std::string saved_;     // the state file as written
+  bool complete_ = false;  // every wanted object is here
+  bool more_ = false;      // the last Step stopped at its bound
+  bool changed_ = false;   // something came since the last publication
+  std::string saved_;      // the state file as written
 
   mutable Mutex mu_;
   std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);
