@@ -110,7 +110,14 @@ class YamlHandler final : public YAML::EventHandler {
   }
 };
 
-// A forward iterator that counts the lines that the lexer has consumed.
+// Where the JSON lexer is. After a number it has consumed one character more, which may be the line's end.
+struct JsonPosition {
+  int newlines = 0;
+  char last = 0;
+  int line() const { return newlines + (last == '\n' ? 0 : 1); }
+};
+
+// Counts the lines that the lexer has consumed.
 class LineIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -118,11 +125,11 @@ class LineIterator {
   using difference_type = std::ptrdiff_t;
   using pointer = const char*;
   using reference = const char&;
-  LineIterator(const char* at, int* line) : at_(at), line_(line) {}
+  LineIterator(const char* at, JsonPosition* position) : at_(at), position_(position) {}
   reference operator*() const { return *at_; }
   LineIterator& operator++() {
-    if (*at_ == '\n') ++*line_;
-    last = *at_++;
+    if (*at_ == '\n') ++position_->newlines;
+    position_->last = *at_++;
     return *this;
   }
   LineIterator operator++(int) {
@@ -132,39 +139,38 @@ class LineIterator {
   }
   bool operator==(const LineIterator& other) const { return at_ == other.at_; }
   bool operator!=(const LineIterator& other) const { return at_ != other.at_; }
-  char last = 0;
 
  private:
   const char* at_;
-  int* line_;
+  JsonPosition* position_;
 };
 
 class JsonHandler final : public nlohmann::json_sax<Json> {
  public:
-  JsonHandler(std::vector<Violation>* violations, TreeBuilder::Budget* budget, const int* line)
-      : builder(violations, budget), line_(line) {}
+  JsonHandler(std::vector<Violation>* violations, TreeBuilder::Budget* budget, const JsonPosition* position)
+      : builder(violations, budget), position_(position) {}
   bool null() override { return Add(nullptr, 0); }
   bool boolean(bool value) override { return Add(value, 1); }
   bool number_integer(number_integer_t value) override { return Add(value, 8); }
   bool number_unsigned(number_unsigned_t value) override { return Add(value, 8); }
   bool number_float(number_float_t value, const string_t&) override { return Add(value, 8); }
   bool string(string_t& text) override {
-    if (text.find('\0') != std::string::npos) builder.Trap(*line_, "", "a NUL character in a string");
+    if (text.find('\0') != std::string::npos) builder.Trap(position_->line(), "", "a NUL character in a string");
     return Add(text, text.size());
   }
   bool binary(binary_t&) override { return false; }
   bool start_object(std::size_t) override {
-    builder.StartMap(*line_, 0);
+    builder.StartMap(position_->line(), 0);
     return true;
   }
   bool key(string_t& text) override {
-    if (text.find('\0') != std::string::npos) builder.Trap(*line_, "", "a NUL character in a string");
-    builder.Key(text, *line_);
+    if (text.find('\0') != std::string::npos) builder.Trap(position_->line(), "", "a NUL character in a string");
+    builder.Key(text, position_->line());
     return true;
   }
   bool end_object() override { return End(); }
   bool start_array(std::size_t) override {
-    builder.StartList(*line_, 0);
+    builder.StartList(position_->line(), 0);
     return true;
   }
   bool end_array() override { return End(); }
@@ -174,14 +180,14 @@ class JsonHandler final : public nlohmann::json_sax<Json> {
 
  private:
   bool Add(Json value, size_t bytes) {
-    builder.Scalar(std::move(value), bytes, *line_, 0);
+    builder.Scalar(std::move(value), bytes, position_->line(), 0);
     return true;
   }
   bool End() {
     builder.End();
     return true;
   }
-  const int* line_;
+  const JsonPosition* position_;
 };
 
 bool StartsLikeJson(std::string_view text) {
@@ -207,12 +213,12 @@ bool ReadJson(std::string_view text, std::vector<Document>* documents, std::vect
               int* error_line) {
   TreeBuilder::Budget budget;
   std::vector<Violation> found;
-  int line = 1;
-  JsonHandler handler(&found, &budget, &line);
+  JsonPosition position;
+  JsonHandler handler(&found, &budget, &position);
   try {
-    LineIterator first(text.data(), &line), last(text.data() + text.size(), &line);
+    LineIterator first(text.data(), &position), last(text.data() + text.size(), &position);
     if (!Json::sax_parse(first, last, &handler)) {
-      *error_line = line;
+      *error_line = position.line();
       return false;
     }
     documents->push_back(Take(handler.builder));
