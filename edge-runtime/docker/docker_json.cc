@@ -147,10 +147,13 @@ StatusOr<InspectedContainer> ParseInspect(std::string_view body) {
   out.started_at = ParseEngineTime(GetString(state, "StartedAt"));
   out.start_error = GetString(state, "Error");
   if (out.state == InstanceState::kRunning) {
+    out.previous_end = ParseEngineTime(GetString(state, "FinishedAt"));
     out.pid = static_cast<int>(std::clamp(GetInt(state, "Pid"), int64_t{0}, int64_t{1} << 30));
   }
   if (out.state == InstanceState::kExited) {
     out.finished_at = ParseEngineTime(GetString(state, "FinishedAt"));
+    // StartedAt is taken after the start: first lines of output may be older.
+    if (out.started_at > WallTime{}) out.previous_end = out.started_at - std::chrono::seconds(1);
     const int code = static_cast<int>(std::clamp(GetInt(state, "ExitCode"), int64_t{0}, int64_t{255}));
     // The engine reports 128+n for a signal and cannot tell it from exit(128+n).
     out.exit = ExitInfo{.code = code, .signal = code > 128 && code <= 128 + 64 ? code - 128 : 0, .oom = GetBool(state, "OOMKilled")};

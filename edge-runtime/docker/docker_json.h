@@ -70,6 +70,8 @@ struct InspectedContainer {
   std::optional<ExitInfo> exit;
   WallTime created_at{}, started_at{}, finished_at{};
   std::string start_error;  // why the engine could not start it, "" when it could
+  // Between the output of this incarnation and that of the one before; WallTime{} when there was none before.
+  WallTime previous_end{};
 };
 StatusOr<InspectedContainer> ParseInspect(std::string_view body);
 

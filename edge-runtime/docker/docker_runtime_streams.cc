@@ -78,16 +78,17 @@ StatusOr<std::vector<InstanceUsage>> DockerRuntime::Usage(Deadline deadline) {
 Status DockerRuntime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
                            Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
-  // The engine's file goes on over restarts of a container; an incarnation is what lies behind its start.
+  // The engine's file goes on over restarts of a container.
   std::string query = "?stderr=1&timestamps=1";
   if (container.shim) query += "&stdout=1";  // without the shim stdout is the MCP protocol
   if (options.follow && !options.previous) query += "&follow=1";
   if (options.tail_lines >= 0) query += "&tail=" + std::to_string(options.tail_lines);
   WallTime since = options.since.value_or(WallTime{});
   if (options.previous) {
-    query += "&until=" + EngineSeconds(container.started_at);
+    if (container.previous_end == WallTime{}) return OkStatus();  // there was none
+    query += "&until=" + EngineSeconds(container.previous_end);
   } else {
-    since = std::max(since, container.started_at);
+    since = std::max(since, container.previous_end);
   }
   if (since > WallTime{}) query += "&since=" + EngineSeconds(since);
   ASSIGN_OR_RETURN(auto stream, OpenStream("GET", "/containers/" + container.container_id + "/logs" + query, deadline));

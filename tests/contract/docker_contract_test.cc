@@ -1,0 +1,78 @@
+#include <unistd.h>
+
+#include "base/json.h"
+#include "edge-runtime/docker/docker_runtime.h"
+#include "tests/contract/runtime_contract.h"
+#include "tests/fakes/docker_engine.h"
+
+namespace mcpfleet {
+namespace {
+
+// Without the shim: argv is the first process, so that the payload can be anything.
+class DockerUnderTest final : public RuntimeUnderTest {
+ public:
+  explicit DockerUnderTest(DockerEngine& engine) : engine_(engine) {}
+  ~DockerUnderTest() override {
+    for (const std::string& name : foreign_) engine_.Request("DELETE", "/containers/" + name + "?force=1").IgnoreError();
+  }
+  std::unique_ptr<ContainerRuntime> Open(const std::string& node) override {
+    return DockerRuntime::Create({.socket_path = engine_.socket(), .node_name = node}, clock_).value();
+  }
+  std::optional<InstanceSpec> Spec(const std::string& id, Payload payload) override {
+    InstanceSpec spec{.id = id, .server = {"default", "weather"}, .uid = "u-1", .generation = 7, .revision = "r1"};
+    spec.spec.source = ImageSource{.ref = engine_.image(), .pull_policy = PullPolicy::kNever};
+    spec.spec.args = {"sh", "-c", Script(payload)};
+    StatusOr<Artifact> artifact = Open("puller")->Pull(spec.spec, nullptr, Deadline::After(std::chrono::seconds(30)));
+    EXPECT_TRUE(artifact.ok()) << artifact.status();
+    if (artifact.ok()) spec.artifact = *artifact;
+    return spec;
+  }
+  bool AddForeign(const std::string& name) override {
+    const Json body = {{"Image", engine_.image()}, {"Cmd", {"sleep", "1000"}}, {"HostConfig", {{"NetworkMode", "none"}}}};
+    foreign_.push_back(name);
+    EXPECT_EQ(engine_.Request("POST", "/containers/create?name=" + name, DumpJson(body))->status, 201);
+    EXPECT_EQ(engine_.Request("POST", "/containers/" + name + "/start")->status, 204);
+    return true;
+  }
+  bool ForeignRuns(const std::string& name) override {
+    StatusOr<DockerEngine::Answer> answer = engine_.Request("GET", "/containers/" + name + "/json");
+    return answer.ok() && answer->body.find("\"Running\":true") != std::string::npos;
+  }
+
+ private:
+  // The first process of a container gets no default action for signals: it has to ask for them.
+  static std::string Script(Payload payload) {
+    const std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    switch (payload) {
+      case Payload::kRunsUntilStopped:
+        return run;
+      case Payload::kExitsWith3:
+        return "exit 3";
+      case Payload::kKillsItself:
+        return "exit 137";  // nothing inside can kill the first process; the engine reports 128+9 for both
+      case Payload::kIgnoresTerm:
+        return "trap '' TERM; while :; do sleep 0.05; done";
+      case Payload::kPrintsLines:
+        return "for i in 1 2 3 4 5; do echo line $i >&2; done; " + run;
+    }
+    return "";
+  }
+
+  DockerEngine& engine_;
+  SystemClock clock_;
+  std::vector<std::string> foreign_;
+};
+
+std::unique_ptr<RuntimeUnderTest> MakeDockerUnderTest(std::string* why_not) {
+  DockerEngine* engine = DockerEngine::Shared();
+  if (engine == nullptr) {
+    *why_not = DockerEngine::WhyNot();
+    return nullptr;
+  }
+  return std::make_unique<DockerUnderTest>(*engine);
+}
+
+INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract, testing::Values(ContractCase{"Docker", &MakeDockerUnderTest}), ContractCaseName);
+
+}  // namespace
+}  // namespace mcpfleet

@@ -1,0 +1,308 @@
+#include "tests/contract/runtime_contract.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <set>
+#include <thread>
+
+namespace mcpfleet {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+#define SPEC_OR_SKIP(spec, name, payload)                                       \
+  std::optional<InstanceSpec> spec##_or = world_->Spec(Id(name), payload);      \
+  if (!spec##_or) GTEST_SKIP() << "this runtime has no such first process";     \
+  const InstanceSpec spec = *spec##_or
+
+void RuntimeContract::SetUp() {
+  static std::atomic<int> serial{0};
+  serial_ = std::to_string(getpid()) + "-" + std::to_string(++serial);
+  std::string why_not;
+  world_ = GetParam().make(&why_not);
+  if (world_ == nullptr) GTEST_SKIP() << why_not;
+  runtime_ = world_->Open(Node("a"));
+  ASSERT_NE(runtime_, nullptr);
+}
+
+void RuntimeContract::TearDown() {
+  for (const auto& [node, id] : made_) {
+    const Status removed = world_->Open(node)->Remove(id, Soon());
+    EXPECT_TRUE(removed.ok()) << removed;
+  }
+}
+
+std::string RuntimeContract::Id(const std::string& name) {
+  const std::string id = name + "-" + serial_;
+  made_.emplace_back(Node("a"), id);
+  return id;
+}
+
+std::string RuntimeContract::Node(const std::string& name) { return "node-" + name + "-" + serial_; }
+
+Status RuntimeContract::Run(ContainerRuntime& runtime, const InstanceSpec& spec) {
+  RETURN_IF_ERROR(runtime.Create(spec, Soon()));
+  return runtime.Start(spec.id, Soon());
+}
+
+std::optional<InstanceReport> RuntimeContract::Find(ContainerRuntime& runtime, const std::string& id) {
+  StatusOr<std::vector<InstanceReport>> list = runtime.List(Soon());
+  EXPECT_TRUE(list.ok()) << list.status();
+  if (!list.ok()) return std::nullopt;
+  for (const InstanceReport& report : *list) {
+    if (report.id == id) return report;
+  }
+  return std::nullopt;
+}
+
+std::optional<InstanceReport> RuntimeContract::Await(ContainerRuntime& runtime, const std::string& id, InstanceState state) {
+  const Deadline deadline = Soon();
+  while (!deadline.Expired()) {
+    std::optional<InstanceReport> report = Find(runtime, id);
+    if (report && report->state == state) return report;
+    poll(nullptr, 0, 20);
+  }
+  ADD_FAILURE() << id << " never became " << ToString(state);
+  return std::nullopt;
+}
+
+TEST_P(RuntimeContract, ItIsAvailableHere) {
+  const RuntimeCheck check = runtime_->Check(Soon());
+  EXPECT_TRUE(check.available) << check.reason;
+  EXPECT_FALSE(check.version.empty());
+}
+
+TEST_P(RuntimeContract, ANewInstanceIsCreatedThenRunsThenIsGone) {
+  SPEC_OR_SKIP(spec, "life", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(runtime_->Create(spec, Soon()).ok());
+  std::optional<InstanceReport> created = Find(*runtime_, spec.id);
+  ASSERT_TRUE(created);
+  EXPECT_EQ(created->state, InstanceState::kCreated);
+  EXPECT_EQ(created->pid, 0);
+  ASSERT_TRUE(runtime_->Start(spec.id, Soon()).ok());
+  std::optional<InstanceReport> running = Await(*runtime_, spec.id, InstanceState::kRunning);
+  ASSERT_TRUE(running);
+  EXPECT_GT(running->pid, 0);
+  EXPECT_FALSE(running->exit);
+  EXPECT_GE(running->started_at, running->created_at);
+  ASSERT_TRUE(runtime_->Stop(spec.id, seconds(10), Soon()).ok());
+  std::optional<InstanceReport> exited = Await(*runtime_, spec.id, InstanceState::kExited);
+  ASSERT_TRUE(exited);
+  EXPECT_TRUE(exited->exit);
+  EXPECT_EQ(exited->pid, 0);
+  EXPECT_GE(exited->finished_at, running->started_at);
+  ASSERT_TRUE(runtime_->Remove(spec.id, Soon()).ok());
+  EXPECT_FALSE(Find(*runtime_, spec.id));
+}
+
+TEST_P(RuntimeContract, AListTellsAllThatTheSpecSaidOfItsServer) {
+  SPEC_OR_SKIP(spec, "labels", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  // Another runtime over the same engine: as after a restart of the agent.
+  std::unique_ptr<ContainerRuntime> next = world_->Open(Node("a"));
+  std::optional<InstanceReport> report = Find(*next, spec.id);
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->server, spec.server);
+  EXPECT_EQ(report->uid, spec.uid);
+  EXPECT_EQ(report->generation, spec.generation);
+  EXPECT_EQ(report->revision, spec.revision);
+  EXPECT_EQ(report->artifact_digest, spec.artifact.digest);
+  EXPECT_EQ(report->runtime, runtime_->kind());
+}
+
+TEST_P(RuntimeContract, EachVerbTwiceIsTheSameAsOnce) {
+  SPEC_OR_SKIP(spec, "twice", Payload::kRunsUntilStopped);
+  EXPECT_TRUE(runtime_->Create(spec, Soon()).ok());
+  EXPECT_TRUE(runtime_->Create(spec, Soon()).ok());
+  EXPECT_TRUE(runtime_->Start(spec.id, Soon()).ok());
+  const std::optional<InstanceReport> before = Await(*runtime_, spec.id, InstanceState::kRunning);
+  EXPECT_TRUE(runtime_->Start(spec.id, Soon()).ok());
+  EXPECT_TRUE(runtime_->Create(spec, Soon()).ok());
+  const std::optional<InstanceReport> after = Await(*runtime_, spec.id, InstanceState::kRunning);
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(before->pid, after->pid) << "starting what runs restarted it";
+  EXPECT_TRUE(runtime_->Stop(spec.id, seconds(10), Soon()).ok());
+  EXPECT_TRUE(runtime_->Stop(spec.id, seconds(10), Soon()).ok());
+  EXPECT_TRUE(runtime_->Remove(spec.id, Soon()).ok());
+  EXPECT_TRUE(runtime_->Remove(spec.id, Soon()).ok());
+}
+
+TEST_P(RuntimeContract, WhatWasNeverThereCannotStartAndIsAlreadyStoppedAndRemoved) {
+  EXPECT_EQ(runtime_->Start("never-" + serial_, Soon()).code(), StatusCode::kNotFound);
+  EXPECT_TRUE(runtime_->Stop("never-" + serial_, seconds(1), Soon()).ok());
+  EXPECT_TRUE(runtime_->Remove("never-" + serial_, Soon()).ok());
+  EXPECT_EQ(runtime_->Logs("never-" + serial_, {}, [](std::string_view) { return true; }, Soon()).code(), StatusCode::kNotFound);
+}
+
+TEST_P(RuntimeContract, AMalformedIdIsRefused) {
+  SPEC_OR_SKIP(good, "fine", Payload::kRunsUntilStopped);
+  for (const std::string& id : {std::string(), std::string("a/../b"), std::string("Upper"), std::string(41, 'x'), std::string("a b")}) {
+    InstanceSpec spec = good;
+    spec.id = id;
+    EXPECT_EQ(runtime_->Create(spec, Soon()).code(), StatusCode::kInvalidArgument) << id;
+  }
+}
+
+TEST_P(RuntimeContract, RemovingARunningInstanceEndsIt) {
+  SPEC_OR_SKIP(spec, "force", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  ASSERT_TRUE(Await(*runtime_, spec.id, InstanceState::kRunning));
+  ASSERT_TRUE(runtime_->Remove(spec.id, Soon()).ok());
+  EXPECT_FALSE(Find(*runtime_, spec.id));
+}
+
+TEST_P(RuntimeContract, AnExitCodeIsReported) {
+  SPEC_OR_SKIP(spec, "exit3", Payload::kExitsWith3);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  const std::optional<InstanceReport> report = Await(*runtime_, spec.id, InstanceState::kExited);
+  ASSERT_TRUE(report && report->exit);
+  EXPECT_EQ(report->exit->code, 3);
+  EXPECT_EQ(report->exit->signal, 0);
+  EXPECT_FALSE(report->exit->oom);
+}
+
+TEST_P(RuntimeContract, ADeathBySignalIsReportedAsThatSignal) {
+  SPEC_OR_SKIP(spec, "killed", Payload::kKillsItself);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  const std::optional<InstanceReport> report = Await(*runtime_, spec.id, InstanceState::kExited);
+  ASSERT_TRUE(report && report->exit);
+  EXPECT_EQ(report->exit->signal, SIGKILL);
+  EXPECT_EQ(report->exit->code, 128 + SIGKILL);
+}
+
+TEST_P(RuntimeContract, AnExitedInstanceCanRunAgain) {
+  SPEC_OR_SKIP(spec, "again", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  ASSERT_TRUE(Await(*runtime_, spec.id, InstanceState::kRunning));
+  ASSERT_TRUE(runtime_->Stop(spec.id, seconds(10), Soon()).ok());
+  ASSERT_TRUE(Await(*runtime_, spec.id, InstanceState::kExited));
+  ASSERT_TRUE(runtime_->Start(spec.id, Soon()).ok());
+  const std::optional<InstanceReport> report = Await(*runtime_, spec.id, InstanceState::kRunning);
+  ASSERT_TRUE(report);
+  EXPECT_FALSE(report->exit);
+}
+
+TEST_P(RuntimeContract, AProcessThatIgnoresSigtermIsKilledAfterItsGrace) {
+  SPEC_OR_SKIP(spec, "stubborn", Payload::kIgnoresTerm);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  ASSERT_TRUE(Await(*runtime_, spec.id, InstanceState::kRunning));
+  const Deadline quick = Deadline::After(seconds(20));
+  ASSERT_TRUE(runtime_->Stop(spec.id, seconds(1), Soon()).ok());
+  EXPECT_FALSE(quick.Expired());
+  const std::optional<InstanceReport> report = Await(*runtime_, spec.id, InstanceState::kExited);
+  ASSERT_TRUE(report && report->exit);
+  EXPECT_EQ(report->exit->signal, SIGKILL);
+}
+
+TEST_P(RuntimeContract, TwoNodesOnOneEngineDoNotSeeEachOther) {
+  SPEC_OR_SKIP(spec, "mine", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  std::unique_ptr<ContainerRuntime> other = world_->Open(Node("b"));
+  EXPECT_FALSE(Find(*other, spec.id));
+  EXPECT_EQ(other->Start(spec.id, Soon()).code(), StatusCode::kNotFound);
+  EXPECT_TRUE(other->Stop(spec.id, seconds(1), Soon()).ok());
+  EXPECT_TRUE(other->Remove(spec.id, Soon()).ok());
+  const std::optional<InstanceReport> report = Find(*runtime_, spec.id);
+  ASSERT_TRUE(report) << "the other node removed it";
+  EXPECT_EQ(report->state, InstanceState::kRunning) << "the other node stopped it";
+}
+
+TEST_P(RuntimeContract, WhatCarriesNoLabelOfOursIsNeverListedNorTouched) {
+  const std::string name = "foreign-" + serial_;
+  if (!world_->AddForeign(name)) GTEST_SKIP() << "nothing foreign can be beside this runtime";
+  for (const InstanceReport& report : runtime_->List(Soon()).value()) EXPECT_NE(report.id, name);
+  EXPECT_TRUE(runtime_->Stop(name, seconds(1), Soon()).ok());
+  EXPECT_TRUE(runtime_->Remove(name, Soon()).ok());
+  EXPECT_TRUE(world_->ForeignRuns(name));
+}
+
+TEST_P(RuntimeContract, AChangeWakesTheWatcher) {
+  SPEC_OR_SKIP(spec, "event", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(runtime_->Create(spec, Soon()).ok());
+  std::atomic<bool> stop{false}, ready{false}, seen{false};
+  Status watched;
+  std::thread watcher([&] {
+    watched = runtime_->WatchEvents(
+        [&](const std::string& id) {
+          if (id == spec.id || (id.empty() && ready)) seen = true;
+        },
+        [&] { return ready = true, stop.load(); }, Soon());
+  });
+  const Deadline deadline = Soon();
+  while (!ready && !deadline.Expired()) poll(nullptr, 0, 5);
+  EXPECT_TRUE(runtime_->Start(spec.id, Soon()).ok());
+  while (!seen && !deadline.Expired()) poll(nullptr, 0, 5);
+  stop = true;
+  watcher.join();
+  EXPECT_TRUE(seen);
+  EXPECT_TRUE(watched.ok()) << watched;
+}
+
+TEST_P(RuntimeContract, AWatchEndsAtItsDeadline) {
+  const Status status = runtime_->WatchEvents([](const std::string&) {}, [] { return false; }, Deadline::After(milliseconds(300)));
+  EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status;
+}
+
+TEST_P(RuntimeContract, TheLogsTailGivesTheLastLinesWithTheirTimes) {
+  SPEC_OR_SKIP(spec, "logs", Payload::kPrintsLines);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  std::vector<std::string> lines;
+  const Deadline deadline = Soon();
+  // Output reaches the log a moment after it was written.
+  while (!deadline.Expired()) {
+    lines.clear();
+    ASSERT_TRUE(runtime_->Logs(spec.id, {.tail_lines = 2}, [&](std::string_view line) { return lines.emplace_back(line), true; }, Soon()).ok());
+    if (lines.size() == 2 && lines.back().ends_with("line 5\n")) break;
+    poll(nullptr, 0, 20);
+  }
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_TRUE(lines[0].ends_with(" line 4\n")) << lines[0];
+  EXPECT_TRUE(lines[1].ends_with(" line 5\n")) << lines[1];
+  EXPECT_TRUE(ParseTime(lines[0].substr(0, lines[0].find(' '))).ok()) << lines[0];
+}
+
+TEST_P(RuntimeContract, ASinkThatSaysNoEndsFollowedLogs) {
+  SPEC_OR_SKIP(spec, "follow", Payload::kPrintsLines);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  int lines = 0;
+  EXPECT_TRUE(runtime_->Logs(spec.id, {.follow = true}, [&](std::string_view) { return ++lines < 3; }, Soon()).ok());
+  EXPECT_EQ(lines, 3);
+}
+
+TEST_P(RuntimeContract, ARunningInstanceUsesMemory) {
+  SPEC_OR_SKIP(spec, "usage", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  ASSERT_TRUE(Await(*runtime_, spec.id, InstanceState::kRunning));
+  StatusOr<std::vector<InstanceUsage>> usage = runtime_->Usage(Soon());
+  ASSERT_TRUE(usage.ok()) << usage.status();
+  ASSERT_EQ(usage->size(), 1U);
+  EXPECT_EQ((*usage)[0].id, spec.id);
+  EXPECT_GT((*usage)[0].memory_bytes, 0);
+  EXPECT_GT((*usage)[0].cpu_seconds, 0);
+}
+
+TEST_P(RuntimeContract, AVerbWhoseDeadlineHasPassedSaysSo) {
+  SPEC_OR_SKIP(spec, "late", Payload::kRunsUntilStopped);
+  const Deadline past = Deadline::After(-seconds(1));
+  EXPECT_EQ(runtime_->Create(spec, past).code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(runtime_->List(past).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(Find(*runtime_, spec.id));
+}
+
+TEST_P(RuntimeContract, PullingAgainGivesTheSameArtifact) {
+  SPEC_OR_SKIP(spec, "pull", Payload::kRunsUntilStopped);
+  StatusOr<Artifact> artifact = runtime_->Pull(spec.spec, nullptr, Soon());
+  ASSERT_TRUE(artifact.ok()) << artifact.status();
+  EXPECT_EQ(artifact->digest, spec.artifact.digest);
+}
+
+TEST_P(RuntimeContract, ArtifactsOutsideTheQuotaGoExceptThoseThatAreKept) {
+  SPEC_OR_SKIP(spec, "gc", Payload::kRunsUntilStopped);
+  ASSERT_TRUE(runtime_->CollectArtifacts({spec.artifact.digest}, 0, Soon()).ok());
+  EXPECT_TRUE(Run(*runtime_, spec).ok()) << "a kept artifact was removed";
+}
+
+}  // namespace mcpfleet
