@@ -1,7 +1,7 @@
 // Server-sent events (text/event-stream, WHATWG HTML §9.2), read piece by piece as they come from a socket.
 //
 //   SseParser parser;
-//   while (more) for (SseEvent& event : *parser.Feed(piece)) ...
+//   StatusOr<std::vector<SseEvent>> events = parser.Feed(piece);  // as often as pieces come
 //
 // A field or event longer than the bound ends the stream: the peer is broken or hostile. Not thread-safe.
 #pragma once

@@ -24,7 +24,9 @@ TEST(SseParserTest, EventsAreTheSameHoweverTheBytesAreCut) {
     SseParser parser;
     std::vector<SseEvent> events;
     for (size_t at = 0; at < stream.size(); at += cut) {
-      for (SseEvent& event : *parser.Feed(std::string_view(stream).substr(at, cut))) events.push_back(std::move(event));
+      StatusOr<std::vector<SseEvent>> some = parser.Feed(std::string_view(stream).substr(at, cut));
+      ASSERT_TRUE(some.ok());
+      for (SseEvent& event : *some) events.push_back(std::move(event));
     }
     EXPECT_EQ(Render(events), expected) << "cut into pieces of " << cut;
   }

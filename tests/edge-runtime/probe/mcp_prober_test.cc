@@ -200,7 +200,7 @@ TEST_F(McpProberTest, GarbageForEverSaysThatStdoutIsNotMcpAndQuotesItsFirstLine)
   Status status = prober_.Verify(Target(channel), Deadline::After(5s)).status();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(Message(status).find("stdout is not MCP"), std::string::npos) << status;
-  EXPECT_NE(Message(status).find("hello\\x1b"), std::string::npos) << status;
+  EXPECT_NE(Message(status).find("hello\\x1B"), std::string::npos) << status;
 }
 
 TEST_F(McpProberTest, EveryRequestOfTheServerIsAnswered) {

@@ -42,9 +42,11 @@ class ScriptedChannel : public StdioChannel {
     return OkStatus();
   }
   void SetReceiver(std::function<void(std::string_view)> receiver) override {
-    std::lock_guard<std::mutex> lock(mu_);
+    std::unique_lock<std::mutex> lock(mu_);
     receiver_ = std::move(receiver);
     cv_.notify_all();
+    // As the shim's: the old receiver does not run any more when this returns.
+    cv_.wait(lock, [&] { return !delivering_ || std::this_thread::get_id() == thread_.get_id(); });
   }
   Status SaveNote(std::string_view note) override {
     std::lock_guard<std::mutex> lock(mu_);
@@ -111,9 +113,12 @@ class ScriptedChannel : public StdioChannel {
       out_.pop_front();
       last_activity_ = std::chrono::steady_clock::now();
       auto receiver = receiver_;
+      delivering_ = true;
       lock.unlock();
       receiver(line);
       lock.lock();
+      delivering_ = false;
+      cv_.notify_all();
     }
   }
 
@@ -125,7 +130,7 @@ class ScriptedChannel : public StdioChannel {
   std::function<void(std::string_view)> receiver_;
   std::string note_;
   MonoTime last_activity_{};
-  bool closed_ = false, full_ = false, ending_ = false;
+  bool closed_ = false, full_ = false, ending_ = false, delivering_ = false;
   std::thread thread_;
 };
 
