@@ -1,0 +1,397 @@
+// The embedded store's server through the real client, on a real socket.
+#include <sys/stat.h>
+
+#include <set>
+
+#include "base/http/client.h"
+#include "base/http/server.h"
+#include "base/mutex.h"
+#include "store/snapshot.h"
+#include "store/watch_client.h"
+#include "tests/store/testing.h"
+
+namespace mcpfleet {
+namespace {
+
+using namespace testing;
+
+std::string HeadBytes(int64_t revision, const std::string& content = "s") {
+  Head head;
+  head.fleet = std::string(32, 'a');
+  head.order = {0, 1, revision};
+  head.snapshot = Sha256Hex(content);
+  return *EncodeHead(head);
+}
+
+http::Response Raw(ServedStore& store, http::Request request, const std::string& token = kOperatorToken) {
+  uint16_t port = store.server().port();
+  http::Client client(http::TcpEndpoint("127.0.0.1", port), {});
+  if (!token.empty()) request.headers.Set("Authorization", "Bearer " + token);
+  auto response = client.Do(request, Soon());
+  EXPECT_TRUE(response.ok()) << response.status();
+  return response.ok() ? *response : http::Response{.status = 0};
+}
+
+constexpr char kBase[] = "/client/v4/accounts/local/storage/kv/namespaces";
+
+TEST(KvServerTest, AValueComesBackAsItWasPutUnderAKeyWithEverySpecialCharacter) {
+  ServedStore store;
+  auto kv = store.Client(kServerStateNamespace);
+  std::string bytes("\0\xff\r\n--x\"{}", 10);
+  for (const std::string key : {"a/b%2F c", "a/b/ c", "ä?&=#+;%", "x y", "100%", "...", "a\\b\"'"}) {
+    ASSERT_OK(kv->Put(key, bytes + key, {}, Soon()));
+    auto value = kv->Get(key, Soon());
+    ASSERT_OK(value);
+    ASSERT_TRUE(value->has_value()) << key;
+    EXPECT_EQ((*value)->value, bytes + key);
+    // Exactly that key, decoded once.
+    auto inside = store.kv().Get(kServerStateNamespace, key);
+    ASSERT_OK(inside);
+    EXPECT_TRUE(inside->has_value()) << key;
+  }
+}
+
+TEST(KvServerTest, AMissingKeyIsNoErrorAndAMissingNamespaceIsOne) {
+  ServedStore store;
+  auto value = store.Client()->Get("absent", Soon());
+  ASSERT_OK(value);
+  EXPECT_FALSE(value->has_value());
+  EXPECT_EQ(store.Client("NOWHERE")->Get("absent", Soon()).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(store.Client("NOWHERE")->BulkGet({"absent"}, Soon()).status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST(KvServerTest, MetadataAndExpirationAreKeptAndShownInTheList) {
+  ServedStore store;
+  auto kv = store.Client(kServerStateNamespace);
+  ASSERT_OK(kv->Put("nodes/a", "with\r\nlines", {.metadata = R"({"ready":true})", .expiration_ttl = 120}, Soon()));
+  ASSERT_OK(kv->Put("nodes/b", "", {}, Soon()));
+  auto page = kv->List("nodes/", "", 1000, Soon());
+  ASSERT_OK(page);
+  ASSERT_EQ(page->keys.size(), 2u);
+  EXPECT_EQ(page->keys[0].metadata, R"({"ready":true})");
+  EXPECT_GT(page->keys[0].expiration, 1'700'000'000);
+  EXPECT_EQ(page->keys[1].metadata, "");
+  EXPECT_EQ((*kv->Get("nodes/a", Soon()))->value, "with\r\nlines");
+  http::Response metadata = Raw(store, {.target = std::string(kBase) + "/SERVER_STATE/metadata/nodes%2Fa"});
+  EXPECT_EQ(metadata.status, 200);
+  EXPECT_NE(metadata.body.find(R"("result":{"ready":true})"), std::string::npos) << metadata.body;
+}
+
+TEST(KvServerTest, ListsPageByCursorInTheOrderOfTheKeys) {
+  ServedStore store;
+  auto kv = store.Client(kServerStateNamespace);
+  std::vector<KvPair> pairs;
+  for (int i = 0; i < 2345; ++i) pairs.push_back({"p/" + std::to_string(100000 + i), "v", "", 0});
+  pairs.push_back({"q", "v", "", 0});
+  ASSERT_OK(BulkPutAll(*kv, pairs, Soon()));
+  auto keys = ListAll(*kv, "p/", 100000, Soon());
+  ASSERT_OK(keys);
+  ASSERT_EQ(keys->size(), 2345u);
+  for (size_t i = 0; i < keys->size(); ++i) EXPECT_EQ((*keys)[i].name, pairs[i].key);
+  EXPECT_EQ(ListAll(*kv, "p/", 2000, Soon()).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(kv->List("", "", 9, Soon()).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(kv->List("", "", 1001, Soon()).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(KvServerTest, BulkWritesReadsAndDeletesTakeWhatTheServiceTakes) {
+  ServedStore store;
+  auto kv = store.Client(kServerStateNamespace);
+  ASSERT_OK(kv->BulkPut({{"a", "1", "{\"x\":1}", 0}, {"b/c", "2", "", 60}, {"bin", std::string("\xff\0", 2), "", 0}}, Soon()));
+  EXPECT_EQ((*kv->Get("bin", Soon()))->value, std::string("\xff\0", 2));
+  auto found = kv->BulkGet({"a", "b/c", "absent"}, Soon());
+  ASSERT_OK(found);
+  EXPECT_EQ(*found, (std::map<std::string, std::string>{{"a", "1"}, {"b/c", "2"}}));
+  EXPECT_EQ(kv->BulkGet(std::vector<std::string>(101, "a"), Soon()).status().code(), StatusCode::kInvalidArgument);
+  ASSERT_OK(kv->BulkDelete({"a", "absent"}, Soon()));
+  EXPECT_FALSE(kv->Get("a", Soon())->has_value());
+  ASSERT_OK(kv->Delete("b/c", Soon()));
+  ASSERT_OK(kv->Delete("b/c", Soon()));
+  // The other spelling of bulk delete.
+  http::Response deleted = Raw(store, {.method = "DELETE", .target = std::string(kBase) + "/SERVER_STATE/bulk", .body = R"(["bin"])"});
+  EXPECT_EQ(deleted.status, 200);
+  EXPECT_FALSE(kv->Get("bin", Soon())->has_value());
+}
+
+TEST(KvServerTest, WhatIsBeyondTheServicesLimitsIsRefused) {
+  ServedStore store;
+  auto kv = store.Client(kServerStateNamespace);
+  ASSERT_OK(kv->Put(std::string(512, 'k'), "v", {}, Soon()));
+  EXPECT_EQ(kv->Put(std::string(513, 'k'), "v", {}, Soon()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(kv->Put("k", "v", {.metadata = "\"" + std::string(1023, 'm') + "\""}, Soon()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(kv->Put("k", "v", {.expiration_ttl = 59}, Soon()).code(), StatusCode::kInvalidArgument);
+  ASSERT_OK(kv->Put("k", std::string(limits::kValueBytes, 'v'), {}, Soon()));
+  EXPECT_EQ((*kv->Get("k", Soon()))->value.size(), limits::kValueBytes);
+  EXPECT_EQ(kv->Put("k", std::string(limits::kValueBytes + 1, 'v'), {}, Soon()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(kv->Put(".", "v", {}, Soon()).ok(), false);
+}
+
+TEST(KvServerTest, TheHeadMovesOnlyByCompareAndSwap) {
+  ServedStore store;
+  auto kv = store.Client();
+  EXPECT_EQ(kv->Put("head", HeadBytes(1), {}, Soon()).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(kv->BulkPut({{"head", HeadBytes(1), "", 0}}, Soon()).ok(), false);
+  ASSERT_OK(kv->Put("head", HeadBytes(1), {.if_none_match = true}, Soon()));
+  EXPECT_EQ(kv->Put("head", HeadBytes(1), {.if_none_match = true}, Soon()).code(), StatusCode::kAborted);
+  EXPECT_EQ((*kv->Get("head", Soon()))->etag, "0.1.1");
+  EXPECT_EQ(kv->Put("head", HeadBytes(2), {.if_match = "0.1.0"}, Soon()).code(), StatusCode::kAborted);
+  ASSERT_OK(kv->Put("head", HeadBytes(2), {.if_match = "0.1.1"}, Soon()));
+  EXPECT_FALSE(kv->Put("head", HeadBytes(1), {.if_match = "0.1.2"}, Soon()).ok()) << "the head went backwards";
+  EXPECT_FALSE(kv->Delete("head", Soon()).ok());
+  EXPECT_EQ((*kv->Get("head", Soon()))->value, HeadBytes(2));
+}
+
+TEST(KvServerTest, ABlobMustHaveTheHashInItsKey) {
+  ServedStore store;
+  auto kv = store.Client();
+  ASSERT_OK(kv->Put(ObjectBlobKey(Sha256Hex("{}")), "{}", {}, Soon()));
+  for (const std::string& key : {ObjectBlobKey(Sha256Hex("{}")), ShardBlobKey(Sha256Hex("{}")), SnapshotBlobKey("x")}) {
+    EXPECT_FALSE(kv->Put(key, "[]", {}, Soon()).ok()) << key;
+    EXPECT_FALSE(kv->BulkPut({{key, "[]", "", 0}}, Soon()).ok()) << key;
+  }
+  EXPECT_FALSE(kv->Put(ShardBlobKey(Sha256Hex("[]")), "[]", {.expiration_ttl = 600}, Soon()).ok());
+}
+
+TEST(KvServerTest, TokensDecideWhoMayReadAndWriteWhat) {
+  ServedStore store;
+  ASSERT_OK(store.Client()->Put("x", "1", {}, Soon()));
+  EXPECT_EQ(store.Client(kConfigNamespace, "wrong")->Get("x", Soon()).status().code(), StatusCode::kUnauthenticated);
+  EXPECT_EQ(Raw(store, {.target = kBase}, "").status, 401);
+  auto reader = store.Client(kConfigNamespace, kReaderToken);
+  EXPECT_TRUE((*reader->Get("x", Soon())).has_value());
+  EXPECT_TRUE(reader->BulkGet({"x"}, Soon()).ok());
+  EXPECT_EQ(reader->Put("x", "2", {}, Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(reader->BulkPut({{"x", "2", "", 0}}, Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(reader->Delete("x", Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(reader->BulkDelete({"x"}, Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(store.Client(kDeviceTokensNamespace, kReaderToken)->Get("x", Soon()).status().code(), StatusCode::kPermissionDenied);
+  auto node = store.Client(kServerStateNamespace, kNodeToken);
+  EXPECT_TRUE(node->Put("nodes/a", "{}", {}, Soon()).ok());
+  EXPECT_EQ(node->Put("other", "{}", {}, Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(store.Client(kConfigNamespace, kNodeToken)->Put("x", "2", {}, Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_TRUE(store.Client(kConfigNamespace, kNodeToken)->Get("x", Soon()).ok());
+  EXPECT_EQ((*reader->Get("x", Soon()))->value, "1");
+}
+
+TEST(KvServerTest, NamespacesAreListedAndShown) {
+  ServedStore store;
+  http::Response all = Raw(store, {.target = std::string(kBase) + "?page=1&per_page=20"});
+  EXPECT_EQ(all.status, 200);
+  for (const char* ns : {"CONFIG", "SERVER_STATE", "DEVICE_TOKENS"}) EXPECT_NE(all.body.find(ns), std::string::npos);
+  EXPECT_EQ(Raw(store, {.target = std::string(kBase) + "/CONFIG"}).status, 200);
+  http::Response none = Raw(store, {.target = std::string(kBase) + "/NOWHERE"});
+  EXPECT_EQ(none.status, 404);
+  EXPECT_NE(none.body.find("10013"), std::string::npos);
+  EXPECT_EQ(Raw(store, {.target = "/elsewhere"}).status, 404);
+  EXPECT_EQ(Raw(store, {.method = "PATCH", .target = std::string(kBase) + "/CONFIG/values/x"}).status, 405);
+}
+
+TEST(KvServerTest, MalformedRequestsAreRefusedAndChangeNothing) {
+  ServedStore store;
+  std::string ns = std::string(kBase) + "/SERVER_STATE";
+  for (const char* body : {"", "{", "{}", "[{}]", R"([{"key":"a"}])", R"([{"key":1,"value":"x"}])", R"([{"key":"a","value":"%","base64":true}])"}) {
+    EXPECT_EQ(Raw(store, {.method = "PUT", .target = ns + "/bulk", .body = body}).status, 400) << body;
+  }
+  EXPECT_EQ(Raw(store, {.method = "POST", .target = ns + "/bulk/get", .body = R"({"keys":"a"})"}).status, 400);
+  EXPECT_EQ(Raw(store, {.target = ns + "/keys?limit=x"}).status, 400);
+  EXPECT_EQ(Raw(store, {.target = ns + "/keys?cursor=%21"}).status, 400);
+  http::Request multipart{.method = "PUT", .target = ns + "/values/a", .body = "--b\r\nno end"};
+  multipart.headers.Set("Content-Type", "multipart/form-data; boundary=b");
+  EXPECT_EQ(Raw(store, multipart).status, 400);
+  EXPECT_TRUE(store.Client(kServerStateNamespace)->List("", "", 10, Soon())->keys.empty());
+}
+
+TEST(KvServerTest, AWatcherIsToldEachHead) {
+  ServedStore store;
+  auto kv = store.Client();
+  ASSERT_OK(kv->Put("head", HeadBytes(1), {.if_none_match = true}, Soon()));
+  Mutex mu;
+  CondVar changed;
+  std::set<std::string> heads;
+  bool connected = false;
+  auto watch = WatchClient::Create(
+      {.base_url = store.url(), .token = kReaderToken},
+      [&](std::string_view head) {
+        MutexLock lock(&mu);
+        heads.emplace(head);
+        changed.NotifyAll();
+      },
+      [&](bool now) {
+        MutexLock lock(&mu);
+        connected = connected || now;
+      });
+  ASSERT_OK(watch);
+  auto wait_for = [&](const std::string& head) {
+    MutexLock lock(&mu);
+    Deadline deadline = Soon();
+    while (!heads.contains(head) && changed.WaitUntil(&mu, deadline)) {
+    }
+    return heads.contains(head);
+  };
+  EXPECT_TRUE(wait_for(HeadBytes(1))) << "the head at the time of connecting";
+  ASSERT_OK(kv->Put("head", HeadBytes(2), {.if_match = "0.1.1"}, Soon()));
+  EXPECT_TRUE(wait_for(HeadBytes(2)));
+  EXPECT_FALSE(kv->Put("head", HeadBytes(3), {.if_match = "0.1.1"}, Soon()).ok());
+  ASSERT_OK(kv->Put("head", HeadBytes(4), {.if_match = "0.1.2"}, Soon()));
+  EXPECT_TRUE(wait_for(HeadBytes(4)));
+  MutexLock lock(&mu);
+  EXPECT_TRUE(connected);
+  EXPECT_FALSE(heads.contains(HeadBytes(3))) << "a head that was refused was told";
+}
+
+TEST(KvServerTest, TheTokenFileIsMadeOnceAndOnlyItsOwnerMayReadIt) {
+  TempDir dir;
+  auto token = LoadOrCreateToken(dir / "token");
+  ASSERT_OK(token);
+  EXPECT_EQ(token->size(), 64u);
+  struct stat info {};
+  ASSERT_EQ(stat((dir / "token").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(*LoadOrCreateToken(dir / "token"), *token);
+  ASSERT_EQ(chmod((dir / "token").c_str(), 0644), 0);
+  EXPECT_EQ(LoadOrCreateToken(dir / "token").status().code(), StatusCode::kPermissionDenied);
+}
+
+// ---- the client against a server that misbehaves
+
+struct Script {
+  std::vector<http::Response> answers;
+  std::vector<http::Request> seen;
+  Mutex mu;
+};
+
+std::unique_ptr<http::Server> Misbehaving(Script* script) {
+  auto server = http::Server::Create({}, [script](const http::Request& request, std::shared_ptr<http::Responder> to) {
+    http::Response answer;
+    {
+      MutexLock lock(&script->mu);
+      size_t at = std::min(script->seen.size(), script->answers.size() - 1);
+      script->seen.push_back(request);
+      answer = script->answers[at];
+    }
+    to->Send(answer);
+  });
+  EXPECT_TRUE(server.ok()) << server.status();
+  return *std::move(server);
+}
+
+http::Response With(int status, std::string body, const char* name = nullptr, const char* value = nullptr) {
+  http::Response response{.status = status, .body = std::move(body)};
+  if (name != nullptr) response.headers.Set(name, value);
+  return response;
+}
+
+std::unique_ptr<KvClient> ClientOf(const http::Server& server, std::vector<int>* codes = nullptr) {
+  RestKvOptions options{.base_url = "http://127.0.0.1:" + std::to_string(server.port()), .token = "secret-token-value"};
+  options.backoff_initial = std::chrono::milliseconds(1);
+  if (codes != nullptr) options.on_request = [codes](std::string_view, int code) { codes->push_back(code); };
+  return *NewRestKvClient(options);
+}
+
+TEST(RestKvClientTest, ServerErrorsAndHtmlAreRetriedAndTheAnswerCounts) {
+  Script script;
+  script.answers = {With(503, "<html>"), With(429, "{}"), With(502, "bad gateway"), With(200, "value")};
+  auto server = Misbehaving(&script);
+  std::vector<int> codes;
+  auto value = ClientOf(*server, &codes)->Get("k", Soon());
+  ASSERT_OK(value);
+  EXPECT_EQ((*value)->value, "value");
+  EXPECT_EQ(codes, (std::vector<int>{503, 429, 502, 200}));
+}
+
+TEST(RestKvClientTest, RetriesEndWithinTheDeadlineThatRetryAfterWouldPass) {
+  Script script;
+  script.answers = {With(429, "{}", "Retry-After", "120")};
+  auto server = Misbehaving(&script);
+  auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(ClientOf(*server)->Get("k", Soon()).status().code(), StatusCode::kUnavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_EQ(script.seen.size(), 1u);
+}
+
+TEST(RestKvClientTest, APageOfAProxyIsNoNews) {
+  Script script;
+  script.answers = {With(404, "<html>not found</html>")};
+  auto server = Misbehaving(&script);
+  EXPECT_EQ(ClientOf(*server)->Get("k", Soon()).status().code(), StatusCode::kUnavailable);
+  script.answers = {With(200, "<html>please log in</html>")};
+  EXPECT_EQ(ClientOf(*server)->BulkGet({"k"}, Soon()).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ClientOf(*server)->List("", "", 10, Soon()).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ClientOf(*server)->Put("k", "v", {}, Soon()).code(), StatusCode::kUnavailable);
+}
+
+TEST(RestKvClientTest, RedirectsAreNotFollowed) {
+  Script script;
+  script.answers = {With(302, "", "Location", "/elsewhere"), With(200, "value")};
+  auto server = Misbehaving(&script);
+  EXPECT_FALSE(ClientOf(*server)->Get("k", Soon()).ok());
+  EXPECT_EQ(script.seen.size(), 1u);
+}
+
+TEST(RestKvClientTest, KeysThatABulkPutLeftOutAreSentAgain) {
+  Script script;
+  script.answers = {
+      With(200, R"({"success":true,"errors":[],"messages":[],"result":{"successful_key_count":1,"unsuccessful_keys":["b"]}})"),
+      With(200, R"({"success":true,"errors":[],"messages":[],"result":{"successful_key_count":1,"unsuccessful_keys":[]}})")};
+  auto server = Misbehaving(&script);
+  ASSERT_OK(ClientOf(*server)->BulkPut({{"a", "1", "", 0}, {"b", "2", "", 0}}, Soon()));
+  ASSERT_EQ(script.seen.size(), 2u);
+  EXPECT_EQ(script.seen[1].body, R"([{"key":"b","value":"2"}])");
+}
+
+TEST(RestKvClientTest, EmptyPagesWithACursorArePassedOver) {
+  Script script;
+  auto page = [](const char* keys, const char* cursor) {
+    return With(200, std::string(R"({"success":true,"errors":[],"messages":[],"result":)") + keys + R"(,"result_info":{"count":0,"cursor":")" + cursor + "\"}}");
+  };
+  script.answers = {page("[]", "c1"), page("[]", "c2"), page(R"([{"name":"k"}])", "")};
+  auto server = Misbehaving(&script);
+  auto kv = ClientOf(*server);
+  auto keys = ListAll(*kv, "p/", 100, Soon());
+  ASSERT_OK(keys);
+  ASSERT_EQ(keys->size(), 1u);
+  EXPECT_EQ(*script.seen[1].Query("cursor"), "c1");
+  EXPECT_EQ(*script.seen[1].Query("prefix"), "p/");
+}
+
+TEST(RestKvClientTest, AnAnswerBeyondTheLimitIsGivenUp) {
+  Script script;
+  script.answers = {With(200, std::string(limits::kValueBytes + (size_t{1} << 20), 'x'))};
+  auto server = Misbehaving(&script);
+  EXPECT_EQ(ClientOf(*server)->Get("k", Soon()).status().code(), StatusCode::kResourceExhausted);
+}
+
+TEST(RestKvClientTest, NobodyListeningIsUnavailableAndTheTokenIsInNoMessage) {
+  uint16_t port = 0;
+  {
+    Script script;
+    script.answers = {With(200, "")};
+    port = Misbehaving(&script)->port();
+  }
+  RestKvOptions options{.base_url = "http://127.0.0.1:" + std::to_string(port), .token = "secret-token-value"};
+  options.backoff_initial = std::chrono::milliseconds(1);
+  auto kv = *NewRestKvClient(options);
+  Status status = kv->Get("k", Soon()).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(status.ToString().find("secret"), std::string::npos);
+  EXPECT_EQ(NewRestKvClient({.base_url = "ftp://x"}).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(NewRestKvClient({.base_url = "http://x", .token = "a\r\nb"}).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(RestKvClientTest, ADeadlineHoldsAgainstAServerThatNeverAnswers) {
+  std::vector<std::shared_ptr<http::Responder>> kept;
+  Mutex mu;
+  auto server = http::Server::Create({}, [&](const http::Request&, std::shared_ptr<http::Responder> to) {
+    MutexLock lock(&mu);
+    kept.push_back(std::move(to));
+  });
+  ASSERT_OK(server);
+  auto begin = std::chrono::steady_clock::now();
+  auto kv = ClientOf(**server);
+  EXPECT_EQ(kv->Get("k", Deadline::After(std::chrono::milliseconds(300))).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  MutexLock lock(&mu);
+  kept.clear();
+}
+
+}  // namespace
+}  // namespace mcpfleet
