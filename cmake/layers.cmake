@@ -3,6 +3,7 @@
 set(J nlohmann_json::nlohmann_json)
 
 mcpfleet_layer(base LIBS absl::status absl::statusor OpenSSL::Crypto ${J})
+set_source_files_properties(${CMAKE_SOURCE_DIR}/base/version.cc PROPERTIES COMPILE_DEFINITIONS MCPFLEET_VERSION="${PROJECT_VERSION}")
 mcpfleet_layer(base/http USES base LIBS Boost::headers OpenSSL::SSL)
 mcpfleet_layer(crd USES base LIBS mcpfleet_yaml ${J})
 include(embed)
@@ -25,4 +26,5 @@ mcpfleet_layer(edge-runtime/mcplet
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/logs edge-runtime/telemetry
                LIBS CLI11::CLI11 ${J})
+mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli USES base base/http crd store controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -14,15 +14,17 @@
 #include "crd/manifest.h"
 #include "crd/quantity.h"
 #include "crd/schema.h"
-#include "generated/configuration_schema.h"
 
 namespace mcpfleet {
+
+// cmake/embed.cmake: configuration.yaml.
+extern const std::string_view kConfigurationSchema[1];
 namespace {
 
 constexpr char kKind[] = "MCPletConfiguration";
 
 const Schema& ConfigSchema() {
-  static const Schema& schema = *Schema::Parse({kConfigurationSchema}).value().release();
+  static const Schema& schema = *Schema::Parse({kConfigurationSchema[0]}).value().release();
   return schema;
 }
 

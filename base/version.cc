@@ -1,0 +1,7 @@
+#include "base/version.h"
+
+namespace mcpfleet {
+
+const char* Version() { return MCPFLEET_VERSION; }
+
+}  // namespace mcpfleet

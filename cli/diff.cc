@@ -1,0 +1,54 @@
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/manifest_input.h"
+#include "cli/resource.h"
+#include "cli/text_diff.h"
+#include "cli/verbs.h"
+#include "crd/codec.h"
+#include "store/reader.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+// What apply compares: labels, annotations, spec.
+std::string Comparable(const Object& object) {
+  Json json = ObjectToJson(object);
+  for (const char* assigned : {"uid", "generation", "creationTimestamp"}) json["metadata"].erase(assigned);
+  return ObjectToYaml(json);
+}
+
+StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
+  ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, files));
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
+  bool different = false;
+  for (const ManifestObject& manifest : manifests) {
+    auto stored = state.objects.find(KeyOf(manifest.object));
+    std::string before = stored == state.objects.end() ? "" : Comparable(stored->second);
+    std::string name = Described(KeyOf(manifest.object));
+    std::string diff = UnifiedDiff(before, Comparable(manifest.object), name + " (store)", name + " (" + manifest.file + ")", session.color());
+    different = different || !diff.empty();
+    session.out() << diff;
+  }
+  return different;
+}
+
+}  // namespace
+
+void RegisterDiff(CLI::App& root, Session& session) {
+  auto* command = root.add_subcommand("diff", "What apply would change");
+  auto files = std::make_shared<FileOptions>();
+  command->footer("Exit code 0: no difference, 1: different, 2: failed.\n\nExamples:\n  mcpctl diff -f manifests/ -R");
+  AddFileOptions(*command, files.get());
+  command->callback([files, &session] {
+    StatusOr<bool> different = RunDiff(session, *files);
+    session.Finish(different.status(), kExitUsage);
+    if (different.ok() && *different) session.SetExitCode(kExitFailed);
+  });
+}
+
+}  // namespace mcpfleet::cli

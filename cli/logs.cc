@@ -1,0 +1,132 @@
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "cli/resource.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "crd/codec.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+struct LogsOptions {
+  ResourceOptions resources;
+  bool follow = false, previous = false, timestamps = false;
+  std::string since;
+  int64_t tail = -1;
+};
+
+// Copies a stream of lines; every line of a log begins with its time and a space.
+Status CopyLines(Session& session, http::ResponseStream& stream, Deadline deadline, bool timestamps) {
+  std::string partial;
+  for (;;) {
+    ASSIGN_OR_RETURN(std::string piece, stream.Read(deadline));
+    if (piece.empty()) break;
+    partial += piece;
+    for (size_t newline; (newline = partial.find('\n')) != std::string::npos; partial.erase(0, newline + 1)) {
+      std::string_view line = std::string_view(partial).substr(0, newline);
+      if (size_t space = line.find(' '); !timestamps && space != std::string_view::npos) line.remove_prefix(space + 1);
+      session.out() << line << "\n";
+    }
+    session.out() << std::flush;
+    if (!session.out().good()) return OkStatus();
+  }
+  return OkStatus();
+}
+
+Status RunLogs(Session& session, const LogsOptions& options) {
+  ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources, kKindServer));
+  if (selection.names.size() != 1) return InvalidArgument("one server at a time: mcpctl logs NAME");
+  std::string target = "/v1/servers/" + PercentEncode(selection.namespace_) + "/" + PercentEncode(selection.names.front()) + "/logs?";
+  if (options.follow) target += "follow=true&";
+  if (options.previous) target += "previous=true&";
+  if (options.tail >= 0) target += "tail=" + std::to_string(options.tail) + "&";
+  if (!options.since.empty()) {
+    ASSIGN_OR_RETURN(Duration since, ParseDuration(options.since));
+    target += "since=" + PercentEncode(FormatTime(session.clock().Wall() - since)) + "&";
+  }
+  target.pop_back();
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  if (options.follow) deadline = Deadline::Never();
+  ASSIGN_OR_RETURN(auto stream, session.AdminStream({.target = target}, deadline));
+  return CopyLines(session, *stream, deadline, options.timestamps);
+}
+
+struct EventsOptions {
+  std::string server;
+  bool watch = false;
+};
+
+void PrintEvent(Table& table, const Event& event, WallTime now) {
+  std::string age = FormatAge(now - event.time);
+  if (event.count > 1) age += " (x" + std::to_string(event.count) + " over " + FormatAge(now - event.first_time) + ")";
+  table.Add({age, event.type, event.reason, event.object, Printable(event.message, 400)});
+}
+
+Status RunEvents(Session& session, const EventsOptions& options) {
+  std::string target = "/v1/events";
+  std::string query;
+  if (!options.server.empty()) {
+    ASSIGN_OR_RETURN(Selection selection, Select(session, {.arguments = {options.server}}, kKindServer));
+    query = "server=" + PercentEncode(selection.namespace_ + "/" + selection.names.front());
+  }
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(http::Response response, session.Admin({.target = target + (query.empty() ? "" : "?" + query)}, deadline));
+  ASSIGN_OR_RETURN(Json json, ParseJson(response.body));
+  Table table({"LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"});
+  for (const Json& item : GetMember(json, "items")) {
+    if (auto event = EventFromJson(item); event.ok()) PrintEvent(table, *event, session.clock().Wall());
+  }
+  if (table.empty() && !options.watch) session.err() << "No events.\n";
+  if (!table.empty()) table.Print(session.out());
+  if (!options.watch) return OkStatus();
+  session.out() << std::flush;
+  target += "?watch=1" + (query.empty() ? "" : "&" + query);
+  ASSIGN_OR_RETURN(auto stream, session.AdminStream({.target = target}, Deadline::Never()));
+  std::string partial;
+  while (session.out().good()) {
+    ASSIGN_OR_RETURN(std::string piece, stream->Read(Deadline::Never()));
+    if (piece.empty()) break;
+    partial += piece;
+    for (size_t newline; (newline = partial.find('\n')) != std::string::npos; partial.erase(0, newline + 1)) {
+      auto parsed = ParseJson(std::string_view(partial).substr(0, newline));
+      if (!parsed.ok()) continue;
+      if (auto event = EventFromJson(*parsed); event.ok()) {
+        Table one({"", "", "", "", ""});
+        PrintEvent(one, *event, session.clock().Wall());
+        one.Print(session.out(), false);
+      }
+    }
+    session.out() << std::flush;
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+void RegisterLogs(CLI::App& root, Session& session) {
+  auto* command = root.add_subcommand("logs", "What a server writes to stderr");
+  auto options = std::make_shared<LogsOptions>();
+  command->footer("Examples:\n  mcpctl logs weather --tail 20\n  mcpctl logs weather -f --since 10m\n  mcpctl logs weather --previous");
+  AddResourceOptions(*command, &options->resources, false);
+  command->add_flag("-f,--follow", options->follow, "go on as lines come");
+  command->add_flag("-p,--previous", options->previous, "of the incarnation before this one");
+  command->add_flag("--timestamps", options->timestamps, "each line's time");
+  command->add_option("--since", options->since, "only the last 10m, 1h …");
+  command->add_option("--tail", options->tail, "only the last N lines")->check(CLI::NonNegativeNumber);
+  command->callback([options, &session] { session.Finish(RunLogs(session, *options)); });
+}
+
+void RegisterEvents(CLI::App& root, Session& session) {
+  auto* command = root.add_subcommand("events", "What happened on the node lately");
+  auto options = std::make_shared<EventsOptions>();
+  command->footer("Examples:\n  mcpctl events\n  mcpctl events --for mcp/weather -w");
+  command->add_option("--for", options->server, "only this server");
+  command->add_flag("-w,--watch", options->watch, "go on as events come");
+  command->callback([options, &session] { session.Finish(RunEvents(session, *options)); });
+}
+
+}  // namespace mcpfleet::cli

@@ -1,0 +1,131 @@
+#include <algorithm>
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "cli/change.h"
+#include "cli/fleet.h"
+#include "cli/table.h"
+#include "cli/text_diff.h"
+#include "cli/verbs.h"
+#include "crd/codec.h"
+#include "store/reader.h"
+#include "store/snapshot.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+constexpr char kRestartedAt[] = "mcpfleet.dev/restartedAt";
+constexpr size_t kHistory = 50;
+
+struct RolloutOptions {
+  ResourceOptions resources;
+  std::string timeout = "5m", to;
+  size_t revision = 0;
+};
+
+// One object's versions, newest first: the snapshots in which it changed.
+struct Version {
+  std::string snapshot, message, author, time;
+  ShardEntry entry;
+};
+
+StatusOr<std::vector<Version>> VersionsOf(KvClient& kv, const ObjectKey& key, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::vector<HistoryEntry> history, ReadHistory(kv, kHistory, deadline));
+  std::vector<Version> versions;
+  for (const HistoryEntry& entry : history) {
+    Snapshot only;  // the one shard that can hold the object
+    only.shards[ShardOf(key)] = entry.snapshot.shards[ShardOf(key)];
+    auto entries = ReadEntries(kv, only, deadline);
+    if (!entries.ok()) break;  // older than what gc kept
+    auto found = entries->find(key);
+    if (found == entries->end()) {
+      if (!versions.empty()) break;
+      continue;
+    }
+    Version version{entry.hash, entry.snapshot.message, entry.snapshot.author, entry.snapshot.time, found->second};
+    if (!versions.empty() && versions.back().entry.hash == version.entry.hash) {
+      versions.back() = version;  // the snapshot that brought it is the oldest with this content
+    } else {
+      versions.push_back(version);
+    }
+  }
+  if (versions.empty()) return NotFound(Described(key) + " is not in the history");
+  return versions;
+}
+
+StatusOr<ObjectKey> OneServer(Session& session, const RolloutOptions& options) {
+  ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources, kKindServer));
+  if (selection.names.size() != 1) return InvalidArgument("one server at a time, for example: mcpctl rollout history weather");
+  return ObjectKey{selection.kind, selection.namespace_, selection.names.front()};
+}
+
+Status RunHistory(Session& session, const RolloutOptions& options) {
+  ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
+  Table table({"GENERATION", "TIME", "AUTHOR", "SNAPSHOT", "MESSAGE"});
+  for (const Version& version : versions) {
+    table.Add({std::to_string(version.entry.generation), version.time, Printable(version.author, 40), version.snapshot.substr(0, 12), Printable(version.message, 80)});
+  }
+  table.Print(session.out());
+  return OkStatus();
+}
+
+Status RunUndo(Session& session, const RolloutOptions& options) {
+  ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
+  const Version* target = versions.size() > 1 ? &versions[1] : nullptr;
+  if (options.revision != 0) {
+    auto it = std::find_if(versions.begin(), versions.end(), [&](const Version& v) { return v.entry.generation == static_cast<int64_t>(options.revision); });
+    target = it == versions.end() ? nullptr : &*it;
+  }
+  if (target == nullptr) return NotFound(Described(key) + ": no such version in the history; see: mcpctl rollout history " + key.name);
+  ASSIGN_OR_RETURN(std::optional<KvValue> blob, kv->Get(ObjectBlobKey(target->entry.hash), deadline));
+  if (!blob.has_value()) return NotFound(Described(key) + ": generation " + std::to_string(target->entry.generation) + " was removed by gc");
+  ASSIGN_OR_RETURN(Object object, ParseObjectBlob(blob->value, target->entry.hash));
+  return WriteChanges(session, {.set = {object}}, "undo to generation " + std::to_string(target->entry.generation), false).status();
+}
+
+Status RunRestart(Session& session, const RolloutOptions& options) {
+  ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources, kKindServer));
+  if (selection.names.empty() && selection.selector.empty()) return InvalidArgument("say which: names or --selector");
+  std::string now = FormatTime(session.clock().Wall());
+  return ChangeObjects(session, selection, "restart", [&](Object* object) {
+    object->metadata.annotations[kRestartedAt] = now;
+    return OkStatus();
+  });
+}
+
+Status RunStatus(Session& session, const RolloutOptions& options) {
+  ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
+  ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
+  return WaitFor(session, {{.key = key}}, timeout);
+}
+
+}  // namespace
+
+void RegisterRollout(CLI::App& root, Session& session) {
+  auto* rollout = root.add_subcommand("rollout", "Versions of a server: status, history, undo, restart");
+  rollout->require_subcommand(1);
+  rollout->footer("Examples:\n  mcpctl rollout status weather\n  mcpctl rollout history weather\n"
+                  "  mcpctl rollout undo weather --to-generation 3\n  mcpctl rollout restart weather");
+  auto options = std::make_shared<RolloutOptions>();
+  const auto add = [&](const char* name, const char* help, Status (*run)(Session&, const RolloutOptions&)) {
+    auto* command = rollout->add_subcommand(name, help);
+    AddResourceOptions(*command, &options->resources, false);
+    command->callback([options, run, &session] { session.Finish(run(session, *options)); });
+    return command;
+  };
+  add("status", "Wait until the newest version is Ready everywhere", RunStatus)->add_option("--timeout", options->timeout, "how long at most");
+  add("history", "Its versions, who made them and why", RunHistory);
+  add("undo", "Back to the version before", RunUndo)->add_option("--to-generation", options->revision, "to this one instead");
+  add("restart", "New instances of the same version", RunRestart);
+}
+
+}  // namespace mcpfleet::cli

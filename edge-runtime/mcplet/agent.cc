@@ -1,0 +1,251 @@
+#include "edge-runtime/mcplet/agent.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/version.h"
+#include "controller/core/controller.h"
+#include "edge-runtime/mcplet/admin.h"
+#include "edge-runtime/mcplet/desired_view.h"
+#include "edge-runtime/mcplet/node_admin.h"
+#include "edge-runtime/mcplet/node_conditions.h"
+#include "edge-runtime/mcplet/runtimes.h"
+#include "edge-runtime/mcplet/status_publisher.h"
+#include "edge-runtime/mcplet/store_link.h"
+#include "edge-runtime/probe/mcp_prober.h"
+#include "edge-runtime/shim/network.h"
+#include "edge-runtime/shim/shim_host.h"
+#include "edge-runtime/telemetry/event_log.h"
+#include "edge-runtime/telemetry/prometheus_metrics.h"
+#include "store/server/kv_server.h"
+
+namespace mcpfleet {
+namespace {
+
+constexpr Duration kNodeLook = std::chrono::seconds(30);
+constexpr Duration kRuntimeCheck = std::chrono::seconds(3);
+
+// What the controller says of a server goes to the store and to the metrics.
+class StatusFan final : public StatusSink {
+ public:
+  StatusFan(StatusPublisher& publisher, PrometheusMetrics& metrics) : publisher_(publisher), metrics_(metrics) {}
+  void Set(const ServerStatus& status) override {
+    publisher_.Set(status);
+    metrics_.SetServer(status);
+  }
+  void Remove(const ServerKey& server) override {
+    publisher_.Remove(server);
+    metrics_.RemoveServer(server);
+  }
+
+ private:
+  StatusPublisher& publisher_;
+  PrometheusMetrics& metrics_;
+};
+
+class NodeAgent final : public Agent {
+ public:
+  NodeAgent(const Config& config, const Clock& clock)
+      : config_(config), clock_(clock), metrics_({.version = Version()}), events_(clock), desired_(config.policy) {}
+  ~NodeAgent() override { Stop(); }
+
+  Status Open();
+  Status Start() override;
+  void Stop() override;
+  Status Drain(Deadline deadline) override;
+  std::string admin_address() const override;
+  bool Ready() const override { return controller_->Synced(); }
+
+ private:
+  Status Lock();
+  void OnState(const AcceptedState& state);
+  void OnStep(const Status& step, const SyncStats& stats);
+  void LookAtNode();
+  void RunNode();
+
+  const Config config_;
+  const Clock& clock_;
+  UniqueFd lock_, pid_file_;
+  PrometheusMetrics metrics_;
+  EventLog events_;
+  DesiredView desired_;
+  Runtimes runtimes_;
+  std::unique_ptr<ShimHost> sessions_;
+  std::unique_ptr<McpProber> prober_;
+  std::unique_ptr<StoreLink> store_;
+  std::unique_ptr<StatusPublisher> publisher_;
+  std::unique_ptr<StatusFan> status_;
+  std::unique_ptr<Controller> controller_;
+  std::unique_ptr<NodeAdmin> node_admin_;
+  std::unique_ptr<AdminServer> admin_;
+  int64_t stale_heads_ = 0;  // sync thread
+  std::vector<Condition> conditions_;  // node thread
+
+  Mutex mu_;
+  CondVar wake_;
+  bool stopping_ GUARDED_BY(mu_) = false;
+  std::thread node_thread_;
+  bool started_ = false;
+};
+
+Status NodeAgent::Lock() {
+  RETURN_IF_ERROR(MakeDirectories(config_.state_directory, 0711));
+  RETURN_IF_ERROR(MakeDirectories(config_.run_directory, 0755));
+  std::string path = config_.state_directory + "/mcplet.pid";
+  lock_ = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock_.valid()) return ErrnoStatus(errno, path);
+  if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    return FailedPrecondition(config_.state_directory + ": another mcplet runs with this state directory; stop it first");
+  }
+  std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(lock_.get(), 0) != 0) return ErrnoStatus(errno, path);
+  return WriteAll(lock_.get(), pid, Deadline::Never());
+}
+
+Status NodeAgent::Open() {
+  RETURN_IF_ERROR(Lock());
+  std::random_device random;
+  const uint64_t seed = (uint64_t{random()} << 32) | random();
+  ASSIGN_OR_RETURN(sessions_, ShimHost::Create(config_.state_directory, clock_));
+  ASSIGN_OR_RETURN(runtimes_, MakeRuntimes(config_, clock_));
+  prober_ = std::make_unique<McpProber>(
+      clock_, McpProberOptions{.client_version = Version(), .connect_in_namespace = ConnectInNamespace});
+  ASSIGN_OR_RETURN(store_, StoreLink::Open(config_, clock_, seed,
+                                           {.on_state = [this](const AcceptedState& state) { OnState(state); },
+                                            .on_request = [this](std::string_view op, int code) {
+                                              metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
+                                            },
+                                            .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); }}));
+  publisher_ = std::make_unique<StatusPublisher>(
+      store_->status_kv(), clock_,
+      StatusPublisherOptions{.node = config_.node,
+                             .boot_id = RandomHex(8),
+                             .version = Version(),
+                             .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60)});
+  status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
+  controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
+                                                            .sessions = *sessions_,
+                                                            .prober = *prober_,
+                                                            .desired = desired_,
+                                                            .status = *status_,
+                                                            .events = events_,
+                                                            .metrics = metrics_,
+                                                            .clock = clock_,
+                                                            .seed = seed,
+                                                            .node = config_.node},
+                                             ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
+  return OkStatus();
+}
+
+void NodeAgent::OnState(const AcceptedState& state) {
+  if (desired_.Update(state)) controller_->NotifyDesiredChanged();
+  MutexLock lock(&mu_);
+  wake_.NotifyAll();
+}
+
+void NodeAgent::OnStep(const Status& step, const SyncStats& stats) {
+  if (step.ok()) metrics_.StoreSucceeded(clock_.Wall());
+  for (; stale_heads_ < stats.stale_heads; ++stale_heads_) metrics_.StaleHead();
+}
+
+Status NodeAgent::Start() {
+  // What runs is known before the store speaks: the cached state is what this node had.
+  desired_.Update(*store_->state());
+  node_admin_ = std::make_unique<NodeAdmin>(NodeAdminDeps{.controller = *controller_,
+                                                          .prober = *prober_,
+                                                          .runtimes = runtimes_.Pointers(),
+                                                          .publisher = *publisher_,
+                                                          .events = events_,
+                                                          .metrics = metrics_,
+                                                          .clock = clock_});
+  ASSIGN_OR_RETURN(std::string token, LoadOrCreateToken(config_.state_directory + "/admin-token"));
+  AdminServerOptions options{.unix_path = config_.AdminSocket(),
+                             .address = config_.admin_address,
+                             .port = config_.admin_port,
+                             .token = token};
+  ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_));
+  controller_->Start();
+  publisher_->Start();
+  store_->Start();
+  node_thread_ = std::thread([this] { RunNode(); });
+  started_ = true;
+  return OkStatus();
+}
+
+void NodeAgent::LookAtNode() {
+  NodeFacts facts = ReadKernelFacts(config_.state_directory);
+  facts.synced = controller_->Synced();
+  facts.store_reachable = store_->reachable();
+  auto state = store_->state();
+  facts.has_head = state->head.has_value();
+  NodeStatus node;
+  if (facts.has_head) {
+    facts.valid_until = state->head->valid_until;
+    node.accepted_head = ToString(state->head->order);
+    node.snapshot = state->head->snapshot;
+  }
+  for (const auto& [kind, runtime] : runtimes_.all) {
+    RuntimeCheck check = runtime->Check(Deadline::After(kRuntimeCheck));
+    if (check.available) node.runtimes.emplace_back(ToString(kind));
+    facts.runtimes[kind] = std::move(check);
+  }
+  conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
+  node.conditions = conditions_;
+  publisher_->SetNode(node);
+}
+
+void NodeAgent::RunNode() {
+  Duration pause = std::chrono::seconds(1);  // until everything was looked at once
+  for (;;) {
+    LookAtNode();
+    if (controller_->Synced()) pause = kNodeLook;
+    MutexLock lock(&mu_);
+    if (!stopping_) wake_.WaitUntil(&mu_, Deadline::After(pause));
+    if (stopping_) return;
+  }
+}
+
+void NodeAgent::Stop() {
+  if (!std::exchange(started_, false)) return;
+  {
+    MutexLock lock(&mu_);
+    stopping_ = true;
+    wake_.NotifyAll();
+  }
+  node_thread_.join();
+  admin_.reset();
+  store_->Stop();
+  controller_->Stop();
+  publisher_->Stop();
+}
+
+Status NodeAgent::Drain(Deadline deadline) {
+  controller_->Start();
+  Status drained = controller_->Drain(deadline);
+  controller_->Stop();
+  return drained;
+}
+
+std::string NodeAgent::admin_address() const {
+  return admin_ == nullptr ? "" : config_.admin_address + ":" + std::to_string(admin_->port());
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Agent>> Agent::Create(const Config& config, const Clock& clock) {
+  auto agent = std::make_unique<NodeAgent>(config, clock);
+  RETURN_IF_ERROR(agent->Open());
+  return std::unique_ptr<Agent>(std::move(agent));
+}
+
+}  // namespace mcpfleet

@@ -1,0 +1,14 @@
+// Where mcplet's own programs are.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+
+namespace mcpfleet {
+
+// $MCPFLEET_LIBEXEC/<name>, next to this program, or ../libexec/mcpfleet/<name> from it. NotFound says where it was
+// looked for.
+StatusOr<std::string> FindProgram(const std::string& name);
+
+}  // namespace mcpfleet

@@ -1,0 +1,89 @@
+#include "edge-runtime/mcplet/node_conditions.h"
+
+#include <sys/statvfs.h>
+#include <sys/timex.h>
+
+#include <cstdlib>
+
+#include "base/fd.h"
+#include "base/strings.h"
+
+namespace mcpfleet {
+namespace {
+
+// Below these a node is under pressure: a package install needs some hundred megabytes, a server some ten.
+constexpr int64_t kLeastDisk = int64_t{256} << 20;
+constexpr int64_t kLeastMemory = int64_t{64} << 20;
+
+int64_t KilobytesOf(std::string_view meminfo, std::string_view name) {
+  size_t at = meminfo.find(name);
+  if (at == std::string_view::npos) return 0;
+  return strtoll(std::string(meminfo.substr(at + name.size(), 30)).c_str(), nullptr, 10);
+}
+
+Condition Make(std::string_view type, bool value, std::string_view reason, std::string message) {
+  return {.type = std::string(type),
+          .status = value ? ConditionStatus::kTrue : ConditionStatus::kFalse,
+          .reason = std::string(reason),
+          .message = std::move(message)};
+}
+
+std::string Megabytes(int64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+
+Condition RuntimeReady(const std::map<RuntimeKind, RuntimeCheck>& runtimes) {
+  std::vector<std::string> usable, reasons;
+  for (const auto& [kind, check] : runtimes) {
+    std::string name(ToString(kind));
+    if (check.available) usable.push_back(name + " " + check.version);
+    else reasons.push_back(name + ": " + check.reason);
+  }
+  if (!usable.empty()) return Make("RuntimeReady", true, "RuntimesUsable", Join(usable, ", "));
+  return Make("RuntimeReady", false, "NoRuntime", reasons.empty() ? "no runtime is configured" : Join(reasons, "; "));
+}
+
+}  // namespace
+
+NodeFacts ReadKernelFacts(const std::string& state_directory) {
+  NodeFacts facts;
+  timex clock{};
+  facts.clock_synced = adjtimex(&clock) != TIME_ERROR && (clock.status & STA_UNSYNC) == 0;
+  struct statvfs disk {};
+  if (statvfs(state_directory.c_str(), &disk) == 0) {
+    facts.disk_free_bytes = static_cast<int64_t>(disk.f_bavail) * static_cast<int64_t>(disk.f_frsize);
+    facts.disk_total_bytes = static_cast<int64_t>(disk.f_blocks) * static_cast<int64_t>(disk.f_frsize);
+  }
+  if (auto meminfo = ReadFile("/proc/meminfo", size_t{1} << 16); meminfo.ok()) {
+    facts.memory_available_bytes = KilobytesOf(*meminfo, "MemAvailable:") * 1024;
+    facts.memory_total_bytes = KilobytesOf(*meminfo, "MemTotal:") * 1024;
+  }
+  return facts;
+}
+
+std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condition> previous, WallTime now) {
+  std::vector<Condition> next = std::move(previous);
+  Condition runtime = RuntimeReady(facts.runtimes);
+  bool runtime_ready = runtime.status == ConditionStatus::kTrue;
+  bool expired = false;
+  if (auto until = ParseTime(facts.valid_until); !facts.valid_until.empty() && until.ok()) expired = *until < now;
+  Condition fresh = !facts.has_head ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
+                    : expired       ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
+                                    : Make("DesiredStateFresh", true, "HeadAccepted", "");
+  for (Condition condition :
+       {Make("StoreReachable", facts.store_reachable, facts.store_reachable ? "StoreAnswers" : "StoreUnreachable", ""), fresh, runtime,
+        Make("ClockSynced", facts.clock_synced, facts.clock_synced ? "Synchronised" : "NotSynchronised",
+             facts.clock_synced ? "" : "the kernel's clock is not disciplined by NTP; times in statuses may be wrong"),
+        facts.disk_free_bytes >= kLeastDisk
+            ? Make("DiskPressure", false, "EnoughSpace", "")
+            : Make("DiskPressure", true, "LittleSpace", Megabytes(facts.disk_free_bytes) + " are free below the state directory"),
+        facts.memory_available_bytes >= kLeastMemory
+            ? Make("MemoryPressure", false, "EnoughMemory", "")
+            : Make("MemoryPressure", true, "LittleMemory", Megabytes(facts.memory_available_bytes) + " are available"),
+        !facts.synced      ? Make("Ready", false, "Starting", "servers are being looked at for the first time")
+        : !runtime_ready   ? Make("Ready", false, runtime.reason, runtime.message)
+                           : Make("Ready", true, "NodeReady", "")}) {
+    SetCondition(&next, std::move(condition), now);
+  }
+  return next;
+}
+
+}  // namespace mcpfleet

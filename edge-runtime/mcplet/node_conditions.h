@@ -1,0 +1,32 @@
+// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, ClockSynced, DiskPressure,
+// MemoryPressure (the last two as in core/v1: True is bad).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "controller/ports/container_runtime.h"
+#include "crd/server_status.h"
+
+namespace mcpfleet {
+
+struct NodeFacts {
+  bool synced = false;           // the controller has seen everything once
+  bool store_reachable = false;
+  bool has_head = false;
+  std::string valid_until;       // of the accepted head; "": for ever
+  std::map<RuntimeKind, RuntimeCheck> runtimes;
+  bool clock_synced = true;
+  int64_t disk_free_bytes = 0, disk_total_bytes = 0;      // below the state directory
+  int64_t memory_available_bytes = 0, memory_total_bytes = 0;
+};
+
+// What the kernel says of clock, disk and memory.
+NodeFacts ReadKernelFacts(const std::string& state_directory);
+// Pure.
+std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condition> previous, WallTime now);
+
+}  // namespace mcpfleet

@@ -1,0 +1,23 @@
+// The runtimes of this node as configured, with the programs they need.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "controller/ports/container_runtime.h"
+#include "edge-runtime/mcplet/config.h"
+
+namespace mcpfleet {
+
+struct Runtimes {
+  std::map<RuntimeKind, std::unique_ptr<ContainerRuntime>> all;
+  std::map<RuntimeKind, ContainerRuntime*> Pointers() const;
+};
+
+// Installs the shim's versioned copy and makes every runtime that the configuration allows. A runtime that can't be
+// used now is there all the same: its Check says why, and it is used as soon as it can be.
+StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock);
+
+}  // namespace mcpfleet
