@@ -61,7 +61,7 @@ bool LooksOctal(std::string_view text) {
 class YamlHandler final : public YAML::EventHandler {
  public:
   YamlHandler(std::vector<Violation>* violations, TreeBuilder::Budget* budget) : builder(violations, budget) {}
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (builder.WantsKey()) builder.Trap(mark.line + 1, "", "a key is empty; keys must be text");
@@ -91,6 +91,7 @@ class YamlHandler final : public YAML::EventHandler {
   void OnMapEnd() override { builder.End(); }
 
   TreeBuilder builder;
+  YAML::Mark start;
 
  private:
   void CheckTag(const std::string& tag, std::string_view wanted, int line) {
@@ -264,9 +265,12 @@ void ReadYaml(const std::string& text, std::vector<Document>* documents, std::ve
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    while (true) {
+    for (int before = -1;;) {
       YamlHandler handler(violations, &budget);
       if (!parser.HandleNextDocument(handler)) return;
+      // yaml-cpp consumes no stray "," or "]": it would find one empty document after the other there, for ever.
+      if (handler.start.pos == before) handler.builder.Trap(handler.start.line + 1, "", "not valid YAML: a stray , ] or }");
+      before = handler.start.pos;
       if (handler.builder.empty() || handler.builder.root.is_null()) continue;
       documents->push_back(Take(handler.builder));
     }

@@ -229,6 +229,7 @@ TEST(YamlTrapTest, DepthIsBoundedBeforeAnyStackIs) {
 
 TEST(YamlTrapTest, ASyntaxErrorHasItsLine) {
   EXPECT_TRUE(SpecErrors("  args: [a, b\n  path: /x\n").starts_with("f.yaml:9: not valid YAML: ")) << SpecErrors("  args: [a, b\n  path: /x\n");
+  for (const char* stray : {",", "]", "}", "a: b\n,", "a: b\n---\n]", ",,"}) EXPECT_NE(Errors(stray), "") << stray;
   EXPECT_TRUE(SpecErrors("  args: a: b\n").starts_with("f.yaml:8: not valid YAML: "));
 }
 
