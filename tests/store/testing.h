@@ -59,6 +59,12 @@ inline Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
     ASSERT_TRUE(assert_ok_value.ok()) << ::mcpfleet::testing::TextOf(assert_ok_value); \
   } while (false)
 
+#define EXPECT_OK(expression)                              \
+  do {                                                     \
+    auto&& expect_ok_value = (expression);                 \
+    EXPECT_TRUE(expect_ok_value.ok()) << ::mcpfleet::testing::TextOf(expect_ok_value); \
+  } while (false)
+
 inline std::string TextOf(const Status& status) { return status.ToString(); }
 template <typename T>
 std::string TextOf(const StatusOr<T>& value) {

@@ -1,0 +1,438 @@
+#include "store/head_sync.h"
+
+#include "store/writer.h"
+#include "tests/fakes/fake_kv.h"
+#include "tests/store/testing.h"
+
+namespace mcpfleet {
+namespace {
+
+using namespace testing;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+ObjectKey Key(const std::string& name) { return {kKindServer, kDefaultNamespace, name}; }
+
+class HeadSyncTest : public ::testing::Test {
+ protected:
+  HeadSyncTest() { Restart(); }
+  void Restart(HeadSyncOptions options = {.node = "edge-1"}) {
+    sync_.reset();
+    auto cache = LocalCache::Open(dir_ / "cache", int64_t{256} << 20);
+    ASSERT_OK(cache);
+    cache_ = *std::move(cache);
+    sync_ = std::make_unique<HeadSync>(kv_, *cache_, clock_, 7, options);
+    ASSERT_OK(sync_->Boot());
+  }
+  void Write(std::vector<Object> set, std::vector<ObjectKey> remove = {}) {
+    ASSERT_OK(Apply(kv_, {.set = std::move(set), .remove = std::move(remove)}, {}, clock_, Soon()));
+  }
+  // Steps whenever something is due, for `span` of the clock.
+  void Run(Duration span) {
+    MonoTime end = clock_.Now() + span;
+    for (int steps = 0; steps < 100000; ++steps) {
+      MonoTime due = std::max(sync_->next_due(), clock_.Now());
+      if (due > end) break;
+      if (due > clock_.Now()) clock_.Advance(due - clock_.Now());
+      last_ = sync_->Step();
+      if (!last_.ok()) last_failure_ = last_;
+      // What never happens, whatever the store does.
+      auto state = sync_->state();
+      if (state->head) {
+        EXPECT_GE(state->head->order, greatest_);
+        greatest_ = state->head->order;
+      }
+      if (steps == 99999) ADD_FAILURE() << "a step is always due";
+    }
+    if (clock_.Now() < end) clock_.Advance(end - clock_.Now());
+  }
+  std::string Version(const std::string& name) {
+    auto state = sync_->state();
+    auto it = state->objects.find(Key(name));
+    if (it == state->objects.end()) return "absent";
+    if (it->second.object == nullptr) return "none";
+    std::string ref = it->second.object->spec["source"]["image"]["ref"];
+    return ref.substr(ref.find(':') + 1) + (it->second.pending ? " pending" : "");
+  }
+  // Content without the object blob of `name` that the head names.
+  std::map<std::string, std::string> Without(const std::string& prefix, const std::map<std::string, std::string>& before) {
+    auto content = kv_.Content();
+    std::erase_if(content, [&](const auto& item) { return item.first.rfind(prefix, 0) == 0 && !before.contains(item.first); });
+    return content;
+  }
+
+  TempDir dir_;
+  FakeClock clock_;
+  FakeKv kv_{clock_};
+  std::unique_ptr<LocalCache> cache_;
+  std::unique_ptr<HeadSync> sync_;
+  Status last_, last_failure_;
+  HeadOrder greatest_;
+};
+
+TEST_F(HeadSyncTest, AnEmptyStoreIsNoStateAndNoError) {
+  Run(seconds(30));
+  EXPECT_TRUE(last_.ok());
+  EXPECT_FALSE(sync_->state()->head.has_value());
+  EXPECT_FALSE(sync_->state()->removals_allowed);
+}
+
+TEST_F(HeadSyncTest, AChangeArrivesAndARemovalToo) {
+  Write({Server("a"), Server("b")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "1");
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+  Write({Server("a", "2")}, {Key("b")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "2");
+  EXPECT_EQ(Version("b"), "absent");
+  EXPECT_EQ(ToString(sync_->state()->head->order), "0.1.2");
+}
+
+TEST_F(HeadSyncTest, OnlyWhatIsPlacedHereIsReadAndHeld) {
+  Write({Server("here", "1", {{"nodes", {"edge-1"}}}), Server("there", "1", {{"nodes", {"edge-2"}}}),
+         Server("berlin", "1", {{"nodeSelector", {{"site", "berlin"}}}}), Server("everywhere"),
+         Node("edge-1", {{"site", "berlin"}}), Node("edge-2")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("here"), "1");
+  EXPECT_EQ(Version("there"), "absent");
+  EXPECT_EQ(Version("berlin"), "1");
+  EXPECT_EQ(Version("everywhere"), "1");
+  EXPECT_EQ(sync_->state()->entries, 6u);
+  EXPECT_EQ(sync_->state()->objects.size(), 4u);
+  Write({Node("edge-1", {{"site", "paris"}})});
+  Run(seconds(15));
+  EXPECT_EQ(Version("berlin"), "absent");
+}
+
+TEST_F(HeadSyncTest, ACordonedNodeKeepsWhatItRunsAndTakesNothingNew) {
+  Write({Server("old"), Node("edge-1")});
+  Run(seconds(15));
+  Write({Node("edge-1", {}, /*unschedulable=*/true), Server("new")});
+  Run(seconds(15));
+  EXPECT_TRUE(sync_->state()->unschedulable);
+  EXPECT_EQ(Version("old"), "1");
+  EXPECT_EQ(Version("new"), "absent");
+  Restart();
+  EXPECT_EQ(Version("old"), "1") << "after a restart too";
+  Write({Node("edge-1")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("new"), "1");
+}
+
+TEST_F(HeadSyncTest, AnOlderHeadIsCountedAndIgnored) {
+  Write({Server("a")});
+  auto old = kv_.Content();
+  Write({Server("a", "2")});
+  Run(seconds(15));
+  kv_.SetContent(old);
+  Run(seconds(60));
+  EXPECT_EQ(Version("a"), "2");
+  EXPECT_GE(sync_->stats().stale_heads, 5);
+  // A restored store says so by its epoch, and is followed.
+  TempDir dir;
+  ASSERT_OK(Backup(kv_, dir / "b", 1, Soon()));
+  ASSERT_OK(Restore(kv_, dir / "b", {}, clock_, Soon()));
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "1");
+}
+
+TEST_F(HeadSyncTest, OfTwoHeadsOfOneOrderTheGreaterHashWinsAndAnAlarmIsRaised) {
+  FakeKv other(clock_);
+  Write({Server("a")});
+  auto base = kv_.Content();
+  Write({Server("a", "left")});
+  auto left = kv_.Content();
+  kv_.SetContent(base);
+  Write({Server("a", "right")});
+  auto right = kv_.Content();
+  std::string left_snapshot = ParseHead(left["head"])->snapshot, right_snapshot = ParseHead(right["head"])->snapshot;
+  std::string winner = left_snapshot > right_snapshot ? "left" : "right";
+  for (bool left_first : {true, false}) {
+    ASSERT_TRUE(RemoveTree(dir_ / "cache").ok());
+    greatest_ = {};
+    Restart();
+    kv_.SetContent(left_first ? left : right);
+    Run(seconds(15));
+    kv_.SetContent(left_first ? right : left);
+    Run(seconds(15));
+    EXPECT_EQ(Version("a"), winner);
+    EXPECT_GE(sync_->stats().conflicting_heads, 1);
+  }
+}
+
+TEST_F(HeadSyncTest, TheStoreOfAnotherFleetIsRefused) {
+  Write({Server("a")});
+  Run(seconds(15));
+  kv_.SetContent({});
+  Write({Server("stranger")});
+  Write({Server("stranger", "2")});
+  Run(seconds(30));
+  EXPECT_EQ(last_.code(), StatusCode::kFailedPrecondition);
+  EXPECT_GE(sync_->stats().foreign_heads, 1);
+  EXPECT_EQ(Version("a"), "1");
+  Restart();
+  Run(seconds(30));
+  EXPECT_EQ(Version("a"), "1") << "nor after a restart";
+}
+
+TEST_F(HeadSyncTest, FailuresGarbageAndAnEmptyStoreAreNoNews) {
+  Write({Server("a")});
+  Run(seconds(15));
+  auto content = kv_.Content();
+  kv_.SetUnreachable(true);
+  Run(minutes(10));
+  EXPECT_FALSE(last_.ok());
+  kv_.SetUnreachable(false);
+  kv_.SetFaults({.garbage = 1});
+  Run(minutes(2));
+  kv_.SetFaults({});
+  kv_.SetContent({});
+  Run(minutes(10));
+  EXPECT_EQ(Version("a"), "1");
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+  kv_.SetContent(content);
+  Write({Server("a", "2")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "2");
+}
+
+TEST_F(HeadSyncTest, AMissingObjectKeepsThePreviousVersionUntilItComes) {
+  Write({Server("a"), Server("b"), Server("gone")});
+  Run(seconds(15));
+  auto before = kv_.Content();
+  Write({Server("a", "2"), Server("c")}, {Key("gone")});
+  auto whole = kv_.Content();
+  kv_.SetContent(Without("objects/", before));
+  Run(seconds(60));
+  EXPECT_EQ(Version("a"), "1 pending");
+  EXPECT_EQ(Version("c"), "none");
+  EXPECT_EQ(Version("gone"), "absent");
+  EXPECT_FALSE(sync_->state()->removals_allowed) << "removals wait for what is pending";
+  EXPECT_EQ(sync_->stats().pending_keys, 2);
+  kv_.SetContent(whole);
+  Run(seconds(130));
+  EXPECT_EQ(Version("a"), "2");
+  EXPECT_EQ(Version("c"), "1");
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+}
+
+TEST_F(HeadSyncTest, RemovalsWaitForFiveMinutesAtMostThoughTheHeadGoesOnMoving) {
+  Write({Server("a"), Server("gone")});
+  Run(seconds(15));
+  auto before = kv_.Content();
+  Write({Server("a", "2")}, {Key("gone")});
+  kv_.SetContent(Without("objects/", before));
+  Run(minutes(4));
+  EXPECT_FALSE(sync_->state()->removals_allowed);
+  Write({Server("other")});
+  Run(seconds(70));
+  EXPECT_EQ(Version("other"), "1");
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+  EXPECT_EQ(Version("a"), "1 pending") << "and the old version still runs";
+}
+
+TEST_F(HeadSyncTest, AMissingKeyIsAskedForOnScheduleAndNotMore) {
+  Write({Server("a")});
+  auto content = kv_.Content();
+  kv_.SetContent(Without("objects/", {}));
+  EXPECT_OK(sync_->Step());
+  MonoTime first = clock_.Now();
+  std::vector<int64_t> asked;
+  int64_t polls = 0;
+  while (clock_.Now() < first + minutes(12)) {
+    clock_.Advance(std::max(sync_->next_due() - clock_.Now(), Duration(0)));
+    int64_t reads = kv_.reads();
+    bool poll = false;
+    EXPECT_OK(sync_->Step());
+    int64_t made = kv_.reads() - reads;
+    // Each poll is one read of the head; whatever is beyond it is the missing key.
+    poll = made > 0 && sync_->stats().last_success == clock_.Now();
+    polls += poll;
+    if (made > (poll ? 1 : 0)) asked.push_back(std::chrono::duration_cast<seconds>(clock_.Now() - first).count());
+    ASSERT_LT(polls, 1000);
+  }
+  ASSERT_GE(asked.size(), 6u);
+  EXPECT_EQ(std::vector<int64_t>(asked.begin(), asked.begin() + 5), (std::vector<int64_t>{5, 15, 35, 65, 130}));
+  EXPECT_GE(asked[5], 420);
+  EXPECT_LE(asked.size(), 7u);
+}
+
+TEST_F(HeadSyncTest, MissingSnapshotsAndShardsLeaveTheOldStateWhole) {
+  Write({Server("a")});
+  Run(seconds(15));
+  auto before = kv_.Content();
+  Write({Server("a", "2")});
+  auto whole = kv_.Content();
+  for (const char* prefix : {"snapshots/", "shards/"}) {
+    kv_.SetContent(whole);
+    kv_.SetContent(Without(prefix, before));
+    Run(seconds(30));
+    EXPECT_EQ(Version("a"), "1");
+    EXPECT_EQ(ToString(sync_->state()->head->order), "0.1.1");
+  }
+  kv_.SetContent(whole);
+  Run(minutes(6));
+  EXPECT_EQ(Version("a"), "2");
+}
+
+TEST_F(HeadSyncTest, MissesThatStayCachedOnlyDelay) {
+  kv_.SetFaults({.stale_window = seconds(60), .miss_cache_min = seconds(60), .miss_cache_max = seconds(120)});
+  Run(seconds(30));
+  FakeKvFaults faults{.stale_window = seconds(60), .miss_cache_min = seconds(60), .miss_cache_max = seconds(120), .fail_before = 0.2};
+  for (int i = 0; i < 10; ++i) {
+    kv_.SetFaults({});  // the writer's side is consistent
+    clock_.Advance(seconds(125));
+    Write({Server("a", std::to_string(i)), Server("s" + std::to_string(i))});
+    kv_.SetFaults(faults);
+    Run(minutes(11));
+    EXPECT_EQ(Version("a"), std::to_string(i));
+    EXPECT_EQ(Version("s" + std::to_string(i)), "1");
+  }
+}
+
+TEST_F(HeadSyncTest, AnObjectThatDisagreesWithItsEntryIsNotAdopted) {
+  Write({Server("a")});
+  Run(seconds(15));
+  // A writer of another make: the entry says generation 7, the object 2.
+  Head head = *ParseHead(kv_.Content()["head"]);
+  Snapshot snapshot = *ParseSnapshot(kv_.Content()[SnapshotBlobKey(head.snapshot)], head.snapshot);
+  Object object = Server("a", "2");
+  object.metadata.generation = 2;
+  std::string bytes = *EncodeObject(object);
+  ShardEntry entry = EntryOf(object, Sha256Hex(bytes));
+  entry.generation = 7;
+  std::string shard = *EncodeShard({entry});
+  snapshot.shards[ShardOf(entry.key)] = Sha256Hex(shard);
+  std::string snapshot_bytes = *EncodeSnapshot(snapshot);
+  head.snapshot = Sha256Hex(snapshot_bytes);
+  ++head.order.revision;
+  auto content = kv_.Content();
+  content[ObjectBlobKey(entry.hash)] = bytes;
+  content[ShardBlobKey(Sha256Hex(shard))] = shard;
+  content[SnapshotBlobKey(head.snapshot)] = snapshot_bytes;
+  content["head"] = *EncodeHead(head);
+  kv_.SetContent(content);
+  Run(seconds(15));
+  const SyncedObject& synced = sync_->state()->objects.at(Key("a"));
+  EXPECT_NE(synced.mismatch, "");
+  EXPECT_FALSE(synced.pending);
+  EXPECT_EQ(synced.object->metadata.generation, 1) << "the version before stays in force";
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+}
+
+TEST_F(HeadSyncTest, ANodeBootsFromItsDiskWithNoStore) {
+  Write({Server("a"), Server("b")});
+  Run(seconds(15));
+  auto before = kv_.Content();
+  Write({Server("a", "2")});
+  kv_.SetContent(Without("objects/", before));
+  Run(seconds(15));
+  kv_.SetUnreachable(true);
+  Restart();
+  EXPECT_EQ(Version("a"), "1 pending");
+  EXPECT_EQ(Version("b"), "1");
+  EXPECT_EQ(ToString(sync_->state()->head->order), "0.1.2");
+  Run(minutes(10));
+  EXPECT_EQ(Version("b"), "1");
+}
+
+TEST_F(HeadSyncTest, DamagedCacheFilesAreFetchedAgainAndNeverUsed) {
+  Write({Server("a"), Server("b")});
+  Run(seconds(15));
+  Head head = *ParseHead(kv_.Content()["head"]);
+  for (const auto& [key, value] : kv_.Content()) {
+    if (key == "head") continue;
+    std::string path = dir_ / ("cache/blobs/" + std::string(HashOfBlobKey(key)));
+    ASSERT_OK(ReadFile(path, 1 << 20));
+    ASSERT_OK(WriteFileAtomically(path, value.substr(0, value.size() / 2)));
+    Restart();
+    Run(seconds(15));
+    EXPECT_EQ(Version("a"), "1") << key;
+    EXPECT_EQ(Version("b"), "1") << key;
+  }
+  ASSERT_OK(WriteFileAtomically(dir_ / "cache/state", "garbage"));
+  Restart();
+  EXPECT_EQ(Version("a"), "absent");
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "1");
+}
+
+TEST_F(HeadSyncTest, AFullCacheKeepsTheOldStateAndSaysSo) {
+  Write({Server("a")});
+  Run(seconds(15));
+  sync_.reset();
+  cache_ = *LocalCache::Open(dir_ / "cache", cache_->bytes() + 10);
+  sync_ = std::make_unique<HeadSync>(kv_, *cache_, clock_, 7, HeadSyncOptions{.node = "edge-1"});
+  ASSERT_OK(sync_->Boot());
+  Write({Server("a", "2")});
+  Run(seconds(60));
+  EXPECT_EQ(last_failure_.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(Version("a"), "1");
+  Restart();
+  EXPECT_EQ(Version("a"), "1");
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "2");
+}
+
+TEST_F(HeadSyncTest, AnOfferedHeadIsLookedAtWithoutAPoll) {
+  Write({Server("a")});
+  Run(seconds(15));
+  Write({Server("a", "2")});
+  int64_t reads = kv_.reads();
+  sync_->Offer(kv_.Content()["head"]);
+  EXPECT_LE(sync_->next_due(), clock_.Now());
+  ASSERT_OK(sync_->Step());
+  EXPECT_EQ(Version("a"), "2");
+  EXPECT_LE(kv_.reads() - reads, 3);
+  sync_->Offer("garbage");
+  EXPECT_FALSE(sync_->Step().ok());
+  EXPECT_EQ(Version("a"), "2");
+}
+
+TEST_F(HeadSyncTest, AChangeOfOneAmongTenThousandCostsFourReadsAndAHundredKilobytes) {
+  std::vector<Object> many;
+  for (int i = 0; i < 10'000; ++i) many.push_back(Server("server-" + std::to_string(i)));
+  Write(many);
+  auto begin = std::chrono::steady_clock::now();
+  Run(seconds(15));
+  auto took = std::chrono::steady_clock::now() - begin;
+  RecordProperty("first_sync_ms", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  ASSERT_EQ(sync_->state()->objects.size(), 10'000u);
+  ASSERT_EQ(Version("server-4711"), "1");
+  Write({Server("server-4711", "2")});
+  int64_t reads = kv_.reads(), bytes = kv_.read_bytes();
+  while (Version("server-4711") != "2") {
+    clock_.Advance(std::max(sync_->next_due() - clock_.Now(), Duration(0)));
+    begin = std::chrono::steady_clock::now();
+    ASSERT_OK(sync_->Step());
+    took = std::chrono::steady_clock::now() - begin;
+  }
+  RecordProperty("change_ms", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  EXPECT_LE(kv_.reads() - reads, 4);
+  EXPECT_LE(kv_.read_bytes() - bytes, 100'000);
+}
+
+// Crashes of the node at any call, with a store at its worst: always a whole state, never an older one.
+TEST_F(HeadSyncTest, ACrashAtAnyReadNeverShowsAnOlderState) {
+  Write({Server("a"), Server("b")});
+  Run(seconds(15));
+  for (int i = 2; i < 30; ++i) {
+    kv_.SetFaults({});
+    Write({Server("a", std::to_string(i)), Server("b", std::to_string(i))});
+    kv_.SetFaults({.stale_window = seconds(120), .fail_before = 0.3, .garbage = 0.1});
+    Run(seconds(i));
+    Restart();
+    auto state = sync_->state();
+    ASSERT_TRUE(state->head.has_value());
+    EXPECT_GE(state->head->order, greatest_);
+    EXPECT_EQ(state->objects.size(), 2u);
+    for (const auto& [key, synced] : state->objects) EXPECT_NE(synced.object, nullptr);
+  }
+  kv_.SetFaults({});
+  Run(minutes(6));
+  EXPECT_EQ(Version("a"), "29");
+}
+
+}  // namespace
+}  // namespace mcpfleet
