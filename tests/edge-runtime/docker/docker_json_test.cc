@@ -1,0 +1,178 @@
+#include "edge-runtime/docker/docker_json.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "base/json.h"
+
+namespace mcpfleet {
+namespace {
+
+InstanceSpec Spec() {
+  InstanceSpec spec{.id = "weather-1", .server = {"default", "weather"}, .uid = "u-1", .generation = 4, .revision = "abc",
+                    .shim_directory = "/var/lib/mcpfleet/shim/weather-1"};
+  spec.spec.source = ImageSource{.ref = "weather:v1"};
+  spec.artifact = {.digest = "sha256:11", .entrypoint = {"/server"}, .default_args = {"--default"}};
+  return spec;
+}
+CreateContext Context() { return {.node = "edge-01", .shim_binary = "/usr/libexec/mcpfleet/mcp-shim"}; }
+using Strings = std::vector<std::string>;
+
+TEST(DockerCreateTest, ArgvFollowsTheRulesOfKubernetes) {
+  InstanceSpec spec = Spec();
+  EXPECT_EQ(ArgvOf(spec), (Strings{"/server", "--default"}));
+  spec.spec.args = {"/data"};
+  EXPECT_EQ(ArgvOf(spec), (Strings{"/server", "/data"}));
+  spec.spec.command = {"/other"};
+  EXPECT_EQ(ArgvOf(spec), (Strings{"/other", "/data"}));
+  spec.spec.args.clear();
+  EXPECT_EQ(ArgvOf(spec), (Strings{"/other"}));
+}
+
+TEST(DockerCreateTest, TheShimIsTheFirstProcessAndArgvIsItsOwn) {
+  const Json body = CreateBody(Spec(), Context()).value();
+  EXPECT_EQ(body["Entrypoint"], Json(Strings{"/.mcp-shim", "--instance", "weather-1", "--socket", "/.mcp/agent.sock", "--"}));
+  EXPECT_EQ(body["Cmd"], Json(Strings{"/server", "--default"}));
+  EXPECT_EQ(body["Image"], "sha256:11");
+}
+
+TEST(DockerCreateTest, TheSandboxIsOnByDefault) {
+  const Json body = CreateBody(Spec(), Context()).value();
+  const Json& host = body["HostConfig"];
+  EXPECT_EQ(host["CapDrop"], Json(Strings{"ALL"}));
+  EXPECT_EQ(host["SecurityOpt"], Json(Strings{"no-new-privileges"}));
+  EXPECT_EQ(host["ReadonlyRootfs"], true);
+  EXPECT_EQ(host["NetworkMode"], "none");
+  EXPECT_EQ(host["Memory"], int64_t{256} << 20);
+  EXPECT_EQ(host["MemorySwap"], host["Memory"]);
+  EXPECT_EQ(host["NanoCpus"], 1'000'000'000);
+  EXPECT_EQ(host["PidsLimit"], 128);
+  EXPECT_EQ(host["RestartPolicy"]["Name"], "no");
+  EXPECT_EQ(body["User"], "65534:65534");
+  EXPECT_EQ(body["Healthcheck"]["Test"], Json(Strings{"NONE"}));
+}
+
+TEST(DockerCreateTest, EnvironmentNeverReachesTheEngine) {
+  InstanceSpec spec = Spec();
+  spec.spec.env = {{"TOKEN", "hunter2"}};
+  EXPECT_EQ(DumpJson(CreateBody(spec, Context()).value()).find("hunter2"), std::string::npos);
+}
+
+TEST(DockerCreateTest, TheShimsMountsAreReadOnlyAndVolumesAsAsked) {
+  InstanceSpec spec = Spec();
+  spec.spec.volumes = {{.name = "data", .host_path = "/srv/da:ta", .mount_path = "/data", .read_only = true},
+                       {.name = "rw", .host_path = "/srv/rw", .mount_path = "/rw"},
+                       {.name = "scratch", .tmpfs_bytes = 4096, .mount_path = "/tmp"}};
+  const Json host = CreateBody(spec, Context()).value()["HostConfig"];
+  ASSERT_EQ(host["Mounts"].size(), 4U);
+  EXPECT_EQ(host["Mounts"][0]["Target"], "/.mcp-shim");
+  EXPECT_EQ(host["Mounts"][0]["ReadOnly"], true);
+  EXPECT_EQ(host["Mounts"][1]["Source"], "/var/lib/mcpfleet/shim/weather-1");
+  EXPECT_EQ(host["Mounts"][1]["ReadOnly"], true);
+  EXPECT_EQ(host["Mounts"][2]["Source"], "/srv/da:ta");
+  EXPECT_EQ(host["Mounts"][2]["ReadOnly"], true);
+  EXPECT_EQ(host["Mounts"][3]["ReadOnly"], false);
+  EXPECT_EQ(host["Tmpfs"].size(), 1U) << "a volume at /tmp replaces ours";
+  EXPECT_NE(host["Tmpfs"]["/tmp"].get<std::string>().find("size=4096"), std::string::npos);
+}
+
+TEST(DockerCreateTest, AnImageWithNothingToRunIsThePersonsToMend) {
+  InstanceSpec spec = Spec();
+  spec.artifact.entrypoint.clear();
+  spec.artifact.default_args.clear();
+  const Status status = CreateBody(spec, Context()).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(Message(status).find("spec.command"), std::string::npos);
+}
+
+TEST(DockerJsonTest, TheApiVersionIsOursWithinWhatTheEngineServes) {
+  EXPECT_EQ(NegotiateApi({.api = "1.41", .min_api = "1.12"}).value(), "1.41");
+  EXPECT_EQ(NegotiateApi({.api = "1.40", .min_api = "1.12"}).value(), "1.40");
+  EXPECT_EQ(NegotiateApi({.api = "1.43", .min_api = "1.24"}).value(), "1.41");
+  EXPECT_EQ(NegotiateApi({.api = "1.52", .min_api = "1.44"}).value(), "1.44") << "newest engines refuse 1.41";
+  EXPECT_EQ(NegotiateApi({.api = "1.24", .min_api = "1.12"}).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(NegotiateApi({.api = "banana", .min_api = "1.12"}).ok());
+}
+
+TEST(DockerJsonTest, AListOnlyHoldsWhatCarriesAllOurLabels) {
+  const std::string body = R"([
+    {"Id":"c1","ImageID":"sha256:1","Created":1795364920,"State":"running","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-1",
+     "dev.mcpfleet.namespace":"default","dev.mcpfleet.server":"a","dev.mcpfleet.uid":"u","dev.mcpfleet.generation":"12","dev.mcpfleet.revision":"r"}},
+    {"Id":"c2","State":"running","Labels":{"dev.mcpfleet.node":"other","dev.mcpfleet.instance":"b-1"}},
+    {"Id":"c3","State":"running","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"../x"}},
+    {"Id":"c4","State":"running","Labels":null}, 7, null])";
+  const auto list = ParseContainerList(body, "n").value();
+  ASSERT_EQ(list.size(), 1U);
+  EXPECT_EQ(list[0].container_id, "c1");
+  EXPECT_EQ(list[0].report.id, "a-1");
+  EXPECT_EQ(list[0].report.generation, 12);
+  EXPECT_EQ(list[0].report.state, InstanceState::kRunning);
+  EXPECT_TRUE(list[0].report.shim);
+}
+
+TEST(DockerJsonTest, AnAnswerThatIsNoListIsAnEngineToTryAgainNotAnEmptyNode) {
+  EXPECT_EQ(ParseContainerList("{}", "n").status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(ParseContainerList("<html>", "n").status().code(), StatusCode::kUnavailable);
+}
+
+TEST(DockerJsonTest, AnOomKillIsASignalAndSaysOom) {
+  const auto inspected = ParseInspect(R"({"Id":"c","Created":"2026-11-22T16:28:40.738138056Z","State":{"Status":"exited","OOMKilled":true,"ExitCode":137,
+    "StartedAt":"2026-11-22T16:28:40.9Z","FinishedAt":"2026-11-22T16:29:40.9Z"},"Config":{"Labels":{}}})").value();
+  ASSERT_TRUE(inspected.exit);
+  EXPECT_EQ(inspected.exit->signal, SIGKILL);
+  EXPECT_TRUE(inspected.exit->oom);
+  EXPECT_EQ(inspected.finished_at - inspected.started_at, std::chrono::seconds(60));
+}
+
+TEST(DockerJsonTest, TimesOfEnginesHaveFractionsOffsetsAndGosZero) {
+  EXPECT_EQ(FormatTime(ParseEngineTime("2026-11-22T16:28:40.738138056Z")), "2026-11-22T16:28:40Z");
+  EXPECT_EQ(FormatTime(ParseEngineTime("2026-11-22T16:28:40.7+02:00")), "2026-11-22T14:28:40Z");
+  EXPECT_EQ(FormatTime(ParseEngineTime("2026-11-22T16:28:40-01:30")), "2026-11-22T17:58:40Z");
+  EXPECT_EQ(ParseEngineTime("0001-01-01T00:00:00Z"), WallTime{});
+  EXPECT_EQ(ParseEngineTime("yesterday"), WallTime{});
+}
+
+TEST(DockerJsonTest, AReferenceWithoutTagMeansLatestAndAPortIsNoTag) {
+  const auto is = [](const char* ref, const char* from, const char* tag) {
+    const ImageReference image = ParseImageReference(ref);
+    EXPECT_EQ(image.from, from) << ref;
+    EXPECT_EQ(image.tag, tag) << ref;
+  };
+  is("server", "server", "latest");
+  is("org/server:v2", "org/server", "v2");
+  is("localhost:5000/server", "localhost:5000/server", "latest");
+  is("localhost:5000/server:v2", "localhost:5000/server", "v2");
+  is("org/server@sha256:ab", "org/server", "sha256:ab");
+  is("org/server:v2@sha256:ab", "org/server", "sha256:ab");
+}
+
+TEST(DockerJsonTest, AnEnginesRefusalKeepsItsWordsAndGetsTheFittingCode) {
+  const Status missing = StatusOfEngine(404, R"({"message":"No such container: x"})", "start x");
+  EXPECT_EQ(missing.code(), StatusCode::kNotFound);
+  EXPECT_EQ(Message(missing), "start x: No such container: x");
+  EXPECT_EQ(StatusOfEngine(500, "boom", "x").code(), StatusCode::kUnavailable);
+  EXPECT_EQ(StatusOfEngine(400, "", "x").code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(StatusOfEngine(304, "", "x").ok());
+}
+
+TEST(DockerJsonTest, AnEventNamesItsInstance) {
+  EXPECT_EQ(ParseEvent(R"({"Type":"container","Action":"die","Actor":{"ID":"c","Attributes":{"dev.mcpfleet.instance":"a-1"}}})"), "a-1");
+  EXPECT_EQ(ParseEvent(R"({"Type":"network","Actor":{"Attributes":{"dev.mcpfleet.instance":"a-1"}}})"), std::nullopt);
+  EXPECT_EQ(ParseEvent("garbage"), std::nullopt);
+}
+
+TEST(DockerJsonTest, StatisticsLeaveThePageCacheOut) {
+  const auto v1 = ParseStats(R"({"memory_stats":{"usage":1000,"stats":{"total_inactive_file":400}},"cpu_stats":{"cpu_usage":{"total_usage":2000000000}}})");
+  EXPECT_EQ(v1->memory_bytes, 600);
+  EXPECT_EQ(v1->cpu_seconds, 2.0);
+  EXPECT_EQ(ParseStats(R"({"memory_stats":{"usage":1000,"stats":{"inactive_file":100}}})")->memory_bytes, 900);
+}
+
+TEST(DockerJsonTest, WhatAnEngineCannotEnforceIsNamed) {
+  EXPECT_TRUE(ParseUnenforced(R"({"MemoryLimit":true,"SwapLimit":true,"PidsLimit":true,"SecurityOptions":["name=seccomp,profile=default"]})").empty());
+  EXPECT_EQ(ParseUnenforced(R"({"MemoryLimit":true,"SwapLimit":false,"SecurityOptions":[]})"), (Strings{"swap limit", "seccomp"}));
+}
+
+}  // namespace
+}  // namespace mcpfleet
