@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kListTimeout = seconds(20);
+constexpr Duration kListRetryFirst = milliseconds(500);
 // Event streams are renewed now and then, and after they break with a back-off.
 constexpr Duration kWatchTimeout = std::chrono::minutes(10);
 constexpr Duration kWatchRetryFirst = seconds(1), kWatchRetryLast = seconds(30);
@@ -30,7 +31,7 @@ class Controller::Impl {
         queue_(deps.clock, deps.metrics, deps.seed),
         pulls_(options.pull_threads),
         probes_(options.probe_threads),
-        reconciler_({deps_, options_, cache_, pulls_, probes_,
+        reconciler_({deps_, options_, cache_, pulls_, probes_, deps.clock.Now(),
                      [this](const ServerKey& key, Outcome outcome) { Post(key, std::move(outcome)); },
                      [this](const ServerKey& key, const ServerView* view) { Publish(key, view); },
                      [this](const ServerKey& key, const std::string& digest) { Uses(key, digest); },
@@ -107,10 +108,9 @@ class Controller::Impl {
   void NotifyRuntimeEvent(RuntimeKind runtime, const std::string&) {
     const uint64_t mark = cache_.Mark();
     MutexLock lock(&mu_);
-    auto [it, inserted] = events_.try_emplace(runtime, mark);
-    it->second = mark;
+    events_[runtime] = mark;
     // Engines report in bursts: one list after the burst began, however long it goes on.
-    if (inserted) events_due_ = std::min(events_due_, deps_.clock.Now() + options_.event_debounce);
+    events_due_ = std::min(events_due_, deps_.clock.Now() + options_.event_debounce);
     wake_cv_.NotifyOne();
   }
 
@@ -227,9 +227,7 @@ class Controller::Impl {
       reconciled_cv_.NotifyAll();
     }
     queue_.Done(key);
-    for (const ServerKey& other : cache_.TakeChanged()) {
-      if (other != key) queue_.Add(other);
-    }
+    SpreadLists(&key);
   }
 
   MonoTime HousekeepingDue() const {
@@ -276,23 +274,44 @@ class Controller::Impl {
     for (auto [kind, since] : lists) List(kind, since == UINT64_MAX ? cache_.Mark() : since);
     if (cache_.AllAsked()) FirstSweep();
     if (desired_changed) SpreadDesired();
-    for (const ServerKey& key : cache_.TakeChanged()) queue_.Add(key);
+    SpreadLists(nullptr);
     if (collect) Collect();
   }
 
   void List(RuntimeKind kind, uint64_t since) {
-    const bool was_ok = cache_.Health(kind).ok();
-    Status status = cache_.Refresh(kind, since, Deadline::After(kListTimeout));
-    if (status.ok() == was_ok) return;
-    if (status.ok()) {
-      LOG_INFO("runtime answers", {{"runtime", ToString(kind)}});
-    } else {
-      LOG_WARNING("runtime does not answer", {{"runtime", ToString(kind)}, {"error", status}});
+    NoteHealth(kind, cache_.Refresh(kind, since, Deadline::After(kListTimeout)).ok());
+  }
+
+  // Triggers what the last lists changed, whoever asked for them.
+  void SpreadLists(const ServerKey* except) {
+    for (const ServerKey& key : cache_.TakeChanged()) {
+      if (except == nullptr || key != *except) queue_.Add(key);
     }
-    // What can be said of every server that wants this runtime has changed.
-    for (const auto& [key, server] : deps_.desired.Current()->servers) {
-      if (ChooseRuntime(server->spec) == kind) queue_.Add(key);
+    for (RuntimeKind kind : cache_.TakeFlipped()) {
+      const Status health = cache_.Health(kind);
+      if (health.ok()) {
+        LOG_INFO("runtime answers", {{"runtime", ToString(kind)}});
+      } else {
+        LOG_WARNING("runtime does not answer", {{"runtime", ToString(kind)}, {"error", health}});
+      }
+      // What can be said of every server that wants this runtime has changed.
+      for (const auto& [key, server] : deps_.desired.Current()->servers) {
+        if (ChooseRuntime(server->spec) == kind) queue_.Add(key);
+      }
     }
+  }
+
+  // A runtime that does not answer is asked again soon, then less and less.
+  void NoteHealth(RuntimeKind kind, bool ok) {
+    const uint64_t mark = cache_.Mark();
+    MutexLock lock(&mu_);
+    if (ok) {
+      list_failures_.erase(kind);
+      return;
+    }
+    const Duration delay = std::min<Duration>(kListRetryFirst * (1 << std::min(list_failures_[kind]++, 10)), options_.relist_period);
+    events_[kind] = mark;
+    events_due_ = std::min(events_due_, deps_.clock.Now() + delay);
   }
 
   void FirstSweep() {
@@ -383,6 +402,7 @@ class Controller::Impl {
   bool desired_changed_ GUARDED_BY(mu_) = true;
   MonoTime relist_at_ GUARDED_BY(mu_), events_due_ GUARDED_BY(mu_) = MonoTime::max(), collect_at_ GUARDED_BY(mu_);
   std::map<RuntimeKind, uint64_t> events_ GUARDED_BY(mu_);
+  std::map<RuntimeKind, int> list_failures_ GUARDED_BY(mu_);
   std::shared_ptr<const DesiredSnapshot> last_desired_ GUARDED_BY(mu_) = std::make_shared<DesiredSnapshot>();
   std::map<ServerKey, std::unique_ptr<ServerRecord>> records_ GUARDED_BY(mu_);
   std::map<ServerKey, std::vector<Outcome>> inbox_ GUARDED_BY(mu_);

@@ -59,6 +59,7 @@ Status InstanceCache::Refresh(RuntimeKind kind, uint64_t since, Deadline deadlin
   listing.running = false;
   // A runtime that came or went changes what can be said of all its servers.
   if (listing.health.ok() != reports.ok() || !listing.asked) {
+    flipped_.insert(kind);
     for (const auto& [server, unused] : listing.by_server) changed_.insert(server);
   }
   listing.asked = true;
@@ -127,12 +128,23 @@ std::set<ServerKey> InstanceCache::TakeChanged() {
   return std::exchange(changed_, {});
 }
 
+std::set<RuntimeKind> InstanceCache::TakeFlipped() {
+  MutexLock lock(&mu_);
+  return std::exchange(flipped_, {});
+}
+
 Status InstanceCache::Health(RuntimeKind runtime) const {
   MutexLock lock(&mu_);
   auto it = listings_.find(runtime);
   if (it == listings_.end()) return FailedPrecondition("this node has no " + std::string(ToString(runtime)) + " runtime");
   if (!it->second.asked) return Unavailable("not listed yet");
   return it->second.health;
+}
+
+bool InstanceCache::EverListed(RuntimeKind runtime) const {
+  MutexLock lock(&mu_);
+  auto it = listings_.find(runtime);
+  return it != listings_.end() && it->second.tick > 0;
 }
 
 bool InstanceCache::AllAsked() const {

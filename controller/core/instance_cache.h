@@ -35,8 +35,12 @@ class InstanceCache {
   std::set<ServerKey> Servers() const;
   // Servers whose reports differ from what they were when this was last called; all of a runtime that came or went.
   std::set<ServerKey> TakeChanged();
+  // Runtimes that began or ceased to answer since this was last called, whoever's list noticed it.
+  std::set<RuntimeKind> TakeFlipped();
   // OK when the last list succeeded.
   Status Health(RuntimeKind runtime) const;
+  // Whether any list of it succeeded: until then it may hold instances that nobody here knows.
+  bool EverListed(RuntimeKind runtime) const;
   // Whether every runtime was asked at least once, successfully or not.
   bool AllAsked() const;
   // Whose an instance is; also of instances that were created and not listed yet (NoteOwner).
@@ -60,6 +64,7 @@ class InstanceCache {
   uint64_t tick_ GUARDED_BY(mu_) = 0;
   std::map<RuntimeKind, Listing> listings_ GUARDED_BY(mu_);
   std::set<ServerKey> changed_ GUARDED_BY(mu_);
+  std::set<RuntimeKind> flipped_ GUARDED_BY(mu_);
   std::map<std::string, ServerKey> owners_ GUARDED_BY(mu_);  // of listed instances, and of noted ones until a list
 };
 

@@ -53,6 +53,7 @@ class Planner {
       Probe("", desired_->spec, false);
     } else {
       Converge();
+      if (!RuntimeUsable()) Wait(observed_.runtime_retry_at, "runtime");
     }
     return std::move(actions_);
   }

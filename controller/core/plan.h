@@ -109,6 +109,7 @@ struct Observed {
   // The runtime for the desired spec, and why it can't be used now: nothing is asked of it then.
   RuntimeKind runtime = RuntimeKind::kProcess;
   std::string runtime_reason, runtime_message;
+  MonoTime runtime_retry_at = MonoTime::max();  // when the reason may be gone without anything changing
   ArtifactState artifact;  // of the desired revision
   // What the running instance was created from when that is not the desired spec; null when this mcplet never saw it.
   std::shared_ptr<const DesiredServer> previous;

@@ -15,6 +15,7 @@ using std::chrono::seconds;
 constexpr Duration kListTimeout = seconds(20);
 constexpr Duration kLogsTimeout = seconds(3);
 constexpr int kTailLines = 20;
+constexpr Duration kFirstAnswerPatience = seconds(3);
 // A plan that never comes to rest is a defect; the queue goes on with the next server and comes back.
 constexpr int kMaxRounds = 8;
 constexpr Duration kPullRetryFirst = seconds(2), kPullRetryLast = std::chrono::minutes(5);
@@ -192,18 +193,7 @@ void ServerReconciler::Observe(const ServerKey& key, ServerRecord* record, Look*
     NoteSpec(record, *look->desired, *look);
     if (!OnHold(*look->desired)) {
       record->grace = look->desired->spec.termination_grace;
-      observed.runtime = ChooseRuntime(look->desired->spec);
-      auto runtime = w_.deps.runtimes.find(observed.runtime);
-      Status health = w_.cache.Health(observed.runtime);
-      if (IsRemote(*look->desired)) {
-        // needs none
-      } else if (runtime != w_.deps.runtimes.end() && !runtime->second->Supports(look->desired->spec)) {
-        observed.runtime_reason = "UnsupportedByRuntime";
-        observed.runtime_message = "the " + std::string(ToString(observed.runtime)) + " runtime can't run this source";
-      } else if (!health.ok()) {
-        observed.runtime_reason = "RuntimeUnavailable";
-        observed.runtime_message = Message(health);
-      }
+      ObserveRuntime(*look->desired, &observed);
     }
   }
   observed.known = record->known;
@@ -236,6 +226,32 @@ void ServerReconciler::Observe(const ServerKey& key, ServerRecord* record, Look*
   observed.restart = record->restart;
   observed.probe = record->probe;
   record->looked = true;
+}
+
+void ServerReconciler::ObserveRuntime(const DesiredServer& desired, Observed* observed) {
+  observed->runtime = ChooseRuntime(desired.spec);
+  if (IsRemote(desired)) return;
+  auto runtime = w_.deps.runtimes.find(observed->runtime);
+  const Status health = w_.cache.Health(observed->runtime);
+  if (runtime != w_.deps.runtimes.end() && !runtime->second->Supports(desired.spec)) {
+    observed->runtime_reason = "UnsupportedByRuntime";
+    observed->runtime_message = "the " + std::string(ToString(observed->runtime)) + " runtime can't run this source";
+    return;
+  }
+  if (!health.ok()) {
+    observed->runtime_reason = "RuntimeUnavailable";
+    observed->runtime_message = Message(health);
+    return;
+  }
+  // Another runtime that has not answered yet may still run an older revision. It is given a moment, not for ever: a
+  // node whose Docker is off for good must start its processes.
+  const MonoTime patience = w_.started + kFirstAnswerPatience;
+  for (const auto& [kind, unused] : w_.deps.runtimes) {
+    if (w_.cache.EverListed(kind) || w_.deps.clock.Now() >= patience) continue;
+    observed->runtime_reason = "RuntimeUnavailable";
+    observed->runtime_message = "waiting for the first answer of the " + std::string(ToString(kind)) + " runtime";
+    observed->runtime_retry_at = patience;
+  }
 }
 
 // Keeps the specs by revision, and gives a changed one a new chance.

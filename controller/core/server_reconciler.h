@@ -50,6 +50,7 @@ class ServerReconciler {
     InstanceCache& cache;
     TaskPool& pulls;
     TaskPool& probes;
+    MonoTime started;  // when this mcplet began to look
     // Puts an outcome in the server's inbox and triggers it.
     std::function<void(const ServerKey&, Outcome)> post;
     // What others see from now on; nullptr: nothing.
@@ -73,6 +74,7 @@ class ServerReconciler {
   void TakeIn(ServerRecord* record, const Outcome& outcome);
   Status Refresh(ServerRecord* record);
   void Observe(const ServerKey& key, ServerRecord* record, Look* look);
+  void ObserveRuntime(const DesiredServer& desired, Observed* observed);
   void NoteSpec(ServerRecord* record, const DesiredServer& desired, const Look& look);
   void ObserveInstances(const ServerKey& key, ServerRecord* record, Look* look);
   void NoteVanished(const ServerKey& key, ServerRecord* record, const Look& look);

@@ -1,0 +1,449 @@
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "controller/core/plan.h"
+
+namespace mcpfleet {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr int kServers = 4;
+constexpr int kMaxStepsAtOnce = 3000;
+constexpr size_t kTraceLines = 120;
+
+ServerKey KeyOf(size_t i) { return {"default", "s" + std::to_string(i)}; }
+
+std::string DigestOf(const ServerSpec& spec) {
+  std::string source;
+  if (const auto* image = std::get_if<ImageSource>(&spec.source)) source = image->ref;
+  if (const auto* package = std::get_if<PackageSource>(&spec.source)) source = package->name + "@" + package->version;
+  return "sha256:" + Sha256Hex(source);
+}
+
+}  // namespace
+
+StatusOr<std::string> FaultySessionHost::Prepare(const std::string& instance) {
+  const FakeFault fault = simulation_.Fault("Prepare", instance);
+  if (fault == FakeFault::kFailBefore) return ResourceExhausted("injected: no space left on device");
+  if (fault == FakeFault::kCrashBefore) throw FakeCrash{"Prepare", instance};
+  StatusOr<std::string> directory = inner_.Prepare(instance);
+  if (fault == FakeFault::kCrashAfter) throw FakeCrash{"Prepare", instance};
+  if (fault == FakeFault::kFailAfter) return Unavailable("injected after Prepare");
+  return directory;
+}
+
+void FaultySessionHost::Expect(const std::string& instance, int pid) {
+  const FakeFault fault = simulation_.Fault("Expect", instance);
+  if (fault == FakeFault::kCrashBefore) throw FakeCrash{"Expect", instance};
+  inner_.Expect(instance, pid);
+  if (fault == FakeFault::kCrashAfter) throw FakeCrash{"Expect", instance};
+}
+
+Status FaultySessionHost::StartMain(const std::string& instance, const std::vector<std::string>& argv,
+                                    const std::vector<EnvVar>& env, Transport transport, Deadline deadline) {
+  const FakeFault fault = simulation_.Fault("StartMain", instance);
+  if (fault == FakeFault::kFailBefore) return Unavailable("injected before StartMain");
+  if (fault == FakeFault::kCrashBefore) throw FakeCrash{"StartMain", instance};
+  Status status = inner_.StartMain(instance, argv, env, transport, deadline);
+  if (fault == FakeFault::kCrashAfter) throw FakeCrash{"StartMain", instance};
+  if (fault == FakeFault::kFailAfter) return DeadlineExceeded("injected after StartMain");
+  return status;
+}
+
+Status FaultySessionHost::StopMain(const std::string& instance, Duration grace, Deadline deadline) {
+  const FakeFault fault = simulation_.Fault("StopMain", instance);
+  if (fault == FakeFault::kFailBefore) return Unavailable("injected before StopMain");
+  if (fault == FakeFault::kCrashBefore) throw FakeCrash{"StopMain", instance};
+  Status status = inner_.StopMain(instance, grace, deadline);
+  if (fault == FakeFault::kCrashAfter) throw FakeCrash{"StopMain", instance};
+  if (fault == FakeFault::kFailAfter) return DeadlineExceeded("injected after StopMain");
+  return status;
+}
+
+void FaultySessionHost::Forget(const std::string& instance) {
+  const FakeFault fault = simulation_.Fault("Forget", instance);
+  if (fault == FakeFault::kCrashBefore) throw FakeCrash{"Forget", instance};
+  inner_.Forget(instance);
+}
+
+Simulation::Simulation(uint64_t seed) : random_(seed), seed_(seed) {
+  meant_.removals_allowed = true;
+  meant_.head = "1.1.0";
+  for (FakeEngine* engine : {&docker_, &process_}) {
+    const RuntimeKind kind = engine == &docker_ ? RuntimeKind::kDocker : RuntimeKind::kProcess;
+    engine->SetListener([this, kind](const std::string& id) {
+      SyncSessions();
+      CheckWorld();
+      if (controller_) controller_->NotifyRuntimeEvent(kind, id);
+    });
+    engine->AddForeign("postgres");
+  }
+  prober_.Script([this](const ProbeTarget& target, bool) -> Status {
+    auto it = broken_until_.find(target.server);
+    const bool broken = it != broken_until_.end() && it->second > clock_.Now();
+    return broken ? DeadlineExceeded("scripted: no answer") : OkStatus();
+  });
+}
+
+Simulation::~Simulation() { controller_.reset(); }
+
+FakeFault Simulation::Fault(std::string_view verb, const std::string& id) {
+  Trace("    " + std::string(verb) + " " + id);
+  if (verb == "Stop" || verb == "Remove" || verb == "StopMain") CheckStop(std::string(verb), id);
+  if (verb == "Create") CheckCreate(id);
+  if (Chance() >= fault_rate_) return FakeFault::kNone;
+  // Crashes are rarer than failures: most of a life is spent between them.
+  const double which = Chance();
+  FakeFault fault = which < 0.4 ? FakeFault::kFailBefore : which < 0.8 ? FakeFault::kFailAfter
+                    : which < 0.9 ? FakeFault::kCrashBefore : FakeFault::kCrashAfter;
+  Trace("      fault " + std::to_string(static_cast<int>(fault)));
+  return fault;
+}
+
+FakeFault Simulation::RuntimeFault(RuntimeKind kind, FakeEngine& engine, std::string_view verb, const std::string& id) {
+  const FakeFault fault = Fault(verb, id);
+  if (verb == "List" && fault == FakeFault::kNone && !down_.contains(&engine)) answered_.insert(kind);
+  return fault;
+}
+
+void Simulation::Trace(std::string line) {
+  if (getenv("MCPFLEET_SEED") != nullptr) fprintf(stderr, "%s\n", line.c_str());
+  trace_.push_back(std::move(line));
+  if (trace_.size() > kTraceLines) trace_.pop_front();
+}
+
+void Simulation::Break(const std::string& what) {
+  if (!broken_.empty()) return;
+  Trace("BROKEN: " + what);
+  broken_ = what + "\nlast steps:\n";
+  for (const std::string& line : trace_) broken_ += "  " + line + "\n";
+}
+
+void Simulation::Boot() {
+  controller_.reset();
+  inner_sessions_.AgentRestarts();
+  StoreReboot();
+  booted_ = clock_.Now();
+  answered_.clear();
+  docker_runtime_ = std::make_unique<FakeRuntime>(docker_, FakeRuntimeOptions{.node = "edge", .kind = RuntimeKind::kDocker});
+  process_runtime_ = std::make_unique<FakeRuntime>(process_, FakeRuntimeOptions{.node = "edge", .kind = RuntimeKind::kProcess});
+  docker_runtime_->SetFaultHook([this](std::string_view verb, const std::string& id) {
+    return RuntimeFault(RuntimeKind::kDocker, docker_, verb, id);
+  });
+  process_runtime_->SetFaultHook([this](std::string_view verb, const std::string& id) {
+    return RuntimeFault(RuntimeKind::kProcess, process_, verb, id);
+  });
+  ControllerOptions options;
+  options.pull_threads = 0;
+  options.probe_threads = 0;
+  controller_ = std::make_unique<Controller>(
+      ControllerDeps{{{RuntimeKind::kDocker, docker_runtime_.get()}, {RuntimeKind::kProcess, process_runtime_.get()}},
+                     sessions_, prober_, view_, status_, events_, metrics_, clock_, random_(), "edge"},
+      options);
+}
+
+void Simulation::Crash() {
+  Trace("  mcplet dies and comes back");
+  Boot();
+}
+
+// One step of the controller, which may be its last.
+void Simulation::Step() {
+  bool more = true;
+  try {
+    more = controller_->RunOne();
+  } catch (const FakeCrash& crash) {
+    Trace("  crash in " + crash.verb + " " + crash.id);
+    Boot();
+  }
+  SyncSessions();
+  CheckWorld();
+  (void)more;
+}
+
+void Simulation::RunDue() {
+  int steps = 0;
+  while (broken_.empty() && controller_->NextDue() <= clock_.Now()) {
+    Step();
+    if (++steps > kMaxStepsAtOnce) Break("the controller does not come to rest");
+  }
+}
+
+std::vector<FakeContainer> Simulation::Containers() const {
+  std::vector<FakeContainer> all = docker_.Containers();
+  for (FakeContainer& container : process_.Containers()) all.push_back(std::move(container));
+  return all;
+}
+
+const DesiredServer* Simulation::Wanted(const ServerKey& key) const {
+  auto snapshot = view_.Current();
+  auto it = snapshot->servers.find(key);
+  return it == snapshot->servers.end() ? nullptr : it->second.get();  // held by the snapshot in view_
+}
+
+// A shim lives as long as its container, and its children with it.
+void Simulation::SyncSessions() {
+  std::set<std::string> running;
+  for (const FakeContainer& container : Containers()) {
+    if (container.report.state == InstanceState::kRunning) running.insert(container.report.id);
+  }
+  std::vector<std::string> died;
+  std::set_difference(live_.begin(), live_.end(), running.begin(), running.end(), std::back_inserter(died));
+  live_ = running;
+  for (const std::string& id : died) inner_sessions_.InstanceDies(id);
+}
+
+void Simulation::CheckWorld() {
+  std::map<ServerKey, std::set<std::string>> running, there;
+  for (const FakeContainer& container : Containers()) {
+    if (container.report.state == InstanceState::kRunning) running[container.report.server].insert(container.report.revision);
+    there[container.report.server].insert(container.report.revision);
+    if (!ever_[container.report.server].contains(container.report.revision)) {
+      Break("instance " + container.report.id + " has a revision that nobody ever wanted");
+    }
+  }
+  for (const auto& [key, revisions] : running) {
+    if (there[key].size() <= 1) excused_.erase(key);
+    if (revisions.size() > 1 && !excused_.contains(key)) {
+      Break("two revisions of " + ToString(key) + " run at once");
+    }
+  }
+  if (!docker_.HasForeign("postgres") || !process_.HasForeign("postgres")) Break("a foreign container was touched");
+}
+
+void Simulation::CheckStop(const std::string& verb, const std::string& id) {
+  const std::vector<FakeContainer> all = Containers();
+  auto it = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.report.id == id; });
+  // Stopping what is not there or does not run harms nobody.
+  if (it == all.end() || it->report.state != InstanceState::kRunning) return;
+  const ServerKey& key = it->report.server;
+  const DesiredServer* wanted = Wanted(key);
+  if (wanted == nullptr) {
+    if (!view_.Current()->removals_allowed) Break(verb + " " + id + " while removals must wait");
+    return;
+  }
+  if (OnHold(*wanted)) return Break(verb + " " + id + " although its new version was only rejected or is pending");
+  if (wanted->spec.suspend || IsRemote(*wanted)) return;
+  if (!Matches(it->report, *wanted)) {
+    const auto artifacts = std::holds_alternative<ImageSource>(wanted->spec.source) ? docker_.Artifacts() : process_.Artifacts();
+    if (!artifacts.contains(DigestOf(wanted->spec))) Break(verb + " " + id + " before the artifact of its successor is here");
+    return;
+  }
+  const auto same = std::count_if(all.begin(), all.end(), [&](const auto& c) { return c.report.server == key; });
+  if (same > 1) return;
+  auto broken = broken_until_.find(key);
+  if (broken != broken_until_.end() && clock_.Now() < broken->second + minutes(5) && verb == "StopMain") return;
+  Break(verb + " " + id + " which is wanted as it is");
+}
+
+void Simulation::CheckCreate(const std::string& id) {
+  // "<name>-<revision>-<random>": the names here have no dash.
+  const ServerKey key{"default", id.substr(0, id.find('-'))};
+  const DesiredServer* wanted = Wanted(key);
+  if (wanted == nullptr || OnHold(*wanted) || wanted->spec.suspend || IsRemote(*wanted)) {
+    return Break("Create " + id + " which nobody wants");
+  }
+  for (const FakeContainer& container : Containers()) {
+    if (container.report.server == key && container.report.id != id && container.report.state == InstanceState::kRunning &&
+        container.report.revision != wanted->revision) {
+      // A new mcplet waits 3 s for the first answer of an engine, then it can't know what runs there.
+      if (!answered_.contains(container.report.runtime) && clock_.Now() >= booted_ + seconds(3)) {
+        excused_.insert(key);
+        continue;
+      }
+      Break("Create " + id + " while another revision runs");
+    }
+  }
+}
+
+DesiredServer Simulation::Draw(const ServerKey& key) {
+  DesiredServer server;
+  server.key = key;
+  server.uid = "uid-" + key.name;
+  server.generation = ++generation_;
+  const std::string version = std::to_string(Pick(3));
+  if (Chance() < 0.1) {
+    server.spec.source = RemoteSource{"https://mcp.test/" + version, {}};
+  } else if (Chance() < 0.5) {
+    server.spec.source = ImageSource{"registry.test/" + key.name + ":" + version};
+  } else {
+    server.spec.source = PackageSource{PackageManager::kNpm, key.name, version, ""};
+  }
+  server.spec.suspend = Chance() < 0.1;
+  if (Chance() < 0.15) server.spec.restart_policy.condition = Chance() < 0.5 ? RestartCondition::kNever : RestartCondition::kOnFailure;
+  if (Chance() < 0.1) server.spec.restart_policy.max_attempts = 3;
+  server.revision = Sha256Hex(key.name + std::to_string(server.spec.source.index()) + version);
+  return server;
+}
+
+void Simulation::EditDesired() {
+  const ServerKey key = KeyOf(Pick(kServers));
+  const double what = Chance();
+  auto it = meant_.servers.find(key);
+  if (what < 0.15) {
+    Trace("  delete " + key.name);
+    meant_.servers.erase(key);
+  } else if (what < 0.25 && it != meant_.servers.end()) {
+    auto server = std::make_shared<DesiredServer>(*it->second);
+    server->spec.suspend = !server->spec.suspend;
+    server->generation = ++generation_;
+    Trace("  suspend " + key.name + " " + (server->spec.suspend ? "on" : "off"));
+    it->second = server;
+  } else if (what < 0.32 && it != meant_.servers.end()) {
+    auto server = std::make_shared<DesiredServer>(*it->second);
+    server->rejected_reason = server->rejected_reason.empty() ? "ForbiddenByNode" : "";
+    server->generation = ++generation_;
+    Trace("  reject " + key.name + " " + server->rejected_reason);
+    it->second = server;
+  } else if (what < 0.36) {
+    meant_.removals_allowed = !meant_.removals_allowed;
+    Trace(std::string("  removals ") + (meant_.removals_allowed ? "allowed" : "wait"));
+  } else {
+    DesiredServer server = Draw(key);
+    Trace("  apply " + key.name + " " + server.revision.substr(0, 8));
+    ever_[key].insert(server.revision);
+    meant_.servers[key] = std::make_shared<DesiredServer>(std::move(server));
+  }
+  meant_.seen_at = clock_.Now();
+  Publish();
+  controller_->NotifyDesiredChanged();
+}
+
+// Something happens to the node.
+void Simulation::World() {
+  const double what = Chance();
+  const std::vector<FakeContainer> all = Containers();
+  FakeEngine& engine = Chance() < 0.5 ? docker_ : process_;
+  if (what < 0.40) {
+    EditDesired();
+  } else if (what < 0.60 && !all.empty()) {
+    static constexpr ExitInfo kExits[] = {{0, 0, false}, {1, 0, false}, {137, 9, false}, {137, 9, true}};
+    const std::string& id = all[Pick(all.size())].report.id;
+    Trace("  child of " + id + " ends");
+    inner_sessions_.ExitMain(id, kExits[Pick(4)]);
+  } else if (what < 0.68 && !all.empty()) {
+    const std::string& id = all[Pick(all.size())].report.id;
+    Trace("  " + id + " is removed by hand");
+    if (!docker_.Vanish(id)) process_.Vanish(id);
+  } else if (what < 0.76 && !all.empty()) {
+    const std::string& id = all[Pick(all.size())].report.id;
+    Trace("  " + id + " is stopped by hand");
+    if (!docker_.Exit(id, {137, 9, false})) process_.Exit(id, {137, 9, false});
+  } else if (what < 0.80) {
+    Trace("  an engine goes away");
+    engine.SetDown(true);
+    down_.insert(&engine);
+  } else if (what < 0.86) {
+    docker_.SetDown(false);
+    process_.SetDown(false);
+    down_.clear();
+  } else if (what < 0.90) {
+    const ServerKey key = KeyOf(Pick(kServers));
+    Trace("  " + key.name + " stops answering");
+    broken_until_[key] = clock_.Now() + seconds(Pick(200));
+  } else if (what < 0.97) {
+    Crash();
+  } else {
+    Trace("  the node reboots");
+    docker_.Reboot();
+    process_.Reboot();
+    Boot();
+  }
+}
+
+std::string Simulation::Run(int rounds) {
+  Boot();
+  for (int round = 0; round < rounds && broken_.empty(); ++round) {
+    fault_rate_ = 0.08;
+    if (Chance() < 0.6) World();
+    StoreStep(true);
+    const size_t steps = Pick(12);
+    for (size_t i = 0; i < steps && broken_.empty() && controller_->NextDue() <= clock_.Now(); ++i) Step();
+    if (Chance() < 0.5) RunDue();
+    const double jump = Chance();
+    if (jump < 0.3) {
+      const MonoTime due = controller_->NextDue();
+      if (due != MonoTime::max() && due > clock_.Now()) clock_.Advance(due - clock_.Now());
+    } else if (jump < 0.6) {
+      clock_.Advance(milliseconds(Pick(3000)));
+    } else if (jump < 0.7) {
+      clock_.Advance(seconds(Pick(180)));
+    }
+    Trace("round " + std::to_string(round) + " at " +
+          std::to_string(std::chrono::duration_cast<milliseconds>(clock_.Now().time_since_epoch()).count()) + " ms");
+  }
+  if (broken_.empty()) Calm();
+  return broken_.empty() ? "" : "seed " + std::to_string(seed_) + ": " + broken_;
+}
+
+// The faults stop; what is wanted must come about within a quarter of an hour (back-off ends at 5 min) and few steps.
+void Simulation::Calm() {
+  Trace("calm");
+  fault_rate_ = 0;
+  broken_until_.clear();
+  docker_.SetDown(false);
+  process_.SetDown(false);
+  down_.clear();
+  meant_.removals_allowed = true;
+  Publish();
+  const MonoTime end = clock_.Now() + minutes(20);
+  bool store_settled = false;
+  while (broken_.empty()) {
+    if (!store_settled) {
+      store_settled = StoreStep(false);
+    }
+    controller_->NotifyDesiredChanged();
+    RunDue();
+    if (store_settled && Converged().empty()) return;
+    if (clock_.Now() > end) break;
+    const MonoTime due = controller_->NextDue();
+    const Duration at_most = seconds(5);
+    const Duration left = due == MonoTime::max() ? at_most : std::min<Duration>(due - clock_.Now(), at_most);
+    clock_.Advance(std::max<Duration>(left, milliseconds(1)));
+  }
+  if (broken_.empty()) Break("not converged: " + (store_settled ? Converged() : "the store's reader has not settled"));
+}
+
+std::string Simulation::Converged() {
+  std::map<ServerKey, std::vector<FakeContainer>> have;
+  for (FakeContainer& container : Containers()) have[container.report.server].push_back(std::move(container));
+  for (size_t i = 0; i < kServers; ++i) {
+    const ServerKey key = KeyOf(i);
+    auto wanted = meant_.servers.find(key);
+    const std::vector<FakeContainer>& mine = have[key];
+    if (wanted == meant_.servers.end() || (!OnHold(*wanted->second) && (wanted->second->spec.suspend || IsRemote(*wanted->second)))) {
+      if (!mine.empty()) return ToString(key) + " should have no instance";
+      if (wanted == meant_.servers.end()) {
+        if (controller_->StatusOf(key)) return ToString(key) + " should have no status";
+        if (status_.Get(key) && controller_->Synced()) continue;  // written by a mcplet that died: the next report drops it
+        continue;
+      }
+    } else if (!OnHold(*wanted->second)) {
+      auto status = controller_->StatusOf(key);
+      if (!status) return ToString(key) + " has no status";
+      const Condition* ready = FindCondition(status->conditions, "Ready");
+      // The ends that a policy may have.
+      const bool may_end = wanted->second->spec.restart_policy.condition != RestartCondition::kAlways ||
+                           wanted->second->spec.restart_policy.max_attempts > 0;
+      if (may_end && (ready->reason == "Failed" || ready->reason == "Completed")) continue;
+      if (mine.size() != 1) {
+        return ToString(key) + " has " + std::to_string(mine.size()) + " instances; " + ready->reason + ": " + ready->message;
+      }
+      const InstanceReport& report = mine[0].report;
+      if (report.state != InstanceState::kRunning || !Matches(report, *wanted->second)) return report.id + " is not what is wanted";
+      if (inner_sessions_.Main(report.id).phase != MainState::Phase::kRunning) return report.id + " has no running child";
+      if (ready->status != ConditionStatus::kTrue) return ToString(key) + " is not Ready: " + ready->reason;
+      if (status->observed_generation != wanted->second->generation) return ToString(key) + " has an old generation";
+    }
+  }
+  return "";
+}
+
+}  // namespace mcpfleet

@@ -1,0 +1,120 @@
+// A node in memory whose mcplet dies at any step, whose engines fail before or after their effect, whose servers crash,
+// whose operator changes his mind; everything drawn from one seed. The planner, the queue and the reconciler are the
+// real ones. Invariants are checked at every call to a runtime or a shim and after every step:
+//
+//   - never two running instances of one server with different revisions;
+//   - never a stop of what nobody deleted, changed or suspended, except restarts by policy and duplicates;
+//   - never an instance that was not wanted when it was created;
+//   - the controller comes to rest at every instant, and converges once the faults stop.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/core/controller.h"
+#include "tests/fakes/controller_fakes.h"
+#include "tests/fakes/fake_runtime.h"
+#include "tests/fakes/session_host.h"
+
+namespace mcpfleet {
+
+class Simulation;
+
+// The session host with faults around its verbs.
+class FaultySessionHost final : public SessionHost {
+ public:
+  FaultySessionHost(FakeSessionHost& inner, Simulation& simulation) : inner_(inner), simulation_(simulation) {}
+  StatusOr<std::string> Prepare(const std::string& instance) override;
+  void Expect(const std::string& instance, int pid) override;
+  bool Connected(const std::string& instance) const override { return inner_.Connected(instance); }
+  Status StartMain(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                   Transport transport, Deadline deadline) override;
+  Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override;
+  MainState Main(const std::string& instance) const override { return inner_.Main(instance); }
+  std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override { return inner_.MainChannel(instance); }
+  void Forget(const std::string& instance) override;
+  void SetListener(std::function<void(const std::string&)> changed) override { inner_.SetListener(std::move(changed)); }
+
+ private:
+  FakeSessionHost& inner_;
+  Simulation& simulation_;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(uint64_t seed);
+  virtual ~Simulation();
+
+  // The whole story; "" when all invariants held, else what was broken and the last steps.
+  std::string Run(int rounds = 60);
+
+  // For the session host.
+  FakeFault Fault(std::string_view verb, const std::string& id);
+
+ protected:
+  // The desired state that the operator means, as edits of the snapshot that the node sees. A subclass may put a
+  // store between.
+  virtual void Publish() { view_.Edit([this](DesiredSnapshot* s) { *s = meant_; }); }
+  // Called once a round, and until it returns true when the faults have stopped.
+  virtual bool StoreStep(bool /*stormy*/) { return true; }
+  // A crash of mcplet also takes what the store's reader had in memory.
+  virtual void StoreReboot() {}
+
+  double Chance() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+  size_t Pick(size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random_); }
+  void Trace(std::string line);
+  void Break(const std::string& what);
+
+  FakeClock clock_;
+  std::mt19937_64 random_;
+  FakeDesiredState view_;    // what the node sees
+  DesiredSnapshot meant_;    // what the operator wants
+  std::unique_ptr<Controller> controller_;
+
+ private:
+  void Boot();
+  void Crash();
+  void Step();
+  void RunDue();
+  void World();
+  void EditDesired();
+  DesiredServer Draw(const ServerKey& key);
+  void SyncSessions();
+  void CheckWorld();
+  void CheckStop(const std::string& verb, const std::string& id);
+  void CheckCreate(const std::string& id);
+  void Calm();
+  std::string Converged();
+  std::vector<FakeContainer> Containers() const;
+  FakeFault RuntimeFault(RuntimeKind kind, FakeEngine& engine, std::string_view verb, const std::string& id);
+  const DesiredServer* Wanted(const ServerKey& key) const;
+
+  const uint64_t seed_;
+  FakeEngine docker_{clock_}, process_{clock_};
+  FakeSessionHost inner_sessions_{clock_};
+  FaultySessionHost sessions_{inner_sessions_, *this};
+  FakeProber prober_;
+  FakeStatusSink status_;
+  FakeEventRecorder events_;
+  FakeControllerMetrics metrics_;
+  std::unique_ptr<FakeRuntime> docker_runtime_, process_runtime_;
+
+  double fault_rate_ = 0;
+  std::set<const FakeEngine*> down_;
+  MonoTime booted_{};
+  std::set<RuntimeKind> answered_;   // runtimes that this mcplet has listed
+  std::set<ServerKey> excused_;      // an engine that never answered ran another revision
+  std::map<ServerKey, MonoTime> broken_until_;     // the prober fails for these; restarts by policy are then no breach
+  std::map<ServerKey, std::set<std::string>> ever_;  // revisions that were ever wanted
+  std::set<std::string> live_;                     // instances that ran at the last look
+  int64_t generation_ = 0;
+  std::deque<std::string> trace_;
+  std::string broken_;
+};
+
+}  // namespace mcpfleet
