@@ -36,6 +36,7 @@ struct ProcessRuntimeOptions {
 
 class ProcessRuntime : public ContainerRuntime {
  public:
+  using ContainerRuntime::Create;
   // Makes the directories and clears away what a crash left half done. Failures of the environment (not root, no
   // cgroups) are no error here: Check reports them.
   static StatusOr<std::unique_ptr<ProcessRuntime>> Create(ProcessRuntimeOptions options);

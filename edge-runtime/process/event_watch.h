@@ -1,0 +1,16 @@
+// Tells when an instance's directory or its processes change: inotify on the directories, pidfds on the monitors.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace mcpfleet {
+
+// As ContainerRuntime::WatchEvents, over the directory that holds the instances' directories.
+Status WatchInstances(const std::string& instances, const std::function<void(const std::string&)>& changed,
+                      const std::function<bool()>& stop, Deadline deadline);
+
+}  // namespace mcpfleet

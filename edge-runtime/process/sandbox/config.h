@@ -1,0 +1,47 @@
+// What mcp-sandbox was told to make. Strings point into the file's bytes, which live as long as the program.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "edge-runtime/process/sandbox_format.h"
+
+namespace mcpfleet::sandbox {
+
+enum class Network { kNone, kOutbound, kHost };
+enum class MountKind { kBind, kTmpfs, kLink, kFile };
+
+struct Mount {
+  MountKind kind;
+  const char* flags;   // bind
+  const char* source;  // bind: path; link: text; file: content
+  const char* target;
+  int64_t bytes;       // tmpfs
+};
+
+struct Config {
+  const char* id = nullptr;
+  uint32_t uid = 65534, gid = 65534;
+  Network network = Network::kNone;
+  int listen_port = 0;
+  bool root_read_only = true;
+  int64_t root_bytes = 0, tmp_bytes = 0;
+  Mount mounts[kMaxRecords];
+  int mount_count = 0;
+  const char* cgroups[16];
+  int cgroup_count = 0;
+  const char* oom_file = nullptr;
+  uint64_t capabilities = 0;  // bit n: capability n is kept
+  uint64_t nofile_soft = 1024, nofile_hard = 4096;
+  int64_t log_bytes = 0;
+  int log_files = 1;
+  const char* env[kMaxRecords + 1];
+  int env_count = 0;
+  const char* argv[kMaxRecords + 1];
+  int argc = 0;
+};
+
+// Reads `file` in the working directory. False: Failure() says what is wrong with it.
+bool LoadConfig(const char* file, Config* config);
+
+}  // namespace mcpfleet::sandbox

@@ -1,0 +1,29 @@
+// One function per kernel feature, each in its own file sandbox_<feature>.cc. All but the cgroup ones are called in
+// the first process of the instance, between clone and exec, in the order of this header. False: Failure() says why.
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "edge-runtime/process/sandbox/config.h"
+
+namespace mcpfleet::sandbox {
+
+// Namespaces to clone with.
+uint64_t NamespaceFlags(const Config& config);
+// Inside: own cgroup namespace (after the monitor moved us into the cgroups), host name, loopback up.
+bool EnterNamespaces(const Config& config);
+// Builds the root file system below ./rootfs and pivots into it.
+bool MakeRoot(const Config& config);
+bool SetLimits(const Config& config);
+// Drops capabilities and becomes the user. After this nothing privileged works.
+bool DropPrivileges(const Config& config);
+bool ApplyLandlock(const Config& config);
+bool ApplySeccomp();
+
+// In the monitor.
+bool JoinCgroups(const Config& config, pid_t pid);
+// Kills by the OOM killer so far in the instance's memory cgroup; 0 when that can't be known.
+int64_t OomKills(const Config& config);
+
+}  // namespace mcpfleet::sandbox

@@ -1,0 +1,39 @@
+// The instance's log: lines of its stderr, each with the time in front, in a file that is renamed to log.1, log.2 …
+// when it is full. A line is never split between files; one that is longer than kLineBytes is cut into several.
+// When the disk is full lines are dropped and counted, and the count is written once there is room: a server is never
+// stopped by its own log.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace mcpfleet::sandbox {
+
+class LogRotate {
+ public:
+  static constexpr size_t kLineBytes = 8192;
+
+  // `directory` is a descriptor that stays open; files go there.
+  void Open(int directory, int64_t max_bytes, int max_files);
+  // Takes what was read from the pipe.
+  void Add(const char* bytes, size_t size);
+  // Writes out what Add has buffered; an unfinished line stays unless `final`.
+  void Flush(bool final);
+
+ private:
+  void Line(const char* bytes, size_t size);
+  void WriteOut();
+  void Rotate();
+  bool OpenFile();
+
+  int directory_ = -1, fd_ = -1;
+  int64_t max_bytes_ = 0, size_ = 0, lost_ = 0;
+  int max_files_ = 1;
+  char partial_[kLineBytes];
+  size_t partial_size_ = 0;
+  char out_[2 * kLineBytes];
+  size_t out_size_ = 0;
+  int64_t out_lines_ = 0;
+};
+
+}  // namespace mcpfleet::sandbox
