@@ -14,10 +14,13 @@ namespace mcpfleet {
 McpProber::McpProber(const Clock& clock, McpProberOptions options)
     : clock_(clock), options_(std::move(options)), eras_(std::make_shared<EraMemory>()) {}
 
-McpProber::~McpProber() {
+McpProber::~McpProber() { Shutdown(); }
+
+void McpProber::Shutdown() {
   std::map<std::string, std::shared_ptr<McpPeer>> peers;
   {
     MutexLock lock(&mu_);
+    shut_down_ = true;
     peers.swap(peers_);
   }
   for (auto& [key, peer] : peers) peer->Close();
@@ -32,6 +35,7 @@ StatusOr<std::shared_ptr<McpPeer>> McpProber::PeerFor(const ProbeTarget& target)
   std::shared_ptr<McpPeer> old;
   {
     MutexLock lock(&mu_);
+    if (shut_down_) return Cancelled("mcplet is stopping");
     auto it = peers_.find(key);
     if (it != peers_.end() && it->second->Serves(target)) return it->second;
     if (it != peers_.end()) {
@@ -48,6 +52,7 @@ StatusOr<std::shared_ptr<McpPeer>> McpProber::PeerFor(const ProbeTarget& target)
       // Under the lock: a channel has one receiver, so two threads must not make two peers of it. Create calls the
       // channel, which calls back only into the peer, never into the prober.
       MutexLock lock(&mu_);
+      if (shut_down_) return Cancelled("mcplet is stopping");
       std::shared_ptr<McpPeer>& slot = peers_[key];
       if (slot && slot->Serves(target)) return slot;
       slot = StdioPeer::Create(target.stdio, eras_, {identity, options_.discover_timeout, target.revision});
@@ -62,6 +67,7 @@ StatusOr<std::shared_ptr<McpPeer>> McpProber::PeerFor(const ProbeTarget& target)
     }
   }
   MutexLock lock(&mu_);
+  if (shut_down_) return Cancelled("mcplet is stopping");
   std::shared_ptr<McpPeer>& slot = peers_[key];
   if (!slot || !slot->Serves(target)) slot = std::move(made);  // an unused HTTP peer just goes
   return slot;

@@ -42,6 +42,9 @@ class McpProber final : public Prober {
                                 Deadline deadline) override;
   void Forget(const std::string& instance) override;
 
+  // Makes every waiting call return Cancelled, and every later one; children keep running, their lines are kept.
+  void Shutdown();
+
   // Whether the server said, since the last Verify, that its lists changed: a reason to Verify now. For remote
   // servers the key is PeerKey of the target.
   bool CatalogDirty(const std::string& instance) const;
@@ -56,6 +59,7 @@ class McpProber final : public Prober {
   const std::shared_ptr<EraMemory> eras_;  // shared with the peers, which may outlive a Forget in another thread
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<McpPeer>> peers_ GUARDED_BY(mu_);
+  bool shut_down_ GUARDED_BY(mu_) = false;
 };
 
 }  // namespace mcpfleet
