@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "controller/placement/place.h"
 #include "crd/codec.h"
 
@@ -60,15 +61,20 @@ void HeadSync::Count(int64_t SyncStats::*counter, int64_t by) {
 Status HeadSync::Boot() {
   std::optional<std::string> saved = cache_.LoadState();
   if (!saved) return OkStatus();
-  StatusOr<Json> json = ParseJson(*saved, {.bytes = size_t{64} << 20});
-  StatusOr<Head> head = json.ok() ? ParseHead(GetString(*json, "head")) : StatusOr<Head>(json.status());
+  std::vector<std::string> lines = Split(*saved, '\n');
+  StatusOr<Head> head = ParseHead(lines[0]);
   if (!head.ok()) {
     LOG_ERROR("cached state ignored", {{"error", head.status()}});
     return OkStatus();
   }
   if (!fleet_.empty() && head->fleet != fleet_) return FailedPrecondition("the cache belongs to another fleet");
-  for (const Json& item : GetMember(*json, "inForce")) {
-    in_force_[{GetString(item, "kind"), GetString(item, "namespace"), GetString(item, "name")}] = GetString(item, "hash");
+  for (size_t i = 1; i < lines.size(); ++i) {
+    std::vector<std::string> parts = Split(lines[i], ' ');
+    ObjectKey key;
+    if (parts.size() == 4 && PercentDecode(parts[1], &key.kind) && PercentDecode(parts[2], &key.namespace_) &&
+        PercentDecode(parts[3], &key.name)) {
+      in_force_[key] = parts[0];
+    }
   }
   saved_ = *saved;
   Follow(*head);
@@ -110,12 +116,11 @@ void HeadSync::PublishFromDisk(const Head& head) {
 }
 
 Status HeadSync::Save() {
-  ASSIGN_OR_RETURN(std::string head, EncodeHead(*target_));
-  Json in_force = Json::array();
+  // The head, then a line "<hash> <kind> <namespace> <name>" for each object in force.
+  ASSIGN_OR_RETURN(std::string state, EncodeHead(*target_));
   for (const auto& [key, hash] : in_force_) {
-    in_force.push_back({{"kind", key.kind}, {"namespace", key.namespace_}, {"name", key.name}, {"hash", hash}});
+    state += "\n" + hash + " " + PercentEncode(key.kind) + " " + PercentEncode(key.namespace_) + " " + PercentEncode(key.name);
   }
-  std::string state = DumpJson({{"head", head}, {"inForce", std::move(in_force)}});
   if (state == saved_) return OkStatus();
   RETURN_IF_ERROR(cache_.SaveState(state));
   saved_ = std::move(state);

@@ -18,6 +18,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -140,7 +141,7 @@ class HeadSync {
   std::optional<Snapshot> snapshot_;  // of target_, once here
   bool index_ = false;                // snapshot_ and all of its shards are here
   std::map<std::string, std::shared_ptr<const Shard>> shards_;      // by hash
-  std::map<std::string, std::shared_ptr<const Object>> objects_;    // by hash
+  std::unordered_map<std::string, std::shared_ptr<const Object>> objects_;    // by hash
   std::map<ObjectKey, std::string> in_force_;                       // the hash in force of each object placed here
   std::map<std::string, Missing> missing_;                          // by store key
   std::map<std::string, std::string> bad_;  // objects that are here and disagree, by hash: why

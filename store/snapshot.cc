@@ -104,12 +104,15 @@ ShardEntry EntryOf(const Object& object, std::string_view hash) {
 }
 
 std::string EntryMismatch(const ShardEntry& entry, const Object& object) {
-  ShardEntry own = EntryOf(object, entry.hash);
-  if (own.key != entry.key) return "the object is " + own.key.kind + "/" + own.key.namespace_ + "/" + own.key.name;
-  if (own.uid != entry.uid) return "the object has another uid";
-  if (own.generation != entry.generation) return "the object has another generation";
-  if (own.placement != entry.placement) return "the object has another placement";
-  return "";
+  const ObjectMeta& meta = object.metadata;
+  if (object.kind != entry.key.kind || meta.namespace_ != entry.key.namespace_ || meta.name != entry.key.name) {
+    return "the object is " + object.kind + "/" + meta.namespace_ + "/" + meta.name;
+  }
+  if (meta.uid != entry.uid) return "the object has another uid";
+  if (meta.generation != entry.generation) return "the object has another generation";
+  static const Json none;
+  const Json& placement = object.kind == kKindServer ? GetMember(object.spec, "placement") : none;
+  return placement == entry.placement ? "" : "the object has another placement";
 }
 
 StatusOr<std::string> EncodeHead(const Head& head) {

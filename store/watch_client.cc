@@ -16,7 +16,7 @@
 namespace mcpfleet {
 namespace {
 
-constexpr Duration kConnectTimeout = std::chrono::seconds(15);
+constexpr Duration kConnectTimeout = std::chrono::seconds(5);
 constexpr Duration kQuiet = std::chrono::seconds(30);  // then a ping; unanswered for as long again: gone
 constexpr Duration kFirstBackOff = std::chrono::milliseconds(500);
 constexpr Duration kLastBackOff = std::chrono::seconds(30);

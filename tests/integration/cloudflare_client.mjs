@@ -31,14 +31,15 @@ await step("namespaces are listed and shown", async () => {
   assert.equal((await kv.get("CONFIG", at())).title, "CONFIG");
 });
 const ns = "SERVER_STATE";
+const in_ns = { namespace_id: ns };
 const key = "a/b%2F c?ä";
 await step("a value with metadata is put, and both come back", async () => {
-  await kv.values.update(ns, key, at({ value: "hello", metadata: { ready: true, n: 3 } }));
-  assert.equal(await (await kv.values.get(ns, key, at())).text(), "hello");
-  assert.deepEqual(await kv.metadata.get(ns, key, at()), { ready: true, n: 3 });
+  await kv.values.update(key, at({ ...in_ns, value: "hello", metadata: JSON.stringify({ ready: true, n: 3 }) }));
+  assert.equal(await (await kv.values.get(key, at(in_ns))).text(), "hello");
+  assert.deepEqual(await kv.metadata.get(key, at(in_ns)), { ready: true, n: 3 });
 });
 await step("a value that expires says when", async () => {
-  await kv.values.update(ns, "soon", at({ value: "x", expiration_ttl: 120 }));
+  await kv.values.update("soon", at({ ...in_ns, value: "x", expiration_ttl: 120 }));
   const [found] = (await all(kv.keys.list(ns, at({ prefix: "soon" }))));
   assert.ok(found.expiration > Date.now() / 1000 + 60);
 });
@@ -56,7 +57,7 @@ await step("bulk put, list over pages, bulk get", async () => {
   assert.deepEqual(rich.values["p/02"].metadata, { i: 2 });
 });
 await step("delete and bulk delete", async () => {
-  await kv.values.delete(ns, key, at());
+  await kv.values.delete(key, at(in_ns));
   const gone = await kv.bulkDelete(ns, at({ body: ["p/00", "p/01", "absent"] }));
   assert.equal(gone.successful_key_count, 3);
   assert.equal((await all(kv.keys.list(ns, at({ prefix: "p/" })))).length, 23);
@@ -70,8 +71,8 @@ await step("a missing key and a missing namespace are told apart, a bad token is
     }
     return "no error";
   };
-  assert.deepEqual(await code(kv.values.get(ns, key, at())), [404, 10009]);
-  assert.deepEqual(await code(kv.values.get("NOWHERE", key, at())), [404, 10013]);
+  assert.deepEqual(await code(kv.values.get(key, at(in_ns))), [404, 10009]);
+  assert.deepEqual(await code(kv.values.get(key, at({ namespace_id: "NOWHERE" }))), [404, 10013]);
   const stranger = new Cloudflare({ baseURL: `${baseURL}/client/v4`, apiToken: "wrong", maxRetries: 0 });
   assert.deepEqual(await code(stranger.kv.namespaces.get("CONFIG", at())), [401, 10000]);
 });
