@@ -81,11 +81,6 @@ void FillExit(const std::string& directory, InstanceReport* report) {
 
 }  // namespace
 
-bool IsInstanceId(std::string_view id) {
-  if (id.empty() || id.size() > 40 || id[0] == '-') return false;
-  return id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
-}
-
 std::string InstanceJson(const InstanceSpec& spec, const std::string& node, const std::string& unenforced, WallTime now) {
   return DumpJson(Json{{"id", spec.id}, {"node", node}, {"namespace", spec.server.namespace_}, {"name", spec.server.name},
                        {"uid", spec.uid}, {"generation", spec.generation}, {"revision", spec.revision},

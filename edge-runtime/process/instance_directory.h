@@ -18,8 +18,6 @@ struct InstanceRecord {
   int monitor_pid = 0;    // alive when not 0
 };
 
-// Whether `id` may be the name of a directory of ours: [a-z0-9-], 1 to 40 characters, no leading '-'.
-bool IsInstanceId(std::string_view id);
 // instance.json of a new instance.
 std::string InstanceJson(const InstanceSpec& spec, const std::string& node, const std::string& unenforced, WallTime now);
 // NotFound when there is no such directory. A directory that lost its instance.json is reported as exited with only
