@@ -57,12 +57,6 @@ std::vector<std::string> StringsOf(const Json& list) {
 
 std::string ContainerName(std::string_view instance_id) { return "mcpfleet-" + std::string(instance_id); }
 
-bool IsInstanceId(std::string_view id) {
-  return !id.empty() && id.size() <= 40 && id.front() != '-' && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
 std::string SocketPath(std::string_view address) {
   constexpr std::string_view kScheme = "unix://";
   if (address.starts_with(kScheme)) address.remove_prefix(kScheme.size());

@@ -22,7 +22,6 @@ inline constexpr char kShimDirectoryTarget[] = "/.mcp";
 
 // The container of an instance: "mcpfleet-<id>". Ids are checked before they reach a path.
 std::string ContainerName(std::string_view instance_id);
-bool IsInstanceId(std::string_view id);
 
 // "unix:///run/docker.sock" or a path -> the path.
 std::string SocketPath(std::string_view address);

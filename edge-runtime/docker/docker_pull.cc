@@ -12,15 +12,15 @@ constexpr size_t kLineBytes = size_t{1} << 20;
 constexpr size_t kLayers = 1024;  // real images have at most 127
 constexpr int64_t kMaxBytes = int64_t{1} << 44;
 
-// What registries and engines say when the image itself is the problem.
-bool MeansMissing(const std::string& message) {
+}  // namespace
+
+bool MeansMissingImage(std::string_view message) {
+  const std::string lower = ToLower(message);
   for (std::string_view sign : {"not found", "manifest unknown", "does not exist", "access denied", "no matching manifest"}) {
-    if (message.find(sign) != std::string::npos) return true;
+    if (lower.find(sign) != std::string::npos) return true;
   }
   return false;
 }
-
-}  // namespace
 
 Status DockerPullProgress::Feed(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -43,7 +43,7 @@ Status DockerPullProgress::Line(std::string_view line) {
   if (error.empty()) error = GetString(GetMember(*json, "errorDetail"), "message");
   if (!error.empty()) {
     error = Printable(error, 500);
-    return MeansMissing(ToLower(error)) ? NotFound(error) : Unavailable(error);
+    return MeansMissingImage(error) ? NotFound(error) : Unavailable(error);
   }
   const std::string id = GetString(*json, "id"), status = GetString(*json, "status");
   const Json& detail = GetMember(*json, "progressDetail");

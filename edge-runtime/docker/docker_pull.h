@@ -11,6 +11,9 @@
 
 namespace mcpfleet {
 
+// Whether a registry's refusal says that it has no such image for us: trying again will not help.
+bool MeansMissingImage(std::string_view message);
+
 class DockerPullProgress {
  public:
   // Bytes as they arrive. An error line of the engine is returned as its status: NotFound for what the registry does

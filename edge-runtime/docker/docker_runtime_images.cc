@@ -22,8 +22,13 @@ StatusOr<std::optional<Artifact>> DockerRuntime::FindImage(const std::string& re
 Status DockerRuntime::PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress,
                                 Deadline deadline) {
   const ImageReference image = ParseImageReference(ref);
-  ASSIGN_OR_RETURN(auto stream, OpenStream("POST", "/images/create?fromImage=" + PercentEncode(image.from) +
-                                                       "&tag=" + PercentEncode(image.tag), deadline));
+  auto opened = OpenStream("POST", "/images/create?fromImage=" + PercentEncode(image.from) + "&tag=" + PercentEncode(image.tag), deadline);
+  if (!opened.ok()) {
+    // Some registries' "no" reaches us as a failure of the engine.
+    const std::string message = Message(opened.status());
+    return MeansMissingImage(message) ? NotFound(message) : opened.status();
+  }
+  const std::unique_ptr<http::ResponseStream> stream = *std::move(opened);
   DockerPullProgress lines;
   MonoTime next_report = clock_.Now();
   for (;;) {

@@ -213,7 +213,8 @@ TEST_P(RuntimeContract, TwoNodesOnOneEngineDoNotSeeEachOther) {
 TEST_P(RuntimeContract, WhatCarriesNoLabelOfOursIsNeverListedNorTouched) {
   const std::string name = "foreign-" + serial_;
   if (!world_->AddForeign(name)) GTEST_SKIP() << "nothing foreign can be beside this runtime";
-  for (const InstanceReport& report : runtime_->List(Soon()).value()) EXPECT_NE(report.id, name);
+  const std::vector<InstanceReport> listed = runtime_->List(Soon()).value();
+  for (const InstanceReport& report : listed) EXPECT_NE(report.id, name);
   EXPECT_TRUE(runtime_->Stop(name, seconds(1), Soon()).ok());
   EXPECT_TRUE(runtime_->Remove(name, Soon()).ok());
   EXPECT_TRUE(world_->ForeignRuns(name));

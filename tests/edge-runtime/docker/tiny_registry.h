@@ -1,0 +1,38 @@
+// An image registry (the read half of the Docker Registry HTTP API V2) on 127.0.0.1, where engines accept plain HTTP.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/http/server.h"
+#include "base/mutex.h"
+
+namespace mcpfleet {
+
+struct TinyImage {
+  std::vector<std::string> entrypoint, cmd;
+  std::string content;  // of its one file
+};
+
+// Thread-safe.
+class TinyRegistry {
+ public:
+  TinyRegistry();
+  std::string host() const;
+  void Add(const std::string& name, const std::string& tag, const TinyImage& image) LOCKS_EXCLUDED(mu_);
+  int64_t requests() const { return requests_; }
+
+ private:
+  void Handle(const http::Request& request, http::Responder& to) LOCKS_EXCLUDED(mu_);
+  mutable Mutex mu_;
+  std::map<std::string, std::string> blobs_ GUARDED_BY(mu_);      // by "sha256:…"
+  std::map<std::string, std::string> manifests_ GUARDED_BY(mu_);  // by "name:tag" and "name:digest"
+  std::atomic<int64_t> requests_{0};
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace mcpfleet
