@@ -1,6 +1,7 @@
 // What a hostile MCP server may send: lines of stdout, event streams, answers to the handshake. The first byte chooses.
 // Besides not crashing: what is parsed is written as one line that parses to the same, ids stay the token they were,
 // initialize is sent at most once, and every request of the server is answered.
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -11,10 +12,8 @@
 #include "edge-runtime/mcp/sse.h"
 #include "edge-runtime/mcp/tool_hash.h"
 
+namespace mcpfleet::mcp {
 namespace {
-
-using namespace mcpfleet;       // NOLINT: a fuzz target is one file
-using namespace mcpfleet::mcp;  // NOLINT
 
 void Check(bool condition) {
   if (!condition) std::abort();
@@ -88,13 +87,19 @@ void FuzzSession(std::string_view text) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
-  if (size == 0) return 0;
+void FuzzOne(const uint8_t* bytes, size_t size) {
+  if (size == 0) return;
   std::string_view text(reinterpret_cast<const char*>(bytes) + 1, size - 1);
   switch (bytes[0] % 3) {
     case 0: FuzzLine(text); break;
     case 1: FuzzEvents(text); break;
     default: FuzzSession(text); break;
   }
+}
+
+}  // namespace mcpfleet::mcp
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  mcpfleet::mcp::FuzzOne(bytes, size);
   return 0;
 }
