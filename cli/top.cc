@@ -67,8 +67,8 @@ Status RunTop(Session& session, const std::string& interval_text) {
 
 void RegisterTop(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("top", "CPU and memory of the servers on the node");
-  auto interval = std::make_shared<std::string>("11s");
-  command->footer("mcplet measures every 10 s, so a shorter interval than that may show no CPU at all.\n\nExamples:\n  mcpctl top\n  mcpctl top --interval 30s");
+  auto interval = std::make_shared<std::string>("2s");
+  command->footer("Examples:\n  mcpctl top\n  mcpctl top --interval 30s");
   command->add_option("--interval", *interval, "how long CPU use is measured");
   command->callback([interval, &session] { session.Finish(RunTop(session, *interval)); });
 }

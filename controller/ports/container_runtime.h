@@ -44,6 +44,9 @@ struct InstanceSpec {
   std::string shim_directory;  // on the host; the instance sees it read-only at /.mcp (shim.md)
 };
 
+// Whether `id` may name an instance: what keeps it out of paths and engine filters that it was not meant for.
+bool IsInstanceId(std::string_view id);
+
 enum class InstanceState { kCreated, kRunning, kExited };
 std::string_view ToString(InstanceState state);
 

@@ -2,6 +2,11 @@
 
 namespace mcpfleet {
 
+bool IsInstanceId(std::string_view id) {
+  if (id.empty() || id.size() > 40 || id.front() == '-') return false;
+  return id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
 std::string_view ToString(RuntimeKind kind) {
   switch (kind) {
     case RuntimeKind::kDocker:

@@ -27,7 +27,6 @@
 #include "edge-runtime/shim/shim_host.h"
 #include "edge-runtime/telemetry/event_log.h"
 #include "edge-runtime/telemetry/prometheus_metrics.h"
-#include "store/server/kv_server.h"
 
 namespace mcpfleet {
 namespace {
@@ -168,12 +167,11 @@ Status NodeAgent::Start() {
                                                           .events = events_,
                                                           .metrics = metrics_,
                                                           .clock = clock_});
-  ASSIGN_OR_RETURN(std::string token, LoadOrCreateToken(config_.state_directory + "/admin-token"));
-  AdminServerOptions options{.unix_path = config_.AdminSocket(),
-                             .address = config_.admin_address,
-                             .port = config_.admin_port,
-                             .token = token};
-  ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_));
+  AdminOptions options{.unix_path = config_.AdminSocket(),
+                       .address = config_.admin_address,
+                       .port = config_.admin_port,
+                       .token_file = config_.state_directory + "/admin-token"};
+  ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_, clock_));
   controller_->Start();
   publisher_->Start();
   store_->Start();
@@ -237,7 +235,7 @@ Status NodeAgent::Drain(Deadline deadline) {
 }
 
 std::string NodeAgent::admin_address() const {
-  return admin_ == nullptr ? "" : config_.admin_address + ":" + std::to_string(admin_->port());
+  return admin_ == nullptr ? "" : admin_->address();
 }
 
 }  // namespace

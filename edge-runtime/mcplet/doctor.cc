@@ -60,7 +60,7 @@ bool RunDoctor(const Config& config, const Clock& clock, std::ostream& out) {
   Say(out, geteuid() == 0 ? Finding::kGood : Finding::kBroken, geteuid() == 0 ? "runs as root" : "does not run as root",
       geteuid() == 0 ? "" : "sandboxes need root: run as root, or by the systemd unit");
   for (const char* program : {"mcp-shim", "mcp-sandbox"}) {
-    StatusOr<std::string> found = FindProgram(program);
+    StatusOr<std::string> found = FindOwnProgram(program);
     Say(out, found.ok() ? Finding::kGood : Finding::kBroken, found.ok() ? std::string(program) + ": " + *found : Message(found.status()));
   }
   if (Status made = MakeDirectories(config.state_directory, 0711); !made.ok()) {

@@ -10,7 +10,7 @@
 
 namespace mcpfleet {
 
-StatusOr<std::string> FindProgram(const std::string& name) {
+StatusOr<std::string> FindOwnProgram(const std::string& name) {
   std::vector<std::string> candidates;
   if (const char* directory = getenv("MCPFLEET_LIBEXEC"); directory != nullptr && *directory != '\0') {
     candidates.push_back(std::string(directory) + "/" + name);

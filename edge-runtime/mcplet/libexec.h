@@ -9,6 +9,6 @@ namespace mcpfleet {
 
 // $MCPFLEET_LIBEXEC/<name>, next to this program, or ../libexec/mcpfleet/<name> from it. NotFound says where it was
 // looked for.
-StatusOr<std::string> FindProgram(const std::string& name);
+StatusOr<std::string> FindOwnProgram(const std::string& name);
 
 }  // namespace mcpfleet

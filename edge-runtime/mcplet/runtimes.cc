@@ -26,7 +26,7 @@ StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock) {
                                            clock));
   }
   if (config.use_process) {
-    ASSIGN_OR_RETURN(std::string sandbox, FindProgram("mcp-sandbox"));
+    ASSIGN_OR_RETURN(std::string sandbox, FindOwnProgram("mcp-sandbox"));
     ASSIGN_OR_RETURN(runtimes.all[RuntimeKind::kProcess],
                      ProcessRuntime::Create({.state_directory = config.state_directory,
                                              .sandbox_binary = sandbox,
