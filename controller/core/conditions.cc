@@ -56,6 +56,9 @@ class StatusBuilder {
     }
     if (matches_ || (hold_ && serving_ != nullptr)) return True("InUse");
     if (Suspended()) return Unknown("Suspended");
+    if (in_.desired != nullptr && Ended(observed_.restart.VerdictOn(in_.desired->revision))) {
+      return True("NotNeeded", "nothing is to be started");
+    }
     return Unknown("NotPulled");
   }
 
@@ -74,7 +77,8 @@ class StatusBuilder {
     }
     if (runs_) return True(serving_->report.shim ? "Running" : "RunningAttached");
     const RestartState& restart = observed_.restart;
-    switch (restart.verdict) {
+    const std::string& revision = serving_ != nullptr ? serving_->report.revision : in_.desired != nullptr ? in_.desired->revision : restart.revision;
+    switch (restart.VerdictOn(revision)) {
       case RestartVerdict::kFailed:
         return False("Failed", EndText("will not be restarted until its spec changes"));
       case RestartVerdict::kCompleted:
@@ -163,6 +167,9 @@ class StatusBuilder {
 
  private:
   bool Suspended() const { return in_.desired != nullptr && !hold_ && in_.desired->spec.suspend; }
+  static bool Ended(RestartVerdict verdict) {
+    return verdict == RestartVerdict::kFailed || verdict == RestartVerdict::kCompleted;
+  }
   static Duration RoundUp(Duration d) {
     return std::chrono::ceil<std::chrono::seconds>(d);
   }

@@ -111,11 +111,11 @@ class Planner {
     }
     switch (keep->report.state) {
       case InstanceState::kCreated:
-        if (!StartsNow()) return;
+        if (!StartsNow(desired_->revision)) return;
         if (RuntimeUsable()) Do(StartInstance{keep->report.id, keep->report.runtime});
         return;
       case InstanceState::kExited:
-        if (!StartsNow() || !HaveArtifact()) return;
+        if (!StartsNow(desired_->revision) || !HaveArtifact()) return;
         Drain(*keep);
         Create();
         return;
@@ -127,7 +127,7 @@ class Planner {
 
   // Nothing of the wanted revision is there.
   void Replace() {
-    if (!StartsNow()) return;
+    if (!StartsNow(desired_->revision)) return;
     if (!HaveArtifact()) {
       const InstanceView* old = ServingInstance(nullptr, observed_);
       if (old != nullptr) KeepOld(*old);
@@ -143,10 +143,10 @@ class Planner {
     Do(StartInstance{observed_.new_instance, observed_.runtime});
   }
 
-  // False while the back-off runs or when its policy ended the server.
-  bool StartsNow() {
+  // False while the back-off of this revision runs or when its policy ended it.
+  bool StartsNow(const std::string& revision) {
     const RestartState& restart = observed_.restart;
-    if (restart.Due(now_)) return true;
+    if (restart.Due(revision, now_)) return true;
     if (restart.verdict == RestartVerdict::kRestart) Wait(restart.next_attempt, "back-off");
     return false;
   }
@@ -191,7 +191,7 @@ class Planner {
     switch (instance.main.phase) {
       case Phase::kAbsent:
       case Phase::kExited:
-        StartMainOf(id, previous);
+        StartMainOf(id, server.revision, previous);
         return;
       case Phase::kStarting: {
         const MonoTime give_up = instance.main.since + server.spec.probes.startup_timeout;
@@ -203,13 +203,16 @@ class Planner {
         return;
       }
       case Phase::kRunning:
-        Probe(id, server.spec, true);
+        // What was adopted must be able to start again without the network: its artifact is asked for now, not then.
+        if (!previous && RuntimeUsable() && observed_.artifact.phase == ArtifactState::Phase::kAbsent) Do(PullArtifact{});
+        // What can't be started again is not restarted.
+        Probe(id, server.spec, !previous || observed_.previous_artifact.phase == ArtifactState::Phase::kReady);
         return;
     }
   }
 
-  void StartMainOf(const std::string& id, bool previous) {
-    if (!StartsNow()) return;
+  void StartMainOf(const std::string& id, const std::string& revision, bool previous) {
+    if (!StartsNow(revision)) return;
     if (previous) {
       // Without its artifact its argv is unknown: it stays down until the wanted revision is ready.
       if (observed_.previous_artifact.phase == ArtifactState::Phase::kReady) Do(StartMain{id, true});

@@ -28,6 +28,7 @@ struct RestartState {
   int attempts = 0;   // restarts in a row without `reset_after` of health between
   int failures = 0;   // of them those that waited: the exponent of the back-off
   int64_t count = 0;  // restarts altogether
+  std::string revision;  // of what ended: its verdict says nothing of another revision
   // The last end.
   std::string last_reason;
   std::optional<ExitInfo> last_exit;
@@ -35,9 +36,13 @@ struct RestartState {
   std::string message;
   std::string stderr_tail;
 
-  // Whether it may start now (nothing ended, or its time has come).
-  bool Due(MonoTime now) const {
-    return verdict == RestartVerdict::kNone || (verdict == RestartVerdict::kRestart && next_attempt <= now);
+  RestartVerdict VerdictOn(const std::string& other) const {
+    return revision.empty() || revision == other ? verdict : RestartVerdict::kNone;
+  }
+  // Whether `other` revision may start now (nothing of it ended, or its time has come).
+  bool Due(const std::string& other, MonoTime now) const {
+    const RestartVerdict on = VerdictOn(other);
+    return on == RestartVerdict::kNone || (on == RestartVerdict::kRestart && next_attempt <= now);
   }
 };
 

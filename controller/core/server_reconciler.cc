@@ -304,9 +304,9 @@ void ServerReconciler::ObserveInstances(const ServerKey& key, ServerRecord* reco
 
 // What was there at the last look and is gone without our doing was removed by somebody else.
 void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, const Look& look) {
-  std::map<std::string, InstanceState> seen;
-  for (const InstanceView& view : look.observed.instances) seen[view.report.id] = view.report.state;
-  for (const auto& [id, state] : record->seen) {
+  std::map<std::string, InstanceReport> seen;
+  for (const InstanceView& view : look.observed.instances) seen[view.report.id] = view.report;
+  for (const auto& [id, report] : record->seen) {
     if (seen.contains(id)) continue;
     record->expected.erase(id);
     if (record->leaving.erase(id) > 0) continue;
@@ -315,7 +315,7 @@ void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, 
     if (look.desired == nullptr || OnHold(*look.desired)) continue;
     w_.deps.events.Record(key, "Warning", "DriftCorrected", "instance " + id + " was removed by somebody else");
     w_.deps.metrics.DriftCorrected();
-    if (state == InstanceState::kRunning && look.desired->spec.restart_policy.condition != RestartCondition::kNever) {
+    if (report.state == InstanceState::kRunning && look.desired->spec.restart_policy.condition != RestartCondition::kNever) {
       ExitCause cause;
       cause.reason = "Removed";
       cause.forced = true;
@@ -323,6 +323,7 @@ void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, 
       cause.healthy_for = HealthyFor(record->probe, w_.deps.clock.Now());
       RecordExit(look.desired->spec.restart_policy, cause, w_.deps.clock.Now(), w_.deps.clock.Wall(), chance_.Next(),
                  &record->restart);
+      record->restart.revision = report.revision;
       w_.deps.metrics.Restarted(key, cause.reason);
     }
   }
@@ -373,6 +374,7 @@ void ServerReconciler::NoteExit(const ServerKey& key, ServerRecord* record, cons
   cause.healthy_for = record->looked ? HealthyFor(record->probe, now) : by->spec.restart_policy.reset_after;
   record->accounted_exit = ExitId(instance);
   RecordExit(by->spec.restart_policy, cause, now, w_.deps.clock.Wall(), chance_.Next(), &record->restart);
+  record->restart.revision = instance.report.revision;
   const RestartState& restart = record->restart;
   if (restart.verdict == RestartVerdict::kRestart) w_.deps.metrics.Restarted(key, restart.last_reason);
   const bool fine = restart.verdict == RestartVerdict::kCompleted;
@@ -458,6 +460,9 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
     cause.healthy_for = healthy_for;
     const DesiredServer* by = record->current != nullptr ? record->current.get() : look.desired.get();
     RecordExit(by->spec.restart_policy, cause, w_.deps.clock.Now(), w_.deps.clock.Wall(), chance_.Next(), &record->restart);
+    for (const InstanceView& view : look.observed.instances) {
+      if (view.report.id == restart->instance) record->restart.revision = view.report.revision;
+    }
     w_.deps.metrics.Restarted(key, restart->reason);
     record->stopped_for = restart->reason;
   }

@@ -33,7 +33,7 @@ struct ServerRecord {
   Duration grace = std::chrono::seconds(10);
   std::string pending_instance, pending_revision;  // the id that a repeated Create uses again
   std::map<std::string, ExpectedShim> expected;
-  std::map<std::string, InstanceState> seen;       // at the last look
+  std::map<std::string, InstanceReport> seen;      // at the last look
   std::set<std::string> leaving;                   // that we stop or remove: their end is no drift
   std::string accounted_exit;                      // the end that the restart state already counts
   bool main_was_live = false;

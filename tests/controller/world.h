@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "controller/core/controller.h"
 #include "tests/fakes/controller_fakes.h"
 #include "tests/fakes/fake_runtime.h"
@@ -68,7 +69,10 @@ struct World {
   std::unique_ptr<FakeRuntime> runtime;
   std::unique_ptr<Controller> controller;
 
-  World() { Boot(); }
+  World() {
+    SetLogLevel(LogLevel::kError);
+    Boot();
+  }
 
   // A new mcplet over the same world.
   void Boot(uint64_t seed = 1) {

@@ -229,6 +229,8 @@ void Simulation::CheckStop(const std::string& verb, const std::string& id) {
     if (!view_.Current()->removals_allowed) Break(verb + " " + id + " while removals must wait");
     return;
   }
+  auto broken = broken_until_.find(key);
+  if (broken != broken_until_.end() && clock_.Now() < broken->second + minutes(5) && verb == "StopMain") return;
   if (OnHold(*wanted)) return Break(verb + " " + id + " although its new version was only rejected or is pending");
   if (wanted->spec.suspend || IsRemote(*wanted)) return;
   if (!Matches(it->report, *wanted)) {
@@ -238,8 +240,6 @@ void Simulation::CheckStop(const std::string& verb, const std::string& id) {
   }
   const auto same = std::count_if(all.begin(), all.end(), [&](const auto& c) { return c.report.server == key; });
   if (same > 1) return;
-  auto broken = broken_until_.find(key);
-  if (broken != broken_until_.end() && clock_.Now() < broken->second + minutes(5) && verb == "StopMain") return;
   Break(verb + " " + id + " which is wanted as it is");
 }
 
@@ -387,7 +387,7 @@ std::string Simulation::Run(int rounds) {
 void Simulation::Calm() {
   Trace("calm");
   fault_rate_ = 0;
-  broken_until_.clear();
+  for (auto& [key, until] : broken_until_) until = std::min(until, clock_.Now());
   docker_.SetDown(false);
   process_.SetDown(false);
   down_.clear();
