@@ -30,7 +30,7 @@ class Watch {
     DIR* listing = opendir(instances_.c_str());
     if (listing == nullptr) return ErrnoStatus(errno, instances_);
     while (const dirent* entry = readdir(listing)) {
-      if (IsProcessInstanceId(entry->d_name)) Add(entry->d_name);
+      if (IsInstanceId(entry->d_name)) Add(entry->d_name);
     }
     closedir(listing);
     return OkStatus();
@@ -83,7 +83,7 @@ class Watch {
     if ((event.mask & IN_Q_OVERFLOW) != 0) {
       changed_("");
     } else if (event.wd == root_) {
-      if (!IsProcessInstanceId(name)) return;
+      if (!IsInstanceId(name)) return;
       if ((event.mask & (IN_MOVED_TO | IN_CREATE)) != 0) Add(name);
       changed_(name);
     } else if (const auto found = watched_.find(event.wd); found != watched_.end()) {

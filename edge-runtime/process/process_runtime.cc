@@ -122,7 +122,7 @@ StatusOr<std::vector<InstanceReport>> Runtime::List(Deadline) {
   RETURN_IF_ERROR(ListDirectory(instances_, &names));
   std::vector<InstanceReport> reports;
   for (const std::string& name : names) {
-    if (!IsProcessInstanceId(name)) continue;
+    if (!IsInstanceId(name)) continue;
     StatusOr<InstanceRecord> record = ReadInstance(DirectoryOf(name), name);
     if (record.ok()) reports.push_back(std::move(record->report));  // else removed meanwhile
   }
@@ -152,7 +152,7 @@ Status Runtime::CheckEnforcement(const ServerSpec& spec, std::string* unenforced
 }
 
 Status Runtime::Create(const InstanceSpec& spec, Deadline) {
-  if (!IsProcessInstanceId(spec.id)) return InvalidArgument("instance id " + Printable(spec.id) + ": allowed are a-z, 0-9 and -, at most 40");
+  if (!IsInstanceId(spec.id)) return InvalidArgument("instance id " + Printable(spec.id) + ": allowed are a-z, 0-9 and -, at most 40");
   if (access(DirectoryOf(spec.id).c_str(), F_OK) == 0) return OkStatus();
   std::string unenforced;
   RETURN_IF_ERROR(CheckEnforcement(spec.spec, &unenforced));
@@ -196,7 +196,7 @@ Status Runtime::PutAway(const std::string& id, Deadline deadline) {
 }
 
 Status Runtime::Start(const std::string& id, Deadline deadline) {
-  if (!IsProcessInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
+  if (!IsInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
   ASSIGN_OR_RETURN(const InstanceRecord record, ReadInstance(DirectoryOf(id), id));
   if (record.report.state == InstanceState::kRunning) return OkStatus();
   if (record.required && !record.report.unenforced.empty()) return FailedPrecondition("this node can't enforce: " + record.report.unenforced);
@@ -231,12 +231,12 @@ Status Runtime::EndMonitor(const std::string& id, Duration grace, Deadline deadl
 }
 
 Status Runtime::Stop(const std::string& id, Duration grace, Deadline deadline) {
-  if (!IsProcessInstanceId(id) || access(DirectoryOf(id).c_str(), F_OK) != 0) return OkStatus();
+  if (!IsInstanceId(id) || access(DirectoryOf(id).c_str(), F_OK) != 0) return OkStatus();
   return EndMonitor(id, grace, deadline);
 }
 
 Status Runtime::Remove(const std::string& id, Deadline deadline) {
-  if (!IsProcessInstanceId(id) || access(DirectoryOf(id).c_str(), F_OK) != 0) return OkStatus();
+  if (!IsInstanceId(id) || access(DirectoryOf(id).c_str(), F_OK) != 0) return OkStatus();
   RETURN_IF_ERROR(EndMonitor(id, Duration::zero(), deadline));
   RETURN_IF_ERROR(cgroups_.Remove(id, deadline.AtMost(kKillWait)));
   // Out of List's sight in one step.
@@ -255,7 +255,7 @@ StatusOr<std::vector<InstanceUsage>> Runtime::Usage(Deadline deadline) {
 }
 
 Status Runtime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline deadline) {
-  if (!IsProcessInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
+  if (!IsInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
   const std::string directory = DirectoryOf(id);
   if (access(directory.c_str(), F_OK) != 0) return NotFound("instance " + id);
   return ReadLogs(directory, options, sink, [&directory] { return MonitorPid(directory) == 0; }, deadline);
