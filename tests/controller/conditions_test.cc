@@ -1,0 +1,60 @@
+#include "controller/core/conditions.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/controller/world.h"
+
+namespace mcpfleet {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(ConditionsTest, AnEmptyNodeSaysWhatIsMissingFirst) {
+  const DesiredServer server = Server("weather");
+  Observed observed;
+  ServerStatus status = BuildStatus({server.key, &server, &observed, {}, MonoTime{}, WallTime{}}, nullptr);
+  EXPECT_EQ(FindCondition(status.conditions, "Accepted")->status, ConditionStatus::kTrue);
+  EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "NotPulled");
+  EXPECT_FALSE(IsReady(status));
+  EXPECT_EQ(status.conditions.size(), 8u);
+}
+
+TEST(ConditionsTest, TransitionTimesMoveOnlyWhenTheStatusChanges) {
+  const DesiredServer server = Server("weather");
+  Observed observed;
+  ServerStatus first = BuildStatus({server.key, &server, &observed, {}, MonoTime{}, WallTime(seconds(10))}, nullptr);
+  observed.artifact.phase = ArtifactState::Phase::kFailed;
+  observed.artifact.message = "no such image";
+  ServerStatus second = BuildStatus({server.key, &server, &observed, {}, MonoTime{}, WallTime(seconds(20))}, &first);
+  EXPECT_EQ(FindCondition(second.conditions, "Accepted")->last_transition_time, WallTime(seconds(10)));
+  EXPECT_EQ(FindCondition(second.conditions, "ArtifactReady")->last_transition_time, WallTime(seconds(20)));
+  EXPECT_EQ(FindCondition(second.conditions, "Ready")->reason, "PullFailed");
+  EXPECT_EQ(FindCondition(second.conditions, "Ready")->message, "no such image");
+  EXPECT_EQ(FindCondition(second.conditions, "Progressing")->status, ConditionStatus::kFalse);
+  EXPECT_FALSE(SameStatus(first, second));
+  EXPECT_TRUE(SameStatus(second, second));
+}
+
+TEST(ConditionsTest, ACountdownIsNoReasonToWrite) {
+  const DesiredServer server = Server("weather");
+  Observed observed;
+  observed.artifact.phase = ArtifactState::Phase::kReady;
+  observed.restart.verdict = RestartVerdict::kRestart;
+  observed.restart.next_attempt = MonoTime(seconds(100));
+  ServerStatus at_10 = BuildStatus({server.key, &server, &observed, {}, MonoTime(seconds(10)), WallTime{}}, nullptr);
+  ServerStatus at_20 = BuildStatus({server.key, &server, &observed, {}, MonoTime(seconds(20)), WallTime{}}, &at_10);
+  EXPECT_EQ(FindCondition(at_20.conditions, "Ready")->reason, "CrashLoopBackOff");
+  EXPECT_TRUE(SameStatus(at_10, at_20));
+}
+
+TEST(ConditionsTest, AFailedActionIsTheReasonWhileNothingRuns) {
+  const DesiredServer server = Server("weather");
+  Observed observed;
+  observed.artifact.phase = ArtifactState::Phase::kReady;
+  ServerStatus status =
+      BuildStatus({server.key, &server, &observed, {"CreateFailed", "no space left on device"}, MonoTime{}, WallTime{}}, nullptr);
+  EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "CreateFailed");
+}
+
+}  // namespace
+}  // namespace mcpfleet
