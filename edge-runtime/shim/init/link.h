@@ -5,16 +5,9 @@
 
 #include <stdint.h>
 
-#include "edge-runtime/shim/wire.h"
+#include "edge-runtime/shim/packet.h"
 
 namespace mcpfleet::shim {
-
-struct Packet {
-  uint8_t bytes[kMaxMessage + 1];
-  size_t size = 0;
-  int descriptors[kMaxDescriptors];
-  int descriptor_count = 0;
-};
 
 class Link {
  public:
@@ -27,10 +20,6 @@ class Link {
   bool Connect(uint64_t now);
   void Close(uint64_t now);
 
-  enum class Result { kDone, kLater, kBroken };
-  Result Send(const uint8_t* bytes, size_t size, const int* descriptors, int count);
-  // kLater: nothing there. kBroken: closed by the peer or against the rules; no descriptor is left open.
-  Result Receive(Packet* packet);
 
  private:
   const char* socket_;

@@ -199,16 +199,16 @@ bool Shim::Handle(Packet* packet) {
     }
   }
   if (!took) {
-    for (int i = 0; i < packet->descriptor_count; ++i) close(packet->descriptors[i]);
+    CloseDescriptors(packet);
   }
   return good;
 }
 
 void Shim::ReceiveAll() {
   for (int i = 0; i < kPacketsPerTurn && link_.connected(); ++i) {
-    Link::Result result = link_.Receive(&packet_);
-    if (result == Link::Result::kLater) return;
-    if (result == Link::Result::kBroken || !Handle(&packet_)) Disconnect();
+    Transfer result = ReceivePacket(link_.fd(), &packet_);
+    if (result == Transfer::kLater) return;
+    if (result == Transfer::kBroken || !Handle(&packet_)) Disconnect();
   }
 }
 
@@ -229,10 +229,10 @@ bool Shim::Tell(Type type, uint64_t session, const M& m, const int* descriptors,
   uint8_t buffer[1024];
   Writer writer(buffer, sizeof buffer);
   Encode(&writer, Header{kVersion, type, ++sequence_, session}, m);
-  Link::Result result =
-      writer.ok() ? link_.Send(buffer, writer.size(), descriptors, count) : Link::Result::kBroken;
-  if (result == Link::Result::kBroken) Disconnect();
-  return result == Link::Result::kDone;
+  Transfer result =
+      writer.ok() ? SendPacket(link_.fd(), buffer, writer.size(), descriptors, count) : Transfer::kBroken;
+  if (result == Transfer::kBroken) Disconnect();
+  return result == Transfer::kDone;
 }
 
 bool Shim::FlushSession(Kept* s) {
@@ -283,9 +283,9 @@ bool Shim::Flush() {
     if (!*say) continue;
     Writer writer(buffer, sizeof buffer);
     Put(&writer, Header{kVersion, say == &say_ready_ ? Type::kReady : Type::kPong, ++sequence_, 0});
-    Link::Result result = link_.Send(buffer, writer.size(), nullptr, 0);
-    if (result == Link::Result::kBroken) Disconnect();
-    if (result != Link::Result::kDone) return false;
+    Transfer result = SendPacket(link_.fd(), buffer, writer.size(), nullptr, 0);
+    if (result == Transfer::kBroken) Disconnect();
+    if (result != Transfer::kDone) return false;
     *say = false;
   }
   return true;

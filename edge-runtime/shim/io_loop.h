@@ -1,0 +1,54 @@
+// One thread with epoll for every socket and pipe of the shims: an idle server costs no thread and no wake-up.
+// Handlers and tasks run on that thread, one at a time, and must not block. All methods may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "base/status.h"
+
+namespace mcpfleet {
+
+class IoLoop {
+ public:
+  using Handler = std::function<void(uint32_t events)>;
+  static StatusOr<std::shared_ptr<IoLoop>> Create();
+  ~IoLoop();
+  // Ends the thread; no handler runs afterwards. Not from a handler.
+  void Stop();
+
+  // Watches `fd` for `events` (EPOLLIN ...; level-triggered). 0 when the kernel refuses. The descriptor must be removed
+  // before it is closed. A handler is not called after Remove unless it is running already.
+  uint64_t Add(int fd, uint32_t events, Handler handler);
+  void Modify(uint64_t token, int fd, uint32_t events);
+  void Remove(uint64_t token, int fd);
+  void Post(std::function<void()> task);
+  void PostAt(MonoTime at, std::function<void()> task);
+  bool InLoop() const { return std::this_thread::get_id() == thread_.get_id(); }
+
+ private:
+  IoLoop(UniqueFd epoll, UniqueFd wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
+  void Run();
+  void RunTasks();
+  int WaitMillis();
+  void Wake();
+
+  const UniqueFd epoll_, wake_;
+  std::thread thread_;
+  Mutex mu_;
+  bool stop_ GUARDED_BY(mu_) = false;
+  uint64_t next_token_ GUARDED_BY(mu_) = 1;
+  std::unordered_map<uint64_t, std::shared_ptr<Handler>> handlers_ GUARDED_BY(mu_);
+  std::vector<std::function<void()>> tasks_ GUARDED_BY(mu_);
+  std::multimap<MonoTime, std::function<void()>> timers_ GUARDED_BY(mu_);
+};
+
+}  // namespace mcpfleet

@@ -1,0 +1,136 @@
+// mcplet's end of all shims on this node: SessionHost over the protocol in wire.h.
+//
+// Per instance there is a directory <state>/shim/<instance>/ (below a parent that only we may enter) with the socket
+// agent.sock. The shim connects; it is taken for the shim only if SO_PEERCRED shows the pid that Expect named, which no
+// other process in the container can have. Once it said hello, the socket is gone until it is needed again.
+//
+// One I/O thread for all instances. The verbs block on condition variables, each until its deadline. Ending mcplet, or
+// destroying the ShimHost, ends no session: the shims keep pipes and journals, and the next ShimHost adopts them after
+// Prepare and Expect. Only one ShimHost can have a state directory at a time (flock).
+//
+// Needs the host's pid namespace: in another one the peers' pids can't be seen.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "controller/ports/session_host.h"
+#include "edge-runtime/shim/io_loop.h"
+#include "edge-runtime/shim/packet.h"
+#include "edge-runtime/shim/shim_channel.h"
+#include "edge-runtime/shim/wire.h"
+
+namespace mcpfleet {
+
+class ShimHost final : public SessionHost {
+ public:
+  // FailedPrecondition when another mcplet has the directory. Ignores SIGPIPE for the whole program.
+  static StatusOr<std::unique_ptr<ShimHost>> Create(std::string state_directory, const Clock& clock);
+  ~ShimHost() override;
+
+  StatusOr<std::string> Prepare(const std::string& instance) override;
+  void Expect(const std::string& instance, int pid) override;
+  bool Connected(const std::string& instance) const override;
+  // OK when the shim has taken the order and told what came of it; that exec failed is in Main().
+  Status StartMain(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                   Transport transport, Deadline deadline) override;
+  Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override;
+  MainState Main(const std::string& instance) const override;
+  std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override;
+  void Forget(const std::string& instance) override;
+  void SetListener(std::function<void(const std::string& instance)> changed) override;
+
+  // The landlock ABI that separates the children in this instance; 0 unknown or none.
+  int LandlockAbi(const std::string& instance) const;
+
+ private:
+  struct Session {
+    uint64_t id = 0;             // 0: there is none
+    MainState state;
+    bool gone = true;            // nothing of it lives
+    bool seen = false;           // reported on this connection
+    std::shared_ptr<ShimChannel> channel;
+  };
+  struct Connection {
+    UniqueFd fd;
+    uint64_t token = 0;
+    bool hello = false, ready = false;
+    uint32_t sequence = 0;
+    uint32_t landlock_abi = 0;
+  };
+  struct Waiting {
+    UniqueFd fd;
+    int pid = 0;
+  };
+  struct Instance {
+    std::string name, directory;
+    int pid = 0;                 // of the shim; 0: not known
+    UniqueFd pidfd;
+    uint64_t pidfd_token = 0;
+    UniqueFd listener;
+    uint64_t listener_token = 0;
+    std::vector<Waiting> waiting;  // connected before Expect said who may
+    Connection connection;
+    uint64_t connections = 0;    // counts them, to notice that one was replaced
+    Session main;
+    uint64_t rejected = 0;
+  };
+
+  ShimHost(std::string directory, UniqueFd lock, const Clock& clock, std::shared_ptr<IoLoop> loop)
+      : directory_(std::move(directory)), lock_(std::move(lock)), clock_(clock), loop_(std::move(loop)) {}
+
+  Status Listen(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StopListening(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OnAccept(const std::string& name);
+  void Judge(Instance* instance, UniqueFd fd, int pid) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Connect(Instance* instance, UniqueFd fd) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Disconnect(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ForgetShim(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OnShimDied(const std::string& name, int pid);
+  void OnPacket(const std::string& name, uint64_t token);
+  void OnHelloDeadline(const std::string& name, uint64_t connection);
+
+  // False when the message breaks the protocol. Takes the descriptors it uses out of the packet.
+  bool Handle(Instance* instance, shim::Packet* packet) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HandleHello(Instance* instance, const shim::Hello& hello) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HandleSession(Instance* instance, uint64_t id, const shim::Session& session, shim::Packet* packet)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void HandleReady(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Adopt(Instance* instance, const shim::Session& session, shim::Packet* packet) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetPhase(Instance* instance, MainState::Phase phase) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetExited(Instance* instance, int wait_status) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetFailed(Instance* instance, shim::Stage stage, int error) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropMain(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Status Spawn(Instance* instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+               Transport transport) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Send(Instance* instance, const uint8_t* bytes, size_t size, const int* descriptors, int count)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool SendEnd(Instance* instance, uint64_t id, uint32_t grace_ms) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool SendForget(Instance* instance, uint64_t id) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Instance* Find(const std::string& name) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  const Instance* Find(const std::string& name) const EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Wakes waiting verbs, and the listener on the I/O thread.
+  void Changed(const std::string& name) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const std::string directory_;  // <state>/shim
+  const UniqueFd lock_;
+  const Clock& clock_;
+  const std::shared_ptr<IoLoop> loop_;
+  mutable Mutex mu_;
+  CondVar moved_;
+  std::map<std::string, std::unique_ptr<Instance>> instances_ GUARDED_BY(mu_);
+  std::shared_ptr<std::function<void(const std::string&)>> listener_ GUARDED_BY(mu_);
+  std::set<std::string> to_tell_ GUARDED_BY(mu_);
+  std::unique_ptr<shim::Packet> packet_ = std::make_unique<shim::Packet>();  // I/O thread
+  std::vector<uint8_t> out_ GUARDED_BY(mu_) = std::vector<uint8_t>(shim::kMaxMessage);
+};
+
+}  // namespace mcpfleet
