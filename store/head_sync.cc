@@ -33,7 +33,12 @@ bool IsObjectKey(std::string_view key) { return key.rfind(kObjectPrefix, 0) == 0
 }  // namespace
 
 HeadSync::HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t seed, HeadSyncOptions options)
-    : kv_(kv), cache_(cache), clock_(clock), options_(std::move(options)), rng_(seed), fleet_(options_.fleet),
+    : kv_(kv),
+      cache_(cache),
+      clock_(clock),
+      options_(std::move(options)),
+      rng_(seed),
+      fleet_(options_.fleet),
       state_(std::make_shared<AcceptedState>()) {}
 
 std::shared_ptr<const AcceptedState> HeadSync::state() const {
@@ -119,7 +124,8 @@ Status HeadSync::Save() {
   // The head, then a line "<hash> <kind> <namespace> <name>" for each object in force.
   ASSIGN_OR_RETURN(std::string state, EncodeHead(*target_));
   for (const auto& [key, hash] : in_force_) {
-    state += "\n" + hash + " " + PercentEncode(key.kind) + " " + PercentEncode(key.namespace_) + " " + PercentEncode(key.name);
+    state += "\n" + hash + " " + PercentEncode(key.kind) + " " + PercentEncode(key.namespace_) + " " +
+             PercentEncode(key.name);
   }
   if (state == saved_) return OkStatus();
   RETURN_IF_ERROR(cache_.SaveState(state));
@@ -171,7 +177,8 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
   if (target_ && head->order == target_->order) {
     if (head->snapshot == target_->snapshot) return OkStatus();
     Count(&SyncStats::conflicting_heads);
-    LOG_ERROR("two heads of one order", {{"order", ToString(head->order)}, {"snapshot", head->snapshot}, {"other", target_->snapshot}});
+    LOG_ERROR("two heads of one order",
+              {{"order", ToString(head->order)}, {"snapshot", head->snapshot}, {"other", target_->snapshot}});
     // Every node must choose the same, whichever it saw first.
     if (head->snapshot < target_->snapshot) return OkStatus();
   }
@@ -223,8 +230,9 @@ void HeadSync::MarkMissing(const std::string& key) {
   Missing& missing = it->second;
   if (first) missing.since = now;
   size_t attempt = static_cast<size_t>(missing.attempts++);
-  missing.next = attempt < kMissingSchedule.size() ? std::max(missing.since + kMissingSchedule[attempt], now + seconds(1))
-                                                   : now + kMissingPeriod;
+  missing.next = attempt < kMissingSchedule.size()
+                     ? std::max(missing.since + kMissingSchedule[attempt], now + seconds(1))
+                     : now + kMissingPeriod;
 }
 
 std::vector<std::string> HeadSync::DueOf(const std::vector<std::string>& keys) const {

@@ -33,7 +33,8 @@ namespace mcpfleet {
 // One object that this node needs.
 struct SyncedObject {
   ShardEntry entry;
-  // The version in force: of `entry`, or while that is pending (or disagrees) the one before it; null when there is none.
+  // The version in force: of `entry`, or while that is pending (or disagrees) the one before it; null when there is
+  // none.
   std::shared_ptr<const Object> object;
   bool pending = false;  // Accepted=Unknown, ObjectPending
   std::string mismatch;  // Accepted=False, EntryMismatch: what disagrees
@@ -52,15 +53,15 @@ struct AcceptedState {
 };
 
 struct SyncStats {
-  int64_t reads = 0;         // requests to the store
-  int64_t read_bytes = 0;    // of values received
-  int64_t stale_heads = 0;   // lower than accepted: a cache's answer
+  int64_t reads = 0;              // requests to the store
+  int64_t read_bytes = 0;         // of values received
+  int64_t stale_heads = 0;        // lower than accepted: a cache's answer
   int64_t conflicting_heads = 0;  // equal order, another snapshot: an alarm
   int64_t foreign_heads = 0;      // of another fleet
   int64_t bad_answers = 0;        // malformed or with a wrong hash
   int64_t failed_reads = 0;
   int64_t pending_keys = 0;
-  MonoTime last_success{};   // of a poll of the head
+  MonoTime last_success{};  // of a poll of the head
 };
 
 struct HeadSyncOptions {
@@ -121,8 +122,8 @@ class HeadSync {
   // Which entries of the snapshot in force are for this node. `fn` gets each of them.
   template <typename Fn>
   void ForEachPlaced(Fn fn);
-  void Adopt();    // decides what is in force
-  Status Save();   // before it is published: a restart must not show an older state than was seen
+  void Adopt();   // decides what is in force
+  Status Save();  // before it is published: a restart must not show an older state than was seen
   void Publish();
   void PublishFromDisk(const Head& head);
   void DropUnused();
@@ -136,15 +137,15 @@ class HeadSync {
   // Of the thread that steps.
   std::mt19937_64 rng_;
   std::string fleet_;
-  std::optional<Head> target_;        // the greatest head seen
+  std::optional<Head> target_;  // the greatest head seen
   MonoTime target_seen_{};
-  std::optional<Snapshot> snapshot_;  // of target_, once here
-  bool index_ = false;                // snapshot_ and all of its shards are here
-  std::map<std::string, std::shared_ptr<const Shard>> shards_;      // by hash
-  std::unordered_map<std::string, std::shared_ptr<const Object>> objects_;    // by hash
-  std::map<ObjectKey, std::string> in_force_;                       // the hash in force of each object placed here
-  std::map<std::string, Missing> missing_;                          // by store key
-  std::map<std::string, std::string> bad_;  // objects that are here and disagree, by hash: why
+  std::optional<Snapshot> snapshot_;                                        // of target_, once here
+  bool index_ = false;                                                      // snapshot_ and all of its shards are here
+  std::map<std::string, std::shared_ptr<const Shard>> shards_;              // by hash
+  std::unordered_map<std::string, std::shared_ptr<const Object>> objects_;  // by hash
+  std::map<ObjectKey, std::string> in_force_;  // the hash in force of each object placed here
+  std::map<std::string, Missing> missing_;     // by store key
+  std::map<std::string, std::string> bad_;     // objects that are here and disagree, by hash: why
   MonoTime next_poll_{}, retry_at_{};
   MonoTime grace_end_ = MonoTime::min();  // when removals are allowed, whatever is missing
   int failures_ = 0;

@@ -109,7 +109,8 @@ class RestKvClient final : public KvClient {
     return answer.status();
   }
 
-  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys, Deadline deadline) override {
+  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys,
+                                                       Deadline deadline) override {
     if (keys.size() > limits::kBulkGetKeys) return InvalidArgument("bulk get: more than 100 keys");
     if (keys.empty()) return std::map<std::string, std::string>();
     Call call = JsonCall("bulk_get", "POST", "/bulk/get", {{"keys", keys}, {"type", "text"}, {"withMetadata", false}});
@@ -165,7 +166,8 @@ class RestKvClient final : public KvClient {
   }
 
   Status Delete(std::string_view key, Deadline deadline) override {
-    StatusOr<Answer> answer = Do({.op = "delete", .method = "DELETE", .target = "/values/" + PercentEncode(key)}, deadline);
+    StatusOr<Answer> answer =
+        Do({.op = "delete", .method = "DELETE", .target = "/values/" + PercentEncode(key)}, deadline);
     if (!answer.ok()) return answer.status().code() == StatusCode::kNotFound ? OkStatus() : answer.status();
     return CheckKvEnvelope(answer->body);
   }
@@ -174,13 +176,17 @@ class RestKvClient final : public KvClient {
     if (keys.empty()) return OkStatus();
     ASSIGN_OR_RETURN(Answer answer, Do(JsonCall("bulk_delete", "POST", "/bulk/delete", keys), deadline));
     ASSIGN_OR_RETURN(std::vector<std::string> failed, ParseKvBulkResult(answer.body));
-    return failed.empty() ? OkStatus() : Unavailable("bulk delete: " + std::to_string(failed.size()) + " keys are left");
+    return failed.empty() ? OkStatus()
+                          : Unavailable("bulk delete: " + std::to_string(failed.size()) + " keys are left");
   }
 
  private:
   static Call JsonCall(std::string op, std::string method, std::string target, const Json& body) {
-    return {.op = std::move(op), .method = std::move(method), .target = std::move(target),
-            .content_type = "application/json", .body = DumpJson(body)};
+    return {.op = std::move(op),
+            .method = std::move(method),
+            .target = std::move(target),
+            .content_type = "application/json",
+            .body = DumpJson(body)};
   }
 
   static StatusOr<Call> BulkPutCall(const std::vector<const KvPair*>& pairs) {
@@ -227,7 +233,8 @@ class RestKvClient final : public KvClient {
 
   // False when the wait would go beyond the deadline.
   bool BackOff(int attempt, int retry_after, Deadline deadline) {
-    Duration window = std::min(options_.backoff_max, options_.backoff_initial * (int64_t{1} << std::min(attempt - 1, 20)));
+    Duration window =
+        std::min(options_.backoff_max, options_.backoff_initial * (int64_t{1} << std::min(attempt - 1, 20)));
     double part = 0;
     {
       MutexLock lock(&mu_);

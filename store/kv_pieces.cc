@@ -68,9 +68,9 @@ Status BulkPutAll(KvClient& kv, const std::vector<KvPair>& pairs, Deadline deadl
 Status BulkDeleteAll(KvClient& kv, const std::vector<std::string>& keys, Deadline deadline) {
   for (size_t at = 0; at < keys.size(); at += limits::kBulkPairs) {
     size_t count = std::min(limits::kBulkPairs, keys.size() - at);
-    RETURN_IF_ERROR(kv.BulkDelete({keys.begin() + static_cast<std::ptrdiff_t>(at),
-                                   keys.begin() + static_cast<std::ptrdiff_t>(at + count)},
-                                  deadline));
+    RETURN_IF_ERROR(kv.BulkDelete(
+        {keys.begin() + static_cast<std::ptrdiff_t>(at), keys.begin() + static_cast<std::ptrdiff_t>(at + count)},
+        deadline));
   }
   return OkStatus();
 }

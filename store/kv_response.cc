@@ -18,7 +18,8 @@ bool IsEnvelope(const Json& json) { return json.is_object() && GetMember(json, "
 StatusOr<Json> ParseEnvelope(std::string_view body) {
   StatusOr<Json> json = ParseJson(body, {.bytes = kEnvelopeBytes});
   if (!json.ok() || !IsEnvelope(*json)) return Unavailable("the answer is not from a KV store");
-  if (!GetBool(*json, "success")) return Unavailable("the store reports failure (code " + std::to_string(KvErrorCode(body)) + ")");
+  if (!GetBool(*json, "success"))
+    return Unavailable("the store reports failure (code " + std::to_string(KvErrorCode(body)) + ")");
   return json;
 }
 
@@ -37,20 +38,27 @@ int KvErrorCode(std::string_view body) {
 
 Status KvErrorStatus(int http_status, std::string_view body) {
   int code = KvErrorCode(body);
-  std::string suffix = " (HTTP " + std::to_string(http_status) + (code != 0 ? ", code " + std::to_string(code) : "") + ")";
+  std::string suffix =
+      " (HTTP " + std::to_string(http_status) + (code != 0 ? ", code " + std::to_string(code) : "") + ")";
   switch (http_status) {
     case 404:
       if (code == kKvKeyNotFound) return NotFound("no such key" + suffix);
       if (code == kKvNamespaceNotFound) return FailedPrecondition("the namespace does not exist" + suffix);
       return Unavailable("the answer is not from a KV store" + suffix);
-    case 401: return Unauthenticated("the store does not accept the token" + suffix);
-    case 403: return PermissionDenied("the store refuses this to the token" + suffix);
-    case 412: return Aborted("the key has changed" + suffix);
-    case 428: return FailedPrecondition("the head moves only by compare-and-swap" + suffix);
+    case 401:
+      return Unauthenticated("the store does not accept the token" + suffix);
+    case 403:
+      return PermissionDenied("the store refuses this to the token" + suffix);
+    case 412:
+      return Aborted("the key has changed" + suffix);
+    case 428:
+      return FailedPrecondition("the head moves only by compare-and-swap" + suffix);
     case 400:
     case 413:
-    case 414: return InvalidArgument("the store refuses the request" + suffix);
-    default: break;
+    case 414:
+      return InvalidArgument("the store refuses the request" + suffix);
+    default:
+      break;
   }
   return Unavailable("the store does not answer the request" + suffix);
 }
@@ -64,7 +72,8 @@ StatusOr<KvPage> ParseKvPage(std::string_view body) {
   KvPage page;
   for (const Json& item : result) {
     KvKey key{GetString(item, "name"), "", GetInt(item, "expiration")};
-    if (key.name.empty() || key.name.size() > limits::kKeyBytes) return Unavailable("the list has a key without a name");
+    if (key.name.empty() || key.name.size() > limits::kKeyBytes)
+      return Unavailable("the list has a key without a name");
     if (const Json& metadata = GetMember(item, "metadata"); !metadata.is_null()) key.metadata = DumpJson(metadata);
     page.keys.push_back(std::move(key));
   }

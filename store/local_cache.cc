@@ -95,7 +95,8 @@ Status LocalCache::Put(const std::vector<CacheBlob>& blobs) {
     if (Sha256Hex(blob.bytes) != blob.hash) return InvalidArgument("cache: a blob has another hash");
     int64_t size = static_cast<int64_t>(blob.bytes.size());
     if (bytes_ + size > quota_bytes_) {
-      return ResourceExhausted("cache " + directory_ + ": the quota of " + std::to_string(quota_bytes_) + " bytes is used up");
+      return ResourceExhausted("cache " + directory_ + ": the quota of " + std::to_string(quota_bytes_) +
+                               " bytes is used up");
     }
     if (Status written = WriteBlob(blob); !written.ok()) return Annotate(written, "cache");
     sizes_[blob.hash] = size;
@@ -131,7 +132,8 @@ Status LocalCache::Collect(const std::set<std::string>& keep) {
   for (const auto& [hash, size] : sizes_) {
     struct stat info {};
     if (keep.contains(hash)) continue;
-    int64_t written = stat(PathOf(hash).c_str(), &info) == 0 ? info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec : 0;
+    int64_t written =
+        stat(PathOf(hash).c_str(), &info) == 0 ? info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec : 0;
     old.emplace_back(written, hash, size);
   }
   std::sort(old.begin(), old.end());

@@ -144,8 +144,7 @@ StatusOr<GcResult> Gc(KvClient& kv, const GcOptions& options, const Clock& clock
 StatusOr<size_t> Backup(KvClient& kv, const std::string& path, size_t snapshots, Deadline deadline) {
   ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
   if (!head) return FailedPrecondition("the store is empty");
-  ASSIGN_OR_RETURN(std::set<std::string> keys,
-                   Reachable(kv, *head, std::max<size_t>(1, snapshots), nullptr, deadline));
+  ASSIGN_OR_RETURN(std::set<std::string> keys, Reachable(kv, *head, std::max<size_t>(1, snapshots), nullptr, deadline));
   ASSIGN_OR_RETURN(auto blobs, BulkGetAll(kv, {keys.begin(), keys.end()}, deadline));
   ASSIGN_OR_RETURN(std::string head_bytes, EncodeHead(*head));
   std::string text = DumpJson({{"format", kBackupFormat}, {"head", head_bytes}}) + "\n";

@@ -17,7 +17,8 @@ constexpr int64_t kGreatestInteger = (int64_t{1} << 53) - 1;
 
 // Size, then hash, then JSON: what did not pass one is not looked at by the next.
 StatusOr<Json> ParseVerified(std::string_view bytes, std::string_view hash, size_t limit, std::string_view what) {
-  if (bytes.size() > limit) return InvalidArgument(std::string(what) + ": larger than " + std::to_string(limit) + " bytes");
+  if (bytes.size() > limit)
+    return InvalidArgument(std::string(what) + ": larger than " + std::to_string(limit) + " bytes");
   if (Sha256Hex(bytes) != hash) return InvalidArgument(std::string(what) + ": the bytes have another hash");
   StatusOr<Json> json = ParseJson(bytes, {.bytes = limit});
   if (!json.ok()) return Annotate(json.status(), what);
@@ -59,8 +60,8 @@ StatusOr<std::string> EncodeBounded(const Json& json, size_t limit, std::string_
   StatusOr<std::string> bytes = Canonicalize(json);
   if (!bytes.ok()) return Annotate(bytes.status(), what);
   if (bytes->size() > limit) {
-    return InvalidArgument(std::string(what) + ": " + std::to_string(bytes->size()) + " bytes; allowed: " +
-                           std::to_string(limit));
+    return InvalidArgument(std::string(what) + ": " + std::to_string(bytes->size()) +
+                           " bytes; allowed: " + std::to_string(limit));
   }
   return bytes;
 }

@@ -40,12 +40,12 @@ std::string ToString(const HeadOrder& order);
 StatusOr<HeadOrder> ParseHeadOrder(std::string_view text);
 
 struct Head {
-  std::string fleet;     // 32 hex digits, chosen with the first head
+  std::string fleet;  // 32 hex digits, chosen with the first head
   HeadOrder order;
-  std::string snapshot;  // hash
-  std::string time;      // RFC 3339
-  std::string valid_until;               // RFC 3339, "": for ever
-  Json signatures = Json::array();       // kept as they are
+  std::string snapshot;             // hash
+  std::string time;                 // RFC 3339
+  std::string valid_until;          // RFC 3339, "": for ever
+  Json signatures = Json::array();  // kept as they are
 };
 
 // What a shard says of an object: enough to decide who needs it without reading it.

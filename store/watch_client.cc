@@ -51,9 +51,12 @@ class Watcher final : public WatchClient {
  public:
   Watcher(http::Endpoint endpoint, WatchOptions options, std::function<void(std::string_view)> on_head,
           std::function<void(bool)> on_change)
-      : endpoint_(std::move(endpoint)), options_(std::move(options)), on_head_(std::move(on_head)),
+      : endpoint_(std::move(endpoint)),
+        options_(std::move(options)),
+        on_head_(std::move(on_head)),
         on_change_(std::move(on_change)),
-        rng_(options_.jitter_seed != 0 ? options_.jitter_seed : std::random_device()()), thread_([this] { Run(); }) {}
+        rng_(options_.jitter_seed != 0 ? options_.jitter_seed : std::random_device()()),
+        thread_([this] { Run(); }) {}
 
   ~Watcher() override {
     {
@@ -130,7 +133,8 @@ class Watcher final : public WatchClient {
 
   void BackOff(int failures) {
     Duration window = std::min(kLastBackOff, kFirstBackOff * (int64_t{1} << std::min(failures, 10)));
-    Deadline until = Deadline::After(Duration(window.count() / 2 + static_cast<int64_t>(rng_() % static_cast<uint64_t>(window.count() / 2))));
+    Deadline until = Deadline::After(
+        Duration(window.count() / 2 + static_cast<int64_t>(rng_() % static_cast<uint64_t>(window.count() / 2))));
     MutexLock lock(&mu_);
     while (!stop_ && stopping_.WaitUntil(&mu_, until)) {
       // Woken early: only the stop counts.

@@ -2,7 +2,8 @@
 // away. Only a hint: what it says goes through HeadSync's checks, and polling goes on beside it.
 //
 // One thread, which reconnects with jittered back-off (0.5 s … 30 s) for as long as the object lives; the destructor
-// ends it (at once while it listens or waits, within 5 s while it connects). The callback runs on that thread and must not block for long.
+// ends it (at once while it listens or waits, within 5 s while it connects). The callback runs on that thread and must
+// not block for long.
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,8 @@ constexpr size_t kMessageBytes = 1024;  // of a snapshot's message and author
 
 std::string NewUid() {
   std::string hex = RandomHex(16);
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
 }
 
 // The state that a change is put on top of: the head, its snapshot, the shards that the change touches.
@@ -42,9 +43,15 @@ struct Draft {
 
 class Transaction {
  public:
-  Transaction(KvClient& kv, const ChangeSet& changes, const WriteOptions& options, const Clock& clock, Deadline deadline)
-      : kv_(kv), changes_(changes), options_(options), clock_(clock), deadline_(deadline),
-        time_(FormatTime(clock.Wall())), rng_(options.jitter_seed != 0 ? options.jitter_seed : std::random_device()()) {}
+  Transaction(KvClient& kv, const ChangeSet& changes, const WriteOptions& options, const Clock& clock,
+              Deadline deadline)
+      : kv_(kv),
+        changes_(changes),
+        options_(options),
+        clock_(clock),
+        deadline_(deadline),
+        time_(FormatTime(clock.Wall())),
+        rng_(options.jitter_seed != 0 ? options.jitter_seed : std::random_device()()) {}
 
   StatusOr<ApplyResult> Run();
 
@@ -69,12 +76,12 @@ class Transaction {
   const Deadline deadline_;
   const std::string time_;
   std::mt19937_64 rng_;
-  std::map<ObjectKey, std::string> new_uids_;       // of objects that did not exist, the same in every attempt
-  std::map<std::string, Shard> shard_cache_;        // by hash
-  std::map<std::string, Object> object_cache_;      // by hash
-  std::set<std::string> uploaded_;                  // store keys
-  std::set<std::string> tried_;                     // our snapshots
-  std::string tried_on_;                            // the snapshot that the last attempt was put on
+  std::map<ObjectKey, std::string> new_uids_;   // of objects that did not exist, the same in every attempt
+  std::map<std::string, Shard> shard_cache_;    // by hash
+  std::map<std::string, Object> object_cache_;  // by hash
+  std::set<std::string> uploaded_;              // store keys
+  std::set<std::string> tried_;                 // our snapshots
+  std::string tried_on_;                        // the snapshot that the last attempt was put on
   std::vector<ObjectChange> tried_changes_;
 };
 

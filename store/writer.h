@@ -32,8 +32,8 @@ struct ChangeSet {
 
 struct WriteOptions {
   std::string message, author;
-  bool dry_run = false;    // decides everything, writes nothing
-  int max_attempts = 20;   // moves of the head that may be lost to others
+  bool dry_run = false;      // decides everything, writes nothing
+  int max_attempts = 20;     // moves of the head that may be lost to others
   uint64_t jitter_seed = 0;  // 0: from the kernel
 };
 
@@ -60,7 +60,7 @@ StatusOr<ApplyResult> Rollback(KvClient& kv, const std::string& snapshot, const 
                                const Clock& clock, Deadline deadline);
 
 struct GcOptions {
-  size_t keep_snapshots = 10;              // at least 10
+  size_t keep_snapshots = 10;  // at least 10
   Duration keep_written = std::chrono::hours(24 * 7);
   bool dry_run = false;
 };
@@ -76,7 +76,7 @@ StatusOr<GcResult> Gc(KvClient& kv, const GcOptions& options, const Clock& clock
 StatusOr<size_t> Backup(KvClient& kv, const std::string& path, size_t snapshots, Deadline deadline);
 
 struct RestoreOptions {
-  int64_t min_epoch = 0;    // the greatest epoch that the context or a node's status has shown
+  int64_t min_epoch = 0;       // the greatest epoch that the context or a node's status has shown
   bool replace_fleet = false;  // allow the store of another fleet id to be overwritten
   std::string author;
 };

@@ -19,21 +19,27 @@ namespace mcpfleet {
 namespace {
 
 constexpr int64_t kLeastTtl = 60;
-constexpr std::array<std::string_view, 3> kNamespaces = {kConfigNamespace, kServerStateNamespace, kDeviceTokensNamespace};
+constexpr std::array<std::string_view, 3> kNamespaces = {kConfigNamespace, kServerStateNamespace,
+                                                         kDeviceTokensNamespace};
 
 Status SqliteStatus(sqlite3* db, int code, std::string_view what) {
   std::string message = std::string(what) + ": " + (db != nullptr ? sqlite3_errmsg(db) : sqlite3_errstr(code));
   switch (code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Unavailable(message);
+    case SQLITE_LOCKED:
+      return Unavailable(message);
     case SQLITE_FULL:
-    case SQLITE_NOMEM: return ResourceExhausted(message);
-    case SQLITE_IOERR: return Unavailable(message);
+    case SQLITE_NOMEM:
+      return ResourceExhausted(message);
+    case SQLITE_IOERR:
+      return Unavailable(message);
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-    case SQLITE_CANTOPEN: return PermissionDenied(message);
-    default: return Internal(message);
+    case SQLITE_CANTOPEN:
+      return PermissionDenied(message);
+    default:
+      return Internal(message);
   }
 }
 
@@ -65,7 +71,9 @@ class Statement {
   }
   std::string Bytes(int column) {
     const void* bytes = sqlite3_column_blob(statement_, column);
-    return bytes == nullptr ? "" : std::string(static_cast<const char*>(bytes), static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
+    return bytes == nullptr ? ""
+                            : std::string(static_cast<const char*>(bytes),
+                                          static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
   }
   int64_t Number(int column) { return sqlite3_column_int64(statement_, column); }
 
@@ -101,7 +109,8 @@ class Connection {
     sqlite3_busy_timeout(db_, 5000);
     return Execute(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-2048; PRAGMA mmap_size=0;"
-        "CREATE TABLE IF NOT EXISTS kv(id INTEGER PRIMARY KEY, ns BLOB NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,"
+        "CREATE TABLE IF NOT EXISTS kv(id INTEGER PRIMARY KEY, ns BLOB NOT NULL, key BLOB NOT NULL, value BLOB NOT "
+        "NULL,"
         "metadata BLOB NOT NULL, expiration INTEGER NOT NULL, UNIQUE(ns,key));"
         "CREATE INDEX IF NOT EXISTS kv_expiration ON kv(expiration) WHERE expiration<>0;");
   }
@@ -147,11 +156,14 @@ Status CheckPair(std::string_view ns, const KvPair& pair) {
   if (pair.value.size() > limits::kValueBytes) return InvalidArgument("the value is larger than 25 MiB");
   if (pair.metadata.size() > limits::kMetadataBytes) return InvalidArgument("the metadata is larger than 1024 bytes");
   if (!pair.metadata.empty() && !ParseJson(pair.metadata).ok()) return InvalidArgument("the metadata is not JSON");
-  if (pair.expiration_ttl != 0 && pair.expiration_ttl < kLeastTtl) return InvalidArgument("expiration_ttl is below 60 s");
+  if (pair.expiration_ttl != 0 && pair.expiration_ttl < kLeastTtl)
+    return InvalidArgument("expiration_ttl is below 60 s");
   if (ns != kConfigNamespace) return OkStatus();
   bool blob = !HashOfBlobKey(pair.key).empty();
-  if ((blob || pair.key == kHeadKey) && pair.expiration_ttl != 0) return InvalidArgument("the desired state can't expire");
-  if (blob && HashOfBlobKey(pair.key) != Sha256Hex(pair.value)) return InvalidArgument("the value does not have the hash in its key");
+  if ((blob || pair.key == kHeadKey) && pair.expiration_ttl != 0)
+    return InvalidArgument("the desired state can't expire");
+  if (blob && HashOfBlobKey(pair.key) != Sha256Hex(pair.value))
+    return InvalidArgument("the value does not have the hash in its key");
   return OkStatus();
 }
 
@@ -373,6 +385,8 @@ StatusOr<std::unique_ptr<EmbeddedKv>> EmbeddedKv::Open(const std::string& path, 
   return kv;
 }
 
-std::unique_ptr<KvClient> EmbeddedKv::Client(std::string ns) { return std::make_unique<EmbeddedClient>(*this, std::move(ns)); }
+std::unique_ptr<KvClient> EmbeddedKv::Client(std::string ns) {
+  return std::make_unique<EmbeddedClient>(*this, std::move(ns));
+}
 
 }  // namespace mcpfleet

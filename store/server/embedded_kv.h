@@ -34,7 +34,8 @@ class EmbeddedKv {
   static bool HasNamespace(std::string_view ns);
 
   virtual StatusOr<std::optional<EmbeddedValue>> Get(std::string_view ns, std::string_view key) = 0;
-  virtual StatusOr<KvPage> List(std::string_view ns, std::string_view prefix, std::string_view cursor, size_t limit) = 0;
+  virtual StatusOr<KvPage> List(std::string_view ns, std::string_view prefix, std::string_view cursor,
+                                size_t limit) = 0;
   // Aborted: the condition did not hold. FailedPrecondition: the head without a condition.
   virtual Status Put(std::string_view ns, const KvPair& pair, const KvPutOptions& options) = 0;
   // All or nothing here; the head can't be among them.

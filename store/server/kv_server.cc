@@ -35,7 +35,8 @@ constexpr int kCodeCondition = 10040;  // ours: Cloudflare has no conditional wr
 constexpr size_t kWatchers = 1000;
 
 Response Reply(int status, Json result, Json result_info = nullptr) {
-  Json body = {{"result", std::move(result)}, {"success", true}, {"errors", Json::array()}, {"messages", Json::array()}};
+  Json body = {
+      {"result", std::move(result)}, {"success", true}, {"errors", Json::array()}, {"messages", Json::array()}};
   if (!result_info.is_null()) body["result_info"] = std::move(result_info);
   return http::JsonResponse(status, DumpJson(body));
 }
@@ -50,15 +51,20 @@ Response Refuse(int status, int code, std::string_view message) {
 Response RefuseWith(const Status& status) {
   std::string message = Message(status);
   switch (status.code()) {
-    case StatusCode::kAborted: return Refuse(412, kCodeCondition, message);
+    case StatusCode::kAborted:
+      return Refuse(412, kCodeCondition, message);
     case StatusCode::kInvalidArgument: {
       bool large = message.find("larger") != std::string::npos;
       return Refuse(large ? 413 : 400, kCodeBadRequest, message);
     }
-    case StatusCode::kFailedPrecondition: return Refuse(428, kCodeCondition, message);
-    case StatusCode::kResourceExhausted: return Refuse(507, kCodeBadRequest, message);
-    case StatusCode::kUnavailable: return Refuse(503, kCodeBadRequest, message);
-    default: return Refuse(500, kCodeBadRequest, message);
+    case StatusCode::kFailedPrecondition:
+      return Refuse(428, kCodeCondition, message);
+    case StatusCode::kResourceExhausted:
+      return Refuse(507, kCodeBadRequest, message);
+    case StatusCode::kUnavailable:
+      return Refuse(503, kCodeBadRequest, message);
+    default:
+      return Refuse(500, kCodeBadRequest, message);
   }
 }
 
@@ -137,8 +143,10 @@ class Server final : public KvServer {
 
   static bool Allowed(StoreRole role, const Route& route, bool writes) {
     switch (role) {
-      case StoreRole::kOperator: return true;
-      case StoreRole::kReader: return !writes && route.ns != kDeviceTokensNamespace;
+      case StoreRole::kOperator:
+        return true;
+      case StoreRole::kReader:
+        return !writes && route.ns != kDeviceTokensNamespace;
       case StoreRole::kNode:
         if (route.ns == kConfigNamespace || route.ns.empty()) return !writes;
         // A node's own name is not known here; its token only says that it is one of the nodes.
@@ -167,7 +175,8 @@ class Server final : public KvServer {
 
   static Response ListNamespaces(const Request& request) {
     if (request.method != "GET") return Refuse(405, kCodeRoute, "namespaces of the embedded store are fixed");
-    Json all = {NamespaceJson(kConfigNamespace), NamespaceJson(kServerStateNamespace), NamespaceJson(kDeviceTokensNamespace)};
+    Json all = {NamespaceJson(kConfigNamespace), NamespaceJson(kServerStateNamespace),
+                NamespaceJson(kDeviceTokensNamespace)};
     int64_t page = Number(request.Query("page")).value_or(1);
     if (page > 1) all = Json::array();
     size_t count = all.size();
@@ -176,10 +185,11 @@ class Server final : public KvServer {
   }
 
   Response ListKeys(const Route& route, const Request& request) {
-    int64_t limit = Number(request.Query("limit")).value_or(request.Query("limit") ? -1 : static_cast<int64_t>(limits::kListKeys));
+    int64_t limit =
+        Number(request.Query("limit")).value_or(request.Query("limit") ? -1 : static_cast<int64_t>(limits::kListKeys));
     if (limit < 0) return Refuse(400, kCodeBadRequest, "limit is not a number");
-    StatusOr<KvPage> page = kv_.List(route.ns, request.Query("prefix").value_or(""), request.Query("cursor").value_or(""),
-                                     static_cast<size_t>(limit));
+    StatusOr<KvPage> page = kv_.List(route.ns, request.Query("prefix").value_or(""),
+                                     request.Query("cursor").value_or(""), static_cast<size_t>(limit));
     if (!page.ok()) return RefuseWith(page.status());
     Json keys = Json::array();
     for (const KvKey& key : page->keys) {
@@ -226,13 +236,15 @@ class Server final : public KvServer {
   static StatusOr<int64_t> Ttl(std::optional<int64_t> ttl, std::optional<int64_t> expiration) {
     if (ttl) return *ttl == 0 ? StatusOr<int64_t>(InvalidArgument("expiration_ttl is below 60 s")) : *ttl;
     if (!expiration) return 0;
-    int64_t now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    int64_t now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
     return std::max<int64_t>(*expiration - now, 1);  // too near is then refused as a short TTL
   }
 
   Response PutValue(const Route& route, const Request& request) {
     for (const char* name : {"expiration", "expiration_ttl"}) {
-      if (request.Query(name) && !Number(request.Query(name))) return Refuse(400, kCodeBadRequest, std::string(name) + " is not a number");
+      if (request.Query(name) && !Number(request.Query(name)))
+        return Refuse(400, kCodeBadRequest, std::string(name) + " is not a number");
     }
     StatusOr<int64_t> ttl = Ttl(Number(request.Query("expiration_ttl")), Number(request.Query("expiration")));
     if (!ttl.ok()) return RefuseWith(ttl.status());
@@ -292,7 +304,8 @@ class Server final : public KvServer {
       if (!*found) continue;
       EmbeddedValue& value = **found;
       if (!IsUtf8(value.value)) return Refuse(400, kCodeBadRequest, "a value is not text");
-      if ((bytes += value.value.size()) > limits::kValueBytes) return Refuse(413, kCodeBadRequest, "the values are larger than 25 MiB together");
+      if ((bytes += value.value.size()) > limits::kValueBytes)
+        return Refuse(413, kCodeBadRequest, "the values are larger than 25 MiB together");
       Json content = value.value;
       if (as_json) {
         StatusOr<Json> parsed = ParseJson(value.value);
@@ -340,7 +353,8 @@ class Server final : public KvServer {
   Response BulkPut(const Route& route, const Request& request) {
     StatusOr<Json> body = ParseJson(request.body, {.bytes = limits::kBulkBytes});
     if (!body.ok()) {
-      return Refuse(body.status().code() == StatusCode::kResourceExhausted ? 413 : 400, kCodeBadRequest, Message(body.status()));
+      return Refuse(body.status().code() == StatusCode::kResourceExhausted ? 413 : 400, kCodeBadRequest,
+                    Message(body.status()));
     }
     if (!body->is_array()) return Refuse(400, kCodeBadRequest, "pairs are not a list");
     if (body->size() > limits::kBulkPairs) return Refuse(400, kCodeBadRequest, "more than 10000 pairs");

@@ -47,10 +47,9 @@ StatusOr<std::map<std::string, std::string>> ParseMultipart(std::string_view con
   std::string delimiter = "\r\n--" + boundary;
   std::map<std::string, std::string> parts;
   // The first delimiter may stand at the very start, without its line break.
-  size_t at = body.substr(0, delimiter.size() - 2) == std::string_view(delimiter).substr(2)
-                  ? delimiter.size() - 2
-                  : body.find(delimiter) == std::string_view::npos ? std::string_view::npos
-                                                                   : body.find(delimiter) + delimiter.size();
+  size_t at = body.substr(0, delimiter.size() - 2) == std::string_view(delimiter).substr(2) ? delimiter.size() - 2
+              : body.find(delimiter) == std::string_view::npos                              ? std::string_view::npos
+                                                               : body.find(delimiter) + delimiter.size();
   while (at != std::string_view::npos) {
     std::string_view rest = body.substr(at);
     if (rest.substr(0, 2) == "--") return parts;

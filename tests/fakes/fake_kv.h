@@ -49,7 +49,8 @@ class FakeKv final : public KvClient {
   int64_t read_bytes() const;
 
   StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) override;
-  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys, Deadline deadline) override;
+  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys,
+                                                       Deadline deadline) override;
   StatusOr<KvPage> List(std::string_view prefix, std::string_view cursor, size_t limit, Deadline deadline) override;
   Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline deadline) override;
   Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) override;
@@ -66,7 +67,8 @@ class FakeKv final : public KvClient {
   Status Begin(bool write, bool* after) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::optional<std::string> Look(const std::string& key) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   const Version* Latest(const std::string& key) const EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Store(const std::string& key, std::optional<std::string> value, std::string metadata) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Store(const std::string& key, std::optional<std::string> value, std::string metadata)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Chance(double probability) EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;
@@ -78,7 +80,8 @@ class FakeKv final : public KvClient {
   bool fail_after_effect_ GUARDED_BY(mu_) = false;
   bool crash_ GUARDED_BY(mu_) = false;
   bool crashed_ GUARDED_BY(mu_) = false;
-  int64_t calls_ GUARDED_BY(mu_) = 0, reads_ GUARDED_BY(mu_) = 0, writes_ GUARDED_BY(mu_) = 0, read_bytes_ GUARDED_BY(mu_) = 0;
+  int64_t calls_ GUARDED_BY(mu_) = 0, reads_ GUARDED_BY(mu_) = 0, writes_ GUARDED_BY(mu_) = 0,
+                 read_bytes_ GUARDED_BY(mu_) = 0;
   std::map<std::string, std::vector<Version>> versions_ GUARDED_BY(mu_);
   std::map<std::string, MonoTime> cached_misses_ GUARDED_BY(mu_);  // until when
 };

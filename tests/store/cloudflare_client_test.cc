@@ -56,8 +56,10 @@ TEST(CloudflareClientTest, TheOfficialClientWorksWithTheEmbeddedStore) {
   }
   ServedStore store;
   TempDir dir;
-  int code = RunProgram({node, std::string(MCPFLEET_SOURCE_DIR) + "/tests/integration/cloudflare_client.mjs", store.url(), kOperatorToken},
-                 {"PATH=/usr/bin:/bin", "HOME=" + dir.path(), "CLOUDFLARE_PACKAGE=" + npm + "/package.json"}, dir / "output");
+  int code = RunProgram({node, std::string(MCPFLEET_SOURCE_DIR) + "/tests/integration/cloudflare_client.mjs",
+                         store.url(), kOperatorToken},
+                        {"PATH=/usr/bin:/bin", "HOME=" + dir.path(), "CLOUDFLARE_PACKAGE=" + npm + "/package.json"},
+                        dir / "output");
   auto output = ReadFile(dir / "output", size_t{1} << 20);
   EXPECT_EQ(code, 0);
   EXPECT_NE(output->find("\nall\n"), std::string::npos) << *output;

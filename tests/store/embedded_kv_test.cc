@@ -65,7 +65,9 @@ TEST(EmbeddedKvTest, OfManyMovesFromOneHeadExactlyOneSucceeds) {
   std::atomic<int> won{0};
   std::vector<std::thread> writers;
   for (int w = 0; w < 8; ++w) {
-    writers.emplace_back([&, w] { won += kv->Put(kConfigNamespace, {"head", head(2, w), "", 0}, {.if_match = "0.1.1"}).ok(); });
+    writers.emplace_back([&, w] {
+      won += kv->Put(kConfigNamespace, {"head", head(2, w), "", 0}, {.if_match = "0.1.1"}).ok();
+    });
   }
   for (std::thread& writer : writers) writer.join();
   EXPECT_EQ(won, 1);

@@ -55,9 +55,11 @@ class HeadSyncTest : public ::testing::Test {
     return ref.substr(ref.find(':') + 1) + (it->second.pending ? " pending" : "");
   }
   // Content without the object blob of `name` that the head names.
-  std::map<std::string, std::string> Without(const std::string& prefix, const std::map<std::string, std::string>& before) {
+  std::map<std::string, std::string> Without(const std::string& prefix,
+                                             const std::map<std::string, std::string>& before) {
     auto content = kv_.Content();
-    std::erase_if(content, [&](const auto& item) { return item.first.rfind(prefix, 0) == 0 && !before.contains(item.first); });
+    std::erase_if(content,
+                  [&](const auto& item) { return item.first.rfind(prefix, 0) == 0 && !before.contains(item.first); });
     return content;
   }
 
@@ -279,7 +281,8 @@ TEST_F(HeadSyncTest, MissingSnapshotsAndShardsLeaveTheOldStateWhole) {
 TEST_F(HeadSyncTest, MissesThatStayCachedOnlyDelay) {
   kv_.SetFaults({.stale_window = seconds(60), .miss_cache_min = seconds(60), .miss_cache_max = seconds(120)});
   Run(seconds(30));
-  FakeKvFaults faults{.stale_window = seconds(60), .miss_cache_min = seconds(60), .miss_cache_max = seconds(120), .fail_before = 0.2};
+  FakeKvFaults faults{
+      .stale_window = seconds(60), .miss_cache_min = seconds(60), .miss_cache_max = seconds(120), .fail_before = 0.2};
   for (int i = 0; i < 10; ++i) {
     kv_.SetFaults({});  // the writer's side is consistent
     clock_.Advance(seconds(125));
@@ -397,7 +400,8 @@ TEST_F(HeadSyncTest, AChangeOfOneAmongTenThousandCostsFourReadsAndAHundredKiloby
   auto begin = std::chrono::steady_clock::now();
   Run(seconds(15));
   auto took = std::chrono::steady_clock::now() - begin;
-  RecordProperty("first_sync_ms", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  RecordProperty("first_sync_ms",
+                 static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
   ASSERT_EQ(sync_->state()->objects.size(), 10'000u);
   ASSERT_EQ(Version("server-4711"), "1");
   Write({Server("server-4711", "2")});

@@ -96,7 +96,8 @@ TEST(KvServerTest, ListsPageByCursorInTheOrderOfTheKeys) {
 TEST(KvServerTest, BulkWritesReadsAndDeletesTakeWhatTheServiceTakes) {
   ServedStore store;
   auto kv = store.Client(kServerStateNamespace);
-  ASSERT_OK(kv->BulkPut({{"a", "1", "{\"x\":1}", 0}, {"b/c", "2", "", 60}, {"bin", std::string("\xff\0", 2), "", 0}}, Soon()));
+  ASSERT_OK(kv->BulkPut({{"a", "1", "{\"x\":1}", 0}, {"b/c", "2", "", 60}, {"bin", std::string("\xff\0", 2), "", 0}},
+                        Soon()));
   EXPECT_EQ((*kv->Get("bin", Soon()))->value, std::string("\xff\0", 2));
   auto found = kv->BulkGet({"a", "b/c", "absent"}, Soon());
   ASSERT_OK(found);
@@ -107,7 +108,8 @@ TEST(KvServerTest, BulkWritesReadsAndDeletesTakeWhatTheServiceTakes) {
   ASSERT_OK(kv->Delete("b/c", Soon()));
   ASSERT_OK(kv->Delete("b/c", Soon()));
   // The other spelling of bulk delete.
-  http::Response deleted = Raw(store, {.method = "DELETE", .target = std::string(kBase) + "/SERVER_STATE/bulk", .body = R"(["bin"])"});
+  http::Response deleted =
+      Raw(store, {.method = "DELETE", .target = std::string(kBase) + "/SERVER_STATE/bulk", .body = R"(["bin"])"});
   EXPECT_EQ(deleted.status, 200);
   EXPECT_FALSE(kv->Get("bin", Soon())->has_value());
 }
@@ -117,7 +119,8 @@ TEST(KvServerTest, WhatIsBeyondTheServicesLimitsIsRefused) {
   auto kv = store.Client(kServerStateNamespace);
   ASSERT_OK(kv->Put(std::string(512, 'k'), "v", {}, Soon()));
   EXPECT_EQ(kv->Put(std::string(513, 'k'), "v", {}, Soon()).code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(kv->Put("k", "v", {.metadata = "\"" + std::string(1023, 'm') + "\""}, Soon()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(kv->Put("k", "v", {.metadata = "\"" + std::string(1023, 'm') + "\""}, Soon()).code(),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(kv->Put("k", "v", {.expiration_ttl = 59}, Soon()).code(), StatusCode::kInvalidArgument);
   ASSERT_OK(kv->Put("k", std::string(limits::kValueBytes, 'v'), {}, Soon()));
   EXPECT_EQ((*kv->Get("k", Soon()))->value.size(), limits::kValueBytes);
@@ -163,11 +166,13 @@ TEST(KvServerTest, TokensDecideWhoMayReadAndWriteWhat) {
   EXPECT_EQ(reader->BulkPut({{"x", "2", "", 0}}, Soon()).code(), StatusCode::kPermissionDenied);
   EXPECT_EQ(reader->Delete("x", Soon()).code(), StatusCode::kPermissionDenied);
   EXPECT_EQ(reader->BulkDelete({"x"}, Soon()).code(), StatusCode::kPermissionDenied);
-  EXPECT_EQ(store.Client(kDeviceTokensNamespace, kReaderToken)->Get("x", Soon()).status().code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(store.Client(kDeviceTokensNamespace, kReaderToken)->Get("x", Soon()).status().code(),
+            StatusCode::kPermissionDenied);
   auto node = store.Client(kServerStateNamespace, kNodeToken);
   EXPECT_TRUE(node->Put("nodes/a", "{}", {}, Soon()).ok());
   EXPECT_EQ(node->Put("other", "{}", {}, Soon()).code(), StatusCode::kPermissionDenied);
-  EXPECT_EQ(store.Client(kConfigNamespace, kNodeToken)->Put("x", "2", {}, Soon()).code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(store.Client(kConfigNamespace, kNodeToken)->Put("x", "2", {}, Soon()).code(),
+            StatusCode::kPermissionDenied);
   EXPECT_TRUE(store.Client(kConfigNamespace, kNodeToken)->Get("x", Soon()).ok());
   EXPECT_EQ((*reader->Get("x", Soon()))->value, "1");
 }
@@ -188,7 +193,8 @@ TEST(KvServerTest, NamespacesAreListedAndShown) {
 TEST(KvServerTest, MalformedRequestsAreRefusedAndChangeNothing) {
   ServedStore store;
   std::string ns = std::string(kBase) + "/SERVER_STATE";
-  for (const char* body : {"", "{", "{}", "[{}]", R"([{"key":"a"}])", R"([{"key":1,"value":"x"}])", R"([{"key":"a","value":"%","base64":true}])"}) {
+  for (const char* body : {"", "{", "{}", "[{}]", R"([{"key":"a"}])", R"([{"key":1,"value":"x"}])",
+                           R"([{"key":"a","value":"%","base64":true}])"}) {
     EXPECT_EQ(Raw(store, {.method = "PUT", .target = ns + "/bulk", .body = body}).status, 400) << body;
   }
   EXPECT_EQ(Raw(store, {.method = "POST", .target = ns + "/bulk/get", .body = R"({"keys":"a"})"}).status, 400);
@@ -330,8 +336,11 @@ TEST(RestKvClientTest, RedirectsAreNotFollowed) {
 TEST(RestKvClientTest, KeysThatABulkPutLeftOutAreSentAgain) {
   Script script;
   script.answers = {
-      With(200, R"({"success":true,"errors":[],"messages":[],"result":{"successful_key_count":1,"unsuccessful_keys":["b"]}})"),
-      With(200, R"({"success":true,"errors":[],"messages":[],"result":{"successful_key_count":1,"unsuccessful_keys":[]}})")};
+      With(
+          200,
+          R"({"success":true,"errors":[],"messages":[],"result":{"successful_key_count":1,"unsuccessful_keys":["b"]}})"),
+      With(200,
+           R"({"success":true,"errors":[],"messages":[],"result":{"successful_key_count":1,"unsuccessful_keys":[]}})")};
   auto server = Misbehaving(&script);
   ASSERT_OK(ClientOf(*server)->BulkPut({{"a", "1", "", 0}, {"b", "2", "", 0}}, Soon()));
   ASSERT_EQ(script.seen.size(), 2u);
@@ -341,7 +350,8 @@ TEST(RestKvClientTest, KeysThatABulkPutLeftOutAreSentAgain) {
 TEST(RestKvClientTest, EmptyPagesWithACursorArePassedOver) {
   Script script;
   auto page = [](const char* keys, const char* cursor) {
-    return With(200, std::string(R"({"success":true,"errors":[],"messages":[],"result":)") + keys + R"(,"result_info":{"count":0,"cursor":")" + cursor + "\"}}");
+    return With(200, std::string(R"({"success":true,"errors":[],"messages":[],"result":)") + keys +
+                         R"(,"result_info":{"count":0,"cursor":")" + cursor + "\"}}");
   };
   script.answers = {page("[]", "c1"), page("[]", "c2"), page(R"([{"name":"k"}])", "")};
   auto server = Misbehaving(&script);
@@ -387,7 +397,8 @@ TEST(RestKvClientTest, ADeadlineHoldsAgainstAServerThatNeverAnswers) {
   ASSERT_OK(server);
   auto begin = std::chrono::steady_clock::now();
   auto kv = ClientOf(**server);
-  EXPECT_EQ(kv->Get("k", Deadline::After(std::chrono::milliseconds(300))).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(kv->Get("k", Deadline::After(std::chrono::milliseconds(300))).status().code(),
+            StatusCode::kDeadlineExceeded);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
   MutexLock lock(&mu);
   kept.clear();

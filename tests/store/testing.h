@@ -53,15 +53,15 @@ inline Object Node(const std::string& name, Labels labels = {}, bool unschedulab
 
 inline Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
 
-#define ASSERT_OK(expression)                              \
-  do {                                                     \
-    auto&& assert_ok_value = (expression);                 \
+#define ASSERT_OK(expression)                                                          \
+  do {                                                                                 \
+    auto&& assert_ok_value = (expression);                                             \
     ASSERT_TRUE(assert_ok_value.ok()) << ::mcpfleet::testing::TextOf(assert_ok_value); \
   } while (false)
 
-#define EXPECT_OK(expression)                              \
-  do {                                                     \
-    auto&& expect_ok_value = (expression);                 \
+#define EXPECT_OK(expression)                                                          \
+  do {                                                                                 \
+    auto&& expect_ok_value = (expression);                                             \
     EXPECT_TRUE(expect_ok_value.ok()) << ::mcpfleet::testing::TextOf(expect_ok_value); \
   } while (false)
 
@@ -93,7 +93,8 @@ class ServedStore {
   std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()); }
   EmbeddedKv& kv() { return *kv_; }
   KvServer& server() { return *server_; }
-  std::unique_ptr<KvClient> Client(const std::string& ns = kConfigNamespace, const std::string& token = kOperatorToken) {
+  std::unique_ptr<KvClient> Client(const std::string& ns = kConfigNamespace,
+                                   const std::string& token = kOperatorToken) {
     return Client(RestKvOptions{.namespace_id = ns, .token = token});
   }
   std::unique_ptr<KvClient> Client(RestKvOptions options) {

@@ -19,7 +19,9 @@ class WriterTest : public ::testing::Test {
   StatusOr<ApplyResult> Set(std::vector<Object> objects, WriteOptions options = {}) {
     return Apply(kv_, {.set = std::move(objects)}, options, clock_, Soon());
   }
-  StatusOr<ApplyResult> Remove(const std::string& name) { return Apply(kv_, {.remove = {Key(name)}}, {}, clock_, Soon()); }
+  StatusOr<ApplyResult> Remove(const std::string& name) {
+    return Apply(kv_, {.remove = {Key(name)}}, {}, clock_, Soon());
+  }
   StoredState Read() {
     auto state = ReadState(kv_, Soon());
     EXPECT_TRUE(state.ok()) << state.status();
@@ -278,9 +280,11 @@ TEST(ConcurrentWritersTest, EightWritersNeverLoseAnUpdate) {
       auto kv = store.Client();
       for (int round = 0; round < kRounds; ++round) {
         std::string own = "w" + std::to_string(w);
-        ChangeSet changes{.set = {Server(own + "-" + std::to_string(round)), Server(own + "-last", std::to_string(round))}};
+        ChangeSet changes{
+            .set = {Server(own + "-" + std::to_string(round)), Server(own + "-last", std::to_string(round))}};
         if (round == kRounds - 1) changes.remove.push_back(Key(own + "-0"));
-        auto result = Apply(*kv, changes, {.author = own, .max_attempts = 200}, clock, Deadline::After(std::chrono::seconds(120)));
+        auto result = Apply(*kv, changes, {.author = own, .max_attempts = 200}, clock,
+                            Deadline::After(std::chrono::seconds(120)));
         if (!result.ok()) {
           ADD_FAILURE() << result.status();
           ++failures;
