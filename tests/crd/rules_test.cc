@@ -100,20 +100,20 @@ TEST(RulesTest, RuntimesFitTheirSources) {
 TEST(RulesTest, VolumesAreWholeAndApart) {
   auto volumes = [](Json list) { return Problem(Server(With(NpmSpec(), "/volumes", std::move(list)))); };
   Json data = {{"name", "a"}, {"hostPath", "/srv"}, {"mountPath", "/data"}};
-  EXPECT_EQ(volumes({data}), "");
-  EXPECT_EQ(volumes({{{"name", "a"}, {"mountPath", "/data"}}}),
+  EXPECT_EQ(volumes(Json::array({data})), "");
+  EXPECT_EQ(volumes(Json::array({{{"name", "a"}, {"mountPath", "/data"}}})),
             "spec.volumes[0]: has neither hostPath nor tmpfs; allowed: exactly one of hostPath, tmpfs");
-  EXPECT_NE(volumes({With(data, "/tmpfs", {{"size", "1Mi"}})}), "");
-  EXPECT_EQ(volumes({data, With(data, "/mountPath", "/other")}), "spec.volumes[1].name: \"a\" is given twice (first in spec.volumes[0])");
-  EXPECT_EQ(volumes({data, With(With(data, "/name", "b"), "/mountPath", "/data/")}),
+  EXPECT_NE(volumes(Json::array({With(data, "/tmpfs", {{"size", "1Mi"}})})), "");
+  EXPECT_EQ(volumes(Json::array({data, With(data, "/mountPath", "/other")})), "spec.volumes[1].name: \"a\" is given twice (first in spec.volumes[0])");
+  EXPECT_EQ(volumes(Json::array({data, With(With(data, "/name", "b"), "/mountPath", "/data/")})),
             "spec.volumes[1].mountPath: is also the mountPath of spec.volumes[0]");
   for (const char* path : {"data", "/a/../b", "/..", "/", "//", "/proc", "/proc/self", "/sys/x", "/dev", "/./", ""}) {
-    EXPECT_NE(volumes({With(data, "/mountPath", path)}), "") << path;
+    EXPECT_NE(volumes(Json::array({With(data, "/mountPath", path)})), "") << path;
   }
-  EXPECT_EQ(volumes({With(data, "/mountPath", "/process")}), "");
-  EXPECT_NE(volumes({With(data, "/hostPath", "/srv/../etc")}), "");
+  EXPECT_EQ(volumes(Json::array({With(data, "/mountPath", "/process")})), "");
+  EXPECT_NE(volumes(Json::array({With(data, "/hostPath", "/srv/../etc")})), "");
   Json tmpfs = {{"name", "a"}, {"tmpfs", {{"size", "1Ki"}}}, {"mountPath", "/t"}};
-  EXPECT_EQ(volumes({tmpfs}), "spec.volumes[0].tmpfs.size: is out of range; allowed: 4Ki to 1Ti");
+  EXPECT_EQ(volumes(Json::array({tmpfs})), "spec.volumes[0].tmpfs.size: is out of range; allowed: 4Ki to 1Ti");
 }
 
 TEST(RulesTest, QuantitiesAndDurationsHaveRanges) {
