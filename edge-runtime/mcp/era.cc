@@ -33,9 +33,12 @@ bool IsFilledArray(const Json& value) { return value.is_array() && !value.empty(
 
 std::string_view ToString(Era era) {
   switch (era) {
-    case Era::kUnknown: return "";
-    case Era::kLegacy: return "legacy";
-    case Era::kModern: return "modern";
+    case Era::kUnknown:
+      return "";
+    case Era::kLegacy:
+      return "legacy";
+    case Era::kModern:
+      return "modern";
   }
   return "";
 }
@@ -60,7 +63,8 @@ EraVerdict JudgeDiscover(const Message& answer) {
     // Only with the data the specification demands: old servers use the reserved numbers for something else.
     const Json& supported = GetMember(answer.error_data, "supported");
     if (answer.error_code == kUnsupportedProtocolVersion && IsFilledArray(supported)) return Choose(supported);
-    if (answer.error_code == kMissingClientCapability && GetMember(answer.error_data, "requiredCapabilities").is_object()) {
+    if (answer.error_code == kMissingClientCapability &&
+        GetMember(answer.error_data, "requiredCapabilities").is_object()) {
       return {Era::kModern, ""};
     }
   }
@@ -73,7 +77,8 @@ Json WithModernMeta(Json params, std::string_view client_name, std::string_view 
   if (!meta.is_object()) meta = Json::object();
   meta["io.modelcontextprotocol/protocolVersion"] = std::string(kModernVersion);
   meta["io.modelcontextprotocol/clientCapabilities"] = Json::object();
-  meta["io.modelcontextprotocol/clientInfo"] = {{"name", std::string(client_name)}, {"version", std::string(client_version)}};
+  meta["io.modelcontextprotocol/clientInfo"] = {{"name", std::string(client_name)},
+                                                {"version", std::string(client_version)}};
   return params;
 }
 

@@ -7,7 +7,7 @@
 namespace mcpfleet::mcp {
 namespace {
 
-constexpr size_t kMaxText = 200;          // of a name or version shown in a status
+constexpr size_t kMaxText = 200;  // of a name or version shown in a status
 constexpr size_t kMaxCapabilities = 64;
 constexpr char kDiscover[] = "server/discover";
 constexpr char kInitialize[] = "initialize";
@@ -29,11 +29,16 @@ void ReadServerInfo(const Json& info, PeerInfo* peer) {
 
 std::string_view PhaseName(Handshake::Phase phase) {
   switch (phase) {
-    case Handshake::Phase::kNew: return "new";
-    case Handshake::Phase::kDiscovering: return "discovering";
-    case Handshake::Phase::kInitializing: return "initializing";
-    case Handshake::Phase::kReady: return "ready";
-    case Handshake::Phase::kFailed: return "failed";
+    case Handshake::Phase::kNew:
+      return "new";
+    case Handshake::Phase::kDiscovering:
+      return "discovering";
+    case Handshake::Phase::kInitializing:
+      return "initializing";
+    case Handshake::Phase::kReady:
+      return "ready";
+    case Handshake::Phase::kFailed:
+      return "failed";
   }
   return "";
 }
@@ -95,8 +100,10 @@ std::vector<Outgoing> Handshake::OnDiscover(const Message& response, uint64_t* n
   switch (verdict.era) {
     case Era::kModern:
       return modern_result ? BecomeModern(response.result) : Fail("server/discover: " + DescribeError(response));
-    case Era::kLegacy: return SendInitialize(next_id);
-    case Era::kUnknown: return Fail(verdict.problem);
+    case Era::kLegacy:
+      return SendInitialize(next_id);
+    case Era::kUnknown:
+      return Fail(verdict.problem);
   }
   return {};
 }

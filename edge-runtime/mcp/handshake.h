@@ -63,7 +63,7 @@ class Handshake {
   Phase phase() const { return phase_; }
   // Whether `id` is that of our discover or initialize.
   bool Owns(std::string_view id) const { return !id.empty() && (id == discover_id_ || id == initialize_id_); }
-  const PeerInfo& peer() const { return peer_; }         // kReady
+  const PeerInfo& peer() const { return peer_; }           // kReady
   const std::string& failure() const { return failure_; }  // kFailed: what the server answered
 
   Json ToNote() const;

@@ -77,7 +77,8 @@ bool Spells(std::string_view token, std::string_view key) {
 
 Status ReadId(const Json& body, std::string_view text, Message* message) {
   const Json& id = GetMember(body, "id");
-  if (!id.is_string() && !id.is_number() && !id.is_null()) return InvalidArgument("id is neither a string nor a number");
+  if (!id.is_string() && !id.is_number() && !id.is_null())
+    return InvalidArgument("id is neither a string nor a number");
   std::string_view raw = RawMember(text, "id");
   if (raw.size() > kMaxIdBytes) return InvalidArgument("id longer than " + std::to_string(kMaxIdBytes) + " bytes");
   message->id = std::string(raw);

@@ -39,7 +39,7 @@ struct Message {
   Json result;         // kResult
   int64_t error_code = 0;
   std::string error_message;
-  Json error_data;     // null when absent
+  Json error_data;  // null when absent
 
   bool IsResponse() const { return kind == MessageKind::kResult || kind == MessageKind::kError; }
 };

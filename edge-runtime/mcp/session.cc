@@ -58,12 +58,14 @@ std::vector<Outgoing> Session::OnLine(std::string_view line) {
   }
   ++messages_;
   switch (message->kind) {
-    case MessageKind::kRequest: return {{"", "", AnswerServerRequest(*message)}};
+    case MessageKind::kRequest:
+      return {{"", "", AnswerServerRequest(*message)}};
     case MessageKind::kNotification:
       catalog_dirty_ = catalog_dirty_ || IsListChanged(message->method);
       return {};
     case MessageKind::kResult:
-    case MessageKind::kError: return OnResponse(*std::move(message));
+    case MessageKind::kError:
+      return OnResponse(*std::move(message));
   }
   return {};
 }

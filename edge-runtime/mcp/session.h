@@ -54,8 +54,8 @@ class Session {
 
   bool catalog_dirty() const { return catalog_dirty_; }  // the server said that its lists changed
   void ClearCatalogDirty() { catalog_dirty_ = false; }
-  uint64_t messages() const { return messages_; }        // JSON-RPC messages seen
-  uint64_t stray_lines() const { return stray_lines_; }  // lines of stdout that were none
+  uint64_t messages() const { return messages_; }                            // JSON-RPC messages seen
+  uint64_t stray_lines() const { return stray_lines_; }                      // lines of stdout that were none
   const std::string& first_stray_line() const { return first_stray_line_; }  // printable, bounded
 
  private:

@@ -33,8 +33,8 @@ class SseParser {
 
   size_t max_;
   std::string line_;
-  bool after_cr_ = false;    // a "\n" now belongs to the "\r" before it
-  bool at_start_ = true;     // a byte order mark may come
+  bool after_cr_ = false;  // a "\n" now belongs to the "\r" before it
+  bool at_start_ = true;   // a byte order mark may come
   bool has_data_ = false;
   std::string type_, data_, id_;
 };

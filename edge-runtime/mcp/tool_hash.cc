@@ -14,7 +14,8 @@ namespace {
 void UnifyNumbers(Json* value) {
   if (value->is_number_float()) {
     double number = value->get<double>();
-    if (std::nearbyint(number) == number && std::abs(number) < 9007199254740992.0) *value = static_cast<int64_t>(number);
+    if (std::nearbyint(number) == number && std::abs(number) < 9007199254740992.0)
+      *value = static_cast<int64_t>(number);
     return;
   }
   if (value->is_structured()) {

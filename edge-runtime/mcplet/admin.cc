@@ -232,10 +232,11 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     }
     std::string method = GetString(*body, "method");
     if (method.empty()) return to->Send(admin::ErrorResponse(InvalidArgument("method: is missing")));
-    RunBlocking(to, [this, server, method, params = GetMember(*body, "params"), deadline = Deadline::After(*timeout), to] {
-      StatusOr<Json> result = backend_.Call(server, method, params, deadline);
-      to->Send(result.ok() ? Result(*result) : admin::ErrorResponse(result.status()));
-    });
+    RunBlocking(to,
+                [this, server, method, params = GetMember(*body, "params"), deadline = Deadline::After(*timeout), to] {
+                  StatusOr<Json> result = backend_.Call(server, method, params, deadline);
+                  to->Send(result.ok() ? Result(*result) : admin::ErrorResponse(result.status()));
+                });
   }
 
   void RunBlocking(const std::shared_ptr<Responder>& to, std::function<void()> work) {
@@ -274,7 +275,8 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
   std::list<Watch> watches_ GUARDED_BY(mu_);
 };
 
-StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(AdminOptions options, AdminBackend& backend, const Clock& clock) {
+StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(AdminOptions options, AdminBackend& backend,
+                                                           const Clock& clock) {
   std::string token;
   if (!options.address.empty()) {
     if (!admin::IsLoopbackHost(options.address == "::1" ? "[::1]" : options.address)) {
@@ -287,12 +289,16 @@ StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(AdminOptions options,
   std::unique_ptr<AdminServer> server(new AdminServer(core));
   if (!options.unix_path.empty()) {
     http::Server::Options unix{.unix_path = options.unix_path};
-    auto handler = [core](const Request& request, std::shared_ptr<Responder> to) { core->Handle(request, std::move(to)); };
+    auto handler = [core](const Request& request, std::shared_ptr<Responder> to) {
+      core->Handle(request, std::move(to));
+    };
     ASSIGN_OR_RETURN(server->unix_, http::Server::Create(unix, handler));
   }
   if (!options.address.empty()) {
     http::Server::Options tcp{.address = options.address, .port = options.port};
-    auto handler = [core](const Request& request, std::shared_ptr<Responder> to) { core->HandleTcp(request, std::move(to)); };
+    auto handler = [core](const Request& request, std::shared_ptr<Responder> to) {
+      core->HandleTcp(request, std::move(to));
+    };
     ASSIGN_OR_RETURN(server->tcp_, http::Server::Create(tcp, handler));
     std::string host = options.address == "::1" ? "[::1]" : options.address;
     server->address_ = host + ":" + std::to_string(server->tcp_->port());

@@ -38,7 +38,7 @@ namespace mcpfleet {
 
 // One thing that must hold for /readyz.
 struct ReadyCheck {
-  std::string name;     // "store"
+  std::string name;  // "store"
   bool ok = false;
   std::string message;  // why not
 };
@@ -64,10 +64,10 @@ class AdminBackend {
 };
 
 struct AdminOptions {
-  std::string unix_path;             // "": no unix socket
+  std::string unix_path;              // "": no unix socket
   std::string address = "127.0.0.1";  // loopback only; "": no TCP
-  uint16_t port = 0;                 // 0: the system's choice
-  std::string token_file;            // 0600; made with a random token when absent. Needed with TCP.
+  uint16_t port = 0;                  // 0: the system's choice
+  std::string token_file;             // 0600; made with a random token when absent. Needed with TCP.
 };
 
 class AdminServer {

@@ -19,20 +19,34 @@ struct Mapping {
 
 Mapping MappingOf(StatusCode code) {
   switch (code) {
-    case StatusCode::kInvalidArgument: return {400, "InvalidArgument"};
-    case StatusCode::kOutOfRange: return {400, "OutOfRange"};
-    case StatusCode::kUnauthenticated: return {401, "Unauthenticated"};
-    case StatusCode::kPermissionDenied: return {403, "PermissionDenied"};
-    case StatusCode::kNotFound: return {404, "NotFound"};
-    case StatusCode::kAlreadyExists: return {409, "AlreadyExists"};
-    case StatusCode::kAborted: return {409, "Aborted"};
-    case StatusCode::kFailedPrecondition: return {422, "FailedPrecondition"};
-    case StatusCode::kResourceExhausted: return {429, "ResourceExhausted"};
-    case StatusCode::kUnimplemented: return {501, "Unimplemented"};
-    case StatusCode::kUnavailable: return {503, "Unavailable"};
-    case StatusCode::kCancelled: return {503, "Cancelled"};
-    case StatusCode::kDeadlineExceeded: return {504, "DeadlineExceeded"};
-    default: return {500, "Internal"};  // absl's enum has members that we never make
+    case StatusCode::kInvalidArgument:
+      return {400, "InvalidArgument"};
+    case StatusCode::kOutOfRange:
+      return {400, "OutOfRange"};
+    case StatusCode::kUnauthenticated:
+      return {401, "Unauthenticated"};
+    case StatusCode::kPermissionDenied:
+      return {403, "PermissionDenied"};
+    case StatusCode::kNotFound:
+      return {404, "NotFound"};
+    case StatusCode::kAlreadyExists:
+      return {409, "AlreadyExists"};
+    case StatusCode::kAborted:
+      return {409, "Aborted"};
+    case StatusCode::kFailedPrecondition:
+      return {422, "FailedPrecondition"};
+    case StatusCode::kResourceExhausted:
+      return {429, "ResourceExhausted"};
+    case StatusCode::kUnimplemented:
+      return {501, "Unimplemented"};
+    case StatusCode::kUnavailable:
+      return {503, "Unavailable"};
+    case StatusCode::kCancelled:
+      return {503, "Cancelled"};
+    case StatusCode::kDeadlineExceeded:
+      return {504, "DeadlineExceeded"};
+    default:
+      return {500, "Internal"};  // absl's enum has members that we never make
   }
 }
 
@@ -79,7 +93,8 @@ Status Admit(const http::Request& request, std::string_view token, bool needs_to
   if (given.size() < 7 || !EqualsIgnoreCase(std::string_view(given).substr(0, 7), "Bearer ")) {
     return Unauthenticated("the admin token is needed: Authorization: Bearer <token>");
   }
-  if (!EqualsInConstantTime(Trim(std::string_view(given).substr(7)), token)) return Unauthenticated("the admin token is wrong");
+  if (!EqualsInConstantTime(Trim(std::string_view(given).substr(7)), token))
+    return Unauthenticated("the admin token is wrong");
   return OkStatus();
 }
 

@@ -62,7 +62,8 @@ void CollectParamHeaders(const Json& schema, const std::string& path, int depth,
     std::string header = GetString(it.value(), "x-mcp-header");
     std::string below = path + "/" + it.key();
     if (it.key().find_first_of("/~") != std::string::npos) continue;
-    if (!header.empty() && IsVisibleAscii(header) && header.find(':') == std::string::npos) out->emplace_back(below, header);
+    if (!header.empty() && IsVisibleAscii(header) && header.find(':') == std::string::npos)
+      out->emplace_back(below, header);
     CollectParamHeaders(it.value(), below, depth + 1, out);
   }
 }
@@ -85,7 +86,8 @@ StatusOr<HttpUrl> ParseHttpUrl(const std::string& url) {
   std::string_view target = end == std::string_view::npos ? std::string_view() : rest.substr(end);
   target = target.substr(0, target.find('#'));
   out.target = target.starts_with('/') ? std::string(target) : "/" + std::string(target);
-  if (authority.find('@') != std::string_view::npos) return InvalidArgument("url: no user or password is allowed in it");
+  if (authority.find('@') != std::string_view::npos)
+    return InvalidArgument("url: no user or password is allowed in it");
   out.host_header = std::string(authority);
   size_t colon = authority.rfind(':');
   if (authority.starts_with('[')) {
@@ -100,10 +102,12 @@ StatusOr<HttpUrl> ParseHttpUrl(const std::string& url) {
   if (colon != std::string_view::npos) {
     std::string_view port = authority.substr(colon + 1);
     auto [after, error] = std::from_chars(port.data(), port.data() + port.size(), out.endpoint.port);
-    if (error != std::errc() || after != port.data() + port.size()) return InvalidArgument("url: the port is no number");
+    if (error != std::errc() || after != port.data() + port.size())
+      return InvalidArgument("url: the port is no number");
   }
   bool clean = IsVisibleAscii(out.endpoint.host) && IsVisibleAscii(out.target);
-  if (out.endpoint.host.empty() || !clean) return InvalidArgument("url: the host is empty or characters are not encoded");
+  if (out.endpoint.host.empty() || !clean)
+    return InvalidArgument("url: the host is empty or characters are not encoded");
   return out;
 }
 
@@ -132,8 +136,7 @@ StatusOr<std::shared_ptr<HttpPeer>> HttpPeer::Create(const ProbeTarget& target, 
   if (target.network_pid != 0 && !options.connect_in_namespace) {
     return Unimplemented("no way into the network namespace of the server");
   }
-  return std::shared_ptr<HttpPeer>(
-      new HttpPeer(target, *std::move(url), clock, std::move(eras), std::move(options)));
+  return std::shared_ptr<HttpPeer>(new HttpPeer(target, *std::move(url), clock, std::move(eras), std::move(options)));
 }
 
 bool HttpPeer::Serves(const ProbeTarget& target) const {
@@ -298,7 +301,8 @@ void HttpPeer::AddModernHeaders(const mcp::Outgoing& message, const Json& params
 
 StatusOr<HttpPeer::Reply> HttpPeer::Post(const mcp::Outgoing& message, const Json& params,
                                          const Conversation& conversation, Deadline deadline) {
-  StatusOr<std::unique_ptr<http::ResponseStream>> stream = client_->Open(Build(message, params, conversation), deadline);
+  StatusOr<std::unique_ptr<http::ResponseStream>> stream =
+      client_->Open(Build(message, params, conversation), deadline);
   if (!stream.ok()) return stream.status();
   Touch();
   const http::Response& head = (*stream)->head();

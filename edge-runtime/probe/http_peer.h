@@ -76,8 +76,8 @@ class HttpPeer final : public McpPeer {
   http::Request Build(const mcp::Outgoing& message, const Json& params, const Conversation& conversation) const;
   void AddModernHeaders(const mcp::Outgoing& message, const Json& params, http::Request* request) const;
   Status ReadJson(http::ResponseStream& stream, const std::string& id, Reply* reply, Deadline deadline);
-  Status ReadEvents(http::ResponseStream& stream, const std::string& id, const Conversation& conversation,
-                    Reply* reply, Deadline deadline);
+  Status ReadEvents(http::ResponseStream& stream, const std::string& id, const Conversation& conversation, Reply* reply,
+                    Deadline deadline);
   // A message that came in a stream; true when it is the answer to `id`.
   bool TakeStreamed(const std::string& text, const std::string& id, const Conversation& conversation, Reply* reply,
                     Deadline deadline);

@@ -47,7 +47,12 @@ StatusOr<int64_t> Count(McpPeer& peer, const std::string& kind, Deadline deadlin
   int64_t count = 0;
   std::optional<mcp::Message> error;
   Status listed = ForEachItem(
-      peer, kind + "/list", kind, deadline, [&](const Json&) { ++count; return OkStatus(); }, &error);
+      peer, kind + "/list", kind, deadline,
+      [&](const Json&) {
+        ++count;
+        return OkStatus();
+      },
+      &error);
   if (!listed.ok() && IsRetryable(listed)) return listed;
   if (!listed.ok()) LOG_DEBUG("list not counted", {{"kind", kind}, {"error", listed}});
   return listed.ok() && !error ? count : 0;

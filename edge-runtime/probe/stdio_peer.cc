@@ -177,7 +177,7 @@ Status StdioPeer::HandshakeTimeout() const {
   }
   if (!note_failure_.ok()) return Annotate(note_failure_, "the handshake can't be recorded");
   return DeadlineExceeded(session_.handshake().phase() == Phase::kInitializing ? "no answer to initialize"
-                                                                              : "no answer to server/discover");
+                                                                               : "no answer to server/discover");
 }
 
 StatusOr<mcp::Message> StdioPeer::Request(const std::string& method, const Json& params, Deadline deadline) {

@@ -25,9 +25,15 @@ void FuzzLine(std::string_view text) {
   std::string line;
   switch (message->kind) {
     case MessageKind::kRequest:
-    case MessageKind::kNotification: line = SerializeRequest(message->id, message->method, message->params); break;
-    case MessageKind::kResult: line = SerializeResult(message->id, message->result); break;
-    case MessageKind::kError: line = SerializeError(message->id, message->error_code, message->error_message); break;
+    case MessageKind::kNotification:
+      line = SerializeRequest(message->id, message->method, message->params);
+      break;
+    case MessageKind::kResult:
+      line = SerializeResult(message->id, message->result);
+      break;
+    case MessageKind::kError:
+      line = SerializeError(message->id, message->error_code, message->error_message);
+      break;
   }
   Check(line.find('\n') == std::string::npos);
   StatusOr<Message> again = ParseMessage(line);
@@ -91,9 +97,15 @@ void FuzzOne(const uint8_t* bytes, size_t size) {
   if (size == 0) return;
   std::string_view text(reinterpret_cast<const char*>(bytes) + 1, size - 1);
   switch (bytes[0] % 3) {
-    case 0: FuzzLine(text); break;
-    case 1: FuzzEvents(text); break;
-    default: FuzzSession(text); break;
+    case 0:
+      FuzzLine(text);
+      break;
+    case 1:
+      FuzzEvents(text);
+      break;
+    default:
+      FuzzSession(text);
+      break;
   }
 }
 

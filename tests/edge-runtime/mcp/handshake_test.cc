@@ -9,14 +9,19 @@ namespace {
 
 using Phase = Handshake::Phase;
 
-Message Result(const std::string& id, const char* text) { return *ParseMessage(SerializeResult(id, Json::parse(text))); }
+Message Result(const std::string& id, const char* text) {
+  return *ParseMessage(SerializeResult(id, Json::parse(text)));
+}
 Message Error(const std::string& id, int code, const char* data = "null") {
-  Json body = {{"jsonrpc", "2.0"}, {"id", Json::parse(id)}, {"error", {{"code", code}, {"message", "no"}, {"data", Json::parse(data)}}}};
+  Json body = {{"jsonrpc", "2.0"},
+               {"id", Json::parse(id)},
+               {"error", {{"code", code}, {"message", "no"}, {"data", Json::parse(data)}}}};
   return *ParseMessage(DumpJson(body));
 }
 constexpr char kModernAnswer[] = R"({"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"logging":{}},
                                      "_meta":{"io.modelcontextprotocol/serverInfo":{"name":"m","version":"1"}}})";
-constexpr char kLegacyAnswer[] = R"({"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"l","version":"2"}})";
+constexpr char kLegacyAnswer[] =
+    R"({"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"l","version":"2"}})";
 
 class HandshakeTest : public testing::Test {
  protected:
@@ -125,7 +130,8 @@ TEST(SessionTest, IdsRiseOverRestartsAndANoteOfSomebodyElseIsIgnored) {
   Session second({"mcpfleet", "1"}, Era::kUnknown, note);
   EXPECT_EQ(second.handshake().phase(), Phase::kReady);
   EXPECT_GT(std::stoull(second.Call("ping", nullptr)->id), std::stoull(last));
-  for (const char* foreign : {"x", "{}", R"({"format":1})", R"({"format":2,"nextId":5,"handshake":{"phase":"ready"}})"}) {
+  for (const char* foreign :
+       {"x", "{}", R"({"format":1})", R"({"format":2,"nextId":5,"handshake":{"phase":"ready"}})"}) {
     EXPECT_EQ(Session({"mcpfleet", "1"}, Era::kUnknown, foreign).handshake().phase(), Phase::kNew);
   }
 }
@@ -133,7 +139,8 @@ TEST(SessionTest, IdsRiseOverRestartsAndANoteOfSomebodyElseIsIgnored) {
 TEST(SessionTest, TheNoteFitsBesideAChildWhateverTheServerSays) {
   Session session({"mcpfleet", "1"}, Era::kLegacy, "");
   std::string id = session.Begin()[0].id;
-  Json result = {{"protocolVersion", "2025-11-25"}, {"capabilities", Json::object()},
+  Json result = {{"protocolVersion", "2025-11-25"},
+                 {"capabilities", Json::object()},
                  {"serverInfo", {{"name", std::string(200000, '\x01')}, {"version", std::string(200000, 'v')}}}};
   for (int i = 0; i < 5000; ++i) result["capabilities"][std::to_string(i) + std::string(500, '"')] = Json::object();
   session.OnLine(SerializeResult(id, result));

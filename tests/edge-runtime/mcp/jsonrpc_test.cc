@@ -7,7 +7,8 @@ namespace {
 
 TEST(JsonRpcTest, IdsKeepTheTokenTheyCameWith) {
   for (const char* id : {"1", "1.0", "\"1\"", "18446744073709551617", "-3", "\"a\\u0041 \\\"x\\\"\"", "1e2"}) {
-    std::string line = std::string(R"({ "jsonrpc" : "2.0", "method":"m", "params":{"id":7,"x":["}",{"id":8}]}, "id" : )") + id + " }";
+    std::string line =
+        std::string(R"({ "jsonrpc" : "2.0", "method":"m", "params":{"id":7,"x":["}",{"id":8}]}, "id" : )") + id + " }";
     StatusOr<Message> message = ParseMessage(line);
     ASSERT_TRUE(message.ok()) << line << message.status();
     EXPECT_EQ(message->id, id);
@@ -30,7 +31,8 @@ TEST(JsonRpcTest, DuplicateKeysAreRefusedHoweverTheyAreSpelt) {
 TEST(JsonRpcTest, KindsAreTold) {
   EXPECT_EQ(ParseMessage(R"({"jsonrpc":"2.0","method":"n"})")->kind, MessageKind::kNotification);
   EXPECT_EQ(ParseMessage(R"({"jsonrpc":"2.0","id":1,"result":null})")->kind, MessageKind::kResult);
-  StatusOr<Message> error = ParseMessage(R"({"error":{"code":-32601,"message":"no","data":[1]},"jsonrpc":"2.0","id":null})");
+  StatusOr<Message> error =
+      ParseMessage(R"({"error":{"code":-32601,"message":"no","data":[1]},"jsonrpc":"2.0","id":null})");
   ASSERT_TRUE(error.ok());
   EXPECT_EQ(error->kind, MessageKind::kError);
   EXPECT_EQ(error->error_code, -32601);
@@ -39,13 +41,13 @@ TEST(JsonRpcTest, KindsAreTold) {
 }
 
 TEST(JsonRpcTest, WhatIsNoMessageIsRefused) {
-  for (const char* line :
-       {"", "hello", "{}", "[]", R"([{"jsonrpc":"2.0","method":"n"}])", R"({"jsonrpc":"1.0","method":"n"})",
-        R"({"jsonrpc":"2.0"})", R"({"jsonrpc":"2.0","id":1})", R"({"jsonrpc":"2.0","id":1,"result":1,"error":{"code":1}})",
-        R"({"jsonrpc":"2.0","id":[1],"method":"m"})", R"({"jsonrpc":"2.0","id":null,"method":"m"})",
-        R"({"jsonrpc":"2.0","id":1,"method":5})", R"({"jsonrpc":"2.0","id":1,"method":""})",
-        R"({"jsonrpc":"2.0","id":1,"method":"m","params":5})", R"({"jsonrpc":"2.0","result":1})",
-        R"({"jsonrpc":"2.0","id":1,"error":"bad"})", "{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}"}) {
+  for (const char* line : {"", "hello", "{}", "[]", R"([{"jsonrpc":"2.0","method":"n"}])",
+                           R"({"jsonrpc":"1.0","method":"n"})", R"({"jsonrpc":"2.0"})", R"({"jsonrpc":"2.0","id":1})",
+                           R"({"jsonrpc":"2.0","id":1,"result":1,"error":{"code":1}})",
+                           R"({"jsonrpc":"2.0","id":[1],"method":"m"})", R"({"jsonrpc":"2.0","id":null,"method":"m"})",
+                           R"({"jsonrpc":"2.0","id":1,"method":5})", R"({"jsonrpc":"2.0","id":1,"method":""})",
+                           R"({"jsonrpc":"2.0","id":1,"method":"m","params":5})", R"({"jsonrpc":"2.0","result":1})",
+                           R"({"jsonrpc":"2.0","id":1,"error":"bad"})", "{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}"}) {
     EXPECT_FALSE(ParseMessage(line).ok()) << line;
   }
 }

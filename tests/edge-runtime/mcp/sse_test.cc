@@ -15,7 +15,8 @@ std::string Render(const std::vector<SseEvent>& events) {
 
 TEST(SseParserTest, EventsAreTheSameHoweverTheBytesAreCut) {
   const std::string stream =
-      "\xEF\xBB\xBF: hello\r\nevent: message\r\nid: 1-a\r\ndata: {\"x\":1}\r\n\r\ndata:two\rdata: lines\r\rid: p\nretry: 3000\ndata: \n\n"
+      "\xEF\xBB\xBF: hello\r\nevent: message\r\nid: 1-a\r\ndata: {\"x\":1}\r\n\r\ndata:two\rdata: lines\r\rid: "
+      "p\nretry: 3000\ndata: \n\n"
       "event: endpoint\ndata:/m\n\nevent: nothing\n\ndata: unfinished";
   SseParser whole;
   std::string expected = Render(*whole.Feed(stream));
@@ -42,7 +43,8 @@ TEST(SseParserTest, AnEndlessEventIsRefused) {
 }
 
 TEST(ToolHashTest, IconsKeyOrderAndNumberSpellingDoNotCountButWordsDo) {
-  Json tool = Json::parse(R"({"name":"a","description":"d","inputSchema":{"maximum":10,"type":"object"},"icons":[{"src":"x"}]})");
+  Json tool = Json::parse(
+      R"({"name":"a","description":"d","inputSchema":{"maximum":10,"type":"object"},"icons":[{"src":"x"}]})");
   Json same = Json::parse(R"({"inputSchema":{"type":"object","maximum":10.0},"description":"d","name":"a"})");
   Json other = Json::parse(R"({"name":"a","description":"D","inputSchema":{"maximum":10,"type":"object"}})");
   EXPECT_EQ(ToolHash(tool), ToolHash(same));

@@ -59,7 +59,8 @@ class FakeBackend : public AdminBackend {
     last_log_options_ = options;
     ++log_calls_;
     size_t at = 0;
-    if (options.tail_lines >= 0 && lines_.size() > static_cast<size_t>(options.tail_lines)) at = lines_.size() - static_cast<size_t>(options.tail_lines);
+    if (options.tail_lines >= 0 && lines_.size() > static_cast<size_t>(options.tail_lines))
+      at = lines_.size() - static_cast<size_t>(options.tail_lines);
     while (true) {
       for (; at < lines_.size(); ++at) {
         if (options.since && ParseTime(lines_[at].substr(0, 20)).value() < *options.since) continue;
@@ -72,7 +73,8 @@ class FakeBackend : public AdminBackend {
       lock.lock();
     }
   }
-  StatusOr<Json> Call(const ServerKey& server, const std::string& method, const Json& params, Deadline deadline) override {
+  StatusOr<Json> Call(const ServerKey& server, const std::string& method, const Json& params,
+                      Deadline deadline) override {
     if (server.name != "weather") return NotFound("server " + ToString(server));
     if (method == "slow") {
       while (!deadline.Expired() && !release_) std::this_thread::yield();
@@ -121,7 +123,8 @@ class AdminTest : public testing::Test {
     char directory[] = "/tmp/mcpfleet-admin-XXXXXX";
     ASSERT_NE(mkdtemp(directory), nullptr);
     directory_ = directory;
-    auto server = AdminServer::Create({.unix_path = directory_ + "/mcplet.sock", .token_file = directory_ + "/token"}, backend_, clock_);
+    auto server = AdminServer::Create({.unix_path = directory_ + "/mcplet.sock", .token_file = directory_ + "/token"},
+                                      backend_, clock_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     token_ = std::string(Trim(*ReadFile(directory_ + "/token", 4096)));
@@ -216,7 +219,8 @@ TEST_F(AdminTest, OverTcpTheTokenIsNeededExceptForHealthAndMetrics) {
   struct stat info {};
   ASSERT_EQ(stat((directory_ + "/token").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
-  for (const char* path : {"/livez", "/readyz", "/healthz", "/metrics"}) EXPECT_EQ(GetTcp(path, {}).status, 200) << path;
+  for (const char* path : {"/livez", "/readyz", "/healthz", "/metrics"})
+    EXPECT_EQ(GetTcp(path, {}).status, 200) << path;
   EXPECT_EQ(GetTcp("/v1/status", {}).status, 401);
   EXPECT_EQ(GetTcp("/nothing", {}).status, 401);
   EXPECT_EQ(GetTcp("/v1/status", {{"Authorization", "Bearer wrong"}}).status, 401);
@@ -238,7 +242,8 @@ TEST_F(AdminTest, AWebPageCannotReachItUnderAnotherName) {
 TEST_F(AdminTest, ATokenThatOthersCanReadIsRefused) {
   std::string path = directory_ + "/open-token";
   ASSERT_TRUE(WriteFileAtomically(path, std::string(32, 'x'), 0644).ok());
-  EXPECT_EQ(AdminServer::Create({.token_file = path}, backend_, clock_).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(AdminServer::Create({.token_file = path}, backend_, clock_).status().code(),
+            StatusCode::kFailedPrecondition);
   EXPECT_EQ(AdminServer::Create({.address = "0.0.0.0", .token_file = path}, backend_, clock_).status().code(),
             StatusCode::kInvalidArgument);
 }
@@ -273,7 +278,10 @@ TEST_F(AdminTest, HealthAnswersWhileCallsHang) {
   for (int i = 0; i < 40; ++i) {
     callers.emplace_back([&] {
       http::Client client(http::UnixEndpoint(directory_ + "/mcplet.sock"), {});
-      Request request{.method = "POST", .target = "/v1/servers/default/weather/call", .headers = {}, .body = R"({"method":"slow"})"};
+      Request request{.method = "POST",
+                      .target = "/v1/servers/default/weather/call",
+                      .headers = {},
+                      .body = R"({"method":"slow"})"};
       request.headers.Set("Content-Type", "application/json");
       StatusOr<Response> response = client.Do(request, Deadline::After(30s));
       ASSERT_TRUE(response.ok()) << response.status();
@@ -293,7 +301,8 @@ TEST_F(AdminTest, LogsAreText) {
   Response response = Get("/v1/servers/default/weather/logs");
   EXPECT_EQ(response.body, "2026-11-22T10:00:00Z one\n2026-11-22T10:00:01Z two\n");
   EXPECT_EQ(Get("/v1/servers/default/weather/logs?tail=1").body, "2026-11-22T10:00:01Z two\n");
-  EXPECT_EQ(Get("/v1/servers/default/weather/logs?since=2026-11-22T10:00:01Z&previous=true").body, "2026-11-22T10:00:01Z two\n");
+  EXPECT_EQ(Get("/v1/servers/default/weather/logs?since=2026-11-22T10:00:01Z&previous=true").body,
+            "2026-11-22T10:00:01Z two\n");
   EXPECT_TRUE(backend_.last_log_options_.previous);
   EXPECT_EQ(Get("/v1/servers/default/nothing/logs").status, 404);
   EXPECT_EQ(Get("/v1/servers/default/nothing/logs?follow").status, 404);
@@ -314,8 +323,9 @@ TEST_F(AdminTest, AFollowedLogGoesOnOverItsSlicesWithoutLossOrRepetition) {
   all += ReadUntil(**stream, "five\n");
   backend_.log_over_ = true;
   all += ReadUntil(**stream, "nothing more");
-  EXPECT_EQ(all, "2026-11-22T10:00:00Z one\n2026-11-22T10:00:01Z two\n2026-11-22T10:00:01Z three\n"
-                 "2026-11-22T10:00:01Z four\n2026-11-22T10:00:02Z five\n");
+  EXPECT_EQ(all,
+            "2026-11-22T10:00:00Z one\n2026-11-22T10:00:01Z two\n2026-11-22T10:00:01Z three\n"
+            "2026-11-22T10:00:01Z four\n2026-11-22T10:00:02Z five\n");
 }
 
 TEST_F(AdminTest, WatchedEventsComeAsLinesOfTheServerAskedFor) {

@@ -33,20 +33,20 @@ class HttpPeerTest : public testing::Test {
   using Handler = std::function<void(const Request&, const mcp::Message&, std::shared_ptr<Responder>)>;
 
   void Serve(Handler handler) {
-    auto server = http::Server::Create({.worker_threads = 4}, [this, handler](const Request& request,
-                                                                            std::shared_ptr<Responder> to) {
-      mcp::Message message;
-      if (request.method == "POST") {
-        StatusOr<mcp::Message> parsed = mcp::ParseMessage(request.body);
-        if (!parsed.ok()) return to->Send(http::TextResponse(400, "not a message"));
-        message = *std::move(parsed);
-      }
-      {
-        std::lock_guard<std::mutex> lock(mu_);
-        seen_.push_back(request.method == "POST" ? message.method : request.method);
-      }
-      handler(request, message, std::move(to));
-    });
+    auto server = http::Server::Create({.worker_threads = 4},
+                                       [this, handler](const Request& request, std::shared_ptr<Responder> to) {
+                                         mcp::Message message;
+                                         if (request.method == "POST") {
+                                           StatusOr<mcp::Message> parsed = mcp::ParseMessage(request.body);
+                                           if (!parsed.ok()) return to->Send(http::TextResponse(400, "not a message"));
+                                           message = *std::move(parsed);
+                                         }
+                                         {
+                                           std::lock_guard<std::mutex> lock(mu_);
+                                           seen_.push_back(request.method == "POST" ? message.method : request.method);
+                                         }
+                                         handler(request, message, std::move(to));
+                                       });
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -64,7 +64,8 @@ class HttpPeerTest : public testing::Test {
         return to->Send(JsonResponse(404, mcp::SerializeError("", -32001, "Session not found")));
       }
       if (request.method == "DELETE") return to->Send(http::TextResponse(200, ""));
-      if (request.headers.Get("MCP-Protocol-Version") != "2025-11-25") return to->Send(http::TextResponse(400, "version"));
+      if (request.headers.Get("MCP-Protocol-Version") != "2025-11-25")
+        return to->Send(http::TextResponse(400, "version"));
       if (message.kind != mcp::MessageKind::kRequest) return to->Send(http::TextResponse(202, ""));
       if (message.method == "tools/list") {
         return to->Send(JsonResponse(200, mcp::SerializeResult(message.id, Json::parse(kTools))));
@@ -161,20 +162,31 @@ TEST_F(HttpPeerTest, AModernServerGetsItsHeadersAndNoSession) {
                  request.headers.Get("Mcp-Method") == message.method && !request.headers.Has("Mcp-Session-Id") &&
                  message.params["_meta"]["io.modelcontextprotocol/protocolVersion"] == "2026-07-28";
     if (message.method == "tools/call") {
-      right = right && request.headers.Get("Mcp-Name") == "=?base64?w6Q=?=" && request.headers.Get("Mcp-Param-Site") == "berlin";
+      right = right && request.headers.Get("Mcp-Name") == "=?base64?w6Q=?=" &&
+              request.headers.Get("Mcp-Param-Site") == "berlin";
     }
     if (!right) headers_right = false;
     if (message.method == "server/discover") {
-      return to->Send(JsonResponse(200, mcp::SerializeResult(message.id, Json::parse(
-          R"({"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}})"))));
+      return to->Send(JsonResponse(
+          200,
+          mcp::SerializeResult(
+              message.id,
+              Json::parse(
+                  R"({"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}})"))));
     }
-    to->Send(JsonResponse(200, mcp::SerializeResult(message.id, Json::parse(
-        R"({"resultType":"complete","tools":[{"name":"ä","inputSchema":{"type":"object","properties":{"site":{"type":"string","x-mcp-header":"Site"}}}}]})"))));
+    to->Send(JsonResponse(
+        200,
+        mcp::SerializeResult(
+            message.id,
+            Json::parse(
+                R"({"resultType":"complete","tools":[{"name":"ä","inputSchema":{"type":"object","properties":{"site":{"type":"string","x-mcp-header":"Site"}}}}]})"))));
   });
   StatusOr<Verification> found = prober_.Verify(Target(), Deadline::After(10s));
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_TRUE(found->modern);
-  EXPECT_TRUE(prober_.Call(Target(), "tools/call", {{"name", "ä"}, {"arguments", {{"site", "berlin"}}}}, Deadline::After(10s)).ok());
+  EXPECT_TRUE(
+      prober_.Call(Target(), "tools/call", {{"name", "ä"}, {"arguments", {{"site", "berlin"}}}}, Deadline::After(10s))
+          .ok());
   EXPECT_TRUE(prober_.Ping(Target(), 0s, Deadline::After(10s)).ok());
   EXPECT_TRUE(headers_right);
   EXPECT_EQ(Seen("initialize"), 0);
@@ -230,7 +242,16 @@ TEST_F(HttpPeerTest, HeadersOfARemoteServerAreSent) {
 
 TEST_F(HttpPeerTest, ANetworkNamespaceIsEnteredThroughTheHook) {
   ServeLegacy();
-  EXPECT_EQ(prober_.Verify([&] { ProbeTarget t = Target(); t.network_pid = 7; return t; }(), Deadline::After(5s)).status().code(),
+  EXPECT_EQ(prober_
+                .Verify(
+                    [&] {
+                      ProbeTarget t = Target();
+                      t.network_pid = 7;
+                      return t;
+                    }(),
+                    Deadline::After(5s))
+                .status()
+                .code(),
             StatusCode::kUnimplemented);
   std::atomic<int> entered{0};
   McpProberOptions options;
@@ -275,7 +296,8 @@ TEST_F(HttpPeerTest, ServerEverythingOverHttpIsVerified) {
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_FALSE(found->modern);
   EXPECT_EQ(found->catalog.tools, 13);
-  StatusOr<Json> echo = prober_.Call(target, "tools/call", {{"name", "echo"}, {"arguments", {{"message", "over http"}}}}, deadline);
+  StatusOr<Json> echo =
+      prober_.Call(target, "tools/call", {{"name", "echo"}, {"arguments", {{"message", "over http"}}}}, deadline);
   ASSERT_TRUE(echo.ok()) << echo.status();
   EXPECT_EQ((*echo)["content"][0]["text"], "Echo: over http");
   EXPECT_TRUE(prober_.Ping(target, 0s, deadline).ok());
@@ -295,7 +317,8 @@ TEST(HttpUrlTest, UrlsAreTakenApart) {
   EXPECT_EQ(url->endpoint.port, 8080);
   EXPECT_EQ(url->target, "/");
   EXPECT_EQ(url->host_header, "[::1]:8080");
-  for (const char* bad : {"", "ftp://x/", "http://", "http://u:p@h/", "http://h:99999/", "http://h:x/", "http://[::1/", "http://h/a b"}) {
+  for (const char* bad :
+       {"", "ftp://x/", "http://", "http://u:p@h/", "http://h:99999/", "http://h:x/", "http://[::1/", "http://h/a b"}) {
     EXPECT_FALSE(ParseHttpUrl(bad).ok()) << bad;
   }
 }

@@ -194,9 +194,8 @@ TEST_F(McpProberTest, AServerThatPrintsABannerFirstIsStillVerified) {
 }
 
 TEST_F(McpProberTest, GarbageForEverSaysThatStdoutIsNotMcpAndQuotesItsFirstLine) {
-  auto channel = Channel([](const mcp::Message&, ScriptedChannel&) {
-    return std::vector<std::string>(600, "hello\x1b[31m world");
-  });
+  auto channel = Channel(
+      [](const mcp::Message&, ScriptedChannel&) { return std::vector<std::string>(600, "hello\x1b[31m world"); });
   Status status = prober_.Verify(Target(channel), Deadline::After(5s)).status();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(Message(status).find("stdout is not MCP"), std::string::npos) << status;

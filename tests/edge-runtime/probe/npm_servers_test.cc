@@ -15,8 +15,8 @@ constexpr char kEverything[] = "@modelcontextprotocol/server-everything/dist/ind
 constexpr char kFilesystem[] = "@modelcontextprotocol/server-filesystem/dist/index.js";
 constexpr char kContext7[] = "@upstash/context7-mcp/dist/index.js";
 
-#define REQUIRE_SCRIPT(variable, path)                     \
-  std::string variable##_why;                              \
+#define REQUIRE_SCRIPT(variable, path)                           \
+  std::string variable##_why;                                    \
   const std::string variable = NpmScript(path, &variable##_why); \
   if (variable.empty()) GTEST_SKIP() << "SKIPPED: " << variable##_why
 
@@ -75,8 +75,9 @@ TEST_F(NpmServersTest, FilesystemIsVerifiedAndReadsAFile) {
   StatusOr<Verification> found = prober_.Verify(Target(channel), Deadline::After(60s));
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->catalog.tools, 14);
-  StatusOr<Json> read = prober_.Call(Target(channel), "tools/call",
-                                     {{"name", "read_text_file"}, {"arguments", {{"path", file}}}}, Deadline::After(30s));
+  StatusOr<Json> read =
+      prober_.Call(Target(channel), "tools/call", {{"name", "read_text_file"}, {"arguments", {{"path", file}}}},
+                   Deadline::After(30s));
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ((*read)["content"][0]["text"], "from the disk");
   EXPECT_TRUE(RemoveTree(directory).ok());

@@ -136,7 +136,9 @@ class ScriptedChannel : public StdioChannel {
 
 // A legacy server with two tools over two pages, one resource and no prompts.
 inline std::vector<std::string> LegacyServer(const mcp::Message& message, ScriptedChannel&) {
-  auto result = [&](const char* text) { return std::vector<std::string>{mcp::SerializeResult(message.id, Json::parse(text))}; };
+  auto result = [&](const char* text) {
+    return std::vector<std::string>{mcp::SerializeResult(message.id, Json::parse(text))};
+  };
   if (message.kind != mcp::MessageKind::kRequest) return {};
   if (message.method == "initialize") {
     return result(R"({"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"resources":{}},
@@ -158,7 +160,9 @@ inline std::vector<std::string> LegacyServer(const mcp::Message& message, Script
 
 // A modern one with one tool; refuses requests without `_meta`.
 inline std::vector<std::string> ModernServer(const mcp::Message& message, ScriptedChannel&) {
-  auto result = [&](const char* text) { return std::vector<std::string>{mcp::SerializeResult(message.id, Json::parse(text))}; };
+  auto result = [&](const char* text) {
+    return std::vector<std::string>{mcp::SerializeResult(message.id, Json::parse(text))};
+  };
   if (message.kind != mcp::MessageKind::kRequest) return {};
   const Json& meta = GetMember(message.params, "_meta");
   if (GetString(meta, "io.modelcontextprotocol/protocolVersion") != "2026-07-28" ||
