@@ -223,6 +223,7 @@ TEST_F(HttpPeerTest, NobodyListeningIsUnavailableAndSilenceMeetsTheDeadline) {
     held.push_back(std::move(to));
   });
   EXPECT_EQ(prober_.Verify(Target(), Deadline::After(200ms)).status().code(), StatusCode::kDeadlineExceeded);
+  std::lock_guard<std::mutex> lock(held_mu);
   held.clear();
 }
 
