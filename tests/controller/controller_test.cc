@@ -72,6 +72,7 @@ TEST(ControllerTest, ANewRevisionReplacesTheOldOneOnlyWhenItsImageIsThere) {
   world.Pass(minutes(6));
   EXPECT_NE(world.Instance(), old);
   EXPECT_TRUE(world.Ready("weather"));
+  EXPECT_EQ(world.metrics.Get("drift"), 0);
 }
 
 TEST(ControllerTest, TheOldRevisionIsRestartedWhileTheNewOneCannotBePulled) {
