@@ -93,6 +93,9 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
     violations->push_back({file_name, 1, "kind", "is \"" + GetString(json, "kind") + "\"", kKind});
     return InvalidArgument(ToString(violations->back()));
   }
+  // A node that nobody named has its host's name.
+  if (!json.contains("metadata")) json["metadata"] = Json::object();
+  if (json["metadata"].is_object() && !json["metadata"].contains("name")) json["metadata"]["name"] = HostName();
   LineOf line_of = LinesIn(lines);
   std::vector<Violation> found = ConfigSchema().Validate(kKind, json, line_of);
   ConfigSchema().ApplyDefaults(kKind, &json);

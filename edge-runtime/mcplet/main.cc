@@ -1,4 +1,6 @@
 // mcplet: the node agent of mcpfleet.
+#include <sys/stat.h>
+
 #include <csignal>
 #include <iostream>
 
@@ -62,6 +64,8 @@ int Run(const Arguments& arguments) {
     std::cerr << "error: --timeout: " << Message(timeout.status()) << "\n";
     return 2;
   }
+  // Servers run as other users and read what is made here; what is secret has a mode of its own.
+  umask(022);
   // Before any thread: every thread inherits the mask, so the signals reach sigwait only.
   sigset_t signals;
   sigemptyset(&signals);
