@@ -73,6 +73,8 @@ bool ApplySeccomp() {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
   if (filter == nullptr) return Fail("seccomp: out of memory");
   seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+  // A binary tree instead of a list: every system call of a server goes through it.
+  seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
   if (!AddRules(filter)) return false;
   const int error = seccomp_load(filter);
   seccomp_release(filter);
