@@ -6,7 +6,7 @@ target_compile_options(mcpfleet_flags INTERFACE
 target_compile_definitions(mcpfleet_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 warns inside std::string and std::variant at -O2 where nothing is wrong.
-  target_compile_options(mcpfleet_flags INTERFACE -Wno-restrict -Wno-null-dereference -Wno-maybe-uninitialized -Wno-missing-field-initializers)
+  target_compile_options(mcpfleet_flags INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds -Wno-null-dereference -Wno-maybe-uninitialized -Wno-missing-field-initializers)
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(mcpfleet_flags INTERFACE -Wthread-safety -Wno-missing-field-initializers)
