@@ -221,6 +221,7 @@ void NodeAgent::Stop() {
     wake_.NotifyAll();
   }
   node_thread_.join();
+  prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
   store_->Stop();
   controller_->Stop();
