@@ -2,14 +2,13 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
 #include <ostream>
 
 #include "base/fd.h"
-#include "base/strings.h"
 #include "edge-runtime/mcplet/libexec.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
+#include "edge-runtime/process/package_tool.h"
 
 namespace mcpfleet {
 namespace {
@@ -22,17 +21,8 @@ void Say(std::ostream& out, Finding finding, const std::string& what, const std:
   if (!mend.empty()) out << "           -> " << mend << "\n";
 }
 
-std::string InPath(const std::string& program) {
-  const char* path = getenv("PATH");
-  for (const std::string& directory : Split(path == nullptr ? "/usr/bin:/bin" : path, ':')) {
-    std::string candidate = directory + "/" + program;
-    if (access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return "";
-}
-
 void SayProgram(std::ostream& out, const std::string& name, const std::string& what_for) {
-  std::string found = InPath(name);
+  std::string found = FindProgram(name);
   if (!found.empty()) Say(out, Finding::kGood, name + ": " + found);
   else Say(out, Finding::kMissing, name + ": not in PATH; " + what_for + " can't be installed", "apt-get install " + name);
 }
