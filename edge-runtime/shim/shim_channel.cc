@@ -87,6 +87,10 @@ void ShimChannel::CloseIn() {
 
 void ShimChannel::MarkClosed() {
   closed_ = true;
+  CloseInput();
+}
+
+void ShimChannel::CloseInput() {
   MutexLock lock(&mu_);
   CloseIn();
 }

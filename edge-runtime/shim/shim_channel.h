@@ -39,6 +39,8 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
 
   // Goes on with what an earlier mcplet had not written yet.
   void Resume();
+  // End of input for the child, together with the shim's duplicate.
+  void CloseInput();
   // No more input; lines of output are still delivered until the pipe ends.
   void MarkClosed();
   // Of the descriptor that is made for the shim; -1 after ReleaseJournalFd.

@@ -599,6 +599,7 @@ Status ShimHost::StopMain(const std::string& name, Duration grace, Deadline dead
     if (instance == nullptr || instance->main.id == 0 || instance->main.gone) return OkStatus();
     if (instance->connection.ready && told != instance->connections) {
       if (SendEnd(instance, instance->main.id, grace_ms)) told = instance->connections;
+      if (instance->main.channel) instance->main.channel->CloseInput();
     }
     if (moved_.WaitUntil(&mu_, deadline)) continue;
     if (instance->main.gone) return OkStatus();

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -80,8 +79,9 @@ int StartShimProcess(const std::string& instance, const std::string& directory, 
   if (options.stderr_fd >= 0) dup2(options.stderr_fd, 2);
   Step(chdir("/") == 0, "chdir");
   if (options.uid != 0) {
-    Step(setgroups(0, nullptr) == 0 && setgid(static_cast<gid_t>(options.uid)) == 0 &&
-             setuid(static_cast<uid_t>(options.uid)) == 0, "setuid");
+    // Not glibc's, which would wait for threads that were not cloned.
+    Step(syscall(SYS_setgroups, 0, nullptr) == 0 && syscall(SYS_setgid, options.uid) == 0 &&
+             syscall(SYS_setuid, options.uid) == 0, "setuid");
   }
   execve("/mnt/mcp-shim", pointers.data(), const_cast<char**>(environment));
   Step(false, "exec mcp-shim");
