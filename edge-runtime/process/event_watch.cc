@@ -111,7 +111,10 @@ Status WatchInstances(const std::string& instances, const std::function<void(con
                       const std::function<bool()>& stop, Deadline deadline) {
   Watch watch(instances, changed);
   RETURN_IF_ERROR(watch.Open());
-  while (!stop() && !deadline.Expired()) RETURN_IF_ERROR(watch.Wait(deadline.AtMost(kStopPeriod)));
+  while (!stop()) {
+    if (deadline.Expired()) return DeadlineExceeded("watch");
+    RETURN_IF_ERROR(watch.Wait(deadline.AtMost(kStopPeriod)));
+  }
   return OkStatus();
 }
 

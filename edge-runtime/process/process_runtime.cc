@@ -117,7 +117,8 @@ bool Runtime::Supports(const ServerSpec& spec) const {
   return std::holds_alternative<PackageSource>(spec.source) || std::holds_alternative<ProcessSource>(spec.source);
 }
 
-StatusOr<std::vector<InstanceReport>> Runtime::List(Deadline) {
+StatusOr<std::vector<InstanceReport>> Runtime::List(Deadline deadline) {
+  if (deadline.Expired()) return DeadlineExceeded("list instances");
   std::vector<std::string> names;
   RETURN_IF_ERROR(ListDirectory(instances_, &names));
   std::vector<InstanceReport> reports;
@@ -151,8 +152,9 @@ Status Runtime::CheckEnforcement(const ServerSpec& spec, std::string* unenforced
   return OkStatus();
 }
 
-Status Runtime::Create(const InstanceSpec& spec, Deadline) {
+Status Runtime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (!IsInstanceId(spec.id)) return InvalidArgument("instance id " + Printable(spec.id) + ": allowed are a-z, 0-9 and -, at most 40");
+  if (deadline.Expired()) return DeadlineExceeded("create instance " + spec.id);
   if (access(DirectoryOf(spec.id).c_str(), F_OK) == 0) return OkStatus();
   std::string unenforced;
   RETURN_IF_ERROR(CheckEnforcement(spec.spec, &unenforced));
