@@ -161,9 +161,8 @@ void ShimHost::Judge(Instance* instance, UniqueFd fd, int pid) {
     Connect(instance, std::move(fd));
     return;
   }
-  // Doubling, so that a flood does not become one in the log.
-  ++instance->rejected;
-  if ((instance->rejected & (instance->rejected - 1)) == 0) {
+  // The first and then few, so that a flood does not become one in the log.
+  if (instance->rejected++ % 10'000 == 0) {
     LOG_WARNING(pid == 0 ? "shim connection refused: the peer's pid is not visible; mcplet must run in the host's pid namespace"
                          : "shim connection refused: not the shim",
                 {{"instance", instance->name}, {"pid", pid}, {"expected", instance->pid}, {"count", instance->rejected}});

@@ -163,13 +163,15 @@ int ConnectTo(const char* path) {
 
 // Tries what a hostile child would, and says what came of it.
 int Hostile() {
-  char text[64];
   Print(std::string("socket ") + (access("/mnt/mcp/agent.sock", F_OK) == 0 ? "there" : "absent"));
   Print(std::string("unlink ") + (unlink("/mnt/mcp/agent.sock") == 0 ? "done" : strerror(errno)));
   int fd = open("/mnt/mcp/mine", O_CREAT | O_WRONLY, 0644);
   Print(std::string("create ") + (fd >= 0 ? "done" : strerror(errno)));
   fd = open("/proc/1/environ", O_RDONLY);
-  Print(std::string("environ ") + (fd >= 0 && read(fd, text, sizeof text) > 0 ? "read" : "refused"));
+  char environment[4096] = {0};
+  ssize_t got = fd >= 0 ? read(fd, environment, sizeof environment) : -1;
+  bool token = std::string_view(environment, sizeof environment).find("sesame") != std::string_view::npos;
+  Print(std::string("environ ") + (token ? "token" : got > 0 ? "read" : "refused"));
   fd = open("/proc/1/mem", O_RDWR);
   Print(std::string("mem ") + (fd >= 0 ? "open" : "refused"));
   fd = open("/proc/1/fd/3", O_RDWR);

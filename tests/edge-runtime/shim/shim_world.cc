@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -78,6 +79,8 @@ int StartShimProcess(const std::string& instance, const std::string& directory, 
   BindFile(self, "/mnt/child");
   if (options.stderr_fd >= 0) dup2(options.stderr_fd, 2);
   Step(chdir("/") == 0, "chdir");
+  // As in a container: no capabilities, not even for root.
+  for (int capability = 0; capability < 64; ++capability) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   if (options.uid != 0) {
     // Not glibc's, which would wait for threads that were not cloned.
     Step(syscall(SYS_setgroups, 0, nullptr) == 0 && syscall(SYS_setgid, options.uid) == 0 &&
