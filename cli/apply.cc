@@ -36,10 +36,12 @@ struct ApplyOptions {
 };
 
 // With --prune: every object in the namespaces of the manifests that the selector matches and no manifest names.
-StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& options, const std::vector<ManifestObject>& given) {
+StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& options,
+                                         const std::vector<ManifestObject>& given) {
   if (!options.prune) return std::vector<ObjectKey>{};
   if (options.selector.empty()) {
-    return InvalidArgument("--prune needs --selector, so that it can't delete what other manifests own; for example: -l app=weather");
+    return InvalidArgument(
+        "--prune needs --selector, so that it can't delete what other manifests own; for example: -l app=weather");
   }
   ASSIGN_OR_RETURN(LabelSelector selector, LabelSelector::Parse(options.selector));
   std::set<ObjectKey> named;
@@ -48,17 +50,20 @@ StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& o
     named.insert(KeyOf(manifest.object));
     places.insert({manifest.object.kind, manifest.object.metadata.namespace_});
     if (!selector.Matches(manifest.object.metadata.labels)) {
-      return InvalidArgument(manifest.file + ":" + std::to_string(manifest.line) + ": metadata.labels: --prune --selector " + options.selector +
+      return InvalidArgument(manifest.file + ":" + std::to_string(manifest.line) +
+                             ": metadata.labels: --prune --selector " + options.selector +
                              " does not match this object, the next prune would delete it");
     }
   }
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
-  if (!state.missing.empty()) return Unavailable("the store does not show all objects yet, so nothing is pruned: " + state.missing.front());
+  if (!state.missing.empty())
+    return Unavailable("the store does not show all objects yet, so nothing is pruned: " + state.missing.front());
   std::vector<ObjectKey> doomed;
   for (const auto& [key, object] : state.objects) {
-    if (places.count({key.kind, key.namespace_}) != 0 && named.count(key) == 0 && selector.Matches(object.metadata.labels)) {
+    if (places.count({key.kind, key.namespace_}) != 0 && named.count(key) == 0 &&
+        selector.Matches(object.metadata.labels)) {
       doomed.push_back(key);
     }
   }
@@ -84,8 +89,13 @@ Status RunApply(Session& session, const ApplyOptions& options) {
   for (const ObjectChange& change : result.changes) {
     if (change.key.kind != kKindServer) continue;
     bool removed = change.kind == ChangeKind::kDeleted || change.kind == ChangeKind::kAbsent;
-    targets.push_back({.key = change.key, .generation = change.generation, .gone = removed});
+    // A suspended server never becomes Ready.
+    bool suspended = std::any_of(changes.set.begin(), changes.set.end(), [&](const Object& object) {
+      return KeyOf(object) == change.key && GetBool(object.spec, "suspend");
+    });
+    if (!suspended) targets.push_back({.key = change.key, .generation = change.generation, .gone = removed});
   }
+  if (targets.empty()) return OkStatus();
   return WaitFor(session, targets, timeout);
 }
 

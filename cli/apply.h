@@ -10,7 +10,8 @@
 
 namespace mcpfleet::cli {
 
-// Writes `changes` (or only decides, with dry_run) and prints a line per object: "mcpserver.mcpfleet.dev/weather created".
+// Writes `changes` (or only decides, with dry_run) and prints a line per object: "mcpserver.mcpfleet.dev/weather
+// created".
 StatusOr<ApplyResult> WriteChanges(Session& session, const ChangeSet& changes, const std::string& message, bool dry_run,
                                    bool quiet_unchanged = false);
 

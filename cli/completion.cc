@@ -1,36 +1,45 @@
 // Completion scripts ask mcpctl itself for words (`mcpctl __complete WORD…`), so they never go stale.
-#include <algorithm>
 #include <ostream>
+#include <set>
+#include <sstream>
 
 #include <CLI/CLI.hpp>
 
+#include "base/strings.h"
 #include "base/version.h"
 #include "cli/fleet.h"
 #include "cli/verbs.h"
+#include "crd/labels.h"
 #include "crd/schema.h"
 
 namespace mcpfleet::cli {
 namespace {
 
+// The word at the cursor goes along, last and perhaps empty: it decides whether flags are offered. compgen expands the
+// words that it is given, so __complete prints nothing but names of the API's characters, flags and verbs.
 constexpr char kBash[] = R"_sh_(_mcpctl() {
   local IFS=$'\n' cur=${COMP_WORDS[COMP_CWORD]}
-  COMPREPLY=($(compgen -W "$(mcpctl __complete "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "$cur"))
-  if [[ ${COMP_WORDS[COMP_CWORD-1]} == -f || ${COMP_WORDS[COMP_CWORD-1]} == --filename ]]; then COMPREPLY=($(compgen -f -- "$cur")); fi
+  if [[ ${COMP_WORDS[COMP_CWORD-1]} == -f || ${COMP_WORDS[COMP_CWORD-1]} == --filename ]]; then
+    compopt -o filenames
+    COMPREPLY=($(compgen -f -- "$cur"))
+    return
+  fi
+  COMPREPLY=($(compgen -W "$(mcpctl __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "$cur"))
 }
-complete -o filenames -F _mcpctl mcpctl
+complete -F _mcpctl mcpctl
 )_sh_";
 constexpr char kZsh[] = R"_sh_(#compdef mcpctl
 _mcpctl() {
   if [[ ${words[CURRENT-1]} == -f || ${words[CURRENT-1]} == --filename ]]; then _files; return; fi
   local -a candidates
-  candidates=(${(f)"$(mcpctl __complete ${words[2,CURRENT-1]} 2>/dev/null)"})
+  candidates=(${(f)"$(mcpctl __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"})
   compadd -- $candidates
 }
 compdef _mcpctl mcpctl
 )_sh_";
 constexpr char kFish[] = R"_sh_(function __mcpctl_complete
   set -l words (commandline -opc)
-  mcpctl __complete $words[2..-1] 2>/dev/null
+  mcpctl __complete -- $words[2..-1] (commandline -ct) 2>/dev/null
 end
 complete -c mcpctl -f -a '(__mcpctl_complete)'
 complete -c mcpctl -s f -l filename -r -F
@@ -43,65 +52,137 @@ const CLI::App* Walk(const CLI::App* app, const std::vector<std::string>& words,
     for (const CLI::App* sub : app->get_subcommands(nullptr)) {
       if (sub->get_name() == word) next = sub;
     }
-    if (next != nullptr && rest->empty()) app = next;
-    else rest->push_back(word);
+    if (next != nullptr && rest->empty())
+      app = next;
+    else
+      rest->push_back(word);
   }
   return app;
 }
 
-void Names(Session& session, std::string_view kind, std::ostream& out) {
+// What the store has goes to a shell: only what is a name.
+void PrintName(std::ostream& out, const std::string& name) {
+  if (CheckName(name).empty()) out << name << "\n";
+}
+
+void Names(Session& session, std::string_view kind) {
+  StatusOr<KvClient*> kv = session.Config();
+  StatusOr<std::string> wanted = session.Namespace();
+  if (!kv.ok() || !wanted.ok()) return;
+  StatusOr<StoredState> state = ReadState(**kv, Deadline::After(std::chrono::seconds(3)));
+  if (!state.ok()) return;
+  for (const auto& [key, object] : state->objects) {
+    if (key.kind == kind && (key.namespace_.empty() || key.namespace_ == *wanted)) PrintName(session.out(), key.name);
+  }
+}
+
+void Namespaces(Session& session) {
   StatusOr<KvClient*> kv = session.Config();
   if (!kv.ok()) return;
   StatusOr<StoredState> state = ReadState(**kv, Deadline::After(std::chrono::seconds(3)));
   if (!state.ok()) return;
-  for (const auto& [key, object] : state->objects) {
-    if (key.kind == kind) out << key.name << "\n";
+  std::set<std::string> names;
+  for (const auto& [key, object] : state->objects) names.insert(key.namespace_);
+  for (const std::string& name : names) PrintName(session.out(), name);
+}
+
+// Values of the option before the cursor; false when it takes none that we know.
+bool Values(const CLI::App& app, Session& session, const std::string& option) {
+  std::ostream& out = session.out();
+  if (option == "-n" || option == "--namespace") {
+    Namespaces(session);
+  } else if (option == "--context") {
+    StatusOr<ContextFile> file = LoadContexts(ContextPath());
+    for (size_t i = 0; file.ok() && i < file->contexts.size(); ++i) PrintName(out, file->contexts[i].name);
+  } else if (option == "-o" || option == "--output") {
+    out << "wide\njson\nyaml\nname\njsonpath=\n";
+  } else if (option == "--dry-run") {
+    out << "client\nserver\n";
+  } else if (option == "--for" && app.get_name() == "wait") {
+    out << "condition=Ready\ndelete\n";
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Flags(const CLI::App& app, std::ostream& out) {
+  for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) {
+        if (at == &app || name != "help") out << "--" << name << "\n";
+      }
+    }
   }
 }
 
-void Complete(const CLI::App& root, Session& session, const std::vector<std::string>& words) {
-  std::vector<std::string> rest;
-  const CLI::App* app = Walk(&root, words, &rest);
-  if (app->get_subcommands(nullptr).empty()) {
-    for (const CLI::Option* option : app->get_options()) {
-      for (const std::string& name : option->get_lnames()) session.out() << "--" << name << "\n";
-    }
-    bool takes_server = app->get_option_no_throw("server") != nullptr;
-    bool takes_kind = app->get_option_no_throw("resource") != nullptr;
-    if (takes_server) Names(session, kKindServer, session.out());
-    if (takes_kind) {
-      const KindSchema* kind = nullptr;
-      for (const std::string& word : rest) kind = kind != nullptr ? kind : Schema::Builtin().Find(word);
-      for (const auto& k : Schema::Builtin().kinds()) {
-        if (kind == nullptr) session.out() << k->plural << "\n" << (k->short_names.empty() ? k->singular : k->short_names.front()) << "\n";
-      }
-      Names(session, kind == nullptr ? kKindServer : kind->kind, session.out());
+// Kinds where one is still to be said ("mcp" or "mcp/"), then names.
+void Resources(Session& session, const std::vector<std::string>& rest, const std::string& current) {
+  const Schema& schema = Schema::Builtin();
+  if (size_t slash = current.find('/'); slash != std::string::npos) {
+    const KindSchema* kind = schema.Find(current.substr(0, slash));
+    if (kind == nullptr) return;
+    std::ostringstream names;
+    Session quiet(names, session.err(), session.clock());
+    quiet.options() = session.options();
+    Names(quiet, kind->kind);
+    for (const std::string& name : Split(names.str(), '\n')) {
+      if (!name.empty()) session.out() << current.substr(0, slash + 1) << name << "\n";
     }
     return;
   }
-  for (const CLI::App* sub : app->get_subcommands(nullptr)) {
-    if (!sub->get_group().empty()) session.out() << sub->get_name() << "\n";
+  const KindSchema* kind = nullptr;
+  for (const std::string& word : rest) kind = kind != nullptr ? kind : schema.Find(word);
+  if (kind != nullptr) return Names(session, kind->kind);
+  for (const auto& k : schema.kinds()) {
+    session.out() << k->plural << "\n";
+    for (const std::string& name : k->short_names) session.out() << name << "\n";
   }
 }
 
 }  // namespace
 
+void Complete(const CLI::App& root, Session& session, std::vector<std::string> words) {
+  if (!words.empty() && words.front() == "--") words.erase(words.begin());
+  std::string current;
+  if (!words.empty()) {
+    current = words.back();
+    words.pop_back();
+  }
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    if (words[i] == "-n" || words[i] == "--namespace") session.options().namespace_ = words[i + 1];
+    if (words[i] == "--context") session.options().context = words[i + 1];
+  }
+  std::vector<std::string> rest;
+  const CLI::App* app = Walk(&root, words, &rest);
+  if (!words.empty() && words.back().starts_with('-') && Values(*app, session, words.back())) return;
+  if (current.starts_with('-')) return Flags(*app, session.out());
+  for (const CLI::App* sub : app->get_subcommands(nullptr)) {
+    if (!sub->get_group().empty()) session.out() << sub->get_name() << "\n";
+  }
+  if (!app->get_subcommands(nullptr).empty()) return;
+  if (app->get_option_no_throw("server") != nullptr && rest.empty()) return Names(session, kKindServer);
+  // Verbs over servers only take bare names.
+  static const std::set<std::string> kServersOnly{"logs", "suspend", "resume", "status", "history", "undo", "restart"};
+  if (kServersOnly.count(app->get_name()) != 0) return Names(session, kKindServer);
+  if (app->get_option_no_throw("resource") != nullptr) Resources(session, rest, current);
+}
+
 void RegisterCompletion(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("completion", "Print the completion script of a shell");
   auto shell = std::make_shared<std::string>();
-  command->footer("Examples:\n  source <(mcpctl completion bash)\n  mcpctl completion zsh > \"${fpath[1]}/_mcpctl\"\n"
-                  "  mcpctl completion fish > ~/.config/fish/completions/mcpctl.fish");
+  command->footer(
+      "Examples:\n  source <(mcpctl completion bash)\n  mcpctl completion zsh > \"${fpath[1]}/_mcpctl\"\n"
+      "  mcpctl completion fish > ~/.config/fish/completions/mcpctl.fish");
   command->add_option("shell", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  command->callback([shell, &session] { session.out() << (*shell == "bash" ? kBash : *shell == "zsh" ? kZsh : kFish); });
-
-  auto* complete = root.add_subcommand("__complete", "");
-  complete->group("");  // not in --help
-  complete->prefix_command();
-  complete->callback([&root, complete, &session] { Complete(root, session, complete->remaining()); });
+  command->callback([shell, &session] {
+    session.out() << (*shell == "bash" ? kBash : *shell == "zsh" ? kZsh : kFish);
+  });
 }
 
 void RegisterVersion(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("version", "The version of mcpctl");
+  command->footer("Examples:\n  mcpctl version");
   command->callback([&session] { session.out() << "mcpctl " << Version() << " (" << kApiVersion << ")\n"; });
 }
 

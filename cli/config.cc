@@ -2,9 +2,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "base/strings.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
+#include "crd/codec.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -12,7 +15,6 @@ namespace {
 struct SetContextOptions {
   Context context;
   bool token_stdin = false, use = false;
-  std::string token_file;
 };
 
 Status RunSetContext(const SetContextOptions& options, const CLI::App& command, Session& session) {
@@ -41,10 +43,12 @@ Status RunSetContext(const SetContextOptions& options, const CLI::App& command, 
     if (!Trim(admin_token).empty()) context->admin_token = Trim(admin_token);
     if (context->token.empty()) return InvalidArgument("--token-stdin: no token on stdin");
   }
-  if (context->server.empty()) return InvalidArgument("--server is missing: the URL of the store, for example http://127.0.0.1:8702");
+  if (context->server.empty())
+    return InvalidArgument("--server is missing: the URL of the store, for example http://127.0.0.1:8702");
   if (options.use || file.current.empty()) file.current = options.context.name;
   RETURN_IF_ERROR(SaveContexts(file));
-  session.err() << "context \"" << options.context.name << "\" " << (created ? "created" : "changed") << " in " << file.path << "\n";
+  session.err() << "context \"" << options.context.name << "\" " << (created ? "created" : "changed") << " in "
+                << file.path << "\n";
   return OkStatus();
 }
 
@@ -52,16 +56,37 @@ Status RunGetContexts(Session& session) {
   ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
   Table table({"CURRENT", "NAME", "SERVER", "ADMIN", "NAMESPACE"});
   for (const Context& context : file.contexts) {
-    table.Add({context.name == file.current ? "*" : "", context.name, context.server, context.admin.empty() ? "<none>" : context.admin, context.namespace_});
+    table.Add({context.name == file.current ? "*" : "", context.name, context.server,
+               context.admin.empty() ? "<none>" : context.admin, context.namespace_});
   }
   table.Print(session.out());
   return OkStatus();
 }
 
+Status RunView(Session& session) {
+  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
+  Json contexts = Json::array();
+  for (const Context& context : file.contexts) {
+    Json json = {{"name", context.name},
+                 {"server", context.server},
+                 {"account", context.account},
+                 {"configNamespace", context.config_namespace},
+                 {"stateNamespace", context.state_namespace},
+                 {"namespace", context.namespace_}};
+    if (!context.token.empty()) json["token"] = "REDACTED";
+    if (!context.admin.empty()) json["admin"] = context.admin;
+    if (!context.admin_token.empty()) json["adminToken"] = "REDACTED";
+    contexts.push_back(std::move(json));
+  }
+  session.out() << ObjectToYaml(
+      {{"apiVersion", kApiVersion}, {"kind", "Config"}, {"currentContext", file.current}, {"contexts", contexts}});
+  return OkStatus();
+}
+
 Status RunUseContext(Session& session, const std::string& name) {
   ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
-  ASSIGN_OR_RETURN(Context chosen, ChooseContext(file, name));
-  file.current = chosen.name;
+  RETURN_IF_ERROR(ChooseContext(file, name).status());
+  file.current = name;
   RETURN_IF_ERROR(SaveContexts(file));
   session.err() << "switched to context \"" << name << "\"\n";
   return OkStatus();
@@ -82,24 +107,30 @@ Status RunDeleteContext(Session& session, const std::string& name) {
 void RegisterConfig(CLI::App& root, Session& session) {
   auto* config = root.add_subcommand("config", "Contexts: which store and node mcpctl talks to");
   config->require_subcommand(1);
-  config->footer("Examples:\n"
-                 "  mcpctl config set-context edge --server https://fleet.example.com --token-stdin --use < token\n"
-                 "  mcpctl config get-contexts\n  mcpctl config use-context edge");
+  config->footer(
+      "Examples:\n"
+      "  mcpctl config set-context edge --server https://fleet.example.com --token-stdin --use < token\n"
+      "  mcpctl config get-contexts\n  mcpctl config use-context edge");
 
   auto* set = config->add_subcommand("set-context", "Create or change a context");
   auto options = std::make_shared<SetContextOptions>();
   set->add_option("name", options->context.name, "its name")->required();
   set->add_option("--server", options->context.server, "URL of the store");
   set->add_option("--account", options->context.account, "Cloudflare account id");
-  set->add_option("--config-namespace", options->context.config_namespace, "id of the KV namespace with the desired state");
+  set->add_option("--config-namespace", options->context.config_namespace,
+                  "id of the KV namespace with the desired state");
   set->add_option("--state-namespace", options->context.state_namespace, "id of the KV namespace with the statuses");
   set->add_option("--admin", options->context.admin, "a node's admin API: http://HOST:PORT or unix:///PATH");
-  set->add_flag("--token-stdin", options->token_stdin, "read the store's token from stdin; a second line is the admin API's");
+  set->add_flag("--token-stdin", options->token_stdin,
+                "read the store's token from stdin; a second line is the admin API's");
   set->add_flag("--use", options->use, "and make it the current one");
   set->callback([options, set, &session] { session.Finish(RunSetContext(*options, *set, session)); });
 
   auto* list = config->add_subcommand("get-contexts", "List them");
   list->callback([&session] { session.Finish(RunGetContexts(session)); });
+
+  auto* view = config->add_subcommand("view", "The file, without its tokens");
+  view->callback([&session] { session.Finish(RunView(session)); });
 
   auto* current = config->add_subcommand("current-context", "The one in use");
   current->callback([&session] {

@@ -18,8 +18,6 @@ namespace mcpfleet::cli {
 namespace {
 
 constexpr size_t kFileBytes = size_t{1} << 20;
-constexpr char kNodeState[] = "/var/lib/mcpfleet";
-constexpr char kNodeSocket[] = "/run/mcpfleet/mcplet.sock";
 
 Context FromJson(const Json& json) {
   Context context{.name = GetString(json, "name"),
@@ -49,13 +47,32 @@ Json ToJson(const Context& context) {
   return json;
 }
 
-// The mcplet of this machine as the package installs it, for who may read its token.
-StatusOr<Context> NodeContext() {
-  ASSIGN_OR_RETURN(std::string token, ReadFile(std::string(kNodeState) + "/store/operator-token", 4096));
+// The mcplet of this machine, for who may read its token. An absent configuration is the packaged one.
+StatusOr<Context> NodeContext(const std::string& configuration) {
+  std::string state = "/var/lib/mcpfleet", run = "/run/mcpfleet", address = "127.0.0.1";
+  int64_t port = 8702;
+  StatusOr<std::string> content = ReadFile(configuration, kFileBytes);
+  if (content.ok()) {
+    ASSIGN_OR_RETURN(Json json, ParseYaml(*content, configuration, nullptr, nullptr));
+    const Json& spec = GetMember(json, "spec");
+    const Json& store = GetMember(spec, "store");
+    state = GetString(spec, "stateDirectory", state);
+    run = GetString(spec, "runDirectory", run);
+    address = GetString(store, "address", address);
+    port = GetInt(store, "port", port);
+    if (GetString(store, "type", "Embedded") != "Embedded") {
+      return FailedPrecondition("its mcplet uses a store elsewhere, and a node's token can't change the fleet");
+    }
+  } else if (content.status().code() != StatusCode::kNotFound) {
+    return content.status();
+  }
+  if (address == "0.0.0.0" || address == "::") address = "127.0.0.1";
+  if (address.find(':') != std::string::npos) address = "[" + address + "]";
+  ASSIGN_OR_RETURN(std::string token, ReadFile(state + "/store/operator-token", 4096));
   return Context{.name = "(this node)",
-                 .server = "http://127.0.0.1:8702",
+                 .server = "http://" + address + ":" + std::to_string(port),
                  .token = std::string(Trim(token)),
-                 .admin = std::string("unix://") + kNodeSocket};
+                 .admin = "unix://" + run + "/mcplet.sock"};
 }
 
 }  // namespace
@@ -100,24 +117,32 @@ StatusOr<ContextFile> LoadContexts(const std::string& path) {
 Status SaveContexts(const ContextFile& file) {
   Json contexts = Json::array();
   for (const Context& context : file.contexts) contexts.push_back(ToJson(context));
-  Json json = {{"apiVersion", kApiVersion}, {"kind", "Config"}, {"currentContext", file.current}, {"contexts", contexts}};
+  Json json = {
+      {"apiVersion", kApiVersion}, {"kind", "Config"}, {"currentContext", file.current}, {"contexts", contexts}};
   if (size_t slash = file.path.rfind('/'); slash != std::string::npos && slash != 0) {
     RETURN_IF_ERROR(MakeDirectories(file.path.substr(0, slash), 0700));
   }
   return WriteFileAtomically(file.path, ObjectToYaml(json), 0600);
 }
 
-StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name) {
+StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name, const std::string& node_configuration) {
   std::string wanted = name.empty() ? file.current : std::string(name);
+  std::vector<std::string> names;
+  for (const Context& context : file.contexts) names.push_back(context.name);
   if (!wanted.empty()) {
     if (const Context* found = file.Find(wanted); found != nullptr) return *found;
-    std::vector<std::string> names;
-    for (const Context& context : file.contexts) names.push_back(context.name);
-    return NotFound("no context \"" + wanted + "\" in " + file.path + "; there are: " + (names.empty() ? "none" : Join(names, ", ")));
+    std::string near = Nearest(wanted, names);
+    return NotFound("no context \"" + Printable(wanted, 60) + "\" in " + file.path +
+                    (near.empty() ? "" : ", did you mean \"" + near + "\"?") +
+                    "; there are: " + (names.empty() ? "none" : Join(names, ", ")));
   }
-  if (StatusOr<Context> node = NodeContext(); node.ok()) return node;
-  return NotFound("no context is set and no mcplet of this machine can be used; set one with: mcpctl config set-context NAME "
-                  "--server URL --token-stdin --use");
+  StatusOr<Context> node = NodeContext(node_configuration);
+  if (node.ok()) return node;
+  if (!names.empty())
+    return NotFound("no context is chosen; choose one with: mcpctl config use-context NAME; there are: " +
+                    Join(names, ", "));
+  return NotFound("no context is set, and this machine gives none (" + Message(node.status()) +
+                  "); set one with: mcpctl config set-context NAME --server URL --token-stdin --use");
 }
 
 }  // namespace mcpfleet::cli

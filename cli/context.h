@@ -1,5 +1,5 @@
-// Contexts: which store and which mcplet mcpctl talks to. Kept in ~/.config/mcpfleet/config ($MCPFLEET_CONFIG), mode 0600
-// because it holds tokens. Without any context, root on a node talks to that node's mcplet.
+// Contexts: which store and which mcplet mcpctl talks to. Kept in ~/.config/mcpfleet/config ($MCPFLEET_CONFIG), mode
+// 0600 because it holds tokens. Without any context, root on a node talks to that node's mcplet.
 #pragma once
 
 #include <string>
@@ -12,15 +12,15 @@ namespace mcpfleet::cli {
 
 struct Context {
   std::string name;
-  std::string server;   // base URL of the store
+  std::string server;  // base URL of the store
   std::string account = "local";
   std::string config_namespace = "CONFIG";
   std::string state_namespace = "SERVER_STATE";
-  std::string token;    // of the store
-  std::string admin;    // mcplet's admin API: "http://127.0.0.1:8701" or "unix:///run/mcpfleet/mcplet.sock"; "": none
+  std::string token;  // of the store
+  std::string admin;  // mcplet's admin API: "http://127.0.0.1:8701" or "unix:///run/mcpfleet/mcplet.sock"; "": none
   std::string admin_token;
   std::string namespace_ = "default";
-  HeadOrder seen;       // the greatest head seen through this context: what `store restore` must exceed
+  HeadOrder seen;  // the greatest head seen through this context: what `store restore` must exceed
 };
 
 struct ContextFile {
@@ -38,7 +38,10 @@ std::string ContextPath();
 StatusOr<ContextFile> LoadContexts(const std::string& path);
 // Atomic; 0600.
 Status SaveContexts(const ContextFile& file);
-// By name, or the current one, or that of the mcplet on this machine. NotFound says what to do.
-StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name);
+// By name, or the current one, or that of the mcplet on this machine: its configuration file says where its store and
+// its socket are, and whoever may read the operator token may use them. NotFound says what to do.
+inline constexpr char kNodeConfiguration[] = "/etc/mcpfleet/mcplet.yaml";
+StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name,
+                                const std::string& node_configuration = kNodeConfiguration);
 
 }  // namespace mcpfleet::cli

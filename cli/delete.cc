@@ -14,7 +14,7 @@ struct DeleteOptions {
   ResourceOptions resources;
   FileOptions files;
   std::string message, timeout = "2m", dry_run = "none";
-  bool all = false, ignore_not_found = false, wait = true;
+  bool ignore_not_found = false, wait = true;
 };
 
 StatusOr<std::vector<ObjectKey>> Doomed(Session& session, const DeleteOptions& options) {
@@ -26,9 +26,7 @@ StatusOr<std::vector<ObjectKey>> Doomed(Session& session, const DeleteOptions& o
     return keys;
   }
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
-  if (selection.names.empty() && selection.selector.empty() && !options.all) {
-    return InvalidArgument("say which: names, --selector, or --all for every one");
-  }
+  RETURN_IF_ERROR(CheckDeliberate(selection, options.resources));
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   Fleet fleet;
@@ -49,14 +47,18 @@ Status RunDelete(Session& session, const DeleteOptions& options) {
     return OkStatus();
   }
   ChangeSet changes{.remove = keys};
-  std::string message = options.message.empty() ? "delete " + NameOf(keys.front()) + (keys.size() > 1 ? " and others" : "") : options.message;
-  ASSIGN_OR_RETURN(ApplyResult result, WriteChanges(session, changes, message, options.dry_run == "server"));
+  std::string message = options.message.empty()
+                            ? "delete " + NameOf(keys.front()) + (keys.size() > 1 ? " and others" : "")
+                            : options.message;
+  ASSIGN_OR_RETURN(ApplyResult result, WriteChanges(session, changes, message, options.dry_run != "none"));
   if (options.dry_run != "none") return OkStatus();
   std::vector<WaitTarget> targets;
   Status missing;
   for (const ObjectChange& change : result.changes) {
-    if (change.kind == ChangeKind::kAbsent && !options.ignore_not_found) missing = NotFound(Described(change.key) + " not found");
-    if (change.kind == ChangeKind::kDeleted && change.key.kind == kKindServer) targets.push_back({.key = change.key, .gone = true});
+    if (change.kind == ChangeKind::kAbsent && !options.ignore_not_found)
+      missing = NotFound(Described(change.key) + " not found");
+    if (change.kind == ChangeKind::kDeleted && change.key.kind == kKindServer)
+      targets.push_back({.key = change.key, .gone = true});
   }
   if (options.wait && !targets.empty()) RETURN_IF_ERROR(WaitFor(session, targets, timeout));
   return missing;
@@ -67,12 +69,15 @@ Status RunDelete(Session& session, const DeleteOptions& options) {
 void RegisterDelete(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("delete", "Delete servers: nodes stop and remove them");
   auto options = std::make_shared<DeleteOptions>();
-  command->footer("Examples:\n  mcpctl delete mcp/weather\n  mcpctl delete -f weather.yaml\n  mcpctl delete mcp -l app=shop --wait=false");
+  command->footer(
+      "Examples:\n  mcpctl delete mcp/weather\n  mcpctl delete -f weather.yaml\n  mcpctl delete mcp -l app=shop "
+      "--wait=false");
   AddResourceOptions(*command, &options->resources, false);
   AddFileOptions(*command, &options->files);
-  command->add_flag("--all", options->all, "every object of the kind in the namespace");
+  AddAllOption(*command, &options->resources);
   command->add_flag("--ignore-not-found", options->ignore_not_found, "what is absent is fine");
-  command->add_option("--dry-run", options->dry_run, "none or server")->check(CLI::IsMember({"none", "server"}));
+  command->add_option("--dry-run", options->dry_run, "none, or client or server: what would be deleted")
+      ->check(CLI::IsMember({"none", "client", "server"}));
   command->add_option("-m,--message", options->message, "why, for the history");
   command->add_flag("--wait,!--no-wait", options->wait, "wait until no node runs them any more (default)");
   command->add_option("--timeout", options->timeout, "of the waiting");

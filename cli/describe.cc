@@ -16,7 +16,8 @@ constexpr int kColumn = 16;
 
 void Field(std::ostream& out, std::string_view name, std::string_view value, int indent = 0) {
   std::string label = std::string(static_cast<size_t>(indent), ' ') + std::string(name) + ":";
-  if (label.size() < static_cast<size_t>(kColumn + indent)) label.append(static_cast<size_t>(kColumn + indent) - label.size(), ' ');
+  if (label.size() < static_cast<size_t>(kColumn + indent))
+    label.append(static_cast<size_t>(kColumn + indent) - label.size(), ' ');
   out << label << (value.empty() ? "<none>" : value) << "\n";
 }
 
@@ -36,13 +37,17 @@ void Conditions(std::ostream& out, const std::vector<Condition>& conditions, int
   out << std::string(static_cast<size_t>(indent), ' ') << "Conditions:\n";
   Table table({std::string(static_cast<size_t>(indent) + 2, ' ') + "TYPE", "STATUS", "SINCE", "REASON", "MESSAGE"});
   for (const Condition& c : conditions) {
-    table.Add({std::string(static_cast<size_t>(indent) + 2, ' ') + c.type, ToString(c.status), FormatAge(now - c.last_transition_time), c.reason,
-               Printable(c.message, 300)});
+    table.Add({std::string(static_cast<size_t>(indent) + 2, ' ') + c.type, ToString(c.status),
+               FormatAge(now - c.last_transition_time), c.reason, Printable(c.message, 300)});
   }
   table.Print(out);
 }
 
 void DescribeOnNode(std::ostream& out, const ServerView::OnNode& on, WallTime now) {
+  if (!on.reported) {
+    out << "  " << on.node->node << ": has not reported it yet\n";
+    return;
+  }
   const ServerStatus& status = *on.status;
   out << "  " << on.node->node << (on.stale ? " (silent since " + FormatTime(on.node->heartbeat) + ")" : "") << "\n";
   Field(out, "Generation", std::to_string(status.observed_generation), 4);
@@ -52,13 +57,18 @@ void DescribeOnNode(std::ostream& out, const ServerView::OnNode& on, WallTime no
     Field(out, "Server", Printable(status.server_info.name + " " + status.server_info.version), 4);
     Field(out, "Protocol", status.server_info.protocol_version, 4);
     Field(out, "Capabilities", Join(status.server_info.capabilities, ", "), 4);
-    Field(out, "Catalogue", std::to_string(status.catalog.tools) + " tools, " + std::to_string(status.catalog.resources) + " resources, " +
-                                std::to_string(status.catalog.prompts) + " prompts", 4);
+    Field(out, "Catalogue",
+          std::to_string(status.catalog.tools) + " tools, " + std::to_string(status.catalog.resources) +
+              " resources, " + std::to_string(status.catalog.prompts) + " prompts",
+          4);
     Field(out, "Tools hash", status.catalog.tools_hash, 4);
   }
   if (!status.endpoint.empty()) Field(out, "Endpoint", status.endpoint, 4);
   for (const InstanceSummary& instance : status.instances) {
-    Field(out, "Instance", instance.id + " (" + instance.runtime + ", " + instance.state + (instance.started_at == WallTime{} ? "" : ", " + FormatAge(now - instance.started_at)) + ")", 4);
+    Field(out, "Instance",
+          instance.id + " (" + instance.runtime + ", " + instance.state +
+              (instance.started_at == WallTime{} ? "" : ", " + FormatAge(now - instance.started_at)) + ")",
+          4);
   }
   const Restarts& restarts = status.restarts;
   if (restarts.count > 0 || !restarts.last_reason.empty()) {
@@ -67,7 +77,8 @@ void DescribeOnNode(std::ostream& out, const ServerView::OnNode& on, WallTime no
     if (restarts.last_signal != 0) last += ", signal " + std::to_string(restarts.last_signal);
     if (restarts.last_at != WallTime{}) last += ", " + FormatAge(now - restarts.last_at) + " ago";
     Field(out, "Restarts", std::to_string(restarts.count) + " (last: " + last + ")", 4);
-    if (restarts.next_attempt_at.has_value() && *restarts.next_attempt_at > now) Field(out, "Next attempt", "in " + FormatAge(*restarts.next_attempt_at - now), 4);
+    if (restarts.next_attempt_at.has_value() && *restarts.next_attempt_at > now)
+      Field(out, "Next attempt", "in " + FormatAge(*restarts.next_attempt_at - now), 4);
     if (!restarts.stderr_tail.empty()) {
       out << "    Last stderr:\n";
       Indented(out, restarts.stderr_tail, 6);
@@ -91,11 +102,14 @@ void DescribeEvents(Session& session, const ObjectKey& key) {
   for (const Json& item : GetMember(*json, "items")) {
     StatusOr<Event> event = EventFromJson(item);
     if (!event.ok()) continue;
-    table.Add({"  " + FormatAge(session.clock().Wall() - event->time) + (event->count > 1 ? " (x" + std::to_string(event->count) + ")" : ""), event->type,
-               event->reason, Printable(event->message, 300)});
+    table.Add({"  " + FormatAge(session.clock().Wall() - event->time) +
+                   (event->count > 1 ? " (x" + std::to_string(event->count) + ")" : ""),
+               event->type, event->reason, Printable(event->message, 300)});
   }
-  if (table.empty()) session.out() << "  <none>\n";
-  else table.Print(session.out());
+  if (table.empty())
+    session.out() << "  <none>\n";
+  else
+    table.Print(session.out());
 }
 
 void DescribeServer(Session& session, const ServerView& view) {
@@ -136,10 +150,13 @@ void DescribeNode(Session& session, const Fleet& fleet, const std::string& name)
     Table table({"  NAMESPACE", "NAME", "READY", "REASON"});
     for (const ServerStatus& server : node.servers) {
       const Condition* ready = FindCondition(server.conditions, "Ready");
-      table.Add({"  " + server.key.namespace_, server.key.name, ready == nullptr ? "Unknown" : ToString(ready->status), ready == nullptr ? "" : ready->reason});
+      table.Add({"  " + server.key.namespace_, server.key.name, ready == nullptr ? "Unknown" : ToString(ready->status),
+                 ready == nullptr ? "" : ready->reason});
     }
-    if (table.empty()) out << "  <none>\n";
-    else table.Print(out);
+    if (table.empty())
+      out << "  <none>\n";
+    else
+      table.Print(out);
     return;
   }
   out << "This node has never reported.\n";
@@ -151,11 +168,13 @@ Status RunDescribe(Session& session, const ResourceOptions& options) {
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(session, deadline));
   bool first = true;
   if (selection.kind == kKindNode) {
-    for (const std::string& name : selection.names.empty() ? NodeNames(fleet) : selection.names) {
+    ASSIGN_OR_RETURN(std::vector<std::string> names, FindNodes(fleet, selection));
+    for (const std::string& name : names) {
       if (!first) session.out() << "\n\n";
       first = false;
       DescribeNode(session, fleet, name);
     }
+    if (first) session.err() << "No resources found\n";
     return OkStatus();
   }
   ASSIGN_OR_RETURN(std::vector<const Object*> objects, Find(fleet, selection));

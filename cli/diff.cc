@@ -30,7 +30,8 @@ StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
     auto stored = state.objects.find(KeyOf(manifest.object));
     std::string before = stored == state.objects.end() ? "" : Comparable(stored->second);
     std::string name = Described(KeyOf(manifest.object));
-    std::string diff = UnifiedDiff(before, Comparable(manifest.object), name + " (store)", name + " (" + manifest.file + ")", session.color());
+    std::string diff = UnifiedDiff(before, Comparable(manifest.object), name + " (store)",
+                                   name + " (" + manifest.file + ")", session.color());
     different = different || !diff.empty();
     session.out() << diff;
   }

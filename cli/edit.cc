@@ -41,7 +41,8 @@ Status RunEditor(const std::string& path) {
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return NotFound("the editor \"" + words.front() + "\" could not be started; set EDITOR");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    return NotFound("the editor \"" + words.front() + "\" could not be started; set EDITOR");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return Cancelled("the editor failed; nothing was written");
   return OkStatus();
 }
@@ -62,13 +63,18 @@ Status RunEdit(Session& session, const ResourceOptions& resources) {
   ASSIGN_OR_RETURN(std::vector<const Object*> found, Find(fleet, selection));
   const std::string original = Editable(*found.front());
 
-  std::string pattern = "/tmp/mcpctl-edit-XXXXXX.yaml";
+  const char* directory = getenv("TMPDIR");
+  std::string pattern =
+      std::string(directory == nullptr || *directory == '\0' ? "/tmp" : directory) + "/mcpctl-edit-XXXXXX.yaml";
   UniqueFd fd(mkstemps(pattern.data(), 5));
   if (!fd.valid()) return ErrnoStatus(errno, pattern);
   RETURN_IF_ERROR(WriteAll(fd.get(), original, Deadline::Never()));
   fd.Reset();
-  for (;;) {
-    RETURN_IF_ERROR(RunEditor(pattern));
+  for (std::string refused;;) {
+    if (Status ran = RunEditor(pattern); !ran.ok()) {
+      if (refused.empty()) unlink(pattern.c_str());
+      return ran;
+    }
     ASSIGN_OR_RETURN(std::string edited, ReadFile(pattern, limits::kManifestBytes));
     if (edited == original || Trim(edited).empty()) {
       unlink(pattern.c_str());
@@ -82,6 +88,8 @@ Status RunEdit(Session& session, const ResourceOptions& resources) {
       ChangeSet changes{.set = {objects->front().object}};
       return WriteChanges(session, changes, "edit " + NameOf(KeyOf(*found.front())), false).status();
     }
+    if (edited == refused) return Cancelled("left as it was refused; nothing was written, your edit is in " + pattern);
+    refused = edited;
     for (const Violation& violation : violations) session.err() << ToString(violation) << "\n";
     if (violations.empty()) session.err() << "the file must hold this one object, with its kind, name and namespace\n";
     if (isatty(STDIN_FILENO) != 1) return InvalidArgument("nothing was written; your edit is in " + pattern);

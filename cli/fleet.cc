@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "controller/placement/place.h"
 #include "crd/codec.h"
 
 namespace mcpfleet::cli {
@@ -29,6 +30,17 @@ void Freshen(Session& session, std::vector<NodeStatus>* nodes) {
     return;
   }
   nodes->push_back(*std::move(live));
+}
+
+// By what the store knows of the node. Labels that only its own configuration has may place more on it.
+bool PlacedOn(const Fleet& fleet, const Object& object, const std::string& node) {
+  Labels labels;
+  bool unschedulable = false;
+  if (auto it = fleet.desired.objects.find({kKindNode, "", node}); it != fleet.desired.objects.end()) {
+    labels = it->second.metadata.labels;
+    unschedulable = IsUnschedulable(it->second);
+  }
+  return Place(GetMember(object.spec, "placement"), node, labels, unschedulable);
 }
 
 }  // namespace
@@ -57,22 +69,43 @@ StatusOr<std::vector<NodeStatus>> ReadNodes(Session& session, Deadline deadline)
 }
 
 StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline) {
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   Fleet fleet;
-  ASSIGN_OR_RETURN(fleet.desired, ReadState(*kv, deadline));
-  for (const std::string& missing : fleet.desired.missing) session.err() << "warning: " << missing << "\n";
-  if (fleet.desired.head.has_value()) session.SawHead(fleet.desired.head->order);
-  ASSIGN_OR_RETURN(fleet.nodes, ReadNodes(session, deadline));
+  RETURN_IF_ERROR(RefreshFleet(session, deadline, &fleet));
   return fleet;
 }
 
+Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  bool same = false;
+  if (const std::optional<Head>& last = fleet->desired.head; last.has_value() && fleet->desired.missing.empty()) {
+    ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(*kv, deadline));
+    same = head.has_value() && head->order == last->order && head->snapshot == last->snapshot;
+  }
+  if (!same) {
+    ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
+    if (state.missing != fleet->desired.missing) {
+      for (const std::string& missing : state.missing) session.err() << "warning: " << missing << "\n";
+    }
+    fleet->desired = std::move(state);
+    if (fleet->desired.head.has_value()) session.SawHead(fleet->desired.head->order);
+  }
+  ASSIGN_OR_RETURN(fleet->nodes, ReadNodes(session, deadline));
+  return OkStatus();
+}
+
 ServerView ViewOf(const Fleet& fleet, const Object& object, WallTime now) {
+  static const ServerStatus kNotReported;
   ServerView view{.object = &object};
+  bool desired = fleet.desired.objects.count(KeyOf(object)) != 0;
   for (const NodeStatus& node : fleet.nodes) {
-    for (const ServerStatus& status : node.servers) {
-      if (status.key.namespace_ == object.metadata.namespace_ && status.key.name == object.metadata.name) {
-        view.nodes.push_back({&node, &status, now - node.heartbeat > kStaleHeartbeat});
-      }
+    bool stale = now - node.heartbeat > kStaleHeartbeat;
+    auto own = std::find_if(node.servers.begin(), node.servers.end(), [&](const ServerStatus& status) {
+      return status.key.namespace_ == object.metadata.namespace_ && status.key.name == object.metadata.name;
+    });
+    if (own != node.servers.end()) {
+      view.nodes.push_back({.node = &node, .status = &*own, .stale = stale});
+    } else if (desired && PlacedOn(fleet, object, node.node)) {
+      view.nodes.push_back({.node = &node, .status = &kNotReported, .stale = stale, .reported = false});
     }
   }
   return view;
@@ -93,15 +126,33 @@ StatusOr<std::vector<const Object*>> Find(const Fleet& fleet, const Selection& s
     if (key.kind == selection.kind) all.push_back(key.name);
   }
   std::string near = Nearest(*missing.begin(), all);
-  return NotFound(Join(names, ", ") + " not found" + (selection.namespace_.empty() ? "" : " in namespace " + selection.namespace_) +
+  return NotFound(Join(names, ", ") + " not found" +
+                  (selection.namespace_.empty() ? "" : " in namespace " + selection.namespace_) +
                   (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+}
+
+StatusOr<std::vector<std::string>> FindNodes(const Fleet& fleet, const Selection& selection) {
+  std::vector<std::string> all = NodeNames(fleet), found;
+  for (const std::string& name : selection.names) {
+    if (std::find(all.begin(), all.end(), name) != all.end()) continue;
+    std::string near = Nearest(name, all);
+    return NotFound(Described({kKindNode, "", name}) + " not found" +
+                    (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  for (const std::string& name : all) {
+    Object node{.kind = kKindNode, .metadata = {.name = name, .namespace_ = ""}};
+    if (auto it = fleet.desired.objects.find({kKindNode, "", name}); it != fleet.desired.objects.end())
+      node = it->second;
+    if (selection.Matches(node)) found.push_back(name);
+  }
+  return found;
 }
 
 namespace {
 
 bool IsReady(const ServerView& view, const ServerView::OnNode& on) {
   const Condition* ready = FindCondition(on.status->conditions, "Ready");
-  return !on.stale && ready != nullptr && ready->status == ConditionStatus::kTrue &&
+  return !on.stale && on.reported && ready != nullptr && ready->status == ConditionStatus::kTrue &&
          on.status->observed_generation == view.object->metadata.generation;
 }
 
@@ -132,18 +183,20 @@ Condition Merged(const ServerView& view, std::string_view type) {
                    .message = "no node has reported this server yet"};
   bool first = true;
   for (const ServerView::OnNode& on : view.nodes) {
-    Condition condition{.type = std::string(type), .reason = "NotReported"};
+    Condition condition{.type = std::string(type), .reason = "NotReported", .message = "not reported yet"};
     if (const Condition* own = FindCondition(on.status->conditions, type); own != nullptr) condition = *own;
     if (on.stale) {
       condition.status = ConditionStatus::kUnknown;
       condition.reason = "NodeSilent";
       condition.message = "the last heartbeat is from " + FormatTime(on.node->heartbeat);
-    } else if (on.status->observed_generation != view.object->metadata.generation) {
+    } else if (on.reported && on.status->observed_generation != view.object->metadata.generation) {
       condition.status = ConditionStatus::kUnknown;
       condition.reason = "Progressing";
-      condition.message = "the node has not seen generation " + std::to_string(view.object->metadata.generation) + " yet";
+      condition.message =
+          "the node has not seen generation " + std::to_string(view.object->metadata.generation) + " yet";
     }
-    if (view.nodes.size() > 1 && condition.status != ConditionStatus::kTrue) condition.message = on.node->node + ": " + condition.message;
+    if (view.nodes.size() > 1 && condition.status != ConditionStatus::kTrue)
+      condition.message = on.node->node + ": " + condition.message;
     if (first || Rank(condition.status) > Rank(merged.status)) merged = condition;
     first = false;
   }
@@ -152,7 +205,8 @@ Condition Merged(const ServerView& view, std::string_view type) {
 
 std::string StatusWord(const ServerView& view) {
   if (GetBool(view.object->spec, "suspend")) {
-    bool running = std::any_of(view.nodes.begin(), view.nodes.end(), [](const auto& on) { return !on.status->instances.empty(); });
+    bool running =
+        std::any_of(view.nodes.begin(), view.nodes.end(), [](const auto& on) { return !on.status->instances.empty(); });
     return running ? "Suspending" : "Suspended";
   }
   Condition ready = Merged(view, "Ready");
@@ -166,6 +220,7 @@ Json Rendered(const ServerView& view) {
   std::vector<std::string> types;
   Json nodes = Json::array();
   for (const ServerView::OnNode& on : view.nodes) {
+    if (!on.reported) continue;
     Json entry = ServerStatusToJson(*on.status);
     entry["node"] = on.node->node;
     for (const char* member : {"namespace", "name", "uid"}) entry.erase(member);
@@ -178,7 +233,8 @@ Json Rendered(const ServerView& view) {
   for (const std::string& type : types) conditions.push_back(ConditionToJson(Merged(view, type)));
   int64_t observed = 0;
   for (const ServerView::OnNode& on : view.nodes) {
-    observed = observed == 0 ? on.status->observed_generation : std::min(observed, on.status->observed_generation);
+    if (on.reported)
+      observed = observed == 0 ? on.status->observed_generation : std::min(observed, on.status->observed_generation);
   }
   if (observed != 0) status["observedGeneration"] = observed;
   status["conditions"] = std::move(conditions);
@@ -198,7 +254,8 @@ std::vector<std::string> NodeNames(const Fleet& fleet) {
 
 Json RenderedNode(const Fleet& fleet, const std::string& name, WallTime now) {
   Object object{.kind = kKindNode, .metadata = {.name = name, .namespace_ = ""}};
-  if (auto it = fleet.desired.objects.find({kKindNode, "", name}); it != fleet.desired.objects.end()) object = it->second;
+  if (auto it = fleet.desired.objects.find({kKindNode, "", name}); it != fleet.desired.objects.end())
+    object = it->second;
   Json json = ObjectToJson(object);
   for (const NodeStatus& node : fleet.nodes) {
     if (node.node != name) continue;

@@ -20,27 +20,37 @@ struct Fleet {
   std::vector<NodeStatus> nodes;  // by name; the node behind the admin address is live, not as of its last write
 };
 
-// One server with the nodes that report it.
+// One server with the nodes that report it, and those that it is placed on but that have not reported it yet (with
+// an empty status).
 struct ServerView {
   const Object* object = nullptr;
   struct OnNode {
     const NodeStatus* node = nullptr;
     const ServerStatus* status = nullptr;
     bool stale = false;
+    bool reported = true;  // false: placed there, not in the node's status yet
   };
   std::vector<OnNode> nodes;
 };
 
 StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline);
+// Reads again what may have changed: the statuses, and the desired state only when the head moved. For verbs that
+// watch.
+Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet);
 // Statuses only.
 StatusOr<std::vector<NodeStatus>> ReadNodes(Session& session, Deadline deadline);
 ServerView ViewOf(const Fleet& fleet, const Object& object, WallTime now);
 // The servers (or nodes) that a selection means, in order of namespace and name. NotFound names the missing ones.
 StatusOr<std::vector<const Object*>> Find(const Fleet& fleet, const Selection& selection);
 
+// The nodes that a selection means, by name: those that report and those that are declared. A selector sees the labels
+// of the declared ones.
+StatusOr<std::vector<std::string>> FindNodes(const Fleet& fleet, const Selection& selection);
+
 // Pure, from a view:
 int ReadyNodes(const ServerView& view);
-// The condition over all nodes: False wins over Unknown, Unknown over True; Unknown when no node reports this generation.
+// The condition over all nodes: False wins over Unknown, Unknown over True; Unknown when no node reports this
+// generation.
 Condition Merged(const ServerView& view, std::string_view type);
 // What the STATUS column says: "Ready", or the first failing reason.
 std::string StatusWord(const ServerView& view);

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <poll.h>
 
 #include "base/strings.h"
 #include "cli/fleet.h"
@@ -40,7 +39,8 @@ std::string SourceText(const Object& object) {
   if (source.contains("image")) return GetString(source["image"], "ref");
   if (source.contains("package")) {
     const Json& package = source["package"];
-    return GetString(package, "manager", "npm") + ":" + GetString(package, "name") + "@" + GetString(package, "version");
+    return GetString(package, "manager", "npm") + ":" + GetString(package, "name") + "@" +
+           GetString(package, "version");
   }
   if (source.contains("process")) return GetString(source["process"], "path");
   return GetString(GetMember(source, "remote"), "url");
@@ -48,13 +48,13 @@ std::string SourceText(const Object& object) {
 
 std::vector<std::string> ServerRow(const ServerView& view, const GetOptions& options, bool namespaces, WallTime now) {
   const Object& object = *view.object;
-  const ServerStatus* shown = view.nodes.empty() ? nullptr : view.nodes.front().status;
+  const ServerStatus* shown = nullptr;
   int64_t restarts = 0;
   std::vector<std::string> nodes;
   for (const auto& on : view.nodes) {
     restarts += on.status->restarts.count;
     nodes.push_back(on.node->node);
-    if (FindCondition(on.status->conditions, "Verified") != nullptr && on.status->catalog.tools > shown->catalog.tools) shown = on.status;
+    if (on.reported && (shown == nullptr || on.status->catalog.tools > shown->catalog.tools)) shown = on.status;
   }
   bool verified = shown != nullptr && !shown->server_info.protocol_version.empty();
   std::vector<std::string> row;
@@ -94,7 +94,9 @@ std::vector<std::string> NodeRow(const Fleet& fleet, const std::string& name, co
     bool stale = now - status->heartbeat > kStaleHeartbeat;
     const Condition* condition = FindCondition(status->conditions, "Ready");
     if (condition != nullptr && !stale) {
-      ready = condition->status == ConditionStatus::kTrue ? "Ready" : condition->status == ConditionStatus::kFalse ? condition->reason : "Unknown";
+      ready = condition->status == ConditionStatus::kTrue    ? "Ready"
+              : condition->status == ConditionStatus::kFalse ? condition->reason
+                                                             : "Unknown";
     }
     int64_t ready_servers = 0;
     for (const ServerStatus& server : status->servers) {
@@ -107,7 +109,8 @@ std::vector<std::string> NodeRow(const Fleet& fleet, const std::string& name, co
     head = status->accepted_head;
     runtimes = status->runtimes.empty() ? "<none>" : Join(status->runtimes, ",");
   }
-  if (auto it = fleet.desired.objects.find({kKindNode, "", name}); it != fleet.desired.objects.end() && IsUnschedulable(it->second)) {
+  if (auto it = fleet.desired.objects.find({kKindNode, "", name});
+      it != fleet.desired.objects.end() && IsUnschedulable(it->second)) {
     ready += ",SchedulingDisabled";
   }
   std::vector<std::string> row{name, ready, servers, version, seen};
@@ -130,24 +133,24 @@ Status PrintTable(Session& session, const GetOptions& options, const Selection& 
   } else {
     header = {"NAME", "STATUS", "SERVERS", "VERSION", "LAST SEEN"};
     if (options.output == "wide") header.insert(header.end(), {"RUNTIMES", "HEAD"});
-    for (const std::string& name : NodeNames(fleet)) {
-      if (selection.names.empty() || std::find(selection.names.begin(), selection.names.end(), name) != selection.names.end()) {
-        rows.emplace_back(name, NodeRow(fleet, name, options, now));
-      }
-    }
+    ASSIGN_OR_RETURN(std::vector<std::string> names, FindNodes(fleet, selection));
+    for (const std::string& name : names) rows.emplace_back(name, NodeRow(fleet, name, options, now));
   }
   Table table(header);
   for (auto& [name, row] : rows) {
     // While watching, only what changed is printed again; an age alone is no change.
     std::vector<std::string> compared = row;
-    if (selection.kind == kKindServer) compared[static_cast<size_t>(namespaces ? 7 : 6)].clear();
-    else compared[4].clear();
+    if (selection.kind == kKindServer)
+      compared[static_cast<size_t>(namespaces ? 7 : 6)].clear();
+    else
+      compared[4].clear();
     if (last != nullptr && last->count(name) != 0 && (*last)[name] == compared) continue;
     if (last != nullptr) (*last)[name] = compared;
     table.Add(std::move(row));
   }
   if (table.empty() && last == nullptr) {
-    session.err() << "No resources found" << (selection.namespace_.empty() ? "." : " in namespace " + selection.namespace_ + ".") << "\n";
+    session.err() << "No resources found"
+                  << (selection.namespace_.empty() ? "." : " in namespace " + selection.namespace_ + ".") << "\n";
     return OkStatus();
   }
   if (!table.empty()) table.Print(session.out(), headers && !options.no_headers);
@@ -163,12 +166,8 @@ StatusOr<std::vector<Json>> Objects(Session& session, const Selection& selection
     for (const Object* object : objects) out.push_back(Rendered(ViewOf(fleet, *object, now)));
     return out;
   }
-  for (const std::string& name : NodeNames(fleet)) {
-    if (selection.names.empty() || std::find(selection.names.begin(), selection.names.end(), name) != selection.names.end()) {
-      out.push_back(RenderedNode(fleet, name, now));
-    }
-  }
-  if (out.empty() && !selection.names.empty()) return NotFound(Described({selection.kind, "", selection.names.front()}) + " not found");
+  ASSIGN_OR_RETURN(std::vector<std::string> names, FindNodes(fleet, selection));
+  for (const std::string& name : names) out.push_back(RenderedNode(fleet, name, now));
   return out;
 }
 
@@ -178,17 +177,19 @@ Status RunGet(Session& session, const GetOptions& options) {
   bool table = options.output.empty() || options.output == "wide";
   std::map<std::string, std::vector<std::string>> last_rows;
   std::map<std::string, std::string> last_objects;
+  Fleet fleet;
   for (bool first = true;; first = false) {
     ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-    StatusOr<Fleet> fleet = ReadFleet(session, deadline);
-    if (!fleet.ok() && (first || !IsRetryable(fleet.status()))) return fleet.status();
-    if (fleet.ok() && table) {
-      RETURN_IF_ERROR(PrintTable(session, options, selection, *fleet, options.watch ? &last_rows : nullptr, first));
-    } else if (fleet.ok()) {
-      ASSIGN_OR_RETURN(std::vector<Json> objects, Objects(session, selection, *fleet));
+    Status read = RefreshFleet(session, deadline, &fleet);
+    if (!read.ok() && (first || !IsRetryable(read))) return read;
+    if (read.ok() && table) {
+      RETURN_IF_ERROR(PrintTable(session, options, selection, fleet, options.watch ? &last_rows : nullptr, first));
+    } else if (read.ok()) {
+      ASSIGN_OR_RETURN(std::vector<Json> objects, Objects(session, selection, fleet));
       if (!options.watch) return PrintObjects(session.out(), options.output, objects, selection.names.size() != 1);
       for (const Json& object : objects) {
-        std::string& last = last_objects[GetString(GetMember(object, "metadata"), "namespace") + "/" + GetString(GetMember(object, "metadata"), "name")];
+        std::string& last = last_objects[GetString(GetMember(object, "metadata"), "namespace") + "/" +
+                                         GetString(GetMember(object, "metadata"), "name")];
         std::string text = DumpJson(object);
         if (text == last) continue;
         last = text;
@@ -196,8 +197,7 @@ Status RunGet(Session& session, const GetOptions& options) {
         session.out() << std::flush;
       }
     }
-    if (!options.watch || !session.out().good()) return OkStatus();
-    poll(nullptr, 0, Deadline::After(kWatchPoll).PollMillis());
+    if (!options.watch || !session.Pause(kWatchPoll)) return OkStatus();
   }
 }
 

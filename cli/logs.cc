@@ -40,7 +40,8 @@ Status CopyLines(Session& session, http::ResponseStream& stream, Deadline deadli
 Status RunLogs(Session& session, const LogsOptions& options) {
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources, kKindServer));
   if (selection.names.size() != 1) return InvalidArgument("one server at a time: mcpctl logs NAME");
-  std::string target = "/v1/servers/" + PercentEncode(selection.namespace_) + "/" + PercentEncode(selection.names.front()) + "/logs?";
+  std::string target =
+      "/v1/servers/" + PercentEncode(selection.namespace_) + "/" + PercentEncode(selection.names.front()) + "/logs?";
   if (options.follow) target += "follow=true&";
   if (options.previous) target += "previous=true&";
   if (options.tail >= 0) target += "tail=" + std::to_string(options.tail) + "&";
@@ -74,7 +75,8 @@ Status RunEvents(Session& session, const EventsOptions& options) {
     query = "server=" + PercentEncode(selection.namespace_ + "/" + selection.names.front());
   }
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(http::Response response, session.Admin({.target = target + (query.empty() ? "" : "?" + query)}, deadline));
+  ASSIGN_OR_RETURN(http::Response response,
+                   session.Admin({.target = target + (query.empty() ? "" : "?" + query)}, deadline));
   ASSIGN_OR_RETURN(Json json, ParseJson(response.body));
   Table table({"LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"});
   for (const Json& item : GetMember(json, "items")) {
@@ -110,7 +112,9 @@ Status RunEvents(Session& session, const EventsOptions& options) {
 void RegisterLogs(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("logs", "What a server writes to stderr");
   auto options = std::make_shared<LogsOptions>();
-  command->footer("Examples:\n  mcpctl logs weather --tail 20\n  mcpctl logs weather -f --since 10m\n  mcpctl logs weather --previous");
+  command->footer(
+      "Examples:\n  mcpctl logs weather --tail 20\n  mcpctl logs weather -f --since 10m\n  mcpctl logs weather "
+      "--previous");
   AddResourceOptions(*command, &options->resources, false);
   command->add_flag("-f,--follow", options->follow, "go on as lines come");
   command->add_flag("-p,--previous", options->previous, "of the incarnation before this one");

@@ -1,11 +1,15 @@
 // mcpctl: the command line of mcpfleet.
+#include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/version.h"
+#include "cli/usage.h"
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
@@ -18,7 +22,7 @@ int main(int argc, char** argv) {
   root.name("mcpctl");
   root.require_subcommand(1);
   root.fallthrough();
-  root.failure_message(CLI::FailureMessage::simple);
+  root.set_version_flag("--version", "mcpctl " + std::string(Version()), "print the version");
   cli::GlobalOptions& options = session.options();
   root.add_option("--context", options.context, "the context to use (mcpctl config get-contexts)");
   root.add_option("-n,--namespace", options.namespace_, "the namespace; the context's by default");
@@ -49,13 +53,28 @@ int main(int argc, char** argv) {
   cli::RegisterCompletion(root, session);
   cli::RegisterVersion(root, session);
 
+  if (argc == 1) {
+    std::cout << root.help();
+    return cli::kExitOk;
+  }
+  // `mcpctl help rollout` is `mcpctl rollout --help`.
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.front() == "help") {
+    words.erase(words.begin());
+    words.push_back("--help");
+  }
+  if (words.front() == "__complete") {
+    words.erase(words.begin());
+    cli::Complete(root, session, std::move(words));
+    return cli::kExitOk;
+  }
+  std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {
-    root.parse(argc, argv);
+    root.parse(words);
   } catch (const CLI::Success& help) {
     return root.exit(help);
   } catch (const CLI::ParseError& error) {
-    root.exit(error, std::cout, std::cerr);
-    std::cerr << "see: mcpctl --help\n";
+    std::cerr << cli::UsageText(root, error);
     return cli::kExitUsage;
   }
   std::cout.flush();

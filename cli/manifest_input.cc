@@ -30,7 +30,8 @@ Status AddDirectory(const std::string& directory, std::vector<std::string>* out)
   std::vector<std::string> found;
   for (Iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     if (it->is_regular_file(error) && IsManifest(it->path())) found.push_back(it->path().string());
-    if (found.size() > kMostFiles) return InvalidArgument(directory + ": more than " + std::to_string(kMostFiles) + " manifests");
+    if (found.size() > kMostFiles)
+      return InvalidArgument(directory + ": more than " + std::to_string(kMostFiles) + " manifests");
   }
   if (error) return InvalidArgument(directory + ": " + error.message());
   if (found.empty()) return InvalidArgument(directory + ": no *.yaml, *.yml or *.json file in this directory");
@@ -57,14 +58,16 @@ StatusOr<std::string> ReadStdin() {
     if (n < 0) return ErrnoStatus(errno, "stdin");
     if (n == 0) return content;
     content.append(buffer, static_cast<size_t>(n));
-    if (content.size() > limits::kManifestBytes) return ResourceExhausted("stdin: more than " + std::to_string(limits::kManifestBytes) + " bytes");
+    if (content.size() > limits::kManifestBytes)
+      return ResourceExhausted("stdin: more than " + std::to_string(limits::kManifestBytes) + " bytes");
   }
 }
 
 }  // namespace
 
 void AddFileOptions(CLI::App& command, FileOptions* options) {
-  command.add_option("-f,--filename", options->files, "file, directory, glob, or - for stdin; repeatable")->allow_extra_args(false);
+  command.add_option("-f,--filename", options->files, "file, directory, glob, or - for stdin; repeatable")
+      ->allow_extra_args(false);
   command.add_flag("-R,--recursive", options->recursive, "also the directories below");
 }
 
@@ -98,15 +101,18 @@ StatusOr<std::vector<ManifestObject>> ReadManifests(Session& session, const File
     if (!parsed.ok()) continue;  // what is wrong is in `violations`
     for (ManifestObject& object : *parsed) objects.push_back(std::move(object));
   }
-  const std::string& wanted = session.options().namespace_;
+  // -n, else the context's where there is one (validate needs none).
+  const bool said = !session.options().namespace_.empty();
+  const std::string wanted = session.Namespace().value_or(kDefaultNamespace);
   for (ManifestObject& manifest : objects) {
     std::string& has = manifest.object.metadata.namespace_;
-    if (wanted.empty() || has.empty() || has == wanted) continue;
+    if (has.empty() || has == wanted) continue;
     if (manifest.lines.count("metadata.namespace") == 0) {
       has = wanted;
-    } else {
+    } else if (said) {
       violations->push_back({manifest.file, manifest.lines["metadata.namespace"], "metadata.namespace",
-                             "is \"" + has + "\" but --namespace says \"" + wanted + "\"", "the same, or one of them only"});
+                             "is \"" + has + "\" but --namespace says \"" + wanted + "\"",
+                             "the same, or one of them only"});
     }
   }
   for (Violation& violation : FindDuplicates(objects)) violations->push_back(std::move(violation));

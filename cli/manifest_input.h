@@ -23,8 +23,8 @@ void AddFileOptions(CLI::App& command, FileOptions* options);
 
 // The files meant, in order; InvalidArgument when one is absent or a glob or directory matches nothing.
 StatusOr<std::vector<std::string>> ExpandFiles(const FileOptions& options);
-// Every object of every file. Violations of all files go to `violations`; the namespace of -n is put where a manifest
-// has none, and one that says another is a violation.
+// Every object of every file. Violations of all files go to `violations`; the namespace of -n, else that
+// of the context, is put where a manifest has none; one that says another than -n is a violation.
 StatusOr<std::vector<ManifestObject>> ReadManifests(Session& session, const FileOptions& options,
                                                     std::vector<Violation>* violations);
 // The same, with every violation printed to err() and counted in the error.

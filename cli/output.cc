@@ -21,7 +21,8 @@ struct Step {
 };
 
 Status Malformed(std::string_view path) {
-  return InvalidArgument("jsonpath \"" + Printable(path, 80) + "\"; allowed: {.a.b[0]}, {.a[*].b}, {..name}, {range .a[*]}…{end}");
+  return InvalidArgument("jsonpath \"" + Printable(path, 80) +
+                         "\"; allowed: {.a.b[0]}, {.a[*].b}, {..name}, {range .a[*]}…{end}");
 }
 
 StatusOr<std::vector<Step>> ParsePath(std::string_view path) {
@@ -61,12 +62,14 @@ StatusOr<std::vector<Step>> ParsePath(std::string_view path) {
     rest.remove_prefix(close + 1);
     if (inside == "*") {
       steps.push_back({Step::Kind::kAll, "", 0});
-    } else if (inside.size() >= 2 && (inside.front() == '\'' || inside.front() == '"') && inside.back() == inside.front()) {
+    } else if (inside.size() >= 2 && (inside.front() == '\'' || inside.front() == '"') &&
+               inside.back() == inside.front()) {
       steps.push_back({Step::Kind::kMember, std::string(inside.substr(1, inside.size() - 2)), 0});
     } else {
       bool negative = inside.starts_with('-');
       std::string_view digits = negative ? inside.substr(1) : inside;
-      if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string_view::npos) return Malformed(path);
+      if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string_view::npos)
+        return Malformed(path);
       int64_t index = std::stoll(std::string(digits));
       steps.push_back({Step::Kind::kIndex, "", negative ? -index : index});
     }
@@ -160,8 +163,10 @@ class Template {
     char quote = 0;
     for (size_t i = open + 1; i < rest_.size(); ++i) {
       if (quote != 0) {
-        if (rest_[i] == '\\') ++i;
-        else if (rest_[i] == quote) quote = 0;
+        if (rest_[i] == '\\')
+          ++i;
+        else if (rest_[i] == quote)
+          quote = 0;
       } else if (rest_[i] == '"' || rest_[i] == '\'') {
         quote = rest_[i];
       } else if (rest_[i] == '}') {
@@ -215,6 +220,8 @@ StatusOr<std::string> JsonPath(std::string_view expression, const Json& value) {
 Status CheckOutput(std::string_view output, const std::vector<std::string>& allowed) {
   if (output.empty()) return OkStatus();
   std::string format(output.substr(0, output.find('=')));
+  if (output == "jsonpath" || output == "jsonpath=")
+    return InvalidArgument("-o jsonpath needs an expression: -o jsonpath='{.metadata.name}'");
   if (std::find(allowed.begin(), allowed.end(), format) != allowed.end()) return OkStatus();
   return InvalidArgument("-o " + Printable(output, 60) + "; allowed: " + Join(allowed, ", "));
 }
@@ -222,7 +229,8 @@ Status CheckOutput(std::string_view output, const std::vector<std::string>& allo
 Status PrintObjects(std::ostream& out, std::string_view output, const std::vector<Json>& objects, bool list) {
   if (output == "name") {
     for (const Json& object : objects) {
-      out << ToLower(GetString(object, "kind")) << ".mcpfleet.dev/" << GetString(GetMember(object, "metadata"), "name") << "\n";
+      out << ToLower(GetString(object, "kind")) << ".mcpfleet.dev/" << GetString(GetMember(object, "metadata"), "name")
+          << "\n";
     }
     return OkStatus();
   }

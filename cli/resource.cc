@@ -15,6 +15,10 @@ void AddResourceOptions(CLI::App& command, ResourceOptions* options, bool many) 
   if (many) command.add_flag("-A,--all-namespaces", options->all_namespaces, "objects of every namespace");
 }
 
+void AddAllOption(CLI::App& command, ResourceOptions* options) {
+  command.add_flag("--all", options->all, "every object of the kind in the namespace");
+}
+
 bool Selection::Matches(const Object& object) const {
   if (object.kind != kind) return false;
   if (!namespace_.empty() && object.metadata.namespace_ != namespace_) return false;
@@ -27,6 +31,10 @@ namespace {
 StatusOr<const KindSchema*> FindKind(std::string_view word) {
   const KindSchema* kind = Schema::Builtin().Find(word);
   if (kind != nullptr) return kind;
+  if (word.find(',') != std::string_view::npos)
+    return InvalidArgument("one kind at a time, not " + Printable(word, 60));
+  if (EqualsIgnoreCase(word, "events") || EqualsIgnoreCase(word, "event"))
+    return InvalidArgument("events have a verb of their own: mcpctl events");
   std::vector<std::string> known, all;
   for (const auto& k : Schema::Builtin().kinds()) {
     known.push_back(k->plural);
@@ -35,8 +43,8 @@ StatusOr<const KindSchema*> FindKind(std::string_view word) {
     all.insert(all.end(), k->short_names.begin(), k->short_names.end());
   }
   std::string near = Nearest(word, all);
-  return InvalidArgument("there is no kind \"" + Printable(word, 60) + "\"" + (near.empty() ? "" : ", did you mean \"" + near + "\"?") +
-                         "; kinds: " + Join(known, ", "));
+  return InvalidArgument("there is no kind \"" + Printable(word, 60) + "\"" +
+                         (near.empty() ? "" : ", did you mean \"" + near + "\"?") + "; kinds: " + Join(known, ", "));
 }
 
 // "mcp/weather" -> kind and name; false when there is no slash.
@@ -58,7 +66,8 @@ StatusOr<Selection> Select(Session& session, const ResourceOptions& options, std
     if (SplitSlash(argument, &kind_word, &name)) {
       ASSIGN_OR_RETURN(const KindSchema* found, FindKind(kind_word));
       if (kind != nullptr && kind != found) {
-        return InvalidArgument("only one kind at a time: " + argument + " is a " + found->kind + ", not a " + kind->kind);
+        return InvalidArgument("only one kind at a time: " + argument + " is a " + found->kind + ", not a " +
+                               kind->kind);
       }
       kind = found;
       if (name.empty()) return InvalidArgument("\"" + argument + "\" has no name behind the slash");
@@ -68,18 +77,30 @@ StatusOr<Selection> Select(Session& session, const ResourceOptions& options, std
     } else {
       name = argument;
       // `mcpctl logs mcp weather`: the kind may be said even where there is only one.
-      if (!only_kind.empty() && selection.names.empty() && Schema::Builtin().Find(name) == kind && options.arguments.size() > 1) continue;
+      if (!only_kind.empty() && selection.names.empty() && Schema::Builtin().Find(name) == kind &&
+          options.arguments.size() > 1)
+        continue;
     }
-    selection.names.push_back(name);
+    if (std::find(selection.names.begin(), selection.names.end(), name) == selection.names.end())
+      selection.names.push_back(name);
   }
-  if (kind == nullptr) return InvalidArgument("say what: KIND [NAME…], for example: mcpservers, mcp/weather, mcpnodes");
+  if (kind == nullptr)
+    return InvalidArgument(
+        "say what: KIND [NAME…], for example mcpservers, mcp/weather or mcpnodes; all kinds: mcpctl api-resources");
   selection.kind = kind->kind;
-  if (!selection.names.empty() && !options.selector.empty()) return InvalidArgument("names and --selector exclude each other");
+  if (!selection.names.empty() && (!options.selector.empty() || options.all)) {
+    return InvalidArgument(std::string("names and ") + (options.all ? "--all" : "--selector") + " exclude each other");
+  }
   ASSIGN_OR_RETURN(selection.selector, LabelSelector::Parse(options.selector));
   if (kind->namespaced && !options.all_namespaces) {
     ASSIGN_OR_RETURN(selection.namespace_, session.Namespace());
   }
   return selection;
+}
+
+Status CheckDeliberate(const Selection& selection, const ResourceOptions& options) {
+  if (!selection.names.empty() || !selection.selector.empty() || options.all) return OkStatus();
+  return InvalidArgument("say which: names, --selector, or --all for every one");
 }
 
 std::string Described(const ObjectKey& key) { return ToLower(key.kind) + ".mcpfleet.dev/" + key.name; }

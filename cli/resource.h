@@ -1,4 +1,5 @@
-// What the arguments of a verb select: "mcp", "mcp weather clock", "mcp/weather mcp/clock", "mcpnodes", with -n, -A, -l.
+// What the arguments of a verb select: "mcp", "mcp weather clock", "mcp/weather mcp/clock", "mcpnodes", with -n, -A,
+// -l.
 #pragma once
 
 #include <string>
@@ -17,11 +18,14 @@ namespace mcpfleet::cli {
 
 struct ResourceOptions {
   std::vector<std::string> arguments;
-  std::string selector;     // -l
+  std::string selector;  // -l
   bool all_namespaces = false;
+  bool all = false;  // --all: every object of the kind, said on purpose
 };
 // Adds the positional arguments, -l and, for verbs over many objects, -A.
 void AddResourceOptions(CLI::App& command, ResourceOptions* options, bool many);
+// --all, for verbs that would do harm if a forgotten name meant every object.
+void AddAllOption(CLI::App& command, ResourceOptions* options);
 
 struct Selection {
   std::string kind = kKindServer;
@@ -32,9 +36,11 @@ struct Selection {
   bool Matches(const Object& object) const;
 };
 
-// InvalidArgument names the kinds there are. A verb over one kind only passes it in `only_kind` and then takes bare names
-// too ("mcpctl logs weather").
+// InvalidArgument names the kinds there are. A verb over one kind only passes it in `only_kind` and then takes bare
+// names too ("mcpctl logs weather").
 StatusOr<Selection> Select(Session& session, const ResourceOptions& options, std::string_view only_kind = "");
+// Refuses a selection that means every object although neither a selector nor --all says so.
+Status CheckDeliberate(const Selection& selection, const ResourceOptions& options);
 // "mcpserver.mcpfleet.dev/weather": how verbs name what they did.
 std::string Described(const ObjectKey& key);
 // "default/weather", "edge-01".

@@ -58,7 +58,8 @@ StatusOr<std::vector<Version>> VersionsOf(KvClient& kv, const ObjectKey& key, De
 
 StatusOr<ObjectKey> OneServer(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources, kKindServer));
-  if (selection.names.size() != 1) return InvalidArgument("one server at a time, for example: mcpctl rollout history weather");
+  if (selection.names.size() != 1)
+    return InvalidArgument("one server at a time, for example: mcpctl rollout history weather");
   return ObjectKey{selection.kind, selection.namespace_, selection.names.front()};
 }
 
@@ -69,7 +70,8 @@ Status RunHistory(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
   Table table({"GENERATION", "TIME", "AUTHOR", "SNAPSHOT", "MESSAGE"});
   for (const Version& version : versions) {
-    table.Add({std::to_string(version.entry.generation), version.time, Printable(version.author, 40), version.snapshot.substr(0, 12), Printable(version.message, 80)});
+    table.Add({std::to_string(version.entry.generation), version.time, Printable(version.author, 40),
+               version.snapshot.substr(0, 12), Printable(version.message, 80)});
   }
   table.Print(session.out());
   return OkStatus();
@@ -80,21 +82,25 @@ Status RunUndo(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
-  const Version* target = versions.size() > 1 ? &versions[1] : nullptr;
-  if (options.revision != 0) {
-    auto it = std::find_if(versions.begin(), versions.end(), [&](const Version& v) { return v.entry.generation == static_cast<int64_t>(options.revision); });
-    target = it == versions.end() ? nullptr : &*it;
-  }
-  if (target == nullptr) return NotFound(Described(key) + ": no such version in the history; see: mcpctl rollout history " + key.name);
+  // The generation rises with the spec: what has the present one differs in labels only.
+  auto target = std::find_if(versions.begin(), versions.end(), [&](const Version& version) {
+    return options.revision == 0 ? version.entry.generation != versions.front().entry.generation
+                                 : version.entry.generation == static_cast<int64_t>(options.revision);
+  });
+  if (target == versions.end())
+    return NotFound(Described(key) + ": no such version in the history; see: mcpctl rollout history " + key.name);
   ASSIGN_OR_RETURN(std::optional<KvValue> blob, kv->Get(ObjectBlobKey(target->entry.hash), deadline));
-  if (!blob.has_value()) return NotFound(Described(key) + ": generation " + std::to_string(target->entry.generation) + " was removed by gc");
+  if (!blob.has_value())
+    return NotFound(Described(key) + ": generation " + std::to_string(target->entry.generation) + " was removed by gc");
   ASSIGN_OR_RETURN(Object object, ParseObjectBlob(blob->value, target->entry.hash));
-  return WriteChanges(session, {.set = {object}}, "undo to generation " + std::to_string(target->entry.generation), false).status();
+  return WriteChanges(session, {.set = {object}}, "undo to generation " + std::to_string(target->entry.generation),
+                      false)
+      .status();
 }
 
 Status RunRestart(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources, kKindServer));
-  if (selection.names.empty() && selection.selector.empty()) return InvalidArgument("say which: names or --selector");
+  RETURN_IF_ERROR(CheckDeliberate(selection, options.resources));
   std::string now = FormatTime(session.clock().Wall());
   return ChangeObjects(session, selection, "restart", [&](Object* object) {
     object->metadata.annotations[kRestartedAt] = now;
@@ -113,8 +119,9 @@ Status RunStatus(Session& session, const RolloutOptions& options) {
 void RegisterRollout(CLI::App& root, Session& session) {
   auto* rollout = root.add_subcommand("rollout", "Versions of a server: status, history, undo, restart");
   rollout->require_subcommand(1);
-  rollout->footer("Examples:\n  mcpctl rollout status weather\n  mcpctl rollout history weather\n"
-                  "  mcpctl rollout undo weather --to-generation 3\n  mcpctl rollout restart weather");
+  rollout->footer(
+      "Examples:\n  mcpctl rollout status weather\n  mcpctl rollout history weather\n"
+      "  mcpctl rollout undo weather --to-generation 3\n  mcpctl rollout restart weather");
   auto options = std::make_shared<RolloutOptions>();
   const auto add = [&](const char* name, const char* help, Status (*run)(Session&, const RolloutOptions&)) {
     auto* command = rollout->add_subcommand(name, help);
@@ -122,10 +129,12 @@ void RegisterRollout(CLI::App& root, Session& session) {
     command->callback([options, run, &session] { session.Finish(run(session, *options)); });
     return command;
   };
-  add("status", "Wait until the newest version is Ready everywhere", RunStatus)->add_option("--timeout", options->timeout, "how long at most");
+  add("status", "Wait until the newest version is Ready everywhere", RunStatus)
+      ->add_option("--timeout", options->timeout, "how long at most");
   add("history", "Its versions, who made them and why", RunHistory);
-  add("undo", "Back to the version before", RunUndo)->add_option("--to-generation", options->revision, "to this one instead");
-  add("restart", "New instances of the same version", RunRestart);
+  add("undo", "Back to the version before", RunUndo)
+      ->add_option("--to-generation", options->revision, "to this one instead");
+  AddAllOption(*add("restart", "New instances of the same version", RunRestart), &options->resources);
 }
 
 }  // namespace mcpfleet::cli

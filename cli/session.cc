@@ -1,6 +1,8 @@
 #include "cli/session.h"
 
+#include <poll.h>
 #include <pwd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <climits>
@@ -13,6 +15,26 @@
 #include "base/strings.h"
 
 namespace mcpfleet::cli {
+namespace {
+
+// A person waits: a store that is down is said within a second, not after the minute that an agent would be patient
+// for.
+constexpr int kAttempts = 3;
+constexpr char kAdminPrefix[] = "mcplet at ";
+
+// An operation of KvClient as the request that it makes.
+std::string RequestOf(std::string_view op) {
+  if (op == "get") return "GET values";
+  if (op == "list") return "GET keys";
+  if (op == "bulk_get") return "POST bulk/get";
+  if (op == "put") return "PUT values";
+  if (op == "bulk_put") return "PUT bulk";
+  if (op == "delete") return "DELETE values";
+  if (op == "bulk_delete") return "POST bulk/delete";
+  return std::string(op);
+}
+
+}  // namespace
 
 Session::Session(std::ostream& out, std::ostream& err, const Clock& clock) : out_(out), err_(err), clock_(clock) {}
 Session::~Session() = default;
@@ -43,9 +65,12 @@ StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, bool state) {
     RestKvOptions options{.base_url = chosen.server,
                           .account = chosen.account,
                           .namespace_id = state ? chosen.state_namespace : chosen.config_namespace,
-                          .token = chosen.token};
+                          .token = chosen.token,
+                          .max_attempts = kAttempts};
     if (options_.verbosity > 0) {
-      options.on_request = [this](std::string_view op, int code) { err_ << "store: " << op << " -> " << code << "\n"; };
+      options.on_request = [this](std::string_view op, int code) {
+        err_ << "store: " << RequestOf(op) << " -> " << code << "\n";
+      };
     }
     ASSIGN_OR_RETURN(*slot, NewRestKvClient(options));
   }
@@ -58,7 +83,8 @@ StatusOr<KvClient*> Session::State() { return Open(&state_, true); }
 StatusOr<std::string> Session::AdminTarget() {
   ASSIGN_OR_RETURN(Context chosen, context());
   if (chosen.admin.empty()) {
-    return FailedPrecondition("context \"" + chosen.name + "\" has no admin address of a node; set it with: mcpctl config set-context " +
+    return FailedPrecondition("context \"" + chosen.name +
+                              "\" has no admin address of a node; set it with: mcpctl config set-context " +
                               chosen.name + " --admin http://127.0.0.1:8701");
   }
   return chosen.admin;
@@ -72,7 +98,8 @@ StatusOr<http::Client*> Session::AdminClient() {
     return admin_.get();
   }
   std::string_view rest = target;
-  if (!rest.starts_with("http://")) return InvalidArgument("admin address " + target + ": allowed: http://HOST:PORT or unix:///PATH");
+  if (!rest.starts_with("http://"))
+    return InvalidArgument("admin address " + target + ": allowed: http://HOST:PORT or unix:///PATH");
   rest.remove_prefix(7);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   size_t colon = rest.rfind(':');
@@ -95,7 +122,9 @@ namespace {
 Status AdminError(const http::Response& response) {
   std::string message;
   if (auto json = ParseJson(response.body); json.ok()) message = GetString(GetMember(*json, "error"), "message");
-  if (message.empty()) message = "mcplet answered " + std::to_string(response.status) + " " + std::string(Trim(response.body)).substr(0, 200);
+  if (message.empty())
+    message =
+        "mcplet answered " + std::to_string(response.status) + " " + std::string(Trim(response.body)).substr(0, 200);
   switch (response.status) {
     case 400:
       return InvalidArgument(message);
@@ -120,7 +149,7 @@ StatusOr<http::Response> Session::Admin(const http::Request& request, Deadline d
   http::Request prepared = request;
   RETURN_IF_ERROR(PrepareAdmin(&prepared));
   StatusOr<http::Response> response = client->Do(prepared, deadline);
-  if (!response.ok()) return Annotate(response.status(), "mcplet at " + AdminTarget().value_or("?"));
+  if (!response.ok()) return Annotate(response.status(), kAdminPrefix + AdminTarget().value_or("?"));
   if (response->status >= 400) return AdminError(*response);
   return response;
 }
@@ -130,7 +159,7 @@ StatusOr<std::unique_ptr<http::ResponseStream>> Session::AdminStream(const http:
   http::Request prepared = request;
   RETURN_IF_ERROR(PrepareAdmin(&prepared));
   StatusOr<std::unique_ptr<http::ResponseStream>> stream = client->Open(prepared, deadline);
-  if (!stream.ok()) return Annotate(stream.status(), "mcplet at " + AdminTarget().value_or("?"));
+  if (!stream.ok()) return Annotate(stream.status(), kAdminPrefix + AdminTarget().value_or("?"));
   if ((*stream)->head().status >= 400) {
     http::Response response = (*stream)->head();
     if (auto body = (*stream)->Read(deadline); body.ok()) response.body = *body;
@@ -155,9 +184,51 @@ void Session::SawHead(const HeadOrder& order) {
   if (Status saved = SaveContexts(*file); !saved.ok()) err_ << "warning: " << Message(saved) << "\n";
 }
 
+bool Session::Pause(Duration most) {
+  pollfd out{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+  out_.flush();
+  poll(&out, 1, Deadline::After(most).PollMillis());
+  return out_.good() && (out.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0;
+}
+
+void Session::ShowProgress(const std::string& line) {
+  if (!progress() || (line.empty() && !progress_shown_)) return;
+  winsize size{};
+  size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  std::string text = Printable(line, 4 * columns);
+  size_t shown = 0, end = 0;
+  while (end < text.size() && (shown < columns - 1 || (text[end] & 0xc0) == 0x80))
+    shown += (text[end++] & 0xc0) != 0x80 ? 1 : 0;
+  err_ << "\r\033[K" << text.substr(0, end) << std::flush;
+  progress_shown_ = !line.empty();
+}
+
+// What to do about an error, where the connection is what is wrong and not the request.
+std::string Session::Hint(const Status& status) const {
+  if (context_ == nullptr || Message(status).find("mcpctl config") != std::string::npos) return "";
+  bool admin = Message(status).starts_with(kAdminPrefix);
+  switch (status.code()) {
+    case StatusCode::kUnavailable:
+      return admin ? "is mcplet running there? systemctl status mcplet; the address is that of context \"" +
+                         context_->name + "\""
+                   : "the store is " + context_->server + " (context \"" + context_->name +
+                         "\"); is it running? On its node: systemctl status mcplet. Another store: mcpctl config "
+                         "get-contexts";
+    case StatusCode::kUnauthenticated:
+    case StatusCode::kPermissionDenied:
+      return "the token of context \"" + context_->name +
+             "\" is not accepted for this; set another: mcpctl config set-context '" + context_->name +
+             "' --token-stdin < FILE";
+    default:
+      return "";
+  }
+}
+
 void Session::Finish(const Status& status, int code_on_error) {
+  ShowProgress("");
   if (status.ok()) return;
   err_ << "error: " << Message(status) << "\n";
+  if (std::string hint = Hint(status); !hint.empty()) err_ << hint << "\n";
   exit_code_ = code_on_error;
 }
 

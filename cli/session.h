@@ -27,9 +27,9 @@ inline constexpr int kExitOk = 0, kExitFailed = 1, kExitUsage = 2;
 
 struct GlobalOptions {
   std::string context;
-  std::string namespace_;           // -n; "": the context's
+  std::string namespace_;  // -n; "": the context's
   std::string request_timeout = "30s";
-  int verbosity = 0;                // -v: 1 requests, 2 more
+  int verbosity = 0;  // -v: 1 requests, 2 more
   bool no_color = false;
 };
 
@@ -46,10 +46,10 @@ class Session {
   bool progress() const;  // stderr is a terminal
 
   StatusOr<Context> context();
-  StatusOr<std::string> Namespace();             // -n, the context's, "default"
-  StatusOr<KvClient*> Config();                  // the desired state
-  StatusOr<KvClient*> State();                   // the nodes' statuses
-  StatusOr<std::string> AdminTarget();           // what Admin() talks to, for messages
+  StatusOr<std::string> Namespace();    // -n, the context's, "default"
+  StatusOr<KvClient*> Config();         // the desired state
+  StatusOr<KvClient*> State();          // the nodes' statuses
+  StatusOr<std::string> AdminTarget();  // what Admin() talks to, for messages
   // One request to mcplet's admin API; a status of 400 or more is an error with mcplet's own message.
   StatusOr<http::Response> Admin(const http::Request& request, Deadline deadline);
   StatusOr<std::unique_ptr<http::ResponseStream>> AdminStream(const http::Request& request, Deadline deadline);
@@ -57,6 +57,11 @@ class Session {
   StatusOr<Deadline> RequestDeadline();
   // Remembers the greatest head seen, in the context file.
   void SawHead(const HeadOrder& order);
+
+  // Waits, at most `most`. False when nobody reads stdout any more (`mcpctl get -w | head`): the verb should end.
+  bool Pause(Duration most);
+  // One line on the terminal that each call replaces; "" removes it. Nothing where stderr is no terminal.
+  void ShowProgress(const std::string& line);
 
   // Prints the error, if any, as "error: …" and sets the exit code.
   void Finish(const Status& status, int code_on_error = kExitFailed);
@@ -68,12 +73,14 @@ class Session {
  private:
   StatusOr<http::Client*> AdminClient();
   Status PrepareAdmin(http::Request* request);
+  std::string Hint(const Status& status) const;
   StatusOr<KvClient*> Open(std::unique_ptr<KvClient>* slot, bool state);
   std::ostream& out_;
   std::ostream& err_;
   const Clock& clock_;
   GlobalOptions options_;
   int exit_code_ = kExitOk;
+  bool progress_shown_ = false;
   std::unique_ptr<Context> context_;
   std::unique_ptr<KvClient> config_, state_;
   std::unique_ptr<http::Client> admin_;

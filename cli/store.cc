@@ -21,8 +21,10 @@ struct StoreOptions {
 Status RunGc(Session& session, const StoreOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(GcResult result, Gc(*kv, {.keep_snapshots = options.keep, .dry_run = options.dry_run}, session.clock(), deadline));
-  session.out() << result.deleted << (options.dry_run ? " blobs would be deleted, " : " blobs deleted, ") << result.kept << " kept\n";
+  ASSIGN_OR_RETURN(GcResult result,
+                   Gc(*kv, {.keep_snapshots = options.keep, .dry_run = options.dry_run}, session.clock(), deadline));
+  session.out() << result.deleted << (options.dry_run ? " blobs would be deleted, " : " blobs deleted, ") << result.kept
+                << " kept\n";
   return OkStatus();
 }
 
@@ -44,8 +46,10 @@ Status RunRestore(Session& session, const StoreOptions& options) {
   for (const NodeStatus& node : nodes) {
     if (auto order = ParseHeadOrder(node.accepted_head); order.ok()) epoch = std::max(epoch, order->epoch);
   }
-  ASSIGN_OR_RETURN(Head head, Restore(*kv, options.path, {.min_epoch = epoch, .replace_fleet = options.replace_fleet, .author = Session::Author()},
-                                      session.clock(), deadline));
+  ASSIGN_OR_RETURN(Head head,
+                   Restore(*kv, options.path,
+                           {.min_epoch = epoch, .replace_fleet = options.replace_fleet, .author = Session::Author()},
+                           session.clock(), deadline));
   session.SawHead(head.order);
   session.out() << "restored " << options.path << "; head is " << ToString(head.order) << "\n";
   return OkStatus();
@@ -57,7 +61,8 @@ Status RunHistory(Session& session, const StoreOptions& options) {
   ASSIGN_OR_RETURN(std::vector<HistoryEntry> history, ReadHistory(*kv, options.limit, deadline));
   Table table({"SNAPSHOT", "TIME", "AUTHOR", "MESSAGE"});
   for (const HistoryEntry& entry : history) {
-    table.Add({entry.hash.substr(0, 12), entry.snapshot.time, Printable(entry.snapshot.author, 40), Printable(entry.snapshot.message, 100)});
+    table.Add({entry.hash.substr(0, 12), entry.snapshot.time, Printable(entry.snapshot.author, 40),
+               Printable(entry.snapshot.message, 100)});
   }
   table.Print(session.out());
   return OkStatus();
@@ -72,7 +77,8 @@ Status RunRollback(Session& session, const StoreOptions& options) {
     if (entry.hash.starts_with(options.snapshot)) found.push_back(entry.hash);
   }
   if (options.snapshot.size() < 6 || found.size() != 1) {
-    return NotFound("snapshot \"" + Printable(options.snapshot, 70) + "\": " + (found.size() > 1 ? "more than one begins so" : "not in the history") +
+    return NotFound("snapshot \"" + Printable(options.snapshot, 70) +
+                    "\": " + (found.size() > 1 ? "more than one begins so" : "not in the history") +
                     "; see: mcpctl store history");
   }
   WriteOptions write{.message = "roll back to " + found.front().substr(0, 12), .author = Session::Author()};
@@ -80,7 +86,8 @@ Status RunRollback(Session& session, const StoreOptions& options) {
   for (const ObjectChange& change : result.changes) {
     if (change.kind != ChangeKind::kUnchanged) session.out() << NameOf(change.key) << " rolled back\n";
   }
-  session.out() << (result.moved ? "head is " + ToString(result.head->order) : std::string("nothing to change")) << "\n";
+  session.out() << (result.moved ? "head is " + ToString(result.head->order) : std::string("nothing to change"))
+                << "\n";
   return OkStatus();
 }
 
@@ -89,13 +96,18 @@ Status RunRollback(Session& session, const StoreOptions& options) {
 void RegisterStore(CLI::App& root, Session& session) {
   auto options = std::make_shared<StoreOptions>();
   auto* gc = root.add_subcommand("gc", "Delete blobs of the store that no kept snapshot reaches");
+  gc->footer(
+      "What was written in the last 7 days stays whatever happens.\n\nExamples:\n  mcpctl gc --dry-run\n  mcpctl gc "
+      "--keep 50");
   gc->add_option("--keep", options->keep, "snapshots to keep, at least 10");
   gc->add_flag("--dry-run", options->dry_run, "only count");
   gc->callback([options, &session] { session.Finish(RunGc(session, *options)); });
 
   auto* store = root.add_subcommand("store", "The store as a whole: history, rollback, backup, restore");
   store->require_subcommand(1);
-  store->footer("Examples:\n  mcpctl store history\n  mcpctl store rollback 3f2a91c04b7e\n  mcpctl store backup fleet.backup\n  mcpctl store restore fleet.backup");
+  store->footer(
+      "Examples:\n  mcpctl store history\n  mcpctl store rollback 3f2a91c04b7e\n  mcpctl store backup fleet.backup\n  "
+      "mcpctl store restore fleet.backup");
   auto* history = store->add_subcommand("history", "The snapshots, newest first");
   history->add_option("--limit", options->limit, "how many");
   history->callback([options, &session] { session.Finish(RunHistory(session, *options)); });

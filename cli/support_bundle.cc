@@ -26,8 +26,10 @@ Status RunSupportBundle(Session& session, const std::string& directory) {
   std::vector<std::string> written;
   const auto write = [&](const std::string& name, const std::string& content) {
     Status status = WriteFileAtomically(directory + "/" + name, content, 0600);
-    if (status.ok()) written.push_back(name);
-    else session.err() << "warning: " << Message(status) << "\n";
+    if (status.ok())
+      written.push_back(name);
+    else
+      session.err() << "warning: " << Message(status) << "\n";
   };
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   // Whatever can't be had is said and the rest goes on: a bundle is asked for when something is broken.

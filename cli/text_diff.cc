@@ -42,6 +42,11 @@ std::vector<Line> Align(const std::vector<std::string>& a, const std::vector<std
   return out;
 }
 
+// An empty range begins at the line before it, as diff(1) writes it.
+std::string Range(size_t line, size_t count) {
+  return std::to_string(count == 0 ? line - 1 : line) + "," + std::to_string(count);
+}
+
 }  // namespace
 
 std::string UnifiedDiff(std::string_view before, std::string_view after, const std::string& before_name,
@@ -68,7 +73,7 @@ std::string UnifiedDiff(std::string_view before, std::string_view after, const s
         count_a += lines[k].mark != '+' ? 1 : 0;
         count_b += lines[k].mark != '-' ? 1 : 0;
       }
-      out += paint('@', "@@ -" + std::to_string(line_a) + "," + std::to_string(count_a) + " +" + std::to_string(line_b) + "," + std::to_string(count_b) + " @@");
+      out += paint('@', "@@ -" + Range(line_a, count_a) + " +" + Range(line_b, count_b) + " @@");
     }
     if (shown[i]) out += paint(lines[i].mark, lines[i].mark + *lines[i].text);
     line_a += lines[i].mark != '+' ? 1 : 0;

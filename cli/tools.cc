@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/resource.h"
 #include "cli/table.h"
+#include "cli/tool_arguments.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -38,13 +39,16 @@ Status RunList(Session& session, const ToolOptions& options) {
     for (const Json& tool : tools) session.out() << GetString(tool, "name") << "\n";
     return OkStatus();
   }
-  if (!options.output.empty() && options.output != "wide") return PrintObjects(session.out(), options.output, {Json{{"tools", tools}}}, false);
-  Table table(options.output == "wide" ? std::vector<std::string>{"NAME", "ARGUMENTS", "DESCRIPTION"} : std::vector<std::string>{"NAME", "DESCRIPTION"});
+  if (!options.output.empty() && options.output != "wide")
+    return PrintObjects(session.out(), options.output, {Json{{"tools", tools}}}, false);
+  Table table(options.output == "wide" ? std::vector<std::string>{"NAME", "ARGUMENTS", "DESCRIPTION"}
+                                       : std::vector<std::string>{"NAME", "DESCRIPTION"});
   for (const Json& tool : tools) {
     std::vector<std::string> row{Printable(GetString(tool, "name"), 80)};
     if (options.output == "wide") {
       std::vector<std::string> names;
-      for (const auto& [name, schema] : GetMember(GetMember(tool, "inputSchema"), "properties").items()) names.push_back(Printable(name, 40));
+      for (const auto& [name, schema] : GetMember(GetMember(tool, "inputSchema"), "properties").items())
+        names.push_back(Printable(name, 40));
       row.push_back(names.empty() ? "<none>" : Join(names, ","));
     }
     std::string description = GetString(tool, "description");
@@ -53,40 +57,6 @@ Status RunList(Session& session, const ToolOptions& options) {
   }
   table.Print(session.out());
   return OkStatus();
-}
-
-// "k=v" becomes what the tool's schema says k is; without a schema, a string.
-StatusOr<Json> Typed(const Json& schema, const std::string& name, const std::string& text) {
-  const Json& property = GetMember(GetMember(schema, "properties"), name);
-  std::string type = GetString(property, "type", "string");
-  if (type == "string") return Json(text);
-  StatusOr<Json> value = ParseJson(text);
-  bool fits = value.ok() && ((type == "number" && value->is_number()) || (type == "integer" && value->is_number_integer()) ||
-                             (type == "boolean" && value->is_boolean()) || (type == "array" && value->is_array()) ||
-                             (type == "object" && value->is_object()) || (type == "null" && value->is_null()));
-  if (!fits) return InvalidArgument("--arg " + name + "=" + Printable(text, 60) + ": the tool wants a " + type);
-  return value;
-}
-
-StatusOr<Json> Arguments(const ToolOptions& options, const Json& tool) {
-  Json arguments = Json::object();
-  if (!options.json.empty()) {
-    ASSIGN_OR_RETURN(arguments, ParseJson(options.json));
-    if (!arguments.is_object()) return InvalidArgument("--args: not a JSON object");
-  }
-  const Json& schema = GetMember(tool, "inputSchema");
-  std::vector<std::string> known;
-  for (const auto& [name, property] : GetMember(schema, "properties").items()) known.push_back(name);
-  for (const std::string& argument : options.arguments) {
-    size_t equals = argument.find('=');
-    if (equals == std::string::npos || equals == 0) return InvalidArgument("--arg " + Printable(argument, 60) + "; allowed: NAME=VALUE");
-    std::string name = argument.substr(0, equals);
-    if (!known.empty() && !GetMember(schema, "properties").contains(name) && !GetBool(schema, "additionalProperties", false)) {
-      return InvalidArgument("--arg " + name + ": the tool has no such argument; it has: " + Join(known, ", "));
-    }
-    ASSIGN_OR_RETURN(arguments[name], Typed(schema, name, argument.substr(equals + 1)));
-  }
-  return arguments;
 }
 
 void PrintContent(Session& session, const Json& result) {
@@ -119,10 +89,11 @@ Status RunCall(Session& session, const ToolOptions& options) {
   }
   if (tool == nullptr) {
     std::string near = Nearest(options.tool, names);
-    return NotFound(options.server + " has no tool \"" + Printable(options.tool, 60) + "\"" +
-                    (near.empty() ? "; list them: mcpctl tools list " + options.server : "; did you mean \"" + near + "\"?"));
+    return NotFound(
+        options.server + " has no tool \"" + Printable(options.tool, 60) + "\"" +
+        (near.empty() ? "; list them: mcpctl tools list " + options.server : "; did you mean \"" + near + "\"?"));
   }
-  ASSIGN_OR_RETURN(Json arguments, Arguments(options, *tool));
+  ASSIGN_OR_RETURN(Json arguments, ToolArguments(GetMember(*tool, "inputSchema"), options.json, options.arguments));
   Json body = {{"method", "tools/call"}, {"params", {{"name", options.tool}, {"arguments", arguments}}}};
   http::Request request{.method = "POST", .target = path + "/call", .body = DumpJson(body)};
   request.headers.Set("Content-Type", "application/json");
@@ -146,8 +117,9 @@ Status RunCall(Session& session, const ToolOptions& options) {
 void RegisterTools(CLI::App& root, Session& session) {
   auto* tools = root.add_subcommand("tools", "List and call the tools of a server");
   tools->require_subcommand(1);
-  tools->footer("Examples:\n  mcpctl tools list everything\n  mcpctl tools call everything echo --arg message=hello\n"
-                "  mcpctl tools call everything get-sum --args '{\"a\": 1, \"b\": 2}' -o json");
+  tools->footer(
+      "Examples:\n  mcpctl tools list everything\n  mcpctl tools call everything echo --arg message=hello\n"
+      "  mcpctl tools call everything get-sum --args '{\"a\": 1, \"b\": 2}' -o json");
   auto options = std::make_shared<ToolOptions>();
   auto* list = tools->add_subcommand("list", "The tools that a server offers now");
   list->add_option("server", options->server, "NAME or mcp/NAME")->required();
@@ -156,10 +128,12 @@ void RegisterTools(CLI::App& root, Session& session) {
   auto* call = tools->add_subcommand("call", "Call one");
   call->add_option("server", options->server, "NAME or mcp/NAME")->required();
   call->add_option("tool", options->tool, "the tool's name")->required();
-  call->add_option("--arg", options->arguments, "NAME=VALUE, repeatable; typed by the tool's schema")->allow_extra_args(false);
+  call->add_option("--arg", options->arguments, "NAME=VALUE, repeatable; typed by the tool's schema")
+      ->allow_extra_args(false);
   call->add_option("--args", options->json, "all arguments as a JSON object");
   call->add_option("--timeout", options->timeout, "how long the tool may take");
-  call->add_option("-o,--output", options->output, "json, yaml or jsonpath=EXPRESSION; the text of the result otherwise");
+  call->add_option("-o,--output", options->output,
+                   "json, yaml or jsonpath=EXPRESSION; the text of the result otherwise");
   call->callback([options, &session] { session.Finish(RunCall(session, *options)); });
 }
 

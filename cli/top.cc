@@ -3,8 +3,8 @@
 #include <map>
 #include <ostream>
 
-#include <CLI/CLI.hpp>
 #include <poll.h>
+#include <CLI/CLI.hpp>
 
 #include "base/strings.h"
 #include "cli/resource.h"
@@ -20,7 +20,8 @@ struct Usage {
 };
 
 // name{namespace="x",server="y"} value
-void ReadSample(std::string_view line, std::string_view metric, double Usage::*member, std::map<ServerKey, Usage>* usage) {
+void ReadSample(std::string_view line, std::string_view metric, double Usage::*member,
+                std::map<ServerKey, Usage>* usage) {
   if (!line.starts_with(metric) || line.size() <= metric.size() || line[metric.size()] != '{') return;
   const auto label = [&](std::string_view name) {
     std::string wanted = std::string(name) + "=\"";
@@ -31,7 +32,8 @@ void ReadSample(std::string_view line, std::string_view metric, double Usage::*m
   };
   size_t close = line.rfind('}');
   if (close == std::string_view::npos) return;
-  (*usage)[{label("namespace"), label("server")}].*member = strtod(std::string(Trim(line.substr(close + 1))).c_str(), nullptr);
+  (*usage)[{label("namespace"), label("server")}].*member =
+      strtod(std::string(Trim(line.substr(close + 1))).c_str(), nullptr);
 }
 
 StatusOr<std::map<ServerKey, Usage>> Sample(Session& session) {
@@ -58,8 +60,10 @@ Status RunTop(Session& session, const std::string& interval_text) {
     table.Add({key.namespace_, key.name, std::to_string(std::lround(std::max(0.0, used / seconds) * 1000)) + "m",
                std::to_string(std::lround(usage.memory_bytes / 1048576)) + "Mi"});
   }
-  if (table.empty()) session.err() << "No server runs on this node.\n";
-  else table.Print(session.out());
+  if (table.empty())
+    session.err() << "No server runs on this node.\n";
+  else
+    table.Print(session.out());
   return OkStatus();
 }
 

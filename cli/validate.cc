@@ -2,11 +2,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/strings.h"
 #include "cli/manifest_input.h"
 #include "cli/resource.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
-#include "base/strings.h"
 #include "crd/schema.h"
 
 namespace mcpfleet::cli {
@@ -14,13 +14,15 @@ namespace mcpfleet::cli {
 void RegisterValidate(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("validate", "Check manifests against the schema, without a store");
   auto files = std::make_shared<FileOptions>();
-  command->footer("Exit code 0 when all are valid, 1 otherwise; every violation is a line file:line: field: what is wrong.\n\n"
-                  "Examples:\n  mcpctl validate -f manifests/ -R");
+  command->footer(
+      "Exit code 0 when all are valid, 1 otherwise; every violation is a line file:line: field: what is wrong.\n\n"
+      "Examples:\n  mcpctl validate -f manifests/ -R");
   AddFileOptions(*command, files.get());
   command->callback([files, &session] {
     StatusOr<std::vector<ManifestObject>> manifests = ReadValidManifests(session, *files);
     if (manifests.ok()) {
-      for (const ManifestObject& manifest : *manifests) session.out() << Described(KeyOf(manifest.object)) << " valid\n";
+      for (const ManifestObject& manifest : *manifests)
+        session.out() << Described(KeyOf(manifest.object)) << " valid\n";
     }
     session.Finish(manifests.status());
   });
@@ -42,10 +44,12 @@ void RegisterExplain(CLI::App& root, Session& session) {
 
 void RegisterApiResources(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("api-resources", "The kinds there are");
+  command->footer("Examples:\n  mcpctl api-resources");
   command->callback([&session] {
     Table table({"NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"});
     for (const auto& kind : Schema::Builtin().kinds()) {
-      table.Add({kind->plural, Join(kind->short_names, ","), kApiVersion, kind->namespaced ? "true" : "false", kind->kind});
+      table.Add(
+          {kind->plural, Join(kind->short_names, ","), kApiVersion, kind->namespaced ? "true" : "false", kind->kind});
     }
     table.Print(session.out());
   });

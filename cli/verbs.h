@@ -1,5 +1,5 @@
-// Every verb of mcpctl; one file each, cli/<verb>.cc (small relatives share one). main calls them in this order, which is
-// the order of `mcpctl --help`.
+// Every verb of mcpctl; one file each, cli/<verb>.cc (small relatives share one). main calls them in this order, which
+// is the order of `mcpctl --help`.
 #pragma once
 
 #include "cli/session.h"
@@ -11,9 +11,9 @@ void RegisterApply(CLI::App& root, Session& session);
 void RegisterDiff(CLI::App& root, Session& session);
 void RegisterDelete(CLI::App& root, Session& session);
 void RegisterEdit(CLI::App& root, Session& session);
-void RegisterLabel(CLI::App& root, Session& session);     // label, annotate
-void RegisterSuspend(CLI::App& root, Session& session);   // suspend, resume
-void RegisterRollout(CLI::App& root, Session& session);   // status, history, undo, restart
+void RegisterLabel(CLI::App& root, Session& session);    // label, annotate
+void RegisterSuspend(CLI::App& root, Session& session);  // suspend, resume
+void RegisterRollout(CLI::App& root, Session& session);  // status, history, undo, restart
 // Looking.
 void RegisterGet(CLI::App& root, Session& session);
 void RegisterDescribe(CLI::App& root, Session& session);
@@ -21,16 +21,19 @@ void RegisterWait(CLI::App& root, Session& session);
 void RegisterEvents(CLI::App& root, Session& session);
 void RegisterLogs(CLI::App& root, Session& session);
 void RegisterTop(CLI::App& root, Session& session);
-void RegisterTools(CLI::App& root, Session& session);     // list, call
+void RegisterTools(CLI::App& root, Session& session);  // list, call
 // Manifests.
 void RegisterValidate(CLI::App& root, Session& session);
 void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);
 // The store and mcpctl itself.
-void RegisterStore(CLI::App& root, Session& session);     // gc, store backup|restore|history
+void RegisterStore(CLI::App& root, Session& session);  // gc, store backup|restore|history
 void RegisterConfig(CLI::App& root, Session& session);
 void RegisterSupportBundle(CLI::App& root, Session& session);
 void RegisterCompletion(CLI::App& root, Session& session);
 void RegisterVersion(CLI::App& root, Session& session);
+// `mcpctl __complete -- WORD…`: what may stand where the last word is. Not a verb of CLI11's, which would read the
+// words.
+void Complete(const CLI::App& root, Session& session, std::vector<std::string> words);
 
 }  // namespace mcpfleet::cli
