@@ -1,4 +1,4 @@
-# The layers. Lower never includes higher; adapters (docker process shim probe logs telemetry) implement
+# The layers. Lower never includes higher; adapters (docker process shim probe telemetry) implement
 # ports and never include each other; edge-runtime/mcplet wires them.
 set(J nlohmann_json::nlohmann_json)
 
@@ -19,12 +19,11 @@ mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports LIBS
 mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/process USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
-mcpfleet_layer(edge-runtime/logs USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet
                USES base base/http crd controller/ports controller/placement controller/core store store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
-                    edge-runtime/logs edge-runtime/telemetry
+                    edge-runtime/telemetry
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli USES base base/http crd store controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -1,0 +1,98 @@
+#include "edge-runtime/mcplet/config.h"
+
+#include <gtest/gtest.h>
+
+namespace mcpfleet {
+namespace {
+
+constexpr char kMinimal[] = "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPletConfiguration\nmetadata: {name: edge-01}\nspec: {}\n";
+
+std::string With(const std::string& spec) {
+  return "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPletConfiguration\nmetadata:\n  name: edge-01\nspec:\n" + spec;
+}
+
+std::vector<std::string> Wrong(const std::string& yaml) {
+  std::vector<Violation> violations;
+  EXPECT_FALSE(ParseConfig(yaml, "mcplet.yaml", &violations).ok()) << yaml;
+  std::vector<std::string> out;
+  for (const Violation& violation : violations) out.push_back(ToString(violation));
+  return out;
+}
+
+TEST(ConfigTest, AMinimalFileGetsEveryDefault) {
+  StatusOr<Config> config = ParseConfig(kMinimal, "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->node, "edge-01");
+  EXPECT_EQ(config->state_directory, "/var/lib/mcpfleet");
+  EXPECT_EQ(config->AdminSocket(), "/run/mcpfleet/mcplet.sock");
+  EXPECT_TRUE(config->store.embedded);
+  EXPECT_EQ(config->store.port, 8702);
+  EXPECT_EQ(config->admin_port, 8701);
+  EXPECT_TRUE(config->use_docker);
+  EXPECT_TRUE(config->use_process);
+  EXPECT_TRUE(config->policy.allowed_host_paths.empty());
+  EXPECT_FALSE(config->policy.allow_host_network);
+  EXPECT_EQ(config->cache_quota_bytes, int64_t{5} << 30);
+}
+
+TEST(ConfigTest, TheDefaultsNameTheNodeAfterTheHost) { EXPECT_FALSE(DefaultConfig().node.empty()); }
+
+TEST(ConfigTest, EveryFieldIsRead) {
+  StatusOr<Config> config = ParseConfig(With("  stateDirectory: /s\n"
+                                             "  runDirectory: /r\n"
+                                             "  store: {type: Remote, url: \"https://kv.example\", account: a, configNamespace: c,\n"
+                                             "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s}\n"
+                                             "  runtimes: {docker: {enabled: Never, socket: /d.sock}, process: {enabled: Never}}\n"
+                                             "  admin: {address: \"::1\", port: 0}\n"
+                                             "  policy: {allowedHostPaths: [/srv], allowHostNetwork: true, allowRemote: false,\n"
+                                             "           imagePrefixes: [ghcr.io/acme/], runtimes: [Docker]}\n"
+                                             "  cacheQuota: 1Gi\n"
+                                             "  log: {level: debug, format: json}\n"),
+                                        "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->store.embedded);
+  EXPECT_EQ(config->store.url, "https://kv.example");
+  EXPECT_EQ(config->store.account, "a");
+  EXPECT_EQ(config->store.config_namespace, "c");
+  EXPECT_EQ(config->store.state_namespace, "s");
+  EXPECT_EQ(config->store.token_file, "/t");
+  EXPECT_EQ(config->store.ca_file, "/c");
+  EXPECT_EQ(config->store.proxy, "http://p:1");
+  EXPECT_EQ(config->store.poll_interval, std::chrono::seconds(90));
+  EXPECT_FALSE(config->use_docker);
+  EXPECT_FALSE(config->use_process);
+  EXPECT_EQ(config->docker_socket, "/d.sock");
+  EXPECT_EQ(config->admin_address, "::1");
+  EXPECT_EQ(config->policy.allowed_host_paths, std::vector<std::string>{"/srv"});
+  EXPECT_TRUE(config->policy.allow_host_network);
+  EXPECT_FALSE(config->policy.allow_remote);
+  EXPECT_EQ(config->policy.image_prefixes, std::vector<std::string>{"ghcr.io/acme/"});
+  EXPECT_EQ(config->policy.runtimes, std::vector<RuntimeChoice>{RuntimeChoice::kDocker});
+  EXPECT_EQ(config->cache_quota_bytes, int64_t{1} << 30);
+  EXPECT_EQ(config->log_level, LogLevel::kDebug);
+  EXPECT_EQ(config->log_format, LogFormat::kJson);
+}
+
+TEST(ConfigTest, AMisspeltFieldIsNamedWithItsLineAndASuggestion) {
+  std::vector<std::string> wrong = Wrong(With("  stateDirectry: /s\n"));
+  ASSERT_EQ(wrong.size(), 1u);
+  EXPECT_EQ(wrong[0].find("mcplet.yaml:6: spec.stateDirectry: "), 0u) << wrong[0];
+  EXPECT_NE(wrong[0].find("stateDirectory"), std::string::npos) << wrong[0];
+}
+
+TEST(ConfigTest, ARemoteStoreNeedsItsUrl) {
+  std::vector<std::string> wrong = Wrong(With("  store: {type: Remote}\n"));
+  ASSERT_EQ(wrong.size(), 1u);
+  EXPECT_NE(wrong[0].find("spec.store.url"), std::string::npos) << wrong[0];
+}
+
+TEST(ConfigTest, AllViolationsAreReportedAtOnce) {
+  EXPECT_EQ(Wrong(With("  cacheQuota: much\n  admin: {address: 0.0.0.0}\n  store: {pollInterval: 1ms}\n")).size(), 3u);
+}
+
+TEST(ConfigTest, AnotherKindIsRefused) {
+  EXPECT_FALSE(ParseConfig("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: x}\n", "f", nullptr).ok());
+}
+
+}  // namespace
+}  // namespace mcpfleet

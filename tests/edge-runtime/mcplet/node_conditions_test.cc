@@ -1,0 +1,65 @@
+#include "edge-runtime/mcplet/node_conditions.h"
+
+#include <gtest/gtest.h>
+
+#include "crd/codec.h"
+
+namespace mcpfleet {
+namespace {
+
+NodeFacts Healthy() {
+  NodeFacts facts{.synced = true, .store_reachable = true, .has_head = true};
+  facts.runtimes[RuntimeKind::kProcess] = {.available = true, .version = "1"};
+  facts.disk_free_bytes = facts.memory_available_bytes = int64_t{1} << 40;
+  return facts;
+}
+
+const WallTime kNow = FakeClock().Wall();
+
+std::string Reason(const NodeFacts& facts, std::string_view type) {
+  std::vector<Condition> conditions = NodeConditions(facts, {}, kNow);
+  const Condition* found = FindCondition(conditions, type);
+  return found == nullptr ? "absent" : ToString(found->status) + " " + found->reason;
+}
+
+TEST(NodeConditionsTest, AHealthyNodeIsReady) {
+  EXPECT_EQ(Reason(Healthy(), "Ready"), "True NodeReady");
+  EXPECT_EQ(Reason(Healthy(), "DiskPressure"), "False EnoughSpace");
+  EXPECT_EQ(Reason(Healthy(), "DesiredStateFresh"), "True HeadAccepted");
+}
+
+TEST(NodeConditionsTest, AStoreThatIsAwayDoesNotMakeANodeUnready) {
+  NodeFacts facts = Healthy();
+  facts.store_reachable = false;
+  EXPECT_EQ(Reason(facts, "StoreReachable"), "False StoreUnreachable");
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
+TEST(NodeConditionsTest, WithoutAnyRuntimeItIsNotReadyAndSaysWhy) {
+  NodeFacts facts = Healthy();
+  facts.runtimes[RuntimeKind::kProcess] = {.available = false, .reason = "not root"};
+  EXPECT_EQ(Reason(facts, "Ready"), "False NoRuntime");
+}
+
+TEST(NodeConditionsTest, AnExpiredHeadIsNotFreshAndStopsNothing) {
+  NodeFacts facts = Healthy();
+  facts.valid_until = "2020-01-01T00:00:00Z";
+  EXPECT_EQ(Reason(facts, "DesiredStateFresh"), "False HeadExpired");
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
+TEST(NodeConditionsTest, LittleDiskAndLittleMemoryAreTold) {
+  NodeFacts facts = Healthy();
+  facts.disk_free_bytes = facts.memory_available_bytes = 1;
+  EXPECT_EQ(Reason(facts, "DiskPressure"), "True LittleSpace");
+  EXPECT_EQ(Reason(facts, "MemoryPressure"), "True LittleMemory");
+}
+
+TEST(NodeConditionsTest, TheKernelTellsDiskAndMemory) {
+  NodeFacts facts = ReadKernelFacts("/");
+  EXPECT_GT(facts.disk_total_bytes, 0);
+  EXPECT_GT(facts.memory_available_bytes, 0);
+}
+
+}  // namespace
+}  // namespace mcpfleet
