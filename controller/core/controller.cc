@@ -76,13 +76,16 @@ class Controller::Impl {
     }
     for (const ServerKey& key : servers) queue_.Add(key);
     while (true) {
+      // Before every runtime was asked once an empty list says nothing.
+      const bool asked = cache_.AllAsked();
       const std::vector<InstanceReport> left = cache_.All();
-      if (left.empty()) return OkStatus();
+      if (asked && left.empty()) return OkStatus();
       if (deadline.Expired() || stopping_) {
+        if (left.empty()) return DeadlineExceeded("the runtimes have not told yet what runs");
         return DeadlineExceeded(std::to_string(left.size()) + " instances are left, the first is " + left.front().id);
       }
       if (threads_.empty()) {
-        if (!RunOne()) return Unavailable("instances are left and nothing is due: " + left.front().id);
+        if (!RunOne()) return Unavailable("nothing is due, but left: " + (left.empty() ? "runtimes to ask" : left.front().id));
         continue;
       }
       MutexLock lock(&mu_);

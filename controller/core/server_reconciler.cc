@@ -1,6 +1,9 @@
 #include "controller/core/server_reconciler.h"
 
+#include <signal.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -309,6 +312,7 @@ void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, 
   for (const auto& [id, report] : record->seen) {
     if (seen.contains(id)) continue;
     record->expected.erase(id);
+    record->oom_kills.erase(id);
     if (record->leaving.erase(id) > 0) continue;
     w_.deps.prober.Forget(id);
     w_.deps.sessions.Forget(id);
@@ -360,6 +364,7 @@ void ServerReconciler::NoteExits(const ServerKey& key, ServerRecord* record, Loo
   }
   ExitCause cause;
   cause.exit = serving->main.exit;
+  if (cause.exit && cause.exit->signal == SIGKILL) cause.exit->oom = OutOfMemory(record, serving->report);
   cause.message = serving->main.failure;
   if (!cause.message.empty()) cause.reason = "StartError";
   NoteExit(key, record, *look, *serving, std::move(cause));
@@ -403,6 +408,20 @@ void ServerReconciler::NoteIncarnation(ServerRecord* record, const Look& look) {
   RecordStart(&record->restart);
   record->stopped_for.reset();
   record->accounted_exit.clear();
+}
+
+// Whether the kernel killed in this instance for want of memory since the last look. The shim only sees a SIGKILL, and an
+// engine only sees its first process; the count of the cgroup tells.
+bool ServerReconciler::OutOfMemory(ServerRecord* record, const InstanceReport& report) {
+  auto runtime = w_.deps.runtimes.find(report.runtime);
+  if (runtime == w_.deps.runtimes.end()) return false;
+  StatusOr<std::vector<InstanceUsage>> all = runtime->second->Usage(Deadline::After(kLogsTimeout));
+  if (!all.ok()) return false;
+  for (const InstanceUsage& usage : *all) {
+    if (usage.id != report.id) continue;
+    return usage.oom_kills > std::exchange(record->oom_kills[report.id], usage.oom_kills);
+  }
+  return false;
 }
 
 std::string ServerReconciler::StderrTail(const InstanceReport& report) {

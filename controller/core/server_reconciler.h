@@ -81,6 +81,7 @@ class ServerReconciler {
   void NoteExits(const ServerKey& key, ServerRecord* record, Look* look);
   void NoteExit(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& instance, ExitCause cause);
   void NoteIncarnation(ServerRecord* record, const Look& look);
+  bool OutOfMemory(ServerRecord* record, const InstanceReport& report);
   std::string StderrTail(const InstanceReport& report);
 
   Status Run(const ServerKey& key, ServerRecord* record, const Look& look, const Action& action);

@@ -91,5 +91,38 @@ TEST_F(ThreadsTest, AnEndedChildAndARemovedInstanceAreNoticedByThemselves) {
   controller->Stop();
 }
 
+TEST_F(ThreadsTest, ADrainRightAfterTheStartWaitsForTheFirstLists) {
+  SetLogLevel(LogLevel::kError);
+  controller->Start(2);
+  Apply(3);
+  ASSERT_TRUE(Eventually([&] { return AllReady(3); }));
+  controller->Stop();
+  controller.reset();
+  sessions.AgentRestarts();
+  controller = std::make_unique<Controller>(deps, ControllerOptions{});
+  controller->Start(2);
+  EXPECT_TRUE(controller->Drain(Deadline::After(seconds(20))).ok());
+  EXPECT_TRUE(engine.Containers().empty());
+  controller->Stop();
+}
+
+TEST_F(ThreadsTest, AChildKilledWhileItsCgroupCountsAnOomIsOOMKilledAndTheNextOneIsNot) {
+  SetLogLevel(LogLevel::kError);
+  controller->Start(2);
+  Apply(1);
+  ASSERT_TRUE(Eventually([&] { return AllReady(1); }));
+  const auto reason_after = [&](size_t starts) {
+    const bool again = Eventually([&] { return sessions.starts().size() == starts && AllReady(1); });
+    return again ? controller->StatusOf({"default", "s0"})->restarts.last_reason : "not restarted";
+  };
+  const std::string instance = engine.Containers().at(0).report.id;
+  engine.CountOomKill(instance);
+  sessions.ExitMain(instance, {.code = 137, .signal = 9});
+  EXPECT_EQ(reason_after(2), "OOMKilled");
+  sessions.ExitMain(instance, {.code = 137, .signal = 9});
+  EXPECT_EQ(reason_after(3), "Signalled");
+  controller->Stop();
+}
+
 }  // namespace
 }  // namespace mcpfleet

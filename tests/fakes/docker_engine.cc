@@ -135,6 +135,19 @@ Status DockerEngine::Launch(const std::string& storage_driver) {
   if (mkdtemp(pattern) == nullptr) return ErrnoStatus(errno, "mkdtemp");
   directory_ = pattern;
   socket_ = directory_ + "/docker.sock";
+  return Spawn(storage_driver);
+}
+
+Status DockerEngine::Restart(int signal) {
+  kill(pid_, signal);
+  if (!WaitForExit(pid_, seconds(40))) return DeadlineExceeded("dockerd does not end");
+  pid_ = -1;
+  // A killed engine leaves its own containerd, which ends a moment later or is taken over.
+  return Spawn(storage_driver_);
+}
+
+Status DockerEngine::Spawn(const std::string& storage_driver) {
+  storage_driver_ = storage_driver;
   const std::string space = "mcpfleet-test-" + std::to_string(getpid());
   const std::vector<std::string> args = {
       FindProgram("dockerd"), "--data-root", directory_ + "/data", "--exec-root", directory_ + "/exec", "-H", "unix://" + socket_,
@@ -144,7 +157,7 @@ Status DockerEngine::Launch(const std::string& storage_driver) {
   std::vector<char*> argv;
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
-  UniqueFd log(open((directory_ + "/log").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  UniqueFd log(open((directory_ + "/log").c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) return ErrnoStatus(errno, "fork");

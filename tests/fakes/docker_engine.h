@@ -50,15 +50,19 @@ class DockerEngine {
   // `docker import` of the files as `ref`; `changes` as in a Dockerfile: `ENTRYPOINT ["/server"]`.
   Status Import(const std::string& ref, const std::vector<ImageFile>& files, const std::vector<std::string>& changes);
 
+  // Ends the engine by `signal` and starts it again over the same data, as an upgrade or a crash of Docker does.
+  Status Restart(int signal);
+
   ~DockerEngine();
 
  private:
   DockerEngine() = default;
   static DockerEngine* Start(std::string* why_not);
   Status Launch(const std::string& storage_driver);
+  Status Spawn(const std::string& storage_driver);
   void Stop();
 
-  std::string directory_, socket_, image_;
+  std::string directory_, socket_, image_, storage_driver_;
   pid_t pid_ = -1;
 };
 

@@ -63,6 +63,12 @@ void FakeEngine::EndProcess(FakeContainer& container, ExitInfo exit) {
   if (exit.oom) ++container.oom_kills;
 }
 
+void FakeEngine::CountOomKill(const std::string& id) {
+  MutexLock lock(&mu_);
+  auto it = world_.find(id);
+  if (it != world_.end()) ++it->second.oom_kills;
+}
+
 bool FakeEngine::Exit(const std::string& id, ExitInfo exit) {
   {
     MutexLock lock(&mu_);

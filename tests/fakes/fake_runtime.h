@@ -52,6 +52,8 @@ class FakeEngine {
   // What instances run from now on, by spec. Default: FakeProgram{}.
   void SetProgram(std::function<FakeProgram(const InstanceSpec&)> program) LOCKS_EXCLUDED(mu_);
   // The first process ends. False when it does not run.
+  // The kernel killed a process in it for want of memory, not its first one.
+  void CountOomKill(const std::string& id);
   bool Exit(const std::string& id, ExitInfo exit) LOCKS_EXCLUDED(mu_);
   // `docker rm -f` by hand. False when absent.
   bool Vanish(const std::string& id) LOCKS_EXCLUDED(mu_);

@@ -163,9 +163,10 @@ TEST_P(LifecycleTest, GrandchildrenOfADeletedServerAreGoneToo) {
 }
 
 TEST_P(LifecycleTest, AServerThatSpeaksNoMcpIsAvailableButNotVerified) {
-  ASSERT_TRUE(node_->Apply({Server("garbage", {"--garbage"}, {{"probes", {{"startup", {{"timeoutSeconds", 3}}}}}})}).ok());
-  ASSERT_TRUE(node_->WaitCondition("garbage", "Verified", "False"));
-  EXPECT_TRUE(node_->Condition("garbage", "Ready").starts_with("False/"));
+  ASSERT_TRUE(node_->Apply({Server("garbage", {"--garbage"})}).ok());
+  ASSERT_TRUE(node_->WaitCondition("garbage", "Verified", "False", "NotMCP"));
+  EXPECT_EQ(node_->Condition("garbage", "Available"), "True/Running");
+  EXPECT_EQ(node_->Condition("garbage", "Ready"), "False/NotMCP");
 }
 
 TEST_P(LifecycleTest, ASilentServerIsRestartedAfterItsStartupTime) {

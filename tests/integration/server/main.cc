@@ -93,7 +93,7 @@ int ServeStdio(const Options& options) {
       buffer.erase(0, end + 1);
       if (options.mute) continue;
       if (options.garbage) {
-        puts("I am no MCP server {");
+        for (int i = 0; i < 2000; ++i) puts("I am no MCP server {");
         fflush(stdout);
         continue;
       }

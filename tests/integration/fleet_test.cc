@@ -1,0 +1,198 @@
+// Many servers, agents that die at any moment, engines that restart, stores that go away.
+#include <signal.h>
+
+#include <cstdlib>
+#include <random>
+#include <set>
+
+#include "base/strings.h"
+#include "tests/integration/fixture.h"
+
+namespace mcpfleet {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+int KillsWanted() {
+  const char* text = getenv("MCPFLEET_KILLS");
+  return text != nullptr ? std::max(1, std::atoi(text)) : 5;
+}
+
+class FleetTest : public RuntimesTest {
+ protected:
+  std::vector<Json> Fleet(int count, const std::string& version) const {
+    std::vector<Json> manifests;
+    for (int i = 0; i < count; ++i) manifests.push_back(Server("s" + std::to_string(i), {"--name", version}));
+    return manifests;
+  }
+  // Every server Ready, on one instance each, all of `version`, and nothing else alive.
+  std::string Unconverged(int count, const std::string& version) {
+    const Json status = node_->NodeStatus();
+    int ready = 0;
+    std::set<std::string> instances;
+    for (const Json& server : GetMember(status, "servers")) {
+      const Json& list = GetMember(server, "instances");
+      if (list.size() != 1) return GetString(server, "name") + " has " + std::to_string(list.size()) + " instances";
+      instances.insert(GetString(list[0], "id"));
+      for (const Json& condition : GetMember(server, "conditions")) {
+        ready += GetString(condition, "type") == "Ready" && GetString(condition, "status") == "True";
+      }
+    }
+    if (ready != count) return std::to_string(ready) + " of " + std::to_string(count) + " are ready";
+    const std::vector<pid_t> pids = node_->TestServerPids();
+    if (pids.size() != static_cast<size_t>(count)) return std::to_string(pids.size()) + " server processes";
+    for (const pid_t pid : pids) {
+      StatusOr<std::string> argv = ReadFile("/proc/" + std::to_string(pid) + "/cmdline", 4096);
+      if (!argv.ok() || argv->find(version) == std::string::npos) return "process " + std::to_string(pid) + " is of another version";
+    }
+    if (GetParam() == On::kDocker && node_->Containers().size() != static_cast<size_t>(count)) {
+      return std::to_string(node_->Containers().size()) + " containers";
+    }
+    return "";
+  }
+  void ExpectConvergence(int count, const std::string& version) {
+    std::string why;
+    EXPECT_TRUE(WaitFor([&] { return (why = Unconverged(count, version)).empty(); }, seconds(120))) << why;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(On, FleetTest, testing::Values(On::kProcess, On::kDocker), OnName);
+
+TEST_P(FleetTest, KillsOfMcpletAtAnyMomentOfAnApplyLeaveNoDuplicateAndNoOrphan) {
+  constexpr int kServers = 20;
+  const char* given = getenv("MCPFLEET_SEED");
+  const unsigned seed = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
+  SCOPED_TRACE("MCPFLEET_SEED=" + std::to_string(seed));
+  std::mt19937 random(seed);
+  std::string version;
+  for (int i = 0; i < KillsWanted(); ++i) {
+    version = "version-" + std::to_string(i);
+    const CommandResult applied = node_->Apply(Fleet(kServers, version));
+    ASSERT_TRUE(applied.ok()) << applied;
+    const Deadline moment = Deadline::After(milliseconds(random() % 2000));
+    WaitFor([&] { return moment.Expired(); });
+    node_->KillDash9();
+    node_->Start();
+    ASSERT_FALSE(HasFatalFailure());
+  }
+  ExpectConvergence(kServers, version);
+}
+
+TEST_P(FleetTest, AnAgentKilledWhileItStartsIsNoHarm) {
+  ASSERT_TRUE(node_->Apply(Fleet(5, "one")).ok());
+  ExpectConvergence(5, "one");
+  const std::vector<pid_t> before = node_->TestServerPids();
+  for (const int delay : {5, 20, 50, 100}) {
+    node_->KillDash9();
+    node_->Spawn();
+    const Deadline moment = Deadline::After(milliseconds(delay));
+    WaitFor([&] { return moment.Expired(); });
+  }
+  node_->KillDash9();
+  node_->Start();
+  ExpectConvergence(5, "one");
+  EXPECT_EQ(node_->TestServerPids(), before);
+}
+
+class DockerNodeTest : public IntegrationTest {
+ protected:
+  void SetUp() override {
+    IntegrationTest::SetUp();
+    if (IsSkipped()) return;
+    if (EngineWithImage() == nullptr) GTEST_SKIP() << DockerEngine::WhyNot();
+    node_ = std::make_unique<Node>(NodeOptions{.docker_socket = EngineWithImage()->socket()});
+    node_->Start();
+  }
+  std::unique_ptr<Node> node_;
+};
+
+TEST_F(DockerNodeTest, ARestartOfDockerUnderLoadMakesNoDuplicates) {
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    SCOPED_TRACE("dockerd ended by signal " + std::to_string(signal));
+    std::vector<Json> manifests;
+    for (int i = 0; i < 8; ++i) manifests.push_back(DockerServer("s" + std::to_string(i), {"--name", "after-" + std::to_string(signal)}));
+    ASSERT_TRUE(node_->Apply(manifests).ok());
+    ASSERT_TRUE(WaitFor([&] { return !node_->TestServerPids().empty(); }));
+    const Status restarted = EngineWithImage()->Restart(signal);
+    ASSERT_TRUE(restarted.ok()) << restarted;
+    for (int i = 0; i < 8; ++i) EXPECT_TRUE(node_->WaitReady("s" + std::to_string(i)));
+    EXPECT_TRUE(WaitFor([&] { return node_->Containers().size() == 8 && node_->TestServerPids().size() == 8; }))
+        << node_->Containers().size() << " containers, " << node_->TestServerPids().size() << " processes";
+  }
+}
+
+TEST_F(DockerNodeTest, ContainersWithoutItsLabelAreNeverTouched) {
+  StatusOr<DockerEngine::Answer> made = EngineWithImage()->Request(
+      "POST", "/containers/create?name=somebody-elses",
+      DumpJson({{"Image", EngineWithImage()->image()}, {"Cmd", {"sleep", "600"}}, {"HostConfig", {{"NetworkMode", "none"}}},
+                {"Labels", {{"dev.mcpfleet.node", "another-node"}, {"dev.mcpfleet.instance", "other-1"}}}}));
+  ASSERT_TRUE(made.ok() && made->status == 201) << made->body;
+  StatusOr<DockerEngine::Answer> started = EngineWithImage()->Request("POST", "/containers/somebody-elses/start");
+  ASSERT_TRUE(started.ok() && started->status == 204) << started->body;
+  ASSERT_TRUE(node_->Apply({DockerServer("weather")}).ok());
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  ASSERT_TRUE(node_->Mcpctl({"delete", "mcp/weather"}).ok());
+  node_->Terminate();
+  EXPECT_TRUE(node_->Drain().ok());
+  StatusOr<DockerEngine::Answer> seen = EngineWithImage()->Request("GET", "/containers/somebody-elses/json");
+  StatusOr<Json> container = ParseJson(seen->body);
+  ASSERT_TRUE(container.ok());
+  EXPECT_TRUE(GetBool(GetMember(*container, "State"), "Running")) << seen->body;
+  EngineWithImage()->Request("DELETE", "/containers/somebody-elses?force=1").IgnoreError();
+}
+
+class RemoteStoreTest : public IntegrationTest {
+ protected:
+  void SetUp() override {
+    IntegrationTest::SetUp();
+    if (IsSkipped()) return;
+    host_ = std::make_unique<Node>(NodeOptions{});
+    host_->Start();
+    ASSERT_FALSE(HasFatalFailure());
+    edge_ = std::make_unique<Node>(NodeOptions{.store_url = host_->store_url(), .store_token_file = host_->state() + "/store/operator-token"});
+    edge_->Start();
+  }
+  Json OnEdge(const std::string& name, const std::string& version) const {
+    return ProcessServer(name, {"--name", version}, {{"placement", {{"nodes", {edge_->name()}}}}, {"restartPolicy", {{"resetAfter", "1s"}}}});
+  }
+  std::string VersionOf(const std::string& server) {
+    StatusOr<std::string> argv = ReadFile("/proc/" + std::to_string(edge_->ServerPid(server)) + "/cmdline", 4096);
+    return argv.ok() ? *argv : "";
+  }
+  std::unique_ptr<Node> host_, edge_;
+};
+
+TEST_F(RemoteStoreTest, AnEdgeNodeLivesWithoutItsStoreAndCatchesUpAfterwards) {
+  ASSERT_TRUE(host_->Apply({OnEdge("a", "one"), OnEdge("b", "one")}).ok());
+  ASSERT_TRUE(edge_->WaitReady("a"));
+  ASSERT_TRUE(edge_->WaitReady("b"));
+  EXPECT_TRUE(host_->TestServerPids().empty());
+  // The store is told: mcpctl on the host waits for what the edge reports.
+  const CommandResult waited = host_->Mcpctl({"wait", "mcp/a", "mcp/b", "--for=condition=Ready", "--timeout", "90s"}, "", seconds(120));
+  EXPECT_TRUE(waited.ok()) << waited;
+
+  host_->KillDash9();
+  const pid_t a = edge_->ServerPid("a"), b = edge_->ServerPid("b");
+  ASSERT_GT(a, 0);
+  ASSERT_EQ(kill(a, SIGKILL), 0);
+  EXPECT_TRUE(WaitFor([&] { return edge_->ServerPid("a") > 0 && edge_->ServerPid("a") != a; }));
+  EXPECT_TRUE(edge_->WaitReady("a"));
+
+  // A boot without the store: from the cache, and what runs is adopted.
+  ASSERT_EQ(edge_->Terminate(), 0);
+  edge_->Start();
+  ASSERT_TRUE(edge_->WaitReady("a"));
+  ASSERT_TRUE(edge_->WaitReady("b"));
+  EXPECT_EQ(edge_->ServerPid("b"), b);
+
+  host_->Start();
+  const CommandResult applied = host_->Apply({OnEdge("a", "two")});
+  ASSERT_TRUE(applied.ok()) << applied;
+  EXPECT_TRUE(WaitFor([&] { return VersionOf("a").find("two") != std::string::npos; }, seconds(90))) << VersionOf("a");
+  EXPECT_EQ(edge_->ServerPid("b"), b);
+  ASSERT_TRUE(host_->Mcpctl({"delete", "mcp/b", "--no-wait"}).ok());
+  EXPECT_TRUE(WaitFor([&] { return kill(b, 0) != 0; }, seconds(90)));
+}
+
+}  // namespace
+}  // namespace mcpfleet
