@@ -1,0 +1,151 @@
+#include <gtest/gtest.h>
+
+#include "tests/cli/mcpctl.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+using ChangeTest = McpctlTest;
+
+TEST_F(ChangeTest, DeleteWaitsUntilNoNodeRunsItUnlessToldNotTo) {
+  Apply(Manifest("a") + Manifest("b"));
+  EXPECT_EQ(Out({"delete", "mcp/a"}), "mcpserver.mcpfleet.dev/a deleted\nmcpserver.mcpfleet.dev/a gone\n");
+  Report(Node("edge-01", {Ready("b", 1)}));
+  Ran ran = Run({"delete", "mcp", "b", "--timeout", "100ms"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("still runs on edge-01"), std::string::npos) << ran.err;
+  Apply(Manifest("b"));
+  EXPECT_EQ(Out({"delete", "mcp", "b", "--wait=false"}), "mcpserver.mcpfleet.dev/b deleted\n");
+}
+
+TEST_F(ChangeTest, DeletingWhatIsAbsentIsAnErrorUnlessIgnored) {
+  Apply(Manifest("a"));
+  Ran ran = Run({"delete", "mcp", "none", "a"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("mcpserver.mcpfleet.dev/none not found"), std::string::npos) << ran.err;
+  EXPECT_EQ(Out({"delete", "mcp", "none", "--ignore-not-found"}), "");
+  EXPECT_EQ(Out({"delete", "mcp", "none", "a", "--ignore-not-found", "--wait=false"}),
+            "mcpserver.mcpfleet.dev/a deleted\n");
+  std::string file = File("a.yaml", Manifest("a"));
+  EXPECT_EQ(Run({"delete", "-f", file}).code, 1);
+  EXPECT_EQ(Run({"delete", "-f", file, "--ignore-not-found"}).code, 0);
+}
+
+TEST_F(ChangeTest, EveryObjectIsDeletedOnlyWhenThatIsSaid) {
+  Apply(Manifest("a") + Manifest("b", "1", "app: shop"));
+  std::string head = Head();
+  Ran ran = Run({"delete", "mcp"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("--all"), std::string::npos) << ran.err;
+  EXPECT_EQ(Out({"delete", "mcp", "--all", "--dry-run=server"}),
+            "mcpserver.mcpfleet.dev/a deleted (server dry run)\nmcpserver.mcpfleet.dev/b deleted (server dry run)\n");
+  EXPECT_EQ(Head(), head);
+  EXPECT_EQ(Out({"delete", "mcp", "-l", "app=shop", "--wait=false"}), "mcpserver.mcpfleet.dev/b deleted\n");
+  EXPECT_EQ(Out({"delete", "mcp", "--all", "--wait=false"}), "mcpserver.mcpfleet.dev/a deleted\n");
+}
+
+TEST_F(ChangeTest, LabelsAndAnnotationsAreSetReplacedAndRemoved) {
+  Apply(Manifest("a"));
+  const auto labels = [&] { return Out({"get", "mcp/a", "-o", "jsonpath={.metadata.labels}"}); };
+  EXPECT_EQ(Out({"label", "mcp/a", "tier=gold", "x=y"}), "mcpserver.mcpfleet.dev/a configured\n");
+  EXPECT_EQ(labels(), "{\"tier\":\"gold\",\"x\":\"y\"}\n");
+  Ran ran = Run({"label", "mcp", "a", "tier=silver"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("--overwrite"), std::string::npos) << ran.err;
+  Out({"label", "mcp", "a", "tier=silver", "x-", "--overwrite"});
+  EXPECT_EQ(labels(), "{\"tier\":\"silver\"}\n");
+  Out({"annotate", "mcp", "a", "owner=ops team"});
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.metadata.annotations.owner}"}), "ops team\n");
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.metadata.generation}"}), "1\n");
+}
+
+TEST_F(ChangeTest, AForgottenNameLabelsNothing) {
+  Apply(Manifest("a") + Manifest("b"));
+  EXPECT_EQ(Run({"label", "mcp", "tier=gold"}).code, 1);
+  EXPECT_EQ(Out({"label", "mcp", "--all", "tier=gold"}),
+            "mcpserver.mcpfleet.dev/a configured\nmcpserver.mcpfleet.dev/b configured\n");
+}
+
+TEST_F(ChangeTest, SuspendAndResumeTurnTheFieldOnAndOff) {
+  Apply(Manifest("a"));
+  EXPECT_EQ(Out({"suspend", "a"}), "mcpserver.mcpfleet.dev/a configured\n");
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.spec.suspend}"}), "true\n");
+  EXPECT_EQ(Out({"suspend", "a"}), "mcpserver.mcpfleet.dev/a unchanged\n");
+  EXPECT_EQ(Out({"resume", "mcp/a"}), "mcpserver.mcpfleet.dev/a configured\n");
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.spec.suspend}"}), "\n");
+  EXPECT_EQ(Run({"suspend"}).code, 1);
+}
+
+TEST_F(ChangeTest, UndoGoesBackToTheSpecBeforeWhateverLabelsChangedSince) {
+  Apply(Manifest("a", "1"));
+  Apply(Manifest("a", "2"));
+  Out({"label", "mcp/a", "x=y"});
+  std::string history = Out({"rollout", "history", "a"});
+  EXPECT_NE(history.find("GENERATION"), std::string::npos);
+  EXPECT_NE(history.find("\n2 "), std::string::npos) << history;
+  EXPECT_NE(history.find("\n1 "), std::string::npos) << history;
+  Out({"rollout", "undo", "a"});
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.spec.source.image.ref} {.metadata.generation}"}), "example/a:1 3\n");
+  Out({"rollout", "undo", "mcp/a", "--to-generation", "2"});
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.spec.source.image.ref}"}), "example/a:2\n");
+  Ran none = Run({"rollout", "undo", "a", "--to-generation", "77"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_NE(none.err.find("mcpctl rollout history a"), std::string::npos) << none.err;
+}
+
+TEST_F(ChangeTest, RestartIsAnAnnotationWithTheTime) {
+  Apply(Manifest("a"));
+  EXPECT_EQ(Out({"rollout", "restart", "a"}), "mcpserver.mcpfleet.dev/a configured\n");
+  EXPECT_TRUE(
+      Out({"get", "mcp/a", "-o", "jsonpath={.metadata.annotations['mcpfleet.dev/restartedAt']}"}).starts_with("20"));
+  Report(Node("edge-01", {Ready("a", 1)}));
+  EXPECT_EQ(Out({"rollout", "status", "a", "--timeout", "20s"}), "mcpserver.mcpfleet.dev/a condition met\n");
+}
+
+class EditTest : public McpctlTest {
+ protected:
+  EditTest() { Apply(Manifest("a", "1")); }
+  void Editor(const std::string& script) { env_["EDITOR"] = File("editor.sh", "#!/bin/sh\n" + script + "\n", 0700); }
+};
+
+TEST_F(EditTest, WhatTheEditorSavesIsApplied) {
+  env_["EDITOR"] = "sed -i s/a:1/a:2/";  // an editor with arguments
+  EXPECT_EQ(Out({"edit", "mcp/a"}), "mcpserver.mcpfleet.dev/a configured\n");
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.spec.source.image.ref}"}), "example/a:2\n");
+}
+
+TEST_F(EditTest, AnUnchangedFileChangesNothing) {
+  Editor("exit 0");
+  std::string head = Head();
+  Ran ran = Run({"edit", "mcp/a"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.err, "Edit cancelled, no changes made.\n");
+  EXPECT_EQ(Head(), head);
+}
+
+TEST_F(EditTest, AnInvalidEditIsKeptAndNothingIsWritten) {
+  Editor("echo '  transprot: x' >> \"$1\"");
+  std::string head = Head();
+  Ran ran = Run({"edit", "mcp/a"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("spec.transprot"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("your edit is in " + dir_.path()), std::string::npos) << ran.err;
+  EXPECT_EQ(Head(), head);
+}
+
+TEST_F(EditTest, AFailingOrAbsentEditorIsSaid) {
+  Editor("exit 3");
+  EXPECT_NE(Run({"edit", "mcp/a"}).err.find("the editor failed; nothing was written"), std::string::npos);
+  env_["EDITOR"] = "no-such-editor";
+  EXPECT_NE(Run({"edit", "mcp/a"}).err.find("set EDITOR"), std::string::npos);
+}
+
+TEST_F(EditTest, AnotherObjectInTheFileIsRefused) {
+  Editor("sed -i 's/name: a/name: b/' \"$1\"");
+  Ran ran = Run({"edit", "mcp/a"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("must hold this one object"), std::string::npos) << ran.err;
+}
+
+}  // namespace
+}  // namespace mcpfleet::cli
