@@ -64,13 +64,15 @@ Cgroups Cgroups::Detect(const std::string& mountinfo, const std::string& parent,
     if (right[0] == "cgroup2" && found.v2_root_.empty()) found.v2_root_ = left[4];
     if (right[0] != "cgroup") continue;
     for (const std::string& option : Split(right[2], ',')) {
-      if (std::count(std::begin(kControllers), std::end(kControllers), option) > 0) found.roots_.try_emplace(option, left[4]);
+      if (std::count(std::begin(kControllers), std::end(kControllers), option) > 0)
+        found.roots_.try_emplace(option, left[4]);
     }
   }
   if (!found.roots_.empty() || found.v2_root_.empty()) return found;
   found.v2_ = true;
   for (const std::string& controller : Split(Trim(ReadKernelFile(found.v2_root_ + "/cgroup.controllers")), ' ')) {
-    if (std::count(std::begin(kControllers), std::end(kControllers), controller) > 0) found.roots_[controller] = found.v2_root_;
+    if (std::count(std::begin(kControllers), std::end(kControllers), controller) > 0)
+      found.roots_[controller] = found.v2_root_;
   }
   return found;
 }
@@ -92,7 +94,8 @@ std::vector<std::string> Cgroups::Directories(const std::string& id) const {
   std::vector<std::string> directories;
   for (const char* controller : kControllers) {
     const std::string directory = Of(controller, id);
-    if (!directory.empty() && std::count(directories.begin(), directories.end(), directory) == 0) directories.push_back(directory);
+    if (!directory.empty() && std::count(directories.begin(), directories.end(), directory) == 0)
+      directories.push_back(directory);
   }
   return directories;
 }
@@ -109,7 +112,12 @@ Status Cgroups::Set(const std::string& controller, const std::string& id, const 
 }
 
 Status Cgroups::Make(const std::string& id, const Resources& limits) const {
-  for (const std::string& directory : Directories(id)) RETURN_IF_ERROR(MakeDirectories(directory));
+  for (const std::string& directory : Directories(id)) {
+    Status made = MakeDirectories(directory);
+    if (!made.ok())
+      made = MakeDirectories(directory);  // Remove of the last instance may take the parent away between two steps
+    RETURN_IF_ERROR(made);
+  }
   if (v2_) {
     // Controllers are handed down level by level.
     for (const std::string& level : {v2_root_, v2_root_ + "/" + parent_, v2_root_ + "/" + parent_ + "/" + scope_}) {
@@ -172,6 +180,8 @@ Status Cgroups::Remove(const std::string& id, Deadline deadline) const {
       KillAll(id);
       poll(nullptr, 0, 2);  // a killed process leaves its cgroup a moment later, and nothing tells when
     }
+    // The scope goes with its last instance; it stays when there are others.
+    (void)rmdir(directory.substr(0, directory.rfind('/')).c_str());
   }
   return OkStatus();
 }

@@ -32,7 +32,8 @@ class Cgroups {
 
  private:
   std::string Of(const std::string& controller, const std::string& id) const;
-  Status Set(const std::string& controller, const std::string& id, const std::string& file, const std::string& value) const;
+  Status Set(const std::string& controller, const std::string& id, const std::string& file,
+             const std::string& value) const;
 
   bool v2_ = false;
   std::string v2_root_;

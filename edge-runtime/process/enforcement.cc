@@ -46,9 +46,12 @@ std::vector<std::string> Unenforced(const KernelFeatures& kernel, const std::vec
   std::vector<std::string> out = NodeUnenforced(kernel, missing_controllers);
   if (spec.security.network == NetworkMode::kOutbound) {
     out.emplace_back("network Outbound: the server shares the host's network and reaches services on its loopback");
-    if (kernel.landlock_abi < 4) out.emplace_back("network Outbound: ports can be bound (landlock ABI 4, Linux 6.7, is missing)");
+    if (kernel.landlock_abi < 4)
+      out.emplace_back("network Outbound: ports can be bound (landlock ABI 4, Linux 6.7, is missing)");
     if (kernel.landlock_abi < 6) {
-      out.emplace_back("network Outbound: abstract unix sockets of the host can be reached (landlock ABI 6, Linux 6.12, is missing)");
+      out.emplace_back(
+          "network Outbound: abstract unix sockets of the host can be reached (landlock ABI 6, Linux 6.12, is "
+          "missing)");
     }
   }
   return out;

@@ -11,17 +11,18 @@ namespace mcpfleet {
 
 struct KernelFeatures {
   bool root = false;
-  bool namespaces = false;      // mount, pid, net, ipc, uts, cgroup
-  bool mount_setattr = false;   // Linux 5.12
+  bool namespaces = false;     // mount, pid, net, ipc, uts, cgroup
+  bool mount_setattr = false;  // Linux 5.12
   bool seccomp = false;
-  int landlock_abi = 0;         // 0: none
+  int landlock_abi = 0;  // 0: none
 };
 
 KernelFeatures DetectKernel();
 // Why no sandbox can be made at all, and what to do; "" when it can.
 std::string Unavailable(const KernelFeatures& kernel);
 // One text per thing that holds for every server on this node.
-std::vector<std::string> NodeUnenforced(const KernelFeatures& kernel, const std::vector<std::string>& missing_controllers);
+std::vector<std::string> NodeUnenforced(const KernelFeatures& kernel,
+                                        const std::vector<std::string>& missing_controllers);
 // The same and what this server asks for beyond it.
 std::vector<std::string> Unenforced(const KernelFeatures& kernel, const std::vector<std::string>& missing_controllers,
                                     const ServerSpec& spec);

@@ -61,18 +61,24 @@ void FillLabels(const Json& json, InstanceRecord* record) {
   report.artifact_digest = GetString(json, "artifactDigest");
   report.unenforced = GetString(json, "unenforced");
   report.created_at = FromMillis(GetInt(json, "createdAtMillis"));
-  record->limits = {.cpu_milli = GetInt(json, "cpuMilli", 1000), .memory_bytes = GetInt(json, "memoryBytes", 256 << 20), .pids = GetInt(json, "pids", 128)};
+  record->limits = {.cpu_milli = GetInt(json, "cpuMilli", 1000),
+                    .memory_bytes = GetInt(json, "memoryBytes", 256 << 20),
+                    .pids = GetInt(json, "pids", 128)};
   record->required = GetBool(json, "required", true);
 }
 
 void FillExit(const std::string& directory, InstanceReport* report) {
   report->state = InstanceState::kExited;
-  ExitInfo exit{.code = 137, .signal = SIGKILL, .oom = false};  // without exit.json: it died with its monitor, or with the machine
+  ExitInfo exit{.code = 137,
+                .signal = SIGKILL,
+                .oom = false};  // without exit.json: it died with its monitor, or with the machine
   const std::string path = directory + "/" + sandbox::kExitFile;
   StatusOr<std::string> text = ReadFile(path, kSmallFile);
   if (text.ok()) {
     if (StatusOr<Json> json = ParseJson(*text); json.ok()) {
-      exit = {.code = static_cast<int>(GetInt(*json, "code")), .signal = static_cast<int>(GetInt(*json, "signal")), .oom = GetBool(*json, "oom")};
+      exit = {.code = static_cast<int>(GetInt(*json, "code")),
+              .signal = static_cast<int>(GetInt(*json, "signal")),
+              .oom = GetBool(*json, "oom")};
       report->finished_at = FromMillis(GetInt(*json, "finishedAtMillis"));
     }
   }
@@ -81,11 +87,20 @@ void FillExit(const std::string& directory, InstanceReport* report) {
 
 }  // namespace
 
-std::string InstanceJson(const InstanceSpec& spec, const std::string& node, const std::string& unenforced, WallTime now) {
-  return DumpJson(Json{{"id", spec.id}, {"node", node}, {"namespace", spec.server.namespace_}, {"name", spec.server.name},
-                       {"uid", spec.uid}, {"generation", spec.generation}, {"revision", spec.revision},
-                       {"artifactDigest", spec.artifact.digest}, {"unenforced", unenforced}, {"createdAtMillis", ToMillis(now)},
-                       {"cpuMilli", spec.spec.resources.cpu_milli}, {"memoryBytes", spec.spec.resources.memory_bytes},
+std::string InstanceJson(const InstanceSpec& spec, const std::string& node, const std::string& unenforced,
+                         WallTime now) {
+  return DumpJson(Json{{"id", spec.id},
+                       {"node", node},
+                       {"namespace", spec.server.namespace_},
+                       {"name", spec.server.name},
+                       {"uid", spec.uid},
+                       {"generation", spec.generation},
+                       {"revision", spec.revision},
+                       {"artifactDigest", spec.artifact.digest},
+                       {"unenforced", unenforced},
+                       {"createdAtMillis", ToMillis(now)},
+                       {"cpuMilli", spec.spec.resources.cpu_milli},
+                       {"memoryBytes", spec.spec.resources.memory_bytes},
                        {"pids", spec.spec.resources.pids},
                        {"required", spec.spec.security.enforcement == Enforcement::kRequired}});
 }

@@ -14,12 +14,13 @@ struct InstanceRecord {
   InstanceReport report;
   Resources limits;
   int64_t log_bytes = 0;
-  bool required = true;   // enforcement: Required
-  int monitor_pid = 0;    // alive when not 0
+  bool required = true;  // enforcement: Required
+  int monitor_pid = 0;   // alive when not 0
 };
 
 // instance.json of a new instance.
-std::string InstanceJson(const InstanceSpec& spec, const std::string& node, const std::string& unenforced, WallTime now);
+std::string InstanceJson(const InstanceSpec& spec, const std::string& node, const std::string& unenforced,
+                         WallTime now);
 // NotFound when there is no such directory. A directory that lost its instance.json is reported as exited with only
 // its id known, so that it can be removed.
 StatusOr<InstanceRecord> ReadInstance(const std::string& directory, const std::string& id);

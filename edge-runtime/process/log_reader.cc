@@ -91,14 +91,16 @@ bool SameFile(int fd, const std::string& path) {
   return fstat(fd, &a) == 0 && stat(path.c_str(), &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-Status Follow(const std::string& directory, UniqueFd current, Lines* lines, const std::function<bool()>& over, Deadline deadline) {
+Status Follow(const std::string& directory, UniqueFd current, Lines* lines, const std::function<bool()>& over,
+              Deadline deadline) {
   const std::string path = directory + "/" + sandbox::kLogFile;
   UniqueFd notify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!notify.valid() || inotify_add_watch(notify.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     return ErrnoStatus(errno, "watch " + directory);
   }
   while (true) {
-    // The order makes it exact: what was written before it was over, or before the rotation, is read after that was seen.
+    // The order makes it exact: what was written before it was over, or before the rotation, is read after that was
+    // seen.
     const bool last = over();
     const bool rotated = current.valid() && !SameFile(current.get(), path);
     if (current.valid() && !lines->Drain(current.get())) return OkStatus();
@@ -117,8 +119,8 @@ Status Follow(const std::string& directory, UniqueFd current, Lines* lines, cons
 
 }  // namespace
 
-Status ReadLogs(const std::string& directory, const LogOptions& options, const Sink& sink, const std::function<bool()>& over,
-                Deadline deadline) {
+Status ReadLogs(const std::string& directory, const LogOptions& options, const Sink& sink,
+                const std::function<bool()>& over, Deadline deadline) {
   const std::string base = options.previous ? std::string("previous.") + sandbox::kLogFile : sandbox::kLogFile;
   std::vector<UniqueFd> files = OpenFiles(directory, base);
   const int64_t skip = options.tail_lines < 0 ? 0 : std::max<int64_t>(0, CountLines(files) - options.tail_lines);

@@ -12,7 +12,8 @@ namespace mcpfleet {
 
 // Whole lines, oldest first, to `sink` until it returns false. With follow: until `over` says that nothing will be
 // added, or the deadline (then DeadlineExceeded).
-Status ReadLogs(const std::string& directory, const LogOptions& options, const std::function<bool(std::string_view)>& sink,
-                const std::function<bool()>& over, Deadline deadline);
+Status ReadLogs(const std::string& directory, const LogOptions& options,
+                const std::function<bool(std::string_view)>& sink, const std::function<bool()>& over,
+                Deadline deadline);
 
 }  // namespace mcpfleet

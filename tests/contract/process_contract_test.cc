@@ -89,7 +89,8 @@ std::unique_ptr<RuntimeUnderTest> MakeProcessUnderTest(std::string* why_not) {
   return world;
 }
 
-INSTANTIATE_TEST_SUITE_P(Process, RuntimeContract, testing::Values(ContractCase{"Process", &MakeProcessUnderTest}), ContractCaseName);
+INSTANTIATE_TEST_SUITE_P(Process, RuntimeContract, testing::Values(ContractCase{"Process", &MakeProcessUnderTest}),
+                         ContractCaseName);
 
 }  // namespace
 }  // namespace mcpfleet

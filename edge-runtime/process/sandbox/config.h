@@ -16,7 +16,7 @@ struct Mount {
   const char* flags;   // bind
   const char* source;  // bind: path; link: text; file: content
   const char* target;
-  int64_t bytes;       // tmpfs
+  int64_t bytes;  // tmpfs
 };
 
 struct Config {

@@ -100,7 +100,8 @@ void LogRotate::WriteOut() {
   if (lost_ > 0 && fd_ >= 0) {
     char note[96];
     FormatNow(note);
-    const int n = snprintf(note + kTimeBytes, sizeof note - kTimeBytes, "mcpfleet: %lld lines lost\n", static_cast<long long>(lost_));
+    const int n = snprintf(note + kTimeBytes, sizeof note - kTimeBytes, "mcpfleet: %lld lines lost\n",
+                           static_cast<long long>(lost_));
     const size_t length = kTimeBytes + static_cast<size_t>(n);
     if (write(fd_, note, length) == static_cast<ssize_t>(length)) {
       size_ += static_cast<int64_t>(length);

@@ -28,7 +28,7 @@ struct Pipes {
   int log[2], error[2], go[2];
 };
 
-LogRotate log_file;     // large: not on the stack
+LogRotate log_file;  // large: not on the stack
 char read_buffer[16384];
 
 // A server that floods its log shares the machine's disk and our CPU time with others: past this many bytes in a

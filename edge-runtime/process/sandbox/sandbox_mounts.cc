@@ -95,7 +95,8 @@ bool Bind(int root, const Mount& mount) {
   const int source = OpenSource(mount);
   if (source < 0) {
     if (errno == ENOENT && strchr(mount.flags, 'o') != nullptr) return true;
-    if (errno == ELOOP) return Fail("mount %s: %s passes through a symbolic link; name the real path", mount.target, mount.source);
+    if (errno == ELOOP)
+      return Fail("mount %s: %s passes through a symbolic link; name the real path", mount.target, mount.source);
     return FailErrno("mount %s: %s", mount.target, mount.source);
   }
   struct stat st;
@@ -193,10 +194,16 @@ bool Populate(int root, const Config& config) {
     const Mount& mount = config.mounts[i];
     bool ok = false;
     switch (mount.kind) {
-      case MountKind::kBind: ok = Bind(root, mount); break;
-      case MountKind::kTmpfs: ok = Tmpfs(root, mount.target, mount.bytes, owner); break;
+      case MountKind::kBind:
+        ok = Bind(root, mount);
+        break;
+      case MountKind::kTmpfs:
+        ok = Tmpfs(root, mount.target, mount.bytes, owner);
+        break;
       case MountKind::kLink:
-      case MountKind::kFile: ok = LinkOrFile(root, mount); break;
+      case MountKind::kFile:
+        ok = LinkOrFile(root, mount);
+        break;
     }
     if (!ok) return false;
   }

@@ -30,7 +30,8 @@ TEST_F(LifecycleTest, AnInstanceIsListedWithItsLabelsInEveryState) {
   EXPECT_EQ(report.state, InstanceState::kRunning);
   EXPECT_EQ(kill(report.pid, 0), 0);
   EXPECT_NE(report.started_at, WallTime{});
-  ASSERT_TRUE(Eventually([&] { return LogText("weather-1") == "up\n"; }));  // a first process without a handler ignores SIGTERM
+  ASSERT_TRUE(
+      Eventually([&] { return LogText("weather-1") == "up\n"; }));  // a first process without a handler ignores SIGTERM
 
   ASSERT_TRUE(runtime_->Stop("weather-1", std::chrono::seconds(10), Soon()).ok());
   report = Report("weather-1");
@@ -175,7 +176,9 @@ TEST_F(LifecycleTest, AnAlteredProgramIsRefusedByItsHash) {
 }
 
 TEST_F(LifecycleTest, UsageHasTheMemoryAndTheCpuTimeOfWhatRuns) {
-  ASSERT_TRUE(Run(Instance("a", {"/usr/bin/python3", "-c", "x = bytearray(30 << 20)\nprint('up', flush=True)\nimport time\ntime.sleep(1000)"})).ok());
+  ASSERT_TRUE(Run(Instance("a", {"/usr/bin/python3", "-c",
+                                 "x = bytearray(30 << 20)\nprint('up', flush=True)\nimport time\ntime.sleep(1000)"}))
+                  .ok());
   ASSERT_TRUE(Eventually([&] { return LogText("a") == "up\n"; }));
   StatusOr<std::vector<InstanceUsage>> usage = runtime_->Usage(Soon());
   ASSERT_TRUE(usage.ok());

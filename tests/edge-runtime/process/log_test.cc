@@ -83,7 +83,8 @@ TEST_F(ProcessLogTest, TailAndSinceLimitWhatIsRead) {
 }
 
 TEST_F(ProcessLogTest, FollowingSeesEveryLineOverRotationsUntilTheInstanceEnds) {
-  InstanceSpec spec = Shell("a", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; [ $((i % 500)) = 0 ] && sleep 0.05; done; exit 0");
+  InstanceSpec spec = Shell(
+      "a", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; [ $((i % 500)) = 0 ] && sleep 0.05; done; exit 0");
   spec.spec.logs = {.max_size_bytes = 64 << 10, .max_files = 3};
   ASSERT_TRUE(Run(spec).ok());
   const std::string text = LogText("a", {.follow = true});
@@ -94,7 +95,8 @@ TEST_F(ProcessLogTest, TheReaderStopsWhenTheSinkHasHadEnough) {
   ASSERT_TRUE(Run(Shell("a", "seq 1 1000; sleep 1000")).ok());
   int n = 0;
   EXPECT_TRUE(Eventually([&] { return LogText("a").find("\n1000\n") != std::string::npos; }));
-  const Status status = runtime_->Logs("a", {.follow = true}, [&n](std::string_view) { return ++n < 5; }, Soon());
+  const Status status = runtime_->Logs(
+      "a", {.follow = true}, [&n](std::string_view) { return ++n < 5; }, Soon());
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(n, 5);
 }

@@ -1,7 +1,7 @@
 // The real npm client. A registry that cannot be reached skips what needs it.
 #include "base/digest.h"
-#include "edge-runtime/process/pinned_node.h"
 #include "base/json.h"
+#include "edge-runtime/process/pinned_node.h"
 #include "tests/edge-runtime/process/process_fixture.h"
 
 namespace mcpfleet {
@@ -12,7 +12,8 @@ class NpmTest : public ProcessTest {
   StatusOr<Artifact> Pull(const std::string& name, const std::string& version, const std::string& integrity = "") {
     ServerSpec spec;
     spec.source = PackageSource{.name = name, .version = version, .integrity = integrity};
-    return runtime_->Pull(spec, [](const PullProgress&) {}, Deadline::After(std::chrono::minutes(4)));
+    return runtime_->Pull(
+        spec, [](const PullProgress&) {}, Deadline::After(std::chrono::minutes(4)));
   }
 };
 
@@ -44,7 +45,9 @@ TEST_F(NpmTest, AServerIsInstalledOnceRunsOnThePinnedNodeAndNeedsNoNetworkAfterw
   EXPECT_EQ(again->digest, first->digest);
   EXPECT_EQ(Pull(kServer, kVersion, "sha512-AAAA").status().code(), StatusCode::kFailedPrecondition);
 
-  InstanceSpec spec = Instance("a", {"/runtime/bin/node", "-p", "process.version + ' ' + process.getuid() + ' ' + require('fs').readdirSync('/package')"});
+  InstanceSpec spec =
+      Instance("a", {"/runtime/bin/node", "-p",
+                     "process.version + ' ' + process.getuid() + ' ' + require('fs').readdirSync('/package')"});
   spec.artifact = *again;
   spec.spec.source = PackageSource{.name = kServer, .version = kVersion};
   const std::string out = OutputOf(spec);

@@ -42,7 +42,8 @@ class PypiTest : public ProcessTest {
   void SetUp() override {
     ProcessTest::SetUp();
     if (IsSkipped()) return;
-    if (access(kPython, X_OK) != 0 || Wait(Spawn({kPython, "-I", "-m", "pip", "--version"})) != 0) GTEST_SKIP() << "pip is not installed";
+    if (access(kPython, X_OK) != 0 || Wait(Spawn({kPython, "-I", "-m", "pip", "--version"})) != 0)
+      GTEST_SKIP() << "pip is not installed";
     index_ = state_ + "/index";
     ASSERT_TRUE(MakeDirectories(index_).ok());
     BuildWheel("");
@@ -83,7 +84,8 @@ class PypiTest : public ProcessTest {
   }
   StatusOr<Artifact> Pull(const std::string& name, const std::string& version, const std::string& integrity = "") {
     ServerSpec spec;
-    spec.source = PackageSource{.manager = PackageManager::kPypi, .name = name, .version = version, .integrity = integrity};
+    spec.source =
+        PackageSource{.manager = PackageManager::kPypi, .name = name, .version = version, .integrity = integrity};
     return runtime_->Pull(spec, nullptr, Deadline::After(std::chrono::minutes(2)));
   }
 
@@ -118,7 +120,8 @@ TEST_F(PypiTest, AnotherWheelUnderTheSameVersionIsRefusedOnceTheLockIsThere) {
 
 TEST_F(PypiTest, TheIntegrityOfTheManifestIsHeld) {
   const std::string hash = *Sha256HexOfFile(index_ + "/mcp-hello/mcp_hello-1.0.0-py3-none-any.whl");
-  EXPECT_EQ(Pull("mcp-hello", "1.0.0", "sha256-" + std::string(64, '0')).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Pull("mcp-hello", "1.0.0", "sha256-" + std::string(64, '0')).status().code(),
+            StatusCode::kFailedPrecondition);
   StatusOr<Artifact> artifact = Pull("mcp-hello", "1.0.0", "sha256-" + hash);
   EXPECT_TRUE(artifact.ok()) << artifact.status();
 }

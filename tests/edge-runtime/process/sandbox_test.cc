@@ -20,12 +20,15 @@ TEST_F(SandboxTest, TheServerIsPid1AndSeesNoProcessOfTheHost) {
 }
 
 TEST_F(SandboxTest, TheRootAndTheSystemCannotBeWritten) {
-  const std::string out = OutputOf(Shell("a", "for d in / /usr /etc /dev /proc/sys/kernel; do touch $d/x 2>/dev/null && echo wrote $d; done; echo done"));
+  const std::string out = OutputOf(Shell(
+      "a", "for d in / /usr /etc /dev /proc/sys/kernel; do touch $d/x 2>/dev/null && echo wrote $d; done; echo done"));
   EXPECT_EQ(out, "done\n");
 }
 
 TEST_F(SandboxTest, EvenUidZeroCannotWriteTheSystemOrTheKernelsSettings) {
-  InstanceSpec spec = Shell("a", "id -u; for f in /x /usr/x /etc/x; do echo 1 >$f && echo wrote $f; done; echo 0 >/proc/sys/vm/swappiness && echo sysctl; echo done");
+  InstanceSpec spec = Shell("a",
+                            "id -u; for f in /x /usr/x /etc/x; do echo 1 >$f && echo wrote $f; done; echo 0 "
+                            ">/proc/sys/vm/swappiness && echo sysctl; echo done");
   spec.spec.security.run_as_user = 0;
   const std::string out = OutputOf(spec);
   EXPECT_TRUE(out.starts_with("0\n")) << out;
@@ -40,7 +43,9 @@ TEST_F(SandboxTest, TmpCanBeWrittenAndIsOfItsOwn) {
 }
 
 TEST_F(SandboxTest, NothingOfTheHostButTheSystemIsVisible) {
-  const std::string out = OutputOf(Shell("a", "for d in /root /home /var /sys /run /work " + state_ + "; do ls $d 2>/dev/null && echo sees $d; done; ls /etc/shadow 2>/dev/null; echo done"));
+  const std::string out =
+      OutputOf(Shell("a", "for d in /root /home /var /sys /run /work " + state_ +
+                              "; do ls $d 2>/dev/null && echo sees $d; done; ls /etc/shadow 2>/dev/null; echo done"));
   EXPECT_EQ(out, "done\n");
 }
 
@@ -76,14 +81,18 @@ TEST_F(SandboxTest, MountingAndNewNamespacesAreRefusedEvenWithSysAdmin) {
   spec.spec.security.run_as_user = 0;
   spec.spec.security.add_capabilities = {"SYS_ADMIN", "SYS_CHROOT"};
   const std::string out = OutputOf(spec);
-  EXPECT_TRUE(Has(out, "mount: permission denied") || Has(out, "mount: mounting x on /tmp failed: Operation not permitted")) << out;
+  EXPECT_TRUE(Has(out, "mount: permission denied") ||
+              Has(out, "mount: mounting x on /tmp failed: Operation not permitted"))
+      << out;
   EXPECT_TRUE(Has(out, "unshare: unshare(0x20000): Operation not permitted")) << out;
   EXPECT_TRUE(Has(out, "unshare: unshare(0x10000000): Operation not permitted")) << out;
   EXPECT_TRUE(Has(out, "chroot")) << out;
 }
 
 TEST_F(SandboxTest, NetworkNoneHasALoopbackThatIsUpAndNothingElse) {
-  const std::string out = OutputOf(Shell("a", "grep -c : /proc/net/dev; grep lo: /proc/net/dev >/dev/null && echo lo; ip addr show lo | grep -o 127.0.0.1; nc -w2 192.0.2.1 80 2>&1"));
+  const std::string out = OutputOf(Shell("a",
+                                         "grep -c : /proc/net/dev; grep lo: /proc/net/dev >/dev/null && echo lo; ip "
+                                         "addr show lo | grep -o 127.0.0.1; nc -w2 192.0.2.1 80 2>&1"));
   EXPECT_TRUE(Has(out, "1\nlo\n")) << out;
   EXPECT_TRUE(Has(out, "127.0.0.1")) << out;
   EXPECT_TRUE(Has(out, "unreachable")) << out;  // no route, at once
@@ -145,7 +154,9 @@ TEST_F(SandboxTest, AHostPathVolumeIsMountedReadOnlyWhenAskedAndWritableElse) {
   const std::string host = state_ + "/volume";
   ASSERT_TRUE(MakeDirectories(host, 0777).ok());
   ASSERT_EQ(chmod(host.c_str(), 0777), 0);
-  InstanceSpec spec = Shell("a", "echo data >/rw/file; cat /ro/file; touch /ro/x 2>/dev/null && echo wrote; echo y >/scratch/y && cat /scratch/y");
+  InstanceSpec spec = Shell(
+      "a",
+      "echo data >/rw/file; cat /ro/file; touch /ro/x 2>/dev/null && echo wrote; echo y >/scratch/y && cat /scratch/y");
   spec.spec.volumes = {{.name = "rw", .host_path = host, .mount_path = "/rw"},
                        {.name = "ro", .host_path = host, .mount_path = "/ro", .read_only = true},
                        {.name = "scratch", .tmpfs_bytes = 1 << 20, .mount_path = "/scratch"}};
@@ -167,7 +178,8 @@ TEST_F(SandboxTest, ALinkInsideAWritableVolumeDoesNotRedirectTheNextMount) {
   ASSERT_TRUE(MakeDirectories(host, 0777).ok());
   ASSERT_EQ(symlink("/tmp", (host + "/sub").c_str()), 0);
   InstanceSpec spec = Shell("a", "true");
-  spec.spec.volumes = {{.name = "v", .host_path = host, .mount_path = "/data"}, {.name = "w", .tmpfs_bytes = 1 << 20, .mount_path = "/data/sub"}};
+  spec.spec.volumes = {{.name = "v", .host_path = host, .mount_path = "/data"},
+                       {.name = "w", .tmpfs_bytes = 1 << 20, .mount_path = "/data/sub"}};
   const Status status = Run(spec);
   EXPECT_FALSE(status.ok());
   EXPECT_TRUE(Has(Message(status), "/data/sub")) << status;
@@ -185,7 +197,8 @@ TEST_F(SandboxTest, TheShimsDirectoryIsReadOnly) {
   const std::string host = state_ + "/shim";
   ASSERT_TRUE(MakeDirectories(host, 0777).ok());
   ASSERT_TRUE(WriteFileAtomically(host + "/agent.sock", "x", 0666).ok());
-  InstanceSpec spec = Shell("a", "cat /.mcp/agent.sock; echo; rm -f /.mcp/agent.sock || echo kept; echo x >/.mcp/y || echo refused");
+  InstanceSpec spec =
+      Shell("a", "cat /.mcp/agent.sock; echo; rm -f /.mcp/agent.sock || echo kept; echo x >/.mcp/y || echo refused");
   spec.spec.security.run_as_user = 0;
   spec.shim_directory = host;
   const std::string out = OutputOf(spec);
