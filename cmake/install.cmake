@@ -33,9 +33,9 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "mcpfleet maintainers <maintainers@mcpfleet.dev>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "runs fleets of MCP servers on edge nodes")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
-" mcplet keeps the MCP (Model Context Protocol) servers of a node as declared
- objects say: in containers or in its own sandbox, restarted when they fail,
- and Ready when they answer the MCP handshake. mcpctl is its command line.")
+"mcplet keeps the MCP (Model Context Protocol) servers of a node as declared
+objects say: in containers or in its own sandbox, restarted when they fail,
+and Ready when they answer the MCP handshake. mcpctl is its command line.")
 # DESTDIR and the prefix /usr: install rules see the paths that the package will have.
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_INSTALL_PREFIX /usr)
