@@ -79,7 +79,7 @@ Status AddConfiguration(const ToolDirectory& directory, const std::string& cache
     run->env.push_back(std::move(entry));
   }
   run->binds.push_back({cache, "/cache", true});
-  for (const char* entry : {"npm_config_userconfig=/work/home/.npmrc", "npm_config_cache=/cache"})
+  for (const char* entry : {"npm_config_userconfig=/job/home/.npmrc", "npm_config_cache=/cache"})
     run->env.emplace_back(entry);
   return OkStatus();
 }
@@ -181,7 +181,7 @@ StatusOr<std::string> PackageCache::NpmLock(const PackageSource& source, const P
   RETURN_IF_ERROR(AddNpm(options_.npm_binary, &run));
   RETURN_IF_ERROR(AddConfiguration(directory, options_.root + "/npm-cache", &run));
   for (const char* word :
-       {"install", "--prefix=/work", "--package-lock-only", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
+       {"install", "--prefix=/job", "--package-lock-only", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
         "--omit-lockfile-registry-resolved", "--no-update-notifier", "--loglevel=error", "--no-color"}) {
     run.argv.emplace_back(word);
   }
@@ -204,7 +204,7 @@ StatusOr<std::string> PackageCache::NpmTree(const std::string& kind, const std::
   ToolRun run;
   RETURN_IF_ERROR(AddNpm(options_.npm_binary, &run));
   RETURN_IF_ERROR(AddConfiguration(directory, options_.root + "/npm-cache", &run));
-  for (const char* word : {"ci", "--prefix=/work", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
+  for (const char* word : {"ci", "--prefix=/job", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
                            "--no-update-notifier", "--prefer-offline", "--loglevel=error", "--no-color"}) {
     run.argv.emplace_back(word);
   }

@@ -165,7 +165,7 @@ std::vector<std::string> PipDownload(const std::string& python) {
           "--only-binary=:all:",
           "--no-cache-dir",
           "--retries=2",
-          "--dest=/work/wheels"};
+          "--dest=/job/wheels"};
 }
 
 // Statement that runs `module:function` of the first console script that fits; "" when there is none.
@@ -229,7 +229,7 @@ StatusOr<Artifact> PackageCache::PullPypi(const PackageSource& source, const Pro
     RETURN_IF_ERROR(directory.WriteFile("requirements.txt", requirements));
     ToolRun fetch{.argv = PipDownload(python)};
     if (known) fetch.argv.insert(fetch.argv.end(), {"--require-hashes", "--no-deps"});
-    fetch.argv.insert(fetch.argv.end(), {"-r", "/work/requirements.txt"});
+    fetch.argv.insert(fetch.argv.end(), {"-r", "/job/requirements.txt"});
     RETURN_IF_ERROR(AddPipConfiguration(directory, &fetch));
     ASSIGN_OR_RETURN(const ToolResult fetched,
                      RunTool(directory, fetch, options_.sandbox_binary, *options_.cgroups, deadline));
@@ -241,9 +241,9 @@ StatusOr<Artifact> PackageCache::PullPypi(const PackageSource& source, const Pro
     RETURN_IF_ERROR(Requirements(*lock, source).status());
     if (progress) progress({.phase = "installing"});
     ToolRun install{.argv = {python, "-I", "-m", "pip", "--no-color", "install", "--no-index", "--no-deps",
-                             "--no-compile", "--no-cache-dir", "--target=/work/tree"}};
+                             "--no-compile", "--no-cache-dir", "--target=/job/tree"}};
     for (const Json& wheel : GetMember(wheels, "wheels"))
-      install.argv.push_back("/work/wheels/" + GetString(wheel, "file"));
+      install.argv.push_back("/job/wheels/" + GetString(wheel, "file"));
     ASSIGN_OR_RETURN(const ToolResult installed,
                      RunTool(directory, install, options_.sandbox_binary, *options_.cgroups, deadline));
     RETURN_IF_ERROR(Classify(installed));

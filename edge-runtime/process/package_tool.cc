@@ -40,10 +40,10 @@ StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::stri
   config.Add({"nofile", "4096", "65536"});
   config.Add({"log", std::to_string(kOutputBytes / 2), "1"});
   config.AddSystem(kNobody, true);
-  config.Add({"bind", "w", directory.work(), "/work"});
+  config.Add({"bind", "w", directory.work(), "/job"});
   for (const ToolBind& bind : run.binds) config.Add({"bind", bind.writable ? "w" : "ro", bind.source, bind.target});
   config.AddCgroups(cgroups.Directories(id), cgroups.OomFile(id));
-  for (const char* entry : {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/work/home", "TMPDIR=/tmp", "LANG=C.UTF-8"})
+  for (const char* entry : {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/job/home", "TMPDIR=/tmp", "LANG=C.UTF-8"})
     config.Add({"env", entry});
   for (const std::string& entry : run.env) config.Add({"env", entry});
   for (const std::string& word : run.argv) config.Add({"arg", word});

@@ -1,4 +1,4 @@
-// Runs a package manager in a sandbox: as nobody, the system read-only, one writable directory at /work, the host's
+// Runs a package manager in a sandbox: as nobody, the system read-only, one writable directory at /job, the host's
 // network. For PackageCache only.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace mcpfleet {
 
 inline constexpr int64_t kNobody = 65534;
 
-// A directory below `root` for one run; removed with the object. /work inside is work().
+// A directory below `root` for one run; removed with the object. /job inside is work().
 class ToolDirectory {
  public:
   static StatusOr<ToolDirectory> Make(const std::string& root);
@@ -21,7 +21,7 @@ class ToolDirectory {
   ToolDirectory& operator=(ToolDirectory&&) = delete;
   ~ToolDirectory();
   const std::string& path() const { return path_; }
-  std::string work() const { return path_ + "/work"; }
+  std::string work() const { return path_ + "/job"; }
   // A file that the tool may read and change.
   Status WriteFile(const std::string& name, std::string_view content) const;
 
