@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   root.add_option("--context", options.context, "the context to use (mcpctl config get-contexts)");
   root.add_option("-n,--namespace", options.namespace_, "the namespace; the context's by default");
   root.add_option("--request-timeout", options.request_timeout, "of one request: 5s, 1m; 0 for none");
-  root.add_flag("-v,--verbose", options.verbosity, "say which requests are made; -vv says more");
+  root.add_flag("-v,--verbose", options.verbosity, "say which requests are made");
   root.add_flag("--no-color", options.no_color, "no colours, as NO_COLOR");
 
   cli::RegisterApply(root, session);
@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
     cli::Complete(root, session, std::move(words));
     return cli::kExitOk;
   }
+  words = cli::SplitShortValues(std::move(words));
   std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {
     root.parse(words);

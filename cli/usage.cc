@@ -1,5 +1,7 @@
 #include "cli/usage.h"
 
+#include <string_view>
+
 #include <CLI/CLI.hpp>
 
 #include "base/strings.h"
@@ -43,6 +45,22 @@ std::string Meant(const std::string& word, const std::vector<std::string>& candi
 }
 
 }  // namespace
+
+std::vector<std::string> SplitShortValues(std::vector<std::string> words) {
+  std::vector<std::string> out;
+  bool options = true;
+  for (std::string& word : words) {
+    options = options && word != "--";
+    if (options && word.size() > 2 && word[0] == '-' && word[2] == '=' &&
+        std::string_view("nolfm").find(word[1]) != std::string_view::npos) {
+      out.push_back(word.substr(0, 2));
+      out.push_back(word.substr(3));
+    } else {
+      out.push_back(std::move(word));
+    }
+  }
+  return out;
+}
 
 std::string UsageText(const CLI::App& root, const CLI::ParseError& error) {
   const CLI::App* app = Deepest(&root);

@@ -20,6 +20,18 @@ TEST_F(ApplyTest, AnObjectIsCreatedThenUnchangedThenConfigured) {
   EXPECT_NE(Head(), head);
 }
 
+TEST_F(ApplyTest, FiftyUnchangedManifestsAreFourReadsAndNoWrite) {
+  for (int i = 0; i < 50; ++i) File("m/" + std::to_string(i) + ".yaml", Manifest("s" + std::to_string(i)));
+  Out({"apply", "-f", dir_ / "m"});
+  size_t keys = Keys();
+  Ran ran = Run({"apply", "-f", dir_ / "m", "-v"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(
+      ran.err,
+      "store: GET values -> 200\nstore: GET values -> 200\nstore: POST bulk/get -> 200\nstore: POST bulk/get -> 200\n");
+  EXPECT_EQ(Keys(), keys);
+}
+
 TEST_F(ApplyTest, ADirectoryAndStdinAreRead) {
   File("m/a.yaml", Manifest("a"));
   File("m/b.yaml", Manifest("b"));

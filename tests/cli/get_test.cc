@@ -74,10 +74,10 @@ TEST_F(GetTest, NamespacesAreKeptApart) {
 }
 
 TEST_F(GetTest, AMissingObjectIsAnErrorWithASuggestion) {
-  Ran ran = Run({"get", "mcp", "clokc"});
+  Ran ran = Run({"get", "mcp", "clok"});
   EXPECT_EQ(ran.code, 1);
   EXPECT_EQ(ran.out, "");
-  EXPECT_NE(ran.err.find("mcpserver.mcpfleet.dev/clokc not found in namespace default; did you mean \"clock\"?"),
+  EXPECT_NE(ran.err.find("mcpserver.mcpfleet.dev/clok not found in namespace default; did you mean \"clock\"?"),
             std::string::npos)
       << ran.err;
   EXPECT_EQ(Run({"get", "mcpnode", "edge-99"}).code, 1);

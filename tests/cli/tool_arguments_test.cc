@@ -46,7 +46,7 @@ TEST(ToolArgumentsTest, PairsStandOnTopOfTheObject) {
 TEST(ToolArgumentsTest, WhatTheToolCannotTakeIsRefusedBeforeTheCall) {
   EXPECT_EQ(Typed({"count=many"}), "--arg count=many: the tool wants: integer");
   EXPECT_EQ(Typed({"maybe=x"}), "--arg maybe=x: the tool wants: integer or null");
-  EXPECT_NE(Typed({"cuont=1"}).find("did you mean \"count\"?"), std::string::npos);
+  EXPECT_NE(Typed({"coun=1"}).find("did you mean \"count\"?"), std::string::npos);
   EXPECT_NE(Typed({"count"}).find("NAME=VALUE"), std::string::npos);
   EXPECT_EQ(Message(ToolArguments(Schema(), "", {}).status()),
             "the tool also needs: text; give each as --arg NAME=VALUE");
