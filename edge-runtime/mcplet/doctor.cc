@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "base/fd.h"
-#include "edge-runtime/mcplet/libexec.h"
+#include "base/libexec.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
 #include "edge-runtime/process/package_tool.h"

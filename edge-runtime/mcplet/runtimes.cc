@@ -1,7 +1,7 @@
 #include "edge-runtime/mcplet/runtimes.h"
 
 #include "edge-runtime/docker/docker_runtime.h"
-#include "edge-runtime/mcplet/libexec.h"
+#include "base/libexec.h"
 #include "edge-runtime/process/process_runtime.h"
 #include "edge-runtime/shim/install.h"
 
@@ -15,7 +15,7 @@ std::map<RuntimeKind, ContainerRuntime*> Runtimes::Pointers() const {
 
 StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock) {
   Runtimes runtimes;
-  ASSIGN_OR_RETURN(std::string source, FindShimBinary());
+  ASSIGN_OR_RETURN(std::string source, FindOwnProgram("mcp-shim"));
   ASSIGN_OR_RETURN(std::string shim, InstallShim(config.state_directory, source));
   if (config.use_docker) {
     ASSIGN_OR_RETURN(runtimes.all[RuntimeKind::kDocker],

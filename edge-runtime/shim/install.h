@@ -7,10 +7,6 @@
 
 namespace mcpfleet {
 
-// $MCPFLEET_LIBEXEC/mcp-shim, or next to this program, or ../libexec/mcpfleet/mcp-shim from it. NotFound says where it
-// was looked for.
-StatusOr<std::string> FindShimBinary();
-
 // Copies `source` to <state_directory>/lib/mcp-shim-<hash> (0755) unless it is there, and returns that path. The name has
 // the hash because a running shim is never replaced: instances keep the version that they were created with.
 StatusOr<std::string> InstallShim(const std::string& state_directory, const std::string& source);

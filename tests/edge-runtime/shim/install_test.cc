@@ -1,3 +1,4 @@
+#include "base/libexec.h"
 #include "edge-runtime/shim/install.h"
 
 #include <arpa/inet.h>
@@ -42,7 +43,7 @@ TEST(InstallTest, TheShimIsFoundWhereTheVariableSays) {
   TempDirectory directory;
   ASSERT_TRUE(WriteFileAtomically(directory.path() + "/mcp-shim", "x", 0755).ok());
   setenv("MCPFLEET_LIBEXEC", directory.path().c_str(), 1);
-  EXPECT_EQ(*FindShimBinary(), directory.path() + "/mcp-shim");
+  EXPECT_EQ(*FindOwnProgram("mcp-shim"), directory.path() + "/mcp-shim");
   unsetenv("MCPFLEET_LIBEXEC");
 }
 

@@ -1,4 +1,4 @@
-// Where mcplet's own programs are.
+// Where the programs are that came with this one (mcp-shim, mcp-sandbox beside mcplet).
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-#include "edge-runtime/mcplet/libexec.h"
+#include "base/libexec.h"
 
 #include <unistd.h>
 
