@@ -20,6 +20,7 @@ endforeach()
 install(DIRECTORY manifests/examples manifests/monitoring DESTINATION share/doc/mcpfleet)
 install(FILES README.md docs/manifests.md docs/operations.md docs/security.md docs/api.md DESTINATION share/doc/mcpfleet)
 install(FILES packaging/debian/copyright DESTINATION share/doc/mcpfleet)
+install(FILES packaging/debian/lintian-overrides DESTINATION share/lintian/overrides RENAME mcpfleet)
 
 install(CODE "
   set(source [==[${CMAKE_SOURCE_DIR}]==])
