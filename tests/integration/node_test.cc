@@ -124,8 +124,8 @@ TEST_F(NodeTest, PrometheusScrapesTheNode) {
     return results.is_array() && results.size() == 1 ? GetMember(results[0], "value")[1].get<std::string>() : "";
   };
   EXPECT_TRUE(WaitFor([&] { return query("up{job=\"mcplet\"}") == "1"; }));
-  EXPECT_TRUE(WaitFor([&] { return query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"True\"}") == "1"; }));
-  EXPECT_EQ(query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"False\"}"), "0");
+  EXPECT_TRUE(WaitFor([&] { return query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"true\"}") == "1"; }));
+  EXPECT_EQ(query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"false\"}"), "0");
   EXPECT_NE(query("mcpfleet_server_memory_bytes{server=\"weather\"}"), "");
   EndProgram(prometheus, SIGTERM);
 }
