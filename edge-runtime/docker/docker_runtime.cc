@@ -197,6 +197,11 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (!IsInstanceId(spec.id)) return InvalidArgument("instance id \"" + Printable(spec.id) + "\" is malformed");
   if (!Supports(spec.spec)) return InvalidArgument("spec.source: the Docker runtime runs images only");
   ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
+  // Many hosts have no swap accounting; the memory limit itself holds there, so that alone refuses nothing.
+  if (!engine.unenforced.empty() && engine.unenforced != "swap limit" && spec.spec.security.enforcement == Enforcement::kRequired) {
+    return FailedPrecondition("spec.securityContext.enforcement: Required, but this engine can't enforce: " + engine.unenforced +
+                              "; mend the engine, or allow BestEffort");
+  }
   ASSIGN_OR_RETURN(Json body, CreateBody(spec, {.node = options_.node_name,
                                                 .shim_binary = options_.shim_binary,
                                                 .unenforced = engine.unenforced,
@@ -215,7 +220,12 @@ Status DockerRuntime::Start(const std::string& id, Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
   if (container.state == InstanceState::kRunning) return OkStatus();
   ASSIGN_OR_RETURN(http::Response response, Call("POST", ContainerPath(container.container_id) + "/start", deadline));
-  return StatusOfEngine(response.status, response.body, "start instance " + id);
+  Status started = StatusOfEngine(response.status, response.body, "start instance " + id);
+  // Docker stopped in the middle of a start and lost the task that containerd had made by then: this container can never
+  // start again. Without it the next look makes a new one.
+  const bool lost = !started.ok() && response.body.find("task ") != std::string::npos && response.body.find("already exists") != std::string::npos;
+  if (lost) RETURN_IF_ERROR(Annotate(Remove(id, deadline), Message(started)));
+  return started;
 }
 
 Status DockerRuntime::Stop(const std::string& id, Duration grace, Deadline deadline) {

@@ -106,8 +106,8 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
 
   Config config;
   config.node = GetString(GetMember(json, "metadata"), "name");
-  for (const auto& [key, value] : GetMember(GetMember(json, "metadata"), "labels").items()) {
-    if (value.is_string()) config.labels[key] = value.get<std::string>();
+  if (!GetMember(GetMember(json, "metadata"), "labels").empty()) {
+    wrong("metadata.labels", "are not read from this file", "labels of a node, in its MCPNode object: mcpctl apply");
   }
   config.state_directory = GetString(spec, "stateDirectory");
   config.run_directory = GetString(spec, "runDirectory");

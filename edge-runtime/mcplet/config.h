@@ -26,7 +26,6 @@ struct StoreConfig {
 
 struct Config {
   std::string node;
-  Labels labels;
   std::string state_directory, run_directory;
   StoreConfig store;
   bool use_docker = true, use_process = true;

@@ -90,6 +90,14 @@ TEST(ConfigTest, AllViolationsAreReportedAtOnce) {
   EXPECT_EQ(Wrong(With("  cacheQuota: much\n  admin: {address: 0.0.0.0}\n  store: {pollInterval: 1ms}\n")).size(), 3u);
 }
 
+TEST(ConfigTest, LabelsAreRefusedBecauseTheyBelongToTheMCPNode) {
+  std::string yaml = kMinimal;
+  yaml.replace(yaml.find("edge-01}"), 8, "edge-01, labels: {site: berlin}}");
+  std::vector<std::string> wrong = Wrong(yaml);
+  ASSERT_EQ(wrong.size(), 1u);
+  EXPECT_NE(wrong[0].find("metadata.labels"), std::string::npos) << wrong[0];
+}
+
 TEST(ConfigTest, AnotherKindIsRefused) {
   EXPECT_FALSE(ParseConfig("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: x}\n", "f", nullptr).ok());
 }
