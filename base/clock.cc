@@ -79,7 +79,8 @@ std::string FormatDuration(Duration duration) {
 
 StatusOr<Duration> ParseDuration(std::string_view text) {
   const auto bad = [&] {
-    return InvalidArgument("\"" + std::string(text) + "\" is not a duration; allowed: for example 500ms, 90s, 5m, 1h30m");
+    return InvalidArgument("\"" + std::string(text) +
+                           "\" is not a duration; allowed: for example 500ms, 90s, 5m, 1h30m");
   };
   if (text == "0") return Duration::zero();
   if (text.empty() || text.size() > 32) return bad();
@@ -127,7 +128,8 @@ std::string FormatAge(Duration age) {
   if (s < 3 * 3600) return std::to_string(s / 60) + "m";
   if (s < 8 * 3600) return std::to_string(s / 3600) + "h" + (s % 3600 / 60 ? std::to_string(s % 3600 / 60) + "m" : "");
   if (s < 48 * 3600) return std::to_string(s / 3600) + "h";
-  if (s < 8 * 86400) return std::to_string(s / 86400) + "d" + (s % 86400 / 3600 ? std::to_string(s % 86400 / 3600) + "h" : "");
+  if (s < 8 * 86400)
+    return std::to_string(s / 86400) + "d" + (s % 86400 / 3600 ? std::to_string(s % 86400 / 3600) + "h" : "");
   return std::to_string(s / 86400) + "d";
 }
 

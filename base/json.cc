@@ -55,7 +55,8 @@ class Checker : public nlohmann::json_sax<Json> {
 }  // namespace
 
 StatusOr<Json> ParseJson(std::string_view text, JsonLimits limits) {
-  if (text.size() > limits.bytes) return ResourceExhausted("JSON larger than " + std::to_string(limits.bytes) + " bytes");
+  if (text.size() > limits.bytes)
+    return ResourceExhausted("JSON larger than " + std::to_string(limits.bytes) + " bytes");
   // nlohmann takes a NUL for the end of the text and would not see what follows.
   if (size_t nul = text.find('\0'); nul != std::string_view::npos) {
     return InvalidArgument("malformed JSON at byte " + std::to_string(nul + 1));

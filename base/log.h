@@ -24,8 +24,8 @@ struct LogField {
   LogField(std::string_view k, const char* v) : key(k), value(v) {}
   LogField(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), quoted(false) {}
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  LogField(std::string_view k, T v) : key(k), value(std::to_string(v)), quoted(false) {}
+  requires std::is_arithmetic_v<T> LogField(std::string_view k, T v)
+      : key(k), value(std::to_string(v)), quoted(false) {}
   LogField(std::string_view k, const Status& s) : key(k), value(s.ToString()) {}
   std::string key, value;
   bool quoted = true;
@@ -38,9 +38,10 @@ void SetLogFormat(LogFormat format);
 
 }  // namespace mcpfleet
 
-#define LOG_DEBUG(...)                                                    \
-  do {                                                                    \
-    if (::mcpfleet::LogEnabled(::mcpfleet::LogLevel::kDebug)) ::mcpfleet::Log(::mcpfleet::LogLevel::kDebug, __VA_ARGS__); \
+#define LOG_DEBUG(...)                                            \
+  do {                                                            \
+    if (::mcpfleet::LogEnabled(::mcpfleet::LogLevel::kDebug))     \
+      ::mcpfleet::Log(::mcpfleet::LogLevel::kDebug, __VA_ARGS__); \
   } while (false)
 #define LOG_INFO(...) ::mcpfleet::Log(::mcpfleet::LogLevel::kInfo, __VA_ARGS__)
 #define LOG_WARNING(...) ::mcpfleet::Log(::mcpfleet::LogLevel::kWarning, __VA_ARGS__)

@@ -53,13 +53,12 @@ Status ErrnoStatus(int error, std::string_view what);
 #define MCPFLEET_CONCAT_INNER(a, b) a##b
 #define MCPFLEET_CONCAT(a, b) MCPFLEET_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                                        \
-  do {                                                                     \
+#define RETURN_IF_ERROR(expression)                                                           \
+  do {                                                                                        \
     if (::mcpfleet::Status rie_status_ = (expression); !rie_status_.ok()) return rie_status_; \
   } while (false)
 
-#define ASSIGN_OR_RETURN(lhs, expression) \
-  ASSIGN_OR_RETURN_IMPL(MCPFLEET_CONCAT(status_or_, __LINE__), lhs, expression)
+#define ASSIGN_OR_RETURN(lhs, expression) ASSIGN_OR_RETURN_IMPL(MCPFLEET_CONCAT(status_or_, __LINE__), lhs, expression)
 #define ASSIGN_OR_RETURN_IMPL(name, lhs, expression) \
   auto name = (expression);                          \
   if (!name.ok()) return name.status();              \

@@ -16,7 +16,8 @@ constexpr int64_t kMaxInteger = (int64_t{1} << 53) - 1;
 constexpr int kMaxDepth = 128;
 
 // RFC 8785 §3.2.3 orders by UTF-16 code units. Bytes of UTF-8 order the same but for one case: characters beyond the
-// basic plane (lead byte 0xF0..) become surrogates (0xD800..), which sort before U+E000..U+FFFF (lead bytes 0xEE, 0xEF).
+// basic plane (lead byte 0xF0..) become surrogates (0xD800..), which sort before U+E000..U+FFFF (lead bytes 0xEE,
+// 0xEF).
 int Rank(unsigned char lead) {
   if (lead >= 0xf0) return 0xee;
   if (lead == 0xee || lead == 0xef) return lead + 0x10;
@@ -37,18 +38,28 @@ class Writer {
   Status Write(const Json& value, const std::string& path, int depth) {
     if (depth > kMaxDepth) return InvalidArgument(path + ": nested deeper than " + std::to_string(kMaxDepth));
     switch (value.type()) {
-      case Json::value_t::null: out += "null"; return OkStatus();
-      case Json::value_t::boolean: out += value.get<bool>() ? "true" : "false"; return OkStatus();
-      case Json::value_t::string: return WriteString(value.get_ref<const std::string&>(), path);
-      case Json::value_t::number_integer: return WriteInteger(value.get<int64_t>(), path);
+      case Json::value_t::null:
+        out += "null";
+        return OkStatus();
+      case Json::value_t::boolean:
+        out += value.get<bool>() ? "true" : "false";
+        return OkStatus();
+      case Json::value_t::string:
+        return WriteString(value.get_ref<const std::string&>(), path);
+      case Json::value_t::number_integer:
+        return WriteInteger(value.get<int64_t>(), path);
       case Json::value_t::number_unsigned:
         if (value.get<uint64_t>() > static_cast<uint64_t>(kMaxInteger)) return TooLarge(path);
         return WriteInteger(value.get<int64_t>(), path);
-      case Json::value_t::number_float: return InvalidArgument(path + ": is not a whole number");
-      case Json::value_t::array: return WriteArray(value, path, depth);
-      case Json::value_t::object: return WriteObject(value, path, depth);
+      case Json::value_t::number_float:
+        return InvalidArgument(path + ": is not a whole number");
+      case Json::value_t::array:
+        return WriteArray(value, path, depth);
+      case Json::value_t::object:
+        return WriteObject(value, path, depth);
       case Json::value_t::binary:
-      case Json::value_t::discarded: break;
+      case Json::value_t::discarded:
+        break;
     }
     return InvalidArgument(path + ": is no JSON value");
   }
@@ -70,13 +81,27 @@ class Writer {
     for (char c : text) {
       unsigned char u = static_cast<unsigned char>(c);
       switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\b': out += "\\b"; break;
-        case '\f': out += "\\f"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
+        case '"':
+          out += "\\\"";
+          break;
+        case '\\':
+          out += "\\\\";
+          break;
+        case '\b':
+          out += "\\b";
+          break;
+        case '\f':
+          out += "\\f";
+          break;
+        case '\n':
+          out += "\\n";
+          break;
+        case '\r':
+          out += "\\r";
+          break;
+        case '\t':
+          out += "\\t";
+          break;
         default:
           if (u < 0x20) {
             out += {'\\', 'u', '0', '0', kHex[u >> 4], kHex[u & 15]};
@@ -100,8 +125,7 @@ class Writer {
   Status WriteObject(const Json& value, const std::string& path, int depth) {
     std::vector<const std::string*> keys;
     for (auto it = value.begin(); it != value.end(); ++it) keys.push_back(&it.key());
-    std::sort(keys.begin(), keys.end(),
-              [](const std::string* a, const std::string* b) { return LessByUtf16(*a, *b); });
+    std::sort(keys.begin(), keys.end(), [](const std::string* a, const std::string* b) { return LessByUtf16(*a, *b); });
     out += '{';
     bool first = true;
     for (const std::string* key : keys) {

@@ -1,6 +1,7 @@
 // The one byte form of an object, so that equal objects have equal hashes on every machine and in every language:
-// RFC 8785 (JSON Canonicalization Scheme), narrowed: integers up to 2^53 only, no floating point. Members are ordered by
-// UTF-16 code units, which differs from byte order beyond the basic plane. Test vectors: tests/crd/testdata/canonical.json.
+// RFC 8785 (JSON Canonicalization Scheme), narrowed: integers up to 2^53 only, no floating point. Members are ordered
+// by UTF-16 code units, which differs from byte order beyond the basic plane. Test vectors:
+// tests/crd/testdata/canonical.json.
 #pragma once
 
 #include <string>

@@ -163,9 +163,12 @@ void DecodeRestarts(const Json& json, Reader* reader, Restarts* out) {
 
 std::string ToString(ConditionStatus status) {
   switch (status) {
-    case ConditionStatus::kTrue: return "True";
-    case ConditionStatus::kFalse: return "False";
-    case ConditionStatus::kUnknown: return "Unknown";
+    case ConditionStatus::kTrue:
+      return "True";
+    case ConditionStatus::kFalse:
+      return "False";
+    case ConditionStatus::kUnknown:
+      return "Unknown";
   }
   return "Unknown";
 }
@@ -209,7 +212,10 @@ StatusOr<Object> ObjectFromJson(const Json& json) {
 bool IsUnschedulable(const Object& node) { return GetBool(node.spec, "unschedulable"); }
 
 Json ConditionToJson(const Condition& condition) {
-  Json out = {{"type", condition.type}, {"status", ToString(condition.status)}, {"reason", condition.reason}, {"message", condition.message}};
+  Json out = {{"type", condition.type},
+              {"status", ToString(condition.status)},
+              {"reason", condition.reason},
+              {"message", condition.message}};
   PutNumber(&out, "observedGeneration", condition.observed_generation);
   out["lastTransitionTime"] = FormatTime(condition.last_transition_time);
   return out;
@@ -313,7 +319,11 @@ StatusOr<NodeStatus> NodeStatusFromJson(const Json& json) {
 }
 
 Json EventToJson(const Event& event) {
-  Json out = {{"type", event.type}, {"object", event.object}, {"reason", event.reason}, {"message", event.message}, {"count", event.count}};
+  Json out = {{"type", event.type},
+              {"object", event.object},
+              {"reason", event.reason},
+              {"message", event.message},
+              {"count", event.count}};
   PutTime(&out, "time", event.time);
   PutTime(&out, "firstTime", event.first_time);
   return out;

@@ -41,7 +41,8 @@ StatusOr<Event> EventFromJson(const Json& json);
 std::string ToString(ConditionStatus status);
 
 // Readable YAML of any JSON value, members of objects in Kubernetes' order (apiVersion, kind, metadata, spec, status,
-// then by name; `name` first inside lists). Strings that YAML would read as something else are quoted. Ends in a newline.
+// then by name; `name` first inside lists). Strings that YAML would read as something else are quoted. Ends in a
+// newline.
 std::string ObjectToYaml(const Json& json);
 
 }  // namespace mcpfleet

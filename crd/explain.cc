@@ -14,14 +14,22 @@ constexpr size_t kWidth = 78;
 
 std::string TypeName(const SchemaNode& node) {
   switch (node.type) {
-    case Type::kObject: return "Object";
-    case Type::kMap: return "map[string]" + TypeName(*node.items);
-    case Type::kArray: return "[]" + TypeName(*node.items);
-    case Type::kString: return node.format == "duration" ? "duration" : "string";
-    case Type::kInteger: return "integer";
-    case Type::kBoolean: return "boolean";
-    case Type::kIntOrString: return "quantity";
-    case Type::kAny: return "any";
+    case Type::kObject:
+      return "Object";
+    case Type::kMap:
+      return "map[string]" + TypeName(*node.items);
+    case Type::kArray:
+      return "[]" + TypeName(*node.items);
+    case Type::kString:
+      return node.format == "duration" ? "duration" : "string";
+    case Type::kInteger:
+      return "integer";
+    case Type::kBoolean:
+      return "boolean";
+    case Type::kIntOrString:
+      return "quantity";
+    case Type::kAny:
+      return "any";
   }
   return "";
 }

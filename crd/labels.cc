@@ -85,10 +85,14 @@ bool LabelSelector::Matches(const Labels& labels) const {
     bool among = present && std::find(requirement.values.begin(), requirement.values.end(), it->second) !=
                                 requirement.values.end();
     switch (requirement.op) {
-      case Operator::kIn: return among;
-      case Operator::kNotIn: return !among;
-      case Operator::kExists: return present;
-      case Operator::kNotExists: return !present;
+      case Operator::kIn:
+        return among;
+      case Operator::kNotIn:
+        return !among;
+      case Operator::kExists:
+        return present;
+      case Operator::kNotExists:
+        return !present;
     }
     return false;
   });

@@ -112,7 +112,8 @@ StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, std:
   if (found.empty()) return std::move(collector.objects);
   if (found.size() > kMaxViolations) {
     found.resize(kMaxViolations);
-    found.push_back({file_name, 0, "", "more than " + std::to_string(kMaxViolations) + " errors; the rest is not shown", ""});
+    found.push_back(
+        {file_name, 0, "", "more than " + std::to_string(kMaxViolations) + " errors; the rest is not shown", ""});
   }
   if (violations != nullptr) violations->insert(violations->end(), found.begin(), found.end());
   return FirstOf(found);

@@ -24,10 +24,10 @@ struct ManifestObject {
   std::map<std::string, int> lines;  // "spec.source.image.ref" -> line
 };
 
-// Every object of `bytes`, in order (the items of a `kind: List` one by one; empty documents are skipped). InvalidArgument
-// when anything is wrong; then `violations` (may be null; appended to) has all of it, and the message is the first one.
-// Namespaced objects without a namespace get "default". Bounds: 10 MB, depth 64, 100,000 nodes
-// added by aliases.
+// Every object of `bytes`, in order (the items of a `kind: List` one by one; empty documents are skipped).
+// InvalidArgument when anything is wrong; then `violations` (may be null; appended to) has all of it, and the message
+// is the first one. Namespaced objects without a namespace get "default". Bounds: 10 MB, depth 64, 100,000 nodes added
+// by aliases.
 StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, std::string file_name,
                                                     std::vector<Violation>* violations);
 

@@ -28,7 +28,7 @@ struct ObjectMeta {
   int64_t generation = 0;                      // rises when the spec changes
   Labels labels;
   Labels annotations;
-  std::string creation_timestamp;              // RFC 3339; assigned at the first apply
+  std::string creation_timestamp;  // RFC 3339; assigned at the first apply
 };
 
 struct Object {
@@ -42,9 +42,7 @@ struct ObjectKey {
   std::string kind, namespace_, name;
   auto operator<=>(const ObjectKey&) const = default;
 };
-inline ObjectKey KeyOf(const Object& object) {
-  return {object.kind, object.metadata.namespace_, object.metadata.name};
-}
+inline ObjectKey KeyOf(const Object& object) { return {object.kind, object.metadata.namespace_, object.metadata.name}; }
 
 // A server on a node: what the work queue is keyed by.
 struct ServerKey {

@@ -19,9 +19,20 @@ namespace mcpfleet {
 namespace {
 
 // Headers that belong to HTTP or to MCP, which mcpfleet speaks itself.
-constexpr const char* kReservedHeaders[] = {"accept",     "connection",        "content-length",       "content-type", "host",
-                                            "keep-alive", "transfer-encoding", "mcp-protocol-version", "mcp-session-id",
-                                            "mcp-method", "mcp-name",          "last-event-id",        "te",           "upgrade"};
+constexpr const char* kReservedHeaders[] = {"accept",
+                                            "connection",
+                                            "content-length",
+                                            "content-type",
+                                            "host",
+                                            "keep-alive",
+                                            "transfer-encoding",
+                                            "mcp-protocol-version",
+                                            "mcp-session-id",
+                                            "mcp-method",
+                                            "mcp-name",
+                                            "last-event-id",
+                                            "te",
+                                            "upgrade"};
 
 bool Has(const Json& object, const char* key) { return object.is_object() && object.contains(key); }
 
@@ -105,17 +116,21 @@ class ServerRules {
 
   void CheckRemote() {
     const Json& remote = GetMember(GetMember(spec_, "source"), "remote");
-    for (const char* field : {"command", "args", "env", "volumes", "port", "resources", "securityContext", "restartPolicy", "logs"}) {
+    for (const char* field :
+         {"command", "args", "env", "volumes", "port", "resources", "securityContext", "restartPolicy", "logs"}) {
       if (Has(spec_, field)) report_(ChildPath("spec", field), "has no effect on a remote server", "remove it");
     }
-    if (GetString(spec_, "runtime", "Auto") != "Auto") report_("spec.runtime", "has no effect on a remote server", "remove it");
-    if (GetString(spec_, "path", "/mcp") != "/mcp") report_("spec.path", "has no effect on a remote server", "put it into source.remote.url");
+    if (GetString(spec_, "runtime", "Auto") != "Auto")
+      report_("spec.runtime", "has no effect on a remote server", "remove it");
+    if (GetString(spec_, "path", "/mcp") != "/mcp")
+      report_("spec.path", "has no effect on a remote server", "put it into source.remote.url");
     if (GetString(spec_, "transport") == "stdio") {
       report_("spec.transport", "stdio is impossible for a remote server", "streamable-http");
     }
     if (std::string url = GetString(remote, "url"); !url.empty()) {
       if (std::string wrong = CheckRemoteUrl(url); !wrong.empty()) {
-        report_("spec.source.remote.url", wrong, "an https URL, or http on a loopback address (127.0.0.1, [::1], localhost)");
+        report_("spec.source.remote.url", wrong,
+                "an https URL, or http on a loopback address (127.0.0.1, [::1], localhost)");
       }
     }
     CheckHeaders(GetMember(remote, "headers"));
@@ -137,7 +152,8 @@ class ServerRules {
 
   void CheckTransport() {
     bool http = GetString(spec_, "transport", "stdio") == "streamable-http";
-    if (http && !Has(spec_, "port")) report_("spec.port", "is missing; transport streamable-http needs it", "1 to 65535");
+    if (http && !Has(spec_, "port"))
+      report_("spec.port", "is missing; transport streamable-http needs it", "1 to 65535");
     if (!http && Has(spec_, "port")) {
       report_("spec.port", "has no effect with transport stdio", "remove it, or set transport: streamable-http");
     }
@@ -165,13 +181,15 @@ class ServerRules {
       std::string path = ItemPath("spec.volumes", i);
       if (!volume.is_object()) continue;
       if (Has(volume, "hostPath") == Has(volume, "tmpfs")) {
-        report_(path, Has(volume, "tmpfs") ? "has hostPath and tmpfs" : "has neither hostPath nor tmpfs", "exactly one of hostPath, tmpfs");
+        report_(path, Has(volume, "tmpfs") ? "has hostPath and tmpfs" : "has neither hostPath nor tmpfs",
+                "exactly one of hostPath, tmpfs");
       }
       if (Has(volume, "tmpfs") && GetBool(volume, "readOnly")) {
         report_(path + ".readOnly", "a read-only tmpfs would stay empty", "false");
       }
       CheckPath(path + ".hostPath", GetString(volume, "hostPath"));
-      CheckBytes(path + ".tmpfs.size", GetMember(GetMember(volume, "tmpfs"), "size"), 4096, int64_t{1} << 40, "4Ki to 1Ti");
+      CheckBytes(path + ".tmpfs.size", GetMember(GetMember(volume, "tmpfs"), "size"), 4096, int64_t{1} << 40,
+                 "4Ki to 1Ti");
       CheckMount(path + ".mountPath", GetString(volume, "mountPath"), i, &mounts);
     }
   }
@@ -193,21 +211,24 @@ class ServerRules {
 
   // Quantities that don't parse were reported with their format.
   void CheckBytes(const std::string& path, const Json& value, int64_t low, int64_t high, const char* allowed) {
-    StatusOr<int64_t> bytes = value.is_string()    ? ParseBytes(value.get_ref<const std::string&>())
+    StatusOr<int64_t> bytes = value.is_string()           ? ParseBytes(value.get_ref<const std::string&>())
                               : value.is_number_integer() ? StatusOr<int64_t>(value.get<int64_t>())
-                                                   : StatusOr<int64_t>(NotFound(""));
+                                                          : StatusOr<int64_t>(NotFound(""));
     if (bytes.ok() && (*bytes < low || *bytes > high)) report_(path, "is out of range", allowed);
   }
 
   void CheckLimits() {
     const Json& limits = GetMember(GetMember(spec_, "resources"), "limits");
     const Json& cpu = GetMember(limits, "cpu");
-    StatusOr<int64_t> milli = cpu.is_string() ? ParseCpuMilli(cpu.get_ref<const std::string&>())
-                                              : StatusOr<int64_t>(NotFound(""));
+    StatusOr<int64_t> milli =
+        cpu.is_string() ? ParseCpuMilli(cpu.get_ref<const std::string&>()) : StatusOr<int64_t>(NotFound(""));
     if (cpu.is_number_integer()) milli = std::clamp<int64_t>(cpu.get<int64_t>(), 0, 2000) * 1000;
-    if (milli.ok() && (*milli < 10 || *milli > 1024000)) report_("spec.resources.limits.cpu", "is out of range", "10m to 1024");
-    CheckBytes("spec.resources.limits.memory", GetMember(limits, "memory"), int64_t{6} << 20, int64_t{16} << 40, "6Mi to 16Ti");
-    CheckBytes("spec.logs.maxSize", GetMember(GetMember(spec_, "logs"), "maxSize"), 4096, int64_t{10} << 30, "4Ki to 10Gi");
+    if (milli.ok() && (*milli < 10 || *milli > 1024000))
+      report_("spec.resources.limits.cpu", "is out of range", "10m to 1024");
+    CheckBytes("spec.resources.limits.memory", GetMember(limits, "memory"), int64_t{6} << 20, int64_t{16} << 40,
+               "6Mi to 16Ti");
+    CheckBytes("spec.logs.maxSize", GetMember(GetMember(spec_, "logs"), "maxSize"), 4096, int64_t{10} << 30,
+               "4Ki to 10Gi");
   }
 
   void CheckPlacement() {
@@ -237,11 +258,15 @@ class ServerRules {
     const Json& backoff = GetMember(policy, "backoff");
     Duration initial = CheckDuration("spec.restartPolicy.backoff.initial", GetMember(backoff, "initial"), seconds(1),
                                      milliseconds(10), hours(1), "10ms to 1h");
-    Duration max = CheckDuration("spec.restartPolicy.backoff.max", GetMember(backoff, "max"), minutes(5), milliseconds(10),
-                                 hours(24), "10ms to 24h");
-    if (initial > max) report_("spec.restartPolicy.backoff.max", "is shorter than backoff.initial", "at least " + FormatDuration(initial));
-    CheckDuration("spec.restartPolicy.resetAfter", GetMember(policy, "resetAfter"), seconds(60), seconds(1), hours(24), "1s to 24h");
-    CheckDuration("spec.terminationGracePeriod", GetMember(spec_, "terminationGracePeriod"), seconds(10), seconds(0), hours(1), "0s to 1h");
+    Duration max = CheckDuration("spec.restartPolicy.backoff.max", GetMember(backoff, "max"), minutes(5),
+                                 milliseconds(10), hours(24), "10ms to 24h");
+    if (initial > max)
+      report_("spec.restartPolicy.backoff.max", "is shorter than backoff.initial",
+              "at least " + FormatDuration(initial));
+    CheckDuration("spec.restartPolicy.resetAfter", GetMember(policy, "resetAfter"), seconds(60), seconds(1), hours(24),
+                  "1s to 24h");
+    CheckDuration("spec.terminationGracePeriod", GetMember(spec_, "terminationGracePeriod"), seconds(10), seconds(0),
+                  hours(1), "0s to 1h");
   }
 
   const Json& spec_;
@@ -264,14 +289,16 @@ void CheckMetadataRules(const Json& metadata, bool namespaced, const ReportViola
   if (!metadata.is_object()) return;
   if (!metadata.contains("name")) report("metadata.name", "is missing", "an RFC 1123 label such as \"weather\"");
   if (std::string name = GetString(metadata, "name"); GetMember(metadata, "name").is_string()) {
-    if (std::string wrong = CheckName(name); !wrong.empty()) report("metadata.name", "\"" + Printable(name, 80) + "\" " + wrong, "");
+    if (std::string wrong = CheckName(name); !wrong.empty())
+      report("metadata.name", "\"" + Printable(name, 80) + "\" " + wrong, "");
   }
   const Json& space = GetMember(metadata, "namespace");
   if (space.is_string() && !namespaced && !space.get_ref<const std::string&>().empty()) {
     report("metadata.namespace", "this kind has no namespace", "remove it");
   } else if (space.is_string() && namespaced) {
     std::string text = space.get<std::string>();
-    if (std::string wrong = CheckName(text); !wrong.empty()) report("metadata.namespace", "\"" + Printable(text, 80) + "\" " + wrong, "");
+    if (std::string wrong = CheckName(text); !wrong.empty())
+      report("metadata.namespace", "\"" + Printable(text, 80) + "\" " + wrong, "");
   }
   CheckLabelMap(GetMember(metadata, "labels"), "metadata.labels", true, report);
   CheckLabelMap(GetMember(metadata, "annotations"), "metadata.annotations", false, report);
@@ -290,7 +317,8 @@ void CheckServerRules(const Json& spec, const ReportViolation& report) {
 
 std::string CheckRemoteUrl(const std::string& url) {
   for (char c : url) {
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f) return "contains a character that no URL has";
+    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f)
+      return "contains a character that no URL has";
   }
   bool https = url.starts_with("https://");
   if (!https && !url.starts_with("http://")) return "is neither https nor http";
@@ -314,7 +342,8 @@ std::string CheckRemoteUrl(const std::string& url) {
     if (!number.ok() || *number < 1 || *number > 65535) return "has a malformed port";
   }
   static const std::regex name("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\\.?"), six("\\[[0-9A-Fa-f:.]+\\]");
-  if (host.size() > 255 || !(std::regex_match(host, name) || std::regex_match(host, six))) return "has a malformed host";
+  if (host.size() > 255 || !(std::regex_match(host, name) || std::regex_match(host, six)))
+    return "has a malformed host";
   static const std::regex loopback_v4("127\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}");
   bool loopback = EqualsIgnoreCase(host, "localhost") || host == "[::1]" || std::regex_match(host, loopback_v4);
   if (!https && !loopback) return "is plain http to another machine";
@@ -327,8 +356,9 @@ bool IsExactNpmVersion(const std::string& version) {
 }
 
 bool IsExactPypiVersion(const std::string& version) {
-  static const std::regex exact("([0-9]+!)?[0-9]+(\\.[0-9]+)*((a|b|rc)[0-9]+)?(\\.post[0-9]+)?(\\.dev[0-9]+)?(\\+[0-9a-z.]+)?",
-                                std::regex::optimize);
+  static const std::regex exact(
+      "([0-9]+!)?[0-9]+(\\.[0-9]+)*((a|b|rc)[0-9]+)?(\\.post[0-9]+)?(\\.dev[0-9]+)?(\\+[0-9a-z.]+)?",
+      std::regex::optimize);
   return version.size() <= 128 && std::regex_match(version, exact);
 }
 

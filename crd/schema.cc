@@ -36,11 +36,29 @@ std::vector<std::string> Strings(const Json& list) {
 
 // What we implement, or deliberately pass over (x-kubernetes-validations: crd/rules.cc).
 const std::set<std::string>& KnownKeywords() {
-  static const std::set<std::string> known = {
-      "type",      "description", "format",   "example",       "pattern",    "enum",     "required", "minimum",
-      "maximum",   "minLength",   "maxLength", "minItems",      "maxItems",   "minProperties", "maxProperties",
-      "default",   "properties",  "items",    "additionalProperties",        "x-kubernetes-list-type",
-      "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "x-kubernetes-validations"};
+  static const std::set<std::string> known = {"type",
+                                              "description",
+                                              "format",
+                                              "example",
+                                              "pattern",
+                                              "enum",
+                                              "required",
+                                              "minimum",
+                                              "maximum",
+                                              "minLength",
+                                              "maxLength",
+                                              "minItems",
+                                              "maxItems",
+                                              "minProperties",
+                                              "maxProperties",
+                                              "default",
+                                              "properties",
+                                              "items",
+                                              "additionalProperties",
+                                              "x-kubernetes-list-type",
+                                              "x-kubernetes-list-map-keys",
+                                              "x-kubernetes-int-or-string",
+                                              "x-kubernetes-validations"};
   return known;
 }
 
@@ -51,7 +69,8 @@ class SchemaReader {
   StatusOr<std::unique_ptr<SchemaNode>> Read(const Json& json, const std::string& path) {
     auto node = std::make_unique<SchemaNode>();
     for (auto it = json.begin(); it != json.end(); ++it) {
-      if (!KnownKeywords().contains(it.key())) return Internal(path + ": schema keyword " + it.key() + " is not implemented");
+      if (!KnownKeywords().contains(it.key()))
+        return Internal(path + ": schema keyword " + it.key() + " is not implemented");
     }
     RETURN_IF_ERROR(ReadType(json, path, node.get()));
     node->description = GetString(json, "description");

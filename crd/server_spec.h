@@ -42,7 +42,7 @@ struct EnvVar {
 };
 struct Volume {
   std::string name;
-  std::string host_path;       // exactly one of host_path and tmpfs_bytes
+  std::string host_path;  // exactly one of host_path and tmpfs_bytes
   int64_t tmpfs_bytes = 0;
   std::string mount_path;
   bool read_only = false;
@@ -52,7 +52,7 @@ enum class RuntimeChoice { kAuto, kDocker, kProcess };
 enum class Transport { kStdio, kStreamableHttp };
 
 struct Resources {
-  int64_t cpu_milli = 1000;              // limits.cpu
+  int64_t cpu_milli = 1000;  // limits.cpu
   int64_t memory_bytes = int64_t{256} << 20;
   int64_t pids = 128;
 };
@@ -106,8 +106,8 @@ struct ServerSpec {
   std::vector<Volume> volumes;
   RuntimeChoice runtime = RuntimeChoice::kAuto;
   Transport transport = Transport::kStdio;
-  int port = 0;                // http transports
-  std::string path = "/mcp";   // http transports
+  int port = 0;               // http transports
+  std::string path = "/mcp";  // http transports
   Resources resources;
   SecurityContext security;
   Placement placement;

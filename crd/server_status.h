@@ -19,11 +19,12 @@ struct Condition {
   ConditionStatus status = ConditionStatus::kUnknown;
   int64_t observed_generation = 0;
   WallTime last_transition_time{};
-  std::string reason;   // CamelCase, never empty
+  std::string reason;  // CamelCase, never empty
   std::string message;
 };
 
-// Sets or replaces the condition of its type; keeps last_transition_time unless `status` changed. True when anything did.
+// Sets or replaces the condition of its type; keeps last_transition_time unless `status` changed. True when anything
+// did.
 bool SetCondition(std::vector<Condition>* conditions, Condition condition, WallTime now);
 const Condition* FindCondition(const std::vector<Condition>& conditions, std::string_view type);
 
@@ -69,7 +70,7 @@ struct ServerStatus {
 
 struct Event {
   WallTime time{};
-  std::string type;  // "Normal" | "Warning"
+  std::string type;    // "Normal" | "Warning"
   std::string object;  // "MCPServer/default/weather"
   std::string reason, message;
   int64_t count = 1;
@@ -78,12 +79,12 @@ struct Event {
 
 struct NodeStatus {
   std::string node;
-  std::string boot_id;       // of this mcplet process
-  int64_t sequence = 0;      // rises with each write
-  std::string version;       // of mcplet
+  std::string boot_id;   // of this mcplet process
+  int64_t sequence = 0;  // rises with each write
+  std::string version;   // of mcplet
   WallTime heartbeat{};
-  std::string accepted_head; // "trust.epoch.revision" that this node runs
-  std::string snapshot;      // its hash
+  std::string accepted_head;  // "trust.epoch.revision" that this node runs
+  std::string snapshot;       // its hash
   std::vector<std::string> runtimes;
   std::vector<Condition> conditions;
   std::vector<ServerStatus> servers;

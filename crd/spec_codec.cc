@@ -22,10 +22,12 @@ constexpr Word<PullPolicy> kPullPolicies[] = {
 constexpr Word<PackageManager> kManagers[] = {{PackageManager::kNpm, "npm"}, {PackageManager::kPypi, "pypi"}};
 constexpr Word<RuntimeChoice> kRuntimes[] = {
     {RuntimeChoice::kAuto, "Auto"}, {RuntimeChoice::kDocker, "Docker"}, {RuntimeChoice::kProcess, "Process"}};
-constexpr Word<Transport> kTransports[] = {{Transport::kStdio, "stdio"}, {Transport::kStreamableHttp, "streamable-http"}};
+constexpr Word<Transport> kTransports[] = {{Transport::kStdio, "stdio"},
+                                           {Transport::kStreamableHttp, "streamable-http"}};
 constexpr Word<NetworkMode> kNetworks[] = {
     {NetworkMode::kNone, "None"}, {NetworkMode::kOutbound, "Outbound"}, {NetworkMode::kHost, "Host"}};
-constexpr Word<Enforcement> kEnforcements[] = {{Enforcement::kRequired, "Required"}, {Enforcement::kBestEffort, "BestEffort"}};
+constexpr Word<Enforcement> kEnforcements[] = {{Enforcement::kRequired, "Required"},
+                                               {Enforcement::kBestEffort, "BestEffort"}};
 constexpr Word<RestartCondition> kRestartConditions[] = {{RestartCondition::kAlways, "Always"},
                                                          {RestartCondition::kOnFailure, "OnFailure"},
                                                          {RestartCondition::kNever, "Never"}};
@@ -241,7 +243,8 @@ Json EncodeSource(const ProcessSource& source) {
 }
 Json EncodeSource(const RemoteSource& source) {
   Json out = {{"url", source.url}};
-  for (const HeaderValue& header : source.headers) out["headers"].push_back({{"name", header.name}, {"value", header.value}});
+  for (const HeaderValue& header : source.headers)
+    out["headers"].push_back({{"name", header.name}, {"value", header.value}});
   return {{"remote", out}};
 }
 

@@ -1,8 +1,8 @@
 // Builds JSON from the events of a YAML or JSON parser, with the line of every path, and refuses on the way what would
 // surprise a person: duplicate keys, keys that are not text, merge keys, alias bombs, depth. Internal to crd/.
 //
-// Trap throws TreeAbort to leave the parser at once, so that depth is bounded before the parser's own recursion is deep; the
-// readers catch it.
+// Trap throws TreeAbort to leave the parser at once, so that depth is bounded before the parser's own recursion is
+// deep; the readers catch it.
 #pragma once
 
 #include <cstddef>

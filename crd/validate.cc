@@ -40,16 +40,23 @@ std::string Shown(const Json& value) {
 
 std::string Kindly(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return "nothing";
-    case Json::value_t::boolean: return "a boolean (" + DumpJson(value) + ")";
-    case Json::value_t::string: return "the text " + Shown(value);
+    case Json::value_t::null:
+      return "nothing";
+    case Json::value_t::boolean:
+      return "a boolean (" + DumpJson(value) + ")";
+    case Json::value_t::string:
+      return "the text " + Shown(value);
     case Json::value_t::number_integer:
     case Json::value_t::number_unsigned:
-    case Json::value_t::number_float: return "the number " + Shown(value);
-    case Json::value_t::array: return "a list";
-    case Json::value_t::object: return "a map";
+    case Json::value_t::number_float:
+      return "the number " + Shown(value);
+    case Json::value_t::array:
+      return "a list";
+    case Json::value_t::object:
+      return "a map";
     case Json::value_t::binary:
-    case Json::value_t::discarded: break;
+    case Json::value_t::discarded:
+      break;
   }
   return "something else";
 }
@@ -78,17 +85,24 @@ class Validator {
   void Check(const SchemaNode& node, const Json& value, const std::string& path) {
     if (value.is_null()) return Report(path, "has no value", "a value, or remove the field");
     switch (node.type) {
-      case Type::kObject: return CheckObject(node, value, path);
-      case Type::kMap: return CheckMap(node, value, path);
-      case Type::kArray: return CheckArray(node, value, path);
-      case Type::kString: return CheckString(node, value, path);
-      case Type::kInteger: return CheckInteger(node, value, path);
-      case Type::kBoolean: return CheckBoolean(value, path);
+      case Type::kObject:
+        return CheckObject(node, value, path);
+      case Type::kMap:
+        return CheckMap(node, value, path);
+      case Type::kArray:
+        return CheckArray(node, value, path);
+      case Type::kString:
+        return CheckString(node, value, path);
+      case Type::kInteger:
+        return CheckInteger(node, value, path);
+      case Type::kBoolean:
+        return CheckBoolean(value, path);
       case Type::kIntOrString:
         if (!value.is_number_integer()) return CheckString(node, value, path);
         if (value.get<int64_t>() < 0) Report(path, "is negative", Example(node));
         return;
-      case Type::kAny: return;
+      case Type::kAny:
+        return;
     }
   }
 
@@ -178,7 +192,8 @@ class Validator {
     const std::string& text = value.get_ref<const std::string&>();
     int64_t length = static_cast<int64_t>(CountCharacters(text));
     if (node.max_length && length > *node.max_length) {
-      return Report(path, "has " + std::to_string(length) + " characters", "at most " + std::to_string(*node.max_length));
+      return Report(path, "has " + std::to_string(length) + " characters",
+                    "at most " + std::to_string(*node.max_length));
     }
     if (node.min_length && length < *node.min_length) return Report(path, "is empty", Example(node));
     if (text.find('\0') != std::string::npos) return Report(path, "contains a NUL character");

@@ -29,7 +29,8 @@ std::string_view WithoutSign(std::string_view text) {
 
 bool IsFloat(std::string_view text) {
   text = WithoutSign(text);
-  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == ".nan" || text == ".NaN" || text == ".NAN") return true;
+  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == ".nan" || text == ".NaN" || text == ".NAN")
+    return true;
   size_t digits = 0, i = 0;
   bool point = false;
   for (; i < text.size(); ++i) {
@@ -68,12 +69,14 @@ class YamlHandler final : public YAML::EventHandler {
     builder.Scalar(nullptr, 0, mark.line + 1, anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { builder.Alias(anchor, mark.line + 1); }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
     int line = mark.line + 1;
     Json value = Resolve(tag, text, line);
     if (builder.WantsKey()) {
       if (value.is_string()) return builder.Key(text, line);
-      builder.Trap(line, "", "key " + Printable(text, 60) + " is not text; write it in quotes: \"" + Printable(text, 60) + "\"");
+      builder.Trap(line, "",
+                   "key " + Printable(text, 60) + " is not text; write it in quotes: \"" + Printable(text, 60) + "\"");
     }
     builder.Scalar(std::move(value), text.size(), line, anchor);
   }
@@ -104,8 +107,9 @@ class YamlHandler final : public YAML::EventHandler {
     if (!tag.empty() && tag != "?") CheckTag(tag, "str", line);
     if (LooksOctal(text)) {
       builder.Report(line, builder.WantsKey() ? "" : builder.NextPath(),
-                     "number " + Printable(text, 40) + " begins with 0, which YAML versions read differently; write it in "
-                     "quotes if it is text, without the 0 (or as 0o…) if it is a number");
+                     "number " + Printable(text, 40) +
+                         " begins with 0, which YAML versions read differently; write it in "
+                         "quotes if it is text, without the 0 (or as 0o…) if it is a number");
     }
     return ResolvePlainScalar(text);
   }
@@ -205,9 +209,7 @@ bool IsSurelyJson(std::string_view text) {
   return (text[at] == '{' && text[next] == '"') || (text[at] == '[' && text[next] == '{');
 }
 
-Document Take(TreeBuilder& builder) {
-  return {std::move(builder.root), std::move(builder.lines), builder.line};
-}
+Document Take(TreeBuilder& builder) { return {std::move(builder.root), std::move(builder.lines), builder.line}; }
 
 // False when it is not JSON (flow-style YAML begins like it); then nothing was reported and `error_line` is set.
 bool ReadJson(std::string_view text, std::vector<Document>* documents, std::vector<Violation>* violations,
@@ -269,7 +271,8 @@ void ReadYaml(const std::string& text, std::vector<Document>* documents, std::ve
       YamlHandler handler(violations, &budget);
       if (!parser.HandleNextDocument(handler)) return;
       // yaml-cpp consumes no stray "," or "]": it would find one empty document after the other there, for ever.
-      if (handler.start.pos == before) handler.builder.Trap(handler.start.line + 1, "", "not valid YAML: a stray , ] or }");
+      if (handler.start.pos == before)
+        handler.builder.Trap(handler.start.line + 1, "", "not valid YAML: a stray , ] or }");
       before = handler.start.pos;
       if (handler.builder.empty() || handler.builder.root.is_null()) continue;
       documents->push_back(Take(handler.builder));
@@ -299,7 +302,8 @@ bool CheckText(std::string_view bytes, std::string* text, std::vector<Violation>
     unsigned char c = static_cast<unsigned char>(bytes[i]);
     if (c == '\r' && i + 1 < bytes.size() && bytes[i + 1] == '\n') continue;
     if (c == 0) return refuse(line, "contains a NUL byte; this is not a text file");
-    if (c < 0x20 && c != '\n' && c != '\t') return refuse(line, "contains control character " + Printable(bytes.substr(i, 1)));
+    if (c < 0x20 && c != '\n' && c != '\t')
+      return refuse(line, "contains control character " + Printable(bytes.substr(i, 1)));
     text->push_back(bytes[i]);
     if (c != '\n' && i + 1 != bytes.size()) continue;
     if (!IsUtf8(bytes.substr(line_start, i + 1 - line_start))) return refuse(line, "is not valid UTF-8");
@@ -322,8 +326,12 @@ Json ResolvePlainScalar(const std::string& text) {
     if (ParseRadix(parse, 10, &number)) return number;
     return std::strtod(text.c_str(), nullptr);  // beyond 64 bits: no whole number that we can hold
   }
-  if (text.starts_with("0x") && ParseRadix(std::string_view(text).substr(2), 16, &number) && number >= 0 && text[2] != '-') return number;
-  if (text.starts_with("0o") && ParseRadix(std::string_view(text).substr(2), 8, &number) && number >= 0 && text[2] != '-') return number;
+  if (text.starts_with("0x") && ParseRadix(std::string_view(text).substr(2), 16, &number) && number >= 0 &&
+      text[2] != '-')
+    return number;
+  if (text.starts_with("0o") && ParseRadix(std::string_view(text).substr(2), 8, &number) && number >= 0 &&
+      text[2] != '-')
+    return number;
   if (IsFloat(text)) return std::strtod(text.c_str(), nullptr);
   return text;
 }

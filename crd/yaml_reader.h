@@ -1,5 +1,5 @@
-// Text to documents: YAML through yaml-cpp's events (so that no tree of its own is ever built), JSON through nlohmann's.
-// Plain YAML scalars are read by the YAML 1.2 core schema: `no`, `on`, `yes` are text. Internal to crd/.
+// Text to documents: YAML through yaml-cpp's events (so that no tree of its own is ever built), JSON through
+// nlohmann's. Plain YAML scalars are read by the YAML 1.2 core schema: `no`, `on`, `yes` are text. Internal to crd/.
 #pragma once
 
 #include <map>

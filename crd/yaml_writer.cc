@@ -47,7 +47,9 @@ bool IsPrintable(const std::string& text) {
   return true;
 }
 
-std::string DoubleQuoted(const std::string& text) { return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace); }
+std::string DoubleQuoted(const std::string& text) {
+  return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+}
 
 std::string ScalarText(const Json& value) {
   if (!value.is_string()) return DumpJson(value);
@@ -56,14 +58,17 @@ std::string ScalarText(const Json& value) {
     // JSON escapes characters beyond the basic plane as two surrogates, which YAML has not: leave those as they are.
     return IsUtf8(text) ? Json(text).dump() : DoubleQuoted(text);
   }
-  return NeedsQuotes(text) ? "\"" + [&] {
-    std::string out;
-    for (char c : text) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-    return out;
-  }() + "\"" : text;
+  return NeedsQuotes(text) ? "\"" +
+                                 [&] {
+                                   std::string out;
+                                   for (char c : text) {
+                                     if (c == '"' || c == '\\') out += '\\';
+                                     out += c;
+                                   }
+                                   return out;
+                                 }() +
+                                 "\""
+                           : text;
 }
 
 // Several lines as a block: every line printable, none beginning with a space.
@@ -102,7 +107,8 @@ void WriteMember(const Json& value, const std::string& indent, std::string* out)
 void WriteMap(const Json& value, const std::string& indent, bool first_is_inline, std::string* out) {
   std::vector<std::string> keys;
   for (auto it = value.begin(); it != value.end(); ++it) keys.push_back(it.key());
-  std::stable_sort(keys.begin(), keys.end(), [](const std::string& a, const std::string& b) { return Rank(a) < Rank(b); });
+  std::stable_sort(keys.begin(), keys.end(),
+                   [](const std::string& a, const std::string& b) { return Rank(a) < Rank(b); });
   for (const std::string& key : keys) {
     if (!first_is_inline) *out += indent;
     first_is_inline = false;

@@ -74,7 +74,8 @@ StatusOr<Client::Pool::Exchange> Client::Pool::Begin(const Request& request, siz
   bool untouched = false;
   if (std::unique_ptr<Connection> kept = TakeKept()) {
     StatusOr<Exchange> answer = Try(std::move(kept), wire, head, max_body, deadline, &untouched);
-    bool repeat = !answer.ok() && untouched && answer.status().code() == StatusCode::kUnavailable && IsIdempotent(request.method);
+    bool repeat =
+        !answer.ok() && untouched && answer.status().code() == StatusCode::kUnavailable && IsIdempotent(request.method);
     if (!repeat) return answer;
   }
   ASSIGN_OR_RETURN(std::unique_ptr<Connection> fresh, Connection::Open(endpoint_, options_, deadline));
@@ -82,8 +83,8 @@ StatusOr<Client::Pool::Exchange> Client::Pool::Begin(const Request& request, siz
 }
 
 // `untouched`: no byte of an answer arrived.
-StatusOr<Client::Pool::Exchange> Client::Pool::Try(std::unique_ptr<Connection> connection, std::string_view wire, bool head,
-                                                   size_t max_body, Deadline deadline, bool* untouched) {
+StatusOr<Client::Pool::Exchange> Client::Pool::Try(std::unique_ptr<Connection> connection, std::string_view wire,
+                                                   bool head, size_t max_body, Deadline deadline, bool* untouched) {
   *untouched = true;
   Status written = connection->Write(wire, deadline);
   // A server that refuses early answers and closes while we still write: its answer says more than our EPIPE.

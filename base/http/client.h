@@ -26,7 +26,7 @@ struct Endpoint {
   std::string unix_path;  // when set, the rest is not used
   std::string host;       // a name or an address
   uint16_t port = 0;
-  bool tls = false;       // verifies against the system's certificates
+  bool tls = false;  // verifies against the system's certificates
 };
 inline Endpoint UnixEndpoint(std::string path) { return {.unix_path = std::move(path)}; }
 inline Endpoint TcpEndpoint(std::string host, uint16_t port) { return {.host = std::move(host), .port = port}; }
@@ -40,7 +40,8 @@ struct ClientOptions {
   std::function<StatusOr<UniqueFd>(Deadline)> connect;
 };
 
-// A response whose body arrives while it is read. Destroying it closes the connection unless the body was read to its end.
+// A response whose body arrives while it is read. Destroying it closes the connection unless the body was read to its
+// end.
 class ResponseStream {
  public:
   virtual ~ResponseStream() = default;

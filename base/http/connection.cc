@@ -30,7 +30,8 @@ std::string NameOf(const Endpoint& endpoint) {
 
 // Nobody listens: for the caller the same as refused, whatever errno says.
 Status ConnectError(int error, const std::string& name) {
-  if (error == ENOENT || error == ECONNREFUSED || error == EADDRNOTAVAIL) return Unavailable(name + ": " + strerror(error));
+  if (error == ENOENT || error == ECONNREFUSED || error == EADDRNOTAVAIL)
+    return Unavailable(name + ": " + strerror(error));
   return ErrnoStatus(error, name);
 }
 
@@ -94,7 +95,8 @@ SSL_CTX* TlsContext() {
 // OpenSSL works on memory; only we touch the socket, so deadlines, Cancel and the absence of SIGPIPE hold here too.
 class Connection::Tls {
  public:
-  explicit Tls(const std::string& host) : ssl_(SSL_new(TlsContext())), in_(BIO_new(BIO_s_mem())), out_(BIO_new(BIO_s_mem())) {
+  explicit Tls(const std::string& host)
+      : ssl_(SSL_new(TlsContext())), in_(BIO_new(BIO_s_mem())), out_(BIO_new(BIO_s_mem())) {
     SSL_set_bio(ssl_, in_, out_);
     SSL_set_connect_state(ssl_);
     SSL_set_tlsext_host_name(ssl_, host.c_str());
@@ -136,7 +138,7 @@ class Connection::Tls {
     return Unavailable(std::string("TLS: ") + (reason != nullptr ? reason : "failed"));
   }
   SSL* ssl_;
-  BIO* in_;   // both owned by ssl_
+  BIO* in_;  // both owned by ssl_
   BIO* out_;
 };
 
@@ -145,7 +147,7 @@ Connection::~Connection() = default;
 
 StatusOr<std::unique_ptr<Connection>> Connection::Open(const Endpoint& endpoint, const ClientOptions& options,
                                                        Deadline deadline) {
-  StatusOr<UniqueFd> fd = options.connect                ? options.connect(deadline)
+  StatusOr<UniqueFd> fd = options.connect               ? options.connect(deadline)
                           : !endpoint.unix_path.empty() ? ConnectUnix(endpoint.unix_path, deadline)
                                                         : ConnectTcp(endpoint, deadline);
   if (!fd.ok()) return fd.status();
@@ -243,7 +245,8 @@ StatusOr<std::string> SerializeRequest(const Request& request, const Endpoint& e
   bool printable = request.target.find_first_of(std::string_view(" \t\r\n\0\x7f", 6)) == std::string::npos &&
                    IsFieldValue(request.target);
   if (!IsToken(request.method) || request.target.empty() || !printable) {
-    return InvalidArgument("request: method or target that cannot be sent: " + Printable(request.method + " " + request.target));
+    return InvalidArgument("request: method or target that cannot be sent: " +
+                           Printable(request.method + " " + request.target));
   }
   std::string out = request.method + " " + request.target + " HTTP/1.1\r\n";
   if (!request.headers.Has("host")) {
@@ -257,7 +260,8 @@ StatusOr<std::string> SerializeRequest(const Request& request, const Endpoint& e
     out += "Host: " + host + "\r\n";
   }
   for (const auto& [name, value] : request.headers.fields()) {
-    if (!IsToken(name) || !IsFieldValue(value)) return InvalidArgument("request: header " + Printable(name) + " cannot be sent");
+    if (!IsToken(name) || !IsFieldValue(value))
+      return InvalidArgument("request: header " + Printable(name) + " cannot be sent");
     if (EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "transfer-encoding")) continue;
     out += name + ": " + value + "\r\n";
   }

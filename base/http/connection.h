@@ -19,7 +19,8 @@ namespace mcpfleet::http {
 class Connection {
  public:
   // A name is resolved by the system's resolver, which has its own time-out; addresses and "localhost" take no time.
-  static StatusOr<std::unique_ptr<Connection>> Open(const Endpoint& endpoint, const ClientOptions& options, Deadline deadline);
+  static StatusOr<std::unique_ptr<Connection>> Open(const Endpoint& endpoint, const ClientOptions& options,
+                                                    Deadline deadline);
   ~Connection();
 
   // At most 16 KiB; "" when the peer has closed.
@@ -27,7 +28,8 @@ class Connection {
   Status Write(std::string_view bytes, Deadline deadline);
   // Makes Read and Write return Cancelled, now and from then on.
   void Cancel();
-  // A kept connection that has something to read has been closed by its server, or is out of step. False once cancelled.
+  // A kept connection that has something to read has been closed by its server, or is out of step. False once
+  // cancelled.
   bool LooksIdle() const;
   // For what speaks another protocol from here on; not with TLS.
   StatusOr<UniqueFd> TakeFd();

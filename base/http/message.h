@@ -28,7 +28,7 @@ struct Request {
   Headers headers;
   std::string body;
 
-  std::string_view Path() const;                          // target without the query, still encoded
+  std::string_view Path() const;                                  // target without the query, still encoded
   std::optional<std::string> Query(std::string_view name) const;  // decoded value of the first such parameter
 };
 

@@ -30,7 +30,8 @@ struct RequestParser::State {
     const auto& head = parser.get();
     if (head.version() != 11 && head.version() != 10) return 400;
     if (head.target().empty() || (head.target()[0] != '/' && head.target() != "*")) return 400;
-    if (head.count(beast_http::field::host) > 1 || (head.version() == 11 && head.count(beast_http::field::host) == 0)) return 400;
+    if (head.count(beast_http::field::host) > 1 || (head.version() == 11 && head.count(beast_http::field::host) == 0))
+      return 400;
     if (head.count(beast_http::field::content_length) > 1) return 400;
     if (size_t n = head.count(beast_http::field::transfer_encoding); n != 0) {
       if (n > 1 || head.version() == 10 || head.count(beast_http::field::content_length) != 0) return 400;

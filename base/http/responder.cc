@@ -40,9 +40,8 @@ class StreamWriterImpl final : public StreamWriter {
     if (ended_ || closed()) return false;
     if (bytes.empty()) return true;  // an empty chunk would end the body
     if (!channel_.Admit(bytes.size())) return false;
-    return channel_.Post([session = channel_.session(), outbox = channel_.outbox(), copy = std::string(bytes), chunked = chunked_]() mutable {
-      session->WriteChunk(outbox, std::move(copy), chunked);
-    });
+    return channel_.Post([session = channel_.session(), outbox = channel_.outbox(), copy = std::string(bytes),
+                          chunked = chunked_]() mutable { session->WriteChunk(outbox, std::move(copy), chunked); });
   }
   void End() override {
     if (ended_.exchange(true)) return;
@@ -67,12 +66,12 @@ class WebSocketImpl final : public WebSocket {
     std::string frame = EncodeWebSocketFrame(WebSocketOpcode::kText, text, "");
     size_t size = frame.size();
     if (!channel_.Admit(size)) return false;
-    return channel_.Post([session = channel_.session(), outbox = channel_.outbox(), frame = std::move(frame), size]() mutable {
-      session->SendFrame(outbox, std::move(frame), size);
-    });
+    return channel_.Post([session = channel_.session(), outbox = channel_.outbox(), frame = std::move(frame),
+                          size]() mutable { session->SendFrame(outbox, std::move(frame), size); });
   }
   void Close(int code) override {
-    channel_.Post([session = channel_.session(), outbox = channel_.outbox(), code] { session->CloseWebSocket(outbox, code); });
+    channel_.Post(
+        [session = channel_.session(), outbox = channel_.outbox(), code] { session->CloseWebSocket(outbox, code); });
   }
 
  private:

@@ -105,7 +105,8 @@ StatusOr<bool> ResponseParser::StepHead(std::string_view* rest) {
   size_t size = end == std::string_view::npos ? rest->size() : end + 4;
   if (header_total_ + size > options_.max_header) return ResourceExhausted("response: header larger than allowed");
   if (end == std::string_view::npos) {
-    if (!rest->starts_with(std::string_view("HTTP/").substr(0, rest->size()))) return InvalidArgument("response: not HTTP");
+    if (!rest->starts_with(std::string_view("HTTP/").substr(0, rest->size())))
+      return InvalidArgument("response: not HTTP");
     return false;
   }
   header_total_ += size;

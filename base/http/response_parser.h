@@ -57,7 +57,7 @@ class ResponseParser {
   std::string buffer_;  // not yet understood
   Response head_;
   std::string body_;
-  uint64_t left_ = 0;        // of the body, or of the chunk
+  uint64_t left_ = 0;  // of the body, or of the chunk
   uint64_t body_total_ = 0;
   size_t header_total_ = 0;  // interim heads and trailers count too
   bool keep_alive_ = true;

@@ -56,15 +56,19 @@ bool IsStaleSocket(const sockaddr_un& address) {
   struct stat info {};
   if (lstat(address.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
   UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+  return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+         errno == ECONNREFUSED;
 }
 
 StatusOr<UniqueFd> ListenUnix(const std::string& path, int mode) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return InvalidArgument(path + ": longer than a socket's path may be (107 bytes)");
+  if (path.size() >= sizeof address.sun_path)
+    return InvalidArgument(path + ": longer than a socket's path may be (107 bytes)");
   path.copy(address.sun_path, path.size());
-  const auto listen_now = [&] { return Listen(AF_UNIX, reinterpret_cast<sockaddr*>(&address), sizeof address, path, mode); };
+  const auto listen_now = [&] {
+    return Listen(AF_UNIX, reinterpret_cast<sockaddr*>(&address), sizeof address, path, mode);
+  };
   StatusOr<UniqueFd> fd = listen_now();
   if (!fd.ok() && fd.status().code() == StatusCode::kAlreadyExists && IsStaleSocket(address)) {
     unlink(path.c_str());
@@ -163,10 +167,13 @@ class Workers {
 class ServerImpl final : public Server {
  public:
   ServerImpl(UniqueFd listener, Options options, Handler handler)
-      : core_(std::make_shared<ServerCore>()), listener_(core_->loop), retry_(core_->loop), port_(PortOf(listener.get())) {
+      : core_(std::make_shared<ServerCore>()),
+        listener_(core_->loop),
+        retry_(core_->loop),
+        port_(PortOf(listener.get())) {
     core_->options = std::move(options);
     core_->handler = std::move(handler);
-    if (struct stat info {}; lstat(core_->options.unix_path.c_str(), &info) == 0) inode_ = info.st_ino;
+    if (struct stat info{}; lstat(core_->options.unix_path.c_str(), &info) == 0) inode_ = info.st_ino;
     listener_.assign(listener.Release());
     if (core_->options.worker_threads > 0) {
       workers_ = std::make_unique<Workers>(core_->options.worker_threads);
@@ -215,25 +222,29 @@ class ServerImpl final : public Server {
   }
 
   void WaitForConnection() {
-    listener_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-      if (error || closing_) return;
-      if (AcceptSome()) return WaitForConnection();
-      // No descriptor left: the connection stays pending, and the listener readable; look again a little later.
-      retry_.expires_after(std::chrono::milliseconds(100));
-      retry_.async_wait([this](const boost::system::error_code& cancelled) {
-        if (!cancelled && !closing_) WaitForConnection();
-      });
-    });
+    listener_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [this](const boost::system::error_code& error) {
+                           if (error || closing_) return;
+                           if (AcceptSome()) return WaitForConnection();
+                           // No descriptor left: the connection stays pending, and the listener readable; look again a
+                           // little later.
+                           retry_.expires_after(std::chrono::milliseconds(100));
+                           retry_.async_wait([this](const boost::system::error_code& cancelled) {
+                             if (!cancelled && !closing_) WaitForConnection();
+                           });
+                         });
   }
 
   bool AcceptSome() {
     for (int i = 0; i < 64; ++i) {
       sockaddr_storage address{};
       socklen_t size = sizeof address;
-      UniqueFd fd(accept4(listener_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      UniqueFd fd(accept4(listener_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
+                          SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd.valid()) return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
       if (core_->sessions.size() >= core_->options.max_connections) {
-        constexpr std::string_view kFull = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        constexpr std::string_view kFull =
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
         send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         continue;
       }

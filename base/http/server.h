@@ -65,8 +65,8 @@ class Server {
  public:
   struct Options {
     std::string address = "127.0.0.1";
-    uint16_t port = 0;        // 0: the system's choice, see port()
-    std::string unix_path;    // when set, a unix socket instead; replaces a stale file
+    uint16_t port = 0;      // 0: the system's choice, see port()
+    std::string unix_path;  // when set, a unix socket instead; replaces a stale file
     int unix_mode = 0600;
     int worker_threads = 0;
     size_t max_connections = 512;

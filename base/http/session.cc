@@ -59,7 +59,11 @@ bool ServerCore::Post(std::function<void()> task) {
 }
 
 Session::Session(std::shared_ptr<ServerCore> core, Socket socket, Peer peer)
-    : core_(std::move(core)), peer_(std::move(peer)), socket_(std::move(socket)), read_timer_(core_->loop), write_timer_(core_->loop) {}
+    : core_(std::move(core)),
+      peer_(std::move(peer)),
+      socket_(std::move(socket)),
+      read_timer_(core_->loop),
+      write_timer_(core_->loop) {}
 
 void Session::Start() {
   core_->sessions.insert(shared_from_this());
@@ -84,12 +88,13 @@ void Session::Close() {
 // ---- reading
 
 void Session::Read() {
-  bool wanted = state_ == State::kReading || state_ == State::kWebSocket || state_ == State::kLingering || in_.size() < kAheadBytes;
+  bool wanted = state_ == State::kReading || state_ == State::kWebSocket || state_ == State::kLingering ||
+                in_.size() < kAheadBytes;
   if (state_ == State::kClosed || reading_ || ended_ || !wanted) return;
   reading_ = true;
-  socket_.async_read_some(boost::asio::buffer(chunk_), [self = shared_from_this()](const boost::system::error_code& error, size_t n) {
-    self->OnRead(error, n);
-  });
+  socket_.async_read_some(
+      boost::asio::buffer(chunk_),
+      [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnRead(error, n); });
 }
 
 void Session::OnRead(const boost::system::error_code& error, size_t n) {
@@ -176,7 +181,8 @@ void Session::Refuse(int status) {
 // ---- answering
 
 std::string Session::HeadText(const Exchange& exchange, const Response& response, bool close) const {
-  std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(ReasonPhrase(response.status)) + "\r\n";
+  std::string out =
+      "HTTP/1.1 " + std::to_string(response.status) + " " + std::string(ReasonPhrase(response.status)) + "\r\n";
   for (const auto& [name, value] : response.headers.fields()) {
     // A value with a line end would start a new field: left out rather than sent.
     if (!IsToken(name) || !IsFieldValue(value)) continue;
@@ -286,8 +292,9 @@ void Session::Pump() {
   writing_ = true;
   ArmWrite();
   const std::string& front = out_.front().bytes;
-  socket_.async_write_some(boost::asio::buffer(front.data() + out_offset_, front.size() - out_offset_),
-                           [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnWritten(error, n); });
+  socket_.async_write_some(
+      boost::asio::buffer(front.data() + out_offset_, front.size() - out_offset_),
+      [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnWritten(error, n); });
 }
 
 void Session::OnWritten(const boost::system::error_code& error, size_t n) {

@@ -25,8 +25,8 @@ class Session;
 struct ServerCore {
   boost::asio::io_context loop;
   Server::Options options;
-  Server::Handler handler;                       // called on the loop or on a worker
-  std::set<std::shared_ptr<Session>> sessions;   // loop's thread only
+  Server::Handler handler;                         // called on the loop or on a worker
+  std::set<std::shared_ptr<Session>> sessions;     // loop's thread only
   std::function<void(std::function<void()>)> run;  // runs a handler: inline or on a worker
 
   Mutex mu;

@@ -45,13 +45,16 @@ class ClientImpl final : public WebSocketClient {
     }
   }
 
-  Status SendText(std::string_view text, Deadline deadline) override { return Send(WebSocketOpcode::kText, text, deadline); }
+  Status SendText(std::string_view text, Deadline deadline) override {
+    return Send(WebSocketOpcode::kText, text, deadline);
+  }
   Status Ping(Deadline deadline) override { return Send(WebSocketOpcode::kPing, "", deadline); }
 
   void Close(int code) override {
     if (closed_) return;
     // A goodbye that cannot be delivered at once is not worth waiting for.
-    (void)connection_->Write(EncodeWebSocketClose(code, RandomBytes(4)), Deadline::After(std::chrono::milliseconds(100)));
+    (void)connection_->Write(EncodeWebSocketClose(code, RandomBytes(4)),
+                             Deadline::After(std::chrono::milliseconds(100)));
     closed_ = true;
   }
   void Cancel() override { connection_->Cancel(); }
@@ -117,7 +120,8 @@ StatusOr<std::unique_ptr<WebSocketClient>> WebSocketClient::Connect(const Endpoi
     return head.status == 404 ? NotFound(message) : Unavailable(message);
   }
   if (!EqualsIgnoreCase(head.headers.Get("upgrade").value_or(""), "websocket") ||
-      head.headers.Get("sec-websocket-accept") != WebSocketAcceptKey(key) || head.headers.Has("sec-websocket-extensions")) {
+      head.headers.Get("sec-websocket-accept") != WebSocketAcceptKey(key) ||
+      head.headers.Has("sec-websocket-extensions")) {
     return InvalidArgument("websocket: malformed upgrade answer");
   }
   return std::make_unique<ClientImpl>(std::move(connection), options.max_message, parser.TakeLeftover());

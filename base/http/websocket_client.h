@@ -1,7 +1,7 @@
 // A blocking WebSocket client: the store's change signal, and tests.
 //
-//   ASSIGN_OR_RETURN(auto socket, WebSocketClient::Connect(TcpEndpoint("127.0.0.1", port), "/watch", {}, Deadline::After(5s)));
-//   StatusOr<std::string> text = socket->ReadText(Deadline::After(60s));
+//   ASSIGN_OR_RETURN(auto socket, WebSocketClient::Connect(TcpEndpoint("127.0.0.1", port), "/watch", {},
+//   Deadline::After(5s))); StatusOr<std::string> text = socket->ReadText(Deadline::After(60s));
 //
 // One thread at a time for everything but Cancel. Pings are answered while reading. Errors of ReadText: Unavailable
 // (closed or reset; reconnect), DeadlineExceeded (still connected: read again), Cancelled, InvalidArgument and

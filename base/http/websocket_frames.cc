@@ -20,7 +20,8 @@ uint64_t BigEndian(std::string_view bytes) {
 }
 
 bool IsCloseCode(uint64_t code) {
-  return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code <= 4999);
+  return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
+         (code >= 3000 && code <= 4999);
 }
 
 }  // namespace
@@ -41,7 +42,8 @@ StatusOr<std::optional<WebSocketReader::Frame>> WebSocketReader::NextFrame() {
     size = BigEndian(rest.substr(2, bytes));
     head += bytes;
   }
-  if (frame.opcode >= 8 && (size > kControlBytes || !frame.fin)) return InvalidArgument("websocket: malformed control frame");
+  if (frame.opcode >= 8 && (size > kControlBytes || !frame.fin))
+    return InvalidArgument("websocket: malformed control frame");
   if (size > max_message_ || fragments_.size() + size > max_message_) {
     return ResourceExhausted("websocket: message larger than " + std::to_string(max_message_) + " bytes");
   }
@@ -98,7 +100,8 @@ std::string EncodeWebSocketFrame(WebSocketOpcode opcode, std::string_view payloa
   size_t length_bytes = payload.size() < 126 ? 0 : payload.size() < 65536 ? 2 : 8;
   size_t field = length_bytes == 0 ? payload.size() : length_bytes == 2 ? 126 : 127;
   out += static_cast<char>(mask_bit | static_cast<int>(field));
-  for (size_t i = length_bytes; i-- > 0;) out += static_cast<char>(static_cast<uint64_t>(payload.size()) >> (8 * i) & 255);
+  for (size_t i = length_bytes; i-- > 0;)
+    out += static_cast<char>(static_cast<uint64_t>(payload.size()) >> (8 * i) & 255);
   out += mask;
   std::string body(payload);
   if (!mask.empty()) Mask(&body, mask);

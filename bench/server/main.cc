@@ -1,6 +1,6 @@
 // The MCP server that the benches start by the dozen: static, one thread, no library, so that what is measured is
-// mcpfleet and not the server. It answers initialize, ping, tools/list and tools/call of `echo` over stdio, and an error
-// to everything else. It reads only what mcplet writes: one JSON object a line, no escapes in "method".
+// mcpfleet and not the server. It answers initialize, ping, tools/list and tools/call of `echo` over stdio, and an
+// error to everything else. It reads only what mcplet writes: one JSON object a line, no escapes in "method".
 #include <string.h>
 #include <unistd.h>
 
@@ -30,11 +30,13 @@ void Answer() {
   const char* result = "\"error\":{\"code\":-32601,\"message\":\"Method not found\"}";
   if (Contains("\"initialize\"")) {
     result =
-        "\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":\"bench\","
+        "\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":"
+        "\"bench\","
         "\"version\":\"1.0\"}}";
   } else if (Contains("\"tools/list\"")) {
     result =
-        "\"result\":{\"tools\":[{\"name\":\"echo\",\"description\":\"Says ok\",\"inputSchema\":{\"type\":\"object\",\"properties\":{}}}]}";
+        "\"result\":{\"tools\":[{\"name\":\"echo\",\"description\":\"Says "
+        "ok\",\"inputSchema\":{\"type\":\"object\",\"properties\":{}}}]}";
   } else if (Contains("\"tools/call\"")) {
     result = "\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"ok\"}]}";
   } else if (Contains("\"ping\"")) {

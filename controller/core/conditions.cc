@@ -12,9 +12,15 @@ struct Verdict {
   ConditionStatus status;
   std::string reason, message;
 };
-Verdict True(std::string reason, std::string message = "") { return {ConditionStatus::kTrue, std::move(reason), std::move(message)}; }
-Verdict False(std::string reason, std::string message = "") { return {ConditionStatus::kFalse, std::move(reason), std::move(message)}; }
-Verdict Unknown(std::string reason, std::string message = "") { return {ConditionStatus::kUnknown, std::move(reason), std::move(message)}; }
+Verdict True(std::string reason, std::string message = "") {
+  return {ConditionStatus::kTrue, std::move(reason), std::move(message)};
+}
+Verdict False(std::string reason, std::string message = "") {
+  return {ConditionStatus::kFalse, std::move(reason), std::move(message)};
+}
+Verdict Unknown(std::string reason, std::string message = "") {
+  return {ConditionStatus::kUnknown, std::move(reason), std::move(message)};
+}
 
 class StatusBuilder {
  public:
@@ -28,8 +34,10 @@ class StatusBuilder {
 
   Verdict Accepted() const {
     if (in_.desired == nullptr) return Unknown("Removing", "no longer placed on this node");
-    if (!in_.desired->rejected_reason.empty()) return False(in_.desired->rejected_reason, in_.desired->rejected_message);
-    if (in_.desired->pending) return Unknown("ObjectPending", "a newer version is announced, its object has not arrived");
+    if (!in_.desired->rejected_reason.empty())
+      return False(in_.desired->rejected_reason, in_.desired->rejected_message);
+    if (in_.desired->pending)
+      return Unknown("ObjectPending", "a newer version is announced, its object has not arrived");
     return True("Accepted");
   }
 
@@ -77,7 +85,9 @@ class StatusBuilder {
     }
     if (runs_) return True(serving_->report.shim ? "Running" : "RunningAttached");
     const RestartState& restart = observed_.restart;
-    const std::string& revision = serving_ != nullptr ? serving_->report.revision : in_.desired != nullptr ? in_.desired->revision : restart.revision;
+    const std::string& revision = serving_ != nullptr      ? serving_->report.revision
+                                  : in_.desired != nullptr ? in_.desired->revision
+                                                           : restart.revision;
     switch (restart.VerdictOn(revision)) {
       case RestartVerdict::kFailed:
         return False("Failed", EndText("will not be restarted until its spec changes"));
@@ -85,7 +95,8 @@ class StatusBuilder {
         return False("Completed", EndText("its restartPolicy does not restart it"));
       case RestartVerdict::kRestart:
         if (restart.next_attempt > in_.now) {
-          return False("CrashLoopBackOff", EndText("restarts in " + FormatDuration(RoundUp(restart.next_attempt - in_.now))));
+          return False("CrashLoopBackOff",
+                       EndText("restarts in " + FormatDuration(RoundUp(restart.next_attempt - in_.now))));
         }
         break;
       case RestartVerdict::kNone:
@@ -143,8 +154,8 @@ class StatusBuilder {
   void FillInstances(ServerStatus* status) const {
     for (const InstanceView& view : observed_.instances) {
       const InstanceReport& report = view.report;
-      status->instances.push_back({report.id, std::string(ToString(report.runtime)), std::string(ToString(report.state)),
-                                   report.revision, report.started_at});
+      status->instances.push_back({report.id, std::string(ToString(report.runtime)),
+                                   std::string(ToString(report.state)), report.revision, report.started_at});
     }
     if (serving_ != nullptr) status->image_digest = serving_->report.artifact_digest;
     if (status->image_digest.empty()) status->image_digest = observed_.artifact.artifact.digest;
@@ -170,9 +181,7 @@ class StatusBuilder {
   static bool Ended(RestartVerdict verdict) {
     return verdict == RestartVerdict::kFailed || verdict == RestartVerdict::kCompleted;
   }
-  static Duration RoundUp(Duration d) {
-    return std::chrono::ceil<std::chrono::seconds>(d);
-  }
+  static Duration RoundUp(Duration d) { return std::chrono::ceil<std::chrono::seconds>(d); }
   // "exited with code 1 (Error); restarts in 4s"
   std::string EndText(const std::string& what_next) const {
     const RestartState& restart = observed_.restart;
@@ -228,9 +237,10 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
   parts.emplace_back("Progressing", builder.Progressing(ready));
   parts.emplace_back("Ready", std::move(ready));
   for (auto& [type, verdict] : parts) {
-    SetCondition(&status.conditions,
-                 {type, verdict.status, status.observed_generation, {}, std::move(verdict.reason), std::move(verdict.message)},
-                 input.wall);
+    SetCondition(
+        &status.conditions,
+        {type, verdict.status, status.observed_generation, {}, std::move(verdict.reason), std::move(verdict.message)},
+        input.wall);
   }
   builder.FillInstances(&status);
   builder.FillRestarts(&status);
@@ -242,8 +252,12 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
 }
 
 bool SameStatus(const ServerStatus& a, const ServerStatus& b) {
-  const auto instance = [](const InstanceSummary& i) { return std::tie(i.id, i.runtime, i.state, i.revision, i.started_at); };
-  const auto catalog = [](const Catalog& c) { return std::tie(c.tools, c.resources, c.prompts, c.tools_hash, c.tool_names); };
+  const auto instance = [](const InstanceSummary& i) {
+    return std::tie(i.id, i.runtime, i.state, i.revision, i.started_at);
+  };
+  const auto catalog = [](const Catalog& c) {
+    return std::tie(c.tools, c.resources, c.prompts, c.tools_hash, c.tool_names);
+  };
   const auto info = [](const ServerInfo& i) { return std::tie(i.name, i.version, i.protocol_version, i.capabilities); };
   // next_attempt_at is computed from two clocks and jitters by nanoseconds: compared in seconds.
   const auto restarts = [](const Restarts& r) {
@@ -252,7 +266,8 @@ bool SameStatus(const ServerStatus& a, const ServerStatus& b) {
   };
   return std::tie(a.key, a.uid, a.observed_generation, a.revision, a.image_digest, a.endpoint) ==
              std::tie(b.key, b.uid, b.observed_generation, b.revision, b.image_digest, b.endpoint) &&
-         std::equal(a.conditions.begin(), a.conditions.end(), b.conditions.begin(), b.conditions.end(), SameCondition) &&
+         std::equal(a.conditions.begin(), a.conditions.end(), b.conditions.begin(), b.conditions.end(),
+                    SameCondition) &&
          std::equal(a.instances.begin(), a.instances.end(), b.instances.begin(), b.instances.end(),
                     [&](const auto& x, const auto& y) { return instance(x) == instance(y); }) &&
          info(a.server_info) == info(b.server_info) && catalog(a.catalog) == catalog(b.catalog) &&

@@ -85,7 +85,8 @@ class Controller::Impl {
         return DeadlineExceeded(std::to_string(left.size()) + " instances are left, the first is " + left.front().id);
       }
       if (threads_.empty()) {
-        if (!RunOne()) return Unavailable("nothing is due, but left: " + (left.empty() ? "runtimes to ask" : left.front().id));
+        if (!RunOne())
+          return Unavailable("nothing is due, but left: " + (left.empty() ? "runtimes to ask" : left.front().id));
         continue;
       }
       MutexLock lock(&mu_);
@@ -312,7 +313,8 @@ class Controller::Impl {
       list_failures_.erase(kind);
       return;
     }
-    const Duration delay = std::min<Duration>(kListRetryFirst * (1 << std::min(list_failures_[kind]++, 10)), options_.relist_period);
+    const Duration delay =
+        std::min<Duration>(kListRetryFirst * (1 << std::min(list_failures_[kind]++, 10)), options_.relist_period);
     events_[kind] = mark;
     events_due_ = std::min(events_due_, deps_.clock.Now() + delay);
   }
@@ -378,7 +380,8 @@ class Controller::Impl {
       if (stopping_) return;
       // What happened between two streams shows in a list.
       NotifyRuntimeEvent(kind, "");
-      if (status.ok() || status.code() == StatusCode::kDeadlineExceeded || deps_.clock.Now() - start > std::chrono::minutes(1)) {
+      if (status.ok() || status.code() == StatusCode::kDeadlineExceeded ||
+          deps_.clock.Now() - start > std::chrono::minutes(1)) {
         retry = kWatchRetryFirst;
       } else {
         LOG_DEBUG("event stream broke", {{"runtime", ToString(kind)}, {"error", status}});

@@ -109,7 +109,8 @@ Status Executor::Do(const StopMain& action, const ExecutionContext& context) {
   });
   // Before its instance stops this is a courtesy: an instance whose shim is away is stopped all the same.
   if (!status.ok() && action.restart_reason.empty()) {
-    LOG_WARNING("main child could not be ended first", {{"server", ToString(context.key)}, {"instance", action.instance}, {"error", status}});
+    LOG_WARNING("main child could not be ended first",
+                {{"server", ToString(context.key)}, {"instance", action.instance}, {"error", status}});
     return OkStatus();
   }
   return status;
@@ -121,8 +122,9 @@ Status Executor::Do(const StopInstance& action, const ExecutionContext& context)
   if (!action.restart_reason.empty()) {
     deps_.events.Record(context.key, "Warning", action.restart_reason, action.message);
   }
-  RETURN_IF_ERROR(Measured(
-      "Stop", [&] { return runtime->Stop(action.instance, action.grace, Deadline::After(action.grace + kStopMargin)); }));
+  RETURN_IF_ERROR(Measured("Stop", [&] {
+    return runtime->Stop(action.instance, action.grace, Deadline::After(action.grace + kStopMargin));
+  }));
   deps_.events.Record(context.key, "Normal", "Stopped", "stopped instance " + action.instance);
   return OkStatus();
 }
@@ -130,7 +132,8 @@ Status Executor::Do(const StopInstance& action, const ExecutionContext& context)
 Status Executor::Do(const RemoveInstance& action, const ExecutionContext& context) {
   ContainerRuntime* runtime = RuntimeOf(action.runtime);
   if (runtime == nullptr) return Unavailable("its runtime is not configured");
-  RETURN_IF_ERROR(Measured("Remove", [&] { return runtime->Remove(action.instance, Deadline::After(kRuntimeTimeout)); }));
+  RETURN_IF_ERROR(
+      Measured("Remove", [&] { return runtime->Remove(action.instance, Deadline::After(kRuntimeTimeout)); }));
   if (context.desired == nullptr && !context.observed->known) deps_.metrics.OrphanReaped();
   return OkStatus();
 }

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "base/status.h"
+#include "controller/core/controller.h"
 #include "controller/core/instance_cache.h"
 #include "controller/core/plan.h"
-#include "controller/core/controller.h"
 
 namespace mcpfleet {
 

@@ -12,8 +12,9 @@ bool SameExit(const std::optional<ExitInfo>& a, const std::optional<ExitInfo>& b
 }
 
 bool Same(const InstanceReport& a, const InstanceReport& b) {
-  return std::tie(a.id, a.uid, a.generation, a.revision, a.state, a.pid, a.artifact_digest, a.started_at, a.shim, a.unenforced) ==
-             std::tie(b.id, b.uid, b.generation, b.revision, b.state, b.pid, b.artifact_digest, b.started_at, b.shim, b.unenforced) &&
+  return std::tie(a.id, a.uid, a.generation, a.revision, a.state, a.pid, a.artifact_digest, a.started_at, a.shim,
+                  a.unenforced) == std::tie(b.id, b.uid, b.generation, b.revision, b.state, b.pid, b.artifact_digest,
+                                            b.started_at, b.shim, b.unenforced) &&
          SameExit(a.exit, b.exit);
 }
 
@@ -23,7 +24,8 @@ bool Same(const std::vector<InstanceReport>& a, const std::vector<InstanceReport
 
 }  // namespace
 
-InstanceCache::InstanceCache(std::map<RuntimeKind, ContainerRuntime*> runtimes, const Clock& clock, ControllerMetrics& metrics)
+InstanceCache::InstanceCache(std::map<RuntimeKind, ContainerRuntime*> runtimes, const Clock& clock,
+                             ControllerMetrics& metrics)
     : clock_(clock), metrics_(metrics) {
   MutexLock lock(&mu_);
   for (auto& [kind, runtime] : runtimes) listings_[kind].runtime = runtime;
@@ -40,7 +42,8 @@ Status InstanceCache::Refresh(RuntimeKind kind, uint64_t since, Deadline deadlin
   {
     MutexLock lock(&mu_);
     auto it = listings_.find(kind);
-    if (it == listings_.end()) return FailedPrecondition(std::string(ToString(kind)) + ": this node has no such runtime");
+    if (it == listings_.end())
+      return FailedPrecondition(std::string(ToString(kind)) + ": this node has no such runtime");
     Listing& listing = it->second;
     while (true) {
       if (listing.tick > since && listing.health.ok()) return OkStatus();
@@ -136,7 +139,8 @@ std::set<RuntimeKind> InstanceCache::TakeFlipped() {
 Status InstanceCache::Health(RuntimeKind runtime) const {
   MutexLock lock(&mu_);
   auto it = listings_.find(runtime);
-  if (it == listings_.end()) return FailedPrecondition("this node has no " + std::string(ToString(runtime)) + " runtime");
+  if (it == listings_.end())
+    return FailedPrecondition("this node has no " + std::string(ToString(runtime)) + " runtime");
   if (!it->second.asked) return Unavailable("not listed yet");
   return it->second.health;
 }

@@ -95,11 +95,11 @@ struct InstanceView {
 struct ArtifactState {
   enum class Phase { kAbsent, kPulling, kReady, kFailed };
   Phase phase = Phase::kAbsent;
-  std::string revision;      // that it belongs to
-  Artifact artifact;         // kReady
-  std::string message;       // kFailed: why; kPulling: how far
+  std::string revision;  // that it belongs to
+  Artifact artifact;     // kReady
+  std::string message;   // kFailed: why; kPulling: how far
   int failures = 0;
-  MonoTime retry_at{};       // kFailed
+  MonoTime retry_at{};  // kFailed
 };
 
 struct Observed {
@@ -110,13 +110,13 @@ struct Observed {
   RuntimeKind runtime = RuntimeKind::kProcess;
   std::string runtime_reason, runtime_message;
   MonoTime runtime_retry_at = MonoTime::max();  // when the reason may be gone without anything changing
-  ArtifactState artifact;  // of the desired revision
+  ArtifactState artifact;                       // of the desired revision
   // What the running instance was created from when that is not the desired spec; null when this mcplet never saw it.
   std::shared_ptr<const DesiredServer> previous;
   ArtifactState previous_artifact;
   RestartState restart;
   ProbeState probe;
-  std::string new_instance;  // the id that a new instance gets
+  std::string new_instance;                   // the id that a new instance gets
   Duration grace = std::chrono::seconds(10);  // for a server whose spec is gone
 };
 

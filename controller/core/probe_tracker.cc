@@ -62,7 +62,8 @@ void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, Mo
       ++state->startup_failures;
       state->reason = result.status().code() == StatusCode::kFailedPrecondition ? "NotMCP" : "HandshakeFailed";
       // A local server is restarted by then; a remote one that stays away is asked less often.
-      state->next_verify = now + RetryAfter(state->startup_failures, state->startup_failures < 60 ? seconds(1) : seconds(30));
+      state->next_verify =
+          now + RetryAfter(state->startup_failures, state->startup_failures < 60 ? seconds(1) : seconds(30));
       return;
     }
     ++state->readiness_failures;
@@ -80,7 +81,9 @@ void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, Mo
   state->last = *result;
   // The first period is shortened by chance, so that servers started together are not asked together for ever.
   const double share = first ? 0.5 + 0.5 * chance : 1.0;
-  const auto part = [share](Duration d) { return Duration(static_cast<int64_t>(static_cast<double>(d.count()) * share)); };
+  const auto part = [share](Duration d) {
+    return Duration(static_cast<int64_t>(static_cast<double>(d.count()) * share));
+  };
   state->next_verify = now + part(probes.readiness_period);
   state->next_ping = now + part(probes.liveness_period);
   std::string reason;

@@ -23,10 +23,10 @@ struct ProbeState {
   std::string incarnation;  // which child: results of another one are dropped
   MonoTime started{};       // when this child began
   ProbeKind in_flight = ProbeKind::kNone;
-  bool handshake = false;   // startup is over
+  bool handshake = false;  // startup is over
   bool verified = false;
-  MonoTime verified_at{};   // since when, while verified
-  Verification last;        // of the last successful Verify
+  MonoTime verified_at{};  // since when, while verified
+  Verification last;       // of the last successful Verify
   int startup_failures = 0, readiness_failures = 0, liveness_failures = 0;
   MonoTime next_verify{}, next_ping{};
   std::string reason = "NotProbed", message;  // why it is not verified
@@ -44,7 +44,8 @@ void BeginIncarnation(const std::string& incarnation, MonoTime now, ProbeState* 
 // `restartable` false for remote servers: they are asked for ever, ever more slowly.
 ProbeDecision NextProbe(const ProbeState& state, const Probes& probes, bool restartable, MonoTime now);
 // `chance` in [0, 1) spreads the periods of servers that started together.
-void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, MonoTime now, double chance, ProbeState* state);
+void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, MonoTime now, double chance,
+                  ProbeState* state);
 void RecordPing(const Status& result, const Probes& probes, MonoTime now, ProbeState* state);
 
 // "" when everything that `probes` requires is there, else what is missing. `reason` gets RequiredToolMissing or

@@ -25,9 +25,9 @@ enum class RestartVerdict {
 struct RestartState {
   RestartVerdict verdict = RestartVerdict::kNone;
   MonoTime next_attempt{};
-  int attempts = 0;   // restarts in a row without `reset_after` of health between
-  int failures = 0;   // of them those that waited: the exponent of the back-off
-  int64_t count = 0;  // restarts altogether
+  int attempts = 0;      // restarts in a row without `reset_after` of health between
+  int failures = 0;      // of them those that waited: the exponent of the back-off
+  int64_t count = 0;     // restarts altogether
   std::string revision;  // of what ended: its verdict says nothing of another revision
   // The last end.
   std::string last_reason;
@@ -47,12 +47,12 @@ struct RestartState {
 };
 
 struct ExitCause {
-  std::string reason;              // "" = told from `exit`
+  std::string reason;  // "" = told from `exit`
   std::optional<ExitInfo> exit;
-  std::string message;             // for people
+  std::string message;  // for people
   std::string stderr_tail;
-  Duration healthy_for{};          // how long it had been verified when it ended
-  bool forced = false;             // mcplet or somebody else ended it: never counts as "completed"
+  Duration healthy_for{};  // how long it had been verified when it ended
+  bool forced = false;     // mcplet or somebody else ended it: never counts as "completed"
 };
 
 // "OOMKilled" | "Signalled" | "Error" | "Completed".

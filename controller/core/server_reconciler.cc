@@ -131,7 +131,8 @@ ReconcileResult ServerReconciler::Reconcile(const ServerKey& key, ServerRecord* 
       if (!result.status.ok()) break;
       // These answer through the inbox.
       const bool probe = std::holds_alternative<Verify>(action) || std::holds_alternative<Ping>(action);
-      const bool later = std::holds_alternative<PullArtifact>(action) || (probe && record->probe.in_flight != ProbeKind::kNone);
+      const bool later =
+          std::holds_alternative<PullArtifact>(action) || (probe && record->probe.in_flight != ProbeKind::kNone);
       acted = acted || !later;
     }
     if (!result.status.ok() || !acted) break;
@@ -319,7 +320,8 @@ void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, 
     if (look.desired == nullptr || OnHold(*look.desired)) continue;
     w_.deps.events.Record(key, "Warning", "DriftCorrected", "instance " + id + " was removed by somebody else");
     w_.deps.metrics.DriftCorrected();
-    if (report.state == InstanceState::kRunning && look.desired->spec.restart_policy.condition != RestartCondition::kNever) {
+    if (report.state == InstanceState::kRunning &&
+        look.desired->spec.restart_policy.condition != RestartCondition::kNever) {
       ExitCause cause;
       cause.reason = "Removed";
       cause.forced = true;
@@ -346,7 +348,8 @@ void ServerReconciler::NoteExits(const ServerKey& key, ServerRecord* record, Loo
     cause.forced = serving->report.shim;
     if (cause.forced && (!cause.exit || ReasonOf(*cause.exit) == "Completed")) cause.reason = "Stopped";
     if (serving->report.shim && record->looked && !OnHold(*look->desired) && !(cause.exit && cause.exit->oom)) {
-      w_.deps.events.Record(key, "Warning", "DriftCorrected", "instance " + serving->report.id + " was stopped by somebody else");
+      w_.deps.events.Record(key, "Warning", "DriftCorrected",
+                            "instance " + serving->report.id + " was stopped by somebody else");
       w_.deps.metrics.DriftCorrected();
     }
     NoteExit(key, record, *look, *serving, std::move(cause));
@@ -370,8 +373,8 @@ void ServerReconciler::NoteExits(const ServerKey& key, ServerRecord* record, Loo
   NoteExit(key, record, *look, *serving, std::move(cause));
 }
 
-void ServerReconciler::NoteExit(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& instance,
-                                ExitCause cause) {
+void ServerReconciler::NoteExit(const ServerKey& key, ServerRecord* record, const Look& look,
+                                const InstanceView& instance, ExitCause cause) {
   const MonoTime now = w_.deps.clock.Now();
   const DesiredServer* by = record->current != nullptr ? record->current.get() : look.desired.get();
   cause.stderr_tail = StderrTail(instance.report);
@@ -410,8 +413,8 @@ void ServerReconciler::NoteIncarnation(ServerRecord* record, const Look& look) {
   record->accounted_exit.clear();
 }
 
-// Whether the kernel killed in this instance for want of memory since the last look. The shim only sees a SIGKILL, and an
-// engine only sees its first process; the count of the cgroup tells.
+// Whether the kernel killed in this instance for want of memory since the last look. The shim only sees a SIGKILL, and
+// an engine only sees its first process; the count of the cgroup tells.
 bool ServerReconciler::OutOfMemory(ServerRecord* record, const InstanceReport& report) {
   auto runtime = w_.deps.runtimes.find(report.runtime);
   if (runtime == w_.deps.runtimes.end()) return false;
@@ -478,7 +481,8 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
     cause.forced = true;
     cause.healthy_for = healthy_for;
     const DesiredServer* by = record->current != nullptr ? record->current.get() : look.desired.get();
-    RecordExit(by->spec.restart_policy, cause, w_.deps.clock.Now(), w_.deps.clock.Wall(), chance_.Next(), &record->restart);
+    RecordExit(by->spec.restart_policy, cause, w_.deps.clock.Now(), w_.deps.clock.Wall(), chance_.Next(),
+               &record->restart);
     for (const InstanceView& view : look.observed.instances) {
       if (view.report.id == restart->instance) record->restart.revision = view.report.revision;
     }
@@ -520,7 +524,8 @@ void ServerReconciler::BeginPull(const ServerKey& key, ServerRecord* record, con
   });
 }
 
-std::optional<ProbeTarget> ServerReconciler::Target(const ServerKey& key, const ServerRecord& record, const Look& look) const {
+std::optional<ProbeTarget> ServerReconciler::Target(const ServerKey& key, const ServerRecord& record,
+                                                    const Look& look) const {
   ProbeTarget target;
   target.server = key;
   if (look.desired != nullptr && !OnHold(*look.desired) && IsRemote(*look.desired)) {
@@ -563,7 +568,8 @@ void ServerReconciler::BeginProbe(const ServerKey& key, ServerRecord* record, co
   }
   const Probes& probes = look.observed.previous != nullptr && look.observed.previous->revision == target->revision
                              ? look.observed.previous->spec.probes
-                             : look.desired != nullptr ? look.desired->spec.probes : record->current->spec.probes;
+                         : look.desired != nullptr ? look.desired->spec.probes
+                                                   : record->current->spec.probes;
   probe.in_flight = kind;
   const char* name = kind == ProbeKind::kPing ? "liveness" : probe.handshake ? "readiness" : "startup";
   Duration timeout = kind == ProbeKind::kPing ? probes.liveness_timeout : probes.readiness_timeout;
@@ -571,18 +577,19 @@ void ServerReconciler::BeginProbe(const ServerKey& key, ServerRecord* record, co
     timeout = std::max<Duration>(probe.started + probes.startup_timeout - now, std::chrono::milliseconds(100));
     if (IsRemote(*record->current)) timeout = probes.readiness_timeout;
   }
-  w_.probes.Submit([this, key, kind, name, timeout, incarnation, quiet = probes.liveness_period, target = *std::move(target)] {
-    const MonoTime start = w_.deps.clock.Now();
-    if (kind == ProbeKind::kPing) {
-      Status status = w_.deps.prober.Ping(target, quiet, Deadline::After(timeout));
-      w_.deps.metrics.Probe(name, status.ok(), w_.deps.clock.Now() - start);
-      w_.post(key, PingDone{incarnation, status});
-      return;
-    }
-    StatusOr<Verification> result = w_.deps.prober.Verify(target, Deadline::After(timeout));
-    w_.deps.metrics.Probe(name, result.ok(), w_.deps.clock.Now() - start);
-    w_.post(key, VerifyDone{incarnation, std::move(result)});
-  });
+  w_.probes.Submit(
+      [this, key, kind, name, timeout, incarnation, quiet = probes.liveness_period, target = *std::move(target)] {
+        const MonoTime start = w_.deps.clock.Now();
+        if (kind == ProbeKind::kPing) {
+          Status status = w_.deps.prober.Ping(target, quiet, Deadline::After(timeout));
+          w_.deps.metrics.Probe(name, status.ok(), w_.deps.clock.Now() - start);
+          w_.post(key, PingDone{incarnation, status});
+          return;
+        }
+        StatusOr<Verification> result = w_.deps.prober.Verify(target, Deadline::After(timeout));
+        w_.deps.metrics.Probe(name, result.ok(), w_.deps.clock.Now() - start);
+        w_.post(key, VerifyDone{incarnation, std::move(result)});
+      });
 }
 
 void ServerReconciler::WriteStatus(const ServerKey& key, ServerRecord* record, const Look& look, bool* wrote) {
@@ -612,9 +619,11 @@ void ServerReconciler::WriteStatus(const ServerKey& key, ServerRecord* record, c
   if (ready != was_ready && look.desired != nullptr) {
     const Condition* condition = FindCondition(status.conditions, "Ready");
     if (ready) {
-      w_.deps.events.Record(key, "Normal", "Ready", "answers MCP: " + FindCondition(status.conditions, "Verified")->message);
+      w_.deps.events.Record(key, "Normal", "Ready",
+                            "answers MCP: " + FindCondition(status.conditions, "Verified")->message);
     } else if (record->status) {
-      w_.deps.events.Record(key, "Warning", "NotReady", condition->reason + (condition->message.empty() ? "" : ": " + condition->message));
+      w_.deps.events.Record(key, "Warning", "NotReady",
+                            condition->reason + (condition->message.empty() ? "" : ": " + condition->message));
     }
   }
   if (ready && record->converging_since) {

@@ -22,8 +22,8 @@ namespace mcpfleet {
 class Chance {
  public:
   explicit Chance(uint64_t seed) : random_(seed) {}
-  double Next();                         // [0, 1)
-  std::string Letters(size_t n);         // [a-z0-9]
+  double Next();                  // [0, 1)
+  std::string Letters(size_t n);  // [a-z0-9]
 
  private:
   Mutex mu_;
@@ -36,9 +36,9 @@ std::string NewInstanceId(const ServerKey& key, const std::string& revision, Cha
 RuntimeKind ChooseRuntime(const ServerSpec& spec);
 
 struct ReconcileResult {
-  Status status = OkStatus();        // not OK: look again after a back-off
-  MonoTime wake = MonoTime::max();   // OK: look again then
-  bool gone = false;                 // nothing wanted, nothing there: the record can go
+  Status status = OkStatus();       // not OK: look again after a back-off
+  MonoTime wake = MonoTime::max();  // OK: look again then
+  bool gone = false;                // nothing wanted, nothing there: the record can go
   bool wrote_status = false;
 };
 
@@ -79,7 +79,8 @@ class ServerReconciler {
   void ObserveInstances(const ServerKey& key, ServerRecord* record, Look* look);
   void NoteVanished(const ServerKey& key, ServerRecord* record, const Look& look);
   void NoteExits(const ServerKey& key, ServerRecord* record, Look* look);
-  void NoteExit(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& instance, ExitCause cause);
+  void NoteExit(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& instance,
+                ExitCause cause);
   void NoteIncarnation(ServerRecord* record, const Look& look);
   bool OutOfMemory(ServerRecord* record, const InstanceReport& report);
   std::string StderrTail(const InstanceReport& report);

@@ -33,16 +33,16 @@ struct ServerRecord {
   Duration grace = std::chrono::seconds(10);
   std::string pending_instance, pending_revision;  // the id that a repeated Create uses again
   std::map<std::string, ExpectedShim> expected;
-  std::map<std::string, InstanceReport> seen;      // at the last look
-  std::set<std::string> leaving;                   // that we stop or remove: their end is no drift
-  std::map<std::string, int64_t> oom_kills;        // of an instance's cgroup, as counted at the last exit by SIGKILL
-  std::string accounted_exit;                      // the end that the restart state already counts
+  std::map<std::string, InstanceReport> seen;  // at the last look
+  std::set<std::string> leaving;               // that we stop or remove: their end is no drift
+  std::map<std::string, int64_t> oom_kills;    // of an instance's cgroup, as counted at the last exit by SIGKILL
+  std::string accounted_exit;                  // the end that the restart state already counts
   bool main_was_live = false;
-  std::optional<std::string> stopped_for;          // a restart by us is under way: the exit that follows is ours
-  std::map<RuntimeKind, uint64_t> list_after;      // lists older than this are too old
+  std::optional<std::string> stopped_for;      // a restart by us is under way: the exit that follows is ours
+  std::map<RuntimeKind, uint64_t> list_after;  // lists older than this are too old
   ActionFailure failure;
-  std::optional<MonoTime> converging_since;        // a change not Ready yet: when its head was first seen
-  std::optional<ServerStatus> status;              // as last written
+  std::optional<MonoTime> converging_since;  // a change not Ready yet: when its head was first seen
+  std::optional<ServerStatus> status;        // as last written
 };
 
 struct PullDone {

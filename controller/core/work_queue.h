@@ -5,11 +5,11 @@
 // Times come from the Clock, so that a simulator can turn it; blocking in Get is real time. Thread-safe.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <random>
 #include <set>
-#include <deque>
 
 #include "base/clock.h"
 #include "base/mutex.h"

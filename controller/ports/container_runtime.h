@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "crd/server_spec.h"
 #include "crd/object.h"
+#include "crd/server_spec.h"
 
 namespace mcpfleet {
 
@@ -34,9 +34,9 @@ struct Artifact {
 };
 
 struct InstanceSpec {
-  std::string id;        // unique on the node, [a-z0-9-], at most 40 characters; chosen by the planner
+  std::string id;  // unique on the node, [a-z0-9-], at most 40 characters; chosen by the planner
   ServerKey server;
-  std::string uid;       // of the object
+  std::string uid;  // of the object
   int64_t generation = 0;
   std::string revision;
   ServerSpec spec;
@@ -51,7 +51,7 @@ enum class InstanceState { kCreated, kRunning, kExited };
 std::string_view ToString(InstanceState state);
 
 struct ExitInfo {
-  int code = 0;     // 128 + signal when signalled
+  int code = 0;  // 128 + signal when signalled
   int signal = 0;
   bool oom = false;
 };
@@ -69,8 +69,8 @@ struct InstanceReport {
   int pid = 0;                   // first process (the shim) in the host's pid namespace; 0 unless running
   std::string artifact_digest;
   WallTime created_at{}, started_at{}, finished_at{};
-  bool shim = true;              // false: no shim could be used; stdio is attached (status: StdioTransport=Attach)
-  std::string unenforced;        // what of the sandbox this node could not enforce, "" when all of it is
+  bool shim = true;        // false: no shim could be used; stdio is attached (status: StdioTransport=Attach)
+  std::string unenforced;  // what of the sandbox this node could not enforce, "" when all of it is
 };
 
 struct InstanceUsage {
@@ -84,8 +84,8 @@ struct InstanceUsage {
 struct RuntimeCheck {
   bool available = false;
   std::string version;
-  std::string reason;                    // when not available: why, and what to do
-  std::vector<std::string> unenforced;   // sandbox features that this node lacks
+  std::string reason;                   // when not available: why, and what to do
+  std::vector<std::string> unenforced;  // sandbox features that this node lacks
 };
 
 struct PullProgress {
@@ -95,9 +95,9 @@ struct PullProgress {
 
 struct LogOptions {
   bool follow = false;
-  int64_t tail_lines = -1;         // -1: all
+  int64_t tail_lines = -1;  // -1: all
   std::optional<WallTime> since;
-  bool previous = false;           // of the incarnation before this one
+  bool previous = false;  // of the incarnation before this one
 };
 
 class ContainerRuntime {

@@ -18,13 +18,13 @@ namespace mcpfleet {
 
 struct ProbeTarget {
   ServerKey server;
-  std::string instance;                       // "" for remote servers
+  std::string instance;  // "" for remote servers
   std::string revision;
   Transport transport = Transport::kStdio;
-  std::shared_ptr<StdioChannel> stdio;        // transport stdio
-  std::string url;                            // http transports: "http://127.0.0.1:8080/mcp"
-  int network_pid = 0;                        // connect inside this process's network namespace; 0: ours
-  std::vector<HeaderValue> headers;           // remote servers
+  std::shared_ptr<StdioChannel> stdio;  // transport stdio
+  std::string url;                      // http transports: "http://127.0.0.1:8080/mcp"
+  int network_pid = 0;                  // connect inside this process's network namespace; 0: ours
+  std::vector<HeaderValue> headers;     // remote servers
 };
 
 struct Verification {

@@ -1,4 +1,5 @@
-// Where the controller reports to: events for people, status for the store, metrics for Prometheus. None of them blocks.
+// Where the controller reports to: events for people, status for the store, metrics for Prometheus. None of them
+// blocks.
 #pragma once
 
 #include <string>
@@ -13,7 +14,8 @@ class EventRecorder {
  public:
   virtual ~EventRecorder() = default;
   // `type` "Normal" or "Warning"; equal consecutive events are counted, not repeated.
-  virtual void Record(const ServerKey& server, std::string_view type, std::string_view reason, std::string_view message) = 0;
+  virtual void Record(const ServerKey& server, std::string_view type, std::string_view reason,
+                      std::string_view message) = 0;
 };
 
 class StatusSink {

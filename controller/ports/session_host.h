@@ -22,7 +22,8 @@ namespace mcpfleet {
 class StdioChannel {
  public:
   virtual ~StdioChannel() = default;
-  // Queues one line for the child's stdin; Unavailable when the child is gone, ResourceExhausted when its queue is full.
+  // Queues one line for the child's stdin; Unavailable when the child is gone, ResourceExhausted when its queue is
+  // full.
   virtual Status Send(std::string_view line, Deadline deadline) = 0;
   // Every line of the child's stdout from now on, in order, one at a time, on the host's I/O thread: must not block.
   // Lines that arrived before are delivered first. nullptr detaches (lines are then kept, not lost).
@@ -38,10 +39,10 @@ class StdioChannel {
 struct MainState {
   enum class Phase { kAbsent, kStarting, kRunning, kExited };
   Phase phase = Phase::kAbsent;
-  int pid = 0;                    // in the host's pid namespace when known, else 0
-  std::optional<ExitInfo> exit;   // kExited
-  std::string failure;            // kExited because exec failed: "exec: No such file or directory"
-  MonoTime since{};               // when the phase began
+  int pid = 0;                   // in the host's pid namespace when known, else 0
+  std::optional<ExitInfo> exit;  // kExited
+  std::string failure;           // kExited because exec failed: "exec: No such file or directory"
+  MonoTime since{};              // when the phase began
 };
 
 class SessionHost {

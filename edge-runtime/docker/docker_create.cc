@@ -12,7 +12,10 @@ constexpr int64_t kTmpBytes = int64_t{64} << 20;  // /tmp lives in memory and co
 
 Json BindMount(const std::string& source, const std::string& target, bool read_only) {
   // `Mounts`, not `Binds`: a missing source is then an error; Binds would make an empty directory owned by root.
-  return {{"Type", "bind"}, {"Source", source}, {"Target", target}, {"ReadOnly", read_only},
+  return {{"Type", "bind"},
+          {"Source", source},
+          {"Target", target},
+          {"ReadOnly", read_only},
           {"BindOptions", {{"Propagation", "rprivate"}}}};
 }
 
@@ -87,14 +90,16 @@ Json HostConfigOf(const InstanceSpec& spec, const CreateContext& context) {
       {"LogConfig",
        {{"Type", "json-file"},
         {"Config",
-         {{"max-size", std::to_string(server.logs.max_size_bytes)}, {"max-file", std::to_string(std::max(1, server.logs.max_files))}}}}},
+         {{"max-size", std::to_string(server.logs.max_size_bytes)},
+          {"max-file", std::to_string(std::max(1, server.logs.max_files))}}}}},
   };
   if (context.podman) {
     // Podman's default is higher than what an agent without CAP_SYS_RESOURCE may set.
     rlimit limit{};
     getrlimit(RLIMIT_NPROC, &limit);
     const auto as_int = [](rlim_t value) { return value == RLIM_INFINITY ? int64_t{-1} : static_cast<int64_t>(value); };
-    host["Ulimits"] = Json::array({{{"Name", "nproc"}, {"Soft", as_int(limit.rlim_cur)}, {"Hard", as_int(limit.rlim_max)}}});
+    host["Ulimits"] =
+        Json::array({{{"Name", "nproc"}, {"Soft", as_int(limit.rlim_cur)}, {"Hard", as_int(limit.rlim_max)}}});
   }
   return host;
 }
@@ -119,7 +124,8 @@ StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context
   if (context.shim_binary.empty()) {
     entrypoint.swap(argv);
   } else {
-    entrypoint = {kShimTarget, "--instance", spec.id, "--socket", std::string(kShimDirectoryTarget) + "/agent.sock", "--"};
+    entrypoint = {kShimTarget, "--instance", spec.id, "--socket", std::string(kShimDirectoryTarget) + "/agent.sock",
+                  "--"};
   }
   const std::string uid = std::to_string(spec.spec.security.run_as_user);
   return Json{

@@ -21,7 +21,8 @@ Status DockerFrameReader::Feed(std::string_view bytes) {
       bytes.remove_prefix(take);
       if (header_.size() < kHeaderBytes) return OkStatus();
       const auto at = [&](size_t i) { return static_cast<unsigned char>(header_[i]); };
-      if (at(0) > 2 || at(1) != 0 || at(2) != 0 || at(3) != 0) return InvalidArgument("the engine's stream is not framed");
+      if (at(0) > 2 || at(1) != 0 || at(2) != 0 || at(3) != 0)
+        return InvalidArgument("the engine's stream is not framed");
       stream_ = at(0);
       left_ = (uint32_t{at(4)} << 24) | (uint32_t{at(5)} << 16) | (uint32_t{at(6)} << 8) | uint32_t{at(7)};
       header_.clear();

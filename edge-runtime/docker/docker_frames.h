@@ -33,8 +33,8 @@ class DockerFrameReader {
   std::deque<DockerFrame> ready_;
 };
 
-// Timestamped frames of GET /containers/{id}/logs -> whole lines "<time> <text>\n". A line above 16 KiB comes in several
-// frames, each with a time of its own: the later times are dropped.
+// Timestamped frames of GET /containers/{id}/logs -> whole lines "<time> <text>\n". A line above 16 KiB comes in
+// several frames, each with a time of its own: the later times are dropped.
 class DockerLogLines {
  public:
   void Feed(const DockerFrame& frame);

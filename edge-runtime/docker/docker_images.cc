@@ -74,7 +74,8 @@ Status PulledImages::Forget(const std::vector<std::string>& ids) {
 Status PulledImages::Save() {
   if (path_.empty()) return OkStatus();
   Json list = Json::array();
-  for (const PulledImage& image : images_) list.push_back({{"id", image.id}, {"ref", image.ref}, {"pulledAt", image.pulled_at}});
+  for (const PulledImage& image : images_)
+    list.push_back({{"id", image.id}, {"ref", image.ref}, {"pulledAt", image.pulled_at}});
   return WriteFileAtomically(path_, DumpJson(list));
 }
 

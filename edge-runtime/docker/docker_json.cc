@@ -19,7 +19,8 @@ std::optional<Version> ParseDotted(std::string_view text) {
   int numbers[2] = {0, 0};
   for (int i = 0; i < 2; ++i) {
     const std::string& part = parts[static_cast<size_t>(i)];
-    if (part.empty() || part.size() > 4 || part.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+    if (part.empty() || part.size() > 4 || part.find_first_not_of("0123456789") != std::string::npos)
+      return std::nullopt;
     numbers[i] = std::atoi(part.c_str());
   }
   return Version{numbers[0], numbers[1]};
@@ -40,7 +41,8 @@ InstanceState StateOf(std::string_view state) {
 StatusOr<Json> ParseAs(std::string_view body, Json::value_t type, std::string_view what) {
   StatusOr<Json> json = ParseJson(body);
   if (!json.ok()) return Annotate(Unavailable(Message(json.status())), what);
-  if (json->type() != type) return Unavailable(std::string(what) + ": the engine's answer has another shape than documented");
+  if (json->type() != type)
+    return Unavailable(std::string(what) + ": the engine's answer has another shape than documented");
   return json;
 }
 
@@ -65,7 +67,8 @@ std::string SocketPath(std::string_view address) {
 
 StatusOr<EngineVersion> ParseVersion(std::string_view body) {
   ASSIGN_OR_RETURN(Json json, ParseAs(body, Json::value_t::object, "version"));
-  EngineVersion version{.engine = GetString(json, "Version"), .api = GetString(json, "ApiVersion"),
+  EngineVersion version{.engine = GetString(json, "Version"),
+                        .api = GetString(json, "ApiVersion"),
                         .min_api = GetString(json, "MinAPIVersion", "1.12")};
   for (const Json& component : GetMember(json, "Components")) {
     if (GetString(component, "Name").starts_with("Podman")) version.podman = true;
@@ -121,7 +124,8 @@ StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body,
     report.unenforced = label("unenforced");
     report.state = StateOf(GetString(entry, "State"));
     report.artifact_digest = GetString(entry, "ImageID");
-    report.created_at = WallTime(std::chrono::seconds(std::clamp(GetInt(entry, "Created"), int64_t{0}, int64_t{1} << 32)));
+    report.created_at =
+        WallTime(std::chrono::seconds(std::clamp(GetInt(entry, "Created"), int64_t{0}, int64_t{1} << 32)));
     containers.push_back(std::move(container));
   }
   return containers;
@@ -150,7 +154,8 @@ StatusOr<InspectedContainer> ParseInspect(std::string_view body) {
     if (out.started_at > WallTime{}) out.previous_end = out.started_at - std::chrono::seconds(1);
     const int code = static_cast<int>(std::clamp(GetInt(state, "ExitCode"), int64_t{0}, int64_t{255}));
     // The engine reports 128+n for a signal and cannot tell it from exit(128+n).
-    out.exit = ExitInfo{.code = code, .signal = code > 128 && code <= 128 + 64 ? code - 128 : 0, .oom = GetBool(state, "OOMKilled")};
+    out.exit = ExitInfo{
+        .code = code, .signal = code > 128 && code <= 128 + 64 ? code - 128 : 0, .oom = GetBool(state, "OOMKilled")};
   }
   return out;
 }
@@ -177,7 +182,8 @@ ImageReference ParseImageReference(std::string_view ref) {
   }
   const size_t slash = ref.rfind('/');
   const size_t colon = ref.rfind(':');
-  if (colon == std::string_view::npos || (slash != std::string_view::npos && colon < slash)) return {std::string(ref), "latest"};
+  if (colon == std::string_view::npos || (slash != std::string_view::npos && colon < slash))
+    return {std::string(ref), "latest"};
   return {std::string(ref.substr(0, colon)), std::string(ref.substr(colon + 1))};
 }
 
@@ -217,10 +223,12 @@ StatusOr<InstanceUsage> ParseStats(std::string_view body) {
   const Json& detail = GetMember(memory, "stats");
   const int64_t used = GetInt(memory, "usage");
   // Page cache that the kernel would give back is not the server's (v1 and v2 name it differently).
-  const int64_t cache = detail.contains("total_inactive_file") ? GetInt(detail, "total_inactive_file") : GetInt(detail, "inactive_file");
+  const int64_t cache =
+      detail.contains("total_inactive_file") ? GetInt(detail, "total_inactive_file") : GetInt(detail, "inactive_file");
   InstanceUsage usage;
   usage.memory_bytes = cache > 0 && cache < used ? used - cache : used;
-  usage.cpu_seconds = static_cast<double>(GetInt(GetMember(GetMember(json, "cpu_stats"), "cpu_usage"), "total_usage")) / 1e9;
+  usage.cpu_seconds =
+      static_cast<double>(GetInt(GetMember(GetMember(json, "cpu_stats"), "cpu_usage"), "total_usage")) / 1e9;
   return usage;
 }
 
@@ -230,7 +238,8 @@ Status StatusOfEngine(int http_status, std::string_view body, std::string_view w
   if (StatusOr<Json> json = ParseJson(body, {.bytes = size_t{1} << 20, .depth = 8}); json.ok() && json->is_object()) {
     message = Printable(GetString(*json, "message", message), 500);
   }
-  const std::string text = std::string(what) + ": " + (message.empty() ? "status " + std::to_string(http_status) : message);
+  const std::string text =
+      std::string(what) + ": " + (message.empty() ? "status " + std::to_string(http_status) : message);
   switch (http_status) {
     case 400:
       return InvalidArgument(text);

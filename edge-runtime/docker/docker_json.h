@@ -28,8 +28,8 @@ std::string SocketPath(std::string_view address);
 
 // --- versions ---
 struct EngineVersion {
-  std::string engine;       // "20.10.24"
-  std::string api, min_api; // "1.41", "1.12"
+  std::string engine;        // "20.10.24"
+  std::string api, min_api;  // "1.41", "1.12"
   bool podman = false;
 };
 StatusOr<EngineVersion> ParseVersion(std::string_view body);

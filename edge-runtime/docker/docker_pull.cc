@@ -16,7 +16,8 @@ constexpr int64_t kMaxBytes = int64_t{1} << 44;
 
 bool MeansMissingImage(std::string_view message) {
   const std::string lower = ToLower(message);
-  for (std::string_view sign : {"not found", "manifest unknown", "does not exist", "access denied", "no matching manifest"}) {
+  for (std::string_view sign :
+       {"not found", "manifest unknown", "does not exist", "access denied", "no matching manifest"}) {
     if (lower.find(sign) != std::string::npos) return true;
   }
   return false;

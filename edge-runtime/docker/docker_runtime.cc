@@ -26,7 +26,8 @@ int64_t WholeSeconds(Duration grace) {
 StatusOr<std::unique_ptr<DockerRuntime>> DockerRuntime::Create(DockerOptions options, const Clock& clock) {
   options.socket_path = SocketPath(options.socket_path);
   if (options.socket_path.empty() || options.socket_path[0] != '/') {
-    return InvalidArgument("docker: socket path \"" + options.socket_path + "\" must be absolute, for example /var/run/docker.sock");
+    return InvalidArgument("docker: socket path \"" + options.socket_path +
+                           "\" must be absolute, for example /var/run/docker.sock");
   }
   if (options.node_name.empty()) return InvalidArgument("docker: the node's name is empty");
   if (!options.shim_binary.empty() && options.shim_binary[0] != '/') {
@@ -88,8 +89,8 @@ StatusOr<http::Response> DockerRuntime::Call(std::string_view method, const std:
   return response;
 }
 
-StatusOr<std::unique_ptr<http::ResponseStream>> DockerRuntime::OpenStream(std::string_view method, const std::string& path,
-                                                                          Deadline deadline) {
+StatusOr<std::unique_ptr<http::ResponseStream>> DockerRuntime::OpenStream(std::string_view method,
+                                                                          const std::string& path, Deadline deadline) {
   ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
   ++requests_;
   auto stream = client_.Open({.method = std::string(method), .target = engine.prefix + path}, deadline);
@@ -198,20 +199,23 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (!Supports(spec.spec)) return InvalidArgument("spec.source: the Docker runtime runs images only");
   ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
   // Many hosts have no swap accounting; the memory limit itself holds there, so that alone refuses nothing.
-  if (!engine.unenforced.empty() && engine.unenforced != "swap limit" && spec.spec.security.enforcement == Enforcement::kRequired) {
-    return FailedPrecondition("spec.securityContext.enforcement: Required, but this engine can't enforce: " + engine.unenforced +
-                              "; mend the engine, or allow BestEffort");
+  if (!engine.unenforced.empty() && engine.unenforced != "swap limit" &&
+      spec.spec.security.enforcement == Enforcement::kRequired) {
+    return FailedPrecondition("spec.securityContext.enforcement: Required, but this engine can't enforce: " +
+                              engine.unenforced + "; mend the engine, or allow BestEffort");
   }
   ASSIGN_OR_RETURN(Json body, CreateBody(spec, {.node = options_.node_name,
                                                 .shim_binary = options_.shim_binary,
                                                 .unenforced = engine.unenforced,
                                                 .podman = engine.version.podman}));
-  ASSIGN_OR_RETURN(http::Response response, Call("POST", "/containers/create?name=" + ContainerName(spec.id), deadline, &body));
+  ASSIGN_OR_RETURN(http::Response response,
+                   Call("POST", "/containers/create?name=" + ContainerName(spec.id), deadline, &body));
   if (response.status == 409) {
     StatusOr<InspectedContainer> existing = Find(spec.id, deadline);
     if (existing.ok()) return OkStatus();
     if (existing.status().code() != StatusCode::kNotFound) return existing.status();
-    return AlreadyExists("create instance " + spec.id + ": the name " + ContainerName(spec.id) + " is taken by a container of somebody else");
+    return AlreadyExists("create instance " + spec.id + ": the name " + ContainerName(spec.id) +
+                         " is taken by a container of somebody else");
   }
   return StatusOfEngine(response.status, response.body, "create instance " + spec.id);
 }
@@ -221,9 +225,10 @@ Status DockerRuntime::Start(const std::string& id, Deadline deadline) {
   if (container.state == InstanceState::kRunning) return OkStatus();
   ASSIGN_OR_RETURN(http::Response response, Call("POST", ContainerPath(container.container_id) + "/start", deadline));
   Status started = StatusOfEngine(response.status, response.body, "start instance " + id);
-  // Docker stopped in the middle of a start and lost the task that containerd had made by then: this container can never
-  // start again. Without it the next look makes a new one.
-  const bool lost = !started.ok() && response.body.find("task ") != std::string::npos && response.body.find("already exists") != std::string::npos;
+  // Docker stopped in the middle of a start and lost the task that containerd had made by then: this container can
+  // never start again. Without it the next look makes a new one.
+  const auto says = [&](std::string_view text) { return response.body.find(text) != std::string::npos; };
+  const bool lost = !started.ok() && ((says("task ") && says("already exists")) || says("id already in use"));
   if (lost) RETURN_IF_ERROR(Annotate(Remove(id, deadline), Message(started)));
   return started;
 }
@@ -233,8 +238,10 @@ Status DockerRuntime::Stop(const std::string& id, Duration grace, Deadline deadl
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
   if (container->state != InstanceState::kRunning) return OkStatus();
-  ASSIGN_OR_RETURN(http::Response response,
-                   Call("POST", ContainerPath(container->container_id) + "/stop?t=" + std::to_string(WholeSeconds(grace)), deadline));
+  ASSIGN_OR_RETURN(
+      http::Response response,
+      Call("POST", ContainerPath(container->container_id) + "/stop?t=" + std::to_string(WholeSeconds(grace)),
+           deadline));
   if (response.status == 404) return OkStatus();
   return StatusOfEngine(response.status, response.body, "stop instance " + id);
 }
@@ -243,14 +250,16 @@ Status DockerRuntime::Remove(const std::string& id, Deadline deadline) {
   StatusOr<InspectedContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
-  ASSIGN_OR_RETURN(http::Response response, Call("DELETE", ContainerPath(container->container_id) + "?force=1&v=1", deadline));
+  ASSIGN_OR_RETURN(http::Response response,
+                   Call("DELETE", ContainerPath(container->container_id) + "?force=1&v=1", deadline));
   if (response.status == 404) return OkStatus();
   if (response.status == 409) return AwaitRemoval(container->container_id, deadline);  // somebody else is removing it
   return StatusOfEngine(response.status, response.body, "remove instance " + id);
 }
 
 Status DockerRuntime::AwaitRemoval(const std::string& container_id, Deadline deadline) {
-  ASSIGN_OR_RETURN(http::Response response, Call("POST", ContainerPath(container_id) + "/wait?condition=removed", deadline));
+  ASSIGN_OR_RETURN(http::Response response,
+                   Call("POST", ContainerPath(container_id) + "/wait?condition=removed", deadline));
   if (response.status == 404) return OkStatus();
   return StatusOfEngine(response.status, response.body, "await the removal of a container");
 }

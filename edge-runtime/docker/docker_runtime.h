@@ -1,4 +1,5 @@
-// ContainerRuntime over the Docker Engine API (1.40 and later, also Podman's compatible socket), through its unix socket.
+// ContainerRuntime over the Docker Engine API (1.40 and later, also Podman's compatible socket), through its unix
+// socket.
 //
 //   SystemClock clock;
 //   ASSIGN_OR_RETURN(auto docker, DockerRuntime::Create({.socket_path = "/run/docker.sock", .node_name = "edge-01",
@@ -80,7 +81,8 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<Engine> Connect(Deadline deadline) LOCKS_EXCLUDED(mu_);
   StatusOr<http::Response> Call(std::string_view method, const std::string& path, Deadline deadline,
                                 const Json* body = nullptr);
-  StatusOr<std::unique_ptr<http::ResponseStream>> OpenStream(std::string_view method, const std::string& path, Deadline deadline);
+  StatusOr<std::unique_ptr<http::ResponseStream>> OpenStream(std::string_view method, const std::string& path,
+                                                             Deadline deadline);
   StatusOr<std::vector<ListedContainer>> ListContainers(Deadline deadline);
   Status FillIn(ListedContainer& container, Deadline deadline) LOCKS_EXCLUDED(mu_);
   bool FillInFromCache(ListedContainer& container) LOCKS_EXCLUDED(mu_);

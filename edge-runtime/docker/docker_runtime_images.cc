@@ -22,7 +22,8 @@ StatusOr<std::optional<Artifact>> DockerRuntime::FindImage(const std::string& re
 Status DockerRuntime::PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress,
                                 Deadline deadline) {
   const ImageReference image = ParseImageReference(ref);
-  auto opened = OpenStream("POST", "/images/create?fromImage=" + PercentEncode(image.from) + "&tag=" + PercentEncode(image.tag), deadline);
+  auto opened = OpenStream(
+      "POST", "/images/create?fromImage=" + PercentEncode(image.from) + "&tag=" + PercentEncode(image.tag), deadline);
   if (!opened.ok()) {
     // Some registries' "no" reaches us as a failure of the engine.
     const std::string message = Message(opened.status());
@@ -54,11 +55,14 @@ StatusOr<Artifact> DockerRuntime::Pull(const ServerSpec& spec, std::function<voi
   ASSIGN_OR_RETURN(std::optional<Artifact> present, FindImage(ref, deadline));
   if (present && source->pull_policy != PullPolicy::kAlways) return *present;
   if (source->pull_policy == PullPolicy::kNever) {
-    return NotFound(what + " is not on this node and pullPolicy is Never: load it (docker load, docker import) or set pullPolicy: IfNotPresent");
+    return NotFound(what +
+                    " is not on this node and pullPolicy is Never: load it (docker load, docker import) or set "
+                    "pullPolicy: IfNotPresent");
   }
   if (Status pulled = PullImage(ref, progress, deadline); !pulled.ok()) {
     if (pulled.code() == StatusCode::kNotFound) {
-      return Annotate(pulled, what + " could not be pulled: check spec.source.image.ref and that this node may read its registry");
+      return Annotate(
+          pulled, what + " could not be pulled: check spec.source.image.ref and that this node may read its registry");
     }
     return Annotate(pulled, what + " could not be pulled");
   }

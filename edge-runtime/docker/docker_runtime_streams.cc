@@ -16,9 +16,11 @@ constexpr size_t kEventBytes = size_t{1} << 20;
 
 // exec_* is left out: health-check execs of other tools would flood the stream.
 std::string EventFilter(const std::string& node) {
-  return PercentEncode(DumpJson({{"type", {"container"}},
-                                 {"label", {std::string(kDockerLabelNode) + "=" + node}},
-                                 {"event", {"create", "start", "die", "oom", "stop", "kill", "pause", "unpause", "restart", "rename", "destroy"}}}));
+  return PercentEncode(DumpJson(
+      {{"type", {"container"}},
+       {"label", {std::string(kDockerLabelNode) + "=" + node}},
+       {"event",
+        {"create", "start", "die", "oom", "stop", "kill", "pause", "unpause", "restart", "rename", "destroy"}}}));
 }
 
 // The engine's `since` and `until`: seconds with a nanosecond fraction.
@@ -63,7 +65,9 @@ StatusOr<std::vector<InstanceUsage>> DockerRuntime::Usage(Deadline deadline) {
     StatusOr<InstanceUsage> usage = ReadCgroupUsage(report.pid, options_.kernel);
     if (!usage.ok()) {
       // The engine is elsewhere, or our cgroup namespace hides it.
-      ASSIGN_OR_RETURN(http::Response response, Call("GET", "/containers/" + ContainerName(report.id) + "/stats?stream=false&one-shot=true", deadline));
+      ASSIGN_OR_RETURN(
+          http::Response response,
+          Call("GET", "/containers/" + ContainerName(report.id) + "/stats?stream=false&one-shot=true", deadline));
       if (response.status == 404) continue;
       RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "usage of " + report.id));
       usage = ParseStats(response.body);

@@ -54,7 +54,8 @@ StatusOr<InstanceUsage> ReadCgroupUsage(int pid, const KernelPaths& paths) {
   if (memory.size() > 1 && !memory.starts_with("/..")) {
     const std::string dir = paths.cgroup + "/memory" + memory;
     const std::optional<int64_t> used = ReadNumber(dir + "/memory.usage_in_bytes");
-    const std::optional<int64_t> cpu = ReadNumber(paths.cgroup + "/cpuacct" + PathOf(cgroups, "cpuacct") + "/cpuacct.usage");
+    const std::optional<int64_t> cpu =
+        ReadNumber(paths.cgroup + "/cpuacct" + PathOf(cgroups, "cpuacct") + "/cpuacct.usage");
     if (used && cpu) {
       usage.memory_bytes = WithoutCache(*used, ReadKeyed(dir + "/memory.stat", "total_inactive_file"));
       usage.cpu_seconds = static_cast<double>(*cpu) / 1e9;

@@ -87,7 +87,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
-  int64_t stale_heads_ = 0;  // sync thread
+  int64_t stale_heads_ = 0;            // sync thread
   std::vector<Condition> conditions_;  // node thread
 
   Mutex mu_;
@@ -104,7 +104,8 @@ Status NodeAgent::Lock() {
   lock_ = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!lock_.valid()) return ErrnoStatus(errno, path);
   if (flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    return FailedPrecondition(config_.state_directory + ": another mcplet runs with this state directory; stop it first");
+    return FailedPrecondition(config_.state_directory +
+                              ": another mcplet runs with this state directory; stop it first");
   }
   std::string pid = std::to_string(getpid()) + "\n";
   if (ftruncate(lock_.get(), 0) != 0) return ErrnoStatus(errno, path);
@@ -119,18 +120,21 @@ Status NodeAgent::Open() {
   ASSIGN_OR_RETURN(runtimes_, MakeRuntimes(config_, clock_));
   prober_ = std::make_unique<McpProber>(
       clock_, McpProberOptions{.client_version = Version(), .connect_in_namespace = ConnectInNamespace});
-  ASSIGN_OR_RETURN(store_, StoreLink::Open(config_, clock_, seed,
-                                           {.on_state = [this](const AcceptedState& state) { OnState(state); },
-                                            .on_request = [this](std::string_view op, int code) {
-                                              metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
-                                            },
-                                            .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); }}));
+  ASSIGN_OR_RETURN(
+      store_,
+      StoreLink::Open(
+          config_, clock_, seed,
+          {.on_state = [this](const AcceptedState& state) { OnState(state); },
+           .on_request = [this](std::string_view op,
+                                int code) { metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code)); },
+           .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); }}));
   publisher_ = std::make_unique<StatusPublisher>(
       store_->status_kv(), clock_,
-      StatusPublisherOptions{.node = config_.node,
-                             .boot_id = RandomHex(8),
-                             .version = Version(),
-                             .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60)});
+      StatusPublisherOptions{
+          .node = config_.node,
+          .boot_id = RandomHex(8),
+          .version = Version(),
+          .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60)});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
                                                             .sessions = *sessions_,
@@ -235,9 +239,7 @@ Status NodeAgent::Drain(Deadline deadline) {
   return drained;
 }
 
-std::string NodeAgent::admin_address() const {
-  return admin_ == nullptr ? "" : admin_->address();
-}
+std::string NodeAgent::admin_address() const { return admin_ == nullptr ? "" : admin_->address(); }
 
 }  // namespace
 

@@ -112,12 +112,14 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   config.state_directory = GetString(spec, "stateDirectory");
   config.run_directory = GetString(spec, "runDirectory");
   config.store = DecodeStore(GetMember(spec, "store"));
-  if (auto d = ParseDuration(GetString(GetMember(spec, "store"), "pollInterval")); d.ok() && *d >= std::chrono::seconds(1)) {
+  if (auto d = ParseDuration(GetString(GetMember(spec, "store"), "pollInterval"));
+      d.ok() && *d >= std::chrono::seconds(1)) {
     config.store.poll_interval = *d;
   } else {
     wrong("spec.store.pollInterval", "is not a duration of at least a second", "for example 60s");
   }
-  if (!config.store.embedded && config.store.url.empty()) wrong("spec.store.url", "is missing", "type Remote needs a url");
+  if (!config.store.embedded && config.store.url.empty())
+    wrong("spec.store.url", "is missing", "type Remote needs a url");
   const Json& runtimes = GetMember(spec, "runtimes");
   config.use_docker = GetString(GetMember(runtimes, "docker"), "enabled") == "Auto";
   config.use_process = GetString(GetMember(runtimes, "process"), "enabled") == "Auto";
@@ -147,8 +149,8 @@ StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* vio
 }
 
 Config DefaultConfig() {
-  std::string yaml = "apiVersion: " + std::string(kApiVersion) + "\nkind: " + kKind + "\nmetadata: {name: \"" + HostName() +
-                     "\"}\nspec: {}\n";
+  std::string yaml = "apiVersion: " + std::string(kApiVersion) + "\nkind: " + kKind + "\nmetadata: {name: \"" +
+                     HostName() + "\"}\nspec: {}\n";
   return ParseConfig(yaml, "defaults", nullptr).value();
 }
 

@@ -23,8 +23,10 @@ void Say(std::ostream& out, Finding finding, const std::string& what, const std:
 
 void SayProgram(std::ostream& out, const std::string& name, const std::string& what_for) {
   std::string found = FindProgram(name);
-  if (!found.empty()) Say(out, Finding::kGood, name + ": " + found);
-  else Say(out, Finding::kMissing, name + ": not in PATH; " + what_for + " can't be installed", "apt-get install " + name);
+  if (!found.empty())
+    Say(out, Finding::kGood, name + ": " + found);
+  else
+    Say(out, Finding::kMissing, name + ": not in PATH; " + what_for + " can't be installed", "apt-get install " + name);
 }
 
 bool SayRuntime(std::ostream& out, ContainerRuntime& runtime) {
@@ -51,7 +53,8 @@ bool RunDoctor(const Config& config, const Clock& clock, std::ostream& out) {
       geteuid() == 0 ? "" : "sandboxes need root: run as root, or by the systemd unit");
   for (const char* program : {"mcp-shim", "mcp-sandbox"}) {
     StatusOr<std::string> found = FindOwnProgram(program);
-    Say(out, found.ok() ? Finding::kGood : Finding::kBroken, found.ok() ? std::string(program) + ": " + *found : Message(found.status()));
+    Say(out, found.ok() ? Finding::kGood : Finding::kBroken,
+        found.ok() ? std::string(program) + ": " + *found : Message(found.status()));
   }
   if (Status made = MakeDirectories(config.state_directory, 0711); !made.ok()) {
     Say(out, Finding::kBroken, Message(made), "make it writable, or set spec.stateDirectory in mcplet.yaml");
@@ -66,9 +69,12 @@ bool RunDoctor(const Config& config, const Clock& clock, std::ostream& out) {
   SayProgram(out, "npm", "npm packages");
   SayProgram(out, "python3", "pypi packages");
   NodeFacts facts = ReadKernelFacts(config.state_directory);
-  Say(out, facts.clock_synced ? Finding::kGood : Finding::kMissing, facts.clock_synced ? "clock is synchronised" : "clock is not synchronised by NTP",
+  Say(out, facts.clock_synced ? Finding::kGood : Finding::kMissing,
+      facts.clock_synced ? "clock is synchronised" : "clock is not synchronised by NTP",
       facts.clock_synced ? "" : "apt-get install systemd-timesyncd, or chrony");
-  Say(out, Finding::kGood, std::to_string(facts.disk_free_bytes >> 20) + " MiB free on disk, " + std::to_string(facts.memory_available_bytes >> 20) + " MiB memory available");
+  Say(out, Finding::kGood,
+      std::to_string(facts.disk_free_bytes >> 20) + " MiB free on disk, " +
+          std::to_string(facts.memory_available_bytes >> 20) + " MiB memory available");
   out << (usable ? "servers can run here\n" : "no server can run here until a runtime is usable\n");
   return usable;
 }

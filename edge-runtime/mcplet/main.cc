@@ -29,7 +29,8 @@ StatusOr<Config> Configuration(const Arguments& arguments) {
   std::vector<Violation> violations;
   StatusOr<Config> config = LoadConfig(arguments.config, &violations);
   // Without any file, mcplet runs with its defaults; a file that was named must be there.
-  if (!config.ok() && config.status().code() == StatusCode::kNotFound && arguments.config == kDefaultConfig) return DefaultConfig();
+  if (!config.ok() && config.status().code() == StatusCode::kNotFound && arguments.config == kDefaultConfig)
+    return DefaultConfig();
   for (const Violation& violation : violations) std::cerr << ToString(violation) << "\n";
   if (!config.ok() && violations.empty()) std::cerr << "error: " << Message(config.status()) << "\n";
   return config;
@@ -44,7 +45,8 @@ void AwaitSignal(const sigset_t& signals) {
       if (sigwait(&signals, &signal) == 0) return;
       continue;
     }
-    timespec wait{.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(*watchdog).count(), .tv_nsec = watchdog->count() % 1'000'000'000};
+    timespec wait{.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(*watchdog).count(),
+                  .tv_nsec = watchdog->count() % 1'000'000'000};
     if (sigtimedwait(&signals, nullptr, &wait) > 0) return;
     SdNotify("WATCHDOG=1");
   }
@@ -107,12 +109,14 @@ int main(int argc, char** argv) {
   CLI::App app{"mcplet keeps the MCP servers of this node as the fleet's store says."};
   app.name("mcplet");
   app.set_version_flag("--version", std::string("mcplet ") + mcpfleet::Version());
-  app.add_option("--config", arguments.config, "the configuration (kind MCPletConfiguration); without the default file, defaults hold");
+  app.add_option("--config", arguments.config,
+                 "the configuration (kind MCPletConfiguration); without the default file, defaults hold");
   app.add_flag("--check-config", arguments.check_config, "only say whether the configuration is valid");
   app.add_flag("--drain", arguments.drain, "stop and remove every server of this node, then end; mcplet must not run");
   app.add_option("--timeout", arguments.timeout, "of --drain");
-  app.footer("Examples:\n  mcplet --check-config\n  mcplet --config /etc/mcpfleet/mcplet.yaml\n  mcplet doctor\n\n"
-             "SIGTERM ends mcplet and leaves the servers running; the next mcplet adopts them.");
+  app.footer(
+      "Examples:\n  mcplet --check-config\n  mcplet --config /etc/mcpfleet/mcplet.yaml\n  mcplet doctor\n\n"
+      "SIGTERM ends mcplet and leaves the servers running; the next mcplet adopts them.");
   int code = 0;
   auto* doctor = app.add_subcommand("doctor", "Say what this node can enforce and run, and how to mend what it can't");
   doctor->fallthrough();

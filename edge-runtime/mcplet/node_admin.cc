@@ -13,9 +13,11 @@ constexpr Duration kUsageTimeout = std::chrono::seconds(5);
 
 std::vector<ReadyCheck> NodeAdmin::Ready() {
   bool synced = deps_.controller.Synced();
-  std::vector<ReadyCheck> checks{{"controller", synced, synced ? "" : "not every runtime was listed and every server looked at yet"}};
+  std::vector<ReadyCheck> checks{
+      {"controller", synced, synced ? "" : "not every runtime was listed and every server looked at yet"}};
   for (const Condition& condition : deps_.publisher.Current().conditions) {
-    if (condition.type == "RuntimeReady") checks.push_back({"runtime", condition.status == ConditionStatus::kTrue, condition.message});
+    if (condition.type == "RuntimeReady")
+      checks.push_back({"runtime", condition.status == ConditionStatus::kTrue, condition.message});
   }
   return checks;
 }
@@ -60,12 +62,13 @@ Status NodeAdmin::Logs(const ServerKey& server, const LogOptions& options, std::
                        Deadline deadline) {
   ASSIGN_OR_RETURN(InstanceReport instance, deps_.controller.InstanceOf(server));
   auto runtime = deps_.runtimes.find(instance.runtime);
-  if (runtime == deps_.runtimes.end()) return Unavailable("the runtime of " + ToString(server) + " is not in use on this node");
+  if (runtime == deps_.runtimes.end())
+    return Unavailable("the runtime of " + ToString(server) + " is not in use on this node");
   return runtime->second->Logs(instance.id, options, std::move(sink), deadline);
 }
 
-StatusOr<nlohmann::json> NodeAdmin::Call(const ServerKey& server, const std::string& method, const nlohmann::json& params,
-                                         Deadline deadline) {
+StatusOr<nlohmann::json> NodeAdmin::Call(const ServerKey& server, const std::string& method,
+                                         const nlohmann::json& params, Deadline deadline) {
   ASSIGN_OR_RETURN(ProbeTarget target, deps_.controller.TargetOf(server));
   return deps_.prober.Call(target, method, params, deadline);
 }

@@ -34,8 +34,10 @@ Condition RuntimeReady(const std::map<RuntimeKind, RuntimeCheck>& runtimes) {
   std::vector<std::string> usable, reasons;
   for (const auto& [kind, check] : runtimes) {
     std::string name(ToString(kind));
-    if (check.available) usable.push_back(name + " " + check.version);
-    else reasons.push_back(name + ": " + check.reason);
+    if (check.available)
+      usable.push_back(name + " " + check.version);
+    else
+      reasons.push_back(name + ": " + check.reason);
   }
   if (!usable.empty()) return Make("RuntimeReady", true, "RuntimesUsable", Join(usable, ", "));
   return Make("RuntimeReady", false, "NoRuntime", reasons.empty() ? "no runtime is configured" : Join(reasons, "; "));
@@ -65,22 +67,25 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
   bool runtime_ready = runtime.status == ConditionStatus::kTrue;
   bool expired = false;
   if (auto until = ParseTime(facts.valid_until); !facts.valid_until.empty() && until.ok()) expired = *until < now;
-  Condition fresh = !facts.has_head ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
-                    : expired       ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
-                                    : Make("DesiredStateFresh", true, "HeadAccepted", "");
+  Condition fresh =
+      !facts.has_head ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
+      : expired       ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
+                      : Make("DesiredStateFresh", true, "HeadAccepted", "");
   for (Condition condition :
-       {Make("StoreReachable", facts.store_reachable, facts.store_reachable ? "StoreAnswers" : "StoreUnreachable", ""), fresh, runtime,
+       {Make("StoreReachable", facts.store_reachable, facts.store_reachable ? "StoreAnswers" : "StoreUnreachable", ""),
+        fresh, runtime,
         Make("ClockSynced", facts.clock_synced, facts.clock_synced ? "Synchronised" : "NotSynchronised",
              facts.clock_synced ? "" : "the kernel's clock is not disciplined by NTP; times in statuses may be wrong"),
         facts.disk_free_bytes >= kLeastDisk
             ? Make("DiskPressure", false, "EnoughSpace", "")
-            : Make("DiskPressure", true, "LittleSpace", Megabytes(facts.disk_free_bytes) + " are free below the state directory"),
+            : Make("DiskPressure", true, "LittleSpace",
+                   Megabytes(facts.disk_free_bytes) + " are free below the state directory"),
         facts.memory_available_bytes >= kLeastMemory
             ? Make("MemoryPressure", false, "EnoughMemory", "")
             : Make("MemoryPressure", true, "LittleMemory", Megabytes(facts.memory_available_bytes) + " are available"),
-        !facts.synced      ? Make("Ready", false, "Starting", "servers are being looked at for the first time")
-        : !runtime_ready   ? Make("Ready", false, runtime.reason, runtime.message)
-                           : Make("Ready", true, "NodeReady", "")}) {
+        !facts.synced    ? Make("Ready", false, "Starting", "servers are being looked at for the first time")
+        : !runtime_ready ? Make("Ready", false, runtime.reason, runtime.message)
+                         : Make("Ready", true, "NodeReady", "")}) {
     SetCondition(&next, std::move(condition), now);
   }
   return next;

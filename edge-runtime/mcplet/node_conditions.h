@@ -14,13 +14,13 @@
 namespace mcpfleet {
 
 struct NodeFacts {
-  bool synced = false;           // the controller has seen everything once
+  bool synced = false;  // the controller has seen everything once
   bool store_reachable = false;
   bool has_head = false;
-  std::string valid_until;       // of the accepted head; "": for ever
+  std::string valid_until;  // of the accepted head; "": for ever
   std::map<RuntimeKind, RuntimeCheck> runtimes;
   bool clock_synced = true;
-  int64_t disk_free_bytes = 0, disk_total_bytes = 0;      // below the state directory
+  int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;
 };
 

@@ -13,7 +13,9 @@ bool IsBelow(std::string_view path, std::string_view root) {
   return root == "/" || path.size() == root.size() || path[root.size()] == '/';
 }
 
-std::string AllowedText(const std::vector<std::string>& allowed) { return allowed.empty() ? "none" : Join(allowed, ", "); }
+std::string AllowedText(const std::vector<std::string>& allowed) {
+  return allowed.empty() ? "none" : Join(allowed, ", ");
+}
 
 RuntimeChoice RuntimeOf(const ServerSpec& spec) {
   if (spec.runtime != RuntimeChoice::kAuto) return spec.runtime;
@@ -28,8 +30,9 @@ std::string Forbidden(const NodePolicy& policy, const ServerSpec& spec) {
     bool allowed = std::any_of(policy.allowed_host_paths.begin(), policy.allowed_host_paths.end(),
                                [&](const std::string& root) { return IsBelow(volume.host_path, root); });
     if (!allowed) {
-      return "spec.volumes: hostPath " + volume.host_path + " is not allowed on this node; allowed: " +
-             AllowedText(policy.allowed_host_paths) + " (policy.allowedHostPaths in mcplet.yaml)";
+      return "spec.volumes: hostPath " + volume.host_path +
+             " is not allowed on this node; allowed: " + AllowedText(policy.allowed_host_paths) +
+             " (policy.allowedHostPaths in mcplet.yaml)";
     }
   }
   if (spec.security.network == NetworkMode::kHost && !policy.allow_host_network) {
@@ -40,12 +43,14 @@ std::string Forbidden(const NodePolicy& policy, const ServerSpec& spec) {
     bool allowed = std::any_of(policy.image_prefixes.begin(), policy.image_prefixes.end(),
                                [&](const std::string& prefix) { return image->ref.starts_with(prefix); });
     if (!allowed) {
-      return "spec.source.image.ref: " + image->ref + " is not allowed on this node; allowed prefixes: " +
-             Join(policy.image_prefixes, ", ") + " (policy.imagePrefixes in mcplet.yaml)";
+      return "spec.source.image.ref: " + image->ref +
+             " is not allowed on this node; allowed prefixes: " + Join(policy.image_prefixes, ", ") +
+             " (policy.imagePrefixes in mcplet.yaml)";
     }
   }
   if (std::holds_alternative<RemoteSource>(spec.source)) {
-    return policy.allow_remote ? "" : "spec.source.remote: not allowed on this node (policy.allowRemote in mcplet.yaml)";
+    return policy.allow_remote ? ""
+                               : "spec.source.remote: not allowed on this node (policy.allowRemote in mcplet.yaml)";
   }
   if (!policy.runtimes.empty() &&
       std::find(policy.runtimes.begin(), policy.runtimes.end(), RuntimeOf(spec)) == policy.runtimes.end()) {

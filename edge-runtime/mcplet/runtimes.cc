@@ -1,7 +1,7 @@
 #include "edge-runtime/mcplet/runtimes.h"
 
-#include "edge-runtime/docker/docker_runtime.h"
 #include "base/libexec.h"
+#include "edge-runtime/docker/docker_runtime.h"
 #include "edge-runtime/process/process_runtime.h"
 #include "edge-runtime/shim/install.h"
 

@@ -16,8 +16,8 @@ constexpr uint64_t kMagic = 0x6c6e724a70434d31;
 constexpr uint64_t kJournalVersion = 1;
 constexpr uint64_t kSkipBit = uint64_t{1} << 63;
 constexpr size_t kPage = 4096;
-constexpr size_t kMaxWindow = size_t{64} << 10;    // a pipe holds no more
-constexpr size_t kFreeAbove = size_t{32} << 10;    // give pages back instead of clearing them
+constexpr size_t kMaxWindow = size_t{64} << 10;  // a pipe holds no more
+constexpr size_t kFreeAbove = size_t{32} << 10;  // give pages back instead of clearing them
 constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
 constexpr uint64_t kBusyWithNewline = ~uint64_t{0};
 
@@ -65,7 +65,8 @@ StatusOr<std::unique_ptr<Journal>> Journal::Create(uint64_t session) {
   UniqueFd fd(memfd_create("mcpfleet-journal", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) return ErrnoStatus(errno, "journal");
   if (ftruncate(fd.get(), kFileBytes) != 0) return ErrnoStatus(errno, "journal");
-  if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return ErrnoStatus(errno, "journal: seal");
+  if (fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return ErrnoStatus(errno, "journal: seal");
   std::unique_ptr<Journal> journal(new Journal(std::move(fd)));
   RETURN_IF_ERROR(journal->Map());
   journal->header_->session = session;
@@ -213,7 +214,8 @@ Journal::Room Journal::OutRoom() {
   uint64_t tail = header_->out_tail;
   size_t room = kRingBytes - (tail - header_->out_zero);
   size_t size = std::min(window_, room);
-  // The pages are made present first: a fault in the middle of read(2) could leave bytes here that are still in the pipe.
+  // The pages are made present first: a fault in the middle of read(2) could leave bytes here that are still in the
+  // pipe.
   touched_ = std::max(touched_, tail);
   while (touched_ < tail + size) {
     volatile char* at = Out(touched_);

@@ -1,11 +1,12 @@
 // The journal of one stdio session: a memfd that mcplet maps and the shim keeps, so that a kill -9 of mcplet at any
 // instruction tears and loses no line in either direction. (A power cut ends the children too; nothing is on disk.)
 //
-// Out (child -> mcplet) is a ring into which read(2) goes directly. Bytes outside [head, tail) are zero and JSON text has
-// no NUL, so bytes that were read but not yet counted when mcplet died are found by looking from `tail` on. A line is
-// delivered, then `head` moves: after a crash the last line may come again, never a piece of one.
-// In (mcplet -> child) is a ring of whole lines. `busy` names the place of the write(2) under way; if that write was not
-// counted at adoption, nobody knows how much of that line arrived, so the rest is given up with a newline and the line is reported as doubtful.
+// Out (child -> mcplet) is a ring into which read(2) goes directly. Bytes outside [head, tail) are zero and JSON text
+// has no NUL, so bytes that were read but not yet counted when mcplet died are found by looking from `tail` on. A line
+// is delivered, then `head` moves: after a crash the last line may come again, never a piece of one. In (mcplet ->
+// child) is a ring of whole lines. `busy` names the place of the write(2) under way; if that write was not counted at
+// adoption, nobody knows how much of that line arrived, so the rest is given up with a newline and the line is reported
+// as doubtful.
 //
 // The rings are sparse and mapped twice in a row, so that a line is always contiguous; only touched pages cost memory,
 // and an empty ring starts again at its first page. Larger than any line, hence a line needs no other place.
@@ -104,12 +105,12 @@ class Journal {
   char* base_ = nullptr;  // header and notes
   char* out_ = nullptr;
   char* in_ = nullptr;
-  size_t window_ = 4096;       // how much to read at once: grows with what comes
-  uint64_t touched_ = 0;       // out pages are present up to here
-  uint64_t scanned_ = 0;       // no newline in [head, scanned_)
-  uint64_t line_end_ = 0;      // of the line handed out, behind its newline
+  size_t window_ = 4096;   // how much to read at once: grows with what comes
+  uint64_t touched_ = 0;   // out pages are present up to here
+  uint64_t scanned_ = 0;   // no newline in [head, scanned_)
+  uint64_t line_end_ = 0;  // of the line handed out, behind its newline
   uint64_t out_dropped_ = 0;
-  uint64_t in_low_ = 0;        // in pages touched since the last rewind begin here
+  uint64_t in_low_ = 0;  // in pages touched since the last rewind begin here
   std::string doubtful_line_;
 };
 

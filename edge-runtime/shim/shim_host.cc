@@ -163,9 +163,10 @@ void ShimHost::Judge(Instance* instance, UniqueFd fd, int pid) {
   }
   // The first and then few, so that a flood does not become one in the log.
   if (instance->rejected++ % 10'000 == 0) {
-    LOG_WARNING(pid == 0 ? "shim connection refused: the peer's pid is not visible; mcplet must run in the host's pid namespace"
-                         : "shim connection refused: not the shim",
-                {{"instance", instance->name}, {"pid", pid}, {"expected", instance->pid}, {"count", instance->rejected}});
+    LOG_WARNING(
+        pid == 0 ? "shim connection refused: the peer's pid is not visible; mcplet must run in the host's pid namespace"
+                 : "shim connection refused: not the shim",
+        {{"instance", instance->name}, {"pid", pid}, {"expected", instance->pid}, {"count", instance->rejected}});
   }
 }
 
@@ -177,9 +178,10 @@ void ShimHost::Connect(Instance* instance, UniqueFd fd) {
   uint64_t number = ++instance->connections;
   instance->main.seen = false;
   const std::string& name = instance->name;
-  instance->connection.token = loop_->Add(instance->connection.fd.get(), EPOLLIN,
-                                          [this, name, number](uint32_t) { OnPacket(name, number); });
-  loop_->PostAt(std::chrono::steady_clock::now() + kHelloDeadline, [this, name, number] { OnHelloDeadline(name, number); });
+  instance->connection.token =
+      loop_->Add(instance->connection.fd.get(), EPOLLIN, [this, name, number](uint32_t) { OnPacket(name, number); });
+  loop_->PostAt(std::chrono::steady_clock::now() + kHelloDeadline,
+                [this, name, number] { OnHelloDeadline(name, number); });
 }
 
 void ShimHost::OnHelloDeadline(const std::string& name, uint64_t number) {
@@ -432,18 +434,21 @@ void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* p
   };
   UniqueFd in_w = take(shim::kInW), out_r = take(shim::kOutR), journal_fd = take(shim::kJournal);
   auto journal = shim::Journal::Adopt(std::move(journal_fd), instance->main.id);
-  struct stat in_info{}, out_info{};
+  struct stat in_info {
+  }, out_info{};
   bool pipes = fstat(out_r.get(), &out_info) == 0 && S_ISFIFO(out_info.st_mode) &&
                (!in_w.valid() || (fstat(in_w.get(), &in_info) == 0 && S_ISFIFO(in_info.st_mode)));
   if (!journal.ok() || !pipes) {
     // Never trusted: better a fresh child than one whose lines may be torn.
-    LOG_ERROR("session can't be adopted; ending it",
-              {{"instance", instance->name}, {"error", journal.ok() ? FailedPrecondition("not pipes") : journal.status()}});
+    LOG_ERROR(
+        "session can't be adopted; ending it",
+        {{"instance", instance->name}, {"error", journal.ok() ? FailedPrecondition("not pipes") : journal.status()}});
     SendEnd(instance, instance->main.id, 0);
     return;
   }
   if (!(*journal)->doubtful_line().empty()) {
-    LOG_WARNING("a line to the child may have arrived in part; its request must be repeated", {{"instance", instance->name}});
+    LOG_WARNING("a line to the child may have arrived in part; its request must be repeated",
+                {{"instance", instance->name}});
   }
   (*journal)->CloseFd();
   for (const UniqueFd* fd : {&in_w, &out_r}) {
@@ -531,7 +536,8 @@ Status ShimHost::Spawn(Instance* instance, const std::vector<std::string>& argv,
   writer.U32(static_cast<uint32_t>(env.size()));
   for (const EnvVar& each : env) {
     std::string entry = each.name + "=" + each.value;
-    clean = clean && entry.find('\0') == std::string::npos && !each.name.empty() && each.name.find('=') == std::string::npos;
+    clean = clean && entry.find('\0') == std::string::npos && !each.name.empty() &&
+            each.name.find('=') == std::string::npos;
     writer.String(entry.data(), entry.size());
   }
   writer.String("", 0);  // the working directory is the instance's
@@ -544,8 +550,10 @@ Status ShimHost::Spawn(Instance* instance, const std::vector<std::string>& argv,
     ASSIGN_OR_RETURN(pipes, shim::MakeChildPipes());
     ASSIGN_OR_RETURN(journal, shim::Journal::Create(id));
   }
-  if (main.id != 0 && !SendForget(instance, main.id)) return Unavailable("shim of " + instance->name + ": connection lost");
-  int descriptors[] = {pipes.in_r.get(), pipes.out_w.get(), pipes.in_w.get(), pipes.out_r.get(), stdio ? journal->fd() : -1};
+  if (main.id != 0 && !SendForget(instance, main.id))
+    return Unavailable("shim of " + instance->name + ": connection lost");
+  int descriptors[] = {pipes.in_r.get(), pipes.out_w.get(), pipes.in_w.get(), pipes.out_r.get(),
+                       stdio ? journal->fd() : -1};
   bool sent = Send(instance, out_.data(), writer.size(), descriptors, stdio ? 5 : 0);
   explicit_bzero(out_.data(), out_.size());
   if (!sent) return Unavailable("shim of " + instance->name + ": connection lost");
@@ -555,14 +563,15 @@ Status ShimHost::Spawn(Instance* instance, const std::vector<std::string>& argv,
   main.seen = true;
   if (stdio) {
     journal->CloseFd();
-    main.channel = std::make_shared<ShimChannel>(loop_, clock_, std::move(pipes.in_w), std::move(pipes.out_r), std::move(journal));
+    main.channel =
+        std::make_shared<ShimChannel>(loop_, clock_, std::move(pipes.in_w), std::move(pipes.out_r), std::move(journal));
   }
   SetPhase(instance, MainState::Phase::kStarting);
   return OkStatus();
 }
 
-Status ShimHost::StartMain(const std::string& name, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
-                           Transport transport, Deadline deadline) {
+Status ShimHost::StartMain(const std::string& name, const std::vector<std::string>& argv,
+                           const std::vector<EnvVar>& env, Transport transport, Deadline deadline) {
   MutexLock lock(&mu_);
   bool spawned = false;
   for (;;) {
@@ -573,7 +582,8 @@ Status ShimHost::StartMain(const std::string& name, const std::vector<std::strin
     if (instance->connection.ready) {
       bool alive = main.state.phase == MainState::Phase::kRunning;
       if (alive || (spawned && main.state.phase == MainState::Phase::kExited)) return OkStatus();
-      if (spawned && main.state.phase == MainState::Phase::kAbsent) return Unavailable("shim of " + name + ": order lost");
+      if (spawned && main.state.phase == MainState::Phase::kAbsent)
+        return Unavailable("shim of " + name + ": order lost");
       if (!spawned && main.gone) {
         RETURN_IF_ERROR(Spawn(instance, argv, env, transport));
         spawned = true;

@@ -53,10 +53,10 @@ class ShimHost final : public SessionHost {
 
  private:
   struct Session {
-    uint64_t id = 0;             // 0: there is none
+    uint64_t id = 0;  // 0: there is none
     MainState state;
-    bool gone = true;            // nothing of it lives
-    bool seen = false;           // reported on this connection
+    bool gone = true;   // nothing of it lives
+    bool seen = false;  // reported on this connection
     std::shared_ptr<ShimChannel> channel;
   };
   struct Connection {
@@ -72,14 +72,14 @@ class ShimHost final : public SessionHost {
   };
   struct Instance {
     std::string name, directory;
-    int pid = 0;                 // of the shim; 0: not known
+    int pid = 0;  // of the shim; 0: not known
     UniqueFd pidfd;
     uint64_t pidfd_token = 0;
     UniqueFd listener;
     uint64_t listener_token = 0;
     std::vector<Waiting> waiting;  // connected before Expect said who may
     Connection connection;
-    uint64_t connections = 0;    // counts them, to notice that one was replaced
+    uint64_t connections = 0;  // counts them, to notice that one was replaced
     Session main;
     uint64_t rejected = 0;
   };

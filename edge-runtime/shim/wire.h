@@ -18,10 +18,10 @@
 namespace mcpfleet::shim {
 
 inline constexpr uint16_t kVersion = 1;
-inline constexpr uint16_t kOldestVersion = 1;       // mcplet speaks N and N-1: a running shim is never replaced
+inline constexpr uint16_t kOldestVersion = 1;  // mcplet speaks N and N-1: a running shim is never replaced
 inline constexpr size_t kMaxMessage = 64 * 1024;
 inline constexpr size_t kMaxDescriptors = 5;
-inline constexpr uint32_t kMaxStrings = 4096;       // argv and env each
+inline constexpr uint32_t kMaxStrings = 4096;  // argv and env each
 inline constexpr size_t kMaxInstanceBytes = 64;
 inline constexpr size_t kMaxTokenBytes = 128;
 inline constexpr char kTokenVariable[] = "MCP_SHIM_TOKEN";
@@ -167,31 +167,31 @@ struct Usage {
 
 struct Hello {
   Bytes instance, token;
-  uint64_t start_ns = 0;       // CLOCK_MONOTONIC, of the shim
+  uint64_t start_ns = 0;  // CLOCK_MONOTONIC, of the shim
   uint32_t sessions = 0;
-  uint32_t landlock_abi = 0;   // 0: children are not separated from each other
+  uint32_t landlock_abi = 0;  // 0: children are not separated from each other
 };
 enum class SessionState : uint8_t { kStarting = 0, kRunning, kExited, kGone, kFailed };
 enum SessionDescriptor : uint8_t { kInW = 1, kOutR = 2, kJournal = 4 };
 struct Session {
   SessionState state = SessionState::kStarting;
-  uint8_t descriptors = 0;     // which of in_w, out_r, journal come with the packet, in this order
+  uint8_t descriptors = 0;  // which of in_w, out_r, journal come with the packet, in this order
   uint8_t ending = 0;
   int32_t pid = 0;
   uint64_t start_ns = 0;
-  int32_t wait_status = 0;     // kExited and kGone
-  uint8_t stage = 0;           // kFailed
+  int32_t wait_status = 0;  // kExited and kGone
+  uint8_t stage = 0;        // kFailed
   int32_t error = 0;
 };
 // The child's stdin is /dev/null and its stdout the shim's stderr; no descriptors come with the message.
 inline constexpr uint32_t kSpawnNoStdio = 1;
 struct Spawn {
   uint32_t flags = 0;
-  StringList argv, env;        // empty argv: the shim's own arguments
-  Bytes cwd;                   // empty: the shim's
+  StringList argv, env;  // empty argv: the shim's own arguments
+  Bytes cwd;             // empty: the shim's
 };
 struct Spawned {
-  int32_t pid = 0;             // in the shim's pid namespace
+  int32_t pid = 0;  // in the shim's pid namespace
 };
 enum class Stage : uint8_t { kNone = 0, kLimit, kFork, kStdio, kChdir, kExec, kMessage };
 struct SpawnFailed {
@@ -219,13 +219,20 @@ struct Shutdown {
 
 inline const char* StageName(Stage stage) {
   switch (stage) {
-    case Stage::kNone: return "spawn";
-    case Stage::kLimit: return "session limit";
-    case Stage::kFork: return "fork";
-    case Stage::kStdio: return "stdio";
-    case Stage::kChdir: return "chdir";
-    case Stage::kExec: return "exec";
-    case Stage::kMessage: return "message";
+    case Stage::kNone:
+      return "spawn";
+    case Stage::kLimit:
+      return "session limit";
+    case Stage::kFork:
+      return "fork";
+    case Stage::kStdio:
+      return "stdio";
+    case Stage::kChdir:
+      return "chdir";
+    case Stage::kExec:
+      return "exec";
+    case Stage::kMessage:
+      return "message";
   }
   return "spawn";
 }

@@ -10,8 +10,12 @@ constexpr size_t kMessageBytes = 1024;
 
 std::string EventObject(const ServerKey& server) { return "MCPServer/" + ToString(server); }
 
-void EventLog::Record(const ServerKey& server, std::string_view type, std::string_view reason, std::string_view message) {
-  Event event{.time = clock_.Wall(), .type = std::string(type), .object = EventObject(server), .reason = std::string(reason),
+void EventLog::Record(const ServerKey& server, std::string_view type, std::string_view reason,
+                      std::string_view message) {
+  Event event{.time = clock_.Wall(),
+              .type = std::string(type),
+              .object = EventObject(server),
+              .reason = std::string(reason),
               .message = Printable(message, kMessageBytes)};
   event.first_time = event.time;
   std::vector<std::shared_ptr<const Listener>> listeners;

@@ -29,8 +29,8 @@ class EventLog final : public EventRecorder {
 
   explicit EventLog(const Clock& clock, size_t capacity = limits::kEvents) : clock_(clock), capacity_(capacity) {}
 
-  void Record(const ServerKey& server, std::string_view type, std::string_view reason, std::string_view message) override
-      LOCKS_EXCLUDED(mu_);
+  void Record(const ServerKey& server, std::string_view type, std::string_view reason,
+              std::string_view message) override LOCKS_EXCLUDED(mu_);
   // In the order of their last occurrence, oldest first; of one server, or of all.
   std::vector<Event> List(const std::optional<ServerKey>& server = std::nullopt) const LOCKS_EXCLUDED(mu_);
 

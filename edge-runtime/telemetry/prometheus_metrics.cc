@@ -26,7 +26,8 @@ constexpr size_t kLabelBytes = 64;  // of what a server says about itself
 constexpr const char* kController = "mcpserver";
 constexpr const char* kOperations[] = {"List", "Pull", "Create", "Start", "Stop", "Remove", "CollectArtifacts"};
 constexpr const char* kProbes[] = {"startup", "liveness", "readiness"};
-constexpr const char* kRestartReasons[] = {"Error", "OOMKilled", "Signalled", "LivenessFailed", "Completed", "StartError"};
+constexpr const char* kRestartReasons[] = {"Error",          "OOMKilled", "Signalled",
+                                           "LivenessFailed", "Completed", "StartError"};
 
 double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -43,9 +44,12 @@ std::string LabelValue(const std::string& text) { return IsUtf8(text) ? Printabl
 
 const char* Word(ConditionStatus status) {
   switch (status) {
-    case ConditionStatus::kTrue: return "true";
-    case ConditionStatus::kFalse: return "false";
-    case ConditionStatus::kUnknown: return "unknown";
+    case ConditionStatus::kTrue:
+      return "true";
+    case ConditionStatus::kFalse:
+      return "false";
+    case ConditionStatus::kUnknown:
+      return "unknown";
   }
   return "unknown";
 }
@@ -77,28 +81,38 @@ struct PrometheusMetrics::Families {
 
   Mutex mu;  // a series must not be removed while somebody counts in it
   std::map<ServerKey, ServerSeries> servers GUARDED_BY(mu);
-  std::vector<std::unique_ptr<prometheus::Collectable>> all;  // constant after construction, each with a lock of its own
+  std::vector<std::unique_ptr<prometheus::Collectable>>
+      all;  // constant after construction, each with a lock of its own
 
   Family<Counter>& reconciles = Make<Counter>("controller_runtime_reconcile_total", "Reconciliations by result");
-  Family<Histogram>& reconcile_time = Make<Histogram>("controller_runtime_reconcile_time_seconds", "Time of one reconciliation");
+  Family<Histogram>& reconcile_time =
+      Make<Histogram>("controller_runtime_reconcile_time_seconds", "Time of one reconciliation");
   Family<Gauge>& depth = Make<Gauge>("workqueue_depth", "Keys that wait");
   Family<Counter>& adds = Make<Counter>("workqueue_adds_total", "Keys added");
   Family<Counter>& retries = Make<Counter>("workqueue_retries_total", "Keys added again after an error");
   Family<Histogram>& queue_time = Make<Histogram>("workqueue_queue_duration_seconds", "Time a key waits");
-  Family<Histogram>& convergence = Make<Histogram>("mcpfleet_convergence_seconds", "From the accepted head to the server being ready");
+  Family<Histogram>& convergence =
+      Make<Histogram>("mcpfleet_convergence_seconds", "From the accepted head to the server being ready");
   Family<Gauge>& info = Make<Gauge>("mcpfleet_server_info", "What a server says it is; always 1");
-  Family<Gauge>& condition = Make<Gauge>("mcpfleet_server_condition", "1 for the present status of each condition of a server");
+  Family<Gauge>& condition =
+      Make<Gauge>("mcpfleet_server_condition", "1 for the present status of each condition of a server");
   Family<Counter>& restarts = Make<Counter>("mcpfleet_server_restarts_total", "Restarts of a server by reason");
   Family<Gauge>& memory = Make<Gauge>("mcpfleet_server_memory_bytes", "Memory of a server's instances");
   Family<Counter>& cpu = Make<Counter>("mcpfleet_server_cpu_seconds_total", "CPU time of a server's instances");
   Family<Counter>& probes = Make<Counter>("mcpfleet_probe_total", "Probes by result");
   Family<Histogram>& probe_time = Make<Histogram>("mcpfleet_probe_duration_seconds", "Time of one probe");
-  Family<Counter>& operations = Make<Counter>("mcpfleet_runtime_operations_total", "Calls to container runtimes by result");
-  Family<Histogram>& operation_time = Make<Histogram>("mcpfleet_runtime_operation_duration_seconds", "Time of one call to a container runtime");
+  Family<Counter>& operations =
+      Make<Counter>("mcpfleet_runtime_operations_total", "Calls to container runtimes by result");
+  Family<Histogram>& operation_time =
+      Make<Histogram>("mcpfleet_runtime_operation_duration_seconds", "Time of one call to a container runtime");
   Family<Counter>& store_requests = Make<Counter>("mcpfleet_store_requests_total", "Requests to the store by answer");
-  Gauge& store_success = Make<Gauge>("mcpfleet_store_last_success_timestamp_seconds", "When the store last answered; 0: never").Add({});
-  Counter& stale_heads = Make<Counter>("mcpfleet_stale_heads_total", "Heads older than the accepted one, refused").Add({});
-  Counter& drift = Make<Counter>("mcpfleet_drift_corrected_total", "Differences from the desired state that nobody here caused, corrected").Add({});
+  Gauge& store_success =
+      Make<Gauge>("mcpfleet_store_last_success_timestamp_seconds", "When the store last answered; 0: never").Add({});
+  Counter& stale_heads =
+      Make<Counter>("mcpfleet_stale_heads_total", "Heads older than the accepted one, refused").Add({});
+  Counter& drift = Make<Counter>("mcpfleet_drift_corrected_total",
+                                 "Differences from the desired state that nobody here caused, corrected")
+                       .Add({});
   Counter& orphans = Make<Counter>("mcpfleet_orphans_reaped_total", "Instances without a server, removed").Add({});
   Family<Gauge>& build = Make<Gauge>("mcpfleet_build_info", "Version of mcplet; always 1");
 };
@@ -136,7 +150,9 @@ void PrometheusMetrics::ReconcileDone(const ServerKey&, bool ok, Duration took) 
   families_->reconciles.Add({{"controller", kController}, {"result", ok ? "success" : "error"}}).Increment();
   families_->Observe(families_->reconcile_time, {{"controller", kController}}, Fast(), took);
 }
-void PrometheusMetrics::QueueDepth(size_t depth) { families_->depth.Add({{"name", kController}}).Set(static_cast<double>(depth)); }
+void PrometheusMetrics::QueueDepth(size_t depth) {
+  families_->depth.Add({{"name", kController}}).Set(static_cast<double>(depth));
+}
 void PrometheusMetrics::QueueAdded() { families_->adds.Add({{"name", kController}}).Increment(); }
 void PrometheusMetrics::QueueRetried() { families_->retries.Add({{"name", kController}}).Increment(); }
 void PrometheusMetrics::QueueLatency(Duration waited) {
@@ -200,7 +216,8 @@ void PrometheusMetrics::Restarted(const ServerKey& server, std::string_view reas
   if (found == f.servers.end()) return;
   Counter*& counter = found->second.restarts[std::string(reason)];
   if (counter == nullptr) {
-    counter = &f.restarts.Add({{"namespace", server.namespace_}, {"server", server.name}, {"reason", std::string(reason)}});
+    counter =
+        &f.restarts.Add({{"namespace", server.namespace_}, {"server", server.name}, {"reason", std::string(reason)}});
   }
   counter->Increment();
 }

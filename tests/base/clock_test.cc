@@ -19,7 +19,8 @@ TEST(ClockTest, DurationsAreReadAsGoWritesThem) {
 }
 
 TEST(ClockTest, DurationsSurviveWritingAndReading) {
-  for (Duration d : {Duration(0s), Duration(1ms), Duration(1500ms), Duration(60s), Duration(3661s), Duration(24h), Duration(3600s + 5ms)}) {
+  for (Duration d : {Duration(0s), Duration(1ms), Duration(1500ms), Duration(60s), Duration(3661s), Duration(24h),
+                     Duration(3600s + 5ms)}) {
     EXPECT_EQ(*ParseDuration(FormatDuration(d)), d) << FormatDuration(d);
   }
   EXPECT_EQ(FormatDuration(90min), "1h30m");
@@ -41,8 +42,9 @@ TEST(ClockTest, TimesSurviveWritingAndReadingAndOddOnesAreRefused) {
   WallTime time = *ParseTime("2026-11-22T15:04:05Z");
   EXPECT_EQ(FormatTime(time), "2026-11-22T15:04:05Z");
   EXPECT_EQ(*ParseTime("2026-11-22T15:04:05.25Z") - time, 250ms);
-  for (std::string_view bad : {"", "2026-11-22", "2026-11-22T15:04:05", "2026-11-22T15:04:05+01:00", "2026-02-31T00:00:00Z",
-                               "2026-1-2T03:04:05Z", " 2026-11-22T15:04:05Z", "2026-11-22T15:04:05Zx"}) {
+  for (std::string_view bad :
+       {"", "2026-11-22", "2026-11-22T15:04:05", "2026-11-22T15:04:05+01:00", "2026-02-31T00:00:00Z",
+        "2026-1-2T03:04:05Z", " 2026-11-22T15:04:05Z", "2026-11-22T15:04:05Zx"}) {
     EXPECT_FALSE(ParseTime(bad).ok()) << bad;
   }
 }

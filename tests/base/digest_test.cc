@@ -12,7 +12,8 @@ constexpr std::string_view kOfAbc = "ba7816bf8f01cfea414140de5dae2223b00361a3961
 
 TEST(DigestTest, KnownAnswersHold) {
   EXPECT_EQ(Sha256Hex("abc"), kOfAbc);
-  EXPECT_EQ(Sha512Integrity(""), "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==");
+  EXPECT_EQ(Sha512Integrity(""),
+            "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==");
 }
 
 TEST(DigestTest, AFilesDigestIsItsContents) {

@@ -77,7 +77,8 @@ TEST(FdTest, WritingToAFullPipeEndsWithTheDeadline) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
   UniqueFd in(ends[0]), out(ends[1]);
-  EXPECT_EQ(WriteAll(out.get(), std::string(1 << 20, 'x'), Deadline::After(20ms)).code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(WriteAll(out.get(), std::string(1 << 20, 'x'), Deadline::After(20ms)).code(),
+            StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(PollFd(in.get(), POLLIN, Deadline::After(1s)).ok());
 }
 

@@ -23,7 +23,8 @@ TEST(HttpClientTest, TalksOverTcpAndOverAUnixSocket) {
 }
 
 TEST(HttpClientTest, ReusesItsConnectionForTheNextRequest) {
-  auto server = MustServe({}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(200, to->peer().address)); });
+  auto server = MustServe(
+      {}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(200, to->peer().address)); });
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
   StatusOr<Response> first = client.Do({}, Soon()), second = client.Do({}, Soon());
   ASSERT_TRUE(first.ok() && second.ok());
@@ -123,19 +124,27 @@ StatusOr<Response> AnswerTo(std::string_view wire, ClientOptions options = {}, R
 }
 
 TEST(HttpClientTest, ReadsEveryFramingOfABody) {
-  EXPECT_EQ(AnswerTo("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: 1\r\n\r\n")->body, "abcde");
+  EXPECT_EQ(
+      AnswerTo(
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: 1\r\n\r\n")
+          ->body,
+      "abcde");
   EXPECT_EQ(AnswerTo("HTTP/1.0 200 OK\r\n\r\nuntil the end")->body, "until the end");
   EXPECT_EQ(AnswerTo("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")->status, 204);
   EXPECT_EQ(AnswerTo("HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n")->body, "");
-  EXPECT_EQ(AnswerTo("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", {}, {.method = "HEAD"})->headers.Get("content-length"), "7");
+  EXPECT_EQ(
+      AnswerTo("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", {}, {.method = "HEAD"})->headers.Get("content-length"),
+      "7");
 }
 
 TEST(HttpClientTest, RefusesWhatIsNotHttpOrCouldBeReadTwoWays) {
   for (std::string_view wire :
-       {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n folded\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+       {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n folded\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n"}) {
     EXPECT_EQ(AnswerTo(wire).status().code(), StatusCode::kInvalidArgument) << wire;
   }
@@ -143,9 +152,10 @@ TEST(HttpClientTest, RefusesWhatIsNotHttpOrCouldBeReadTwoWays) {
 
 TEST(HttpClientTest, ABodyOrHeaderLargerThanTheLimitIsResourceExhausted) {
   ClientOptions small{.max_body = 4, .max_header = 64};
-  for (std::string_view wire : {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n12345",
-                                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
-                                "HTTP/1.1 200 OK\r\nX: 0123456789012345678901234567890123456789012345678901234567890\r\n\r\n"}) {
+  for (std::string_view wire :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n12345",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: 0123456789012345678901234567890123456789012345678901234567890\r\n\r\n"}) {
     EXPECT_EQ(AnswerTo(wire, small).status().code(), StatusCode::kResourceExhausted) << wire;
   }
 }
@@ -203,7 +213,9 @@ TEST(HttpClientTest, AnUpgradeHandsOverTheSocketAndTheBytesBehindTheHead) {
   std::thread peer([&] {
     RawSocket socket = listener.Accept();
     EXPECT_NE(socket.ReadUntil("\r\n\r\n").find("Upgrade: tcp\r\n"), std::string::npos);
-    socket.Send("HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nearly");
+    socket.Send(
+        "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: "
+        "tcp\r\n\r\nearly");
     EXPECT_EQ(socket.ReadUntil("\n"), "to you\n");
     socket.Send("to me");
   });
@@ -220,7 +232,8 @@ TEST(HttpClientTest, AnUpgradeHandsOverTheSocketAndTheBytesBehindTheHead) {
 }
 
 TEST(HttpClientTest, ARefusedUpgradeSaysWhatTheServerSaid) {
-  auto server = MustServe({}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(404, "no such container")); });
+  auto server = MustServe(
+      {}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(404, "no such container")); });
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
   Status status = client.Upgrade({.method = "POST"}, Soon()).status();
   EXPECT_EQ(status.code(), StatusCode::kNotFound);

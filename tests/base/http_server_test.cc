@@ -12,7 +12,9 @@ bool Starts(const std::string& text, std::string_view with) { return text.starts
 TEST(HttpServerTest, AnswersPipelinedRequestsInOrder) {
   auto server = MustServe({}, Echo);
   RawSocket socket(server->port());
-  socket.Send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /3 HTTP/1.1\r\nHost: x\r\n\r\n");
+  socket.Send(
+      "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhiGET /3 "
+      "HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_NE(socket.ReadUntil("GET /1 ").find("200 OK"), std::string::npos);
   socket.ReadUntil("POST /2 hi");
   EXPECT_EQ(socket.ReadUntil("GET /3 ").find("<"), std::string::npos);
@@ -40,9 +42,10 @@ TEST(HttpServerTest, RefusesMalformedRequestsBeforeTheHandler) {
     to->Send({});
   });
   for (std::string_view wire :
-       {"\x16\x03\x01 TLS hello\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/3.0\r\nHost: x\r\n\r\n",
-        "GET http://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+       {"\x16\x03\x01 TLS hello\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/3.0\r\nHost: x\r\n\r\n", "GET http://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -56,10 +59,14 @@ TEST(HttpServerTest, RefusesMalformedRequestsBeforeTheHandler) {
 
 TEST(HttpServerTest, ABodyOrHeaderLargerThanTheLimitIsRefused) {
   auto server = MustServe({.max_header = 1024, .max_body = 8}, Echo);
-  EXPECT_TRUE(Starts(Answer(*server, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123456789"), "HTTP/1.1 413 "));
-  EXPECT_TRUE(Starts(Answer(*server, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\n6789\r\n0\r\n\r\n"),
-                     "HTTP/1.1 413 "));
-  EXPECT_TRUE(Starts(Answer(*server, "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(2000, 'y') + "\r\n\r\n"), "HTTP/1.1 431 "));
+  EXPECT_TRUE(
+      Starts(Answer(*server, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123456789"), "HTTP/1.1 413 "));
+  EXPECT_TRUE(Starts(
+      Answer(*server,
+             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\n6789\r\n0\r\n\r\n"),
+      "HTTP/1.1 413 "));
+  EXPECT_TRUE(Starts(Answer(*server, "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(2000, 'y') + "\r\n\r\n"),
+                     "HTTP/1.1 431 "));
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
   StatusOr<Response> refused = client.Do({.method = "PUT", .body = std::string(4 << 20, 'x')}, Soon());
   ASSERT_TRUE(refused.ok()) << refused.status();  // the refusal is read although the body could not be sent
@@ -121,7 +128,8 @@ TEST(HttpServerTest, AStreamEndsWithItsWriterAndTheConnectionServesOn) {
   });
   RawSocket socket(server->port());
   socket.Send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_NE(socket.ReadUntil("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n").find("Transfer-Encoding: chunked\r\n"), std::string::npos);
+  EXPECT_NE(socket.ReadUntil("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n").find("Transfer-Encoding: chunked\r\n"),
+            std::string::npos);
   EXPECT_TRUE(Starts(socket.ReadUntil("GET /next "), "HTTP/1.1 200 "));
   EXPECT_EQ(Answer(*server, "GET /stream HTTP/1.0\r\n\r\n").find("chunked"), std::string::npos);
 }

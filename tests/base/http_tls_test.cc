@@ -53,7 +53,8 @@ void ServeOnce(RawListener* listener, const Identity& identity, size_t size) {
     for (int n; seen.find("\r\n\r\n") == std::string::npos && (n = SSL_read(ssl, buffer, sizeof buffer)) > 0;) {
       seen.append(buffer, static_cast<size_t>(n));
     }
-    std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + std::string(size, 't');
+    std::string answer =
+        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + std::string(size, 't');
     SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
     SSL_shutdown(ssl);
   }

@@ -66,8 +66,9 @@ TEST(WebSocketTest, APeerThatAnswersNoPingIsDisconnectedAndOneThatDoesStays) {
   Room room;
   auto server = MustServe({.idle_timeout = 60ms}, EchoSockets(&room));
   RawSocket silent(server->port());
-  silent.Send("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  silent.Send(
+      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
   EXPECT_NE(silent.ReadUntil("\r\n\r\n").find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), std::string::npos);  // RFC 6455 1.3
   EXPECT_TRUE(Eventually([&] { return room.closed.load(); }));
 
@@ -88,7 +89,8 @@ TEST(WebSocketTest, AnOrdinaryRequestIsToldToUpgrade) {
 
 TEST(WebSocketTest, AnEndpointWithoutWebSocketIsAnError) {
   auto server = MustServe({}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(404, "")); });
-  EXPECT_EQ(WebSocketClient::Connect(TcpEndpoint("127.0.0.1", server->port()), "/", {}, Soon()).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(WebSocketClient::Connect(TcpEndpoint("127.0.0.1", server->port()), "/", {}, Soon()).status().code(),
+            StatusCode::kNotFound);
 }
 
 TEST(WebSocketTest, TheServerGoingAwayEndsTheClientsRead) {
@@ -116,13 +118,17 @@ TEST(WebSocketFramesTest, FragmentsAreJoinedAroundControlFrames) {
 }
 
 TEST(WebSocketFramesTest, ProtocolErrorsAreRefused) {
-  EXPECT_EQ(CodeOf(std::string_view("\xc1\x00", 2)), StatusCode::kInvalidArgument);           // reserved bit
-  EXPECT_EQ(CodeOf(std::string_view("\x83\x00", 2)), StatusCode::kInvalidArgument);           // unknown opcode
-  EXPECT_EQ(CodeOf(std::string_view("\x09\x00", 2)), StatusCode::kInvalidArgument);           // fragmented ping
-  EXPECT_EQ(CodeOf(std::string_view("\x80\x00", 2)), StatusCode::kInvalidArgument);           // continues nothing
-  EXPECT_EQ(CodeOf(std::string_view("\x81\x01\xff", 3)), StatusCode::kInvalidArgument);       // not UTF-8
-  EXPECT_EQ(CodeOf(std::string_view("\x88\x01\x03", 3)), StatusCode::kInvalidArgument);       // half a close code
-  EXPECT_EQ(CodeOf(std::string_view("\x81\x01" "a", 3), true), StatusCode::kInvalidArgument);  // a client must mask
+  EXPECT_EQ(CodeOf(std::string_view("\xc1\x00", 2)), StatusCode::kInvalidArgument);      // reserved bit
+  EXPECT_EQ(CodeOf(std::string_view("\x83\x00", 2)), StatusCode::kInvalidArgument);      // unknown opcode
+  EXPECT_EQ(CodeOf(std::string_view("\x09\x00", 2)), StatusCode::kInvalidArgument);      // fragmented ping
+  EXPECT_EQ(CodeOf(std::string_view("\x80\x00", 2)), StatusCode::kInvalidArgument);      // continues nothing
+  EXPECT_EQ(CodeOf(std::string_view("\x81\x01\xff", 3)), StatusCode::kInvalidArgument);  // not UTF-8
+  EXPECT_EQ(CodeOf(std::string_view("\x88\x01\x03", 3)), StatusCode::kInvalidArgument);  // half a close code
+  EXPECT_EQ(CodeOf(std::string_view("\x81\x01"
+                                    "a",
+                                    3),
+                   true),
+            StatusCode::kInvalidArgument);  // a client must mask
   EXPECT_EQ(CodeOf(std::string_view("\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10)), StatusCode::kResourceExhausted);
   EXPECT_EQ(CodeOf(std::string_view("\x81\x65", 2)), StatusCode::kResourceExhausted);  // 101 bytes announced
 }

@@ -11,7 +11,8 @@ TEST(JsonTest, ReadsOneValueAndNothingElse) {
   StatusOr<Json> value = ParseJson(R"({"a": [1, 2.5, "x", null, true]})");
   ASSERT_TRUE(value.ok());
   EXPECT_EQ(DumpJson(*value), R"({"a":[1,2.5,"x",null,true]})");
-  for (std::string_view bad : {"", " ", "{", "{}{}", "{}x", "nul", "[1,]", "{'a':1}", "01", "NaN", "1e999", "\"\xff\"", "\"\\ud800\"", "// c\n1"}) {
+  for (std::string_view bad : {"", " ", "{", "{}{}", "{}x", "nul", "[1,]", "{'a':1}", "01", "NaN", "1e999", "\"\xff\"",
+                               "\"\\ud800\"", "// c\n1"}) {
     EXPECT_EQ(ParseJson(bad).status().code(), StatusCode::kInvalidArgument) << bad;
   }
 }

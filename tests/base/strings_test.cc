@@ -15,8 +15,8 @@ TEST(StringsTest, SplitAndJoinAreInverse) {
 
 TEST(StringsTest, Utf8IsCheckedToTheLetter) {
   for (std::string_view good : {"", "plain", "ä", "€", "😀", "\xf4\x8f\xbf\xbf"}) EXPECT_TRUE(IsUtf8(good)) << good;
-  for (std::string_view bad : {"\xff", "\xc3", "a\xe2\x82", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                               "\x80", "\xf8\x88\x80\x80\x80"}) {
+  for (std::string_view bad : {"\xff", "\xc3", "a\xe2\x82", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80",
+                               "\xf4\x90\x80\x80", "\x80", "\xf8\x88\x80\x80\x80"}) {
     EXPECT_FALSE(IsUtf8(bad));
   }
 }
@@ -55,7 +55,8 @@ TEST(StringsTest, Base64SurvivesAndIsStrict) {
   }
   std::string out;
   EXPECT_EQ(Base64Encode("hi"), "aGk=");
-  for (std::string_view bad : {"aGk", "aGk ", "a===", "=aGk", "aG=k", "aGl=", "aGk=aGk=", "a-_k"}) EXPECT_FALSE(Base64Decode(bad, &out)) << bad;
+  for (std::string_view bad : {"aGk", "aGk ", "a===", "=aGk", "aG=k", "aGl=", "aGk=aGk=", "a-_k"})
+    EXPECT_FALSE(Base64Decode(bad, &out)) << bad;
 }
 
 TEST(StringsTest, TrimAndCaseAreAsciiOnly) {

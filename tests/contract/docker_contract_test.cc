@@ -13,7 +13,8 @@ class DockerUnderTest final : public RuntimeUnderTest {
  public:
   explicit DockerUnderTest(DockerEngine& engine) : engine_(engine) {}
   ~DockerUnderTest() override {
-    for (const std::string& name : foreign_) engine_.Request("DELETE", "/containers/" + name + "?force=1").IgnoreError();
+    for (const std::string& name : foreign_)
+      engine_.Request("DELETE", "/containers/" + name + "?force=1").IgnoreError();
   }
   std::unique_ptr<ContainerRuntime> Open(const std::string& node) override {
     return DockerRuntime::Create({.socket_path = engine_.socket(), .node_name = node}, clock_).value();
@@ -28,7 +29,8 @@ class DockerUnderTest final : public RuntimeUnderTest {
     return spec;
   }
   bool AddForeign(const std::string& name) override {
-    const Json body = {{"Image", engine_.image()}, {"Cmd", {"sleep", "1000"}}, {"HostConfig", {{"NetworkMode", "none"}}}};
+    const Json body = {
+        {"Image", engine_.image()}, {"Cmd", {"sleep", "1000"}}, {"HostConfig", {{"NetworkMode", "none"}}}};
     foreign_.push_back(name);
     EXPECT_EQ(engine_.Request("POST", "/containers/create?name=" + name, DumpJson(body))->status, 201);
     EXPECT_EQ(engine_.Request("POST", "/containers/" + name + "/start")->status, 204);
@@ -72,7 +74,8 @@ std::unique_ptr<RuntimeUnderTest> MakeDockerUnderTest(std::string* why_not) {
   return std::make_unique<DockerUnderTest>(*engine);
 }
 
-INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract, testing::Values(ContractCase{"Docker", &MakeDockerUnderTest}), ContractCaseName);
+INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract, testing::Values(ContractCase{"Docker", &MakeDockerUnderTest}),
+                         ContractCaseName);
 
 }  // namespace
 }  // namespace mcpfleet

@@ -24,7 +24,11 @@ class DockerShimTest : public testing::Test {
     char pattern[] = "/tmp/mcpfleet-docker-shim-XXXXXX";
     ASSERT_NE(mkdtemp(pattern), nullptr);
     state_ = pattern;
-    runtime_ = DockerRuntime::Create({.socket_path = engine_->socket(), .node_name = "shim-" + std::to_string(getpid()), .shim_binary = shim}, clock_).value();
+    runtime_ =
+        DockerRuntime::Create(
+            {.socket_path = engine_->socket(), .node_name = "shim-" + std::to_string(getpid()), .shim_binary = shim},
+            clock_)
+            .value();
     host_ = ShimHost::Create(state_, clock_).value();
   }
   void TearDown() override {
@@ -69,7 +73,8 @@ class DockerShimTest : public testing::Test {
 
 TEST_F(DockerShimTest, AServerInAContainerAnswersThroughTheShimAndItsSecretsStayOutOfTheEngine) {
   RunInstance();
-  const Status started = host_->StartMain(kId, {"/bin/sh", "-c", "echo \"$TOKEN $FROM_IMAGE\"; exec /bin/busybox cat"}, {{"TOKEN", "hunter2"}}, Transport::kStdio, Soon());
+  const Status started = host_->StartMain(kId, {"/bin/sh", "-c", "echo \"$TOKEN $FROM_IMAGE\"; exec /bin/busybox cat"},
+                                          {{"TOKEN", "hunter2"}}, Transport::kStdio, Soon());
   ASSERT_TRUE(started.ok()) << started;
   std::shared_ptr<StdioChannel> channel = host_->MainChannel(kId);
   ASSERT_NE(channel, nullptr);

@@ -58,7 +58,8 @@ class FakeUnderTest final : public RuntimeUnderTest {
 
 std::unique_ptr<RuntimeUnderTest> MakeFakeUnderTest(std::string*) { return std::make_unique<FakeUnderTest>(); }
 
-INSTANTIATE_TEST_SUITE_P(Fake, RuntimeContract, testing::Values(ContractCase{"Fake", &MakeFakeUnderTest}), ContractCaseName);
+INSTANTIATE_TEST_SUITE_P(Fake, RuntimeContract, testing::Values(ContractCase{"Fake", &MakeFakeUnderTest}),
+                         ContractCaseName);
 
 }  // namespace
 }  // namespace mcpfleet

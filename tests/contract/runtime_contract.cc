@@ -13,9 +13,9 @@ namespace mcpfleet {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-#define SPEC_OR_SKIP(spec, name, payload)                                       \
-  std::optional<InstanceSpec> spec##_or = world_->Spec(Id(name), payload);      \
-  if (!spec##_or) GTEST_SKIP() << "this runtime has no such first process";     \
+#define SPEC_OR_SKIP(spec, name, payload)                                   \
+  std::optional<InstanceSpec> spec##_or = world_->Spec(Id(name), payload);  \
+  if (!spec##_or) GTEST_SKIP() << "this runtime has no such first process"; \
   const InstanceSpec spec = *spec##_or
 
 void RuntimeContract::SetUp() {
@@ -58,7 +58,8 @@ std::optional<InstanceReport> RuntimeContract::Find(ContainerRuntime& runtime, c
   return std::nullopt;
 }
 
-std::optional<InstanceReport> RuntimeContract::Await(ContainerRuntime& runtime, const std::string& id, InstanceState state) {
+std::optional<InstanceReport> RuntimeContract::Await(ContainerRuntime& runtime, const std::string& id,
+                                                     InstanceState state) {
   const Deadline deadline = Soon();
   while (!deadline.Expired()) {
     std::optional<InstanceReport> report = Find(runtime, id);
@@ -134,12 +135,17 @@ TEST_P(RuntimeContract, WhatWasNeverThereCannotStartAndIsAlreadyStoppedAndRemove
   EXPECT_EQ(runtime_->Start("never-" + serial_, Soon()).code(), StatusCode::kNotFound);
   EXPECT_TRUE(runtime_->Stop("never-" + serial_, seconds(1), Soon()).ok());
   EXPECT_TRUE(runtime_->Remove("never-" + serial_, Soon()).ok());
-  EXPECT_EQ(runtime_->Logs("never-" + serial_, {}, [](std::string_view) { return true; }, Soon()).code(), StatusCode::kNotFound);
+  EXPECT_EQ(runtime_
+                ->Logs(
+                    "never-" + serial_, {}, [](std::string_view) { return true; }, Soon())
+                .code(),
+            StatusCode::kNotFound);
 }
 
 TEST_P(RuntimeContract, AMalformedIdIsRefused) {
   SPEC_OR_SKIP(good, "fine", Payload::kRunsUntilStopped);
-  for (const std::string& id : {std::string(), std::string("a/../b"), std::string("Upper"), std::string(41, 'x'), std::string("a b")}) {
+  for (const std::string& id :
+       {std::string(), std::string("a/../b"), std::string("Upper"), std::string(41, 'x'), std::string("a b")}) {
     InstanceSpec spec = good;
     spec.id = id;
     EXPECT_EQ(runtime_->Create(spec, Soon()).code(), StatusCode::kInvalidArgument) << id;
@@ -243,7 +249,8 @@ TEST_P(RuntimeContract, AChangeWakesTheWatcher) {
 }
 
 TEST_P(RuntimeContract, AWatchEndsAtItsDeadline) {
-  const Status status = runtime_->WatchEvents([](const std::string&) {}, [] { return false; }, Deadline::After(milliseconds(300)));
+  const Status status =
+      runtime_->WatchEvents([](const std::string&) {}, [] { return false; }, Deadline::After(milliseconds(300)));
   EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status;
 }
 
@@ -255,7 +262,11 @@ TEST_P(RuntimeContract, TheLogsTailGivesTheLastLinesWithTheirTimes) {
   // Output reaches the log a moment after it was written.
   while (!deadline.Expired()) {
     lines.clear();
-    ASSERT_TRUE(runtime_->Logs(spec.id, {.tail_lines = 2}, [&](std::string_view line) { return lines.emplace_back(line), true; }, Soon()).ok());
+    ASSERT_TRUE(runtime_
+                    ->Logs(
+                        spec.id, {.tail_lines = 2},
+                        [&](std::string_view line) { return lines.emplace_back(line), true; }, Soon())
+                    .ok());
     if (lines.size() == 2 && lines.back().ends_with("line 5\n")) break;
     poll(nullptr, 0, 20);
   }
@@ -269,7 +280,10 @@ TEST_P(RuntimeContract, ASinkThatSaysNoEndsFollowedLogs) {
   SPEC_OR_SKIP(spec, "follow", Payload::kPrintsLines);
   ASSERT_TRUE(Run(*runtime_, spec).ok());
   int lines = 0;
-  EXPECT_TRUE(runtime_->Logs(spec.id, {.follow = true}, [&](std::string_view) { return ++lines < 3; }, Soon()).ok());
+  EXPECT_TRUE(runtime_
+                  ->Logs(
+                      spec.id, {.follow = true}, [&](std::string_view) { return ++lines < 3; }, Soon())
+                  .ok());
   EXPECT_EQ(lines, 3);
 }
 

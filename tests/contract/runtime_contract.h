@@ -3,7 +3,8 @@
 //
 // To run it on a runtime, implement RuntimeUnderTest and instantiate in a .cc of this folder:
 //
-//   INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract, testing::Values(ContractCase{"Docker", &MakeDockerUnderTest}), ContractCaseName);
+//   INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract, testing::Values(ContractCase{"Docker", &MakeDockerUnderTest}),
+//   ContractCaseName);
 #pragma once
 
 #include <functional>
@@ -35,8 +36,8 @@ class RuntimeUnderTest {
  public:
   virtual ~RuntimeUnderTest() = default;
   virtual std::unique_ptr<ContainerRuntime> Open(const std::string& node) = 0;
-  // A spec of this runtime, its artifact already pulled. nullopt: this runtime can't have such a first process; the test
-  // is skipped and says so.
+  // A spec of this runtime, its artifact already pulled. nullopt: this runtime can't have such a first process; the
+  // test is skipped and says so.
   virtual std::optional<InstanceSpec> Spec(const std::string& id, Payload payload) = 0;
   // Something beside us in the same engine that carries no label of ours. False where there is no such thing.
   virtual bool AddForeign(const std::string& name) = 0;

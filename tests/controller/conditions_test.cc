@@ -51,8 +51,8 @@ TEST(ConditionsTest, AFailedActionIsTheReasonWhileNothingRuns) {
   const DesiredServer server = Server("weather");
   Observed observed;
   observed.artifact.phase = ArtifactState::Phase::kReady;
-  ServerStatus status =
-      BuildStatus({server.key, &server, &observed, {"CreateFailed", "no space left on device"}, MonoTime{}, WallTime{}}, nullptr);
+  ServerStatus status = BuildStatus(
+      {server.key, &server, &observed, {"CreateFailed", "no space left on device"}, MonoTime{}, WallTime{}}, nullptr);
   EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "CreateFailed");
 }
 

@@ -113,23 +113,27 @@ TEST(PlanTest, AbsenceMeansNothingWhileRemovalsMustWait) {
 
 TEST(PlanTest, SuspensionRemovesTheInstance) {
   const DesiredServer suspended = Server("weather").Suspend();
-  EXPECT_EQ(PlanText(&suspended, Seen().Instance("a", kV1, InstanceState::kExited)), "RemoveInstance a, ForgetInstance a");
+  EXPECT_EQ(PlanText(&suspended, Seen().Instance("a", kV1, InstanceState::kExited)),
+            "RemoveInstance a, ForgetInstance a");
 }
 
 TEST(PlanTest, TheOldRevisionServesUntilTheArtifactOfTheNewOneIsThere) {
   EXPECT_EQ(PlanText(&kV2, Seen().Instance("a", kV1).Main(kRunning).Verified().Previous(kV1, true)),
             "PullArtifact, WaitUntil probe");
   EXPECT_EQ(PlanText(&kV2, Seen().Pulled().Instance("a", kV1).Main(kRunning).Verified()),
-            "StopMain a, StopInstance a, RemoveInstance a, ForgetInstance a, CreateInstance weather-new, StartInstance weather-new");
+            "StopMain a, StopInstance a, RemoveInstance a, ForgetInstance a, CreateInstance weather-new, StartInstance "
+            "weather-new");
 }
 
 TEST(PlanTest, AnInstanceOfAnotherRevisionGoesBeforeAnythingStarts) {
-  EXPECT_EQ(PlanText(&kV2, Seen().Pulled().Instance("old", kV1).Main(kRunning).Instance("new", kV2, InstanceState::kCreated)),
-            "StopMain old, StopInstance old, RemoveInstance old, ForgetInstance old, StartInstance new");
+  EXPECT_EQ(
+      PlanText(&kV2, Seen().Pulled().Instance("old", kV1).Main(kRunning).Instance("new", kV2, InstanceState::kCreated)),
+      "StopMain old, StopInstance old, RemoveInstance old, ForgetInstance old, StartInstance new");
 }
 
 TEST(PlanTest, OfTwoInstancesOfOneRevisionTheRunningOneStays) {
-  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(kRunning).Verified().Instance("b", kV1, InstanceState::kExited)),
+  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(kRunning).Verified().Instance(
+                               "b", kV1, InstanceState::kExited)),
             "RemoveInstance b, ForgetInstance b, WaitUntil probe");
 }
 
@@ -145,24 +149,31 @@ TEST(PlanTest, TheSameSpecUnderANewUidIsAnotherServer) {
 }
 
 TEST(PlanTest, AnExitedInstanceIsMadeAnewOnlyAfterItsBackOff) {
-  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1, InstanceState::kExited).Ended(RestartVerdict::kRestart, seconds(4))),
-            "WaitUntil back-off");
+  EXPECT_EQ(
+      PlanText(&kV1,
+               Seen().Pulled().Instance("a", kV1, InstanceState::kExited).Ended(RestartVerdict::kRestart, seconds(4))),
+      "WaitUntil back-off");
   EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1, InstanceState::kExited).Ended(RestartVerdict::kRestart)),
             "RemoveInstance a, ForgetInstance a, CreateInstance weather-new, StartInstance weather-new");
 }
 
 TEST(PlanTest, AnEndedChildStartsAgainInTheSameInstance) {
-  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(MainState::Phase::kExited).Ended(RestartVerdict::kRestart)),
-            "StartMain a");
+  EXPECT_EQ(
+      PlanText(&kV1,
+               Seen().Pulled().Instance("a", kV1).Main(MainState::Phase::kExited).Ended(RestartVerdict::kRestart)),
+      "StartMain a");
 }
 
 TEST(PlanTest, WhatFailedForGoodIsLeftAlone) {
-  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(MainState::Phase::kExited).Ended(RestartVerdict::kFailed)), "");
+  EXPECT_EQ(
+      PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(MainState::Phase::kExited).Ended(RestartVerdict::kFailed)),
+      "");
 }
 
 TEST(PlanTest, FailedLivenessEndsTheChildForARestart) {
   EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(kRunning).LivenessFailures(2)), "WaitUntil probe");
-  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(kRunning).LivenessFailures(3)), "StopMain a LivenessFailed");
+  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Main(kRunning).LivenessFailures(3)),
+            "StopMain a LivenessFailed");
 }
 
 TEST(PlanTest, AnUnknownShimIsExpectedBeforeAnythingElse) {
@@ -182,7 +193,8 @@ TEST(PlanTest, ARejectedVersionStartsNothingAndStopsNothing) {
   const DesiredServer rejected = Server("weather").Image("v2").Rejected("InvalidSpec");
   EXPECT_EQ(PlanText(&rejected, Seen()), "");
   EXPECT_EQ(PlanText(&rejected, Seen().Instance("a", kV1).Main(kRunning)), "");
-  EXPECT_EQ(PlanText(&rejected, Seen().Instance("a", kV1).Main(kRunning).Verified().Previous(kV1, true)), "WaitUntil probe");
+  EXPECT_EQ(PlanText(&rejected, Seen().Instance("a", kV1).Main(kRunning).Verified().Previous(kV1, true)),
+            "WaitUntil probe");
 }
 
 TEST(PlanTest, APendingVersionKeepsTheOneBeforeInForce) {
@@ -197,7 +209,8 @@ TEST(PlanTest, WithoutItsRuntimeNothingIsPulledOrCreated) {
 
 TEST(PlanTest, ARemoteServerIsProbedAndOldInstancesOfItGo) {
   const DesiredServer remote = Server("weather").Remote("https://mcp.test/mcp");
-  EXPECT_EQ(PlanText(&remote, Seen().Instance("a", kV1, InstanceState::kExited)), "RemoveInstance a, ForgetInstance a, Verify ");
+  EXPECT_EQ(PlanText(&remote, Seen().Instance("a", kV1, InstanceState::kExited)),
+            "RemoveInstance a, ForgetInstance a, Verify ");
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ struct ThreadsTest : testing::Test {
   FakeStatusSink status;
   FakeEventRecorder events;
   FakeControllerMetrics metrics;
-  ControllerDeps deps{{{RuntimeKind::kDocker, &runtime}}, sessions, prober, desired, status, events, metrics, clock, 1, "edge-01"};
+  ControllerDeps deps{
+      {{RuntimeKind::kDocker, &runtime}}, sessions, prober, desired, status, events, metrics, clock, 1, "edge-01"};
   std::unique_ptr<Controller> controller = std::make_unique<Controller>(deps, ControllerOptions{});
 
   static bool Eventually(const std::function<bool()>& condition) {

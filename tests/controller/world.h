@@ -82,9 +82,17 @@ struct World {
     ControllerOptions options;
     options.pull_threads = 0;
     options.probe_threads = 0;
-    controller = std::make_unique<Controller>(
-        ControllerDeps{{{RuntimeKind::kDocker, runtime.get()}}, sessions, prober, desired, status, events, metrics, clock, seed, "edge-01"},
-        options);
+    controller = std::make_unique<Controller>(ControllerDeps{{{RuntimeKind::kDocker, runtime.get()}},
+                                                             sessions,
+                                                             prober,
+                                                             desired,
+                                                             status,
+                                                             events,
+                                                             metrics,
+                                                             clock,
+                                                             seed,
+                                                             "edge-01"},
+                                              options);
     engine.SetListener([this](const std::string& id) {
       if (controller) controller->NotifyRuntimeEvent(RuntimeKind::kDocker, id);
     });
@@ -93,7 +101,8 @@ struct World {
   // Steps until nothing is due now.
   void Settle() {
     controller->NotifyDesiredChanged();
-    for (int steps = 0; controller->RunOne(); ++steps) ASSERT_LT(steps, 10'000) << "the controller does not come to rest";
+    for (int steps = 0; controller->RunOne(); ++steps)
+      ASSERT_LT(steps, 10'000) << "the controller does not come to rest";
   }
   // Lets time pass, stopping at everything that becomes due.
   void Pass(Duration time) {

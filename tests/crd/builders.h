@@ -12,17 +12,21 @@
 namespace mcpfleet {
 
 inline Json Server(Json spec, std::string name = "weather") {
-  return {{"apiVersion", kApiVersion}, {"kind", kKindServer}, {"metadata", {{"name", name}}}, {"spec", std::move(spec)}};
+  return {
+      {"apiVersion", kApiVersion}, {"kind", kKindServer}, {"metadata", {{"name", name}}}, {"spec", std::move(spec)}};
 }
 inline Json ImageSpec() { return {{"source", {{"image", {{"ref", "ghcr.io/example/weather:1.4.2"}}}}}}; }
 inline Json NpmSpec(std::string version = "1.4.2") {
   return {{"source", {{"package", {{"manager", "npm"}, {"name", "@example/weather"}, {"version", version}}}}}};
 }
-inline Json RemoteSpec(std::string url = "https://mcp.example.com/mcp") { return {{"source", {{"remote", {{"url", url}}}}}}; }
+inline Json RemoteSpec(std::string url = "https://mcp.example.com/mcp") {
+  return {{"source", {{"remote", {{"url", url}}}}}};
+}
 
 inline std::vector<std::string> Problems(const Json& object) {
   std::vector<std::string> out;
-  for (const Violation& violation : Schema::Builtin().Validate(GetString(object, "kind"), object)) out.push_back(ToString(violation));
+  for (const Violation& violation : Schema::Builtin().Validate(GetString(object, "kind"), object))
+    out.push_back(ToString(violation));
   return out;
 }
 inline std::string Problem(const Json& object) {
@@ -55,10 +59,15 @@ inline std::vector<Json> FullSpecs() {
     "restartPolicy": {"condition": "OnFailure", "backoff": {"initial": "2s", "max": "1m"}, "resetAfter": "2m", "maxAttempts": 5},
     "terminationGracePeriod": "20s",
     "logs": {"maxSize": "5Mi", "maxFiles": 2}})");
-  Json package = {{"source", {{"package", {{"manager", "pypi"}, {"name", "time"}, {"version", "1.4.2"},
-                  {"integrity", "sha256-" + std::string(64, 'a')}}}}}};
+  Json package = {{"source",
+                   {{"package",
+                     {{"manager", "pypi"},
+                      {"name", "time"},
+                      {"version", "1.4.2"},
+                      {"integrity", "sha256-" + std::string(64, 'a')}}}}}};
   Json process = {{"source", {{"process", {{"path", "/opt/x"}, {"sha256", std::string(64, 'a')}}}}}};
-  Json remote = {{"source", {{"remote", {{"url", "https://x.example.com/mcp"}, {"headers", {{{"name", "A"}, {"value", "b"}}}}}}}}};
+  Json remote = {
+      {"source", {{"remote", {{"url", "https://x.example.com/mcp"}, {"headers", {{{"name", "A"}, {"value", "b"}}}}}}}}};
   return {image, package, process, remote};
 }
 

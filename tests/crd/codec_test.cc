@@ -57,10 +57,12 @@ TEST(QuantityTest, AreThoseOfKubernetes) {
   EXPECT_EQ(*ParseBytes("2M"), 2'000'000);
   EXPECT_EQ(*ParseBytes("7Ei"), int64_t{7} << 60);
   EXPECT_EQ(*ParseCount("42"), 42);
-  for (const char* wrong : {"", "m", "-1", "1.0005", "1e3", "0.5m", " 1", "1 ", "1,5", ".5", "5.", "1.2.3", "9223372036854775808"}) {
+  for (const char* wrong :
+       {"", "m", "-1", "1.0005", "1e3", "0.5m", " 1", "1 ", "1,5", ".5", "5.", "1.2.3", "9223372036854775808"}) {
     EXPECT_FALSE(ParseCpuMilli(wrong).ok()) << wrong;
   }
-  for (const char* wrong : {"", "Mi", "-1Mi", "1mi", "1K", "1MB", "1m", "0.5", "8Ei", "99999999999999999999", "1.5.5Mi", "+1"}) {
+  for (const char* wrong :
+       {"", "Mi", "-1Mi", "1mi", "1K", "1MB", "1m", "0.5", "8Ei", "99999999999999999999", "1.5.5Mi", "+1"}) {
     EXPECT_FALSE(ParseBytes(wrong).ok()) << wrong;
   }
   EXPECT_FALSE(ParseCount("1k").ok());
@@ -83,14 +85,17 @@ TEST(LabelSelectorTest, MatchesAsKubectlDoes) {
     EXPECT_TRUE(selector.ok()) << text << selector.status();
     return selector.ok() && selector->Matches(labels);
   };
-  for (const char* text : {"", "app=a", "app==a", "app = a", "app!=b", "none!=b", "app in (a,b)", "app in (a)", "tier notin (silver, bronze)",
-                           "none notin (x)", "app", "!none", "! none", "app=a,tier=gold,!none", " app=a , tier ", "example.com/x=1", "app in( a )"}) {
+  for (const char* text : {"", "app=a", "app==a", "app = a", "app!=b", "none!=b", "app in (a,b)", "app in (a)",
+                           "tier notin (silver, bronze)", "none notin (x)", "app", "!none", "! none",
+                           "app=a,tier=gold,!none", " app=a , tier ", "example.com/x=1", "app in( a )"}) {
     EXPECT_TRUE(matches(text)) << text;
   }
-  for (const char* text : {"app=b", "app!=a", "none=a", "none", "!app", "app in (b,c)", "tier notin (gold)", "app=a,tier=silver", "app="}) {
+  for (const char* text : {"app=b", "app!=a", "none=a", "none", "!app", "app in (b,c)", "tier notin (gold)",
+                           "app=a,tier=silver", "app="}) {
     EXPECT_FALSE(matches(text)) << text;
   }
-  for (const char* text : {",", "app=a,", "=a", "app in", "app in a", "app in (a", "app like (a)", "a b", "!", "app=a=b", "app>1", "-a", "a=b c", "!a=b", "in (a)"}) {
+  for (const char* text : {",", "app=a,", "=a", "app in", "app in a", "app in (a", "app like (a)", "a b", "!",
+                           "app=a=b", "app>1", "-a", "a=b c", "!a=b", "in (a)"}) {
     EXPECT_FALSE(LabelSelector::Parse(text).ok()) << text;
   }
 }
@@ -123,7 +128,8 @@ NodeStatus FullNodeStatus() {
   server.key = {"default", "weather"};
   server.uid = "u1";
   server.observed_generation = 4;
-  server.conditions = {{"Ready", ConditionStatus::kFalse, 4, WallTime{seconds(1700000000)}, "CrashLoopBackOff", "exit code 1"}};
+  server.conditions = {
+      {"Ready", ConditionStatus::kFalse, 4, WallTime{seconds(1700000000)}, "CrashLoopBackOff", "exit code 1"}};
   server.revision = "abc";
   server.image_digest = "sha256:1";
   server.endpoint = "http://127.0.0.1:8700/default/weather/mcp";
@@ -166,7 +172,8 @@ TEST(CodecTest, AStatusHasTheNamesOfTheSchemaAndAllOfThem) {
   server["node"] = json["node"];
   for (const char* ours : {"servers", "node"}) json.erase(ours);
   CheckNames(*Schema::Builtin().Find("mcpn")->root->properties.at("status"), json, "MCPNode.status");
-  CheckNames(*Schema::Builtin().Find("mcp")->root->properties.at("status")->properties.at("nodes")->items, server, "nodes[]");
+  CheckNames(*Schema::Builtin().Find("mcp")->root->properties.at("status")->properties.at("nodes")->items, server,
+             "nodes[]");
 }
 
 TEST(CodecTest, AStatusSurvivesTheRoundTrip) {
@@ -178,9 +185,11 @@ TEST(CodecTest, AStatusSurvivesTheRoundTrip) {
   EXPECT_EQ(DumpJson(json["servers"][0]["restarts"]),
             R"({"count":3,"lastAt":"2023-11-14T22:13:22Z","lastExitCode":0,"lastReason":"OOMKilled","lastSignal":9,)"
             R"("nextAttemptAt":"2023-11-14T22:13:23Z","stderrTail":"boom\n"})");
-  EXPECT_EQ(DumpJson(json["servers"][0]["catalog"]), R"({"prompts":0,"resources":1,"toolNames":["a","b"],"tools":2,"toolsHash":"sha256:2"})");
-  EXPECT_EQ(DumpJson(json["conditions"][0]),
-            R"({"lastTransitionTime":"2023-11-14T22:13:25Z","message":"","reason":"Starting","status":"Unknown","type":"Ready"})");
+  EXPECT_EQ(DumpJson(json["servers"][0]["catalog"]),
+            R"({"prompts":0,"resources":1,"toolNames":["a","b"],"tools":2,"toolsHash":"sha256:2"})");
+  EXPECT_EQ(
+      DumpJson(json["conditions"][0]),
+      R"({"lastTransitionTime":"2023-11-14T22:13:25Z","message":"","reason":"Starting","status":"Unknown","type":"Ready"})");
 }
 
 TEST(CodecTest, AnEmptyStatusSurvivesToo) {
@@ -199,8 +208,9 @@ TEST(CodecTest, WrongTypesAreRefusedAndUnknownMembersIgnored) {
   json["fromTheFuture"] = 1;
   json["servers"][0]["sessions"] = 3;
   EXPECT_TRUE(NodeStatusFromJson(json).ok());
-  for (const char* pointer : {"/node", "/sequence", "/heartbeat", "/runtimes/0", "/conditions/0/status", "/servers/0/name",
-                              "/servers/0/restarts/count", "/servers/0/instances", "/servers/0/restarts/lastExitCode"}) {
+  for (const char* pointer :
+       {"/node", "/sequence", "/heartbeat", "/runtimes/0", "/conditions/0/status", "/servers/0/name",
+        "/servers/0/restarts/count", "/servers/0/instances", "/servers/0/restarts/lastExitCode"}) {
     Json wrong = json;
     wrong[Json::json_pointer(pointer)] = Json::object({{"a", 1}});
     EXPECT_FALSE(NodeStatusFromJson(wrong).ok()) << pointer;
@@ -209,7 +219,8 @@ TEST(CodecTest, WrongTypesAreRefusedAndUnknownMembersIgnored) {
 }
 
 TEST(CodecTest, EventsAndObjectsSurviveTheRoundTrip) {
-  Event event{WallTime{seconds(5)}, "Warning", "MCPServer/default/weather", "BackOff", "again in 5s", 3, WallTime{seconds(1)}};
+  Event event{WallTime{seconds(5)}, "Warning", "MCPServer/default/weather", "BackOff",
+              "again in 5s",        3,         WallTime{seconds(1)}};
   EXPECT_EQ(EventToJson(*EventFromJson(EventToJson(event))), EventToJson(event));
   Object object;
   object.kind = kKindServer;
@@ -217,8 +228,9 @@ TEST(CodecTest, EventsAndObjectsSurviveTheRoundTrip) {
   object.spec = {{"port", 1}};
   Json json = ObjectToJson(object);
   EXPECT_EQ(ObjectToJson(*ObjectFromJson(json)), json);
-  EXPECT_EQ(DumpJson(json["metadata"]), R"({"annotations":{"c":"d"},"creationTimestamp":"2026-11-22T00:00:00Z","generation":3,)"
-                                        R"("labels":{"a":"b"},"name":"weather","namespace":"tools","uid":"u"})");
+  EXPECT_EQ(DumpJson(json["metadata"]),
+            R"({"annotations":{"c":"d"},"creationTimestamp":"2026-11-22T00:00:00Z","generation":3,)"
+            R"("labels":{"a":"b"},"name":"weather","namespace":"tools","uid":"u"})");
   EXPECT_FALSE(ObjectFromJson(Json{{"kind", "MCPServer"}}).ok());
 }
 
@@ -234,22 +246,27 @@ TEST(CodecTest, AnObjectFromTheStoreIsJudgedBeforeItIsDecoded) {
 }
 
 TEST(YamlWriterTest, WritesWhatPeopleWouldWrite) {
-  Json json = Json::parse(R"({"spec": {"source": {"image": {"ref": "ghcr.io/x/y:1"}}, "args": ["--a", "b c", "8080", "no", ""],
+  Json json =
+      Json::parse(R"({"spec": {"source": {"image": {"ref": "ghcr.io/x/y:1"}}, "args": ["--a", "b c", "8080", "no", ""],
     "env": [{"value": "1", "name": "A"}], "volumes": [], "suspend": false, "port": 80}, "metadata": {"name": "w", "labels": {}},
     "kind": "MCPServer", "apiVersion": "mcpfleet.dev/v1alpha1", "status": {"restarts": {"stderrTail": "one\n\ntwo\n"}}})");
-  EXPECT_EQ(ObjectToYaml(json),
-            "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: w\n  labels: {}\nspec:\n  args:\n"
-            "  - \"--a\"\n  - b c\n  - \"8080\"\n  - \"no\"\n  - \"\"\n  env:\n  - name: A\n    value: \"1\"\n  port: 80\n"
-            "  source:\n    image:\n      ref: ghcr.io/x/y:1\n  suspend: false\n  volumes: []\n"
-            "status:\n  restarts:\n    stderrTail: |\n      one\n\n      two\n");
+  EXPECT_EQ(
+      ObjectToYaml(json),
+      "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: w\n  labels: {}\nspec:\n  args:\n"
+      "  - \"--a\"\n  - b c\n  - \"8080\"\n  - \"no\"\n  - \"\"\n  env:\n  - name: A\n    value: \"1\"\n  port: 80\n"
+      "  source:\n    image:\n      ref: ghcr.io/x/y:1\n  suspend: false\n  volumes: []\n"
+      "status:\n  restarts:\n    stderrTail: |\n      one\n\n      two\n");
 }
 
 TEST(YamlWriterTest, WhatItWritesIsReadBackTheSame) {
   const std::vector<std::string> texts = {
-      "", " ", "a", " a", "a ", "a: b", "a:", ": a", "#a", "a #b", "a#b", "- a", "-", "--", "?", "null", "~", "true", "No", "on", "1", "1.5",
-      "1e3", "0x1f", "0o7", "017", "1_000", "1:30", "2026-11-22", "*a", "&a", "!a", "|", ">", "'", "\"", "%", "@a", "`a`", "{a", "[a", "a]",
-      "a,b", "<<", "=", "a\nb", "a\nb\n", "a\nb\n\n", "\na", "a\n\n b", "a\tb", "\ta", "a\n\tb", "\x01", "\x7f", "ä€", "\U0001F600", "\u2028",
-      "\ufeff", "\u0085", "a\\b", "a\"b\\", "---", "...", ".inf", "+1", "0b1", "y", "a\n#b", "a \nb", "\n", "\n\n", "--- a", "a\r\nb", "\xc2\xa0"};
+      "",    " ",          "a",      " a",       "a ",     "a: b",    "a:",         ": a",    "#a",      "a #b", "a#b",
+      "- a", "-",          "--",     "?",        "null",   "~",       "true",       "No",     "on",      "1",    "1.5",
+      "1e3", "0x1f",       "0o7",    "017",      "1_000",  "1:30",    "2026-11-22", "*a",     "&a",      "!a",   "|",
+      ">",   "'",          "\"",     "%",        "@a",     "`a`",     "{a",         "[a",     "a]",      "a,b",  "<<",
+      "=",   "a\nb",       "a\nb\n", "a\nb\n\n", "\na",    "a\n\n b", "a\tb",       "\ta",    "a\n\tb",  "\x01", "\x7f",
+      "ä€",  "\U0001F600", "\u2028", "\ufeff",   "\u0085", "a\\b",    "a\"b\\",     "---",    "...",     ".inf", "+1",
+      "0b1", "y",          "a\n#b",  "a \nb",    "\n",     "\n\n",    "--- a",      "a\r\nb", "\xc2\xa0"};
   Json all = Json::object();
   for (const std::string& text : texts) {
     all["list"].push_back(text);
@@ -262,7 +279,8 @@ TEST(YamlWriterTest, WhatItWritesIsReadBackTheSame) {
   StatusOr<Json> back = ParseYaml(ObjectToYaml(all), "f.yaml", nullptr, &violations);
   ASSERT_TRUE(back.ok()) << back.status() << "\n" << ObjectToYaml(all);
   EXPECT_EQ(*back, all);
-  for (const std::string& text : texts) EXPECT_EQ(*ParseYaml("v: " + ObjectToYaml(Json(text)), "f.yaml", nullptr, nullptr), Json({{"v", text}})) << text;
+  for (const std::string& text : texts)
+    EXPECT_EQ(*ParseYaml("v: " + ObjectToYaml(Json(text)), "f.yaml", nullptr, nullptr), Json({{"v", text}})) << text;
 }
 
 }  // namespace

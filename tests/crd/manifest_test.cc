@@ -9,14 +9,17 @@
 namespace mcpfleet {
 namespace {
 
-constexpr char kHead[] = "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: weather\nspec:\n";  // 5 lines
-constexpr char kSource[] = "  source:\n    image: {ref: ghcr.io/example/weather:1.4.2}\n";                              // 2 lines
+constexpr char kHead[] =
+    "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: weather\nspec:\n";  // 5 lines
+constexpr char kSource[] = "  source:\n    image: {ref: ghcr.io/example/weather:1.4.2}\n";      // 2 lines
 
 std::string Errors(std::string_view text) {
   std::vector<Violation> violations;
   auto parsed = ParseManifest(text, "f.yaml", &violations);
   EXPECT_EQ(parsed.ok(), violations.empty());
-  if (!parsed.ok()) { EXPECT_EQ(parsed.status().code(), StatusCode::kInvalidArgument); }
+  if (!parsed.ok()) {
+    EXPECT_EQ(parsed.status().code(), StatusCode::kInvalidArgument);
+  }
   return ToString(violations);
 }
 // Errors of a server with these lines (from line 8 on) in its spec.
@@ -45,33 +48,35 @@ TEST(ManifestTest, TheSpecStaysAsWritten) {
 }
 
 TEST(ManifestTest, AllViolationsComeAtOnceWithTheirLines) {
-  EXPECT_EQ(Errors("apiVersion: mcpfleet.dev/v1alpha1\n"
-                   "kind: MCPServer\n"
-                   "metadata:\n"
-                   "  name: Weather\n"
-                   "spec:\n"
-                   "  source:\n"
-                   "    image:\n"
-                   "      rev: x\n"
-                   "  transport: http\n"
-                   "  arg: []\n"
-                   "  env:\n"
-                   "    - name: A\n"
-                   "      value: 8080\n"
-                   "    - {name: A, value: \"1\"}\n"
-                   "  suspend: no\n"
-                   "  runtime: auto\n"),
-            "f.yaml:4: metadata.name: \"Weather\" must be at most 63 lower-case letters, digits or '-', beginning and ending "
-            "with a letter or digit\n"
-            "f.yaml:7: spec.source.image.ref: is missing; allowed: text such as \"ghcr.io/example/weather:1.4.2\"\n"
-            "f.yaml:8: spec.source.image.rev: unknown field \"rev\", did you mean \"ref\"?\n"
-            "f.yaml:9: spec.transport: unknown value \"http\"; allowed: stdio, streamable-http\n"
-            "f.yaml:10: spec.arg: unknown field \"arg\", did you mean \"args\"?\n"
-            "f.yaml:13: spec.env[0].value: wants text, got the number 8080; write it in quotes: \"8080\"\n"
-            "f.yaml:14: spec.env[1].name: \"A\" is given twice (first in spec.env[0])\n"
-            "f.yaml:15: spec.suspend: wants true or false, got the text \"no\"; write true or false, without quotes; allowed: "
-            "true, false\n"
-            "f.yaml:16: spec.runtime: unknown value \"auto\", did you mean \"Auto\"?; allowed: Auto, Docker, Process");
+  EXPECT_EQ(
+      Errors("apiVersion: mcpfleet.dev/v1alpha1\n"
+             "kind: MCPServer\n"
+             "metadata:\n"
+             "  name: Weather\n"
+             "spec:\n"
+             "  source:\n"
+             "    image:\n"
+             "      rev: x\n"
+             "  transport: http\n"
+             "  arg: []\n"
+             "  env:\n"
+             "    - name: A\n"
+             "      value: 8080\n"
+             "    - {name: A, value: \"1\"}\n"
+             "  suspend: no\n"
+             "  runtime: auto\n"),
+      "f.yaml:4: metadata.name: \"Weather\" must be at most 63 lower-case letters, digits or '-', beginning and ending "
+      "with a letter or digit\n"
+      "f.yaml:7: spec.source.image.ref: is missing; allowed: text such as \"ghcr.io/example/weather:1.4.2\"\n"
+      "f.yaml:8: spec.source.image.rev: unknown field \"rev\", did you mean \"ref\"?\n"
+      "f.yaml:9: spec.transport: unknown value \"http\"; allowed: stdio, streamable-http\n"
+      "f.yaml:10: spec.arg: unknown field \"arg\", did you mean \"args\"?\n"
+      "f.yaml:13: spec.env[0].value: wants text, got the number 8080; write it in quotes: \"8080\"\n"
+      "f.yaml:14: spec.env[1].name: \"A\" is given twice (first in spec.env[0])\n"
+      "f.yaml:15: spec.suspend: wants true or false, got the text \"no\"; write true or false, without quotes; "
+      "allowed: "
+      "true, false\n"
+      "f.yaml:16: spec.runtime: unknown value \"auto\", did you mean \"Auto\"?; allowed: Auto, Docker, Process");
 }
 
 TEST(ManifestTest, TheMessageOfTheStatusIsTheFirstViolation) {
@@ -80,8 +85,11 @@ TEST(ManifestTest, TheMessageOfTheStatusIsTheFirstViolation) {
 }
 
 TEST(ManifestTest, JsonIsReadWithLinesAndTabs) {
-  std::string text = "{\n\t\"apiVersion\": \"mcpfleet.dev/v1alpha1\",\n\t\"kind\": \"MCPServer\",\n\t\"metadata\": {\"name\": \"a\"},\n"
-                     "\t\"spec\": {\n\t\t\"source\": {\"image\": {\"ref\": \"x\"}},\n\t\t\"port\": 99999,\n\t\t\"args\": [\"\\ud83d\\ude00\"]\n\t}\n}\n";
+  std::string text =
+      "{\n\t\"apiVersion\": \"mcpfleet.dev/v1alpha1\",\n\t\"kind\": \"MCPServer\",\n\t\"metadata\": {\"name\": "
+      "\"a\"},\n"
+      "\t\"spec\": {\n\t\t\"source\": {\"image\": {\"ref\": \"x\"}},\n\t\t\"port\": 99999,\n\t\t\"args\": "
+      "[\"\\ud83d\\ude00\"]\n\t}\n}\n";
   EXPECT_EQ(Errors(text), "f.yaml:7: spec.port: 99999 is out of range; allowed: 1 to 65535");
   EXPECT_NE(Errors("{\"args\": [\n1\n,\n2\n]}"), "");
   std::map<std::string, int> lines;
@@ -90,7 +98,8 @@ TEST(ManifestTest, JsonIsReadWithLinesAndTabs) {
   EXPECT_EQ(lines.at("a[1]"), 4);
   EXPECT_EQ(lines.at("a[2]"), 6);
   EXPECT_EQ(Errors("{\n\t\"a\": 1,\n\t\"b\" 2\n}"), "f.yaml:3: not valid JSON");
-  EXPECT_EQ(Errors("{\"kind\": \"MCPServer\",\n \"kind\": \"MCPServer\"}").substr(0, 48), "f.yaml:2: kind: is given twice (first in line 1)");
+  EXPECT_EQ(Errors("{\"kind\": \"MCPServer\",\n \"kind\": \"MCPServer\"}").substr(0, 48),
+            "f.yaml:2: kind: is given twice (first in line 1)");
 }
 
 TEST(ManifestTest, ManyDocumentsAndListsAndEmptyOnes) {
@@ -100,9 +109,10 @@ TEST(ManifestTest, ManyDocumentsAndListsAndEmptyOnes) {
   auto parsed = ParseManifest("---\n# nothing\n---\n" + one + "---\n---\n" + two + "...\n", "f.yaml", nullptr);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->size(), 2u);
-  std::string list = "apiVersion: v1\nkind: List\nitems:\n"
-                     "- apiVersion: mcpfleet.dev/v1alpha1\n  kind: MCPNode\n  metadata: {name: a}\n"
-                     "- apiVersion: mcpfleet.dev/v1alpha1\n  kind: MCPNode\n  metadata: {name: b}\n  spec: {unschedulable: 1}\n";
+  std::string list =
+      "apiVersion: v1\nkind: List\nitems:\n"
+      "- apiVersion: mcpfleet.dev/v1alpha1\n  kind: MCPNode\n  metadata: {name: a}\n"
+      "- apiVersion: mcpfleet.dev/v1alpha1\n  kind: MCPNode\n  metadata: {name: b}\n  spec: {unschedulable: 1}\n";
   EXPECT_EQ(Errors(list), "f.yaml:10: spec.unschedulable: wants true or false, got the number 1; allowed: true, false");
   list.replace(list.find("unschedulable: 1"), 16, "unschedulable: true");
   parsed = ParseManifest(list, "f.yaml", nullptr);
@@ -115,11 +125,13 @@ TEST(ManifestTest, ManyDocumentsAndListsAndEmptyOnes) {
 
 TEST(ManifestTest, TheSameObjectTwiceIsRefused) {
   std::string one = std::string(kHead) + kSource;
-  EXPECT_EQ(Errors(one + "---\n" + one), "f.yaml:9: metadata.name: MCPServer default/weather is given twice (first in f.yaml:1)");
+  EXPECT_EQ(Errors(one + "---\n" + one),
+            "f.yaml:9: metadata.name: MCPServer default/weather is given twice (first in f.yaml:1)");
   auto a = ParseManifest(one, "a.yaml", nullptr), b = ParseManifest(one, "b.yaml", nullptr);
   std::vector<ManifestObject> both = *a;
   both.push_back(b->front());
-  EXPECT_EQ(ToString(FindDuplicates(both)), "b.yaml:1: metadata.name: MCPServer default/weather is given twice (first in a.yaml:1)");
+  EXPECT_EQ(ToString(FindDuplicates(both)),
+            "b.yaml:1: metadata.name: MCPServer default/weather is given twice (first in a.yaml:1)");
 }
 
 TEST(ManifestTest, AnUnknownKindOrVersionSaysWhatThereIs) {
@@ -134,12 +146,14 @@ TEST(ManifestTest, AnUnknownKindOrVersionSaysWhatThereIs) {
 // --- what YAML would silently make something else of ---------------------------------------------------------------
 
 TEST(YamlTrapTest, ADuplicateKeyNamesBothLines) {
-  EXPECT_EQ(SpecErrors("  path: /a\n  args: []\n  path: /b\n").substr(0, 54), "f.yaml:10: spec.path: is given twice (first in line 8)");
+  EXPECT_EQ(SpecErrors("  path: /a\n  args: []\n  path: /b\n").substr(0, 54),
+            "f.yaml:10: spec.path: is given twice (first in line 8)");
 }
 
 TEST(YamlTrapTest, WordsForBooleansAreTextWhereTextIsWanted) {
   EXPECT_EQ(SpecErrors("  args: [no, yes, on, off, y, 1.2.3, 2026-11-22]\n"), "");
-  EXPECT_EQ(SpecErrors("  args: [true]\n"), "f.yaml:8: spec.args[0]: wants text, got a boolean (true); write it in quotes: \"true\"");
+  EXPECT_EQ(SpecErrors("  args: [true]\n"),
+            "f.yaml:8: spec.args[0]: wants text, got a boolean (true); write it in quotes: \"true\"");
   EXPECT_NE(SpecErrors("  suspend: on\n"), "");
   EXPECT_EQ(SpecErrors("  suspend: true\n"), "");
   EXPECT_NE(SpecErrors("  suspend: \"true\"\n"), "");
@@ -147,18 +161,22 @@ TEST(YamlTrapTest, WordsForBooleansAreTextWhereTextIsWanted) {
 
 TEST(YamlTrapTest, NumbersAndTextAreToldApart) {
   EXPECT_EQ(SpecErrors("  transport: streamable-http\n  port: \"8080\"\n"),
-            "f.yaml:9: spec.port: wants a whole number, got the text \"8080\"; write it without quotes: 8080; allowed: 1 to 65535");
+            "f.yaml:9: spec.port: wants a whole number, got the text \"8080\"; write it without quotes: 8080; allowed: "
+            "1 to 65535");
   EXPECT_NE(SpecErrors("  transport: streamable-http\n  port: 80.5\n"), "");
   EXPECT_EQ(SpecErrors("  transport: streamable-http\n  port: 0x50\n"), "");
-  EXPECT_EQ(SpecErrors("  args: [1.10]\n"), "f.yaml:8: spec.args[0]: wants text, got the number 1.1; write it in quotes");
+  EXPECT_EQ(SpecErrors("  args: [1.10]\n"),
+            "f.yaml:8: spec.args[0]: wants text, got the number 1.1; write it in quotes");
   EXPECT_NE(SpecErrors("  args: [123456789012345678901234567890]\n"), "");
   EXPECT_EQ(SpecErrors("  securityContext: {runAsUser: 0755}\n"),
-            "f.yaml:8: spec.securityContext.runAsUser: number 0755 begins with 0, which YAML versions read differently; write it "
+            "f.yaml:8: spec.securityContext.runAsUser: number 0755 begins with 0, which YAML versions read "
+            "differently; write it "
             "in quotes if it is text, without the 0 (or as 0o…) if it is a number");
 }
 
 TEST(YamlTrapTest, AFieldWithoutValueIsAnError) {
-  EXPECT_EQ(SpecErrors("  args:\n  # - a\n"), "f.yaml:8: spec.args: has no value; allowed: a value, or remove the field");
+  EXPECT_EQ(SpecErrors("  args:\n  # - a\n"),
+            "f.yaml:8: spec.args: has no value; allowed: a value, or remove the field");
   EXPECT_NE(SpecErrors("  args: [~]\n"), "");
 }
 
@@ -172,7 +190,9 @@ TEST(YamlTrapTest, BytesThatAreNoTextAreRefused) {
   EXPECT_EQ(Errors(std::string("a: b\n\0c", 7)), "f.yaml:2: contains a NUL byte; this is not a text file");
   EXPECT_EQ(Errors("a: b\nc: \xff\n"), "f.yaml:2: is not valid UTF-8");
   EXPECT_EQ(Errors("a: \x1b[31m\n"), "f.yaml:1: contains control character \\x1B");
-  EXPECT_EQ(Errors("\xff\xfe" "a"), "f.yaml:1: is UTF-16; save it as UTF-8");
+  EXPECT_EQ(Errors("\xff\xfe"
+                   "a"),
+            "f.yaml:1: is UTF-16; save it as UTF-8");
   EXPECT_NE(SpecErrors("  args: [\"a\\0b\"]\n"), "");
   EXPECT_EQ(Errors(std::string((size_t{10} << 20) + 1, 'a')), "f.yaml: is larger than 10 MB");
 }
@@ -200,18 +220,21 @@ TEST(YamlTrapTest, AliasesWorkAndBombsDoNot) {
   EXPECT_NE(Errors("a: &a [*a]\n"), "");
   EXPECT_NE(Errors("a: *nothing\n"), "");
   std::string deep = "a0: &a0 [x]\n";
-  for (int i = 1; i < 80; ++i) deep += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
+  for (int i = 1; i < 80; ++i)
+    deep += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
   EXPECT_NE(Errors(deep).find("nested deeper than 64"), std::string::npos);
 }
 
 TEST(YamlTrapTest, MergeKeysTagsAndKeysThatAreNoTextAreRefused) {
-  EXPECT_EQ(Errors("a: &a {b: c}\nd:\n  <<: *a\n"), "f.yaml:3: d: merge keys (<<) are not supported; write the fields out");
+  EXPECT_EQ(Errors("a: &a {b: c}\nd:\n  <<: *a\n"),
+            "f.yaml:3: d: merge keys (<<) are not supported; write the fields out");
   EXPECT_EQ(Errors("1: a\n"), "f.yaml:1: key 1 is not text; write it in quotes: \"1\"");
   EXPECT_NE(Errors("true: a\n"), "");
   EXPECT_NE(Errors("? [a]\n: b\n"), "");
   EXPECT_NE(Errors("? {a: b}\n: b\n"), "");
   EXPECT_NE(Errors(": b\n"), "");
-  EXPECT_EQ(Errors("a: !!binary aGVsbG8=\n"), "f.yaml:1: tag tag:yaml.org,2002:binary is not supported; write plain YAML");
+  EXPECT_EQ(Errors("a: !!binary aGVsbG8=\n"),
+            "f.yaml:1: tag tag:yaml.org,2002:binary is not supported; write plain YAML");
   EXPECT_NE(Errors("a: !mine x\n"), "");
   EXPECT_EQ(SpecErrors("  args: [!!str 5]\n"), "");
 }
@@ -228,7 +251,8 @@ TEST(YamlTrapTest, DepthIsBoundedBeforeAnyStackIs) {
 }
 
 TEST(YamlTrapTest, ASyntaxErrorHasItsLine) {
-  EXPECT_TRUE(SpecErrors("  args: [a, b\n  path: /x\n").starts_with("f.yaml:9: not valid YAML: ")) << SpecErrors("  args: [a, b\n  path: /x\n");
+  EXPECT_TRUE(SpecErrors("  args: [a, b\n  path: /x\n").starts_with("f.yaml:9: not valid YAML: "))
+      << SpecErrors("  args: [a, b\n  path: /x\n");
   for (const char* stray : {",", "]", "}", "a: b\n,", "a: b\n---\n]", ",,"}) EXPECT_NE(Errors(stray), "") << stray;
   EXPECT_TRUE(SpecErrors("  args: a: b\n").starts_with("f.yaml:8: not valid YAML: "));
 }
@@ -248,7 +272,8 @@ TEST(ParseYamlTest, TakesExactlyOneDocument) {
   EXPECT_EQ(DumpJson(*one), R"({"a":1,"b":{"c":"x"}})");
   EXPECT_EQ(lines.at("b.c"), 2);
   EXPECT_EQ(Message(ParseYaml("", "c.yaml", nullptr, nullptr).status()), "c.yaml:1: is empty");
-  EXPECT_EQ(Message(ParseYaml("a: 1\n---\nb: 1\n", "c.yaml", nullptr, nullptr).status()), "c.yaml:3: has more than one document");
+  EXPECT_EQ(Message(ParseYaml("a: 1\n---\nb: 1\n", "c.yaml", nullptr, nullptr).status()),
+            "c.yaml:3: has more than one document");
 }
 
 }  // namespace

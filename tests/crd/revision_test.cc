@@ -11,7 +11,8 @@
 namespace mcpfleet {
 namespace {
 
-void EachChange(const Json& spec, const std::string& pointer, const std::function<void(const std::string&, const Json&)>& visit) {
+void EachChange(const Json& spec, const std::string& pointer,
+                const std::function<void(const std::string&, const Json&)>& visit) {
   const Json& value = spec[Json::json_pointer(pointer)];
   if (value.is_structured()) {
     for (auto it = value.begin(); it != value.end(); ++it) {
@@ -20,10 +21,21 @@ void EachChange(const Json& spec, const std::string& pointer, const std::functio
     }
     return;
   }
-  static const std::map<std::string, std::string> others = {
-      {"Always", "Never"}, {"Docker", "Auto"}, {"streamable-http", "stdio"}, {"Outbound", "Host"}, {"BestEffort", "Required"},
-      {"OnFailure", "Never"}, {"pypi", "npm"}, {"500m", "501m"}, {"512Mi", "513Mi"}, {"64Mi", "65Mi"}, {"5Mi", "6Mi"},
-      {"2s", "3s"}, {"1m", "1m1s"}, {"2m", "2m1s"}, {"20s", "21s"}};
+  static const std::map<std::string, std::string> others = {{"Always", "Never"},
+                                                            {"Docker", "Auto"},
+                                                            {"streamable-http", "stdio"},
+                                                            {"Outbound", "Host"},
+                                                            {"BestEffort", "Required"},
+                                                            {"OnFailure", "Never"},
+                                                            {"pypi", "npm"},
+                                                            {"500m", "501m"},
+                                                            {"512Mi", "513Mi"},
+                                                            {"64Mi", "65Mi"},
+                                                            {"5Mi", "6Mi"},
+                                                            {"2s", "3s"},
+                                                            {"1m", "1m1s"},
+                                                            {"2m", "2m1s"},
+                                                            {"20s", "21s"}};
   Json changed = value;
   if (value.is_boolean()) changed = !value.get<bool>();
   if (value.is_number()) changed = value.get<int>() + 1;
@@ -63,7 +75,8 @@ TEST(RevisionTest, WritingADefaultOutChangesNothing) {
 
 // The SHA-256 of {"source":{"image":{"ref":"ghcr.io/example/weather:1.4.2"}}}: a change restarts every fleet.
 TEST(RevisionTest, IsTheSameInEveryBuild) {
-  EXPECT_EQ(RevisionOf(*DecodeServerSpec(ImageSpec())), "be8224381055739165e232dd5402af2fda34a7b2d2256e51a61458c16f744377");
+  EXPECT_EQ(RevisionOf(*DecodeServerSpec(ImageSpec())),
+            "be8224381055739165e232dd5402af2fda34a7b2d2256e51a61458c16f744377");
 }
 
 }  // namespace

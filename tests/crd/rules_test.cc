@@ -22,19 +22,22 @@ TEST(RulesTest, ExactlyOneSourceIsNeeded) {
 }
 
 TEST(RulesTest, OnlyExactVersionsAreTaken) {
-  for (const char* version : {"^1.2.3", "~1.2.3", "latest", "1.x", "1.2", "*", ">=1.2.3", "v1.2.3", "1.2.3 || 2.0.0", "-1.2.3"}) {
+  for (const char* version :
+       {"^1.2.3", "~1.2.3", "latest", "1.x", "1.2", "*", ">=1.2.3", "v1.2.3", "1.2.3 || 2.0.0", "-1.2.3"}) {
     EXPECT_NE(Problem(Server(NpmSpec(version))), "") << version;
   }
-  for (const char* version : {"1.2.3", "2026.8.31", "1.0.0-beta.1", "1.0.0+build.5"}) EXPECT_EQ(Problem(Server(NpmSpec(version))), "") << version;
+  for (const char* version : {"1.2.3", "2026.8.31", "1.0.0-beta.1", "1.0.0+build.5"})
+    EXPECT_EQ(Problem(Server(NpmSpec(version))), "") << version;
   Json pypi = NpmSpec();
   pypi["source"]["package"] = {{"manager", "pypi"}, {"name", "time"}, {"version", "1.2"}};
   EXPECT_EQ(Problem(Server(pypi)), "");
   for (const char* version : {"1.2.*", ">=1", "~=1.2", "latest", "==1.2"}) {
     EXPECT_NE(Problem(Server(With(pypi, "/source/package/version", version))), "") << version;
   }
-  EXPECT_EQ(Problem(Server(NpmSpec("latest"))),
-            "spec.source.package.version: \"latest\" is not an exact version; allowed: a version such as 1.4.2 (no range, no "
-            "tag), so that every node runs the same");
+  EXPECT_EQ(
+      Problem(Server(NpmSpec("latest"))),
+      "spec.source.package.version: \"latest\" is not an exact version; allowed: a version such as 1.4.2 (no range, no "
+      "tag), so that every node runs the same");
 }
 
 TEST(RulesTest, IntegrityHasTheFormOfItsRegistry) {
@@ -61,21 +64,28 @@ TEST(RulesTest, PortBelongsToHttp) {
 
 TEST(RulesTest, ARemoteServerTakesNothingThatRunsHere) {
   EXPECT_EQ(Problem(Server(RemoteSpec())), "");
-  for (auto [field, value] : std::map<std::string, Json>{{"command", {"x"}}, {"args", {"x"}}, {"volumes", Json::array()},
-                                                         {"runtime", "Process"}, {"port", 80}, {"transport", "stdio"},
-                                                         {"resources", Json::object()}, {"env", Json::array()}}) {
+  for (auto [field, value] : std::map<std::string, Json>{{"command", {"x"}},
+                                                         {"args", {"x"}},
+                                                         {"volumes", Json::array()},
+                                                         {"runtime", "Process"},
+                                                         {"port", 80},
+                                                         {"transport", "stdio"},
+                                                         {"resources", Json::object()},
+                                                         {"env", Json::array()}}) {
     EXPECT_NE(Problem(Server(With(RemoteSpec(), "/" + field, value))), "") << field;
   }
 }
 
 TEST(RulesTest, RemoteUrlsAreHttpsOrLoopback) {
-  for (const char* url : {"https://x.example.com/mcp", "https://x.example.com:8443/mcp?a=b", "http://127.0.0.1:8080/mcp",
-                          "http://localhost/mcp", "http://[::1]:80/", "https://[2001:db8::1]/mcp"}) {
+  for (const char* url :
+       {"https://x.example.com/mcp", "https://x.example.com:8443/mcp?a=b", "http://127.0.0.1:8080/mcp",
+        "http://localhost/mcp", "http://[::1]:80/", "https://[2001:db8::1]/mcp"}) {
     EXPECT_EQ(CheckRemoteUrl(url), "") << url;
   }
-  for (const char* url : {"http://example.com/mcp", "http://127.0.0.1.evil.com/", "http://localhost.evil.com/", "ftp://x/", "https://",
-                          "https://user:pw@example.com/", "http://localhost@evil.com/", "https://x/#f", "https://x:0/", "https://x:99999/",
-                          "https://a b/", "https://[::1", "http://[::1]evil.com/", "https:///x", "https://x:/", "http://[::2]/"}) {
+  for (const char* url : {"http://example.com/mcp", "http://127.0.0.1.evil.com/", "http://localhost.evil.com/",
+                          "ftp://x/", "https://", "https://user:pw@example.com/", "http://localhost@evil.com/",
+                          "https://x/#f", "https://x:0/", "https://x:99999/", "https://a b/", "https://[::1",
+                          "http://[::1]evil.com/", "https:///x", "https://x:/", "http://[::2]/"}) {
     EXPECT_NE(CheckRemoteUrl(url), "") << url;
   }
 }
@@ -104,7 +114,8 @@ TEST(RulesTest, VolumesAreWholeAndApart) {
   EXPECT_EQ(volumes(Json::array({{{"name", "a"}, {"mountPath", "/data"}}})),
             "spec.volumes[0]: has neither hostPath nor tmpfs; allowed: exactly one of hostPath, tmpfs");
   EXPECT_NE(volumes(Json::array({With(data, "/tmpfs", {{"size", "1Mi"}})})), "");
-  EXPECT_EQ(volumes(Json::array({data, With(data, "/mountPath", "/other")})), "spec.volumes[1].name: \"a\" is given twice (first in spec.volumes[0])");
+  EXPECT_EQ(volumes(Json::array({data, With(data, "/mountPath", "/other")})),
+            "spec.volumes[1].name: \"a\" is given twice (first in spec.volumes[0])");
   EXPECT_EQ(volumes(Json::array({data, With(With(data, "/name", "b"), "/mountPath", "/data/")})),
             "spec.volumes[1].mountPath: is also the mountPath of spec.volumes[0]");
   for (const char* path : {"data", "/a/../b", "/..", "/", "//", "/proc", "/proc/self", "/sys/x", "/dev", "/./", ""}) {
@@ -117,7 +128,9 @@ TEST(RulesTest, VolumesAreWholeAndApart) {
 }
 
 TEST(RulesTest, QuantitiesAndDurationsHaveRanges) {
-  auto one = [](const std::string& pointer, Json value) { return Problem(Server(With(ImageSpec(), pointer, std::move(value)))); };
+  auto one = [](const std::string& pointer, Json value) {
+    return Problem(Server(With(ImageSpec(), pointer, std::move(value))));
+  };
   EXPECT_EQ(one("/resources/limits/cpu", "1m"), "spec.resources.limits.cpu: is out of range; allowed: 10m to 1024");
   EXPECT_EQ(one("/resources/limits/cpu", "half"),
             "spec.resources.limits.cpu: \"half\" is not a quantity; allowed: a quantity such as 500m or 1.5");
@@ -138,7 +151,8 @@ TEST(RulesTest, QuantitiesAndDurationsHaveRanges) {
 }
 
 TEST(RulesTest, NamesAndLabelsFollowKubernetes) {
-  for (const char* name : {"Weather", "-a", "a-", "a_b", "a.b", "", "ä"}) EXPECT_NE(Problem(Server(ImageSpec(), name)), "") << name;
+  for (const char* name : {"Weather", "-a", "a-", "a_b", "a.b", "", "ä"})
+    EXPECT_NE(Problem(Server(ImageSpec(), name)), "") << name;
   EXPECT_NE(Problem(Server(ImageSpec(), std::string(64, 'a'))), "");
   EXPECT_EQ(Problem(Server(ImageSpec(), std::string(63, 'a'))), "");
   Json object = Server(ImageSpec());

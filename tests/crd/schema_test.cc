@@ -29,7 +29,8 @@ std::string ReadFile(const std::filesystem::path& path) {
   return text.str();
 }
 
-void Walk(const SchemaNode& node, const std::string& path, const std::function<void(const std::string&, const SchemaNode&)>& visit) {
+void Walk(const SchemaNode& node, const std::string& path,
+          const std::function<void(const std::string&, const SchemaNode&)>& visit) {
   visit(path, node);
   for (const auto& [name, child] : node.properties) Walk(*child, path + "." + name, visit);
   if (node.items) Walk(*node.items, path + "[]", visit);
@@ -41,7 +42,9 @@ TEST(SchemaTest, EveryFieldHasADescriptionThatIsASentence) {
     Walk(*kind->root, kind->kind, [&](const std::string& path, const SchemaNode& node) {
       ++fields;
       EXPECT_FALSE(node.description.empty()) << path;
-      if (!node.description.empty()) { EXPECT_TRUE(node.description.ends_with(".") || node.description.ends_with("…")) << path; }
+      if (!node.description.empty()) {
+        EXPECT_TRUE(node.description.ends_with(".") || node.description.ends_with("…")) << path;
+      }
     });
   }
   EXPECT_GT(fields, 120);
@@ -50,10 +53,18 @@ TEST(SchemaTest, EveryFieldHasADescriptionThatIsASentence) {
 TEST(SchemaTest, EveryTextAndListOfASpecIsBounded) {
   for (const auto& kind : Schema::Builtin().kinds()) {
     Walk(*kind->root->properties.at("spec"), kind->kind, [&](const std::string& path, const SchemaNode& node) {
-      if (node.type == Type::kString && node.enumeration.empty()) { EXPECT_TRUE(node.max_length.has_value()) << path; }
-      if (node.type == Type::kIntOrString) { EXPECT_TRUE(node.max_length.has_value()) << path; }
-      if (node.type == Type::kArray || node.type == Type::kMap) { EXPECT_TRUE(node.max_items.has_value()) << path; }
-      if (node.type == Type::kInteger) { EXPECT_TRUE(node.minimum && node.maximum) << path; }
+      if (node.type == Type::kString && node.enumeration.empty()) {
+        EXPECT_TRUE(node.max_length.has_value()) << path;
+      }
+      if (node.type == Type::kIntOrString) {
+        EXPECT_TRUE(node.max_length.has_value()) << path;
+      }
+      if (node.type == Type::kArray || node.type == Type::kMap) {
+        EXPECT_TRUE(node.max_items.has_value()) << path;
+      }
+      if (node.type == Type::kInteger) {
+        EXPECT_TRUE(node.minimum && node.maximum) << path;
+      }
     });
   }
 }
@@ -63,7 +74,9 @@ TEST(SchemaTest, EveryPatternCompilesAndFitsItsExample) {
     Walk(*kind->root, kind->kind, [&](const std::string& path, const SchemaNode& node) {
       if (node.pattern.empty()) return;
       std::regex pattern(node.pattern);
-      if (!node.example.empty()) { EXPECT_TRUE(std::regex_search(node.example, pattern)) << path; }
+      if (!node.example.empty()) {
+        EXPECT_TRUE(std::regex_search(node.example, pattern)) << path;
+      }
     });
   }
 }
@@ -76,7 +89,9 @@ TEST(SchemaTest, EveryDefaultIsValidWhereItStands) {
       if (!node.enumeration.empty()) {
         EXPECT_NE(std::find(node.enumeration.begin(), node.enumeration.end(), value), node.enumeration.end()) << path;
       }
-      if (node.minimum) { EXPECT_GE(value.get<int64_t>(), *node.minimum) << path; }
+      if (node.minimum) {
+        EXPECT_GE(value.get<int64_t>(), *node.minimum) << path;
+      }
     });
   }
 }
@@ -94,7 +109,8 @@ TEST(SchemaTest, KindsAreFoundByKindPluralSingularAndShortName) {
 TEST(SchemaTest, AKeywordThatIsNotImplementedIsRefused) {
   std::string crd = ReadFile(std::string(MCPFLEET_SOURCE_DIR) + "/crd/mcpnode.yaml");
   ASSERT_TRUE(Schema::Parse({crd}).ok());
-  std::string broken = std::regex_replace(crd, std::regex("default: false"), "default: false\n                  exclusiveMinimum: true");
+  std::string broken =
+      std::regex_replace(crd, std::regex("default: false"), "default: false\n                  exclusiveMinimum: true");
   ASSERT_NE(broken, crd);
   EXPECT_EQ(Schema::Parse({broken}).status().code(), StatusCode::kInternal);
 }
@@ -111,7 +127,9 @@ TEST(SchemaTest, EveryExampleIsValid) {
       ++files;
       objects += static_cast<int>(parsed->size());
       for (const ManifestObject& object : *parsed) {
-        if (object.object.kind == kKindServer) { EXPECT_TRUE(ServerSpecOf(object.object).ok()) << entry.path(); }
+        if (object.object.kind == kKindServer) {
+          EXPECT_TRUE(ServerSpecOf(object.object).ok()) << entry.path();
+        }
       }
     }
   }
@@ -133,7 +151,8 @@ void LeavesOf(const Json& value, const std::string& path, std::set<std::string>*
 
 std::set<std::string> SchemaLeaves() {
   std::set<std::string> leaves;
-  std::function<void(const SchemaNode&, const std::string&)> visit = [&](const SchemaNode& node, const std::string& path) {
+  std::function<void(const SchemaNode&, const std::string&)> visit = [&](const SchemaNode& node,
+                                                                         const std::string& path) {
     if (node.type == Type::kObject) {
       for (const auto& [name, child] : node.properties) visit(*child, path + "." + name);
     } else if (node.type == Type::kArray && node.items->type == Type::kObject) {
@@ -163,7 +182,8 @@ TEST(SchemaTest, DefaultsOfTheSchemaAreThoseOfTheDecoder) {
     Json object = Server(spec);
     // Every parent present, so that every default below it is filled in.
     if (!spec["source"].contains("remote")) {
-      object["spec"].update(Json::parse(R"({"resources": {"limits": {}}, "securityContext": {"capabilities": {}}, "logs": {},
+      object["spec"].update(
+          Json::parse(R"({"resources": {"limits": {}}, "securityContext": {"capabilities": {}}, "logs": {},
         "probes": {"startup": {}, "liveness": {}, "readiness": {}}, "restartPolicy": {"backoff": {}}, "placement": {}})"));
     }
     Schema::Builtin().ApplyDefaults(kKindServer, &object);
@@ -206,7 +226,8 @@ TEST(SchemaTest, EveryViolationIsReportedAtOnce) {
 }
 
 TEST(SchemaTest, FieldsThatDoNotWorkYetAreUnknown) {
-  for (const char* field : {"sessions", "activation", "updateStrategy", "tools", "auth", "rateLimit", "expose", "files"}) {
+  for (const char* field :
+       {"sessions", "activation", "updateStrategy", "tools", "auth", "rateLimit", "expose", "files"}) {
     EXPECT_NE(Problem(Server(With(ImageSpec(), std::string("/") + field, Json::object()))), "") << field;
   }
   EXPECT_EQ(Problem(Server(With(ImageSpec(), "/resources/requests", Json::object()))),
@@ -235,7 +256,11 @@ TEST(ExplainTest, AFieldIsExplainedAsKubectlDoes) {
 TEST(ExplainTest, RecursiveListsTheWholeTree) {
   StatusOr<std::string> text = Schema::Builtin().Explain("mcps", true);
   ASSERT_TRUE(text.ok());
-  EXPECT_NE(text->find("  spec\t<Object> -required-\n    source\t<Object> -required-\n      image\t<Object>\n        ref\t<string>"), std::string::npos) << *text;
+  EXPECT_NE(
+      text->find(
+          "  spec\t<Object> -required-\n    source\t<Object> -required-\n      image\t<Object>\n        ref\t<string>"),
+      std::string::npos)
+      << *text;
   EXPECT_NE(text->find("stderrTail\t<string>"), std::string::npos);
 }
 

@@ -47,7 +47,10 @@ void AppendTarEntry(std::string& tar, const ImageFile& file) {
   snprintf(header + 136, 12, "%011o", 0U);
   header[156] = directory ? '5' : !file.link.empty() ? '2' : '0';
   snprintf(header + 157, 100, "%s", file.link.c_str());
-  memcpy(header + 257, "ustar\0" "00", 8);
+  memcpy(header + 257,
+         "ustar\0"
+         "00",
+         8);
   memset(header + 148, ' ', 8);
   unsigned sum = 0;
   for (char c : header) sum += static_cast<unsigned char>(c);
@@ -123,9 +126,12 @@ DockerEngine* DockerEngine::Start(std::string* why_not) {
   StatusOr<std::string> busybox = ReadFile(FindProgram("busybox"), size_t{16} << 20);
   if (!busybox.ok()) return none(Message(busybox.status()));
   engine->image_ = "mcpfleet-test/busybox:1";
-  const std::vector<ImageFile> files = {{.path = "/bin/"}, {.path = "/tmp/", .mode = 01777}, {.path = "/bin/busybox", .content = *busybox},
+  const std::vector<ImageFile> files = {{.path = "/bin/"},
+                                        {.path = "/tmp/", .mode = 01777},
+                                        {.path = "/bin/busybox", .content = *busybox},
                                         {.path = "/bin/sh", .link = "busybox"}};
-  status = engine->Import(engine->image_, files, {"ENTRYPOINT [\"/bin/busybox\"]", "CMD [\"true\"]", "ENV FROM_IMAGE=yes"});
+  status =
+      engine->Import(engine->image_, files, {"ENTRYPOINT [\"/bin/busybox\"]", "CMD [\"true\"]", "ENV FROM_IMAGE=yes"});
   if (!status.ok()) return none(Message(status));
   return engine.release();
 }
@@ -150,8 +156,9 @@ Status DockerEngine::Spawn(const std::string& storage_driver) {
   storage_driver_ = storage_driver;
   const std::string space = "mcpfleet-test-" + std::to_string(getpid());
   const std::vector<std::string> args = {
-      FindProgram("dockerd"), "--data-root", directory_ + "/data", "--exec-root", directory_ + "/exec", "-H", "unix://" + socket_,
-      "--pidfile", directory_ + "/pid", "--storage-driver", storage_driver, "--bridge=none", "--iptables=false", "--ip6tables=false",
+      FindProgram("dockerd"), "--data-root", directory_ + "/data", "--exec-root", directory_ + "/exec", "-H",
+      "unix://" + socket_, "--pidfile", directory_ + "/pid", "--storage-driver", storage_driver, "--bridge=none",
+      "--iptables=false", "--ip6tables=false",
       // A containerd of the system's may be shared; its containers are never ours to see.
       "--containerd-namespace", space, "--containerd-plugins-namespace", space + "-plugins", "--log-level", "warn"};
   std::vector<char*> argv;
@@ -184,13 +191,14 @@ Status DockerEngine::Spawn(const std::string& storage_driver) {
   return Unavailable("dockerd (" + storage_driver + ") did not come up: " + Printable(tail, 600));
 }
 
-StatusOr<DockerEngine::Answer> DockerEngine::Request(std::string_view method, std::string_view target, std::string_view body,
-                                                     std::string_view type) {
+StatusOr<DockerEngine::Answer> DockerEngine::Request(std::string_view method, std::string_view target,
+                                                     std::string_view body, std::string_view type) {
   const Deadline deadline = Deadline::After(seconds(60));
   ASSIGN_OR_RETURN(UniqueFd fd, ConnectUnix(socket_));
   // HTTP/1.0: the engine neither chunks nor keeps the connection.
-  const std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.0\r\nHost: docker\r\nContent-Type: " +
-                           std::string(type) + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  const std::string head = std::string(method) + " " + std::string(target) +
+                           " HTTP/1.0\r\nHost: docker\r\nContent-Type: " + std::string(type) +
+                           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
   RETURN_IF_ERROR(WriteAll(fd.get(), head, deadline));
   RETURN_IF_ERROR(WriteAll(fd.get(), body, deadline));
   std::string raw;
@@ -207,12 +215,15 @@ StatusOr<DockerEngine::Answer> DockerEngine::Request(std::string_view method, st
   return Answer{std::atoi(raw.c_str() + 9), raw.substr(end + 4)};
 }
 
-Status DockerEngine::Import(const std::string& ref, const std::vector<ImageFile>& files, const std::vector<std::string>& changes) {
+Status DockerEngine::Import(const std::string& ref, const std::vector<ImageFile>& files,
+                            const std::vector<std::string>& changes) {
   const size_t colon = ref.rfind(':');
-  std::string target = "/images/create?fromSrc=-&repo=" + PercentEncode(ref.substr(0, colon)) + "&tag=" + PercentEncode(ref.substr(colon + 1));
+  std::string target = "/images/create?fromSrc=-&repo=" + PercentEncode(ref.substr(0, colon)) +
+                       "&tag=" + PercentEncode(ref.substr(colon + 1));
   for (const std::string& change : changes) target += "&changes=" + PercentEncode(change);
   ASSIGN_OR_RETURN(Answer answer, Request("POST", target, MakeTar(files), "application/x-tar"));
-  if (answer.status != 200 || answer.body.find("\"error\"") != std::string::npos) return Unavailable("import " + ref + ": " + answer.body);
+  if (answer.status != 200 || answer.body.find("\"error\"") != std::string::npos)
+    return Unavailable("import " + ref + ": " + answer.body);
   return OkStatus();
 }
 

@@ -1,6 +1,6 @@
-// A real Docker Engine of a test's own: its own data, socket, containerd namespace, and no hand on the machine's network
-// (no bridge, no iptables; containers use network none or host). One per test process, started at first use, stopped at
-// exit by its pid; it also ends when the test process is killed.
+// A real Docker Engine of a test's own: its own data, socket, containerd namespace, and no hand on the machine's
+// network (no bridge, no iptables; containers use network none or host). One per test process, started at first use,
+// stopped at exit by its pid; it also ends when the test process is killed.
 //
 //   DockerEngine* engine = DockerEngine::Shared();
 //   if (engine == nullptr) GTEST_SKIP() << DockerEngine::WhyNot();

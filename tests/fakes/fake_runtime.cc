@@ -294,7 +294,8 @@ Status FakeRuntime::Start(const std::string& id, Deadline deadline) {
     FakeContainer* container = FindOurs(id);
     if (container == nullptr) return NotFound("no such instance: " + id);
     if (container->report.state == InstanceState::kRunning) return OkStatus();
-    if (!container->program.start_error.empty()) return FailedPrecondition("start " + id + ": " + container->program.start_error);
+    if (!container->program.start_error.empty())
+      return FailedPrecondition("start " + id + ": " + container->program.start_error);
     engine_.history_.push_front(engine_.world_);
     if (engine_.history_.size() > kHistory) engine_.history_.pop_back();
     InstanceReport& report = container->report;
@@ -322,7 +323,8 @@ Status FakeRuntime::Stop(const std::string& id, Duration, Deadline deadline) {
     if (container == nullptr || container->report.state != InstanceState::kRunning) return OkStatus();
     engine_.history_.push_front(engine_.world_);
     if (engine_.history_.size() > kHistory) engine_.history_.pop_back();
-    engine_.EndProcess(*container, container->program.ignores_term ? ExitInfo{.code = 137, .signal = SIGKILL} : ExitInfo{});
+    engine_.EndProcess(*container,
+                       container->program.ignores_term ? ExitInfo{.code = 137, .signal = SIGKILL} : ExitInfo{});
     engine_.Changed(id);
     return OkStatus();
   });
@@ -375,7 +377,9 @@ StatusOr<std::vector<InstanceUsage>> FakeRuntime::Usage(Deadline deadline) {
     for (const auto& [id, container] : engine_.world_) {
       if (container.node != options_.node || container.report.state != InstanceState::kRunning) continue;
       const double ran = std::chrono::duration<double>(engine_.clock_.Wall() - container.report.started_at).count();
-      usage.push_back({.id = id, .memory_bytes = container.program.memory_bytes, .cpu_seconds = 0.001 + ran / 100,
+      usage.push_back({.id = id,
+                       .memory_bytes = container.program.memory_bytes,
+                       .cpu_seconds = 0.001 + ran / 100,
                        .oom_kills = container.oom_kills});
     }
     return OkStatus();
@@ -397,7 +401,8 @@ Status FakeRuntime::Logs(const std::string& id, const LogOptions& options, std::
       running = container->report.state == InstanceState::kRunning;
       const auto& lines = options.previous ? container->previous_lines : container->lines;
       size_t begin = sent;
-      if (first && options.tail_lines >= 0) begin = lines.size() - std::min(lines.size(), static_cast<size_t>(options.tail_lines));
+      if (first && options.tail_lines >= 0)
+        begin = lines.size() - std::min(lines.size(), static_cast<size_t>(options.tail_lines));
       for (size_t i = begin; i < lines.size(); ++i) {
         if (!options.since || lines[i].first >= *options.since) fresh.push_back(LogLine(lines[i]));
       }
@@ -420,9 +425,8 @@ Status FakeRuntime::CollectArtifacts(const std::vector<std::string>& keep, int64
     auto& pulled = engine_.pulled_;
     for (size_t i = 0; i < pulled.size() && static_cast<int64_t>(pulled.size()) * kArtifactBytes > quota_bytes;) {
       const std::string digest = pulled[i];
-      const bool used = std::any_of(engine_.world_.begin(), engine_.world_.end(), [&](const auto& entry) {
-        return entry.second.report.artifact_digest == digest;
-      });
+      const bool used = std::any_of(engine_.world_.begin(), engine_.world_.end(),
+                                    [&](const auto& entry) { return entry.second.report.artifact_digest == digest; });
       if (used || std::find(keep.begin(), keep.end(), digest) != keep.end()) {
         ++i;
         continue;

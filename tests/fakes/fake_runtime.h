@@ -37,7 +37,7 @@ struct FakeProgram {
 
 struct FakeContainer {
   InstanceReport report;
-  std::string node;   // label; "" for a container that is not ours
+  std::string node;  // label; "" for a container that is not ours
   FakeProgram program;
   std::vector<std::pair<WallTime, std::string>> lines, previous_lines;
   int64_t oom_kills = 0;
@@ -86,10 +86,10 @@ class FakeEngine {
   mutable Mutex mu_;
   CondVar changed_;
   World world_ GUARDED_BY(mu_);
-  std::deque<World> history_ GUARDED_BY(mu_);             // worlds before the last changes, newest first, bounded
+  std::deque<World> history_ GUARDED_BY(mu_);  // worlds before the last changes, newest first, bounded
   std::deque<std::pair<uint64_t, std::string>> events_ GUARDED_BY(mu_);  // bounded
   uint64_t sequence_ GUARDED_BY(mu_) = 0;
-  std::map<std::string, std::string> artifacts_ GUARDED_BY(mu_);         // digest -> source, in pull order by pulled_
+  std::map<std::string, std::string> artifacts_ GUARDED_BY(mu_);  // digest -> source, in pull order by pulled_
   std::vector<std::string> pulled_ GUARDED_BY(mu_);
   std::set<std::string> unpullable_ GUARDED_BY(mu_);
   std::set<std::string> foreign_ GUARDED_BY(mu_);

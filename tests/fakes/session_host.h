@@ -55,12 +55,12 @@ class FakeSessionHost final : public SessionHost {
  public:
   // What happens to one instance's shim and child from now on.
   struct Behaviour {
-    bool connects = true;                       // at Expect with a pid
+    bool connects = true;                           // at Expect with a pid
     Status prepare_error, start_error, stop_error;  // returned instead of acting
-    bool effect_before_error = false;           // start_error/stop_error come after the effect: the answer was lost
-    std::string exec_failure;                   // StartMain is OK, Main() is kExited with this failure
-    std::optional<ExitInfo> exits_at_once;      // StartMain is OK, Main() is kExited with this
-    bool stays_starting = false;                // Main() stays kStarting until FinishStarting
+    bool effect_before_error = false;               // start_error/stop_error come after the effect: the answer was lost
+    std::string exec_failure;                       // StartMain is OK, Main() is kExited with this failure
+    std::optional<ExitInfo> exits_at_once;          // StartMain is OK, Main() is kExited with this
+    bool stays_starting = false;                    // Main() stays kStarting until FinishStarting
   };
 
   explicit FakeSessionHost(const Clock& clock, std::string state_directory = "/fake/shim")

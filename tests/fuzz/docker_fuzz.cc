@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     case 1: {
       auto inspected = ParseInspect(text);
-      if (inspected.ok() && (inspected->pid < 0 || (inspected->exit && inspected->state != InstanceState::kExited))) abort();
+      if (inspected.ok() && (inspected->pid < 0 || (inspected->exit && inspected->state != InstanceState::kExited)))
+        abort();
       break;
     }
     case 2: {

@@ -101,8 +101,10 @@ FakeFault Simulation::Fault(std::string_view verb, const std::string& id) {
   if (Chance() >= fault_rate_) return FakeFault::kNone;
   // Crashes are rarer than failures: most of a life is spent between them.
   const double which = Chance();
-  FakeFault fault = which < 0.4 ? FakeFault::kFailBefore : which < 0.8 ? FakeFault::kFailAfter
-                    : which < 0.9 ? FakeFault::kCrashBefore : FakeFault::kCrashAfter;
+  FakeFault fault = which < 0.4   ? FakeFault::kFailBefore
+                    : which < 0.8 ? FakeFault::kFailAfter
+                    : which < 0.9 ? FakeFault::kCrashBefore
+                                  : FakeFault::kCrashAfter;
   Trace("      fault " + std::to_string(static_cast<int>(fault)));
   return fault;
 }
@@ -132,8 +134,10 @@ void Simulation::Boot() {
   StoreReboot();
   booted_ = clock_.Now();
   answered_.clear();
-  docker_runtime_ = std::make_unique<FakeRuntime>(docker_, FakeRuntimeOptions{.node = "edge", .kind = RuntimeKind::kDocker});
-  process_runtime_ = std::make_unique<FakeRuntime>(process_, FakeRuntimeOptions{.node = "edge", .kind = RuntimeKind::kProcess});
+  docker_runtime_ =
+      std::make_unique<FakeRuntime>(docker_, FakeRuntimeOptions{.node = "edge", .kind = RuntimeKind::kDocker});
+  process_runtime_ =
+      std::make_unique<FakeRuntime>(process_, FakeRuntimeOptions{.node = "edge", .kind = RuntimeKind::kProcess});
   docker_runtime_->SetFaultHook([this](std::string_view verb, const std::string& id) {
     return RuntimeFault(RuntimeKind::kDocker, docker_, verb, id);
   });
@@ -145,7 +149,15 @@ void Simulation::Boot() {
   options.probe_threads = 0;
   controller_ = std::make_unique<Controller>(
       ControllerDeps{{{RuntimeKind::kDocker, docker_runtime_.get()}, {RuntimeKind::kProcess, process_runtime_.get()}},
-                     sessions_, prober_, view_, status_, events_, metrics_, clock_, random_(), "edge"},
+                     sessions_,
+                     prober_,
+                     view_,
+                     status_,
+                     events_,
+                     metrics_,
+                     clock_,
+                     random_(),
+                     "edge"},
       options);
 }
 
@@ -203,7 +215,8 @@ void Simulation::SyncSessions() {
 void Simulation::CheckWorld() {
   std::map<ServerKey, std::set<std::string>> running, there;
   for (const FakeContainer& container : Containers()) {
-    if (container.report.state == InstanceState::kRunning) running[container.report.server].insert(container.report.revision);
+    if (container.report.state == InstanceState::kRunning)
+      running[container.report.server].insert(container.report.revision);
     there[container.report.server].insert(container.report.revision);
     if (!ever_[container.report.server].contains(container.report.revision)) {
       Break("instance " + container.report.id + " has a revision that nobody ever wanted");
@@ -234,8 +247,10 @@ void Simulation::CheckStop(const std::string& verb, const std::string& id) {
   if (OnHold(*wanted)) return Break(verb + " " + id + " although its new version was only rejected or is pending");
   if (wanted->spec.suspend || IsRemote(*wanted)) return;
   if (!Matches(it->report, *wanted)) {
-    const auto artifacts = std::holds_alternative<ImageSource>(wanted->spec.source) ? docker_.Artifacts() : process_.Artifacts();
-    if (!artifacts.contains(DigestOf(wanted->spec))) Break(verb + " " + id + " before the artifact of its successor is here");
+    const auto artifacts =
+        std::holds_alternative<ImageSource>(wanted->spec.source) ? docker_.Artifacts() : process_.Artifacts();
+    if (!artifacts.contains(DigestOf(wanted->spec)))
+      Break(verb + " " + id + " before the artifact of its successor is here");
     return;
   }
   const auto same = std::count_if(all.begin(), all.end(), [&](const auto& c) { return c.report.server == key; });
@@ -251,8 +266,8 @@ void Simulation::CheckCreate(const std::string& id) {
     return Break("Create " + id + " which nobody wants");
   }
   for (const FakeContainer& container : Containers()) {
-    if (container.report.server == key && container.report.id != id && container.report.state == InstanceState::kRunning &&
-        container.report.revision != wanted->revision) {
+    if (container.report.server == key && container.report.id != id &&
+        container.report.state == InstanceState::kRunning && container.report.revision != wanted->revision) {
       // A new mcplet waits 3 s for the first answer of an engine, then it can't know what runs there.
       if (!answered_.contains(container.report.runtime) && clock_.Now() >= booted_ + seconds(3)) {
         excused_.insert(key);
@@ -277,7 +292,8 @@ DesiredServer Simulation::Draw(const ServerKey& key) {
     server.spec.source = PackageSource{PackageManager::kNpm, key.name, version, ""};
   }
   server.spec.suspend = Chance() < 0.1;
-  if (Chance() < 0.15) server.spec.restart_policy.condition = Chance() < 0.5 ? RestartCondition::kNever : RestartCondition::kOnFailure;
+  if (Chance() < 0.15)
+    server.spec.restart_policy.condition = Chance() < 0.5 ? RestartCondition::kNever : RestartCondition::kOnFailure;
   if (Chance() < 0.1) server.spec.restart_policy.max_attempts = 3;
   server.revision = Sha256Hex(key.name + std::to_string(server.spec.source.index()) + version);
   return server;
@@ -418,11 +434,13 @@ std::string Simulation::Converged() {
     const ServerKey key = KeyOf(i);
     auto wanted = meant_.servers.find(key);
     const std::vector<FakeContainer>& mine = have[key];
-    if (wanted == meant_.servers.end() || (!OnHold(*wanted->second) && (wanted->second->spec.suspend || IsRemote(*wanted->second)))) {
+    if (wanted == meant_.servers.end() ||
+        (!OnHold(*wanted->second) && (wanted->second->spec.suspend || IsRemote(*wanted->second)))) {
       if (!mine.empty()) return ToString(key) + " should have no instance";
       if (wanted == meant_.servers.end()) {
         if (controller_->StatusOf(key)) return ToString(key) + " should have no status";
-        if (status_.Get(key) && controller_->Synced()) continue;  // written by a mcplet that died: the next report drops it
+        if (status_.Get(key) && controller_->Synced())
+          continue;  // written by a mcplet that died: the next report drops it
         continue;
       }
     } else if (!OnHold(*wanted->second)) {
@@ -434,11 +452,14 @@ std::string Simulation::Converged() {
                            wanted->second->spec.restart_policy.max_attempts > 0;
       if (may_end && (ready->reason == "Failed" || ready->reason == "Completed")) continue;
       if (mine.size() != 1) {
-        return ToString(key) + " has " + std::to_string(mine.size()) + " instances; " + ready->reason + ": " + ready->message;
+        return ToString(key) + " has " + std::to_string(mine.size()) + " instances; " + ready->reason + ": " +
+               ready->message;
       }
       const InstanceReport& report = mine[0].report;
-      if (report.state != InstanceState::kRunning || !Matches(report, *wanted->second)) return report.id + " is not what is wanted";
-      if (inner_sessions_.Main(report.id).phase != MainState::Phase::kRunning) return report.id + " has no running child";
+      if (report.state != InstanceState::kRunning || !Matches(report, *wanted->second))
+        return report.id + " is not what is wanted";
+      if (inner_sessions_.Main(report.id).phase != MainState::Phase::kRunning)
+        return report.id + " has no running child";
       if (ready->status != ConditionStatus::kTrue) return ToString(key) + " is not Ready: " + ready->reason;
       if (status->observed_generation != wanted->second->generation) return ToString(key) + " has an old generation";
     }

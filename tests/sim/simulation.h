@@ -36,7 +36,9 @@ class FaultySessionHost final : public SessionHost {
                    Transport transport, Deadline deadline) override;
   Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override;
   MainState Main(const std::string& instance) const override { return inner_.Main(instance); }
-  std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override { return inner_.MainChannel(instance); }
+  std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override {
+    return inner_.MainChannel(instance);
+  }
   void Forget(const std::string& instance) override;
   void SetListener(std::function<void(const std::string&)> changed) override { inner_.SetListener(std::move(changed)); }
 
@@ -59,7 +61,9 @@ class Simulation {
  protected:
   // The desired state that the operator means, as edits of the snapshot that the node sees. A subclass may put a
   // store between.
-  virtual void Publish() { view_.Edit([this](DesiredSnapshot* s) { *s = meant_; }); }
+  virtual void Publish() {
+    view_.Edit([this](DesiredSnapshot* s) { *s = meant_; });
+  }
   // Called once a round, and until it returns true when the faults have stopped.
   virtual bool StoreStep(bool /*stormy*/) { return true; }
   // A crash of mcplet also takes what the store's reader had in memory.
@@ -72,8 +76,8 @@ class Simulation {
 
   FakeClock clock_;
   std::mt19937_64 random_;
-  FakeDesiredState view_;    // what the node sees
-  DesiredSnapshot meant_;    // what the operator wants
+  FakeDesiredState view_;  // what the node sees
+  DesiredSnapshot meant_;  // what the operator wants
   std::unique_ptr<Controller> controller_;
 
  private:
@@ -107,11 +111,11 @@ class Simulation {
   double fault_rate_ = 0;
   std::set<const FakeEngine*> down_;
   MonoTime booted_{};
-  std::set<RuntimeKind> answered_;   // runtimes that this mcplet has listed
-  std::set<ServerKey> excused_;      // an engine that never answered ran another revision
-  std::map<ServerKey, MonoTime> broken_until_;     // the prober fails for these; restarts by policy are then no breach
+  std::set<RuntimeKind> answered_;              // runtimes that this mcplet has listed
+  std::set<ServerKey> excused_;                 // an engine that never answered ran another revision
+  std::map<ServerKey, MonoTime> broken_until_;  // the prober fails for these; restarts by policy are then no breach
   std::map<ServerKey, std::set<std::string>> ever_;  // revisions that were ever wanted
-  std::set<std::string> live_;                     // instances that ran at the last look
+  std::set<std::string> live_;                       // instances that ran at the last look
   int64_t generation_ = 0;
   std::deque<std::string> trace_;
   std::string broken_;

@@ -130,8 +130,10 @@ int Exec(char** argv, char** environment) {
       strcpy(file + n, argv[0]);
       execve(file, argv, environment);
       // The first real refusal is what a person needs to hear.
-      if (errno == EACCES) error = EACCES;
-      else if (errno != ENOENT && errno != ENOTDIR) return errno;
+      if (errno == EACCES)
+        error = EACCES;
+      else if (errno != ENOENT && errno != ENOTDIR)
+        return errno;
     }
     at += strcspn(at, ":");
     if (*at == 0) return error;

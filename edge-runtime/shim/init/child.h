@@ -11,7 +11,8 @@ struct ChildFailure {
   int32_t error;
 };
 
-// Becomes the server, or writes a ChildFailure to `exec_status` (close-on-exec) and exits. in_r, out_w: -1 without stdio.
+// Becomes the server, or writes a ChildFailure to `exec_status` (close-on-exec) and exits. in_r, out_w: -1 without
+// stdio.
 [[noreturn]] void RunChild(const Spawn& spawn, int in_r, int out_w, int exec_status, const Inherited& inherited);
 // Closes every descriptor but these two.
 void CloseAllExcept(int a, int b);

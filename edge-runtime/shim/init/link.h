@@ -20,7 +20,6 @@ class Link {
   bool Connect(uint64_t now);
   void Close(uint64_t now);
 
-
  private:
   const char* socket_;
   bool check_peer_;

@@ -18,10 +18,10 @@ namespace mcpfleet::shim {
 
 // What a child inherits from the shim whatever the agent says.
 struct Inherited {
-  char** argv = nullptr;         // the image's command, NULL-terminated
-  rlimit files{};                // RLIMIT_NOFILE as the shim found it
+  char** argv = nullptr;  // the image's command, NULL-terminated
+  rlimit files{};         // RLIMIT_NOFILE as the shim found it
   uint32_t landlock_abi = 0;
-  bool init = true;              // PID 1 of a pid namespace: the kernel kills what we leave
+  bool init = true;  // PID 1 of a pid namespace: the kernel kills what we leave
 };
 
 enum class Ending : uint8_t { kNo, kStdinClosed, kTermSent, kKilling };
@@ -29,21 +29,21 @@ enum class Ending : uint8_t { kNo, kStdinClosed, kTermSent, kKilling };
 struct Kept {
   uint64_t id = 0;
   SessionState state = SessionState::kStarting;
-  pid_t helper = 0;              // 0 once reaped
-  pid_t pid = 0;                 // of the child
+  pid_t helper = 0;  // 0 once reaped
+  pid_t pid = 0;     // of the child
   uint64_t start_ns = 0;
   int wait_status = 0;
   Stage stage = Stage::kNone;
   int error = 0;
   Usage leader_usage, tree_usage;
   int in_w = -1, out_r = -1, journal = -1;
-  int reports = -1;              // from the helper
+  int reports = -1;  // from the helper
   bool stdio = false;
-  bool forgotten = false;        // free it when the helper has been reaped
+  bool forgotten = false;  // free it when the helper has been reaped
 
   Ending ending = Ending::kNo;
-  uint64_t step_at_ns = 0;       // when the next step of the ending is due
-  uint64_t kill_at_ns = 0;       // end of grace
+  uint64_t step_at_ns = 0;  // when the next step of the ending is due
+  uint64_t kill_at_ns = 0;  // end of grace
   uint64_t killing_since_ns = 0;
 
   // What the agent has not been told yet.

@@ -174,8 +174,10 @@ bool Shim::Handle(Packet* packet) {
       case Type::kForget:
         if (session == nullptr) break;
         if (session->state != SessionState::kGone && session->state != SessionState::kFailed) break;
-        if (session->helper != 0) session->forgotten = true;
-        else Drop(session);
+        if (session->helper != 0)
+          session->forgotten = true;
+        else
+          Drop(session);
         break;
       case Type::kShutdown: {
         Shutdown m;
@@ -229,8 +231,7 @@ bool Shim::Tell(Type type, uint64_t session, const M& m, const int* descriptors,
   uint8_t buffer[1024];
   Writer writer(buffer, sizeof buffer);
   Encode(&writer, Header{kVersion, type, ++sequence_, session}, m);
-  Transfer result =
-      writer.ok() ? SendPacket(link_.fd(), buffer, writer.size(), descriptors, count) : Transfer::kBroken;
+  Transfer result = writer.ok() ? SendPacket(link_.fd(), buffer, writer.size(), descriptors, count) : Transfer::kBroken;
   if (result == Transfer::kBroken) Disconnect();
   return result == Transfer::kDone;
 }

@@ -52,7 +52,7 @@ class Shim {
   uint32_t count_ = 0;
   uint32_t sequence_ = 0;
   bool say_hello_ = false, say_ready_ = false, say_pong_ = false;
-  bool unswept_ = false;          // a helper is gone since the last complete sweep
+  bool unswept_ = false;  // a helper is gone since the last complete sweep
   bool shutting_down_ = false;
   uint64_t next_sweep_ns_ = 0, flush_again_ns_ = 0;
   Tree tree_;

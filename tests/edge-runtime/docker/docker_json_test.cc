@@ -10,7 +10,11 @@ namespace mcpfleet {
 namespace {
 
 InstanceSpec Spec() {
-  InstanceSpec spec{.id = "weather-1", .server = {"default", "weather"}, .uid = "u-1", .generation = 4, .revision = "abc",
+  InstanceSpec spec{.id = "weather-1",
+                    .server = {"default", "weather"},
+                    .uid = "u-1",
+                    .generation = 4,
+                    .revision = "abc",
                     .shim_directory = "/var/lib/mcpfleet/shim/weather-1"};
   spec.spec.source = ImageSource{.ref = "weather:v1"};
   spec.artifact = {.digest = "sha256:11", .entrypoint = {"/server"}, .default_args = {"--default"}};
@@ -32,7 +36,8 @@ TEST(DockerCreateTest, ArgvFollowsTheRulesOfKubernetes) {
 
 TEST(DockerCreateTest, TheShimIsTheFirstProcessAndArgvIsItsOwn) {
   const Json body = CreateBody(Spec(), Context()).value();
-  EXPECT_EQ(body["Entrypoint"], Json(Strings{"/.mcp-shim", "--instance", "weather-1", "--socket", "/.mcp/agent.sock", "--"}));
+  EXPECT_EQ(body["Entrypoint"],
+            Json(Strings{"/.mcp-shim", "--instance", "weather-1", "--socket", "/.mcp/agent.sock", "--"}));
   EXPECT_EQ(body["Cmd"], Json(Strings{"/server", "--default"}));
   EXPECT_EQ(body["Image"], "sha256:11");
 }
@@ -117,8 +122,11 @@ TEST(DockerJsonTest, AnAnswerThatIsNoListIsAnEngineToTryAgainNotAnEmptyNode) {
 }
 
 TEST(DockerJsonTest, AnOomKillIsASignalAndSaysOom) {
-  const auto inspected = ParseInspect(R"({"Id":"c","Created":"2026-11-22T16:28:40.738138056Z","State":{"Status":"exited","OOMKilled":true,"ExitCode":137,
-    "StartedAt":"2026-11-22T16:28:40.9Z","FinishedAt":"2026-11-22T16:29:40.9Z"},"Config":{"Labels":{}}})").value();
+  const auto inspected =
+      ParseInspect(
+          R"({"Id":"c","Created":"2026-11-22T16:28:40.738138056Z","State":{"Status":"exited","OOMKilled":true,"ExitCode":137,
+    "StartedAt":"2026-11-22T16:28:40.9Z","FinishedAt":"2026-11-22T16:29:40.9Z"},"Config":{"Labels":{}}})")
+          .value();
   ASSERT_TRUE(inspected.exit);
   EXPECT_EQ(inspected.exit->signal, SIGKILL);
   EXPECT_TRUE(inspected.exit->oom);
@@ -157,21 +165,29 @@ TEST(DockerJsonTest, AnEnginesRefusalKeepsItsWordsAndGetsTheFittingCode) {
 }
 
 TEST(DockerJsonTest, AnEventNamesItsInstance) {
-  EXPECT_EQ(ParseEvent(R"({"Type":"container","Action":"die","Actor":{"ID":"c","Attributes":{"dev.mcpfleet.instance":"a-1"}}})"), "a-1");
+  EXPECT_EQ(
+      ParseEvent(
+          R"({"Type":"container","Action":"die","Actor":{"ID":"c","Attributes":{"dev.mcpfleet.instance":"a-1"}}})"),
+      "a-1");
   EXPECT_EQ(ParseEvent(R"({"Type":"network","Actor":{"Attributes":{"dev.mcpfleet.instance":"a-1"}}})"), std::nullopt);
   EXPECT_EQ(ParseEvent("garbage"), std::nullopt);
 }
 
 TEST(DockerJsonTest, StatisticsLeaveThePageCacheOut) {
-  const auto v1 = ParseStats(R"({"memory_stats":{"usage":1000,"stats":{"total_inactive_file":400}},"cpu_stats":{"cpu_usage":{"total_usage":2000000000}}})");
+  const auto v1 = ParseStats(
+      R"({"memory_stats":{"usage":1000,"stats":{"total_inactive_file":400}},"cpu_stats":{"cpu_usage":{"total_usage":2000000000}}})");
   EXPECT_EQ(v1->memory_bytes, 600);
   EXPECT_EQ(v1->cpu_seconds, 2.0);
   EXPECT_EQ(ParseStats(R"({"memory_stats":{"usage":1000,"stats":{"inactive_file":100}}})")->memory_bytes, 900);
 }
 
 TEST(DockerJsonTest, WhatAnEngineCannotEnforceIsNamed) {
-  EXPECT_TRUE(ParseUnenforced(R"({"MemoryLimit":true,"SwapLimit":true,"PidsLimit":true,"SecurityOptions":["name=seccomp,profile=default"]})").empty());
-  EXPECT_EQ(ParseUnenforced(R"({"MemoryLimit":true,"SwapLimit":false,"SecurityOptions":[]})"), (Strings{"swap limit", "seccomp"}));
+  EXPECT_TRUE(
+      ParseUnenforced(
+          R"({"MemoryLimit":true,"SwapLimit":true,"PidsLimit":true,"SecurityOptions":["name=seccomp,profile=default"]})")
+          .empty());
+  EXPECT_EQ(ParseUnenforced(R"({"MemoryLimit":true,"SwapLimit":false,"SecurityOptions":[]})"),
+            (Strings{"swap limit", "seccomp"}));
 }
 
 }  // namespace

@@ -43,12 +43,15 @@ class DockerRuntimeTest : public testing::Test {
     EXPECT_TRUE(RemoveTree(state_).ok());
   }
   std::unique_ptr<DockerRuntime> Open() {
-    return DockerRuntime::Create({.socket_path = engine_->socket(), .node_name = node_, .state_directory = state_}, clock_).value();
+    return DockerRuntime::Create({.socket_path = engine_->socket(), .node_name = node_, .state_directory = state_},
+                                 clock_)
+        .value();
   }
   static Deadline Soon() { return Deadline::After(seconds(60)); }
   // An instance of busybox with these arguments.
   InstanceSpec Spec(const std::string& name, std::vector<std::string> args) {
-    InstanceSpec spec{.id = name + "-" + node_, .server = {"default", name}, .uid = "u", .generation = 1, .revision = "r"};
+    InstanceSpec spec{
+        .id = name + "-" + node_, .server = {"default", name}, .uid = "u", .generation = 1, .revision = "r"};
     spec.spec.source = ImageSource{.ref = engine_->image(), .pull_policy = PullPolicy::kNever};
     spec.spec.args = std::move(args);
     spec.artifact = runtime_->Pull(spec.spec, nullptr, Soon()).value();
@@ -72,10 +75,13 @@ class DockerRuntimeTest : public testing::Test {
   }
   std::string LogsOf(const std::string& id, LogOptions options = {}) {
     std::string text;
-    const Status status = runtime_->Logs(id, options, [&](std::string_view line) {
-      text += line.substr(line.find(' ') + 1);
-      return true;
-    }, Soon());
+    const Status status = runtime_->Logs(
+        id, options,
+        [&](std::string_view line) {
+          text += line.substr(line.find(' ') + 1);
+          return true;
+        },
+        Soon());
     EXPECT_TRUE(status.ok()) << status;
     return text;
   }
@@ -112,7 +118,9 @@ TEST_F(DockerRuntimeTest, ARestartByHandShowsInTheNextList) {
 }
 
 TEST_F(DockerRuntimeTest, TheKernelHoldsTheSandbox) {
-  InstanceSpec spec = Spec("sandbox", Shell("touch /x 2>/dev/null && echo root writable >&2; touch /tmp/x && echo tmp writable >&2; " + std::string(kForever)));
+  InstanceSpec spec =
+      Spec("sandbox", Shell("touch /x 2>/dev/null && echo root writable >&2; touch /tmp/x && echo tmp writable >&2; " +
+                            std::string(kForever)));
   spec.spec.resources = {.cpu_milli = 500, .memory_bytes = int64_t{32} << 20, .pids = 17};
   Run(spec);
   const InstanceReport report = Await(spec.id, InstanceState::kRunning);
@@ -129,10 +137,13 @@ TEST_F(DockerRuntimeTest, TheKernelHoldsTheSandbox) {
   EXPECT_EQ(LogsOf(spec.id), "tmp writable\n");
   // The limits, where this machine has cgroup v1.
   const std::string id = [&] {
-    const Json inspected = ParseJson(engine_->Request("GET", "/containers/" + ContainerName(spec.id) + "/json")->body).value();
+    const Json inspected =
+        ParseJson(engine_->Request("GET", "/containers/" + ContainerName(spec.id) + "/json")->body).value();
     return inspected["Id"].get<std::string>();
   }();
-  if (StatusOr<std::string> limit = ReadFile("/sys/fs/cgroup/memory/docker/" + id + "/memory.memsw.limit_in_bytes", 100); limit.ok()) {
+  if (StatusOr<std::string> limit =
+          ReadFile("/sys/fs/cgroup/memory/docker/" + id + "/memory.memsw.limit_in_bytes", 100);
+      limit.ok()) {
     EXPECT_EQ(*limit, "33554432\n");
     EXPECT_EQ(ReadFile("/sys/fs/cgroup/pids/docker/" + id + "/pids.max", 100).value_or(""), "17\n");
     EXPECT_EQ(ReadFile("/sys/fs/cgroup/cpu/docker/" + id + "/cpu.cfs_quota_us", 100).value_or(""), "50000\n");
@@ -153,7 +164,8 @@ TEST_F(DockerRuntimeTest, AnOutOfMemoryKillIsReportedAsSuch) {
 TEST_F(DockerRuntimeTest, ANameThatAStrangerTookIsNeitherAdoptedNorRemoved) {
   const InstanceSpec spec = Spec("taken", Shell(kForever));
   const std::string name = ContainerName(spec.id);
-  const Json body = {{"Image", engine_->image()}, {"Cmd", {"sleep", "1000"}}, {"HostConfig", {{"NetworkMode", "none"}}}};
+  const Json body = {
+      {"Image", engine_->image()}, {"Cmd", {"sleep", "1000"}}, {"HostConfig", {{"NetworkMode", "none"}}}};
   ASSERT_EQ(engine_->Request("POST", "/containers/create?name=" + name, DumpJson(body))->status, 201);
   const Status status = runtime_->Create(spec, Soon());
   EXPECT_EQ(status.code(), StatusCode::kAlreadyExists) << status;
@@ -163,7 +175,8 @@ TEST_F(DockerRuntimeTest, ANameThatAStrangerTookIsNeitherAdoptedNorRemoved) {
 
 TEST_F(DockerRuntimeTest, TheLogsOfTheIncarnationBeforeAreKeptApart) {
   // The container's own /scratch tells the incarnations apart.
-  const InstanceSpec spec = Spec("previous", Shell("echo born $(cut -d' ' -f1 /proc/uptime) >&2; " + std::string(kForever)));
+  const InstanceSpec spec =
+      Spec("previous", Shell("echo born $(cut -d' ' -f1 /proc/uptime) >&2; " + std::string(kForever)));
   Run(spec);
   for (const Deadline deadline = Soon(); LogsOf(spec.id).empty() && !deadline.Expired();) poll(nullptr, 0, 20);
   const std::string first = LogsOf(spec.id);
@@ -171,7 +184,8 @@ TEST_F(DockerRuntimeTest, TheLogsOfTheIncarnationBeforeAreKeptApart) {
   ASSERT_TRUE(runtime_->Stop(spec.id, seconds(5), Soon()).ok());
   ASSERT_TRUE(runtime_->Start(spec.id, Soon()).ok());
   std::string second;
-  for (const Deadline deadline = Soon(); (second = LogsOf(spec.id)).empty() && !deadline.Expired();) poll(nullptr, 0, 20);
+  for (const Deadline deadline = Soon(); (second = LogsOf(spec.id)).empty() && !deadline.Expired();)
+    poll(nullptr, 0, 20);
   EXPECT_NE(second, first);
   EXPECT_EQ(std::count(second.begin(), second.end(), '\n'), 1) << second;
   EXPECT_EQ(LogsOf(spec.id, {.previous = true}), first);
@@ -182,7 +196,10 @@ TEST_F(DockerRuntimeTest, AKillByHandWakesTheWatcher) {
   Run(spec);
   std::atomic<bool> seen{false}, ready{false};
   std::thread watcher([&] {
-    runtime_->WatchEvents([&](const std::string& id) { (id.empty() ? ready : seen) = true; }, [&] { return seen.load(); }, Soon()).IgnoreError();
+    runtime_
+        ->WatchEvents([&](const std::string& id) { (id.empty() ? ready : seen) = true; }, [&] { return seen.load(); },
+                      Soon())
+        .IgnoreError();
   });
   for (const Deadline deadline = Soon(); !ready && !deadline.Expired();) poll(nullptr, 0, 5);
   EXPECT_EQ(engine_->Request("POST", "/containers/" + ContainerName(spec.id) + "/kill")->status, 204);
@@ -210,8 +227,11 @@ TEST_F(DockerRuntimeTest, AHostPathThatIsMissingIsAnErrorAndIsNotMade) {
 TEST_F(DockerRuntimeTest, UsageFromTheEngineIsThereWhereTheKernelsIsNotVisible) {
   const InstanceSpec spec = Spec("remote", Shell(kForever));
   Run(spec);
-  auto blind = DockerRuntime::Create({.socket_path = engine_->socket(), .node_name = node_,
-                                      .kernel = {.proc = state_ + "/noproc", .cgroup = state_ + "/nocgroup"}}, clock_).value();
+  auto blind = DockerRuntime::Create({.socket_path = engine_->socket(),
+                                      .node_name = node_,
+                                      .kernel = {.proc = state_ + "/noproc", .cgroup = state_ + "/nocgroup"}},
+                                     clock_)
+                   .value();
   const auto usage = blind->Usage(Soon()).value();
   ASSERT_EQ(usage.size(), 1U);
   EXPECT_GT(usage[0].memory_bytes, 0);
@@ -224,7 +244,8 @@ TEST_F(DockerRuntimeTest, APulledImageTellsItsEntrypointAndIsNotFetchedTwice) {
   ServerSpec spec;
   spec.source = ImageSource{.ref = registry.host() + "/org/tool:v1"};
   int reports = 0;
-  const StatusOr<Artifact> artifact = runtime_->Pull(spec, [&](const PullProgress&) { ++reports; }, Soon());
+  const StatusOr<Artifact> artifact = runtime_->Pull(
+      spec, [&](const PullProgress&) { ++reports; }, Soon());
   ASSERT_TRUE(artifact.ok()) << artifact.status();
   EXPECT_EQ(artifact->entrypoint, std::vector<std::string>{"/bin/tool"});
   EXPECT_EQ(artifact->default_args, std::vector<std::string>{"--serve"});
@@ -281,7 +302,8 @@ TEST_F(DockerRuntimeTest, TheQuotaRemovesWhatWePulledAndNothingElse) {
 
 TEST(DockerRuntimeDownTest, AnEngineThatIsNotThereIsUnavailableAndNamed) {
   SystemClock clock;
-  auto runtime = DockerRuntime::Create({.socket_path = "unix:///nonexistent/docker.sock", .node_name = "n"}, clock).value();
+  auto runtime =
+      DockerRuntime::Create({.socket_path = "unix:///nonexistent/docker.sock", .node_name = "n"}, clock).value();
   EXPECT_FALSE(runtime->List(Deadline::After(seconds(5))).ok());
   const RuntimeCheck check = runtime->Check(Deadline::After(seconds(5)));
   EXPECT_FALSE(check.available);

@@ -34,7 +34,8 @@ TEST(DockerFramesTest, LinesComeOutWholeHoweverTheBytesArrive) {
 }
 
 TEST(DockerFramesTest, ALongLineInSeveralFramesKeepsOnlyItsFirstTime) {
-  EXPECT_EQ(Lines(Frame(2, "T1 aaa") + Frame(1, "T2 x\n") + Frame(2, "T3 bbb\n"), 5), (std::vector<std::string>{"T2 x\n", "T1 aaabbb\n"}));
+  EXPECT_EQ(Lines(Frame(2, "T1 aaa") + Frame(1, "T2 x\n") + Frame(2, "T3 bbb\n"), 5),
+            (std::vector<std::string>{"T2 x\n", "T1 aaabbb\n"}));
 }
 
 TEST(DockerFramesTest, ALastLineWithoutNewlineIsNotLost) {
@@ -57,20 +58,24 @@ TEST(DockerFramesTest, RawTerminalOutputIsRefused) {
 TEST(DockerPullTest, ProgressSumsTheLayers) {
   DockerPullProgress pull;
   EXPECT_EQ(pull.Current().phase, "resolving");
-  ASSERT_TRUE(pull.Feed("{\"status\":\"Pulling from org/x\",\"id\":\"v1\"}\r\n"
-                        "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":10,\"total\":100},\"id\":\"a\"}\r\n"
-                        "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":50,\"total\":50},\"id\":\"b\"}\r\n").ok());
+  ASSERT_TRUE(
+      pull.Feed("{\"status\":\"Pulling from org/x\",\"id\":\"v1\"}\r\n"
+                "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":10,\"total\":100},\"id\":\"a\"}\r\n"
+                "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":50,\"total\":50},\"id\":\"b\"}\r\n")
+          .ok());
   EXPECT_EQ(pull.Current().done_bytes, 60);
   EXPECT_EQ(pull.Current().total_bytes, 150);
   EXPECT_EQ(pull.Current().phase, "downloading");
-  ASSERT_TRUE(pull.Feed("{\"status\":\"Download complete\",\"id\":\"a\"}\n{\"status\":\"Extracting\",\"id\":\"a\"}\n").ok());
+  ASSERT_TRUE(
+      pull.Feed("{\"status\":\"Download complete\",\"id\":\"a\"}\n{\"status\":\"Extracting\",\"id\":\"a\"}\n").ok());
   EXPECT_EQ(pull.Current().done_bytes, 150);
   EXPECT_EQ(pull.Current().phase, "installing");
 }
 
 TEST(DockerPullTest, AnErrorLineFailsThePull) {
   DockerPullProgress pull;
-  const Status status = pull.Feed("{\"errorDetail\":{\"message\":\"manifest unknown\"},\"error\":\"manifest unknown\"}\n");
+  const Status status =
+      pull.Feed("{\"errorDetail\":{\"message\":\"manifest unknown\"},\"error\":\"manifest unknown\"}\n");
   EXPECT_EQ(status.code(), StatusCode::kNotFound);
   DockerPullProgress other;
   EXPECT_EQ(other.Feed("{\"error\":\"connection reset\"}\n").code(), StatusCode::kUnavailable);
@@ -78,7 +83,11 @@ TEST(DockerPullTest, AnErrorLineFailsThePull) {
 
 TEST(DockerPullTest, NonsenseInBetweenIsIgnored) {
   DockerPullProgress pull;
-  EXPECT_TRUE(pull.Feed("\n\nnot json\n[1]\n{\"status\":\"Downloading\",\"progressDetail\":{\"current\":-5,\"total\":-7},\"id\":\"a\"}\n").ok());
+  EXPECT_TRUE(
+      pull.Feed(
+              "\n\nnot "
+              "json\n[1]\n{\"status\":\"Downloading\",\"progressDetail\":{\"current\":-5,\"total\":-7},\"id\":\"a\"}\n")
+          .ok());
   EXPECT_EQ(pull.Current().done_bytes, 0);
 }
 

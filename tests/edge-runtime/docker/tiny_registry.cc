@@ -16,19 +16,28 @@ std::string DigestOf(const std::string& bytes) { return "sha256:" + Sha256Hex(by
 }  // namespace
 
 TinyRegistry::TinyRegistry() {
-  server_ = http::Server::Create({}, [this](const http::Request& request, std::shared_ptr<http::Responder> to) { Handle(request, *to); }).value();
+  server_ = http::Server::Create({}, [this](const http::Request& request, std::shared_ptr<http::Responder> to) {
+              Handle(request, *to);
+            }).value();
 }
 
 std::string TinyRegistry::host() const { return "127.0.0.1:" + std::to_string(server_->port()); }
 
 void TinyRegistry::Add(const std::string& name, const std::string& tag, const TinyImage& image) {
   const std::string layer = MakeTar({{.path = "/file", .content = image.content}});
-  const std::string config = DumpJson({{"architecture", "amd64"}, {"os", "linux"},
+  const std::string config = DumpJson({{"architecture", "amd64"},
+                                       {"os", "linux"},
                                        {"config", {{"Entrypoint", image.entrypoint}, {"Cmd", image.cmd}}},
                                        {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({DigestOf(layer)})}}}});
-  const Json layers = Json::array({{{"mediaType", "application/vnd.docker.image.rootfs.diff.tar.gzip"}, {"size", layer.size()}, {"digest", DigestOf(layer)}}});
-  const std::string manifest = DumpJson({{"schemaVersion", 2}, {"mediaType", kManifestType},
-                                         {"config", {{"mediaType", "application/vnd.docker.container.image.v1+json"}, {"size", config.size()}, {"digest", DigestOf(config)}}},
+  const Json layers = Json::array({{{"mediaType", "application/vnd.docker.image.rootfs.diff.tar.gzip"},
+                                    {"size", layer.size()},
+                                    {"digest", DigestOf(layer)}}});
+  const std::string manifest = DumpJson({{"schemaVersion", 2},
+                                         {"mediaType", kManifestType},
+                                         {"config",
+                                          {{"mediaType", "application/vnd.docker.container.image.v1+json"},
+                                           {"size", config.size()},
+                                           {"digest", DigestOf(config)}}},
                                          {"layers", layers}});
   MutexLock lock(&mu_);
   blobs_[DigestOf(layer)] = layer;
@@ -47,7 +56,8 @@ void TinyRegistry::Handle(const http::Request& request, http::Responder& to) {
     *ref = path.substr(at + middle.size());
     return true;
   };
-  http::Response response = http::JsonResponse(404, R"({"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]})");
+  http::Response response =
+      http::JsonResponse(404, R"({"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]})");
   std::string name, ref;
   MutexLock lock(&mu_);
   if (path == "/v2/") {

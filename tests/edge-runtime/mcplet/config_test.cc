@@ -5,7 +5,8 @@
 namespace mcpfleet {
 namespace {
 
-constexpr char kMinimal[] = "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPletConfiguration\nmetadata: {name: edge-01}\nspec: {}\n";
+constexpr char kMinimal[] =
+    "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPletConfiguration\nmetadata: {name: edge-01}\nspec: {}\n";
 
 std::string With(const std::string& spec) {
   return "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPletConfiguration\nmetadata:\n  name: edge-01\nspec:\n" + spec;
@@ -38,17 +39,18 @@ TEST(ConfigTest, AMinimalFileGetsEveryDefault) {
 TEST(ConfigTest, TheDefaultsNameTheNodeAfterTheHost) { EXPECT_FALSE(DefaultConfig().node.empty()); }
 
 TEST(ConfigTest, EveryFieldIsRead) {
-  StatusOr<Config> config = ParseConfig(With("  stateDirectory: /s\n"
-                                             "  runDirectory: /r\n"
-                                             "  store: {type: Remote, url: \"https://kv.example\", account: a, configNamespace: c,\n"
-                                             "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s}\n"
-                                             "  runtimes: {docker: {enabled: Never, socket: /d.sock}, process: {enabled: Never}}\n"
-                                             "  admin: {address: \"::1\", port: 0}\n"
-                                             "  policy: {allowedHostPaths: [/srv], allowHostNetwork: true, allowRemote: false,\n"
-                                             "           imagePrefixes: [ghcr.io/acme/], runtimes: [Docker]}\n"
-                                             "  cacheQuota: 1Gi\n"
-                                             "  log: {level: debug, format: json}\n"),
-                                        "mcplet.yaml", nullptr);
+  StatusOr<Config> config = ParseConfig(
+      With("  stateDirectory: /s\n"
+           "  runDirectory: /r\n"
+           "  store: {type: Remote, url: \"https://kv.example\", account: a, configNamespace: c,\n"
+           "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s}\n"
+           "  runtimes: {docker: {enabled: Never, socket: /d.sock}, process: {enabled: Never}}\n"
+           "  admin: {address: \"::1\", port: 0}\n"
+           "  policy: {allowedHostPaths: [/srv], allowHostNetwork: true, allowRemote: false,\n"
+           "           imagePrefixes: [ghcr.io/acme/], runtimes: [Docker]}\n"
+           "  cacheQuota: 1Gi\n"
+           "  log: {level: debug, format: json}\n"),
+      "mcplet.yaml", nullptr);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_FALSE(config->store.embedded);
   EXPECT_EQ(config->store.url, "https://kv.example");
@@ -99,7 +101,8 @@ TEST(ConfigTest, LabelsAreRefusedBecauseTheyBelongToTheMCPNode) {
 }
 
 TEST(ConfigTest, AnotherKindIsRefused) {
-  EXPECT_FALSE(ParseConfig("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: x}\n", "f", nullptr).ok());
+  EXPECT_FALSE(
+      ParseConfig("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: x}\n", "f", nullptr).ok());
 }
 
 }  // namespace

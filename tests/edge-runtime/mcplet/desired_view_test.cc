@@ -14,7 +14,8 @@ std::shared_ptr<Object> Weather(const std::string& version) {
 }
 
 SyncedObject Synced(std::shared_ptr<const Object> object, const std::string& hash) {
-  return {.entry = {.key = {kKindServer, "default", "weather"}, .uid = "u", .generation = 1, .hash = hash}, .object = std::move(object)};
+  return {.entry = {.key = {kKindServer, "default", "weather"}, .uid = "u", .generation = 1, .hash = hash},
+          .object = std::move(object)};
 }
 
 AcceptedState State(SyncedObject synced) {
@@ -71,7 +72,8 @@ TEST(DesiredViewTest, AFieldFromANewerVersionIsUnsupported) {
 }
 
 TEST(DesiredViewTest, NodePolicyRejects) {
-  EXPECT_EQ(DecodeDesired(Synced(Weather("1.0.0"), "h"), {.runtimes = {RuntimeChoice::kDocker}}).rejected_reason, "ForbiddenByNode");
+  EXPECT_EQ(DecodeDesired(Synced(Weather("1.0.0"), "h"), {.runtimes = {RuntimeChoice::kDocker}}).rejected_reason,
+            "ForbiddenByNode");
 }
 
 TEST(DesiredViewTest, APendingObjectWithoutAVersionBeforeHasNoSpec) {

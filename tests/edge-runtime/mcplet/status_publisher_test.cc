@@ -13,7 +13,9 @@ namespace {
 class PutsOnly final : public KvClient {
  public:
   StatusOr<std::optional<KvValue>> Get(std::string_view, Deadline) override { return Unimplemented("get"); }
-  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>&, Deadline) override { return Unimplemented("bulk get"); }
+  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>&, Deadline) override {
+    return Unimplemented("bulk get");
+  }
   StatusOr<KvPage> List(std::string_view, std::string_view, size_t, Deadline) override { return Unimplemented("list"); }
   Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline) override {
     MutexLock lock(&mu_);

@@ -71,7 +71,9 @@ TEST(ShimAdoptionTest, AnEndingGoesOnWithoutTheAgent) {
   World world;
   int shim = world.Start("ending");
   ASSERT_TRUE(world.host().StartMain("ending", ChildArgv("stubborn"), {}, Transport::kStdio, Soon()).ok());
-  EXPECT_EQ(world.host().StopMain("ending", std::chrono::milliseconds(300), Deadline::After(std::chrono::milliseconds(20))).code(),
+  EXPECT_EQ(world.host()
+                .StopMain("ending", std::chrono::milliseconds(300), Deadline::After(std::chrono::milliseconds(20)))
+                .code(),
             StatusCode::kDeadlineExceeded);
   world.StopHost();
   EXPECT_TRUE(Eventually([&] { return ProcessesBelow(shim).empty(); }));
@@ -166,7 +168,8 @@ TEST(ShimAdoptionTest, KillsOfTheAgentTearAndLoseNothingEitherWay) {
   int kills = kills_wanted == nullptr ? 5 : std::atoi(kills_wanted);
   World world;
   int shim = world.Start(kInstance);
-  ASSERT_TRUE(world.host().StartMain(kInstance, ChildArgv("stream", {"/mnt/received"}), {}, Transport::kStdio, Soon()).ok());
+  ASSERT_TRUE(
+      world.host().StartMain(kInstance, ChildArgv("stream", {"/mnt/received"}), {}, Transport::kStdio, Soon()).ok());
   world.StopHost();
   std::string from_child = world.state() + "/from_child", doubtful = world.state() + "/doubtful";
   std::string to_child = "/proc/" + std::to_string(shim) + "/root/mnt/received";
@@ -200,8 +203,8 @@ TEST(ShimAdoptionTest, KillsOfTheAgentTearAndLoseNothingEitherWay) {
   Verdict out = Judge(ReadNumbers(from_child)), in = Judge(ReadNumbers(to_child));
   size_t doubts = ReadNumbers(doubtful).size();
   std::cout << kills << " kills: out " << out.lines << " lines, " << out.torn << " torn, " << out.lost << " lost, "
-            << out.repeated << " repeated; in " << in.lines << " lines, " << in.torn << " torn, " << in.lost << " lost, "
-            << in.repeated << " repeated, " << doubts << " in doubt\n";
+            << out.repeated << " repeated; in " << in.lines << " lines, " << in.torn << " torn, " << in.lost
+            << " lost, " << in.repeated << " repeated, " << doubts << " in doubt\n";
   EXPECT_GT(out.lines, 0u);
   EXPECT_GT(in.lines, 0u);
   EXPECT_EQ(out.torn, 0u);

@@ -145,7 +145,7 @@ int ShowSelf() {
   sigset_t blocked;
   sigprocmask(SIG_SETMASK, nullptr, &blocked);
   Print("blocked " + std::to_string(sigismember(&blocked, SIGTERM)));
-  struct sigaction action{};
+  struct sigaction action {};
   sigaction(SIGPIPE, nullptr, &action);
   Print("sigpipe " + std::to_string(action.sa_handler == SIG_DFL ? 0 : 1));
   return 0;

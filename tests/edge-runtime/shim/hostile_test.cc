@@ -94,9 +94,8 @@ class ImpostorTest : public testing::Test {
     address.sun_family = AF_UNIX;
     std::string path = directory_ + "/agent.sock";
     memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    EXPECT_TRUE(Eventually([&] {
-      return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    }));
+    EXPECT_TRUE(
+        Eventually([&] { return connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0; }));
     return fd;
   }
   void SayHello(int fd, const std::string& name) {

@@ -1,5 +1,5 @@
-#include "base/libexec.h"
 #include "edge-runtime/shim/install.h"
+#include "base/libexec.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ TEST(InstallTest, EachVersionOfTheShimHasItsOwnPath) {
   ASSERT_TRUE(WriteFileAtomically(directory.path() + "/source", "version one", 0755).ok());
   auto one = InstallShim(directory.path(), directory.path() + "/source");
   ASSERT_TRUE(one.ok()) << one.status();
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(stat(one->c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0755u);
   EXPECT_EQ(*InstallShim(directory.path(), directory.path() + "/source"), *one);

@@ -17,7 +17,9 @@ std::unique_ptr<Journal> Fresh() {
   return *std::move(journal);
 }
 // What the next mcplet gets, while the first still stands: no destructor has put anything in order.
-StatusOr<std::unique_ptr<Journal>> Next(const Journal& journal) { return Journal::Adopt(UniqueFd(dup(journal.fd())), 5); }
+StatusOr<std::unique_ptr<Journal>> Next(const Journal& journal) {
+  return Journal::Adopt(UniqueFd(dup(journal.fd())), 5);
+}
 
 void Read(Journal* journal, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -104,7 +106,7 @@ TEST(JournalTest, AnIdleJournalHoldsFewPages) {
     }
   }
   ASSERT_TRUE(journal->InAppend("small").ok());
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(fstat(journal->fd(), &info), 0);
   EXPECT_LE(info.st_blocks * 512, 256 << 10);
 }
@@ -126,7 +128,8 @@ TEST(JournalTest, ALineBeyondTheLimitIsDroppedAlsoOverACrash) {
 TEST(JournalTest, ANulBecomesAByteThatNoJsonHas) {
   auto journal = Fresh();
   Read(journal.get(), std::string_view("a\0b\0\n", 5));
-  EXPECT_EQ(TakeLines(journal.get()), std::vector<std::string>{"a\x01" "b\x01"});
+  EXPECT_EQ(TakeLines(journal.get()), std::vector<std::string>{"a\x01"
+                                                               "b\x01"});
   EXPECT_TRUE(Next(*journal).ok());
 }
 
@@ -178,8 +181,8 @@ TEST(JournalTest, AWriteThatWasCountedIsNotInDoubt) {
   Mapped mapped(*journal);
   uint64_t busy = mapped.header->in_busy;
   journal->InEnd(6);
-  mapped.header->in_busy = busy;   // died between counting and clearing,
-  mapped.header->in_line = 0;      // and before the line was counted as done
+  mapped.header->in_busy = busy;  // died between counting and clearing,
+  mapped.header->in_line = 0;     // and before the line was counted as done
   auto next = Next(*journal);
   ASSERT_TRUE(next.ok());
   EXPECT_EQ((*next)->doubtful_line(), "");
@@ -212,8 +215,9 @@ TEST(JournalTest, WhatWeDidNotWriteIsRefused) {
   ASSERT_TRUE(journal->InAppend("in").ok());
   Mapped mapped(*journal);
   using Word = std::atomic<uint64_t> JournalHeader::*;
-  for (Word word : {&JournalHeader::out_head, &JournalHeader::out_tail, &JournalHeader::out_zero, &JournalHeader::in_head,
-                    &JournalHeader::in_tail, &JournalHeader::in_busy, &JournalHeader::in_newline, &JournalHeader::note_active}) {
+  for (Word word :
+       {&JournalHeader::out_head, &JournalHeader::out_tail, &JournalHeader::out_zero, &JournalHeader::in_head,
+        &JournalHeader::in_tail, &JournalHeader::in_busy, &JournalHeader::in_newline, &JournalHeader::note_active}) {
     uint64_t good = mapped.header->*word;
     mapped.header->*word = uint64_t{1} << 62 | 12345;
     EXPECT_FALSE(Next(*journal).ok());

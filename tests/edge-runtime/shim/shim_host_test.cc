@@ -92,8 +92,10 @@ TEST(ShimHostTest, TheEnvironmentIsTheShimsAndOursOnTopWithoutTheToken) {
   World world;
   world.Start("env");
   std::vector<EnvVar> env = {{"API_KEY", "s3cret"}, {"INHERITED", "replaced"}, {"EMPTY", ""}};
-  ASSERT_TRUE(world.host().StartMain("env", {"sh", "-c", "read x; exec /mnt/child --role environment"}, env,
-                                     Transport::kStdio, Soon()).ok());
+  ASSERT_TRUE(
+      world.host()
+          .StartMain("env", {"sh", "-c", "read x; exec /mnt/child --role environment"}, env, Transport::kStdio, Soon())
+          .ok());
   auto channel = world.host().MainChannel("env");
   ASSERT_NE(channel, nullptr);
   Lines lines(channel);
@@ -131,8 +133,10 @@ TEST(ShimHostTest, AnHttpServerHasNoStdioAndItsOutputIsALog) {
   ShimProcessOptions options;
   options.stderr_fd = write_end.get();
   world.Start("http", options);
-  ASSERT_TRUE(world.host().StartMain("http", {"sh", "-c", "cat; echo listening; exec sleep 100"}, {},
-                                     Transport::kStreamableHttp, Soon()).ok());
+  ASSERT_TRUE(world.host()
+                  .StartMain("http", {"sh", "-c", "cat; echo listening; exec sleep 100"}, {},
+                             Transport::kStreamableHttp, Soon())
+                  .ok());
   EXPECT_EQ(world.host().Main("http").phase, Phase::kRunning);
   EXPECT_EQ(world.host().MainChannel("http"), nullptr);
   ASSERT_TRUE(PollFd(read_end.get(), POLLIN, Soon()).ok());
@@ -148,7 +152,9 @@ TEST(ShimHostTest, AnHttpServerHasNoStdioAndItsOutputIsALog) {
 TEST(ShimHostTest, AChildStartsCleanInASessionOfItsOwn) {
   World world;
   world.Start("self");
-  ASSERT_TRUE(world.host().StartMain("self", {"sh", "-c", "read x; exec /mnt/child --role self"}, {}, Transport::kStdio, Soon()).ok());
+  ASSERT_TRUE(world.host()
+                  .StartMain("self", {"sh", "-c", "read x; exec /mnt/child --role self"}, {}, Transport::kStdio, Soon())
+                  .ok());
   auto channel = world.host().MainChannel("self");
   ASSERT_NE(channel, nullptr);
   Lines lines(channel);
@@ -238,8 +244,11 @@ TEST(ShimHostTest, WhenTheShimDiesItsChildIsAbsentAndANewShimIsTaken) {
   ASSERT_TRUE(Eventually([&] { return world.host().Main("dies").phase == Phase::kAbsent; }));
   EXPECT_FALSE(world.host().Connected("dies"));
   EXPECT_TRUE(channel->closed());
-  EXPECT_EQ(world.host().StartMain("dies", ChildArgv("echo"), {}, Transport::kStdio,
-                                   Deadline::After(std::chrono::milliseconds(20))).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(
+      world.host()
+          .StartMain("dies", ChildArgv("echo"), {}, Transport::kStdio, Deadline::After(std::chrono::milliseconds(20)))
+          .code(),
+      StatusCode::kUnavailable);
   world.Start("dies");
   EXPECT_TRUE(world.host().StartMain("dies", ChildArgv("echo"), {}, Transport::kStdio, Soon()).ok());
 }
@@ -290,7 +299,7 @@ TEST(ShimHostTest, TheShimRefusesToBeAnOrdinaryProcess) {
 }
 
 TEST(ShimHostTest, TheProgramIsSmall) {
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(stat((std::string(MCPFLEET_BINARY_DIR) + "/mcp-shim").c_str(), &info), 0);
   EXPECT_LE(info.st_size, 1'500'000);
 }
@@ -303,9 +312,12 @@ TEST_P(DeviceTest, AServerMayOpenItsStandardStreamsByName) {
   // What is installed for root only can't be run by nobody.
   if (std::string(program) == "python3") options.uid = 0;
   world.Start("device", options);
-  ASSERT_TRUE(world.host().StartMain("device", {program, std::string(program) == "node" ? "-e" : "-c", script},
-                                     {{"HOME", "/tmp"}}, Transport::kStdio, Soon()).ok());
-  if (world.host().Main("device").failure == "exec: No such file or directory") GTEST_SKIP() << program << " is not here";
+  ASSERT_TRUE(world.host()
+                  .StartMain("device", {program, std::string(program) == "node" ? "-e" : "-c", script},
+                             {{"HOME", "/tmp"}}, Transport::kStdio, Soon())
+                  .ok());
+  if (world.host().Main("device").failure == "exec: No such file or directory")
+    GTEST_SKIP() << program << " is not here";
   auto channel = world.host().MainChannel("device");
   ASSERT_NE(channel, nullptr) << world.host().Main("device").failure;
   Lines lines(channel);
@@ -316,11 +328,13 @@ TEST_P(DeviceTest, AServerMayOpenItsStandardStreamsByName) {
 INSTANTIATE_TEST_SUITE_P(
     Programs, DeviceTest,
     testing::Values(std::make_pair("sh", "read x </dev/stdin; echo \"$x\" >/dev/stdout; exec sleep 100"),
-                    std::make_pair("node", "const fs=require('fs');const b=Buffer.alloc(99);"
-                                           "const f=fs.openSync('/dev/stdin','r');const n=fs.readSync(f,b);"
-                                           "fs.writeFileSync('/dev/stdout',b.subarray(0,n));setTimeout(()=>{},100000)"),
-                    std::make_pair("python3", "f=open('/dev/stdin');s=f.readline();o=open('/dev/stdout','w');o.write(s);"
-                                              "o.flush();import time;time.sleep(100)")),
+                    std::make_pair("node",
+                                   "const fs=require('fs');const b=Buffer.alloc(99);"
+                                   "const f=fs.openSync('/dev/stdin','r');const n=fs.readSync(f,b);"
+                                   "fs.writeFileSync('/dev/stdout',b.subarray(0,n));setTimeout(()=>{},100000)"),
+                    std::make_pair("python3",
+                                   "f=open('/dev/stdin');s=f.readline();o=open('/dev/stdout','w');o.write(s);"
+                                   "o.flush();import time;time.sleep(100)")),
     [](const auto& test) { return std::string(test.param.first); });
 
 }  // namespace

@@ -67,7 +67,8 @@ int StartShimProcess(const std::string& instance, const std::string& directory, 
   for (std::string& each : argv) pointers.push_back(each.data());
   pointers.push_back(nullptr);
   const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "MCP_SHIM_TOKEN=sesame", "INHERITED=yes", nullptr};
-  int pid = static_cast<int>(syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+  int pid =
+      static_cast<int>(syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
   if (pid != 0) return pid;
   Step(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "private");
   Step(mount("proc", "/proc", "proc", 0, nullptr) == 0, "/proc");
@@ -84,7 +85,8 @@ int StartShimProcess(const std::string& instance, const std::string& directory, 
   if (options.uid != 0) {
     // Not glibc's, which would wait for threads that were not cloned.
     Step(syscall(SYS_setgroups, 0, nullptr) == 0 && syscall(SYS_setgid, options.uid) == 0 &&
-             syscall(SYS_setuid, options.uid) == 0, "setuid");
+             syscall(SYS_setuid, options.uid) == 0,
+         "setuid");
   }
   execve("/mnt/mcp-shim", pointers.data(), const_cast<char**>(environment));
   Step(false, "exec mcp-shim");
@@ -107,13 +109,13 @@ std::vector<std::string> ChildArgv(const std::string& role, const std::vector<st
 std::vector<int> ProcessesBelow(int shim) {
   char space[64];
   snprintf(space, sizeof space, "/proc/%d/ns/pid", shim);
-  struct stat wanted{};
+  struct stat wanted {};
   std::vector<int> found;
   if (stat(space, &wanted) != 0) return found;
   DIR* proc = opendir("/proc");
   while (dirent* entry = readdir(proc)) {
     int pid = atoi(entry->d_name);
-    struct stat other{};
+    struct stat other {};
     snprintf(space, sizeof space, "/proc/%d/ns/pid", pid);
     if (pid <= 0 || pid == shim || stat(space, &other) != 0 || other.st_ino != wanted.st_ino) continue;
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
@@ -171,10 +173,12 @@ Lines::Lines(std::shared_ptr<StdioChannel> channel) : channel_(std::move(channel
 Lines::~Lines() { channel_->SetReceiver(nullptr); }
 
 bool Lines::WaitFor(size_t n, Duration limit) {
-  return Eventually([&] {
-    MutexLock lock(&mu_);
-    return lines_.size() >= n;
-  }, limit);
+  return Eventually(
+      [&] {
+        MutexLock lock(&mu_);
+        return lines_.size() >= n;
+      },
+      limit);
 }
 
 std::vector<std::string> Lines::all() {

@@ -84,7 +84,8 @@ TEST(ShimTreeTest, AKilledHelperCostsItsSessionAndLeavesNothing) {
   int leader = world.host().Main("helper").pid;
   std::string stat;
   for (int pid : ProcessesBelow(shim)) {
-    std::string children = *ReadFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children", 4096);
+    std::string children =
+        *ReadFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children", 4096);
     if (children.find(std::to_string(leader) + " ") != std::string::npos) kill(pid, SIGKILL);
   }
   ASSERT_TRUE(Eventually([&] { return world.host().Main("helper").phase == Phase::kExited; }));

@@ -11,8 +11,7 @@ TEST(WireTest, AMessageSurvivesTheJourney) {
   uint8_t buffer[256];
   Writer writer(buffer, sizeof buffer);
   std::string name = "weather-1", token = "sesame";
-  Encode(&writer, {kVersion, Type::kHello, 9, 0},
-         Hello{{name.data(), 9}, {token.data(), 6}, 123, 4, 7});
+  Encode(&writer, {kVersion, Type::kHello, 9, 0}, Hello{{name.data(), 9}, {token.data(), 6}, 123, 4, 7});
   ASSERT_TRUE(writer.ok());
   Reader reader(buffer, writer.size());
   Header header;
@@ -66,7 +65,8 @@ TEST(WireTest, AStringWithANulOrATooLongCountIsRefused) {
 }
 
 TEST(WireTest, UnknownVersionsAndTypesAreRefused) {
-  for (auto [version, type] : {std::pair<uint16_t, uint16_t>{0, 1}, {kVersion + 1, 1}, {kVersion, 0}, {kVersion, kLastType + 1}}) {
+  for (auto [version, type] :
+       {std::pair<uint16_t, uint16_t>{0, 1}, {kVersion + 1, 1}, {kVersion, 0}, {kVersion, kLastType + 1}}) {
     uint8_t buffer[16] = {0};
     memcpy(buffer, &version, 2);
     memcpy(buffer + 2, &type, 2);

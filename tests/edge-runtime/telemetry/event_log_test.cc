@@ -74,7 +74,8 @@ TEST(EventLogTest, ListenersHearEachEventUntilTheyLeaveAndMayUseTheLog) {
   FakeClock clock;
   EventLog log(clock);
   std::vector<int64_t> counts;
-  int64_t id = log.Subscribe([&](const Event& event) { counts.push_back(event.count + static_cast<int64_t>(log.List().size()) * 10); });
+  int64_t id = log.Subscribe(
+      [&](const Event& event) { counts.push_back(event.count + static_cast<int64_t>(log.List().size()) * 10); });
   log.Record(kWeather, "Normal", "A", "");
   log.Record(kWeather, "Normal", "A", "");
   log.Unsubscribe(id);

@@ -49,11 +49,13 @@ TEST(PrometheusMetricsTest, WhatHasNotHappenedYetIsZeroNotAbsent) {
     EXPECT_EQ(ValueOf(metrics, "mcpfleet_probe_total", {"probe=\"liveness\"", label}), "0");
     EXPECT_EQ(ValueOf(metrics, "mcpfleet_runtime_operations_total", {"operation=\"Start\"", label}), "0");
   }
-  for (const char* name : {"workqueue_depth", "workqueue_adds_total", "workqueue_retries_total", "workqueue_queue_duration_seconds_count"}) {
+  for (const char* name : {"workqueue_depth", "workqueue_adds_total", "workqueue_retries_total",
+                           "workqueue_queue_duration_seconds_count"}) {
     EXPECT_EQ(ValueOf(metrics, name, {"name=\"mcpserver\""}), "0") << name;
   }
-  for (const char* name : {"mcpfleet_stale_heads_total", "mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total",
-                           "mcpfleet_store_last_success_timestamp_seconds", "mcpfleet_convergence_seconds_count"}) {
+  for (const char* name :
+       {"mcpfleet_stale_heads_total", "mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total",
+        "mcpfleet_store_last_success_timestamp_seconds", "mcpfleet_convergence_seconds_count"}) {
     EXPECT_EQ(ValueOf(metrics, name), "0") << name;
   }
   EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_time_seconds_count", {"controller=\"mcpserver\""}), "0");
@@ -76,7 +78,8 @@ TEST(PrometheusMetricsTest, EveryReportReachesItsSeries) {
   metrics.StaleHead();
   metrics.StoreRequest("get", "503");
   metrics.StoreSucceeded(WallTime(1790000000s));
-  EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_total", {"controller=\"mcpserver\"", "result=\"error\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_total", {"controller=\"mcpserver\"", "result=\"error\""}),
+            "1");
   EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_time_seconds_count", {"controller=\"mcpserver\""}), "2");
   EXPECT_EQ(ValueOf(metrics, "workqueue_depth", {"name=\"mcpserver\""}), "7");
   EXPECT_EQ(ValueOf(metrics, "workqueue_adds_total", {"name=\"mcpserver\""}), "1");
@@ -87,7 +90,8 @@ TEST(PrometheusMetricsTest, EveryReportReachesItsSeries) {
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_probe_total", {"probe=\"readiness\"", "result=\"success\""}), "1");
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_convergence_seconds_bucket", {"le=\"1\""}), "1");
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_convergence_seconds_bucket", {"le=\"0.5\""}), "0");
-  for (const char* name : {"mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total", "mcpfleet_stale_heads_total"}) {
+  for (const char* name :
+       {"mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total", "mcpfleet_stale_heads_total"}) {
     EXPECT_EQ(ValueOf(metrics, name), "1") << name;
   }
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_store_requests_total", {"op=\"get\"", "code=\"503\""}), "1");
@@ -98,7 +102,8 @@ TEST(PrometheusMetricsTest, ExactlyOneStatusOfAConditionIsOne) {
   PrometheusMetrics metrics({});
   const auto ready = [&](const char* status) {
     return ValueOf(metrics, "mcpfleet_server_condition",
-                   {"namespace=\"default\"", "server=\"weather\"", "condition=\"Ready\"", std::string("status=\"") + status + "\""});
+                   {"namespace=\"default\"", "server=\"weather\"", "condition=\"Ready\"",
+                    std::string("status=\"") + status + "\""});
   };
   metrics.SetServer(Status(kWeather, ConditionStatus::kFalse));
   EXPECT_EQ(ready("true") + ready("false") + ready("unknown"), "010");
