@@ -32,7 +32,7 @@ void Freshen(Session& session, std::vector<NodeStatus>* nodes) {
   nodes->push_back(*std::move(live));
 }
 
-// By what the store knows of the node. Labels that only its own configuration has may place more on it.
+// As the node decides it itself: by the labels of its MCPNode.
 bool PlacedOn(const Fleet& fleet, const Object& object, const std::string& node) {
   Labels labels;
   bool unschedulable = false;
