@@ -29,7 +29,8 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
   return pointers;
 }
 
-pid_t Fork(const std::vector<std::string>& argv, const std::vector<std::string>& env, int in, int out, int err, int death_signal) {
+pid_t Fork(const std::vector<std::string>& argv, const std::vector<std::string>& env, int in, int out, int err,
+           int death_signal) {
   std::vector<char*> words = Pointers(argv), variables = Pointers(env);
   const pid_t parent = getpid();
   const pid_t pid = fork();
@@ -58,8 +59,8 @@ std::ostream& operator<<(std::ostream& stream, const CommandResult& result) {
   return stream << "exit code " << result.code << "\nstdout: " << result.out << "\nstderr: " << result.err;
 }
 
-CommandResult RunCommand(const std::vector<std::string>& argv, const std::vector<std::string>& env, const std::string& input,
-                         Duration timeout) {
+CommandResult RunCommand(const std::vector<std::string>& argv, const std::vector<std::string>& env,
+                         const std::string& input, Duration timeout) {
   int in[2], out[2], err[2];
   CommandResult result;
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) return result;
@@ -93,7 +94,8 @@ CommandResult RunCommand(const std::vector<std::string>& argv, const std::vector
 pid_t StartProgram(const std::vector<std::string>& argv, const std::string& log) {
   UniqueFd out(open(log.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
   UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  return Fork(argv, {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent"}, null.get(), out.get(), out.get(), SIGKILL);
+  return Fork(argv, {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent"}, null.get(), out.get(), out.get(),
+              SIGKILL);
 }
 
 int EndProgram(pid_t pid, int signal) {

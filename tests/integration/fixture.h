@@ -19,7 +19,8 @@ inline DockerEngine* EngineWithImage() {
     StatusOr<std::string> program = ReadFile(ProgramPath(kTestProgram), size_t{64} << 20);
     EXPECT_TRUE(program.ok()) << program.status();
     const std::string path = std::string("/") + kTestProgram;
-    const Status imported = started->Import(kTestImage, {{.path = path, .content = program.value_or("")}}, {"ENTRYPOINT [\"" + path + "\"]"});
+    const Status imported = started->Import(kTestImage, {{.path = path, .content = program.value_or("")}},
+                                            {"ENTRYPOINT [\"" + path + "\"]"});
     EXPECT_TRUE(imported.ok()) << imported;
     return started;
   }();
@@ -52,13 +53,16 @@ class RuntimesTest : public IntegrationTest, public testing::WithParamInterface<
     node_ = std::make_unique<Node>(options);
     node_->Start();
   }
-  Json Server(const std::string& name, const std::vector<std::string>& args = {}, const Json& spec = Json::object()) const {
+  Json Server(const std::string& name, const std::vector<std::string>& args = {},
+              const Json& spec = Json::object()) const {
     return GetParam() == On::kDocker ? DockerServer(name, args, spec) : ProcessServer(name, args, spec);
   }
 
   std::unique_ptr<Node> node_;
 };
 
-inline std::string OnName(const testing::TestParamInfo<On>& info) { return info.param == On::kDocker ? "Docker" : "Process"; }
+inline std::string OnName(const testing::TestParamInfo<On>& info) {
+  return info.param == On::kDocker ? "Docker" : "Process";
+}
 
 }  // namespace mcpfleet

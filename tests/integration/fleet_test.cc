@@ -44,7 +44,8 @@ class FleetTest : public RuntimesTest {
     if (pids.size() != static_cast<size_t>(count)) return std::to_string(pids.size()) + " server processes";
     for (const pid_t pid : pids) {
       StatusOr<std::string> argv = ReadFile("/proc/" + std::to_string(pid) + "/cmdline", 4096);
-      if (!argv.ok() || argv->find(version) == std::string::npos) return "process " + std::to_string(pid) + " is of another version";
+      if (!argv.ok() || argv->find(version) == std::string::npos)
+        return "process " + std::to_string(pid) + " is of another version";
     }
     if (GetParam() == On::kDocker && node_->Containers().size() != static_cast<size_t>(count)) {
       return std::to_string(node_->Containers().size()) + " containers";
@@ -61,7 +62,8 @@ INSTANTIATE_TEST_SUITE_P(On, FleetTest, testing::Values(On::kProcess, On::kDocke
 TEST_P(FleetTest, KillsOfMcpletAtAnyMomentOfAnApplyLeaveNoDuplicateAndNoOrphan) {
   constexpr int kServers = 20;
   const char* given = getenv("MCPFLEET_SEED");
-  const unsigned seed = given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
+  const unsigned seed =
+      given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
   SCOPED_TRACE("MCPFLEET_SEED=" + std::to_string(seed));
   std::mt19937 random(seed);
   std::string version;
@@ -123,7 +125,9 @@ TEST_F(DockerNodeTest, ARestartOfDockerUnderLoadMakesNoDuplicates) {
 TEST_F(DockerNodeTest, ContainersWithoutItsLabelAreNeverTouched) {
   StatusOr<DockerEngine::Answer> made = EngineWithImage()->Request(
       "POST", "/containers/create?name=somebody-elses",
-      DumpJson({{"Image", EngineWithImage()->image()}, {"Cmd", {"sleep", "600"}}, {"HostConfig", {{"NetworkMode", "none"}}},
+      DumpJson({{"Image", EngineWithImage()->image()},
+                {"Cmd", {"sleep", "600"}},
+                {"HostConfig", {{"NetworkMode", "none"}}},
                 {"Labels", {{"dev.mcpfleet.node", "another-node"}, {"dev.mcpfleet.instance", "other-1"}}}}));
   ASSERT_TRUE(made.ok() && made->status == 201) << made.status();
   StatusOr<DockerEngine::Answer> started = EngineWithImage()->Request("POST", "/containers/somebody-elses/start");
@@ -149,11 +153,13 @@ class RemoteStoreTest : public IntegrationTest {
     host_ = std::make_unique<Node>(NodeOptions{});
     host_->Start();
     ASSERT_FALSE(HasFatalFailure());
-    edge_ = std::make_unique<Node>(NodeOptions{.store_url = host_->store_url(), .store_token_file = host_->state() + "/store/operator-token"});
+    edge_ = std::make_unique<Node>(
+        NodeOptions{.store_url = host_->store_url(), .store_token_file = host_->state() + "/store/operator-token"});
     edge_->Start();
   }
   Json OnEdge(const std::string& name, const std::string& version) const {
-    return ProcessServer(name, {"--name", version}, {{"placement", {{"nodes", {edge_->name()}}}}, {"restartPolicy", {{"resetAfter", "1s"}}}});
+    return ProcessServer(name, {"--name", version},
+                         {{"placement", {{"nodes", {edge_->name()}}}}, {"restartPolicy", {{"resetAfter", "1s"}}}});
   }
   std::string VersionOf(const std::string& server) {
     StatusOr<std::string> argv = ReadFile("/proc/" + std::to_string(edge_->ServerPid(server)) + "/cmdline", 4096);

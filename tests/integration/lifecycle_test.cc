@@ -70,7 +70,8 @@ TEST_P(LifecycleTest, ACrashLoopBacksOffLongerEachTimeAndShowsTheLastWords) {
   ASSERT_TRUE(WaitFor([&] {
     const Json status = node_->ServerStatus("bad");
     const Json& restarts = GetMember(status, "restarts");
-    StatusOr<WallTime> last = ParseTime(GetString(restarts, "lastAt")), next = ParseTime(GetString(restarts, "nextAttemptAt"));
+    StatusOr<WallTime> last = ParseTime(GetString(restarts, "lastAt")),
+                       next = ParseTime(GetString(restarts, "nextAttemptAt"));
     if (GetInt(restarts, "count") > seen && last.ok() && next.ok()) {
       seen = GetInt(restarts, "count");
       delays.push_back(std::chrono::duration<double>(*next - *last).count());
@@ -82,7 +83,8 @@ TEST_P(LifecycleTest, ACrashLoopBacksOffLongerEachTimeAndShowsTheLastWords) {
   const Json status = node_->ServerStatus("bad");
   const Json& restarts = GetMember(status, "restarts");
   EXPECT_EQ(GetInt(restarts, "lastExitCode"), 3) << DumpJson(restarts);
-  EXPECT_NE(GetString(restarts, "stderrTail").find("fatal: the crash timer ran out"), std::string::npos) << DumpJson(restarts);
+  EXPECT_NE(GetString(restarts, "stderrTail").find("fatal: the crash timer ran out"), std::string::npos)
+      << DumpJson(restarts);
   EXPECT_TRUE(node_->Condition("bad", "Ready").starts_with("False/")) << node_->Condition("bad", "Ready");
 }
 
@@ -175,8 +177,11 @@ TEST_P(LifecycleTest, ASilentServerIsRestartedAfterItsStartupTime) {
 }
 
 TEST_P(LifecycleTest, FloodsOfOutputHurtNobody) {
-  ASSERT_TRUE(node_->Apply({Server("flood", {"--flood-stdout", "8", "--flood-stderr", "8"}, {{"logs", {{"maxSize", "1Mi"}, {"maxFiles", 2}}}}),
-                            Server("quiet")}).ok());
+  ASSERT_TRUE(node_
+                  ->Apply({Server("flood", {"--flood-stdout", "8", "--flood-stderr", "8"},
+                                  {{"logs", {{"maxSize", "1Mi"}, {"maxFiles", 2}}}}),
+                           Server("quiet")})
+                  .ok());
   ASSERT_TRUE(node_->WaitReady("quiet"));
   ASSERT_TRUE(node_->WaitReady("flood"));
   EXPECT_EQ(node_->CallTool("flood", "echo", {{"message", "still here"}}), "still here");
@@ -188,7 +193,8 @@ TEST_P(LifecycleTest, FloodsOfOutputHurtNobody) {
 }
 
 TEST_P(LifecycleTest, OutOfMemoryIsToldByItsName) {
-  ASSERT_TRUE(node_->Apply({Server("eater", {}, {{"resources", {{"limits", {{"memory", "48Mi"}}}}}}), Server("sibling")}).ok());
+  ASSERT_TRUE(
+      node_->Apply({Server("eater", {}, {{"resources", {{"limits", {{"memory", "48Mi"}}}}}}), Server("sibling")}).ok());
   ASSERT_TRUE(node_->WaitReady("eater"));
   ASSERT_TRUE(node_->WaitReady("sibling"));
   node_->Poke("eater", "oom");
@@ -233,8 +239,9 @@ TEST_P(LifecycleTest, AnArtifactThatCannotBeHadKeepsTheOldOneRunning) {
   ASSERT_TRUE(node_->Apply({Server("weather", {"--name", "one"})}).ok());
   ASSERT_TRUE(node_->WaitReady("weather"));
   const pid_t before = node_->ServerPid("weather");
-  const Json source = GetParam() == On::kDocker ? Json{{"image", {{"ref", "mcpfleet-test/absent:1"}, {"pullPolicy", "Never"}}}}
-                                                : Json{{"process", {{"path", "/nonexistent/server"}}}};
+  const Json source = GetParam() == On::kDocker
+                          ? Json{{"image", {{"ref", "mcpfleet-test/absent:1"}, {"pullPolicy", "Never"}}}}
+                          : Json{{"process", {{"path", "/nonexistent/server"}}}};
   ASSERT_TRUE(node_->Apply({Server("weather", {"--name", "two"}, {{"source", source}})}).ok());
   ASSERT_TRUE(node_->WaitCondition("weather", "ArtifactReady", "False", "PullFailed"));
   EXPECT_EQ(node_->CallTool("weather", "who"), "one");
@@ -247,7 +254,8 @@ TEST_P(LifecycleTest, AnInstanceRemovedByHandComesBack) {
   const std::vector<std::string> before = node_->InstanceIds("weather");
   ASSERT_EQ(before.size(), 1u);
   if (GetParam() == On::kDocker) {
-    StatusOr<DockerEngine::Answer> removed = EngineWithImage()->Request("DELETE", "/containers/mcpfleet-" + before[0] + "?force=1");
+    StatusOr<DockerEngine::Answer> removed =
+        EngineWithImage()->Request("DELETE", "/containers/mcpfleet-" + before[0] + "?force=1");
     ASSERT_TRUE(removed.ok());
     ASSERT_EQ(removed->status, 204);
   } else {
@@ -255,13 +263,15 @@ TEST_P(LifecycleTest, AnInstanceRemovedByHandComesBack) {
     ASSERT_TRUE(pid.ok()) << pid.status();
     ASSERT_EQ(kill(static_cast<pid_t>(std::atoi(Split(*pid, ' ')[1].c_str())), SIGKILL), 0);
   }
-  ASSERT_TRUE(WaitFor([&] { return node_->InstanceIds("weather") != before && node_->Condition("weather", "Ready") == "True/Ready"; }))
-      << DumpJson(node_->ServerStatus("weather"));
+  ASSERT_TRUE(WaitFor([&] {
+    return node_->InstanceIds("weather") != before && node_->Condition("weather", "Ready") == "True/Ready";
+  })) << DumpJson(node_->ServerStatus("weather"));
   EXPECT_EQ(node_->TestServerPids().size(), 1u);
 }
 
 TEST_P(LifecycleTest, AnHttpServerWithoutANetworkIsReached) {
-  const Json spec = {{"transport", "streamable-http"}, {"port", 8080}, {"path", "/mcp"}, {"securityContext", {{"network", "None"}}}};
+  const Json spec = {
+      {"transport", "streamable-http"}, {"port", 8080}, {"path", "/mcp"}, {"securityContext", {{"network", "None"}}}};
   ASSERT_TRUE(node_->Apply({Server("web", {"--http", "8080", "--name", "web"}, spec)}).ok());
   ASSERT_TRUE(node_->WaitReady("web"));
   EXPECT_EQ(node_->CallTool("web", "who"), "web");

@@ -60,7 +60,8 @@ std::string ScopeOf(const std::string& state) { return Sha256Hex(state).substr(0
 
 bool OfNode(pid_t pid, const std::string& scope, const std::string& state) {
   if (IsZombie(pid)) return false;
-  return ProcFile(pid, "cgroup").find("/" + scope) != std::string::npos || ProcFile(pid, "cmdline").find(state) != std::string::npos;
+  return ProcFile(pid, "cgroup").find("/" + scope) != std::string::npos ||
+         ProcFile(pid, "cmdline").find(state) != std::string::npos;
 }
 
 std::vector<std::string> CgroupsOf(const std::string& scope) {
@@ -75,7 +76,8 @@ std::vector<std::string> CgroupsOf(const std::string& scope) {
 }
 
 void RemoveScope(const std::string& scope) {
-  for (const char* hierarchy : kHierarchies) rmdir((std::string("/sys/fs/cgroup") + hierarchy + "/mcpfleet/" + scope).c_str());
+  for (const char* hierarchy : kHierarchies)
+    rmdir((std::string("/sys/fs/cgroup") + hierarchy + "/mcpfleet/" + scope).c_str());
 }
 
 // What no drain could end: by pid, only processes that are certainly of this node.
@@ -93,11 +95,16 @@ Json Merged(Json base, const Json& over) {
 }
 
 Json Manifest(const std::string& name, Json spec) {
-  return {{"apiVersion", "mcpfleet.dev/v1alpha1"}, {"kind", "MCPServer"}, {"metadata", {{"name", name}}}, {"spec", std::move(spec)}};
+  return {{"apiVersion", "mcpfleet.dev/v1alpha1"},
+          {"kind", "MCPServer"},
+          {"metadata", {{"name", name}}},
+          {"spec", std::move(spec)}};
 }
 
 Json TestSpec(Json source, const char* runtime, const std::vector<std::string>& args) {
-  Json spec = {{"source", std::move(source)}, {"runtime", runtime}, {"resources", {{"limits", {{"memory", "64Mi"}, {"pids", 32}}}}},
+  Json spec = {{"source", std::move(source)},
+               {"runtime", runtime},
+               {"resources", {{"limits", {{"memory", "64Mi"}, {"pids", 32}}}}},
                {"terminationGracePeriod", "2s"}};
   if (!args.empty()) spec["args"] = args;
   return spec;
@@ -126,7 +133,8 @@ Json ProcessServer(const std::string& name, const std::vector<std::string>& args
 }
 
 Json DockerServer(const std::string& name, const std::vector<std::string>& args, const Json& spec) {
-  return Manifest(name, Merged(TestSpec({{"image", {{"ref", kTestImage}, {"pullPolicy", "Never"}}}}, "Docker", args), spec));
+  return Manifest(name,
+                  Merged(TestSpec({{"image", {{"ref", kTestImage}, {"pullPolicy", "Never"}}}}, "Docker", args), spec));
 }
 
 Node::Node(NodeOptions options) : options_(std::move(options)), name_(NodeName()) {
@@ -164,7 +172,8 @@ void Node::WriteConfiguration() const {
   if (!options_.store_url.empty()) {
     store = {{"type", "Remote"}, {"url", options_.store_url}, {"tokenFile", options_.store_token_file}};
   }
-  const Json docker = options_.docker_socket.empty() ? Json{{"enabled", "Never"}} : Json{{"socket", options_.docker_socket}};
+  const Json docker =
+      options_.docker_socket.empty() ? Json{{"enabled", "Never"}} : Json{{"socket", options_.docker_socket}};
   const Json configuration = {{"apiVersion", "mcpfleet.dev/v1alpha1"},
                               {"kind", "MCPletConfiguration"},
                               {"metadata", {{"name", name_}}},
@@ -221,8 +230,9 @@ CommandResult Node::Drain() {
 CommandResult Node::Mcpctl(const std::vector<std::string>& args, const std::string& input, Duration timeout) {
   std::vector<std::string> argv = {ProgramPath("mcpctl")};
   argv.insert(argv.end(), args.begin(), args.end());
-  return RunCommand(argv, {"PATH=/usr/bin:/bin", "NO_COLOR=1", "MCPFLEET_CONFIG=" + directory_ + "/context", "HOME=" + directory_}, input,
-                    timeout);
+  return RunCommand(
+      argv, {"PATH=/usr/bin:/bin", "NO_COLOR=1", "MCPFLEET_CONFIG=" + directory_ + "/context", "HOME=" + directory_},
+      input, timeout);
 }
 
 CommandResult Node::Apply(const std::vector<Json>& manifests) {
@@ -252,29 +262,34 @@ Json Get(const std::string& socket, const std::string& target) {
 
 Json Node::NodeStatus() { return Get(directory_ + "/run/mcplet.sock", "/v1/status"); }
 
-Json Node::ServerStatus(const std::string& server) { return Get(directory_ + "/run/mcplet.sock", "/v1/servers/default/" + server); }
+Json Node::ServerStatus(const std::string& server) {
+  return Get(directory_ + "/run/mcplet.sock", "/v1/servers/default/" + server);
+}
 
 std::string Node::Condition(const std::string& server, const std::string& type) {
   const Json status = ServerStatus(server);
   for (const Json& condition : GetMember(status, "conditions")) {
-    if (GetString(condition, "type") == type) return GetString(condition, "status") + "/" + GetString(condition, "reason");
+    if (GetString(condition, "type") == type)
+      return GetString(condition, "status") + "/" + GetString(condition, "reason");
   }
   return "";
 }
 
-bool Node::WaitCondition(const std::string& server, const std::string& type, const std::string& status, const std::string& reason,
-                         Duration timeout) {
+bool Node::WaitCondition(const std::string& server, const std::string& type, const std::string& status,
+                         const std::string& reason, Duration timeout) {
   const auto holds = [&] {
     const std::string now = Condition(server, type);
     return reason.empty() ? now.starts_with(status + "/") : now == status + "/" + reason;
   };
   if (WaitFor(holds, timeout)) return true;
-  fprintf(stderr, "%s: %s=%s (%s) was not reached; status: %s\n", server.c_str(), type.c_str(), status.c_str(), reason.c_str(),
-          DumpJson(ServerStatus(server)).c_str());
+  fprintf(stderr, "%s: %s=%s (%s) was not reached; status: %s\n", server.c_str(), type.c_str(), status.c_str(),
+          reason.c_str(), DumpJson(ServerStatus(server)).c_str());
   return false;
 }
 
-int64_t Node::Restarts(const std::string& server) { return GetInt(GetMember(ServerStatus(server), "restarts"), "count", 0); }
+int64_t Node::Restarts(const std::string& server) {
+  return GetInt(GetMember(ServerStatus(server), "restarts"), "count", 0);
+}
 
 std::vector<std::string> Node::InstanceIds(const std::string& server) {
   std::vector<std::string> ids;
@@ -301,7 +316,8 @@ std::vector<pid_t> Node::TestServerPids(const std::string& instance) {
   } else {
     marks = {"/" + scope_ + "/" + instance};
     if (!options_.docker_socket.empty()) {
-      StatusOr<DockerEngine::Answer> answer = DockerEngine::Shared()->Request("GET", "/containers/mcpfleet-" + instance + "/json");
+      StatusOr<DockerEngine::Answer> answer =
+          DockerEngine::Shared()->Request("GET", "/containers/mcpfleet-" + instance + "/json");
       StatusOr<Json> container = answer.ok() ? ParseJson(answer->body) : answer.status();
       if (container.ok() && !GetString(*container, "Id").empty()) marks.push_back(GetString(*container, "Id"));
     }

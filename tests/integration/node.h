@@ -34,8 +34,8 @@ struct CommandResult {
 std::ostream& operator<<(std::ostream& stream, const CommandResult& result);
 
 // A program with its output in pipes, killed at the deadline.
-CommandResult RunCommand(const std::vector<std::string>& argv, const std::vector<std::string>& env, const std::string& input,
-                         Duration timeout);
+CommandResult RunCommand(const std::vector<std::string>& argv, const std::vector<std::string>& env,
+                         const std::string& input, Duration timeout);
 // A program that goes on; its output goes to `log`. It dies with the test program.
 pid_t StartProgram(const std::vector<std::string>& argv, const std::string& log);
 // SIGKILLed when it does not end within 30 s. Its wait status; -1 when there is no such child.
@@ -48,18 +48,20 @@ bool WaitFor(const std::function<bool()>& holds, Duration timeout = std::chrono:
 void SweepDeadRuns();
 
 // Manifests. `spec` is merged over what the function sets.
-Json ProcessServer(const std::string& name, const std::vector<std::string>& args = {}, const Json& spec = Json::object());
-Json DockerServer(const std::string& name, const std::vector<std::string>& args = {}, const Json& spec = Json::object());
+Json ProcessServer(const std::string& name, const std::vector<std::string>& args = {},
+                   const Json& spec = Json::object());
+Json DockerServer(const std::string& name, const std::vector<std::string>& args = {},
+                  const Json& spec = Json::object());
 // The image of DockerServer, with mcp_test_server in it.
 inline constexpr char kTestImage[] = "mcpfleet-test/server:1";
 inline constexpr char kTestProgram[] = "mcp_test_server";
 
 struct NodeOptions {
-  std::string docker_socket;    // "": no Docker
-  std::string store_url;        // "": an embedded store
+  std::string docker_socket;  // "": no Docker
+  std::string store_url;      // "": an embedded store
   std::string store_token_file;
   Json policy = Json::object();
-  std::string directory;        // "": a new one below /tmp
+  std::string directory;  // "": a new one below /tmp
 };
 
 class Node {
@@ -70,14 +72,15 @@ class Node {
 
   // Starts mcplet and waits until its admin API answers.
   void Start();
-  void Spawn();      // without waiting
-  int Terminate();   // SIGTERM; its wait status
+  void Spawn();     // without waiting
+  int Terminate();  // SIGTERM; its wait status
   void KillDash9();
   bool Running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
   CommandResult Drain();
 
-  CommandResult Mcpctl(const std::vector<std::string>& args, const std::string& input = "", Duration timeout = std::chrono::seconds(90));
+  CommandResult Mcpctl(const std::vector<std::string>& args, const std::string& input = "",
+                       Duration timeout = std::chrono::seconds(90));
   CommandResult Apply(const std::vector<Json>& manifests);
   // The text that a tool answers; "" on an error.
   std::string CallTool(const std::string& server, const std::string& tool, const Json& arguments = Json::object());
@@ -89,8 +92,8 @@ class Node {
   Json NodeStatus();
   // "True/Verified", "" when there is no such condition.
   std::string Condition(const std::string& server, const std::string& type);
-  bool WaitCondition(const std::string& server, const std::string& type, const std::string& status, const std::string& reason = "",
-                     Duration timeout = std::chrono::seconds(60));
+  bool WaitCondition(const std::string& server, const std::string& type, const std::string& status,
+                     const std::string& reason = "", Duration timeout = std::chrono::seconds(60));
   bool WaitReady(const std::string& server) { return WaitCondition(server, "Ready", "True"); }
   int64_t Restarts(const std::string& server);
   std::vector<std::string> InstanceIds(const std::string& server);

@@ -16,7 +16,8 @@ using std::chrono::seconds;
 
 class NodeTest : public IntegrationTest {
  protected:
-  StatusOr<http::Response> Ask(const Node& node, const std::string& target, const std::string& token = "", const std::string& host = "") {
+  StatusOr<http::Response> Ask(const Node& node, const std::string& target, const std::string& token = "",
+                               const std::string& host = "") {
     http::ClientOptions options;
     options.host_header = host;
     http::Client client(http::TcpEndpoint("127.0.0.1", node.admin_port()), options);
@@ -26,7 +27,8 @@ class NodeTest : public IntegrationTest {
     if (!token.empty()) request.headers.Set("Authorization", "Bearer " + token);
     return client.Do(request, Deadline::After(seconds(10)));
   }
-  int StatusOfAnswer(const Node& node, const std::string& target, const std::string& token = "", const std::string& host = "") {
+  int StatusOfAnswer(const Node& node, const std::string& target, const std::string& token = "",
+                     const std::string& host = "") {
     StatusOr<http::Response> response = Ask(node, target, token, host);
     return response.ok() ? response->status : -1;
   }
@@ -38,8 +40,10 @@ TEST_F(NodeTest, AWrongManifestIsRefusedWithItsPlaceAndNothingIsWritten) {
   ASSERT_TRUE(node.Apply({ProcessServer("weather")}).ok());
   const CommandResult before = node.Mcpctl({"rollout", "history"});
   const std::string good = DumpJsonPretty(ProcessServer("other"));
-  const CommandResult wrong = node.Mcpctl({"apply", "-f", "-"}, good + "\n---\napiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: bad}\n"
-                                                                  "spec:\n  source: {image: {ref: x}}\n  trnsport: stdio\n");
+  const CommandResult wrong = node.Mcpctl(
+      {"apply", "-f", "-"}, good +
+                                "\n---\napiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: bad}\n"
+                                "spec:\n  source: {image: {ref: x}}\n  trnsport: stdio\n");
   EXPECT_EQ(wrong.code, 1) << wrong;
   EXPECT_NE(wrong.err.find("spec.trnsport"), std::string::npos) << wrong;
   const CommandResult after = node.Mcpctl({"rollout", "history"});
@@ -51,9 +55,12 @@ TEST_F(NodeTest, AWrongManifestIsRefusedWithItsPlaceAndNothingIsWritten) {
 TEST_F(NodeTest, AForbiddenServerIsNotStartedAndAllOthersConverge) {
   Node node({.policy = {{"allowedHostPaths", {"/srv/allowed"}}}});
   node.Start();
-  const Json volume = {{"volumes", Json::array({{{"name", "etc"}, {"hostPath", "/etc"}, {"mountPath", "/data"}, {"readOnly", true}}})}};
-  ASSERT_TRUE(node.Apply({ProcessServer("nosy", {}, volume), ProcessServer("host", {}, {{"securityContext", {{"network", "Host"}}}}),
-                          ProcessServer("good")}).ok());
+  const Json volume = {
+      {"volumes", Json::array({{{"name", "etc"}, {"hostPath", "/etc"}, {"mountPath", "/data"}, {"readOnly", true}}})}};
+  ASSERT_TRUE(
+      node.Apply({ProcessServer("nosy", {}, volume),
+                  ProcessServer("host", {}, {{"securityContext", {{"network", "Host"}}}}), ProcessServer("good")})
+          .ok());
   ASSERT_TRUE(node.WaitReady("good"));
   EXPECT_TRUE(node.WaitCondition("nosy", "Accepted", "False", "ForbiddenByNode"));
   EXPECT_TRUE(node.WaitCondition("host", "Accepted", "False", "ForbiddenByNode"));
@@ -85,12 +92,18 @@ TEST_F(NodeTest, ARemoteServerIsVerifiedButNotRun) {
   Node node({});
   node.Start();
   const std::string port_file = node.directory() + "/port";
-  const pid_t server = StartProgram({ProgramPath(kTestProgram), "--http", "0", "--port-file", port_file, "--name", "far"}, node.directory() + "/remote.log");
+  const pid_t server =
+      StartProgram({ProgramPath(kTestProgram), "--http", "0", "--port-file", port_file, "--name", "far"},
+                   node.directory() + "/remote.log");
   StatusOr<std::string> port;
   ASSERT_TRUE(WaitFor([&] { return (port = ReadFile(port_file, 64)).ok(); }));
-  const Json manifest = {{"apiVersion", "mcpfleet.dev/v1alpha1"}, {"kind", "MCPServer"}, {"metadata", {{"name", "far"}}},
-                         {"spec", {{"source", {{"remote", {{"url", "http://127.0.0.1:" + *port + "/mcp"}}}}},
-                                   {"probes", {{"liveness", {{"periodSeconds", 1}, {"timeoutSeconds", 1}, {"failureThreshold", 1}}}}}}}};
+  const Json manifest = {
+      {"apiVersion", "mcpfleet.dev/v1alpha1"},
+      {"kind", "MCPServer"},
+      {"metadata", {{"name", "far"}}},
+      {"spec",
+       {{"source", {{"remote", {{"url", "http://127.0.0.1:" + *port + "/mcp"}}}}},
+        {"probes", {{"liveness", {{"periodSeconds", 1}, {"timeoutSeconds", 1}, {"failureThreshold", 1}}}}}}}};
   const CommandResult applied = node.Apply({manifest});
   EXPECT_TRUE(applied.ok()) << applied;
   EXPECT_TRUE(node.WaitReady("far"));
@@ -101,18 +114,24 @@ TEST_F(NodeTest, ARemoteServerIsVerifiedButNotRun) {
 }
 
 TEST_F(NodeTest, PrometheusScrapesTheNode) {
-  if (access("/usr/bin/prometheus", X_OK) != 0) GTEST_SKIP() << "NOT RUN: no prometheus on this machine (Debian: prometheus)";
+  if (access("/usr/bin/prometheus", X_OK) != 0)
+    GTEST_SKIP() << "NOT RUN: no prometheus on this machine (Debian: prometheus)";
   Node node({});
   node.Start();
   ASSERT_TRUE(node.Apply({ProcessServer("weather")}).ok());
   ASSERT_TRUE(node.WaitReady("weather"));
   const uint16_t port = FreePort();
   const std::string configuration = node.directory() + "/prometheus.yaml";
-  ASSERT_TRUE(WriteFileAtomically(configuration, "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: mcplet\n    static_configs:\n"
-                                                 "      - targets: [\"127.0.0.1:" + std::to_string(node.admin_port()) + "\"]\n").ok());
-  const pid_t prometheus = StartProgram({"/usr/bin/prometheus", "--config.file=" + configuration, "--storage.tsdb.path=" + node.directory() + "/tsdb",
-                                         "--web.listen-address=127.0.0.1:" + std::to_string(port), "--log.level=warn"},
-                                        node.directory() + "/prometheus.log");
+  ASSERT_TRUE(
+      WriteFileAtomically(configuration,
+                          "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: mcplet\n    static_configs:\n"
+                          "      - targets: [\"127.0.0.1:" +
+                              std::to_string(node.admin_port()) + "\"]\n")
+          .ok());
+  const pid_t prometheus = StartProgram(
+      {"/usr/bin/prometheus", "--config.file=" + configuration, "--storage.tsdb.path=" + node.directory() + "/tsdb",
+       "--web.listen-address=127.0.0.1:" + std::to_string(port), "--log.level=warn"},
+      node.directory() + "/prometheus.log");
   const auto query = [&](const std::string& expression) {
     http::Client client(http::TcpEndpoint("127.0.0.1", port), {});
     http::Request request;
@@ -124,7 +143,9 @@ TEST_F(NodeTest, PrometheusScrapesTheNode) {
     return results.is_array() && results.size() == 1 ? GetMember(results[0], "value")[1].get<std::string>() : "";
   };
   EXPECT_TRUE(WaitFor([&] { return query("up{job=\"mcplet\"}") == "1"; }));
-  EXPECT_TRUE(WaitFor([&] { return query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"true\"}") == "1"; }));
+  EXPECT_TRUE(WaitFor([&] {
+    return query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"true\"}") == "1";
+  }));
   EXPECT_EQ(query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"false\"}"), "0");
   EXPECT_NE(query("mcpfleet_server_memory_bytes{server=\"weather\"}"), "");
   EndProgram(prometheus, SIGTERM);
@@ -162,7 +183,8 @@ TEST_F(NodeTest, AFullDiskLeavesRunningServersAloneAndTheNodeRecovers) {
   SmallDisk disk(node.state());
   if (!disk.mounted()) GTEST_SKIP() << "NOT RUN: can't mount a tmpfs";
   node.Start();
-  ASSERT_TRUE(node.Apply({ProcessServer("weather", {"--name", "one"}, {{"restartPolicy", {{"resetAfter", "1s"}}}})}).ok());
+  ASSERT_TRUE(
+      node.Apply({ProcessServer("weather", {"--name", "one"}, {{"restartPolicy", {{"resetAfter", "1s"}}}})}).ok());
   ASSERT_TRUE(node.WaitReady("weather"));
   const pid_t before = node.ServerPid("weather");
   disk.Fill();
@@ -187,12 +209,15 @@ TEST_F(NodeTest, AFullDiskLeavesRunningServersAloneAndTheNodeRecovers) {
 }
 
 TEST_F(NodeTest, TheQuickstartServerFromNpmBecomesReadyAndAnswers) {
-  const CommandResult ping = RunCommand({"/usr/bin/npm", "ping"}, {"PATH=/usr/bin:/bin", "HOME=/tmp", "npm_config_cache=/tmp/mcpfleet-it-npm-ping"}, "", seconds(20));
+  const CommandResult ping =
+      RunCommand({"/usr/bin/npm", "ping"},
+                 {"PATH=/usr/bin:/bin", "HOME=/tmp", "npm_config_cache=/tmp/mcpfleet-it-npm-ping"}, "", seconds(20));
   RemoveTree("/tmp/mcpfleet-it-npm-ping").IgnoreError();
   if (!ping.ok()) GTEST_SKIP() << "NOT RUN: the npm registry does not answer: " << ping.err;
   Node node({});
   node.Start();
-  const CommandResult applied = node.Mcpctl({"apply", "-f", std::string(MCPFLEET_SOURCE_DIR) + "/manifests/quickstart/everything.yaml"});
+  const CommandResult applied =
+      node.Mcpctl({"apply", "-f", std::string(MCPFLEET_SOURCE_DIR) + "/manifests/quickstart/everything.yaml"});
   ASSERT_TRUE(applied.ok()) << applied;
   ASSERT_TRUE(node.WaitCondition("everything", "Ready", "True", "", seconds(180)));
   EXPECT_NE(node.CallTool("everything", "echo", {{"message", "hello"}}).find("hello"), std::string::npos);

@@ -54,6 +54,7 @@ class Shim {
   bool say_hello_ = false, say_ready_ = false, say_pong_ = false;
   bool unswept_ = false;  // a helper is gone since the last complete sweep
   bool shutting_down_ = false;
+  uint64_t next_sweep_ns_ = 0;
   Tree tree_;
   Packet packet_;
 };

@@ -47,7 +47,8 @@ std::string Respond(Conversation& conversation, const std::string& head, const s
   const Json answer = conversation.Answer(message);
   if (answer.is_null()) return "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
   const std::string text = answer.dump();
-  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(text.size()) +
+         "\r\n\r\n" + text;
 }
 
 void ServeConnection(int fd, Conversation& conversation) {

@@ -14,12 +14,14 @@ namespace {
 constexpr size_t kMaxLine = size_t{8} << 20;
 
 Json Tool(const char* name, const char* description, const Json& properties = Json::object()) {
-  return {{"name", name}, {"description", description}, {"inputSchema", {{"type", "object"}, {"properties", properties}}}};
+  return {
+      {"name", name}, {"description", description}, {"inputSchema", {{"type", "object"}, {"properties", properties}}}};
 }
 
 Json Tools() {
-  return Json::array({Tool("echo", "Says it again", {{"message", {{"type", "string"}}}}), Tool("who", "The name of this server"),
-                      Tool("stats", "What this process has seen"), Tool("exit", "Ends the process", {{"code", {{"type", "integer"}}}}),
+  return Json::array({Tool("echo", "Says it again", {{"message", {{"type", "string"}}}}),
+                      Tool("who", "The name of this server"), Tool("stats", "What this process has seen"),
+                      Tool("exit", "Ends the process", {{"code", {{"type", "integer"}}}}),
                       Tool("oom", "Takes all memory it can get"), Tool("fork_bomb", "Forks until the kernel refuses"),
                       Tool("grandchildren", "Forks daemons", {{"count", {{"type", "integer"}}}})});
 }
@@ -122,7 +124,8 @@ Json Conversation::CallTool(const Json& params) {
   const Json arguments = params.is_object() && params.contains("arguments") ? params["arguments"] : Json::object();
   if (tool == "echo") return Text(StringOf(arguments, "message"));
   if (tool == "who") return Text(options_.name);
-  if (tool == "stats") return Text(Json{{"initialized", initialized_}, {"calls", calls_}, {"messages", messages_}}.dump());
+  if (tool == "stats")
+    return Text(Json{{"initialized", initialized_}, {"calls", calls_}, {"messages", messages_}}.dump());
   if (tool == "exit") _exit(static_cast<int>(IntOf(arguments, "code")));
   if (tool == "oom") EatMemory();
   if (tool == "fork_bomb") return Text(std::to_string(ForkUntilRefused()));
@@ -141,8 +144,11 @@ Json Conversation::Result(const Json& message) {
   const Json params = message.contains("params") ? message["params"] : Json::object();
   const Json info = {{"name", options_.name}, {"version", "1.0"}};
   if (method == "server/discover" && options_.modern) {
-    return {{"resultType", "complete"}, {"supportedVersions", {"2026-07-28"}}, {"capabilities", {{"tools", Json::object()}}},
-            {"serverInfo", info}, {"_meta", {{"io.modelcontextprotocol/serverInfo", info}}}};
+    return {{"resultType", "complete"},
+            {"supportedVersions", {"2026-07-28"}},
+            {"capabilities", {{"tools", Json::object()}}},
+            {"serverInfo", info},
+            {"_meta", {{"io.modelcontextprotocol/serverInfo", info}}}};
   }
   if (method == "initialize" && !options_.modern) {
     ++initialized_;

@@ -79,7 +79,10 @@ int64_t ForkUntilRefused() {
 }
 
 void FloodStdout(int megabytes) {
-  Flood(1, R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"flood"}})" "\n", megabytes);
+  Flood(1,
+        R"({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"flood"}})"
+        "\n",
+        megabytes);
 }
 
 void FloodStderr(int megabytes) { Flood(2, "flood: a line that nobody asked for\n", megabytes); }
