@@ -1,5 +1,6 @@
 #include "tests/fakes/docker_engine.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -227,6 +228,28 @@ Status DockerEngine::Import(const std::string& ref, const std::vector<ImageFile>
   return OkStatus();
 }
 
+// What an engine that was killed leaves running and mounted: only what names this engine's own directory.
+void DockerEngine::EndStrays() {
+  DIR* listing = opendir("/proc");
+  while (const dirent* entry = listing == nullptr ? nullptr : readdir(listing)) {
+    const std::string process = std::string("/proc/") + entry->d_name;
+    const int pid = std::atoi(entry->d_name);
+    if (pid <= 1) continue;
+    const std::string argv = ReadFile(process + "/cmdline", size_t{1} << 20).value_or("");
+    if (argv.find("containerd-shim") == std::string::npos || argv.find(directory_ + "/") == std::string::npos) continue;
+    const std::string children = ReadFile(process + "/task/" + entry->d_name + "/children", 65536).value_or("");
+    for (const std::string& child : Split(children, ' ')) {
+      if (std::atoi(child.c_str()) > 1) kill(std::atoi(child.c_str()), SIGKILL);
+    }
+    kill(pid, SIGKILL);
+  }
+  if (listing != nullptr) closedir(listing);
+  for (const std::string& line : Split(ReadFile("/proc/mounts", size_t{16} << 20).value_or(""), '\n')) {
+    const std::vector<std::string> fields = Split(line, ' ');
+    if (fields.size() > 1 && fields[1].starts_with(directory_ + "/")) umount2(fields[1].c_str(), MNT_DETACH);
+  }
+}
+
 void DockerEngine::Stop() {
   if (pid_ > 0) {
     if (StatusOr<Answer> list = Request("GET", "/containers/json?all=1"); list.ok()) {
@@ -243,6 +266,7 @@ void DockerEngine::Stop() {
     pid_ = -1;
   }
   if (!directory_.empty()) {
+    EndStrays();
     umount2((directory_ + "/data").c_str(), MNT_DETACH);  // present only where the engine made it a mount of its own
     umount2((directory_ + "/exec/netns/default").c_str(), MNT_DETACH);
     const Status removed = RemoveTree(directory_);

@@ -60,6 +60,7 @@ class DockerEngine {
   static DockerEngine* Start(std::string* why_not);
   Status Launch(const std::string& storage_driver);
   Status Spawn(const std::string& storage_driver);
+  void EndStrays();
   void Stop();
 
   std::string directory_, socket_, image_, storage_driver_;

@@ -94,8 +94,10 @@ CommandResult RunCommand(const std::vector<std::string>& argv, const std::vector
 pid_t StartProgram(const std::vector<std::string>& argv, const std::string& log) {
   UniqueFd out(open(log.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
   UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  return Fork(argv, {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/nonexistent"}, null.get(), out.get(), out.get(),
-              SIGKILL);
+  // With the machine's own settings (npm's registry, proxies), as a service would have them.
+  std::vector<std::string> env;
+  for (char** entry = environ; *entry != nullptr; ++entry) env.emplace_back(*entry);
+  return Fork(argv, env, null.get(), out.get(), out.get(), SIGKILL);
 }
 
 int EndProgram(pid_t pid, int signal) {

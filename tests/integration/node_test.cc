@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "base/http/client.h"
 #include "base/strings.h"
 #include "tests/integration/fixture.h"
@@ -209,9 +211,10 @@ TEST_F(NodeTest, AFullDiskLeavesRunningServersAloneAndTheNodeRecovers) {
 }
 
 TEST_F(NodeTest, TheQuickstartServerFromNpmBecomesReadyAndAnswers) {
+  const char* home = getenv("HOME");  // where the registry's settings are
   const CommandResult ping =
-      RunCommand({"/usr/bin/npm", "ping"},
-                 {"PATH=/usr/bin:/bin", "HOME=/tmp", "npm_config_cache=/tmp/mcpfleet-it-npm-ping"}, "", seconds(20));
+      RunCommand({"/usr/bin/npm", "ping", "--cache", "/tmp/mcpfleet-it-npm-ping"},
+                 {"PATH=/usr/bin:/bin", std::string("HOME=") + (home != nullptr ? home : "/root")}, "", seconds(20));
   RemoveTree("/tmp/mcpfleet-it-npm-ping").IgnoreError();
   if (!ping.ok()) GTEST_SKIP() << "NOT RUN: the npm registry does not answer: " << ping.err;
   Node node({});
