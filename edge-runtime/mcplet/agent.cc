@@ -69,7 +69,7 @@ class NodeAgent final : public Agent {
   Status Lock();
   void OnState(const AcceptedState& state);
   void OnStep(const Status& step, const SyncStats& stats);
-  void LookAtNode();
+  bool LookAtNode();  // whether the servers had been looked at by then
   void RunNode();
 
   const Config config_;
@@ -89,6 +89,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<AdminServer> admin_;
   int64_t stale_heads_ = 0;            // sync thread
   std::vector<Condition> conditions_;  // node thread
+  bool synced_ = false;  // node thread: every server was looked at once
 
   Mutex mu_;
   CondVar wake_;
@@ -184,9 +185,11 @@ Status NodeAgent::Start() {
   return OkStatus();
 }
 
-void NodeAgent::LookAtNode() {
+bool NodeAgent::LookAtNode() {
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
-  facts.synced = controller_->Synced();
+  // A server that is new since then does not take the node's readiness away.
+  synced_ = synced_ || controller_->Synced();
+  facts.synced = synced_;
   facts.store_reachable = store_->reachable();
   auto state = store_->state();
   facts.has_head = state->head.has_value();
@@ -204,13 +207,14 @@ void NodeAgent::LookAtNode() {
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
+  return facts.synced;
 }
 
 void NodeAgent::RunNode() {
   Duration pause = std::chrono::seconds(1);  // until everything was looked at once
   for (;;) {
-    LookAtNode();
-    if (controller_->Synced()) pause = kNodeLook;
+    // What this look saw, not what is so by now: else Starting would stand in the status until the next one.
+    if (LookAtNode()) pause = kNodeLook;
     MutexLock lock(&mu_);
     if (!stopping_) wake_.WaitUntil(&mu_, Deadline::After(pause));
     if (stopping_) return;
