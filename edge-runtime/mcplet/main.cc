@@ -1,8 +1,12 @@
 // mcplet: the node agent of mcpfleet.
 #include <sys/stat.h>
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <iostream>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 
@@ -16,6 +20,9 @@
 
 namespace mcpfleet {
 namespace {
+
+// Below the unit's TimeoutStopSec.
+constexpr int kStopMillis = 8000;
 
 constexpr char kDefaultConfig[] = "/etc/mcpfleet/mcplet.yaml";
 
@@ -97,6 +104,12 @@ int Run(const Arguments& arguments) {
   AwaitSignal(signals);
   SdNotify("STOPPING=1");
   LOG_INFO("mcplet stops; the servers go on");
+  // A pull under way may take many minutes, and mcplet loses nothing by ending in the middle of anything.
+  std::thread([] {
+    poll(nullptr, 0, kStopMillis);
+    LOG_WARNING("something was still under way; the next mcplet begins it anew");
+    _exit(0);
+  }).detach();
   (*agent)->Stop();
   return 0;
 }
