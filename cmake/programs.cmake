@@ -13,7 +13,7 @@ function(mcpfleet_static_program name folder)
   if(sources)
     add_executable(${name} ${sources})
     target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
-    target_compile_options(${name} PRIVATE -Os -Wall -Wextra -Werror -fno-exceptions -fno-rtti
+    target_compile_options(${name} PRIVATE -Os -Wall -Wextra -Werror -Wno-missing-field-initializers -fno-exceptions -fno-rtti
                            -ffunction-sections -fdata-sections -fstack-protector-strong -g0)
     target_link_options(${name} PRIVATE -static -Wl,--gc-sections -s)
     target_link_libraries(${name} PRIVATE ${ARGN})
