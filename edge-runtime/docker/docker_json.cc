@@ -123,6 +123,7 @@ StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body,
     report.shim = label("shim") != "false";
     report.unenforced = label("unenforced");
     report.state = StateOf(GetString(entry, "State"));
+    container.dead = GetString(entry, "State") == "dead";
     report.artifact_digest = GetString(entry, "ImageID");
     report.created_at =
         WallTime(std::chrono::seconds(std::clamp(GetInt(entry, "Created"), int64_t{0}, int64_t{1} << 32)));
@@ -141,6 +142,7 @@ StatusOr<InspectedContainer> ParseInspect(std::string_view body) {
   out.instance = GetString(labels, kDockerLabelInstance);
   out.shim = GetString(labels, "dev.mcpfleet.shim") != "false";
   out.state = StateOf(GetString(state, "Status"));
+  out.dead = GetString(state, "Status") == "dead";
   out.created_at = ParseEngineTime(GetString(json, "Created"));
   out.started_at = ParseEngineTime(GetString(state, "StartedAt"));
   out.start_error = GetString(state, "Error");

@@ -55,6 +55,7 @@ std::vector<std::string> ArgvOf(const InstanceSpec& spec);
 struct ListedContainer {
   std::string container_id;
   InstanceReport report;
+  bool dead = false;  // the engine gave up removing it: nothing of it runs or ever will
 };
 // Containers that carry the node's label but not a whole set of ours are left out: somebody else's.
 StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node);
@@ -63,6 +64,7 @@ StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body,
 struct InspectedContainer {
   std::string container_id;
   std::string node, instance;  // labels
+  bool dead = false;
   bool shim = true;
   InstanceState state = InstanceState::kCreated;
   int pid = 0;

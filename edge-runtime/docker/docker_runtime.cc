@@ -169,6 +169,7 @@ StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
   std::vector<InstanceReport> reports;
   std::set<std::string> seen;
   for (ListedContainer& container : containers) {
+    if (container.dead) continue;  // CollectArtifacts tries again to be rid of it; nothing waits for that
     const Status status = FillIn(container, deadline);
     if (status.code() == StatusCode::kNotFound) continue;  // removed since the list
     RETURN_IF_ERROR(status);
@@ -250,11 +251,25 @@ Status DockerRuntime::Remove(const std::string& id, Deadline deadline) {
   StatusOr<InspectedContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
+  if (container->state != InstanceState::kRunning) KillLost(container->container_id, id);
   ASSIGN_OR_RETURN(http::Response response,
                    Call("DELETE", ContainerPath(container->container_id) + "?force=1&v=1", deadline));
   if (response.status == 404) return OkStatus();
   if (response.status == 409) return AwaitRemoval(container->container_id, deadline);  // somebody else is removing it
-  return StatusOfEngine(response.status, response.body, "remove instance " + id);
+  const Status removed = StatusOfEngine(response.status, response.body, "remove instance " + id);
+  if (removed.ok()) return removed;
+  // A file system that the engine can't unmount leaves a dead container. It must not keep its server down for ever.
+  container = Find(id, deadline);
+  if (!container.ok() || !container->dead) return removed;
+  KillLost(container->container_id, id);
+  LOG_WARNING("the engine could not remove all of a container", {{"instance", id}, {"error", removed}});
+  return OkStatus();
+}
+
+void DockerRuntime::KillLost(const std::string& container_id, const std::string& instance) const {
+  const int lost = KillLostProcesses(container_id, options_.kernel);
+  if (lost > 0)
+    LOG_WARNING("killed what the engine had lost of a container", {{"instance", instance}, {"processes", lost}});
 }
 
 Status DockerRuntime::AwaitRemoval(const std::string& container_id, Deadline deadline) {

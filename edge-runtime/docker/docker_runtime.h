@@ -90,6 +90,7 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
   StatusOr<std::optional<Artifact>> FindImage(const std::string& ref, Deadline deadline);
   Status PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress, Deadline deadline);
+  void KillLost(const std::string& container_id, const std::string& instance) const;
   Status AwaitRemoval(const std::string& container_id, Deadline deadline);
 
   const DockerOptions options_;

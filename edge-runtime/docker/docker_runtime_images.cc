@@ -76,6 +76,11 @@ StatusOr<Artifact> DockerRuntime::Pull(const ServerSpec& spec, std::function<voi
 }
 
 Status DockerRuntime::CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::vector<ListedContainer> containers, ListContainers(deadline));
+  for (const ListedContainer& container : containers) {
+    if (container.dead)
+      Call("DELETE", "/containers/" + PercentEncode(container.container_id) + "?force=1&v=1", deadline).IgnoreError();
+  }
   const std::vector<PulledImage> ours = pulled_.List();
   if (ours.empty()) return OkStatus();
   ASSIGN_OR_RETURN(http::Response response, Call("GET", "/images/json", deadline));

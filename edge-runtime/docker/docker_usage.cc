@@ -1,5 +1,8 @@
 #include "edge-runtime/docker/docker_usage.h"
 
+#include <dirent.h>
+#include <signal.h>
+
 #include <cstdlib>
 #include <optional>
 
@@ -83,6 +86,23 @@ StatusOr<std::string> ProcessStartTicks(int pid, const KernelPaths& paths) {
   const std::vector<std::string> fields = Split(stat.substr(name_end + 2), ' ');
   if (fields.size() < 20) return NotFound("/proc/<pid>/stat is malformed");
   return fields[19];
+}
+
+int KillLostProcesses(const std::string& container_id, const KernelPaths& paths) {
+  constexpr size_t kIdLength = 64;  // less could be part of somebody else's path
+  if (container_id.size() != kIdLength) return 0;
+  DIR* listing = opendir(paths.proc.c_str());
+  if (listing == nullptr) return 0;
+  int killed = 0;
+  while (const dirent* entry = readdir(listing)) {
+    const int64_t pid = std::strtoll(entry->d_name, nullptr, 10);
+    if (pid <= 1) continue;
+    StatusOr<std::string> cgroups = ReadFile(paths.proc + "/" + entry->d_name + "/cgroup", kFileBytes);
+    if (!cgroups.ok() || cgroups->find(container_id) == std::string::npos) continue;
+    if (kill(static_cast<pid_t>(pid), SIGKILL) == 0) ++killed;
+  }
+  closedir(listing);
+  return killed;
 }
 
 }  // namespace mcpfleet

@@ -20,4 +20,8 @@ StatusOr<InstanceUsage> ReadCgroupUsage(int pid, const KernelPaths& paths);
 // when there is no such process here.
 StatusOr<std::string> ProcessStartTicks(int pid, const KernelPaths& paths);
 
+// Kills what runs in the cgroup of a container that its engine takes for ended. An engine that stopped in the middle of
+// a start can lose a task that its containerd has begun. Returns how many there were.
+int KillLostProcesses(const std::string& container_id, const KernelPaths& paths);
+
 }  // namespace mcpfleet

@@ -304,7 +304,10 @@ std::vector<std::string> Node::Containers() {
   StatusOr<DockerEngine::Answer> answer = DockerEngine::Shared()->Request(
       "GET", "/containers/json?all=1&filters=" + PercentEncode(R"({"label":["dev.mcpfleet.node=)" + name_ + R"("]})"));
   StatusOr<Json> list = answer.ok() ? ParseJson(answer->body) : answer.status();
-  for (const Json& container : list.ok() ? *list : Json::array()) ids.push_back(GetString(container, "Id"));
+  for (const Json& container : list.ok() ? *list : Json::array()) {
+    // What the engine itself failed to unmount: nothing runs in it, and nobody but the engine can free it.
+    if (GetString(container, "State") != "dead") ids.push_back(GetString(container, "Id"));
+  }
   return ids;
 }
 

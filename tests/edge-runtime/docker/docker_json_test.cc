@@ -116,6 +116,18 @@ TEST(DockerJsonTest, AListOnlyHoldsWhatCarriesAllOurLabels) {
   EXPECT_TRUE(list[0].report.shim);
 }
 
+TEST(DockerJsonTest, AContainerThatItsEngineCouldNotRemoveIsDead) {
+  const auto list = ParseContainerList(
+                        R"([{"Id":"c1","State":"dead","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-1"}},
+    {"Id":"c2","State":"exited","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-2"}}])",
+                        "n")
+                        .value();
+  ASSERT_EQ(list.size(), 2U);
+  EXPECT_TRUE(list[0].dead);
+  EXPECT_FALSE(list[1].dead);
+  EXPECT_TRUE(ParseInspect(R"({"Id":"c","State":{"Status":"dead"},"Config":{"Labels":{}}})")->dead);
+}
+
 TEST(DockerJsonTest, AnAnswerThatIsNoListIsAnEngineToTryAgainNotAnEmptyNode) {
   EXPECT_EQ(ParseContainerList("{}", "n").status().code(), StatusCode::kUnavailable);
   EXPECT_EQ(ParseContainerList("<html>", "n").status().code(), StatusCode::kUnavailable);
