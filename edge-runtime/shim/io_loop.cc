@@ -126,7 +126,10 @@ void IoLoop::Run() {
     int n = epoll_wait(epoll_.get(), events.data(), events.size(), WaitMillis());
     if (n < 0 && errno != EINTR) return;
     for (int i = 0; i < n; ++i) {
-      if (events[static_cast<size_t>(i)].data.u64 == 0) {
+      // epoll_event is packed: its members are copied, a reference to them would be misaligned.
+      const uint64_t token = events[static_cast<size_t>(i)].data.u64;
+      const uint32_t ready = events[static_cast<size_t>(i)].events;
+      if (token == 0) {
         uint64_t count;
         if (read(wake_.get(), &count, sizeof count) < 0) continue;
         continue;
@@ -134,10 +137,10 @@ void IoLoop::Run() {
       std::shared_ptr<Handler> handler;
       {
         MutexLock lock(&mu_);
-        auto it = handlers_.find(events[static_cast<size_t>(i)].data.u64);
+        auto it = handlers_.find(token);
         if (it != handlers_.end()) handler = it->second;
       }
-      if (handler) (*handler)(events[static_cast<size_t>(i)].events);
+      if (handler) (*handler)(ready);
     }
     RunTasks();
     MutexLock lock(&mu_);
