@@ -89,7 +89,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<AdminServer> admin_;
   int64_t stale_heads_ = 0;            // sync thread
   std::vector<Condition> conditions_;  // node thread
-  bool synced_ = false;  // node thread: every server was looked at once
+  bool synced_ = false;                // node thread: every server was looked at once
 
   Mutex mu_;
   CondVar wake_;
