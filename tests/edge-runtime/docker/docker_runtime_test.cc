@@ -151,17 +151,23 @@ TEST_F(DockerRuntimeTest, TheKernelHoldsTheSandbox) {
 }
 
 TEST_F(DockerRuntimeTest, AnOutOfMemoryKillIsReportedAsSuch) {
-  InstanceSpec spec = Spec("oom", {"dd", "if=/dev/zero", "of=/scratch/f", "bs=1M", "count=200"});
-  spec.spec.volumes = {{.name = "scratch", .tmpfs_bytes = int64_t{256} << 20, .mount_path = "/scratch"}};
+  // Docker 20.10 loses the OOM of a process that dies before its start is on record (1 of 60 raw containers on a loaded
+  // machine), so this one waits until it was seen running.
+  const std::string gate = state_ + "/gate";
+  ASSERT_TRUE(MakeDirectories(gate, 0755).ok());
+  ASSERT_EQ(chmod(state_.c_str(), 0755), 0);
+  InstanceSpec spec = Spec("oom", Shell("while [ ! -e /gate/open ]; do sleep 0.05; done\n"
+                                        "exec /bin/busybox dd if=/dev/zero of=/scratch/f bs=1M count=200"));
+  spec.spec.volumes = {{.name = "scratch", .tmpfs_bytes = int64_t{256} << 20, .mount_path = "/scratch"},
+                       {.name = "gate", .host_path = gate, .mount_path = "/gate", .read_only = true}};
   spec.spec.resources.memory_bytes = int64_t{16} << 20;
   Run(spec);
+  Await(spec.id, InstanceState::kRunning);
+  ASSERT_TRUE(WriteFileAtomically(gate + "/open", "").ok());
   const InstanceReport report = Await(spec.id, InstanceState::kExited);
   ASSERT_TRUE(report.exit);
+  EXPECT_TRUE(report.exit->oom);
   EXPECT_EQ(report.exit->signal, SIGKILL);
-  // The engine's flag comes from an event that can lose its race with the exit; what it says is what we must say.
-  const Json state =
-      ParseJson(engine_->Request("GET", "/containers/" + ContainerName(spec.id) + "/json")->body).value()["State"];
-  EXPECT_EQ(report.exit->oom, GetBool(state, "OOMKilled")) << DumpJson(state);
 }
 
 TEST_F(DockerRuntimeTest, ANameThatAStrangerTookIsNeitherAdoptedNorRemoved) {
