@@ -37,6 +37,8 @@ StatusOr<EngineVersion> ParseVersion(std::string_view body);
 StatusOr<std::string> NegotiateApi(const EngineVersion& engine);
 // Sandbox features that an engine's /info says are missing.
 std::vector<std::string> ParseUnenforced(std::string_view info_body);
+// Whether enforcement Required can be had of an engine that lacks these; FailedPrecondition names them.
+Status CheckEnforceable(const std::vector<std::string>& unenforced);
 
 // --- containers ---
 struct CreateContext {

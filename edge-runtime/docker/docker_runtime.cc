@@ -64,7 +64,7 @@ StatusOr<DockerRuntime::Engine> DockerRuntime::Connect(Deadline deadline) {
   ASSIGN_OR_RETURN(std::string api, NegotiateApi(engine.version));
   engine.prefix = "/v" + api;
   ASSIGN_OR_RETURN(std::string info, get(engine.prefix + "/info"));
-  engine.unenforced = Join(ParseUnenforced(info), ", ");
+  engine.unenforced = ParseUnenforced(info);
   MutexLock lock(&mu_);
   engine_ = engine;
   return engine;
@@ -110,11 +110,7 @@ RuntimeCheck DockerRuntime::Check(Deadline deadline) {
     return {.available = false,
             .reason = Message(engine.status()) + "; is the engine running, and may this user open its socket?"};
   }
-  RuntimeCheck check{.available = true, .version = engine->version.engine};
-  if (!engine->unenforced.empty()) {
-    for (const std::string& feature : Split(engine->unenforced, ',')) check.unenforced.emplace_back(Trim(feature));
-  }
-  return check;
+  return {.available = true, .version = engine->version.engine, .unenforced = engine->unenforced};
 }
 
 // --- list ---
@@ -199,15 +195,10 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (!IsInstanceId(spec.id)) return InvalidArgument("instance id \"" + Printable(spec.id) + "\" is malformed");
   if (!Supports(spec.spec)) return InvalidArgument("spec.source: the Docker runtime runs images only");
   ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
-  // Many hosts have no swap accounting; the memory limit itself holds there, so that alone refuses nothing.
-  if (!engine.unenforced.empty() && engine.unenforced != "swap limit" &&
-      spec.spec.security.enforcement == Enforcement::kRequired) {
-    return FailedPrecondition("spec.securityContext.enforcement: Required, but this engine can't enforce: " +
-                              engine.unenforced + "; mend the engine, or allow BestEffort");
-  }
+  if (spec.spec.security.enforcement == Enforcement::kRequired) RETURN_IF_ERROR(CheckEnforceable(engine.unenforced));
   ASSIGN_OR_RETURN(Json body, CreateBody(spec, {.node = options_.node_name,
                                                 .shim_binary = options_.shim_binary,
-                                                .unenforced = engine.unenforced,
+                                                .unenforced = Join(engine.unenforced, ", "),
                                                 .podman = engine.version.podman}));
   ASSIGN_OR_RETURN(http::Response response,
                    Call("POST", "/containers/create?name=" + ContainerName(spec.id), deadline, &body));

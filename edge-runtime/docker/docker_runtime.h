@@ -68,7 +68,7 @@ class DockerRuntime final : public ContainerRuntime {
   struct Engine {
     std::string prefix;  // "/v1.41"
     EngineVersion version;
-    std::string unenforced;
+    std::vector<std::string> unenforced;
   };
   // What inspect told of a running container, good while this very process lives.
   struct Running {

@@ -202,5 +202,13 @@ TEST(DockerJsonTest, WhatAnEngineCannotEnforceIsNamed) {
             (Strings{"swap limit", "seccomp"}));
 }
 
+TEST(DockerJsonTest, RequiredEnforcementNeedsAllButSwapAccounting) {
+  EXPECT_TRUE(CheckEnforceable({}).ok());
+  EXPECT_TRUE(CheckEnforceable({"swap limit"}).ok());
+  const Status refused = CheckEnforceable({"swap limit", "seccomp"});
+  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(Message(refused).find("swap limit, seccomp"), std::string::npos) << refused;
+}
+
 }  // namespace
 }  // namespace mcpfleet
