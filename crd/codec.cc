@@ -4,28 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "crd/field_reader.h"
+
 namespace mcpfleet {
 namespace {
 
-// Members of a status. The first wrong one is kept.
-class Reader {
+// Members of a status.
+class Reader : public FieldReader {
  public:
-  explicit Reader(const char* what) : what_(what) {}
-  void Text(const Json& object, const char* key, std::string* out) {
-    const Json& value = GetMember(object, key);
-    if (value.is_null()) return;
-    if (!value.is_string()) return Fail(key, "is not text");
-    *out = value.get<std::string>();
-  }
-  template <typename T>
-  void Number(const Json& object, const char* key, T* out) {
-    const Json& value = GetMember(object, key);
-    if (value.is_null()) return;
-    if (!value.is_number_integer()) return Fail(key, "is not a whole number");
-    int64_t number = value.get<int64_t>();
-    if (!std::in_range<T>(number)) return Fail(key, "is out of range");
-    *out = static_cast<T>(number);
-  }
+  explicit Reader(const char* what) : FieldReader(std::string(what) + ": ") {}
   void Time(const Json& object, const char* key, WallTime* out) {
     std::string text;
     Text(object, key, &text);
@@ -33,15 +20,6 @@ class Reader {
     StatusOr<WallTime> time = ParseTime(text);
     if (!time.ok()) return Fail(key, "is not a time");
     *out = *time;
-  }
-  void Texts(const Json& object, const char* key, std::vector<std::string>* out) {
-    const Json& value = GetMember(object, key);
-    if (value.is_null()) return;
-    if (!value.is_array()) return Fail(key, "is not a list");
-    for (const Json& item : value) {
-      if (!item.is_string()) return Fail(key, "has an entry that is not text");
-      out->push_back(item.get<std::string>());
-    }
   }
   void TextMap(const Json& object, const char* key, Labels* out) {
     const Json& value = GetMember(object, key);
@@ -64,13 +42,6 @@ class Reader {
       out->push_back(*std::move(decoded));
     }
   }
-  void Fail(const char* key, std::string_view problem) {
-    if (status.ok()) status = InvalidArgument(std::string(what_) + ": " + key + " " + std::string(problem));
-  }
-  Status status;
-
- private:
-  const char* what_;
 };
 
 void PutText(Json* out, const char* key, const std::string& value) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crd/codec.h"
+#include "crd/field_reader.h"
 #include "crd/quantity.h"
 #include "crd/schema.h"
 
@@ -40,29 +41,15 @@ const char* TextOf(const Word<T> (&words)[N], T value) {
   return "";
 }
 
-// Reads members; the first that is wrong is kept in `status`, and what is absent leaves the default alone.
-class Reader {
+// Members of a spec.
+class Reader : public FieldReader {
  public:
-  void Text(const Json& object, const char* key, std::string* out) {
-    const Json& value = GetMember(object, key);
-    if (value.is_null()) return;
-    if (!value.is_string()) return Fail(key, "is not text");
-    *out = value.get<std::string>();
-  }
+  Reader() : FieldReader("spec: field ") {}
   void Bool(const Json& object, const char* key, bool* out) {
     const Json& value = GetMember(object, key);
     if (value.is_null()) return;
     if (!value.is_boolean()) return Fail(key, "is not true or false");
     *out = value.get<bool>();
-  }
-  template <typename T>
-  void Number(const Json& object, const char* key, T* out) {
-    const Json& value = GetMember(object, key);
-    if (value.is_null()) return;
-    if (!value.is_number_integer()) return Fail(key, "is not a whole number");
-    int64_t number = value.get<int64_t>();
-    if (!std::in_range<T>(number)) return Fail(key, "is out of range");
-    *out = static_cast<T>(number);
   }
   void Seconds(const Json& object, const char* key, Duration* out) {
     int number = 0;
@@ -99,16 +86,6 @@ class Reader {
     }
     Fail(key, "has an unknown value");
   }
-  void Texts(const Json& object, const char* key, std::vector<std::string>* out) {
-    const Json& value = GetMember(object, key);
-    if (value.is_null()) return;
-    if (!value.is_array()) return Fail(key, "is not a list");
-    out->clear();
-    for (const Json& item : value) {
-      if (!item.is_string()) return Fail(key, "has an entry that is not text");
-      out->push_back(item.get<std::string>());
-    }
-  }
   // Calls `read(item)` for each object of a list.
   template <typename Read>
   void List(const Json& object, const char* key, Read read) {
@@ -120,10 +97,6 @@ class Reader {
       read(item);
     }
   }
-  void Fail(const char* key, std::string_view problem) {
-    if (status.ok()) status = InvalidArgument(std::string("spec: field ") + key + " " + std::string(problem));
-  }
-  Status status;
 };
 
 void DecodeSource(const Json& json, Reader* reader, Source* out) {
