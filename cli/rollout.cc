@@ -17,7 +17,6 @@
 namespace mcpfleet::cli {
 namespace {
 
-constexpr char kRestartedAt[] = "mcpfleet.dev/restartedAt";
 constexpr size_t kHistory = 50;
 
 struct RolloutOptions {
@@ -103,7 +102,7 @@ Status RunRestart(Session& session, const RolloutOptions& options) {
   RETURN_IF_ERROR(CheckDeliberate(selection, options.resources));
   std::string now = FormatTime(session.clock().Wall());
   return ChangeObjects(session, selection, "restart", [&](Object* object) {
-    object->metadata.annotations[kRestartedAt] = now;
+    object->metadata.annotations[kRestartedAtAnnotation] = now;
     return OkStatus();
   });
 }

@@ -15,9 +15,6 @@
 
 namespace mcpfleet {
 
-// Asks for a new instance without a change of the spec: `mcpctl rollout restart` sets it, the revision contains it.
-inline constexpr char kRestartedAtAnnotation[] = "mcpfleet.dev/restartedAt";
-
 class DesiredView final : public DesiredState {
  public:
   explicit DesiredView(NodePolicy policy);
