@@ -69,7 +69,7 @@ class NodeAgent final : public Agent {
   Status Lock();
   void OnState(const AcceptedState& state);
   void OnStep(const Status& step, const SyncStats& stats);
-  bool LookAtNode();  // whether the servers had been looked at by then
+  void LookAtNode();
   void RunNode();
 
   const Config config_;
@@ -185,7 +185,7 @@ Status NodeAgent::Start() {
   return OkStatus();
 }
 
-bool NodeAgent::LookAtNode() {
+void NodeAgent::LookAtNode() {
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
   // A server that is new since then does not take the node's readiness away.
   synced_ = synced_ || controller_->Synced();
@@ -207,14 +207,14 @@ bool NodeAgent::LookAtNode() {
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
-  return facts.synced;
 }
 
 void NodeAgent::RunNode() {
   Duration pause = std::chrono::seconds(1);  // until everything was looked at once
   for (;;) {
     // What this look saw, not what is so by now: else Starting would stand in the status until the next one.
-    if (LookAtNode()) pause = kNodeLook;
+    LookAtNode();
+    if (synced_) pause = kNodeLook;
     MutexLock lock(&mu_);
     if (!stopping_) wake_.WaitUntil(&mu_, Deadline::After(pause));
     if (stopping_) return;

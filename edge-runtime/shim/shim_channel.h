@@ -43,9 +43,6 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   void CloseInput();
   // No more input; lines of output are still delivered until the pipe ends.
   void MarkClosed();
-  // Of the descriptor that is made for the shim; -1 after ReleaseJournalFd.
-  int journal_fd() const { return journal_->fd(); }
-  void ReleaseJournalFd() { journal_->CloseFd(); }
   // The line that was being written when an earlier mcplet died, if it may have arrived in part: its request must fail
   // with -32603. "" otherwise.
   std::string doubtful_line() const { return journal_->doubtful_line(); }
