@@ -75,7 +75,7 @@ std::string DefaultMessage(const FileOptions& files) { return "apply -f " + file
 Status RunApply(Session& session, const ApplyOptions& options) {
   ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
   ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, options.files));
-  ChangeSet changes;
+  ChangeSet changes{.manifests = true};
   for (const ManifestObject& manifest : manifests) changes.set.push_back(manifest.object);
   if (options.dry_run == "client") {
     for (const Object& object : changes.set) session.out() << Described(KeyOf(object)) << " valid (dry run)\n";
@@ -119,7 +119,7 @@ void RegisterApply(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("apply", "Make the fleet as the manifests say");
   auto options = std::make_shared<ApplyOptions>();
   command->footer(
-      "Labels, annotations and spec become what the manifest says. All objects change together or none does.\n\n"
+      "Labels, annotations and spec become what the manifest says; the time of a rollout restart stays. All objects change together or none does.\n\n"
       "Examples:\n"
       "  mcpctl apply -f weather.yaml -m 'weather v2'\n"
       "  mcpctl apply -f manifests/ -R --wait\n"

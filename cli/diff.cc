@@ -28,9 +28,11 @@ StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
   bool different = false;
   for (const ManifestObject& manifest : manifests) {
     auto stored = state.objects.find(KeyOf(manifest.object));
+    Object after = manifest.object;
+    if (stored != state.objects.end()) KeepOwnAnnotations(stored->second, &after);
     std::string before = stored == state.objects.end() ? "" : Comparable(stored->second);
     std::string name = Described(KeyOf(manifest.object));
-    std::string diff = UnifiedDiff(before, Comparable(manifest.object), name + " (store)",
+    std::string diff = UnifiedDiff(before, Comparable(after), name + " (store)",
                                    name + " (" + manifest.file + ")", session.color());
     different = different || !diff.empty();
     session.out() << diff;

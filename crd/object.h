@@ -44,6 +44,13 @@ struct ObjectKey {
   std::string kind, namespace_, name;
   auto operator<=>(const ObjectKey&) const = default;
 };
+// What mcpctl itself noted on a stored object and a manifest does not speak of stays when the manifest is applied: a
+// restart that was asked for is not asked for again by the next apply.
+inline void KeepOwnAnnotations(const Object& stored, Object* manifest) {
+  auto restarted = stored.metadata.annotations.find(kRestartedAtAnnotation);
+  // Does nothing where the manifest says it.
+  if (restarted != stored.metadata.annotations.end()) manifest->metadata.annotations.insert(*restarted);
+}
 inline ObjectKey KeyOf(const Object& object) { return {object.kind, object.metadata.namespace_, object.metadata.name}; }
 
 // A server on a node: what the work queue is keyed by.

@@ -28,6 +28,7 @@ namespace mcpfleet {
 struct ChangeSet {
   std::vector<Object> set;
   std::vector<ObjectKey> remove;
+  bool manifests = false;  // `set` was written by people: KeepOwnAnnotations of what is stored
 };
 
 struct WriteOptions {

@@ -102,6 +102,30 @@ TEST_F(ChangeTest, RestartIsAnAnnotationWithTheTime) {
   EXPECT_EQ(Out({"rollout", "status", "a", "--timeout", "20s"}), "mcpserver.mcpfleet.dev/a condition met\n");
 }
 
+TEST_F(ChangeTest, AnApplyAfterARestartWritesNothingAndDiffShowsNothing) {
+  const std::string manifest = File("a.yaml", Manifest("a"));
+  Out({"apply", "-f", manifest});
+  Out({"rollout", "restart", "a"});
+  const std::string head = Head();
+  EXPECT_EQ(Out({"diff", "-f", manifest}), "");
+  EXPECT_EQ(Out({"apply", "-f", manifest}), "mcpserver.mcpfleet.dev/a unchanged\n");
+  EXPECT_EQ(Head(), head);
+}
+
+TEST_F(ChangeTest, AChangeAfterARestartKeepsItsTimeAndDropsWhatPeopleAnnotated) {
+  const char* kRestartedAt = "jsonpath={.metadata.annotations['mcpfleet.dev/restartedAt']}";
+  Apply(Manifest("a"));
+  Out({"rollout", "restart", "a"});
+  Out({"annotate", "mcp/a", "owner=ops"});
+  const std::string time = Out({"get", "mcp/a", "-o", kRestartedAt});
+  EXPECT_TRUE(time.starts_with("20"));
+  Apply(Manifest("a", "2"));
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", kRestartedAt}), time);
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.metadata.annotations.owner}"}), "\n");
+  Out({"annotate", "mcp/a", "mcpfleet.dev/restartedAt-"});
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", kRestartedAt}), "\n");
+}
+
 class EditTest : public McpctlTest {
  protected:
   EditTest() { Apply(Manifest("a", "1")); }
