@@ -72,6 +72,7 @@ StoreConfig DecodeStore(const Json& store) {
 
 NodePolicy DecodePolicy(const Json& policy) {
   NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
+                 .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
                  .allow_host_network = GetBool(policy, "allowHostNetwork"),
                  .image_prefixes = Strings(GetMember(policy, "imagePrefixes")),
                  .allow_remote = GetBool(policy, "allowRemote", true)};

@@ -35,6 +35,14 @@ std::string Forbidden(const NodePolicy& policy, const ServerSpec& spec) {
              " (policy.allowedHostPaths in mcplet.yaml)";
     }
   }
+  for (const std::string& capability : spec.security.add_capabilities) {
+    const auto& allowed = policy.allowed_capabilities;
+    if (std::find(allowed.begin(), allowed.end(), capability) == allowed.end()) {
+      return "spec.securityContext.capabilities.add: " + capability +
+             " is not allowed on this node; allowed: " + AllowedText(allowed) +
+             " (policy.allowedCapabilities in mcplet.yaml)";
+    }
+  }
   if (spec.security.network == NetworkMode::kHost && !policy.allow_host_network) {
     return "spec.securityContext.network: Host is not allowed on this node; allowed: None, Outbound "
            "(policy.allowHostNetwork in mcplet.yaml)";

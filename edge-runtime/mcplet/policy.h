@@ -12,6 +12,7 @@ namespace mcpfleet {
 struct NodePolicy {
   std::vector<std::string>
       allowed_host_paths;  // a volume's hostPath must be one of these or below it; none: no host paths
+  std::vector<std::string> allowed_capabilities;  // what capabilities.add may ask for; none: no capability
   bool allow_host_network = false;
   std::vector<std::string> image_prefixes;  // none: every image
   std::vector<RuntimeChoice> runtimes;      // none: every runtime

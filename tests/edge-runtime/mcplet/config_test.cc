@@ -46,7 +46,8 @@ TEST(ConfigTest, EveryFieldIsRead) {
            "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s}\n"
            "  runtimes: {docker: {enabled: Never, socket: /d.sock}, process: {enabled: Never}}\n"
            "  admin: {address: \"::1\", port: 0}\n"
-           "  policy: {allowedHostPaths: [/srv], allowHostNetwork: true, allowRemote: false,\n"
+           "  policy: {allowedHostPaths: [/srv], allowedCapabilities: [CHOWN], allowHostNetwork: true, allowRemote: "
+           "false,\n"
            "           imagePrefixes: [ghcr.io/acme/], runtimes: [Docker]}\n"
            "  cacheQuota: 1Gi\n"
            "  log: {level: debug, format: json}\n"),
@@ -66,6 +67,7 @@ TEST(ConfigTest, EveryFieldIsRead) {
   EXPECT_EQ(config->docker_socket, "/d.sock");
   EXPECT_EQ(config->admin_address, "::1");
   EXPECT_EQ(config->policy.allowed_host_paths, std::vector<std::string>{"/srv"});
+  EXPECT_EQ(config->policy.allowed_capabilities, std::vector<std::string>{"CHOWN"});
   EXPECT_TRUE(config->policy.allow_host_network);
   EXPECT_FALSE(config->policy.allow_remote);
   EXPECT_EQ(config->policy.image_prefixes, std::vector<std::string>{"ghcr.io/acme/"});

@@ -37,6 +37,18 @@ TEST(PolicyTest, HostNetworkMustBeAllowedExplicitly) {
   EXPECT_EQ(Forbidden({.allow_host_network = true}, spec), "");
 }
 
+TEST(PolicyTest, EveryCapabilityMustBeAllowedByName) {
+  ServerSpec spec = Package();
+  spec.security.add_capabilities = {"NET_BIND_SERVICE", "SYS_ADMIN"};
+  const std::string none = Forbidden({}, spec);
+  EXPECT_NE(none.find("NET_BIND_SERVICE is not allowed on this node; allowed: none (policy.allowedCapabilities"),
+            std::string::npos)
+      << none;
+  const std::string one = Forbidden({.allowed_capabilities = {"NET_BIND_SERVICE"}}, spec);
+  EXPECT_NE(one.find("SYS_ADMIN is not allowed on this node; allowed: NET_BIND_SERVICE"), std::string::npos) << one;
+  EXPECT_EQ(Forbidden({.allowed_capabilities = {"SYS_ADMIN", "NET_BIND_SERVICE"}}, spec), "");
+}
+
 TEST(PolicyTest, AnImageMustHaveAnAllowedPrefix) {
   ServerSpec spec;
   spec.source = ImageSource{.ref = "ghcr.io/evil/x:1"};
