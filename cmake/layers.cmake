@@ -1,5 +1,5 @@
 # The layers. Lower never includes higher; adapters (docker process shim probe telemetry) implement
-# ports and never include each other; edge-runtime/mcplet wires them.
+# ports and never include each other (log is the file format that two of them share); edge-runtime/mcplet wires them.
 set(J nlohmann_json::nlohmann_json)
 
 mcpfleet_layer(base LIBS absl::status absl::statusor OpenSSL::Crypto ${J})
@@ -15,9 +15,10 @@ mcpfleet_layer(store USES base base/http crd controller/placement
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
 mcpfleet_layer(store/server USES base base/http crd store LIBS SQLite::SQLite3 ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS ${J})
-mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J})
 mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(edge-runtime/process USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/process USES base crd controller/ports edge-runtime/log LIBS ${J})
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet

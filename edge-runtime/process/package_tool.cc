@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "edge-runtime/log/log_rotate.h"
 #include "edge-runtime/process/instance_directory.h"
 #include "edge-runtime/process/launch.h"
 #include "edge-runtime/process/sandbox_config.h"
@@ -63,7 +64,7 @@ Status WaitForEnd(const std::string& directory, Deadline deadline) {
 
 std::string Output(const std::string& directory) {
   std::string out;
-  StatusOr<std::string> text = ReadFile(directory + "/" + sandbox::kLogFile, kOutputBytes);
+  StatusOr<std::string> text = ReadFile(directory + "/" + kLogFile, kOutputBytes);
   if (!text.ok()) return out;
   for (const std::string& line : Split(*text, '\n')) {
     if (const size_t space = line.find(' '); space != std::string::npos) out += line.substr(space + 1) + "\n";
@@ -98,7 +99,7 @@ StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run,
   const std::string id = "install-" + RandomHex(6);
   ASSIGN_OR_RETURN(const std::string config, ToolConfig(directory, id, run, cgroups));
   RETURN_IF_ERROR(WriteFileAtomically(directory.path() + "/" + sandbox::kConfigFile, config));
-  for (const char* name : {sandbox::kExitFile, sandbox::kPidFile, sandbox::kLogFile})
+  for (const char* name : {sandbox::kExitFile, sandbox::kPidFile, kLogFile})
     unlink((directory.path() + "/" + name).c_str());
   RETURN_IF_ERROR(cgroups.Make(id, kToolLimits));
   Status status = LaunchSandbox(sandbox_binary, directory.path(), deadline);

@@ -12,12 +12,13 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "edge-runtime/log/log_reader.h"
+#include "edge-runtime/log/log_rotate.h"
 #include "edge-runtime/process/cgroups.h"
 #include "edge-runtime/process/enforcement.h"
 #include "edge-runtime/process/event_watch.h"
 #include "edge-runtime/process/instance_directory.h"
 #include "edge-runtime/process/launch.h"
-#include "edge-runtime/process/log_reader.h"
 #include "edge-runtime/process/package_cache.h"
 #include "edge-runtime/process/package_tool.h"
 #include "edge-runtime/process/sandbox_config.h"
@@ -196,7 +197,7 @@ Status Runtime::PutAway(const std::string& id, Deadline deadline) {
   RETURN_IF_ERROR(EndMonitor(id, std::chrono::seconds(1), deadline));
   std::vector<std::string> names;
   RETURN_IF_ERROR(ListDirectory(directory, &names));
-  const std::string log = sandbox::kLogFile;
+  const std::string log = kLogFile;
   for (const std::string& name : names) {
     if (name.starts_with("previous." + log)) unlink((directory + name).c_str());
   }

@@ -32,7 +32,6 @@ inline constexpr char kConfigFile[] = "sandbox.conf";
 inline constexpr char kLockFile[] = "lock";
 inline constexpr char kPidFile[] = "pid";
 inline constexpr char kExitFile[] = "exit.json";
-inline constexpr char kLogFile[] = "log";
 inline constexpr char kRootDirectory[] = "rootfs";
 
 // Descriptor on which mcp-sandbox answers once: "R" when the first process runs, else "E<stage>: <error>".

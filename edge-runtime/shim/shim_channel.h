@@ -11,9 +11,9 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/io_loop.h"
 #include "base/mutex.h"
 #include "controller/ports/session_host.h"
-#include "edge-runtime/shim/io_loop.h"
 #include "edge-runtime/shim/journal.h"
 
 namespace mcpfleet {

@@ -21,9 +21,9 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/io_loop.h"
 #include "base/mutex.h"
 #include "controller/ports/session_host.h"
-#include "edge-runtime/shim/io_loop.h"
 #include "edge-runtime/shim/packet.h"
 #include "edge-runtime/shim/shim_channel.h"
 #include "edge-runtime/shim/wire.h"

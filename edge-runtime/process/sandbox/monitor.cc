@@ -17,9 +17,9 @@
 
 #include <initializer_list>
 
+#include "edge-runtime/log/log_rotate.h"
 #include "edge-runtime/process/sandbox/failure.h"
 #include "edge-runtime/process/sandbox/features.h"
-#include "edge-runtime/process/sandbox/log_rotate.h"
 
 namespace mcpfleet::sandbox {
 namespace {

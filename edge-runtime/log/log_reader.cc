@@ -1,4 +1,4 @@
-#include "edge-runtime/process/log_reader.h"
+#include "edge-runtime/log/log_reader.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "edge-runtime/process/sandbox_format.h"
+#include "edge-runtime/log/log_rotate.h"
 
 namespace mcpfleet {
 namespace {
@@ -93,7 +93,7 @@ bool SameFile(int fd, const std::string& path) {
 
 Status Follow(const std::string& directory, UniqueFd current, Lines* lines, const std::function<bool()>& over,
               Deadline deadline) {
-  const std::string path = directory + "/" + sandbox::kLogFile;
+  const std::string path = directory + "/" + kLogFile;
   UniqueFd notify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!notify.valid() || inotify_add_watch(notify.get(), directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
     return ErrnoStatus(errno, "watch " + directory);
@@ -121,7 +121,7 @@ Status Follow(const std::string& directory, UniqueFd current, Lines* lines, cons
 
 Status ReadLogs(const std::string& directory, const LogOptions& options, const Sink& sink,
                 const std::function<bool()>& over, Deadline deadline) {
-  const std::string base = options.previous ? std::string("previous.") + sandbox::kLogFile : sandbox::kLogFile;
+  const std::string base = options.previous ? std::string("previous.") + kLogFile : kLogFile;
   std::vector<UniqueFd> files = OpenFiles(directory, base);
   const int64_t skip = options.tail_lines < 0 ? 0 : std::max<int64_t>(0, CountLines(files) - options.tail_lines);
   Lines lines(options, skip, sink);

@@ -1,4 +1,4 @@
-// One thread with epoll for every socket and pipe of the shims: an idle server costs no thread and no wake-up.
+// One thread with epoll for all sockets and pipes of a session host: an idle server costs no thread and no wake-up.
 // Handlers and tasks run on that thread, one at a time, and must not block. All methods may be called from any thread.
 #pragma once
 

@@ -1,4 +1,4 @@
-#include "edge-runtime/process/sandbox/log_rotate.h"
+#include "edge-runtime/log/log_rotate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,9 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "edge-runtime/process/sandbox_format.h"
-
-namespace mcpfleet::sandbox {
+namespace mcpfleet {
 namespace {
 
 constexpr size_t kTimeBytes = sizeof "2026-11-22T15:04:05.123Z " - 1;
@@ -128,4 +126,10 @@ void LogRotate::Flush(bool final) {
   WriteOut();
 }
 
-}  // namespace mcpfleet::sandbox
+void LogRotate::Close() {
+  Flush(true);
+  if (fd_ >= 0) close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace mcpfleet

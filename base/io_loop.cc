@@ -1,4 +1,4 @@
-#include "edge-runtime/shim/io_loop.h"
+#include "base/io_loop.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -1,14 +1,18 @@
-// The instance's log: lines of its stderr, each with the time in front, in a file that is renamed to log.1, log.2 …
-// when it is full. A line is never split between files; one that is longer than kLineBytes is cut into several.
-// When the disk is full lines are dropped and counted, and the count is written once there is room: a server is never
-// stopped by its own log.
+// The log of an instance that has no engine to keep it: lines of its stderr, each with the time in front, in a file
+// that is renamed to log.1, log.2 … when it is full. A line is never split between files; one that is longer than
+// kLineBytes is cut into several. When the disk is full lines are dropped and counted, and the count is written once
+// there is room: a server is never stopped by its own log.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-namespace mcpfleet::sandbox {
+namespace mcpfleet {
 
+// The newest file in the instance's directory.
+inline constexpr char kLogFile[] = "log";
+
+// Without exceptions, iostream or absl: mcp-sandbox is static and has one of these.
 class LogRotate {
  public:
   static constexpr size_t kLineBytes = 8192;
@@ -19,6 +23,8 @@ class LogRotate {
   void Add(const char* bytes, size_t size);
   // Writes out what Add has buffered; an unfinished line stays unless `final`.
   void Flush(bool final);
+  // Flush(true), and no more files.
+  void Close();
 
  private:
   void Line(const char* bytes, size_t size);
@@ -36,4 +42,4 @@ class LogRotate {
   int64_t out_lines_ = 0;
 };
 
-}  // namespace mcpfleet::sandbox
+}  // namespace mcpfleet
