@@ -416,8 +416,10 @@ class Engine:
 
     IMAGE = "mcpfleet-bench/server:1"
 
-    def __init__(self, work):
-        self.directory = work.path("docker")
+    def __init__(self, work, name="docker", own_network=False):
+        """`own_network`: in a network namespace of its own, where it may make bridges without touching the machine's."""
+        self.space, self.own_network = f"mcpfleet-bench-{os.getpid()}-{name}", own_network
+        self.directory = work.path(name)
         self.socket = os.path.join(self.directory, "docker.sock")
         os.makedirs(self.directory)
         daemon = shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
@@ -433,11 +435,13 @@ class Engine:
         self.import_image(work.server())
 
     def launch(self, daemon, driver):
-        space = f"mcpfleet-bench-{os.getpid()}"
-        command = [daemon, "--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec", "-H", f"unix://{self.socket}",
-                   "--pidfile", f"{self.directory}/pid", "--storage-driver", driver, "--bridge=none", "--iptables=false",
-                   "--ip6tables=false", "--containerd-namespace", space, "--containerd-plugins-namespace", f"{space}-plugins",
-                   "--log-level", "warn"]
+        network = ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+        inside = []
+        if self.own_network:
+            network, inside = [], ["unshare", "--net", "sh", "-c", 'busybox ip link set lo up && exec "$@"', "sh"]
+        command = [*inside, daemon, "--data-root", f"{self.directory}/data", "--exec-root", f"{self.directory}/exec", "-H", f"unix://{self.socket}",
+                   "--pidfile", f"{self.directory}/pid", "--storage-driver", driver, "--containerd-namespace", self.space,
+                   "--containerd-plugins-namespace", f"{self.space}-plugins", "--log-level", "warn", *network]
         with open(f"{self.directory}/log", "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 40

@@ -33,12 +33,6 @@ void WorkQueue::AddAfter(const ServerKey& key, Duration delay) {
   SetTimerLocked(key, clock_.Now() + delay);
 }
 
-void WorkQueue::AddNoLaterThan(const ServerKey& key, MonoTime when) {
-  MutexLock lock(&mu_);
-  auto it = timer_of_.find(key);
-  if (it == timer_of_.end() || when < it->second) SetTimerLocked(key, when);
-}
-
 void WorkQueue::AddRateLimited(const ServerKey& key) {
   {
     MutexLock lock(&mu_);
@@ -69,10 +63,18 @@ std::optional<ServerKey> WorkQueue::Get(Deadline deadline) {
       ReleaseDueLocked(now);
       if ((key = PopLocked(&waited))) break;
       if (deadline.Expired()) break;
-      Deadline until = deadline;
-      if (!timers_.empty()) until = deadline.AtMost(timers_.begin()->first - now);
-      ready_cv_.WaitUntil(&mu_, until);
+      if (led_) {
+        ++followers_;
+        follower_cv_.WaitUntil(&mu_, deadline);
+        --followers_;
+      } else {
+        led_ = true;
+        leader_cv_.WaitUntil(&mu_, timers_.empty() ? deadline : deadline.AtMost(timers_.begin()->first - now));
+        led_ = false;
+      }
     }
+    // Whoever leaves with a key may have been the leader, or was woken for several keys.
+    if (!ready_.empty() || !led_) WakeOneLocked();
     depth = ready_.size();
   }
   if (key) {
@@ -100,7 +102,7 @@ void WorkQueue::Done(const ServerKey& key) {
   processing_.erase(key);
   if (dirty_.contains(key)) {
     ready_.push_back(key);
-    ready_cv_.NotifyOne();
+    WakeOneLocked();
   }
 }
 
@@ -113,7 +115,8 @@ MonoTime WorkQueue::NextDue() const {
 void WorkQueue::ShutDown() {
   MutexLock lock(&mu_);
   shut_down_ = true;
-  ready_cv_.NotifyAll();
+  leader_cv_.NotifyAll();
+  follower_cv_.NotifyAll();
 }
 
 size_t WorkQueue::size() const {
@@ -125,7 +128,16 @@ void WorkQueue::AddLocked(const ServerKey& key) {
   if (!dirty_.emplace(key, clock_.Now()).second) return;
   if (processing_.contains(key)) return;  // Done hands it out again
   ready_.push_back(key);
-  ready_cv_.NotifyOne();
+  WakeOneLocked();
+}
+
+// A follower before the leader: the timers stay watched. One that is woken twice takes one key and wakes the next.
+void WorkQueue::WakeOneLocked() {
+  if (followers_ > 0) {
+    follower_cv_.NotifyOne();
+  } else {
+    leader_cv_.NotifyOne();
+  }
 }
 
 void WorkQueue::ReleaseDueLocked(MonoTime now) {
@@ -151,8 +163,8 @@ void WorkQueue::SetTimerLocked(const ServerKey& key, MonoTime when) {
   ClearTimerLocked(key);
   timer_of_[key] = when;
   timers_.emplace(when, key);
-  // A waiter may have to wake earlier than it meant to.
-  ready_cv_.NotifyOne();
+  // The leader may have to wake earlier than it meant to.
+  if (timers_.begin()->second == key) leader_cv_.NotifyOne();
 }
 
 void WorkQueue::ClearTimerLocked(const ServerKey& key) {

@@ -3,6 +3,9 @@
 // A key that is added while a worker has it is handed out again after Done: nothing is lost, nothing is done twice at
 // once. A key has at most one timer; setting it again moves it. Retries back off per key, 20 ms doubled up to 5 min.
 // Times come from the Clock, so that a simulator can turn it; blocking in Get is real time. Thread-safe.
+//
+// Of the waiting workers one watches the timers, the others sleep until they are handed something (leader and
+// followers): a timer that fires wakes one worker, however many there are.
 #pragma once
 
 #include <deque>
@@ -24,8 +27,6 @@ class WorkQueue {
 
   void Add(const ServerKey& key);
   void AddAfter(const ServerKey& key, Duration delay);
-  // Sets the key's timer to the earlier of its own and this.
-  void AddNoLaterThan(const ServerKey& key, MonoTime when);
   // After the back-off that its failures in a row have earned.
   void AddRateLimited(const ServerKey& key);
   // Forgets the failures; the next AddRateLimited begins again.
@@ -49,12 +50,15 @@ class WorkQueue {
   std::optional<ServerKey> PopLocked(Duration* waited) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SetTimerLocked(const ServerKey& key, MonoTime when) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ClearTimerLocked(const ServerKey& key) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void WakeOneLocked() EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;
   ControllerMetrics& metrics_;
 
   mutable Mutex mu_;
-  CondVar ready_cv_;
+  CondVar leader_cv_, follower_cv_;
+  bool led_ GUARDED_BY(mu_) = false;   // a worker waits for the first timer
+  int followers_ GUARDED_BY(mu_) = 0;  // workers that wait without looking at timers
   bool shut_down_ GUARDED_BY(mu_) = false;
   std::mt19937_64 random_ GUARDED_BY(mu_);
   std::deque<ServerKey> ready_ GUARDED_BY(mu_);

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/mutex.h"
 #include "base/version.h"
 #include "controller/core/controller.h"
@@ -214,7 +215,10 @@ void NodeAgent::RunNode() {
   for (;;) {
     // What this look saw, not what is so by now: else Starting would stand in the status until the next one.
     LookAtNode();
-    if (synced_) pause = kNodeLook;
+    if (synced_) {
+      pause = kNodeLook;
+      ReleaseUnusedMemory();
+    }
     MutexLock lock(&mu_);
     if (!stopping_) wake_.WaitUntil(&mu_, Deadline::After(pause));
     if (stopping_) return;

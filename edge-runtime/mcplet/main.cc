@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/version.h"
 #include "edge-runtime/mcplet/agent.h"
 #include "edge-runtime/mcplet/config.h"
@@ -118,6 +119,7 @@ int Run(const Arguments& arguments) {
 }  // namespace mcpfleet
 
 int main(int argc, char** argv) {
+  mcpfleet::LimitHeaps();
   mcpfleet::Arguments arguments;
   CLI::App app{"mcplet keeps the MCP servers of this node as the fleet's store says."};
   app.name("mcplet");

@@ -1,13 +1,15 @@
 #include "edge-runtime/process/event_watch.h"
 
 #include <dirent.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <map>
-#include <vector>
+#include <set>
 
 #include "base/fd.h"
 #include "edge-runtime/process/instance_directory.h"
@@ -22,11 +24,14 @@ constexpr Duration kStopPeriod = std::chrono::milliseconds(250);
 class Watch {
  public:
   Watch(std::string instances, const std::function<void(const std::string&)>& changed)
-      : instances_(std::move(instances)), changed_(changed), notify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+      : instances_(std::move(instances)),
+        changed_(changed),
+        notify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+        epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
 
   Status Open() {
     root_ = inotify_add_watch(notify_.get(), instances_.c_str(), IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE);
-    if (root_ < 0) return ErrnoStatus(errno, "watch " + instances_);
+    if (root_ < 0 || !Watched(notify_.get())) return ErrnoStatus(errno, "watch " + instances_);
     DIR* listing = opendir(instances_.c_str());
     if (listing == nullptr) return ErrnoStatus(errno, instances_);
     while (const dirent* entry = readdir(listing)) {
@@ -37,19 +42,20 @@ class Watch {
   }
 
   Status Wait(Deadline deadline) {
-    std::vector<pollfd> fds{{notify_.get(), POLLIN, 0}};
-    std::vector<std::string> ids{""};
-    for (const auto& [id, monitor] : monitors_) {
-      fds.push_back({monitor.get(), POLLIN, 0});
-      ids.push_back(id);
+    epoll_event events[32];
+    const int n = epoll_wait(epoll_.get(), events, std::size(events), deadline.PollMillis());
+    if (n < 0 && errno != EINTR) return ErrnoStatus(errno, "watch");
+    bool told = false;
+    for (int i = 0; i < n; ++i) {
+      const int fd = events[i].data.fd;
+      if (fd == notify_.get()) {
+        told = true;
+      } else if (const auto ended = monitors_.extract(fd); !ended.empty()) {
+        watched_monitors_.erase(ended.mapped().id);
+        changed_(ended.mapped().id);
+      }
     }
-    if (poll(fds.data(), fds.size(), deadline.PollMillis()) < 0 && errno != EINTR) return ErrnoStatus(errno, "watch");
-    for (size_t i = 1; i < fds.size(); ++i) {
-      if (fds[i].revents == 0) continue;
-      monitors_.erase(ids[i]);
-      changed_(ids[i]);
-    }
-    return fds[0].revents == 0 ? OkStatus() : Read();
+    return told ? Read() : OkStatus();
   }
 
  private:
@@ -60,9 +66,19 @@ class Watch {
   }
 
   void WatchMonitor(const std::string& id) {
-    if (monitors_.contains(id)) return;
+    if (watched_monitors_.contains(id)) return;
     UniqueFd monitor = OpenPid(MonitorPid(instances_ + "/" + id));
-    if (monitor.valid()) monitors_[id] = std::move(monitor);
+    const int fd = monitor.get();
+    if (!monitor.valid() || !Watched(fd)) return;
+    watched_monitors_.insert(id);
+    monitors_[fd] = {id, std::move(monitor)};
+  }
+
+  bool Watched(int fd) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
   }
 
   Status Read() {
@@ -99,10 +115,15 @@ class Watch {
 
   const std::string instances_;
   const std::function<void(const std::string&)>& changed_;
-  UniqueFd notify_;
+  UniqueFd notify_, epoll_;  // epoll: a look at fifty monitors that all live costs as much as at one
   int root_ = -1;
   std::map<int, std::string> watched_;
-  std::map<std::string, UniqueFd> monitors_;
+  struct Monitor {
+    std::string id;
+    UniqueFd pidfd;
+  };
+  std::map<int, Monitor> monitors_;  // by descriptor
+  std::set<std::string> watched_monitors_;
 };
 
 }  // namespace

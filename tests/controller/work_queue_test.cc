@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "tests/fakes/controller_fakes.h"
 
@@ -48,14 +52,10 @@ TEST_F(QueueTest, ATimerReleasesItsKeyWhenItsTimeHasCome) {
   EXPECT_EQ(queue.TryGet(), kA);
 }
 
-TEST_F(QueueTest, TheLastTimerOfAKeyWinsUnlessTheEarlierWasAskedFor) {
+TEST_F(QueueTest, TheLastTimerOfAKeyWins) {
   queue.AddAfter(kA, seconds(5));
   queue.AddAfter(kA, seconds(50));
   EXPECT_EQ(queue.NextDue(), clock.Now() + seconds(50));
-  queue.AddNoLaterThan(kA, clock.Now() + seconds(90));
-  EXPECT_EQ(queue.NextDue(), clock.Now() + seconds(50));
-  queue.AddNoLaterThan(kA, clock.Now() + seconds(9));
-  EXPECT_EQ(queue.NextDue(), clock.Now() + seconds(9));
 }
 
 TEST_F(QueueTest, RetriesBackOffUntilForgotten) {
@@ -107,6 +107,43 @@ TEST_F(QueueTest, NoKeyIsEverInTwoHands) {
   for (std::thread& worker : workers) worker.join();
   EXPECT_FALSE(shared);
   EXPECT_GE(handled, 8);
+}
+
+// One worker watches the timers while the others sleep: none may be left unwatched when that one gets work.
+TEST(RealTimeQueueTest, EveryTimerFindsAWorkerWhileOthersAreBusy) {
+  SystemClock clock;
+  FakeControllerMetrics metrics;
+  WorkQueue queue{clock, metrics, 1};
+  constexpr int kKeys = 300;
+  std::atomic<int> handled{0};
+  std::atomic<bool> early{false};
+  std::mutex mu;
+  std::condition_variable all_done;
+  const MonoTime begun = clock.Now();
+  const auto due = [](int i) { return milliseconds(i % 40); };
+  std::vector<std::thread> workers;
+  for (int w = 0; w < 4; ++w) {
+    workers.emplace_back([&] {
+      while (auto key = queue.Get(Deadline::After(seconds(30)))) {
+        const int i = std::stoi(key->name);
+        if (clock.Now() < begun + due(i)) early = true;
+        queue.Done(*key);
+        if (++handled == kKeys) {
+          std::lock_guard lock(mu);
+          all_done.notify_one();
+        }
+      }
+    });
+  }
+  for (int i = 0; i < kKeys; ++i) queue.AddAfter({"default", std::to_string(i)}, begun + due(i) - clock.Now());
+  {
+    // A timer that nobody watches would wait for a worker's own deadline, 30 s.
+    std::unique_lock lock(mu);
+    EXPECT_TRUE(all_done.wait_for(lock, seconds(15), [&] { return handled == kKeys; })) << handled;
+  }
+  queue.ShutDown();
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_FALSE(early);
 }
 
 }  // namespace
