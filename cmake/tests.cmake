@@ -77,7 +77,7 @@ mcpfleet_tests(edge-runtime/probe LINK edge-runtime/probe edge-runtime/shim LABE
 mcpfleet_tests(edge-runtime/telemetry LINK edge-runtime/telemetry LABELS unit)
 mcpfleet_tests(edge-runtime/mcplet LINK edge-runtime/mcplet LABELS unit)
 mcpfleet_tests(cli LINK cli store/server LABELS "unit;mcpctl")
-mcpfleet_tests(sim LINK controller/core controller/placement store store/server LABELS sim TIMEOUT 900)
+mcpfleet_tests(sim LINK controller/core controller/placement store edge-runtime/mcplet LABELS sim TIMEOUT 1800)
 mcpfleet_tests(contract LINK edge-runtime/docker edge-runtime/process edge-runtime/shim LABELS "contract;programs" TIMEOUT 900)
 mcpfleet_tests(integration LINK base base/http LABELS "integration;node" TIMEOUT 900)
 # The server that the integration tests run: static, so that it runs alone in a container image too.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -21,6 +22,8 @@ using std::chrono::seconds;
 // minute and more; after the last of these, every 5 min.
 constexpr std::array kMissingSchedule = {seconds(5), seconds(15), seconds(35), seconds(65), seconds(130)};
 constexpr Duration kMissingPeriod = std::chrono::minutes(5);
+// How long the snapshot of a newer head is awaited before an older one will do: the schedule above, and once more.
+constexpr Duration kTargetPatience = std::chrono::minutes(8);
 constexpr Duration kLastBackOff = seconds(30);
 
 Duration Jittered(std::mt19937_64& rng, Duration wait) {
@@ -170,7 +173,7 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
     Count(&SyncStats::foreign_heads);
     return FailedPrecondition("head: the store belongs to another fleet");
   }
-  if (target_ && head->order < target_->order) {
+  if (target_ && head->order < target_->order && !TargetIsLost(*head)) {
     Count(&SyncStats::stale_heads);
     return OkStatus();
   }
@@ -180,10 +183,19 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
     LOG_ERROR("two heads of one order",
               {{"order", ToString(head->order)}, {"snapshot", head->snapshot}, {"other", target_->snapshot}});
     // Every node must choose the same, whichever it saw first.
-    if (head->snapshot < target_->snapshot) return OkStatus();
+    if (head->snapshot < target_->snapshot && !TargetIsLost(*head)) return OkStatus();
   }
   Follow(*std::move(head));
   return OkStatus();
+}
+
+// A head that was seen and whose snapshot the store does not show was taken back by a store that forgets; any head
+// from the accepted one on may then take its place.
+bool HeadSync::TargetIsLost(const Head& head) const {
+  if (index_ || clock_.Now() < target_seen_ + kTargetPatience) return false;
+  const std::shared_ptr<const AcceptedState> accepted = state();
+  return !accepted->head ||
+         std::tie(head.order, head.snapshot) >= std::tie(accepted->head->order, accepted->head->snapshot);
 }
 
 void HeadSync::Follow(Head head) {
@@ -463,7 +475,8 @@ void HeadSync::Publish() {
     if (in_force != in_force_.end()) synced.object = LoadObject(in_force->second);
     if (auto bad = bad_.find(entry.hash); bad != bad_.end()) {
       synced.mismatch = bad->second;
-    } else if (in_force == in_force_.end() || in_force->second != entry.hash) {
+    } else if (synced.object == nullptr || in_force->second != entry.hash) {
+      // Not here yet, or no more: what the disk lost is asked for again.
       synced.pending = true;
       ++pending;
       auto missing = missing_.find(ObjectBlobKey(entry.hash));

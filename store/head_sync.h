@@ -3,6 +3,7 @@
 // Order is (trust, epoch, revision) and only ever grows. Anything that is not a newer, well-formed head of this fleet
 // is no news: the last accepted state stays. A referenced key that is missing is pending and asked for again after 5,
 // 15, 35, 65, 130 s, then every 5 min; until it is there the previous version of its object stays in force.
+// A head that was never accepted because the store does not show its snapshot is given up after 8 min.
 //
 // Boot, Step and next_due belong to one thread; Offer, state and stats may be called from any.
 //
@@ -100,6 +101,7 @@ class HeadSync {
   };
   Status PollHead();
   Status ConsiderHead(std::string_view bytes);
+  bool TargetIsLost(const Head& head) const;
   void Follow(Head head);
   // The snapshot and the shards of target_, when they are due; true once all of them are here.
   StatusOr<bool> FetchIndex();

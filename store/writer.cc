@@ -20,8 +20,8 @@ namespace {
 
 constexpr size_t kMessageBytes = 1024;  // of a snapshot's message and author
 
-std::string NewUid() {
-  std::string hex = RandomHex(16);
+std::string Uid(std::string_view digits) {
+  std::string hex(digits.substr(0, 32));
   return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
          hex.substr(20);
 }
@@ -51,7 +51,7 @@ class Transaction {
         clock_(clock),
         deadline_(deadline),
         time_(FormatTime(clock.Wall())),
-        rng_(options.jitter_seed != 0 ? options.jitter_seed : std::random_device()()) {}
+        rng_(options.seed != 0 ? options.seed : std::random_device()()) {}
 
   StatusOr<ApplyResult> Run();
 
@@ -68,6 +68,7 @@ class Transaction {
   // was lost, and others may have moved on from it.
   StatusOr<bool> Succeeded(const Head& head, const std::string& since);
   void BackOff(int attempt);
+  std::string NewUid();
 
   KvClient& kv_;
   const ChangeSet& changes_;
@@ -282,6 +283,10 @@ void Transaction::BackOff(int attempt) {
   int64_t window = std::min<int64_t>(2000, int64_t{10} << std::min(attempt, 8));
   Duration wait = std::chrono::milliseconds(1 + static_cast<int64_t>(rng_() % static_cast<uint64_t>(window)));
   poll(nullptr, 0, deadline_.AtMost(wait).PollMillis());
+}
+
+std::string Transaction::NewUid() {
+  return Uid(options_.seed == 0 ? RandomHex(16) : Sha256Hex(std::to_string(rng_())));
 }
 
 StatusOr<ApplyResult> Transaction::Run() {

@@ -35,7 +35,8 @@ struct WriteOptions {
   std::string message, author;
   bool dry_run = false;      // decides everything, writes nothing
   int max_attempts = 20;     // moves of the head that may be lost to others
-  uint64_t jitter_seed = 0;  // 0: from the kernel
+  // Of waits and, unless it is 0, of the uids of new objects. 0: from the kernel, as any real writer must.
+  uint64_t seed = 0;
 };
 
 enum class ChangeKind { kCreated, kUpdated, kUnchanged, kDeleted, kAbsent };  // kAbsent: nothing to delete

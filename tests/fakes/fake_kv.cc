@@ -77,6 +77,12 @@ void FakeKv::SetContent(const std::map<std::string, std::string>& content) {
   }
 }
 
+std::optional<std::string> FakeKv::Peek(const std::string& key) const {
+  MutexLock lock(&mu_);
+  const Version* latest = Latest(key);
+  return latest == nullptr ? std::nullopt : latest->value;
+}
+
 int64_t FakeKv::calls() const {
   MutexLock lock(&mu_);
   return calls_;
@@ -132,6 +138,10 @@ std::optional<std::string> FakeKv::Look(const std::string& key) {
     if (now < it->second) return std::nullopt;
     cached_misses_.erase(it);
   }
+  if (auto it = cached_values_.find(key); it != cached_values_.end()) {
+    if (now < it->second.until) return it->second.value;
+    cached_values_.erase(it);
+  }
   MonoTime as_of = now - Draw(rng_, Duration(0), faults_.stale_window);
   std::optional<std::string> seen;
   if (auto it = versions_.find(key); it != versions_.end()) {
@@ -141,6 +151,9 @@ std::optional<std::string> FakeKv::Look(const std::string& key) {
   }
   if (!seen && faults_.miss_cache_max > Duration(0)) {
     cached_misses_[key] = now + Draw(rng_, faults_.miss_cache_min, faults_.miss_cache_max);
+  }
+  if (seen && faults_.value_cache_max > Duration(0)) {
+    cached_values_[key] = {now + Draw(rng_, Duration(0), faults_.value_cache_max), *seen};
   }
   if (seen) read_bytes_ += static_cast<int64_t>(seen->size());
   return seen;

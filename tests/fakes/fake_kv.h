@@ -22,6 +22,8 @@ struct FakeKvFaults {
   Duration stale_window{0};
   // A miss is remembered this long (drawn between the two), though the key was written meanwhile. 0: not at all.
   Duration miss_cache_min{0}, miss_cache_max{0};
+  // A value is remembered too, up to this long (drawn anew), whatever was written since. 0: not at all.
+  Duration value_cache_max{0};
   double fail_before = 0;  // chance that a call fails and did nothing
   double fail_after = 0;   // chance that a write took effect and fails all the same
   double garbage = 0;      // chance that a Get answers with bytes that are no value of ours
@@ -42,6 +44,8 @@ class FakeKv final : public KvClient {
   // The content now, without faults or counting; and putting it back (a restored backup: order may go down).
   std::map<std::string, std::string> Content() const;
   void SetContent(const std::map<std::string, std::string>& content);
+  // One value of it.
+  std::optional<std::string> Peek(const std::string& key) const;
 
   int64_t calls() const;
   int64_t reads() const;
@@ -84,6 +88,11 @@ class FakeKv final : public KvClient {
                  read_bytes_ GUARDED_BY(mu_) = 0;
   std::map<std::string, std::vector<Version>> versions_ GUARDED_BY(mu_);
   std::map<std::string, MonoTime> cached_misses_ GUARDED_BY(mu_);  // until when
+  struct CachedValue {
+    MonoTime until{};
+    std::string value;
+  };
+  std::map<std::string, CachedValue> cached_values_ GUARDED_BY(mu_);
 };
 
 }  // namespace mcpfleet

@@ -117,6 +117,7 @@ FakeFault Simulation::RuntimeFault(RuntimeKind kind, FakeEngine& engine, std::st
 
 void Simulation::Trace(std::string line) {
   if (getenv("MCPFLEET_SEED") != nullptr) fprintf(stderr, "%s\n", line.c_str());
+  for (const char c : line) fingerprint_ = (fingerprint_ ^ static_cast<unsigned char>(c)) * 1099511628211u;
   trace_.push_back(std::move(line));
   if (trace_.size() > kTraceLines) trace_.pop_front();
 }
@@ -128,10 +129,10 @@ void Simulation::Break(const std::string& what) {
   for (const std::string& line : trace_) broken_ += "  " + line + "\n";
 }
 
-void Simulation::Boot() {
+void Simulation::Boot(bool power_lost) {
   controller_.reset();
   inner_sessions_.AgentRestarts();
-  StoreReboot();
+  StoreReboot(power_lost);
   booted_ = clock_.Now();
   answered_.clear();
   docker_runtime_ =
@@ -283,7 +284,7 @@ DesiredServer Simulation::Draw(const ServerKey& key) {
   server.key = key;
   server.uid = "uid-" + key.name;
   server.generation = ++generation_;
-  const std::string version = std::to_string(Pick(3));
+  const std::string version = "1.0." + std::to_string(Pick(3));
   if (Chance() < 0.1) {
     server.spec.source = RemoteSource{"https://mcp.test/" + version, {}};
   } else if (Chance() < 0.5) {
@@ -295,7 +296,7 @@ DesiredServer Simulation::Draw(const ServerKey& key) {
   if (Chance() < 0.15)
     server.spec.restart_policy.condition = Chance() < 0.5 ? RestartCondition::kNever : RestartCondition::kOnFailure;
   if (Chance() < 0.1) server.spec.restart_policy.max_attempts = 3;
-  server.revision = Sha256Hex(key.name + std::to_string(server.spec.source.index()) + version);
+  server.revision = RevisionOf(server.spec);
   return server;
 }
 
@@ -370,7 +371,7 @@ void Simulation::World() {
     Trace("  the node reboots");
     docker_.Reboot();
     process_.Reboot();
-    Boot();
+    Boot(true);
   }
 }
 

@@ -54,6 +54,8 @@ class Simulation {
 
   // The whole story; "" when all invariants held, else what was broken and the last steps.
   std::string Run(int rounds = 60);
+  // Of everything that happened: the same for the same seed.
+  uint64_t fingerprint() const { return fingerprint_; }
 
   // For the session host.
   FakeFault Fault(std::string_view verb, const std::string& id);
@@ -66,8 +68,10 @@ class Simulation {
   }
   // Called once a round, and until it returns true when the faults have stopped.
   virtual bool StoreStep(bool /*stormy*/) { return true; }
-  // A crash of mcplet also takes what the store's reader had in memory.
-  virtual void StoreReboot() {}
+  // A crash of mcplet also takes what the store's reader had in memory, a loss of power what was not flushed.
+  virtual void StoreReboot(bool /*power_lost*/) {}
+  // mcplet dies and comes back.
+  void Crash();
 
   double Chance() { return std::uniform_real_distribution<double>(0, 1)(random_); }
   size_t Pick(size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random_); }
@@ -79,10 +83,10 @@ class Simulation {
   FakeDesiredState view_;  // what the node sees
   DesiredSnapshot meant_;  // what the operator wants
   std::unique_ptr<Controller> controller_;
+  std::string broken_;  // "": nothing so far
 
  private:
-  void Boot();
-  void Crash();
+  void Boot(bool power_lost = false);
   void Step();
   void RunDue();
   void World();
@@ -118,7 +122,7 @@ class Simulation {
   std::set<std::string> live_;                       // instances that ran at the last look
   int64_t generation_ = 0;
   std::deque<std::string> trace_;
-  std::string broken_;
+  uint64_t fingerprint_ = 14695981039346656037u;
 };
 
 }  // namespace mcpfleet

@@ -122,6 +122,41 @@ TEST_F(HeadSyncTest, ACordonedNodeKeepsWhatItRunsAndTakesNothingNew) {
   EXPECT_EQ(Version("new"), "1");
 }
 
+TEST_F(HeadSyncTest, AHeadWhoseSnapshotIsNeverShownGivesWayToOneAfterTheAcceptedOne) {
+  Write({Server("a")});
+  Run(seconds(15));
+  auto accepted = kv_.Content();
+  Write({Server("a", "2")});
+  Write({Server("a", "3")});
+  kv_.SetContent(Without("", accepted));  // "0.1.3" and nothing of it
+  Run(minutes(1));
+  kv_.SetContent(accepted);
+  Write({Server("a", "4")});
+  Run(minutes(5));
+  EXPECT_EQ(Version("a"), "1") << "0.1.2 is older than what was seen";
+  Run(minutes(5));
+  EXPECT_EQ(Version("a"), "4");
+  EXPECT_EQ(ToString(sync_->state()->head->order), "0.1.2");
+  kv_.SetContent(accepted);
+  Run(minutes(30));
+  EXPECT_EQ(Version("a"), "4") << "what was accepted never gives way";
+}
+
+TEST_F(HeadSyncTest, AnObjectThatTheDiskLostIsPendingUntilItIsReadAgain) {
+  Write({Server("a"), Server("b")});
+  Run(seconds(15));
+  const std::string lost = sync_->state()->objects.at(Key("a")).entry.hash;
+  ASSERT_EQ(unlink((dir_ / "cache/blobs/" + lost).c_str()), 0);
+  Restart();
+  EXPECT_EQ(Version("a"), "none");
+  EXPECT_TRUE(sync_->state()->objects.at(Key("a")).pending);
+  EXPECT_FALSE(sync_->state()->removals_allowed);
+  EXPECT_EQ(Version("b"), "1");
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "1");
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+}
+
 TEST_F(HeadSyncTest, AnOlderHeadIsCountedAndIgnored) {
   Write({Server("a")});
   auto old = kv_.Content();
