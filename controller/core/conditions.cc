@@ -77,13 +77,21 @@ class StatusBuilder {
     return True("Enforced");
   }
 
+  Verdict StdioTransport() const {
+    if (remote_) return True("NotNeeded");
+    if (serving_ == nullptr) return Unknown("NotStarted");
+    const std::string& attached = serving_->report.attached;
+    if (!attached.empty()) return False("Attach", attached + "; the session does not outlive mcplet");
+    return serving_->report.shim ? True("Shim") : True("NotNeeded");
+  }
+
   Verdict Available() const {
     if (Suspended()) return False("Suspended", "spec.suspend is set");
     if (remote_) {
       if (!observed_.probe.handshake) return Unknown("NotProbed", observed_.probe.message);
       return observed_.probe.liveness_failures == 0 ? True("Answers") : False("ProbeFailed", observed_.probe.message);
     }
-    if (runs_) return True(serving_->report.shim ? "Running" : "RunningAttached");
+    if (runs_) return True("Running");
     const RestartState& restart = observed_.restart;
     const std::string& revision = serving_ != nullptr      ? serving_->report.revision
                                   : in_.desired != nullptr ? in_.desired->revision
@@ -234,6 +242,7 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
                                                         {"Verified", builder.Verified()}};
   Verdict ready = builder.Ready(parts);
   parts.emplace_back("SandboxEnforced", builder.SandboxEnforced());
+  parts.emplace_back("StdioTransport", builder.StdioTransport());
   parts.emplace_back("Progressing", builder.Progressing(ready));
   parts.emplace_back("Ready", std::move(ready));
   for (auto& [type, verdict] : parts) {

@@ -1,9 +1,9 @@
 // What is said of a server: its conditions and the rest of its status, from what is wanted and what is seen. Pure.
 //
 // Ready is the sum: True when Accepted, ResolvedRefs, ArtifactReady, Available and Verified are, else False (Unknown)
-// with the reason and message of the first of them that is not True. SandboxEnforced informs: where the spec demands
-// it, the runtime refuses to create. While the instance of another revision still serves, Available and Verified
-// speak of it and Ready is False, Updating.
+// with the reason and message of the first of them that is not True. SandboxEnforced and StdioTransport inform: where
+// the spec demands it, the runtime refuses to create. While the instance of another revision still serves, Available
+// and Verified speak of it and Ready is False, Updating.
 #pragma once
 
 #include <string>

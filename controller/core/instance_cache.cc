@@ -13,8 +13,9 @@ bool SameExit(const std::optional<ExitInfo>& a, const std::optional<ExitInfo>& b
 
 bool Same(const InstanceReport& a, const InstanceReport& b) {
   return std::tie(a.id, a.uid, a.generation, a.revision, a.state, a.pid, a.artifact_digest, a.started_at, a.shim,
-                  a.unenforced) == std::tie(b.id, b.uid, b.generation, b.revision, b.state, b.pid, b.artifact_digest,
-                                            b.started_at, b.shim, b.unenforced) &&
+                  a.attached, a.unenforced) == std::tie(b.id, b.uid, b.generation, b.revision, b.state, b.pid,
+                                                        b.artifact_digest, b.started_at, b.shim, b.attached,
+                                                        b.unenforced) &&
          SameExit(a.exit, b.exit);
 }
 

@@ -177,7 +177,11 @@ class Planner {
   void Serve(const InstanceView& instance, const DesiredServer& server, bool previous) {
     const std::string& id = instance.report.id;
     if (!instance.report.shim) {
-      Probe(id, server.spec, true);
+      if (instance.report.attached.empty() || instance.connected) {
+        Probe(id, server.spec, true);
+      } else {
+        Reattach(instance, previous);
+      }
       return;
     }
     if (!instance.expected) {
@@ -220,6 +224,30 @@ class Planner {
       return;
     }
     if (HaveArtifact()) Do(StartMain{id, false});
+  }
+
+  // One session per attached instance: a new one needs a new instance.
+  void Reattach(const InstanceView& instance, bool previous) {
+    if (SessionLost(instance)) {
+      // That mcplet was restarted is no fault of the server: no back-off, nothing is counted. An old revision is not
+      // made again; it goes when the wanted one can come.
+      if (previous || !HaveArtifact()) return;
+      Drain(instance);
+      Create();
+      return;
+    }
+    // Mostly the server has ended and its runtime says so in a moment.
+    const MonoTime give_up = instance.main.since + kAttachPatience;
+    if (now_ < give_up) {
+      Wait(give_up, "end of an attached instance");
+      return;
+    }
+    const InstanceReport& report = instance.report;
+    Do(StopInstance{report.id, report.runtime, Grace(), "AttachLost",
+                    instance.main.failure.empty() ? "the engine closed the connection to a running server"
+                                                  : instance.main.failure});
+    Do(RemoveInstance{report.id, report.runtime});
+    Do(ForgetInstance{report.id});
   }
 
   void AwaitShim(const InstanceView& instance) {
@@ -301,7 +329,13 @@ bool IsRemote(const DesiredServer& desired) { return std::holds_alternative<Remo
 
 bool MainRuns(const InstanceView& instance) {
   if (instance.report.state != InstanceState::kRunning) return false;
-  return !instance.report.shim || (instance.connected && instance.main.phase == Phase::kRunning);
+  if (!instance.report.shim) return instance.report.attached.empty() || instance.connected;
+  return instance.connected && instance.main.phase == Phase::kRunning;
+}
+
+bool SessionLost(const InstanceView& instance) {
+  const bool was_started = instance.report.state != InstanceState::kCreated;
+  return !instance.report.attached.empty() && was_started && instance.main.phase == Phase::kAbsent;
 }
 
 std::vector<Action> Plan(const DesiredServer* desired, const Observed& observed, MonoTime now) {

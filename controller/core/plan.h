@@ -28,6 +28,9 @@ namespace mcpfleet {
 // How long a shim may take to connect before its instance counts as lost. Real ones need 100 ms, 1 s at most.
 inline constexpr Duration kShimConnectTimeout = std::chrono::seconds(30);
 
+// How long the engine may take to tell that an attached server ended, after its connection did.
+inline constexpr Duration kAttachPatience = std::chrono::seconds(5);
+
 struct PullArtifact {};  // of the desired revision; in the background
 struct CreateInstance {
   std::string instance;
@@ -88,7 +91,7 @@ struct InstanceView {
   InstanceReport report;
   bool expected = false;   // the session host knows its pid
   MonoTime expected_at{};  // since when, or since when the shim is away
-  bool connected = false;
+  bool connected = false;  // the shim, or without one the attached session
   MainState main;
 };
 
@@ -130,6 +133,8 @@ bool OnHold(const DesiredServer& desired);
 bool IsRemote(const DesiredServer& desired);
 // Whether the server itself runs in this instance: its main child, or without a shim the instance.
 bool MainRuns(const InstanceView& instance);
+// An attached instance whose session ended with the mcplet before this one: it can't be spoken to any more.
+bool SessionLost(const InstanceView& instance);
 
 // `desired` null: not placed here (any more).
 std::vector<Action> Plan(const DesiredServer* desired, const Observed& observed, MonoTime now);

@@ -302,6 +302,10 @@ void ServerReconciler::ObserveInstances(const ServerKey& key, ServerRecord* reco
         view.expected_at = it->second.since;
       }
     }
+    if (!view.report.attached.empty()) {
+      view.connected = view.report.state == InstanceState::kRunning && w_.deps.sessions.Connected(id);
+      view.main = w_.deps.sessions.Main(id);
+    }
     look->observed.instances.push_back(std::move(view));
   }
 }
@@ -340,6 +344,16 @@ void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, 
 void ServerReconciler::NoteExits(const ServerKey& key, ServerRecord* record, Look* look) {
   const InstanceView* serving = ServingInstance(look->desired.get(), look->observed);
   if (serving == nullptr || look->desired == nullptr) return;
+  if (SessionLost(*serving)) {
+    // Also one that has exited: its input ended with the mcplet before, so nobody knows of an end of its own.
+    const std::string& id = serving->report.id;
+    if (record->accounted_exit == "lost " + id || record->leaving.contains(id) || OnHold(*look->desired)) return;
+    record->accounted_exit = "lost " + id;
+    w_.deps.events.Record(key, "Normal", "SessionLost",
+                          "instance " + id + " was attached, so its session ended with the mcplet before this one; " +
+                              "a new instance takes its place");
+    return;
+  }
   if (serving->report.state == InstanceState::kExited) {
     if (record->accounted_exit == ExitId(*serving) || record->leaving.contains(serving->report.id)) return;
     ExitCause cause;

@@ -69,7 +69,10 @@ struct InstanceReport {
   int pid = 0;                   // first process (the shim) in the host's pid namespace; 0 unless running
   std::string artifact_digest;
   WallTime created_at{}, started_at{}, finished_at{};
-  bool shim = true;        // false: no shim could be used; stdio is attached (status: StdioTransport=Attach)
+  bool shim = true;  // false: the server itself is the first process
+  // Why the server's stdio is attached through the engine: there was no shim to use. "" when it is not. The session is
+  // then made at Start and lives as long as this mcplet's connection (status: condition StdioTransport).
+  std::string attached;
   std::string unenforced;  // what of the sandbox this node could not enforce, "" when all of it is
 };
 

@@ -3,6 +3,11 @@
 // for mcpctl's tools calls; an instance counts as alive while its main child lives.
 //
 // Sessions outlive mcplet: after a restart the shim reports them and they are adopted with their journal (shim.md).
+//
+// An attached instance (InstanceReport.attached) has no shim: the server is its first process, and its runtime makes
+// the one session at Start. Of the verbs only Connected, Main, MainChannel and Forget mean something for it; Connected
+// says whether the session stands. It ends with mcplet: Main is kAbsent after a restart, kExited when the session ended
+// under this mcplet or is known to have ended with the server before.
 #pragma once
 
 #include <functional>

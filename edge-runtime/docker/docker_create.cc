@@ -19,9 +19,19 @@ Json BindMount(const std::string& source, const std::string& target, bool read_o
           {"BindOptions", {{"Propagation", "rprivate"}}}};
 }
 
+// One way in and out for the lines: the shim's pipes, or the engine's connection.
+bool Attached(const InstanceSpec& spec, const CreateContext& context) {
+  return !context.attach.empty() && spec.spec.transport == Transport::kStdio;
+}
+bool UsesShim(const CreateContext& context) { return !context.shim_binary.empty() && context.attach.empty(); }
+
+std::string LogSizesOf(const ServerSpec& spec) {
+  return std::to_string(spec.logs.max_size_bytes) + "x" + std::to_string(std::max(1, spec.logs.max_files));
+}
+
 Json MountsOf(const InstanceSpec& spec, const CreateContext& context) {
   Json mounts = Json::array();
-  if (!context.shim_binary.empty()) {
+  if (UsesShim(context)) {
     mounts.push_back(BindMount(context.shim_binary, kShimTarget, true));
     if (!spec.shim_directory.empty()) mounts.push_back(BindMount(spec.shim_directory, kShimDirectoryTarget, true));
   }
@@ -66,7 +76,9 @@ Json LabelsOf(const InstanceSpec& spec, const CreateContext& context) {
           {"dev.mcpfleet.uid", spec.uid},
           {"dev.mcpfleet.generation", std::to_string(spec.generation)},
           {"dev.mcpfleet.revision", spec.revision},
-          {"dev.mcpfleet.shim", context.shim_binary.empty() ? "false" : "true"},
+          {"dev.mcpfleet.shim", UsesShim(context) ? "true" : "false"},
+          {"dev.mcpfleet.attached", Attached(spec, context) ? context.attach : ""},
+          {"dev.mcpfleet.log", LogSizesOf(spec.spec)},
           {"dev.mcpfleet.unenforced", context.unenforced}};
 }
 
@@ -93,6 +105,8 @@ Json HostConfigOf(const InstanceSpec& spec, const CreateContext& context) {
          {{"max-size", std::to_string(server.logs.max_size_bytes)},
           {"max-file", std::to_string(std::max(1, server.logs.max_files))}}}}},
   };
+  // The engine would log the protocol too; what the server says on stderr is kept by whoever is attached.
+  if (Attached(spec, context)) host["LogConfig"] = {{"Type", "none"}, {"Config", Json::object()}};
   if (context.podman) {
     // Podman's default is higher than what an agent without CAP_SYS_RESOURCE may set.
     rlimit limit{};
@@ -121,12 +135,18 @@ StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context
     return InvalidArgument("spec.command: must be set, the image has neither ENTRYPOINT nor CMD");
   }
   std::vector<std::string> entrypoint;
-  if (context.shim_binary.empty()) {
+  if (!UsesShim(context)) {
     entrypoint.swap(argv);
   } else {
     entrypoint = {kShimTarget, "--instance", spec.id, "--socket", std::string(kShimDirectoryTarget) + "/agent.sock",
                   "--"};
   }
+  // Nobody else is there to hand the environment over; it shows in `inspect` then.
+  std::vector<std::string> env;
+  if (!UsesShim(context)) {
+    for (const EnvVar& each : spec.spec.env) env.push_back(each.name + "=" + each.value);
+  }
+  const bool attached = Attached(spec, context);
   const std::string uid = std::to_string(spec.spec.security.run_as_user);
   return Json{
       {"Image", spec.artifact.digest},
@@ -134,7 +154,12 @@ StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context
       {"Cmd", argv},
       {"User", uid + ":" + uid},  // a lone uid that the image does not know would run with group root
       {"Tty", false},
-      {"OpenStdin", false},
+      {"OpenStdin", attached},
+      {"StdinOnce", attached},  // the end of our connection, or of our half of it, is the end of the server's input
+      {"AttachStdin", attached},
+      {"AttachStdout", attached},
+      {"AttachStderr", attached},
+      {"Env", env},
       {"StopSignal", "SIGTERM"},  // the shim's, whatever the image says
       {"Healthcheck", {{"Test", {"NONE"}}}},
       {"Labels", LabelsOf(spec, context)},

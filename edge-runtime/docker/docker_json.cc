@@ -130,6 +130,7 @@ StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body,
     report.generation = ToInt(label("generation"));
     report.revision = label("revision");
     report.shim = label("shim") != "false";
+    report.attached = label("attached");
     report.unenforced = label("unenforced");
     report.state = StateOf(GetString(entry, "State"));
     container.dead = GetString(entry, "State") == "dead";
@@ -150,6 +151,11 @@ StatusOr<InspectedContainer> ParseInspect(std::string_view body) {
   out.node = GetString(labels, kDockerLabelNode);
   out.instance = GetString(labels, kDockerLabelInstance);
   out.shim = GetString(labels, "dev.mcpfleet.shim") != "false";
+  out.attached = GetString(labels, "dev.mcpfleet.attached");
+  if (const std::vector<std::string> sizes = Split(GetString(labels, "dev.mcpfleet.log"), 'x'); sizes.size() == 2) {
+    out.log_max_bytes = ToInt(sizes[0]);
+    out.log_max_files = static_cast<int>(std::clamp(ToInt(sizes[1]), int64_t{1}, int64_t{100}));
+  }
   out.state = StateOf(GetString(state, "Status"));
   out.dead = GetString(state, "Status") == "dead";
   out.created_at = ParseEngineTime(GetString(json, "Created"));

@@ -44,11 +44,12 @@ Status CheckEnforceable(const std::vector<std::string>& unenforced);
 struct CreateContext {
   std::string node;
   std::string shim_binary;  // on the host; "" runs argv itself
+  std::string attach;       // why stdio is attached; the shim is not used then
   std::string unenforced;   // recorded on the instance
   bool podman = false;
 };
-// The body of POST /containers/create. The environment of the spec is not in it: secrets would show in `inspect`; the
-// shim gets it with each spawn. InvalidArgument when there is nothing to run.
+// The body of POST /containers/create. With the shim the environment of the spec is not in it: secrets would show in
+// `inspect`; the shim gets it with each spawn. InvalidArgument when there is nothing to run.
 StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context);
 // argv by Kubernetes' rules: command+args, or ENTRYPOINT+args, or ENTRYPOINT+CMD.
 std::vector<std::string> ArgvOf(const InstanceSpec& spec);
@@ -68,6 +69,9 @@ struct InspectedContainer {
   std::string node, instance;  // labels
   bool dead = false;
   bool shim = true;
+  std::string attached;       // as in InstanceReport
+  int64_t log_max_bytes = 0;  // of the log that we keep of an attached server; 0: the label is missing
+  int log_max_files = 0;
   InstanceState state = InstanceState::kCreated;
   int pid = 0;
   std::optional<ExitInfo> exit;

@@ -1,14 +1,21 @@
 #include "edge-runtime/docker/docker_runtime.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "edge-runtime/docker/stdio_path.h"
 
 namespace mcpfleet {
 namespace {
+
+// How long a server may take to end by itself once its input ended; within its grace.
+constexpr Duration kInputEndPatience = std::chrono::seconds(2);
 
 std::string LabelFilter(const std::string& node) {
   return PercentEncode(DumpJson({{"label", {std::string(kDockerLabelNode) + "=" + node}}}));
@@ -40,7 +47,8 @@ DockerRuntime::DockerRuntime(DockerOptions options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
       client_(http::UnixEndpoint(options_.socket_path), {}),
-      pulled_(options_.state_directory.empty() ? "" : options_.state_directory + "/pulled-images.json") {}
+      pulled_(options_.state_directory.empty() ? "" : options_.state_directory + "/pulled-images.json"),
+      attach_(options_.attachments == nullptr ? "" : options_.attach) {}
 
 bool DockerRuntime::Supports(const ServerSpec& spec) const { return std::holds_alternative<ImageSource>(spec.source); }
 
@@ -198,6 +206,7 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (spec.spec.security.enforcement == Enforcement::kRequired) RETURN_IF_ERROR(CheckEnforceable(engine.unenforced));
   ASSIGN_OR_RETURN(Json body, CreateBody(spec, {.node = options_.node_name,
                                                 .shim_binary = options_.shim_binary,
+                                                .attach = AttachReason(),
                                                 .unenforced = Join(engine.unenforced, ", "),
                                                 .podman = engine.version.podman}));
   ASSIGN_OR_RETURN(http::Response response,
@@ -209,14 +218,87 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
     return AlreadyExists("create instance " + spec.id + ": the name " + ContainerName(spec.id) +
                          " is taken by a container of somebody else");
   }
+  const bool exist = access(options_.shim_binary.c_str(), X_OK) == 0 && access(spec.shim_directory.c_str(), X_OK) == 0;
+  const std::string unseen = response.status < 300 || !AttachReason().empty()
+                                 ? ""
+                                 : WhyNotMounted(response.body, options_.shim_binary, spec.shim_directory, exist);
+  if (!unseen.empty() && options_.attachments != nullptr) {
+    SetAttachReason(unseen);
+    return Create(spec, deadline);
+  }
   return StatusOfEngine(response.status, response.body, "create instance " + spec.id);
+}
+
+std::string DockerRuntime::AttachReason() const {
+  MutexLock lock(&mu_);
+  return attach_;
+}
+
+void DockerRuntime::SetAttachReason(const std::string& reason) {
+  LOG_WARNING("no shim can be used with this engine; servers are attached from now on", {{"reason", reason}});
+  MutexLock lock(&mu_);
+  attach_ = reason;
+}
+
+Status DockerRuntime::Attach(const InspectedContainer& container, Deadline deadline) {
+  ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
+  http::Request request{
+      .method = "POST",
+      .target = engine.prefix + ContainerPath(container.container_id) + "/attach?stream=1&stdin=1&stdout=1&stderr=1"};
+  request.headers.Set("Connection", "Upgrade");
+  request.headers.Set("Upgrade", "tcp");
+  ++requests_;
+  StatusOr<http::Upgraded> connection = client_.Upgrade(request, deadline);
+  if (!connection.ok()) return Annotate(connection.status(), "attach to instance " + container.instance);
+  LogSizes sizes;
+  if (container.log_max_bytes > 0) sizes = {container.log_max_bytes, container.log_max_files};
+  return options_.attachments->Attach(container.instance, *std::move(connection), sizes);
+}
+
+Status DockerRuntime::MatchShim(const std::string& id, Deadline deadline) {
+  {
+    MutexLock lock(&mu_);
+    if (matched_) return OkStatus();
+  }
+  int before = 0;
+  std::string why;
+  // Twice: a container that ended in between shows the same as one whose process is elsewhere.
+  for (int look = 0; look < 2; ++look) {
+    StatusOr<InspectedContainer> container = Find(id, deadline);
+    if (!container.ok() || container->state != InstanceState::kRunning) return OkStatus();
+    const StatusOr<std::string> cgroup =
+        ReadFile(options_.kernel.proc + "/" + std::to_string(container->pid) + "/cgroup", size_t{64} << 10);
+    why = WhyNotMatched(container->pid, cgroup.ok() ? std::optional(*cgroup) : std::nullopt, container->container_id);
+    if (why.empty()) {
+      MutexLock lock(&mu_);
+      matched_ = true;
+      return OkStatus();
+    }
+    if (look == 1 && container->pid != before) return OkStatus();
+    before = container->pid;
+  }
+  return FailedPrecondition(why);
 }
 
 Status DockerRuntime::Start(const std::string& id, Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
   if (container.state == InstanceState::kRunning) return OkStatus();
-  ASSIGN_OR_RETURN(http::Response response, Call("POST", ContainerPath(container.container_id) + "/start", deadline));
+  const bool attached = !container.attached.empty() && options_.attachments != nullptr;
+  // Before it starts, so that nothing it says is missed.
+  if (attached) RETURN_IF_ERROR(Attach(container, deadline));
+  StatusOr<http::Response> answer = Call("POST", ContainerPath(container.container_id) + "/start", deadline);
+  // It may run all the same when the answer was lost: the connection is there for it until the next try.
+  RETURN_IF_ERROR(answer.status());
+  const http::Response& response = *answer;
   Status started = StatusOfEngine(response.status, response.body, "start instance " + id);
+  if (attached && !started.ok()) options_.attachments->Drop(id);
+  if (started.ok() && container.shim && options_.attachments != nullptr && !options_.shim_binary.empty()) {
+    if (const Status matched = MatchShim(id, deadline); !matched.ok()) {
+      SetAttachReason(Message(matched));
+      RETURN_IF_ERROR(Annotate(Remove(id, deadline), Message(matched)));
+      return Annotate(matched, "start instance " + id + " with the shim; the next one is attached");
+    }
+  }
   // Docker stopped in the middle of a start and lost the task that containerd had made by then: this container can
   // never start again. Without it the next look makes a new one.
   const auto says = [&](std::string_view text) { return response.body.find(text) != std::string::npos; };
@@ -230,6 +312,12 @@ Status DockerRuntime::Stop(const std::string& id, Duration grace, Deadline deadl
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
   if (container->state != InstanceState::kRunning) return OkStatus();
+  if (!container->attached.empty() && options_.attachments != nullptr) {
+    // First the polite way: most servers end with their input, and as a first process many ignore SIGTERM.
+    const MonoTime begun = clock_.Now();
+    options_.attachments->EndInput(id, deadline.AtMost(std::min<Duration>(grace / 2, kInputEndPatience)));
+    grace -= std::min<Duration>(grace, clock_.Now() - begun);
+  }
   ASSIGN_OR_RETURN(
       http::Response response,
       Call("POST", ContainerPath(container->container_id) + "/stop?t=" + std::to_string(WholeSeconds(grace)),
@@ -239,6 +327,12 @@ Status DockerRuntime::Stop(const std::string& id, Duration grace, Deadline deadl
 }
 
 Status DockerRuntime::Remove(const std::string& id, Deadline deadline) {
+  RETURN_IF_ERROR(RemoveContainer(id, deadline));
+  if (options_.attachments != nullptr && IsInstanceId(id)) options_.attachments->Remove(id);
+  return OkStatus();
+}
+
+Status DockerRuntime::RemoveContainer(const std::string& id, Deadline deadline) {
   StatusOr<InspectedContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());

@@ -23,6 +23,7 @@
 #include "base/http/client.h"
 #include "base/mutex.h"
 #include "controller/ports/container_runtime.h"
+#include "edge-runtime/docker/attachments.h"
 #include "edge-runtime/docker/docker_images.h"
 #include "edge-runtime/docker/docker_json.h"
 #include "edge-runtime/docker/docker_usage.h"
@@ -32,10 +33,14 @@ namespace mcpfleet {
 struct DockerOptions {
   std::string socket_path = "/var/run/docker.sock";  // or "unix:///…"
   std::string node_name;
-  // On the host, mounted read-only into every container. "": argv runs as the first process and stdio is not ours
-  // (InstanceReport.shim is false).
+  // On the host, mounted read-only into every container. "": argv runs as the first process (InstanceReport.shim is
+  // false).
   std::string shim_binary;
-  std::string state_directory;  // for the list of pulled images; "": not kept over a restart
+  // Why no container of this node can use the shim (stdio_path.h), "" when that is not known. Then, and when the engine
+  // shows that the shim can't work with it, stdio servers are attached, through `attachments`.
+  std::string attach;
+  DockerAttachments* attachments = nullptr;  // outlives the runtime; null: stdio without a shim is nobody's
+  std::string state_directory;               // for the list of pulled images; "": not kept over a restart
   KernelPaths kernel;
 };
 
@@ -90,7 +95,16 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
   StatusOr<std::optional<Artifact>> FindImage(const std::string& ref, Deadline deadline);
   Status PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress, Deadline deadline);
+  // Why instances are made without the shim now, "" when they are not.
+  std::string AttachReason() const LOCKS_EXCLUDED(mu_);
+  void SetAttachReason(const std::string& reason) LOCKS_EXCLUDED(mu_);
+  // Connects to the streams of a container that is about to start.
+  Status Attach(const InspectedContainer& container, Deadline deadline);
+  // Whether the first process of a container that was just started is the one that the engine names. FailedPrecondition
+  // when it certainly is not.
+  Status MatchShim(const std::string& id, Deadline deadline) LOCKS_EXCLUDED(mu_);
   void KillLost(const std::string& container_id, const std::string& instance) const;
+  Status RemoveContainer(const std::string& id, Deadline deadline);
   Status AwaitRemoval(const std::string& container_id, Deadline deadline);
 
   const DockerOptions options_;
@@ -98,7 +112,9 @@ class DockerRuntime final : public ContainerRuntime {
   http::Client client_;
   PulledImages pulled_;
   std::atomic<int64_t> requests_{0};
-  Mutex mu_;
+  mutable Mutex mu_;
+  std::string attach_ GUARDED_BY(mu_);    // AttachReason
+  bool matched_ GUARDED_BY(mu_) = false;  // a shim's process was found once
   std::optional<Engine> engine_ GUARDED_BY(mu_);
   std::map<std::string, Running> running_ GUARDED_BY(mu_);  // by container id; only what the last List saw
 };

@@ -82,6 +82,8 @@ StatusOr<std::vector<InstanceUsage>> DockerRuntime::Usage(Deadline deadline) {
 Status DockerRuntime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
                            Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
+  if (!container.attached.empty() && options_.attachments != nullptr)
+    return options_.attachments->Logs(id, options, sink, deadline);
   // The engine's file goes on over restarts of a container.
   std::string query = "?stderr=1&timestamps=1";
   if (container.shim) query += "&stdout=1";  // without the shim stdout is the MCP protocol

@@ -21,6 +21,7 @@
 #include "edge-runtime/mcplet/node_admin.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
+#include "edge-runtime/mcplet/session_hosts.h"
 #include "edge-runtime/mcplet/status_publisher.h"
 #include "edge-runtime/mcplet/store_link.h"
 #include "edge-runtime/probe/mcp_prober.h"
@@ -80,7 +81,8 @@ class NodeAgent final : public Agent {
   EventLog events_;
   DesiredView desired_;
   Runtimes runtimes_;
-  std::unique_ptr<ShimHost> sessions_;
+  std::unique_ptr<ShimHost> shims_;
+  std::unique_ptr<SessionHosts> sessions_;
   std::unique_ptr<McpProber> prober_;
   std::unique_ptr<StoreLink> store_;
   std::unique_ptr<StatusPublisher> publisher_;
@@ -118,8 +120,9 @@ Status NodeAgent::Open() {
   RETURN_IF_ERROR(Lock());
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
-  ASSIGN_OR_RETURN(sessions_, ShimHost::Create(config_.state_directory, clock_));
+  ASSIGN_OR_RETURN(shims_, ShimHost::Create(config_.state_directory, clock_));
   ASSIGN_OR_RETURN(runtimes_, MakeRuntimes(config_, clock_));
+  sessions_ = std::make_unique<SessionHosts>(*shims_, runtimes_.attachments.get());
   prober_ = std::make_unique<McpProber>(
       clock_, McpProberOptions{.client_version = Version(), .connect_in_namespace = ConnectInNamespace});
   ASSIGN_OR_RETURN(

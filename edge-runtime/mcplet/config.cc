@@ -124,6 +124,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   const Json& runtimes = GetMember(spec, "runtimes");
   config.use_docker = GetString(GetMember(runtimes, "docker"), "enabled") == "Auto";
   config.use_process = GetString(GetMember(runtimes, "process"), "enabled") == "Auto";
+  config.docker_attach = GetString(GetMember(runtimes, "docker"), "stdio") == "Attach";
   config.docker_socket = GetString(GetMember(runtimes, "docker"), "socket");
   config.admin_address = GetString(GetMember(spec, "admin"), "address");
   config.admin_port = static_cast<uint16_t>(GetInt(GetMember(spec, "admin"), "port"));

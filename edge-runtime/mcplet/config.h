@@ -30,6 +30,7 @@ struct Config {
   StoreConfig store;
   bool use_docker = true, use_process = true;
   std::string docker_socket;
+  bool docker_attach = false;  // never the shim in Docker
   std::string admin_address;
   uint16_t admin_port = 0;
   NodePolicy policy;

@@ -1,11 +1,28 @@
 #include "edge-runtime/mcplet/runtimes.h"
 
+#include <sys/statvfs.h>
+
 #include "base/libexec.h"
+#include "base/log.h"
 #include "edge-runtime/docker/docker_runtime.h"
+#include "edge-runtime/docker/stdio_path.h"
 #include "edge-runtime/process/process_runtime.h"
 #include "edge-runtime/shim/install.h"
 
 namespace mcpfleet {
+namespace {
+
+StatusOr<std::string> Install(const std::string& state_directory) {
+  ASSIGN_OR_RETURN(std::string source, FindOwnProgram("mcp-shim"));
+  return InstallShim(state_directory, source);
+}
+
+bool RunsNoPrograms(const std::string& directory) {
+  struct statvfs info;
+  return statvfs(directory.c_str(), &info) == 0 && (info.f_flag & ST_NOEXEC) != 0;
+}
+
+}  // namespace
 
 std::map<RuntimeKind, ContainerRuntime*> Runtimes::Pointers() const {
   std::map<RuntimeKind, ContainerRuntime*> pointers;
@@ -15,17 +32,25 @@ std::map<RuntimeKind, ContainerRuntime*> Runtimes::Pointers() const {
 
 StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock) {
   Runtimes runtimes;
-  ASSIGN_OR_RETURN(std::string source, FindOwnProgram("mcp-shim"));
-  ASSIGN_OR_RETURN(std::string shim, InstallShim(config.state_directory, source));
+  const StatusOr<std::string> installed = Install(config.state_directory);
+  const std::string shim = installed.value_or("");
+  if (!installed.ok())
+    LOG_WARNING("no shim: servers are attached, and run in Docker only", {{"error", installed.status()}});
   if (config.use_docker) {
+    ASSIGN_OR_RETURN(runtimes.attachments, DockerAttachments::Create(config.state_directory, clock));
+    const StdioFacts facts{.asked = config.docker_attach,
+                           .shim_error = installed.ok() ? "" : Message(installed.status()),
+                           .noexec = RunsNoPrograms(config.state_directory)};
     ASSIGN_OR_RETURN(runtimes.all[RuntimeKind::kDocker],
                      DockerRuntime::Create({.socket_path = config.docker_socket,
                                             .node_name = config.node,
                                             .shim_binary = shim,
+                                            .attach = WhyAttach(facts),
+                                            .attachments = runtimes.attachments.get(),
                                             .state_directory = config.state_directory},
                                            clock));
   }
-  if (config.use_process) {
+  if (config.use_process && installed.ok()) {
     ASSIGN_OR_RETURN(std::string sandbox, FindOwnProgram("mcp-sandbox"));
     ASSIGN_OR_RETURN(runtimes.all[RuntimeKind::kProcess],
                      ProcessRuntime::Create({.state_directory = config.state_directory,

@@ -7,17 +7,20 @@
 
 #include "base/clock.h"
 #include "controller/ports/container_runtime.h"
+#include "edge-runtime/docker/attachments.h"
 #include "edge-runtime/mcplet/config.h"
 
 namespace mcpfleet {
 
 struct Runtimes {
+  std::unique_ptr<DockerAttachments> attachments;  // of Docker's instances without the shim; null without Docker
   std::map<RuntimeKind, std::unique_ptr<ContainerRuntime>> all;
   std::map<RuntimeKind, ContainerRuntime*> Pointers() const;
 };
 
-// Installs the shim's versioned copy and makes every runtime that the configuration allows. A runtime that can't be
-// used now is there all the same: its Check says why, and it is used as soon as it can be.
+// Installs the shim's versioned copy (without one Docker's servers are attached and the process runtime is off) and
+// makes every runtime that the configuration allows. A runtime that can't be used now is there all the same: its Check
+// says why, and it is used as soon as it can be.
 StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock);
 
 }  // namespace mcpfleet

@@ -16,7 +16,34 @@ TEST(ConditionsTest, AnEmptyNodeSaysWhatIsMissingFirst) {
   EXPECT_EQ(FindCondition(status.conditions, "Accepted")->status, ConditionStatus::kTrue);
   EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "NotPulled");
   EXPECT_FALSE(IsReady(status));
-  EXPECT_EQ(status.conditions.size(), 8u);
+  EXPECT_EQ(status.conditions.size(), 9u);
+}
+
+TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndWhy) {
+  const DesiredServer server = Server("weather");
+  Observed observed;
+  observed.artifact.phase = ArtifactState::Phase::kReady;
+  InstanceView view;
+  view.report = {.id = "a", .uid = server.uid, .revision = server.revision, .state = InstanceState::kRunning};
+  view.report.shim = false;
+  view.report.attached = "no mcp-shim";
+  view.connected = true;
+  observed.instances.push_back(view);
+  observed.probe.handshake = observed.probe.verified = true;
+  const StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
+  ServerStatus status = BuildStatus(input, nullptr);
+  EXPECT_TRUE(IsReady(status));
+  const Condition* stdio = FindCondition(status.conditions, "StdioTransport");
+  ASSERT_NE(stdio, nullptr);
+  EXPECT_EQ(stdio->status, ConditionStatus::kFalse);
+  EXPECT_EQ(stdio->reason, "Attach");
+  EXPECT_TRUE(stdio->message.starts_with("no mcp-shim")) << stdio->message;
+  // Without its session it is not available, whatever the engine says of its process.
+  observed.instances[0].connected = false;
+  EXPECT_FALSE(IsReady(BuildStatus(input, &status)));
+  observed.instances[0].report.attached.clear();
+  observed.instances[0].report.shim = true;
+  EXPECT_EQ(FindCondition(BuildStatus(input, &status).conditions, "StdioTransport")->reason, "Shim");
 }
 
 TEST(ConditionsTest, TransitionTimesMoveOnlyWhenTheStatusChanges) {

@@ -40,6 +40,18 @@ class Seen {
     if (phase == MainState::Phase::kRunning) BeginIncarnation("x", kNow, &observed_.probe);
     return *this;
   }
+  // The last instance without a shim: its session stands, or is in `phase`.
+  Seen& Attached(MainState::Phase phase, Duration since = {}) {
+    InstanceView& view = observed_.instances.back();
+    view.report.shim = false;
+    view.report.attached = "no shim here";
+    view.expected = false;
+    view.connected = phase == MainState::Phase::kRunning && view.report.state == InstanceState::kRunning;
+    view.main.phase = phase;
+    view.main.since = kNow - since;
+    if (view.connected) BeginIncarnation("x", kNow, &observed_.probe);
+    return *this;
+  }
   Seen& Pulled() { return observed_.artifact.phase = ArtifactState::Phase::kReady, *this; }
   Seen& RemovalsWait() { return observed_.removals_allowed = false, *this; }
   Seen& NotConnected(Duration since) {
@@ -211,6 +223,35 @@ TEST(PlanTest, ARemoteServerIsProbedAndOldInstancesOfItGo) {
   const DesiredServer remote = Server("weather").Remote("https://mcp.test/mcp");
   EXPECT_EQ(PlanText(&remote, Seen().Instance("a", kV1, InstanceState::kExited)),
             "RemoveInstance a, ForgetInstance a, Verify ");
+}
+
+TEST(PlanTest, AnAttachedInstanceIsProbedAsLongAsItsSessionStands) {
+  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Attached(kRunning)), "Verify a");
+}
+
+TEST(PlanTest, ASessionThatEndedWithTheLastMcpletIsReplacedAtOnceAndUncounted) {
+  constexpr auto kLost = MainState::Phase::kAbsent;
+  const std::string again =
+      "StopInstance a, RemoveInstance a, ForgetInstance a, CreateInstance weather-new, StartInstance weather-new";
+  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Attached(kLost)), again);
+  // What is needed for the new one first.
+  EXPECT_EQ(PlanText(&kV1, Seen().Instance("a", kV1).Attached(kLost)), "PullArtifact");
+  // Without a stdio session there is nothing to lose.
+  Observed http = Seen().Pulled().Instance("a", kV1).Attached(kRunning);
+  http.instances[0].report.attached.clear();
+  http.instances[0].connected = false;
+  http.instances[0].main = MainState{};
+  EXPECT_EQ(PlanText(&kV1, http), "Verify a");
+  // An old revision is not made again.
+  EXPECT_EQ(PlanText(&kV2, Seen().Instance("a", kV1).Attached(kLost).Previous(kV1, true)), "PullArtifact");
+}
+
+TEST(PlanTest, ASessionLostUnderOurEyesIsARestartOnceTheEngineHadTimeToTellOfAnEnd) {
+  constexpr auto kOver = MainState::Phase::kExited;
+  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Attached(kOver, seconds(4))),
+            "WaitUntil end of an attached instance");
+  EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Attached(kOver, seconds(5))),
+            "StopInstance a AttachLost, RemoveInstance a, ForgetInstance a");
 }
 
 }  // namespace

@@ -172,8 +172,9 @@ void Node::WriteConfiguration() const {
   if (!options_.store_url.empty()) {
     store = {{"type", "Remote"}, {"url", options_.store_url}, {"tokenFile", options_.store_token_file}};
   }
-  const Json docker =
-      options_.docker_socket.empty() ? Json{{"enabled", "Never"}} : Json{{"socket", options_.docker_socket}};
+  const Json docker = options_.docker_socket.empty() ? Json{{"enabled", "Never"}}
+                                                     : Json{{"socket", options_.docker_socket},
+                                                            {"stdio", options_.docker_attach ? "Attach" : "Auto"}};
   const Json configuration = {{"apiVersion", "mcpfleet.dev/v1alpha1"},
                               {"kind", "MCPletConfiguration"},
                               {"metadata", {{"name", name_}}},

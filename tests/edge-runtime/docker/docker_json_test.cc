@@ -64,6 +64,28 @@ TEST(DockerCreateTest, EnvironmentNeverReachesTheEngine) {
   EXPECT_EQ(DumpJson(CreateBody(spec, Context()).value()).find("hunter2"), std::string::npos);
 }
 
+TEST(DockerCreateTest, WithoutTheShimTheServerIsTheFirstProcessAndTheEngineLogsNoneOfItsProtocol) {
+  InstanceSpec spec = Spec();
+  spec.spec.env = {{"TOKEN", "hunter2"}};
+  CreateContext context = Context();
+  context.attach = "because";
+  const Json body = CreateBody(spec, context).value();
+  EXPECT_EQ(body["Entrypoint"], Json(Strings{"/server", "--default"}));
+  EXPECT_EQ(body["Env"], Json(Strings{"TOKEN=hunter2"})) << "there is no shim to hand it over";
+  EXPECT_EQ(body["OpenStdin"], true);
+  EXPECT_EQ(body["StdinOnce"], true) << "else our end is no end of its input";
+  EXPECT_EQ(body["HostConfig"]["LogConfig"]["Type"], "none");
+  EXPECT_TRUE(body["HostConfig"]["Mounts"].empty());
+  EXPECT_EQ(body["Labels"]["dev.mcpfleet.shim"], "false");
+  EXPECT_EQ(body["Labels"]["dev.mcpfleet.attached"], "because");
+  // HTTP needs no stdio: nothing is attached and the engine keeps the log.
+  spec.spec.transport = Transport::kStreamableHttp;
+  const Json http = CreateBody(spec, context).value();
+  EXPECT_EQ(http["OpenStdin"], false);
+  EXPECT_EQ(http["HostConfig"]["LogConfig"]["Type"], "json-file");
+  EXPECT_EQ(http["Labels"]["dev.mcpfleet.attached"], "");
+}
+
 TEST(DockerCreateTest, TheShimsMountsAreReadOnlyAndVolumesAsAsked) {
   InstanceSpec spec = Spec();
   spec.spec.volumes = {{.name = "data", .host_path = "/srv/da:ta", .mount_path = "/data", .read_only = true},

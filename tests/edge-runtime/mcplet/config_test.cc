@@ -30,6 +30,7 @@ TEST(ConfigTest, AMinimalFileGetsEveryDefault) {
   EXPECT_EQ(config->store.port, 8702);
   EXPECT_EQ(config->admin_port, 8701);
   EXPECT_TRUE(config->use_docker);
+  EXPECT_FALSE(config->docker_attach);
   EXPECT_TRUE(config->use_process);
   EXPECT_TRUE(config->policy.allowed_host_paths.empty());
   EXPECT_FALSE(config->policy.allow_host_network);
@@ -44,7 +45,7 @@ TEST(ConfigTest, EveryFieldIsRead) {
            "  runDirectory: /r\n"
            "  store: {type: Remote, url: \"https://kv.example\", account: a, configNamespace: c,\n"
            "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s}\n"
-           "  runtimes: {docker: {enabled: Never, socket: /d.sock}, process: {enabled: Never}}\n"
+           "  runtimes: {docker: {enabled: Never, socket: /d.sock, stdio: Attach}, process: {enabled: Never}}\n"
            "  admin: {address: \"::1\", port: 0}\n"
            "  policy: {allowedHostPaths: [/srv], allowedCapabilities: [CHOWN], allowHostNetwork: true, allowRemote: "
            "false,\n"
@@ -65,6 +66,7 @@ TEST(ConfigTest, EveryFieldIsRead) {
   EXPECT_FALSE(config->use_docker);
   EXPECT_FALSE(config->use_process);
   EXPECT_EQ(config->docker_socket, "/d.sock");
+  EXPECT_TRUE(config->docker_attach);
   EXPECT_EQ(config->admin_address, "::1");
   EXPECT_EQ(config->policy.allowed_host_paths, std::vector<std::string>{"/srv"});
   EXPECT_EQ(config->policy.allowed_capabilities, std::vector<std::string>{"CHOWN"});
