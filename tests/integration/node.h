@@ -59,7 +59,7 @@ inline constexpr char kTestProgram[] = "mcp_test_server";
 struct NodeOptions {
   std::string docker_socket;  // "": no Docker
   bool docker_attach = false;
-  std::string store_url;      // "": an embedded store
+  std::string store_url;  // "": an embedded store
   std::string store_token_file;
   Json policy = Json::object();
   std::string directory;  // "": a new one below /tmp
