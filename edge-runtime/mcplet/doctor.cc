@@ -21,12 +21,12 @@ void Say(std::ostream& out, Finding finding, const std::string& what, const std:
   if (!mend.empty()) out << "           -> " << mend << "\n";
 }
 
-void SayProgram(std::ostream& out, const std::string& name, const std::string& what_for) {
+void SayProgram(std::ostream& out, const std::string& name, const std::string& without_it) {
   std::string found = FindProgram(name);
   if (!found.empty())
     Say(out, Finding::kGood, name + ": " + found);
   else
-    Say(out, Finding::kMissing, name + ": not in PATH; " + what_for + " can't be installed", "apt-get install " + name);
+    Say(out, Finding::kMissing, name + ": not in PATH; " + without_it, "apt-get install " + name);
 }
 
 bool SayRuntime(std::ostream& out, ContainerRuntime& runtime) {
@@ -66,8 +66,11 @@ bool RunDoctor(const Config& config, const Clock& clock, std::ostream& out) {
   } else {
     for (const auto& [kind, runtime] : runtimes->all) usable = SayRuntime(out, *runtime) || usable;
   }
-  SayProgram(out, "npm", "npm packages");
-  SayProgram(out, "python3", "pypi packages");
+  SayProgram(out, "npm", "npm packages can't be installed");
+  SayProgram(out, "python3", "pypi packages can't be installed");
+  SayProgram(
+      out, "slirp4netns",
+      "in runtime Process network Outbound shares the node's network, and is refused where enforcement is Required");
   NodeFacts facts = ReadKernelFacts(config.state_directory);
   Say(out, facts.clock_synced ? Finding::kGood : Finding::kMissing,
       facts.clock_synced ? "clock is synchronised" : "clock is not synchronised by NTP",

@@ -15,9 +15,12 @@ struct KernelFeatures {
   bool mount_setattr = false;  // Linux 5.12
   bool seccomp = false;
   int landlock_abi = 0;  // 0: none
+  std::string no_relay;  // why network Outbound can't be given a namespace of its own, and what to do; "" when it can
 };
 
 KernelFeatures DetectKernel();
+// Of `relay_binary`, the path of slirp4netns or "": what becomes KernelFeatures::no_relay.
+std::string NoRelay(const std::string& relay_binary);
 // Why no sandbox can be made at all, and what to do; "" when it can.
 std::string Unavailable(const KernelFeatures& kernel);
 // One text per thing that holds for every server on this node.

@@ -40,7 +40,7 @@ StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::stri
   config.Add({"tmp", "268435456"});
   config.Add({"nofile", "4096", "65536"});
   config.Add({"log", std::to_string(kOutputBytes / 2), "1"});
-  config.AddSystem(kNobody, true);
+  config.AddSystem(kNobody, Resolver::kHost);
   config.Add({"bind", "w", directory.work(), "/job"});
   for (const ToolBind& bind : run.binds) config.Add({"bind", bind.writable ? "w" : "ro", bind.source, bind.target});
   config.AddCgroups(cgroups.Directories(id), cgroups.OomFile(id));

@@ -84,7 +84,7 @@ class Runtime final : public ProcessRuntime {
 
  private:
   std::string DirectoryOf(const std::string& id) const { return instances_ + "/" + id; }
-  Status CheckEnforcement(const ServerSpec& spec, std::string* unenforced) const;
+  Status CheckEnforcement(const ServerSpec& spec, const std::string& relay, std::string* unenforced) const;
   Status EndMonitor(const std::string& id, Duration grace, Deadline deadline);
   Status PutAway(const std::string& id, Deadline deadline);
 
@@ -152,9 +152,11 @@ StatusOr<Artifact> Runtime::Pull(const ServerSpec& spec, std::function<void(cons
   return Artifact{.digest = "sha256:" + *hash, .entrypoint = {process->path}};
 }
 
-Status Runtime::CheckEnforcement(const ServerSpec& spec, std::string* unenforced) const {
+Status Runtime::CheckEnforcement(const ServerSpec& spec, const std::string& relay, std::string* unenforced) const {
   if (std::string reason = Unavailable(kernel_); !reason.empty()) return FailedPrecondition(reason);
-  *unenforced = Join(Unenforced(kernel_, cgroups_.Missing(), spec), "; ");
+  KernelFeatures kernel = kernel_;
+  kernel.no_relay = NoRelay(relay);
+  *unenforced = Join(Unenforced(kernel, cgroups_.Missing(), spec), "; ");
   if (spec.security.enforcement == Enforcement::kRequired && !unenforced->empty()) {
     return FailedPrecondition("securityContext.enforcement is Required, but this node can't enforce: " + *unenforced);
   }
@@ -167,9 +169,11 @@ Status Runtime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (deadline.Expired()) return DeadlineExceeded("create instance " + spec.id);
   if (access(DirectoryOf(spec.id).c_str(), F_OK) == 0) return OkStatus();
   std::string unenforced;
-  RETURN_IF_ERROR(CheckEnforcement(spec.spec, &unenforced));
+  const std::string relay = FindProgram(options_.relay_binary);  // looked for each time: it may be installed by now
+  RETURN_IF_ERROR(CheckEnforcement(spec.spec, relay, &unenforced));
   if (ServerArgv(spec).empty()) return InvalidArgument("spec.command: nothing to run");
   SandboxPlace place{.shim_binary = options_.shim_binary,
+                     .relay_binary = NoRelay(relay).empty() ? relay : "",
                      .shim_arguments = options_.shim_arguments,
                      .cgroups = cgroups_.Directories(spec.id),
                      .oom_file = cgroups_.OomFile(spec.id)};

@@ -22,13 +22,14 @@
 namespace mcpfleet {
 
 struct ProcessRuntimeOptions {
-  std::string state_directory;             // made when absent; absolute
-  std::string sandbox_binary;              // mcp-sandbox
-  std::string shim_binary;                 // mcp-shim, or what stands in for it: a static program
-  std::string node_name;                   // of this node: part of instance.json
-  const Clock* clock = nullptr;            // outlives the runtime
-  std::string cgroup_parent = "mcpfleet";  // directory below the root of each cgroup hierarchy
-  std::string npm_binary = "npm";          // looked for in PATH
+  std::string state_directory;               // made when absent; absolute
+  std::string sandbox_binary;                // mcp-sandbox
+  std::string shim_binary;                   // mcp-shim, or what stands in for it: a static program
+  std::string node_name;                     // of this node: part of instance.json
+  const Clock* clock = nullptr;              // outlives the runtime
+  std::string cgroup_parent = "mcpfleet";    // directory below the root of each cgroup hierarchy
+  std::string relay_binary = "slirp4netns";  // looked for in PATH
+  std::string npm_binary = "npm";            // looked for in PATH
   std::string python_binary = "python3";
   // argv of PID 1 is {"/.mcp-shim", shim_arguments…, "--", server argv…}; "{id}" is replaced. For tests.
   std::vector<std::string> shim_arguments = {"--instance", "{id}", "--socket", "/.mcp/agent.sock"};

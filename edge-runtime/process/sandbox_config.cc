@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/fd.h"
 #include "base/strings.h"
 #include "edge-runtime/process/sandbox_format.h"
 
@@ -128,7 +129,7 @@ void SandboxConfig::Add(std::initializer_list<std::string_view> words) {
   }
 }
 
-void SandboxConfig::AddSystem(int64_t uid, bool with_resolver) {
+void SandboxConfig::AddSystem(int64_t uid, Resolver resolver) {
   Add({"bind", "r", "/usr", "/usr"});
   for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
     char target[PATH_MAX];
@@ -152,13 +153,17 @@ void SandboxConfig::AddSystem(int64_t uid, bool with_resolver) {
   }
   Add({"file", "/etc/passwd", passwd});
   Add({"file", "/etc/group", group});
-  if (with_resolver) {
+  if (resolver != Resolver::kNone) {
     Add({"bind", "ro", "/etc/hosts", "/etc/hosts"});
   } else {
     Add({"file", "/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"});
   }
   Add({"file", "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"});
-  if (with_resolver) Add({"bind", "ro", "/etc/resolv.conf", "/etc/resolv.conf"});
+  if (resolver == Resolver::kHost) Add({"bind", "ro", "/etc/resolv.conf", "/etc/resolv.conf"});
+  if (resolver == Resolver::kRelay) {
+    StatusOr<std::string> host = ReadFile("/etc/resolv.conf", 64 << 10);
+    Add({"file", "/etc/resolv.conf", RelayResolver(host.ok() ? *host : "")});
+  }
   for (const char* path : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
     Add({"bind", "wd", path, path});
   Add({"tmpfs", "16777216", "/dev/shm"});
@@ -180,6 +185,16 @@ StatusOr<std::string> SandboxConfig::Finish() const {
   return text_;
 }
 
+std::string RelayResolver(std::string_view host_resolver) {
+  std::string text = "nameserver 10.0.2.3\n";
+  for (const std::string& line : Split(host_resolver, '\n')) {
+    for (const char* keyword : {"search ", "domain ", "options "}) {
+      if (line.starts_with(keyword)) text += line + "\n";
+    }
+  }
+  return text;
+}
+
 std::vector<std::string> ServerArgv(const InstanceSpec& instance) {
   const ServerSpec& spec = instance.spec;
   std::vector<std::string> argv = spec.command.empty() ? instance.artifact.entrypoint : spec.command;
@@ -198,6 +213,8 @@ StatusOr<std::string> BuildSandboxConfig(const InstanceSpec& instance, const San
   out.Add({"uid", uid});
   out.Add({"gid", uid});
   out.Add({"network", NetworkWord(security.network)});
+  const bool relayed = security.network == NetworkMode::kOutbound && !place.relay_binary.empty();
+  if (relayed) out.Add({"relay", place.relay_binary});
   if (spec.transport == Transport::kStreamableHttp && spec.port > 0) out.Add({"listen", std::to_string(spec.port)});
   out.Add({"root", security.read_only_root ? "ro" : "rw", security.read_only_root ? "1048576" : "67108864"});
   // /tmp is memory of the instance: never more than half of what it may have.
@@ -205,7 +222,8 @@ StatusOr<std::string> BuildSandboxConfig(const InstanceSpec& instance, const San
   out.Add({"nofile", "1024", "65536"});
   out.Add({"log", std::to_string(std::max<int64_t>(64 << 10, spec.logs.max_size_bytes)),
            std::to_string(std::clamp(spec.logs.max_files, 1, 100))});
-  out.AddSystem(security.run_as_user, security.network != NetworkMode::kNone);
+  const Resolver shared = security.network == NetworkMode::kNone ? Resolver::kNone : Resolver::kHost;
+  out.AddSystem(security.run_as_user, relayed ? Resolver::kRelay : shared);
   out.Add({"bind", "r", place.shim_binary, "/.mcp-shim"});
   if (!instance.shim_directory.empty()) out.Add({"bind", "r", instance.shim_directory, "/.mcp"});
   if (!instance.artifact.root.empty()) out.Add({"bind", "r", instance.artifact.root, "/package"});

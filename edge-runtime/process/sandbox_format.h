@@ -5,7 +5,9 @@
 //   id <name>                         host name and the name in messages
 //   uid <n>   gid <n>                 of the first process
 //   network none|outbound|host
-//   listen <port>                     outbound: the one TCP port that may be bound
+//   relay <program>                   outbound: slirp4netns, which is the way out of a network namespace of its own;
+//                                     without it the host's is shared
+//   listen <port>                     shared network: the one TCP port that may be bound
 //   root ro|rw <bytes>                root file system: a tmpfs of this size
 //   tmp <bytes>                       size of /tmp
 //   bind <flags> <source> <target>    flags: r read-only, w writable, x nosymlink: source must contain no symbolic

@@ -84,6 +84,7 @@ bool ParseRecord(const char* key, Cursor* in, Config* c) {
   if (is("uid")) return Number(in->Next(), 0, 0xfffffffe, &n) && ((c->uid = static_cast<uint32_t>(n)), true);
   if (is("gid")) return Number(in->Next(), 0, 0xfffffffe, &n) && ((c->gid = static_cast<uint32_t>(n)), true);
   if (is("network")) return ParseNetwork(in->Next(), c);
+  if (is("relay")) return PathOk(c->relay = in->Next());
   if (is("listen")) return Number(in->Next(), 1, 65535, &n) && ((c->listen_port = static_cast<int>(n)), true);
   if (is("root")) {
     const char* mode = in->Next();

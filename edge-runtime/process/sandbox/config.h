@@ -23,6 +23,7 @@ struct Config {
   const char* id = nullptr;
   uint32_t uid = 65534, gid = 65534;
   Network network = Network::kNone;
+  const char* relay = nullptr;  // program; null: outbound shares the host's network
   int listen_port = 0;
   bool root_read_only = true;
   int64_t root_bytes = 0, tmp_bytes = 0;
@@ -40,6 +41,11 @@ struct Config {
   const char* argv[kMaxRecords + 1];
   int argc = 0;
 };
+
+// Whether the instance gets a network namespace of its own.
+inline bool OwnNetwork(const Config& config) {
+  return config.network == Network::kNone || (config.network == Network::kOutbound && config.relay != nullptr);
+}
 
 // Reads `file` in the working directory. False: Failure() says what is wrong with it.
 bool LoadConfig(const char* file, Config* config);

@@ -1,5 +1,5 @@
-// One function per kernel feature, each in its own file sandbox_<feature>.cc. All but the cgroup ones are called in
-// the first process of the instance, between clone and exec, in the order of this header. False: Failure() says why.
+// One function per kernel feature, each in its own file sandbox_<feature>.cc. All but those of the monitor are called
+// in the first process of the instance, between clone and exec, in the order of this header. False: Failure() says why.
 #pragma once
 
 #include <stdint.h>
@@ -25,5 +25,18 @@ bool ApplySeccomp();
 bool JoinCgroups(const Config& config, pid_t pid);
 // Kills by the OOM killer so far in the instance's memory cgroup; 0 when that can't be known.
 int64_t OomKills(const Config& config);
+
+// In the monitor: the process that gives the instance's own network namespace a way out (config.relay).
+struct Relay {
+  pid_t pid = -1;   // a child of the monitor, killed with it
+  int output = -1;  // what it wrote to stderr, at most some KiB
+};
+// True: the network of `child` is up. After false too EndRelay is due.
+bool StartRelay(const Config& config, pid_t child, Relay* relay);
+// True once: it has ended by itself.
+bool RelayEnded(Relay* relay);
+// The last of its output, on one line.
+void LastWords(const Relay& relay, char* text, size_t size);
+void EndRelay(Relay* relay);
 
 }  // namespace mcpfleet::sandbox

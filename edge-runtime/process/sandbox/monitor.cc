@@ -152,7 +152,7 @@ bool MakePipes(Pipes* pipes) {
   return fcntl(pipes->log[0], F_SETFL, O_NONBLOCK) == 0 || FailErrno("pipe");
 }
 
-bool Launch(const Config& config, int directory, Pipes* pipes, pid_t* child) {
+bool Launch(const Config& config, int directory, Pipes* pipes, pid_t* child, Relay* relay) {
   if (!MakePipes(pipes)) return false;
   const long pid = syscall(SYS_clone, NamespaceFlags(config) | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   if (pid < 0) return FailErrno("clone");
@@ -164,7 +164,9 @@ bool Launch(const Config& config, int directory, Pipes* pipes, pid_t* child) {
   char text[96];
   snprintf(text, sizeof text, "%d %d %llu\n", getpid(), *child, StartTime(*child));
   // In its cgroups and written down before it runs a single instruction of a server: whoever looks can kill it.
-  const bool ok = JoinCgroups(config, *child) && Replace(directory, kPidFile, text) && SendAll(pipes->go[1], "g", 1) &&
+  const bool relayed = config.network == Network::kOutbound && OwnNetwork(config);
+  const bool ok = JoinCgroups(config, *child) && Replace(directory, kPidFile, text) &&
+                  (!relayed || StartRelay(config, *child, relay)) && SendAll(pipes->go[1], "g", 1) &&
                   WaitForExec(pipes->error[0]);
   close(pipes->error[0]);
   return ok;
@@ -182,8 +184,18 @@ bool PumpOnce(int fd, bool* open, int64_t* bytes) {
   return false;
 }
 
+// A server whose network is gone does not notice, nor does the MCP handshake. It ends, visibly, and is restarted with a
+// new one.
+void EndWithoutNetwork(pid_t child, const Relay& relay) {
+  char words[256], line[400];
+  LastWords(relay, words, sizeof words);
+  const int n = snprintf(line, sizeof line, "mcp-sandbox: slirp4netns ended, and the instance with it: %s\n", words);
+  log_file.Add(line, static_cast<size_t>(n));
+  kill(child, SIGKILL);
+}
+
 // Until PID 1 has exited and its log is written; returns the wait status.
-int Watch(pid_t child, int signals, int log) {
+int Watch(pid_t child, Relay* relay, int signals, int log) {
   int status = 0;
   bool log_open = true, alive = true;
   int64_t window = NowMillis(), bytes = 0, drain_until = 0;
@@ -208,10 +220,13 @@ int Watch(pid_t child, int signals, int log) {
     if (fds[0].revents == 0 || read(signals, &info, sizeof info) != sizeof info) continue;
     if (info.ssi_signo != SIGCHLD) {
       kill(child, static_cast<int>(info.ssi_signo));
-    } else if (alive && waitpid(child, &status, WNOHANG) == child) {
+      continue;
+    }
+    if (alive && waitpid(child, &status, WNOHANG) == child) {
       alive = false;
       drain_until = NowMillis() + 1000;  // every writer died with PID 1; a second is for a slow disk
     }
+    if (RelayEnded(relay) && alive) EndWithoutNetwork(child, *relay);
   }
   log_file.Flush(true);
   return status;
@@ -241,7 +256,9 @@ int RunMonitor(const Config& config, int directory, int status) {
   const int64_t kills_before = OomKills(config);
   Pipes pipes;
   pid_t child = -1;
-  if (signals < 0 || !Launch(config, directory, &pipes, &child)) {
+  Relay relay;
+  if (signals < 0 || !Launch(config, directory, &pipes, &child, &relay)) {
+    EndRelay(&relay);
     if (child > 0) {
       kill(child, SIGKILL);
       waitpid(child, nullptr, 0);
@@ -251,7 +268,8 @@ int RunMonitor(const Config& config, int directory, int status) {
     return 1;
   }
   Answer(status, 'R', "");
-  const int wait_status = Watch(child, signals, pipes.log[0]);
+  const int wait_status = Watch(child, &relay, signals, pipes.log[0]);
+  EndRelay(&relay);
   const bool killed = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL;
   WriteExit(directory, wait_status, killed && OomKills(config) > kills_before);
   return 0;

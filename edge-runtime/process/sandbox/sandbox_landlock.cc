@@ -26,7 +26,7 @@ struct NetPort {
 }  // namespace
 
 bool ApplyLandlock(const Config& config) {
-  if (config.network == Network::kNone) return true;
+  if (OwnNetwork(config)) return true;
   const long abi = syscall(kCreateRuleset, nullptr, 0, kVersionFlag);
   if (abi < 4) return true;
   Ruleset ruleset{0, config.network == Network::kOutbound ? kBindTcp : 0, 0};

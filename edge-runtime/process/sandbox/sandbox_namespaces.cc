@@ -28,14 +28,14 @@ bool LoopbackUp() {
 
 uint64_t NamespaceFlags(const Config& config) {
   uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (config.network == Network::kNone) flags |= CLONE_NEWNET;
+  if (OwnNetwork(config)) flags |= CLONE_NEWNET;
   return flags;
 }
 
 bool EnterNamespaces(const Config& config) {
   if (unshare(CLONE_NEWCGROUP) != 0) return FailErrno("cgroup namespace");
   if (sethostname(config.id, strlen(config.id)) != 0) return FailErrno("host name");
-  return config.network != Network::kNone || LoopbackUp();
+  return !OwnNetwork(config) || LoopbackUp();
 }
 
 }  // namespace mcpfleet::sandbox

@@ -80,8 +80,24 @@ TEST(EnforcementTest, AMissingControllerIsNamedAndACompleteNodeHasNothingToSay) 
 TEST(EnforcementTest, AnOldKernelSaysMoreAboutOutbound) {
   ServerSpec spec;
   spec.security.network = NetworkMode::kOutbound;
-  EXPECT_EQ(Unenforced({.landlock_abi = 7}, {}, spec).size(), 1u);
-  EXPECT_EQ(Unenforced({.landlock_abi = 0}, {}, spec).size(), 3u);
+  EXPECT_EQ(Unenforced({.landlock_abi = 7, .no_relay = "no tool"}, {}, spec).size(), 1u);
+  EXPECT_EQ(Unenforced({.landlock_abi = 0, .no_relay = "no tool"}, {}, spec).size(), 3u);
+  EXPECT_TRUE(Unenforced({.landlock_abi = 0}, {}, spec).empty()) << "its own network namespace needs no landlock";
+}
+
+TEST(EnforcementTest, OutboundIsNotWhatItSaysWhenAServerMayMakePacketsItself) {
+  ServerSpec spec;
+  spec.security.network = NetworkMode::kOutbound;
+  spec.security.add_capabilities = {"NET_BIND_SERVICE", "CAP_NET_RAW"};
+  const std::vector<std::string> gaps = Unenforced({}, {}, spec);
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_NE(gaps[0].find("NET_RAW"), std::string::npos);
+}
+
+TEST(SandboxConfigTest, BehindARelayTheResolverIsItsAndTheSearchListTheHosts) {
+  EXPECT_EQ(RelayResolver("# x\nnameserver 127.0.0.53\nsearch corp.example\noptions edns0\n"),
+            "nameserver 10.0.2.3\nsearch corp.example\noptions edns0\n");
+  EXPECT_EQ(RelayResolver(""), "nameserver 10.0.2.3\n");
 }
 
 TEST(EnforcementTest, WithoutRootTheReasonSaysWhatToDo) {
@@ -121,7 +137,7 @@ TEST_F(SandboxFileTest, WhatIsNotExactlyAConfigIsRefused) {
        {std::string("x"), Records({"mcp-sandbox/0"}), good + Records({"unknown", "1"}), good + Records({"uid", "-1"}),
         good + Records({"uid", "1x"}), good + Records({"uid"}), good + "uid", good + Records({"bind", "q", "/a", "/b"}),
         good + Records({"bind", "r", "a", "/b"}), good + Records({"bind", "r", "/a", "/b/../c"}),
-        good + Records({"network", "some"}), good + Records({"cap", "64"}),
+        good + Records({"network", "some"}), good + Records({"relay", "slirp4netns"}), good + Records({"cap", "64"}),
         Records({sandbox::kFormatVersion, "id", "a"}), Records({sandbox::kFormatVersion, "arg", "/x"})}) {
     const Status status = Launch(bad);
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << bad << status;
