@@ -2,6 +2,7 @@
 
 #include <cinttypes>
 #include <climits>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 
@@ -117,18 +118,19 @@ StatusOr<Duration> ParseDuration(std::string_view text) {
     i += unit_size;
   }
   if (total_ns > 9e18) return bad();
-  return Duration(static_cast<int64_t>(total_ns + 0.5));
+  return Duration(std::llround(total_ns));
 }
 
 std::string FormatAge(Duration age) {
+  constexpr int64_t kHour = 3600, kDay = 24 * kHour;
   int64_t s = duration_cast<seconds>(age).count();
   if (s < 0) s = 0;
   if (s < 120) return std::to_string(s) + "s";
   if (s < 600) return std::to_string(s / 60) + "m" + (s % 60 ? std::to_string(s % 60) + "s" : "");
-  if (s < 3 * 3600) return std::to_string(s / 60) + "m";
-  if (s < 8 * 3600) return std::to_string(s / 3600) + "h" + (s % 3600 / 60 ? std::to_string(s % 3600 / 60) + "m" : "");
-  if (s < 48 * 3600) return std::to_string(s / 3600) + "h";
-  if (s < 8 * 86400)
+  if (s < 3 * kHour) return std::to_string(s / 60) + "m";
+  if (s < 8 * kHour) return std::to_string(s / 3600) + "h" + (s % 3600 / 60 ? std::to_string(s % 3600 / 60) + "m" : "");
+  if (s < 48 * kHour) return std::to_string(s / 3600) + "h";
+  if (s < 8 * kDay)
     return std::to_string(s / 86400) + "d" + (s % 86400 / 3600 ? std::to_string(s % 86400 / 3600) + "h" : "");
   return std::to_string(s / 86400) + "d";
 }

@@ -57,9 +57,10 @@ Status ErrnoStatus(int error, std::string_view what);
   do {                                                                                        \
     if (::mcpfleet::Status rie_status_ = (expression); !rie_status_.ok()) return rie_status_; \
   } while (false)
-
+// NOLINTBEGIN(bugprone-macro-parentheses): names and a declaration can't be in parentheses.
 #define ASSIGN_OR_RETURN(lhs, expression) ASSIGN_OR_RETURN_IMPL(MCPFLEET_CONCAT(status_or_, __LINE__), lhs, expression)
 #define ASSIGN_OR_RETURN_IMPL(name, lhs, expression) \
   auto name = (expression);                          \
   if (!name.ok()) return name.status();              \
   lhs = *std::move(name)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -12,12 +12,11 @@
 namespace mcpfleet::cli {
 namespace {
 
-constexpr int kColumn = 16;
+constexpr size_t kColumn = 16;
 
-void Field(std::ostream& out, std::string_view name, std::string_view value, int indent = 0) {
-  std::string label = std::string(static_cast<size_t>(indent), ' ') + std::string(name) + ":";
-  if (label.size() < static_cast<size_t>(kColumn + indent))
-    label.append(static_cast<size_t>(kColumn + indent) - label.size(), ' ');
+void Field(std::ostream& out, std::string_view name, std::string_view value, size_t indent = 0) {
+  std::string label = std::string(indent, ' ') + std::string(name) + ":";
+  if (label.size() < kColumn + indent) label.append(kColumn + indent - label.size(), ' ');
   out << label << (value.empty() ? "<none>" : value) << "\n";
 }
 

@@ -30,6 +30,7 @@ Status RunEditor(const std::string& path) {
   }
   words.push_back(path);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = fork();

@@ -49,6 +49,7 @@ StatusOr<std::vector<NodeStatus>> ReadNodes(Session& session, Deadline deadline)
   ASSIGN_OR_RETURN(KvClient * kv, session.State());
   ASSIGN_OR_RETURN(std::vector<KvKey> keys, ListAll(*kv, "nodes/", kMostNodes, deadline));
   std::vector<std::string> names;
+  names.reserve(keys.size());
   for (const KvKey& key : keys) names.push_back(key.name);
   std::vector<NodeStatus> nodes;
   if (!names.empty()) {

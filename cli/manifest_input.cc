@@ -75,12 +75,11 @@ StatusOr<std::vector<std::string>> ExpandFiles(const FileOptions& options) {
   std::vector<std::string> out;
   for (const std::string& file : options.files) {
     std::error_code error;
-    if (file == "-") {
-      out.push_back(file);
-    } else if (fs::is_directory(file, error)) {
+    const bool is_stdin = file == "-";
+    if (!is_stdin && fs::is_directory(file, error)) {
       RETURN_IF_ERROR(options.recursive ? AddDirectory<fs::recursive_directory_iterator>(file, &out)
                                         : AddDirectory<fs::directory_iterator>(file, &out));
-    } else if (fs::exists(file, error)) {
+    } else if (is_stdin || fs::exists(file, error)) {
       out.push_back(file);
     } else {
       RETURN_IF_ERROR(AddGlob(file, &out));

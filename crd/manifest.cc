@@ -97,7 +97,7 @@ LineOf LinesIn(const std::map<std::string, int>& lines) {
   };
 }
 
-StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, std::string file_name,
+StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, const std::string& file_name,
                                                     std::vector<Violation>* violations) {
   std::vector<Violation> found;
   std::vector<Document> documents = ReadDocuments(bytes, &found);
@@ -135,7 +135,7 @@ std::vector<Violation> FindDuplicates(const std::vector<ManifestObject>& objects
   return out;
 }
 
-StatusOr<Json> ParseYaml(std::string_view bytes, std::string file_name, std::map<std::string, int>* lines,
+StatusOr<Json> ParseYaml(std::string_view bytes, const std::string& file_name, std::map<std::string, int>* lines,
                          std::vector<Violation>* violations) {
   std::vector<Violation> found;
   std::vector<Document> documents = ReadDocuments(bytes, &found);

@@ -28,7 +28,7 @@ struct ManifestObject {
 // InvalidArgument when anything is wrong; then `violations` (may be null; appended to) has all of it, and the message
 // is the first one. Namespaced objects without a namespace get "default". Bounds: 10 MB, depth 64, 100,000 nodes added
 // by aliases.
-StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, std::string file_name,
+StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, const std::string& file_name,
                                                     std::vector<Violation>* violations);
 
 // Objects that are given twice across files: one violation for each but the first.
@@ -36,7 +36,7 @@ std::vector<Violation> FindDuplicates(const std::vector<ManifestObject>& objects
 
 // One YAML or JSON document as JSON, with the same traps refused, for other files in our style (mcplet.yaml, contexts).
 // `lines` (may be null) gets path -> line.
-StatusOr<Json> ParseYaml(std::string_view bytes, std::string file_name, std::map<std::string, int>* lines,
+StatusOr<Json> ParseYaml(std::string_view bytes, const std::string& file_name, std::map<std::string, int>* lines,
                          std::vector<Violation>* violations);
 
 // The line of `path` or of its nearest ancestor; 0 when there is none. `lines` must outlive the result.

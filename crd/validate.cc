@@ -290,7 +290,7 @@ void CheckMetadata(Validator* validator, const KindSchema& kind, const Json& obj
   if (metadata.contains("generation")) validator->Check(number, metadata["generation"], "metadata.generation");
   CheckStringMap(validator, metadata, "labels");
   CheckStringMap(validator, metadata, "annotations");
-  CheckMetadataRules(metadata, kind.namespaced, [&](std::string path, std::string problem, std::string allowed) {
+  CheckMetadataRules(metadata, kind.namespaced, [&](const std::string& path, std::string problem, std::string allowed) {
     validator->ReportRule(path, std::move(problem), std::move(allowed));
   });
 }
@@ -336,7 +336,7 @@ std::vector<Violation> Schema::Validate(std::string_view kind, const Json& objec
   }
   validator.Check(*root.properties.at("spec"), object["spec"], "spec");
   if (kind == kKindServer) {
-    CheckServerRules(object["spec"], [&](std::string path, std::string problem, std::string allowed) {
+    CheckServerRules(object["spec"], [&](const std::string& path, std::string problem, std::string allowed) {
       validator.ReportRule(path, std::move(problem), std::move(allowed));
     });
   }

@@ -28,6 +28,7 @@ std::string ToString(const Violation& violation) {
 
 std::string ToString(const std::vector<Violation>& violations) {
   std::vector<std::string> lines;
+  lines.reserve(violations.size());
   for (const Violation& violation : violations) lines.push_back(ToString(violation));
   return Join(lines, "\n");
 }

@@ -47,7 +47,7 @@ struct Answer {
 
 // Waits for a task no longer than the deadline. A task that is late is cancelled and left to end by itself.
 template <typename T>
-StatusOr<T> Await(const pplx::task<T>& task, Deadline deadline, pplx::cancellation_token_source cancel) {
+StatusOr<T> Await(const pplx::task<T>& task, Deadline deadline, const pplx::cancellation_token_source& cancel) {
   struct Waiter {
     Mutex mu;
     CondVar done;
@@ -149,6 +149,7 @@ class RestKvClient final : public KvClient {
   Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) override {
     if (pairs.size() > limits::kBulkPairs) return InvalidArgument("bulk put: more than 10000 pairs");
     std::vector<const KvPair*> left;
+    left.reserve(pairs.size());
     for (const KvPair& pair : pairs) left.push_back(&pair);
     for (int attempt = 1; !left.empty(); ++attempt) {
       ASSIGN_OR_RETURN(Call call, BulkPutCall(left));

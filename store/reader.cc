@@ -30,7 +30,7 @@ StatusOr<std::map<std::string, std::string>> ReadBlobs(KvClient& kv, std::string
 }
 
 // A cache that can't take blobs only costs time.
-void Keep(LocalCache* cache, std::vector<CacheBlob> blobs) {
+void Keep(LocalCache* cache, const std::vector<CacheBlob>& blobs) {
   if (cache == nullptr) return;
   if (Status status = cache->Put(blobs); !status.ok()) LOG_DEBUG("cache not written", {{"error", status}});
 }

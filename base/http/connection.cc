@@ -263,7 +263,7 @@ StatusOr<std::string> SerializeRequest(const Request& request, const Endpoint& e
     if (!IsToken(name) || !IsFieldValue(value))
       return InvalidArgument("request: header " + Printable(name) + " cannot be sent");
     if (EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "transfer-encoding")) continue;
-    out += name + ": " + value + "\r\n";
+    out.append(name).append(": ").append(value).append("\r\n");
   }
   bool may_have_body = request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
   if (!request.body.empty() || may_have_body) out += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";

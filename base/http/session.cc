@@ -188,7 +188,7 @@ std::string Session::HeadText(const Exchange& exchange, const Response& response
     if (!IsToken(name) || !IsFieldValue(value)) continue;
     if (EqualsIgnoreCase(name, "content-length") || EqualsIgnoreCase(name, "transfer-encoding")) continue;
     if (EqualsIgnoreCase(name, "connection") && response.status != 101) continue;
-    out += name + ": " + value + "\r\n";
+    out.append(name).append(": ").append(value).append("\r\n");
   }
   if (!response.headers.Has("date")) out += "Date: " + DateNow() + "\r\n";
   if (close) {
@@ -199,7 +199,7 @@ std::string Session::HeadText(const Exchange& exchange, const Response& response
   return out;
 }
 
-void Session::WriteResponse(const Exchange& exchange, Response response) {
+void Session::WriteResponse(const Exchange& exchange, const Response& response) {
   if (state_ != State::kHandling) return;
   keep_alive_ = keep_alive_ && exchange.keep_alive && !ConnectionHas(response.headers, "close");
   std::string out = HeadText(exchange, response, !keep_alive_);
@@ -211,7 +211,7 @@ void Session::WriteResponse(const Exchange& exchange, Response response) {
   Enqueue(std::move(out), 0);
 }
 
-void Session::BeginStream(const Exchange& exchange, Response head, std::shared_ptr<Outbox> outbox) {
+void Session::BeginStream(const Exchange& exchange, const Response& head, std::shared_ptr<Outbox> outbox) {
   if (state_ != State::kHandling || ended_) {
     outbox->closed = true;
     if (state_ == State::kHandling) Close();

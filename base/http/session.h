@@ -59,8 +59,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void Close();
   const Peer& peer() const { return peer_; }  // any thread
 
-  void WriteResponse(const Exchange& exchange, Response response);
-  void BeginStream(const Exchange& exchange, Response head, std::shared_ptr<Outbox> outbox);
+  void WriteResponse(const Exchange& exchange, const Response& response);
+  void BeginStream(const Exchange& exchange, const Response& head, std::shared_ptr<Outbox> outbox);
   void WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked);
   void EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked);
   void BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> outbox, WebSocketCallbacks callbacks);

@@ -98,7 +98,7 @@ StatusOr<std::unique_ptr<WebSocketClient>> WebSocketClient::Connect(const Endpoi
 
 StatusOr<std::unique_ptr<WebSocketClient>> WebSocketClient::Connect(const Endpoint& endpoint, std::string_view target,
                                                                     const Headers& headers, Deadline deadline,
-                                                                    Options options) {
+                                                                    const Options& options) {
   std::string key = Base64Encode(RandomBytes(16));
   Request request{.method = "GET", .target = std::string(target), .headers = headers};
   request.headers.Set("Connection", "Upgrade");

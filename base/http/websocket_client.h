@@ -28,7 +28,8 @@ class WebSocketClient {
   static StatusOr<std::unique_ptr<WebSocketClient>> Connect(const Endpoint& endpoint, std::string_view target,
                                                             const Headers& headers, Deadline deadline);
   static StatusOr<std::unique_ptr<WebSocketClient>> Connect(const Endpoint& endpoint, std::string_view target,
-                                                            const Headers& headers, Deadline deadline, Options options);
+                                                            const Headers& headers, Deadline deadline,
+                                                            const Options& options);
   virtual ~WebSocketClient() = default;
   virtual StatusOr<std::string> ReadText(Deadline deadline) = 0;
   virtual Status SendText(std::string_view text, Deadline deadline) = 0;

@@ -25,7 +25,7 @@ bool Same(const std::vector<InstanceReport>& a, const std::vector<InstanceReport
 
 }  // namespace
 
-InstanceCache::InstanceCache(std::map<RuntimeKind, ContainerRuntime*> runtimes, const Clock& clock,
+InstanceCache::InstanceCache(const std::map<RuntimeKind, ContainerRuntime*>& runtimes, const Clock& clock,
                              ControllerMetrics& metrics)
     : clock_(clock), metrics_(metrics) {
   MutexLock lock(&mu_);

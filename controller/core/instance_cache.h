@@ -22,7 +22,8 @@ namespace mcpfleet {
 
 class InstanceCache {
  public:
-  InstanceCache(std::map<RuntimeKind, ContainerRuntime*> runtimes, const Clock& clock, ControllerMetrics& metrics);
+  InstanceCache(const std::map<RuntimeKind, ContainerRuntime*>& runtimes, const Clock& clock,
+                ControllerMetrics& metrics);
 
   // A moment: every list that begins later has a greater tick.
   uint64_t Mark();

@@ -110,7 +110,8 @@ RuntimeKind ChooseRuntime(const ServerSpec& spec) {
   return std::holds_alternative<ImageSource>(spec.source) ? RuntimeKind::kDocker : RuntimeKind::kProcess;
 }
 
-ReconcileResult ServerReconciler::Reconcile(const ServerKey& key, ServerRecord* record, std::vector<Outcome> inbox) {
+ReconcileResult ServerReconciler::Reconcile(const ServerKey& key, ServerRecord* record,
+                                            const std::vector<Outcome>& inbox) {
   ReconcileResult result;
   for (const Outcome& outcome : inbox) TakeIn(record, outcome);
   Look look;

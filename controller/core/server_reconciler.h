@@ -62,7 +62,7 @@ class ServerReconciler {
   };
   ServerReconciler(Wiring wiring, uint64_t seed) : w_(std::move(wiring)), executor_(w_.deps, w_.cache), chance_(seed) {}
 
-  ReconcileResult Reconcile(const ServerKey& key, ServerRecord* record, std::vector<Outcome> inbox);
+  ReconcileResult Reconcile(const ServerKey& key, ServerRecord* record, const std::vector<Outcome>& inbox);
 
  private:
   struct Look {

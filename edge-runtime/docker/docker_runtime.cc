@@ -341,7 +341,7 @@ Status DockerRuntime::RemoveContainer(const std::string& id, Deadline deadline) 
                    Call("DELETE", ContainerPath(container->container_id) + "?force=1&v=1", deadline));
   if (response.status == 404) return OkStatus();
   if (response.status == 409) return AwaitRemoval(container->container_id, deadline);  // somebody else is removing it
-  const Status removed = StatusOfEngine(response.status, response.body, "remove instance " + id);
+  Status removed = StatusOfEngine(response.status, response.body, "remove instance " + id);
   if (removed.ok()) return removed;
   // A file system that the engine can't unmount leaves a dead container. It must not keep its server down for ever.
   container = Find(id, deadline);

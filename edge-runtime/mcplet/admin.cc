@@ -56,8 +56,9 @@ StatusOr<LogOptions> ReadLogOptions(const Request& request) {
   options.follow = admin::IsSet(request, "follow");
   options.previous = admin::IsSet(request, "previous");
   if (std::optional<std::string> tail = request.Query("tail")) {
-    auto [end, error] = std::from_chars(tail->data(), tail->data() + tail->size(), options.tail_lines);
-    if (error != std::errc() || end != tail->data() + tail->size() || options.tail_lines < -1) {
+    const char* const stop = tail->data() + tail->size();
+    auto [end, error] = std::from_chars(tail->data(), stop, options.tail_lines);
+    if (error != std::errc() || end != stop || options.tail_lines < -1) {
       return InvalidArgument("tail: \"" + Printable(*tail, 40) + "\" is no number of lines");
     }
   }
@@ -188,7 +189,7 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     });
   }
 
-  void HandleLogs(const Request& request, const ServerKey& server, std::shared_ptr<Responder> to) {
+  void HandleLogs(const Request& request, const ServerKey& server, const std::shared_ptr<Responder>& to) {
     StatusOr<LogOptions> options = ReadLogOptions(request);
     if (!options.ok()) return to->Send(admin::ErrorResponse(options.status()));
     RunBlocking(to, [this, server, options = *options, to] {
@@ -196,7 +197,7 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     });
   }
 
-  void HandleTools(const Request& request, const ServerKey& server, std::shared_ptr<Responder> to) {
+  void HandleTools(const Request& request, const ServerKey& server, const std::shared_ptr<Responder>& to) {
     StatusOr<Duration> timeout = CallTimeout(request);
     if (!timeout.ok()) return to->Send(admin::ErrorResponse(timeout.status()));
     RunBlocking(to, [this, server, deadline = Deadline::After(*timeout), to] {
@@ -220,7 +221,7 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     return FailedPrecondition("tools/list: more than " + std::to_string(kMaxPages) + " pages");
   }
 
-  void HandleCall(const Request& request, const ServerKey& server, std::shared_ptr<Responder> to) {
+  void HandleCall(const Request& request, const ServerKey& server, const std::shared_ptr<Responder>& to) {
     std::string type = request.headers.Get("Content-Type").value_or("");
     if (!EqualsIgnoreCase(Trim(std::string_view(type).substr(0, type.find(';'))), "application/json")) {
       return to->Send(admin::ErrorResponse(415, "UnsupportedMediaType", "Content-Type: allowed: application/json"));
@@ -275,7 +276,7 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
   std::list<Watch> watches_ GUARDED_BY(mu_);
 };
 
-StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(AdminOptions options, AdminBackend& backend,
+StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(const AdminOptions& options, AdminBackend& backend,
                                                            const Clock& clock) {
   std::string token;
   if (!options.address.empty()) {

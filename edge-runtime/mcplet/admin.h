@@ -73,7 +73,8 @@ struct AdminOptions {
 class AdminServer {
  public:
   // Listening when it returns. `backend` and `clock` must outlive the server.
-  static StatusOr<std::unique_ptr<AdminServer>> Create(AdminOptions options, AdminBackend& backend, const Clock& clock);
+  static StatusOr<std::unique_ptr<AdminServer>> Create(const AdminOptions& options, AdminBackend& backend,
+                                                       const Clock& clock);
   // Ends every stream and waits for the calls under way: make the backend fail them first (McpProber::Shutdown).
   ~AdminServer();
 

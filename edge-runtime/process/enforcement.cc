@@ -41,6 +41,7 @@ std::string Unavailable(const KernelFeatures& kernel) {
 
 std::vector<std::string> NodeUnenforced(const KernelFeatures&, const std::vector<std::string>& missing_controllers) {
   std::vector<std::string> out;
+  out.reserve(missing_controllers.size());
   for (const std::string& controller : missing_controllers) {
     out.push_back("resources.limits." + controller + ": no cgroup controller " + controller + " on this node");
   }

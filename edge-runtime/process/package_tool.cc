@@ -20,8 +20,6 @@
 #include "edge-runtime/process/sandbox_config.h"
 #include "edge-runtime/process/sandbox_format.h"
 
-extern char** environ;
-
 namespace mcpfleet {
 namespace {
 

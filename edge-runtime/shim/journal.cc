@@ -48,11 +48,11 @@ uint64_t NextRing(uint64_t position) {
 // Gives whole pages back, which then read as zeros, and clears the rest.
 void Zero(char* at, size_t size) {
   if (size >= kFreeAbove) {
-    uintptr_t begin = (reinterpret_cast<uintptr_t>(at) + kPage - 1) & ~(kPage - 1);
-    uintptr_t end = reinterpret_cast<uintptr_t>(at + size) & ~(kPage - 1);
-    if (madvise(reinterpret_cast<void*>(begin), end - begin, MADV_REMOVE) == 0) {
-      memset(at, 0, begin - reinterpret_cast<uintptr_t>(at));
-      memset(reinterpret_cast<void*>(end), 0, reinterpret_cast<uintptr_t>(at + size) - end);
+    const size_t before = -reinterpret_cast<uintptr_t>(at) & (kPage - 1);
+    const size_t after = reinterpret_cast<uintptr_t>(at + size) & (kPage - 1);
+    if (madvise(at + before, size - before - after, MADV_REMOVE) == 0) {
+      memset(at, 0, before);
+      memset(at + size - after, 0, after);
       return;
     }
   }

@@ -19,7 +19,7 @@ namespace mcpfleet::shim {
 
 inline constexpr uint16_t kVersion = 1;
 inline constexpr uint16_t kOldestVersion = 1;  // mcplet speaks N and N-1: a running shim is never replaced
-inline constexpr size_t kMaxMessage = 64 * 1024;
+inline constexpr size_t kMaxMessage = size_t{64} << 10;
 inline constexpr size_t kMaxDescriptors = 5;
 inline constexpr uint32_t kMaxStrings = 4096;  // argv and env each
 inline constexpr size_t kMaxInstanceBytes = 64;

@@ -369,7 +369,7 @@ class Server final : public KvServer {
     return Reply(200, {{"successful_key_count", pairs.size()}, {"unsuccessful_keys", Json::array()}});
   }
 
-  void Watch(std::shared_ptr<Responder> to) {
+  void Watch(const std::shared_ptr<Responder>& to) {
     auto id = std::make_shared<uint64_t>(0);  // shared with on_close, which may run before the socket has its number
     {
       MutexLock lock(&mu_);
@@ -435,7 +435,7 @@ StatusOr<std::string> LoadOrCreateToken(const std::string& path) {
   return token;
 }
 
-StatusOr<std::unique_ptr<KvServer>> KvServer::Create(EmbeddedKv& kv, KvServerOptions options) {
+StatusOr<std::unique_ptr<KvServer>> KvServer::Create(EmbeddedKv& kv, const KvServerOptions& options) {
   auto server = std::make_unique<Server>(kv, options.tokens);
   RETURN_IF_ERROR(server->Start(options));
   return server;

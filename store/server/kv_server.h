@@ -37,7 +37,7 @@ struct KvServerOptions {
 class KvServer {
  public:
   // Listening when it returns. `kv` must outlive it and have no other OnHead.
-  static StatusOr<std::unique_ptr<KvServer>> Create(EmbeddedKv& kv, KvServerOptions options);
+  static StatusOr<std::unique_ptr<KvServer>> Create(EmbeddedKv& kv, const KvServerOptions& options);
   virtual ~KvServer() = default;
   virtual uint16_t port() const = 0;
 };

@@ -10,8 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-extern char** environ;
-
 namespace mcpfleet::shim {
 namespace {
 
@@ -67,7 +65,7 @@ void PreferForOom() {
   if (digits >= 10) out[n++] = static_cast<char>('0' + digits / 10 % 10);
   out[n++] = static_cast<char>('0' + digits % 10);
   // Best effort: a kernel that refuses still runs the child.
-  if (lseek(fd, 0, SEEK_SET) == 0 && write(fd, out, static_cast<size_t>(n)) < 0) n = 0;
+  [[maybe_unused]] bool written = lseek(fd, 0, SEEK_SET) == 0 && write(fd, out, static_cast<size_t>(n)) == n;
   close(fd);
 }
 
@@ -79,7 +77,7 @@ char** Copy(const StringList& list, size_t extra) {
   for (uint32_t i = 0; i < list.count; ++i) {
     Bytes b = reader.String();
     out[i] = strndup(b.at == nullptr ? "" : b.at, b.size);
-    if (out[i] == nullptr) return nullptr;
+    if (out[i] == nullptr) return nullptr;  // NOLINT(clang-analyzer-unix.Malloc): the child without memory ends at once
   }
   return out;
 }
@@ -124,10 +122,11 @@ int Exec(char** argv, char** environment) {
   for (const char* at = path;;) {
     size_t n = strcspn(at, ":");
     char file[PATH_MAX];
-    if (n + strlen(argv[0]) + 2 < sizeof file) {
+    const size_t name_bytes = strlen(argv[0]) + 1;
+    if (n + name_bytes + 1 < sizeof file) {
       memcpy(file, at, n);
       if (n > 0) file[n++] = '/';
-      strcpy(file + n, argv[0]);
+      memcpy(file + n, argv[0], name_bytes);
       execve(file, argv, environment);
       // The first real refusal is what a person needs to hear.
       if (errno == EACCES)

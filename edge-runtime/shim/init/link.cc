@@ -26,8 +26,9 @@ bool Link::Connect(uint64_t now) {
   sockaddr_un address;
   memset(&address, 0, sizeof address);
   address.sun_family = AF_UNIX;
-  if (strlen(socket_) >= sizeof address.sun_path) return false;
-  strcpy(address.sun_path, socket_);
+  const size_t path_bytes = strlen(socket_) + 1;
+  if (path_bytes > sizeof address.sun_path) return false;
+  memcpy(address.sun_path, socket_, path_bytes);
   // Non-blocking: with a full backlog connect() would hold the whole loop.
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;

@@ -45,8 +45,9 @@ bool ParseArguments(int argc, char** argv, Options* options, Inherited* inherite
 void TakeToken(Options* options) {
   char* token = getenv(mcpfleet::shim::kTokenVariable);
   if (token == nullptr) return;
-  if (strlen(token) <= mcpfleet::shim::kMaxTokenBytes) strcpy(options->token, token);
-  explicit_bzero(token, strlen(token));
+  const size_t size = strlen(token);
+  if (size <= mcpfleet::shim::kMaxTokenBytes) memcpy(options->token, token, size + 1);
+  explicit_bzero(token, size);
   unsetenv(mcpfleet::shim::kTokenVariable);
 }
 
