@@ -119,7 +119,8 @@ void RegisterApply(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("apply", "Make the fleet as the manifests say");
   auto options = std::make_shared<ApplyOptions>();
   command->footer(
-      "Labels, annotations and spec become what the manifest says; the time of a rollout restart stays. All objects change together or none does.\n\n"
+      "Labels, annotations and spec become what the manifest says; the time of a rollout restart stays. All objects "
+      "change together or none does.\n\n"
       "Examples:\n"
       "  mcpctl apply -f weather.yaml -m 'weather v2'\n"
       "  mcpctl apply -f manifests/ -R --wait\n"

@@ -32,8 +32,8 @@ StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
     if (stored != state.objects.end()) KeepOwnAnnotations(stored->second, &after);
     std::string before = stored == state.objects.end() ? "" : Comparable(stored->second);
     std::string name = Described(KeyOf(manifest.object));
-    std::string diff = UnifiedDiff(before, Comparable(after), name + " (store)",
-                                   name + " (" + manifest.file + ")", session.color());
+    std::string diff =
+        UnifiedDiff(before, Comparable(after), name + " (store)", name + " (" + manifest.file + ")", session.color());
     different = different || !diff.empty();
     session.out() << diff;
   }

@@ -33,8 +33,8 @@ struct ChangeSet {
 
 struct WriteOptions {
   std::string message, author;
-  bool dry_run = false;      // decides everything, writes nothing
-  int max_attempts = 20;     // moves of the head that may be lost to others
+  bool dry_run = false;   // decides everything, writes nothing
+  int max_attempts = 20;  // moves of the head that may be lost to others
   // Of waits and, unless it is 0, of the uids of new objects. 0: from the kernel, as any real writer must.
   uint64_t seed = 0;
 };

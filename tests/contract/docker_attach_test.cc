@@ -196,7 +196,8 @@ TEST_F(DockerAttachTest, ALineAboveTheLimitBreaksTheChannel) {
 }
 
 TEST_F(DockerAttachTest, UnreceivedOutputIsKeptUpToABoundAndThenTheServerWaits) {
-  Run("chatty-1", "i=0; while [ $i -lt 40000 ]; do echo ${i}" + std::string(1000, 'x') + "; i=$((i+1)); done; exec cat");
+  Run("chatty-1",
+      "i=0; while [ $i -lt 40000 ]; do echo ${i}" + std::string(1000, 'x') + "; i=$((i+1)); done; exec cat");
   // 40 MB: more than we and the engine keep. Then all of it arrives, whole and in order.
   poll(nullptr, 0, 500);
   Lines lines(attachments_->Channel("chatty-1"));
