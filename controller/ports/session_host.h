@@ -36,6 +36,11 @@ class StdioChannel {
   // Bytes of ours that live as long as the child, also over an mcplet restart (handshake result, next id). <= 48 KiB.
   virtual Status SaveNote(std::string_view note) = 0;
   virtual std::string LoadNote() const = 0;
+  // The line whose write was under way when the mcplet before this one died, "" when there was none: how much of it
+  // arrived is unknown, and the rest was given up with a newline. If it is a request, whoever waits for its id (by the
+  // note) must be told that it failed, with JSON-RPC error -32603, before lines of the child are looked at: the child
+  // may never answer it. It may also have arrived whole; a later answer is then one that nobody waits for.
+  virtual std::string doubtful_line() const { return ""; }
   // Monotonic time of the last byte from the child.
   virtual MonoTime last_activity() const = 0;
   virtual bool closed() const = 0;

@@ -22,6 +22,7 @@ namespace mcpfleet::mcp {
 // JSON-RPC and MCP error codes that we send or tell apart (schema.ts of 2026-07-28, "Error codes").
 inline constexpr int64_t kMethodNotFound = -32601;
 inline constexpr int64_t kInvalidParams = -32602;
+inline constexpr int64_t kInternalError = -32603;
 inline constexpr int64_t kHeaderMismatch = -32020;
 inline constexpr int64_t kMissingClientCapability = -32021;
 inline constexpr int64_t kUnsupportedProtocolVersion = -32022;

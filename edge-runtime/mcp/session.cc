@@ -83,6 +83,17 @@ std::vector<Outgoing> Session::OnResponse(Message response) {
   return {};
 }
 
+std::vector<Outgoing> Session::OnLost(std::string_view line) {
+  StatusOr<Message> request = ParseMessage(line, {.bytes = limits::kChildLineBytes, .depth = 64});
+  if (!request.ok() || request->kind != MessageKind::kRequest) return {};
+  Message failed;
+  failed.kind = MessageKind::kError;
+  failed.id = request->id;
+  failed.error_code = kInternalError;
+  failed.error_message = "mcplet ended while it sent " + Printable(request->method, 100);
+  return OnResponse(std::move(failed));
+}
+
 void Session::OnSent(const Outgoing& message) {
   if (message.method != "notifications/initialized") return;
   handshake_.OnAnnounced();

@@ -34,6 +34,11 @@ class Session {
   std::vector<Outgoing> OnNoDiscoverAnswer();
   // One line of the server's stdout: messages to send in answer.
   std::vector<Outgoing> OnLine(std::string_view line);
+  // A line of ours that may have reached the server in part, or not: if it is a request it is answered here, with
+  // -32603, for whoever waits for its id. Today that is the handshake, whose ids are in the note: the calls that the
+  // process before this one had under way died with it. Ids of calls that a later process shall still wait for (the
+  // gateway's clients) belong in the note too, and then fail here the same way.
+  std::vector<Outgoing> OnLost(std::string_view line);
   // The message with this method has been handed to the child.
   void OnSent(const Outgoing& message);
 

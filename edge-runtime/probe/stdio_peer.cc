@@ -31,6 +31,10 @@ StdioPeer::StdioPeer(std::shared_ptr<StdioChannel> channel, std::shared_ptr<EraM
 std::shared_ptr<StdioPeer> StdioPeer::Create(std::shared_ptr<StdioChannel> channel, std::shared_ptr<EraMemory> eras,
                                              StdioPeerOptions options) {
   std::shared_ptr<StdioPeer> peer(new StdioPeer(std::move(channel), std::move(eras), std::move(options)));
+  {
+    MutexLock lock(&peer->mu_);
+    peer->Queue(peer->session_.OnLost(peer->channel_->doubtful_line()));
+  }
   // Weak: the channel may outlive the peer, and must not keep it.
   peer->channel_->SetReceiver([weak = std::weak_ptr<StdioPeer>(peer)](std::string_view line) {
     if (std::shared_ptr<StdioPeer> self = weak.lock()) self->OnLine(line);

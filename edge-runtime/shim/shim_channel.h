@@ -43,9 +43,7 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   void CloseInput();
   // No more input; lines of output are still delivered until the pipe ends.
   void MarkClosed();
-  // The line that was being written when an earlier mcplet died, if it may have arrived in part: its request must fail
-  // with -32603. "" otherwise.
-  std::string doubtful_line() const { return journal_->doubtful_line(); }
+  std::string doubtful_line() const override { return journal_->doubtful_line(); }
   // Output lines thrown away because they were longer than limits::kChildLineBytes.
   uint64_t dropped_lines() const { return dropped_; }
 

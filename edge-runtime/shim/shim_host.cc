@@ -447,7 +447,7 @@ void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* p
     return;
   }
   if (!(*journal)->doubtful_line().empty()) {
-    LOG_WARNING("a line to the child may have arrived in part; its request must be repeated",
+    LOG_WARNING("a line to the child may have arrived in part; its request fails",
                 {{"instance", instance->name}});
   }
   (*journal)->CloseFd();

@@ -147,6 +147,44 @@ TEST_F(McpProberTest, AnInitializeThatAnEarlierProcessSentIsWaitedForAndNotRepea
   EXPECT_EQ(adopted->CountSent("initialize"), 0);
 }
 
+TEST_F(McpProberTest, AnInitializeThatMayHaveArrivedInPartFailsAtOnceAndIsNotRepeated) {
+  const std::string note =
+      R"({"format":1,"nextId":1000,"handshake":{"phase":"initializing","discover":"","initialize":"7"}})";
+  auto adopted = Channel(LegacyServer, note);
+  adopted->SetDoubtfulLine(mcp::SerializeRequest("7", "initialize", Json::object()));
+  const Status status = prober_.Verify(Target(adopted), Deadline::After(10s)).status();
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status;
+  EXPECT_NE(Message(status).find("-32603"), std::string::npos) << status;
+  EXPECT_TRUE(adopted->Sent().empty());
+}
+
+TEST_F(McpProberTest, ADiscoverThatMayHaveArrivedInPartIsFollowedByInitializeWithoutWaiting) {
+  const std::string note =
+      R"({"format":1,"nextId":1000,"handshake":{"phase":"discovering","discover":"7","initialize":""}})";
+  auto adopted = Channel(LegacyServer, note);
+  adopted->SetDoubtfulLine(mcp::SerializeRequest("7", "server/discover", Json::object()));
+  McpProberOptions patient = Options();
+  patient.discover_timeout = 60s;
+  McpProber prober(clock_, patient);
+  StatusOr<Verification> found = prober.Verify(Target(adopted), Deadline::After(10s));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(adopted->CountSent("initialize"), 1);
+}
+
+TEST_F(McpProberTest, ALineInDoubtThatNobodyWaitsForChangesNothing) {
+  auto first = Channel(LegacyServer);
+  ASSERT_TRUE(prober_.Verify(Target(first), Deadline::After(10s)).ok());
+  ASSERT_TRUE(Eventually([&] { return first->LoadNote().find("\"owes\":false") != std::string::npos; }));
+  for (const std::string& line :
+       {mcp::SerializeRequest("9", "tools/list", Json()), mcp::SerializeNotification("notifications/cancelled", Json()),
+        std::string("no JSON")}) {
+    auto adopted = Channel(LegacyServer, first->LoadNote());
+    adopted->SetDoubtfulLine(line);
+    McpProber next(clock_, Options());
+    EXPECT_TRUE(next.Verify(Target(adopted), Deadline::After(10s)).ok()) << line;
+  }
+}
+
 TEST_F(McpProberTest, TheNoteIsSavedBeforeInitializeLeaves) {
   std::string note_at_initialize;
   auto channel = Channel([&](const mcp::Message& message, ScriptedChannel& self) {

@@ -62,6 +62,10 @@ class ScriptedChannel : public StdioChannel {
     std::lock_guard<std::mutex> lock(mu_);
     return last_activity_;
   }
+  std::string doubtful_line() const override {
+    std::lock_guard<std::mutex> lock(mu_);
+    return doubtful_line_;
+  }
   bool closed() const override {
     std::lock_guard<std::mutex> lock(mu_);
     return closed_;
@@ -76,6 +80,11 @@ class ScriptedChannel : public StdioChannel {
   void Die() {
     std::lock_guard<std::mutex> lock(mu_);
     closed_ = true;
+  }
+  // What the process before was sending when it died.
+  void SetDoubtfulLine(std::string line) {
+    std::lock_guard<std::mutex> lock(mu_);
+    doubtful_line_ = std::move(line);
   }
   void SetFull(bool full) {
     std::lock_guard<std::mutex> lock(mu_);
@@ -128,7 +137,7 @@ class ScriptedChannel : public StdioChannel {
   std::deque<std::string> to_script_, out_;
   std::vector<std::string> sent_;
   std::function<void(std::string_view)> receiver_;
-  std::string note_;
+  std::string note_, doubtful_line_;
   MonoTime last_activity_{};
   bool closed_ = false, full_ = false, ending_ = false, delivering_ = false;
   std::thread thread_;
