@@ -447,8 +447,7 @@ void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* p
     return;
   }
   if (!(*journal)->doubtful_line().empty()) {
-    LOG_WARNING("a line to the child may have arrived in part; its request fails",
-                {{"instance", instance->name}});
+    LOG_WARNING("a line to the child may have arrived in part; its request fails", {{"instance", instance->name}});
   }
   (*journal)->CloseFd();
   for (const UniqueFd* fd : {&in_w, &out_r}) {

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "edge-runtime/docker/docker_runtime.h"
 #include "tests/contract/runtime_contract.h"
@@ -8,16 +9,28 @@
 namespace mcpfleet {
 namespace {
 
-// Without the shim: argv is the first process, so that the payload can be anything.
+// Without the shim: argv is the first process, so that the payload can be anything. `attached`: with its stdio ours.
 class DockerUnderTest final : public RuntimeUnderTest {
  public:
-  explicit DockerUnderTest(DockerEngine& engine) : engine_(engine) {}
+  DockerUnderTest(DockerEngine& engine, bool attached) : engine_(engine) {
+    char pattern[] = "/tmp/mcpfleet-docker-contract-XXXXXX";
+    state_ = mkdtemp(pattern) == nullptr ? "" : pattern;
+    EXPECT_FALSE(state_.empty());
+    if (attached) attachments_ = DockerAttachments::Create(state_, clock_).value();
+  }
   ~DockerUnderTest() override {
+    attachments_.reset();
+    EXPECT_TRUE(RemoveTree(state_).ok());
     for (const std::string& name : foreign_)
       engine_.Request("DELETE", "/containers/" + name + "?force=1").IgnoreError();
   }
   std::unique_ptr<ContainerRuntime> Open(const std::string& node) override {
-    return DockerRuntime::Create({.socket_path = engine_.socket(), .node_name = node}, clock_).value();
+    return DockerRuntime::Create({.socket_path = engine_.socket(),
+                                  .node_name = node,
+                                  .attach = attachments_ ? "asked for" : "",
+                                  .attachments = attachments_.get()},
+                                 clock_)
+        .value();
   }
   std::optional<InstanceSpec> Spec(const std::string& id, Payload payload) override {
     InstanceSpec spec{.id = id, .server = {"default", "weather"}, .uid = "u-1", .generation = 7, .revision = "r1"};
@@ -62,19 +75,24 @@ class DockerUnderTest final : public RuntimeUnderTest {
 
   DockerEngine& engine_;
   SystemClock clock_;
+  std::string state_;
+  std::unique_ptr<DockerAttachments> attachments_;
   std::vector<std::string> foreign_;
 };
 
+template <bool attached>
 std::unique_ptr<RuntimeUnderTest> MakeDockerUnderTest(std::string* why_not) {
   DockerEngine* engine = DockerEngine::Shared();
   if (engine == nullptr) {
     *why_not = DockerEngine::WhyNot();
     return nullptr;
   }
-  return std::make_unique<DockerUnderTest>(*engine);
+  return std::make_unique<DockerUnderTest>(*engine, attached);
 }
 
-INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract, testing::Values(ContractCase{"Docker", &MakeDockerUnderTest}),
+INSTANTIATE_TEST_SUITE_P(Docker, RuntimeContract,
+                         testing::Values(ContractCase{"Docker", &MakeDockerUnderTest<false>},
+                                         ContractCase{"DockerAttached", &MakeDockerUnderTest<true>}),
                          ContractCaseName);
 
 }  // namespace
