@@ -79,6 +79,9 @@ mcpfleet_tests(edge-runtime/mcplet LINK edge-runtime/mcplet LABELS unit)
 mcpfleet_tests(cli LINK cli store/server LABELS "unit;mcpctl")
 mcpfleet_tests(sim LINK controller/core controller/placement store edge-runtime/mcplet LABELS sim TIMEOUT 1800)
 mcpfleet_tests(contract LINK edge-runtime/docker edge-runtime/process edge-runtime/shim LABELS "contract;programs" TIMEOUT 900)
+if(TARGET contract_tests)  # real shims, as the shim's own tests start them
+  target_sources(contract_tests PRIVATE tests/edge-runtime/shim/shim_world.cc tests/edge-runtime/shim/child_roles.cc)
+endif()
 mcpfleet_tests(integration LINK base base/http LABELS "integration;node" TIMEOUT 900)
 # The server that the integration tests run: static, so that it runs alone in a container image too.
 if(TARGET integration_tests)

@@ -3,8 +3,40 @@
 #include <utility>
 
 namespace mcpfleet {
+namespace {
+
+bool IsInstanceName(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && name.front() != '-' &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+}
+
+Status CheckCommand(const std::vector<std::string>& argv, const std::vector<EnvVar>& env) {
+  size_t bytes = 0;
+  bool clean = true;
+  for (const std::string& each : argv) {
+    bytes += each.size() + 4;
+    clean = clean && each.find('\0') == std::string::npos;
+  }
+  for (const EnvVar& each : env) {
+    bytes += each.name.size() + each.value.size() + 5;
+    clean = clean && (each.name + each.value).find('\0') == std::string::npos && !each.name.empty() &&
+            each.name.find('=') == std::string::npos;
+  }
+  if (!clean) return InvalidArgument("command or environment: has an impossible name or a NUL");
+  return bytes < (size_t{64} << 10) ? OkStatus()
+                                    : InvalidArgument("command and environment: larger than 64 KiB together");
+}
+
+Status NotInTime(const std::string& instance) {
+  return DeadlineExceeded("instance " + instance + ": its child did not start in time");
+}
+
+}  // namespace
+
+FakeStdioChannel::FakeStdioChannel(const Clock& clock) : clock_(clock), last_activity_(clock.Now()) {}
 
 Status FakeStdioChannel::Send(std::string_view line, Deadline) {
+  if (line.find('\n') != std::string_view::npos) return InvalidArgument("line: has a newline inside");
   std::function<std::vector<std::string>(std::string_view)> responder;
   {
     MutexLock lock(&mu_);
@@ -71,6 +103,20 @@ std::vector<std::string> FakeStdioChannel::sent() const {
   return sent_;
 }
 
+// As the next agent finds it: lines that nobody received, and the note, but none of the old agent's ends.
+std::shared_ptr<FakeStdioChannel> FakeStdioChannel::Adopted() {
+  auto next = std::make_shared<FakeStdioChannel>(clock_);
+  MutexLock lock(&mu_);
+  MutexLock next_lock(&next->mu_);
+  next->kept_ = kept_;
+  next->note_ = note_;
+  next->sent_ = sent_;
+  next->responder_ = responder_;
+  next->closed_ = std::exchange(closed_, true);
+  receiver_ = nullptr;
+  return next;
+}
+
 void FakeStdioChannel::Close() {
   MutexLock lock(&mu_);
   closed_ = true;
@@ -95,28 +141,45 @@ void FakeSessionHost::Changed(const std::string& instance) {
   if (changed) changed(instance);
 }
 
+void FakeSessionHost::DropChild(const std::string& instance) {
+  auto it = children_.find(instance);
+  if (it == children_.end()) return;
+  if (it->second.channel) it->second.channel->Close();
+  children_.erase(it);
+}
+
+// The shim and all below it are gone for this agent.
+void FakeSessionHost::ForgetShim(const std::string& instance) {
+  connected_.erase(instance);
+  told_.erase(instance);
+  shim_pid_.erase(instance);
+  DropChild(instance);
+  absent_since_[instance] = clock_.Now();
+}
+
 StatusOr<std::string> FakeSessionHost::Prepare(const std::string& instance) {
+  if (!IsInstanceName(instance)) return InvalidArgument("instance \"" + instance + "\": not a name");
   RETURN_IF_ERROR(ScriptOf(instance).prepare_error);
   MutexLock lock(&mu_);
-  prepared_.insert(instance);
+  if (prepared_.insert(instance).second) absent_since_[instance] = clock_.Now();
   return state_directory_ + "/" + instance;
 }
 
 void FakeSessionHost::Expect(const std::string& instance, int pid) {
+  bool changed = false;
   {
     MutexLock lock(&mu_);
     if (prepared_.count(instance) == 0) return;
+    auto expected = expected_.find(instance);
+    const int before = expected == expected_.end() ? 0 : expected->second;
     auto shim = shim_pid_.find(instance);
-    if (shim != shim_pid_.end() && shim->second != pid) {
-      // Another shim: the children of the old one died with it.
-      children_.erase(instance);
-      connected_.erase(instance);
-      shim_pid_.erase(shim);
-    }
+    // Another shim: the children of the old one died with it.
+    changed = before != 0 && before != pid;
+    if (changed || (pid != 0 && shim != shim_pid_.end() && shim->second != pid)) ForgetShim(instance);
     expected_[instance] = pid;
-    if (pid == 0 || connected_.count(instance) > 0 || !ScriptOf(instance).connects) return;
   }
-  Connect(instance);
+  if (changed) Changed(instance);
+  if (ScriptOf(instance).connects) Connect(instance);
 }
 
 bool FakeSessionHost::Connected(const std::string& instance) const {
@@ -130,15 +193,14 @@ Status FakeSessionHost::StartMain(const std::string& instance, const std::vector
   if (!script.start_error.ok() && !script.effect_before_error) return script.start_error;
   {
     MutexLock lock(&mu_);
+    if (prepared_.count(instance) == 0) return NotFound("instance " + instance + ": not prepared");
     if (connected_.count(instance) == 0) return Unavailable("shim of " + instance + ": not connected");
     auto it = children_.find(instance);
-    if (it != children_.end() && (it->second.state.phase == MainState::Phase::kStarting ||
-                                  it->second.state.phase == MainState::Phase::kRunning)) {
-      return script.start_error;
-    }
+    if (it != children_.end() && it->second.state.phase == MainState::Phase::kRunning) return script.start_error;
+    if (it != children_.end() && it->second.state.phase == MainState::Phase::kStarting) return NotInTime(instance);
+    RETURN_IF_ERROR(CheckCommand(argv, env));
     starts_.push_back({instance, argv, env, transport});
     Child child;
-    child.transport = transport;
     if (!script.exec_failure.empty()) {
       child.state.failure = script.exec_failure;
       SetPhase(&child, MainState::Phase::kExited);
@@ -148,12 +210,15 @@ Status FakeSessionHost::StartMain(const std::string& instance, const std::vector
     } else {
       child.state.pid = next_pid_++;
       SetPhase(&child, script.stays_starting ? MainState::Phase::kStarting : MainState::Phase::kRunning);
-      if (transport == Transport::kStdio) child.channel = std::make_shared<FakeStdioChannel>(clock_);
+      if (transport == Transport::kStdio) {
+        child.channel = std::make_shared<FakeStdioChannel>(clock_);
+        child.channel->SetResponder(script.answers);
+      }
     }
     children_[instance] = std::move(child);
   }
   Changed(instance);
-  return script.start_error;
+  return script.stays_starting ? NotInTime(instance) : script.start_error;
 }
 
 Status FakeSessionHost::StopMain(const std::string& instance, Duration, Deadline) {
@@ -162,42 +227,45 @@ Status FakeSessionHost::StopMain(const std::string& instance, Duration, Deadline
   bool running = false;
   {
     MutexLock lock(&mu_);
-    auto it = children_.find(instance);
+    // What no shim has told of is not known.
+    auto it = told_.count(instance) > 0 ? children_.find(instance) : children_.end();
     running = it != children_.end() && (it->second.state.phase == MainState::Phase::kStarting ||
                                         it->second.state.phase == MainState::Phase::kRunning);
     if (running && connected_.count(instance) == 0) return Unavailable("shim of " + instance + ": not connected");
     if (running) stops_.push_back(instance);
   }
-  if (running) ExitMain(instance, ExitInfo{.code = 143, .signal = 15});
+  if (running) ExitMain(instance, script.exit_when_stopped);
   return script.stop_error;
 }
 
 MainState FakeSessionHost::Main(const std::string& instance) const {
   MutexLock lock(&mu_);
+  MainState absent;
+  if (auto since = absent_since_.find(instance); since != absent_since_.end()) absent.since = since->second;
   auto it = children_.find(instance);
-  // Who the child is comes from its shim: unknown while that is not connected.
-  if (it == children_.end() || expected_.count(instance) == 0) return {};
-  return it->second.state;
+  // Who the child is comes from its shim: unknown until that has connected.
+  return it == children_.end() || told_.count(instance) == 0 ? absent : it->second.state;
 }
 
 std::shared_ptr<StdioChannel> FakeSessionHost::MainChannel(const std::string& instance) {
   MutexLock lock(&mu_);
   auto it = children_.find(instance);
-  if (it == children_.end() || expected_.count(instance) == 0) return nullptr;
+  if (it == children_.end() || told_.count(instance) == 0) return nullptr;
   if (it->second.state.phase != MainState::Phase::kRunning) return nullptr;
   return it->second.channel;
 }
 
 void FakeSessionHost::Forget(const std::string& instance) {
-  MutexLock lock(&mu_);
-  prepared_.erase(instance);
-  expected_.erase(instance);
-  connected_.erase(instance);
-  shim_pid_.erase(instance);
-  auto it = children_.find(instance);
-  if (it == children_.end()) return;
-  if (it->second.channel) it->second.channel->Close();
-  children_.erase(it);
+  {
+    MutexLock lock(&mu_);
+    if (prepared_.erase(instance) == 0) return;
+    // Its socket is gone with its directory: a shim that lives finds no way back.
+    if (auto shim = shim_pid_.find(instance); shim != shim_pid_.end()) dead_.insert({instance, shim->second});
+    ForgetShim(instance);
+    expected_.erase(instance);
+    absent_since_.erase(instance);
+  }
+  Changed(instance);
 }
 
 void FakeSessionHost::SetListener(std::function<void(const std::string& instance)> changed) {
@@ -209,9 +277,12 @@ void FakeSessionHost::Connect(const std::string& instance) {
   {
     MutexLock lock(&mu_);
     auto expected = expected_.find(instance);
-    if (expected == expected_.end() || expected->second == 0) return;
+    if (expected == expected_.end() || expected->second == 0 || dead_.count({instance, expected->second}) > 0) return;
+    if (!connected_.insert(instance).second) return;
     shim_pid_[instance] = expected->second;
-    connected_.insert(instance);
+    auto child = children_.find(instance);
+    // News to this agent, whenever it happened.
+    if (told_.insert(instance).second && child != children_.end()) child->second.state.since = clock_.Now();
   }
   Changed(instance);
 }
@@ -242,12 +313,12 @@ void FakeSessionHost::ExitMain(const std::string& instance, ExitInfo exit) {
 void FakeSessionHost::InstanceDies(const std::string& instance) {
   {
     MutexLock lock(&mu_);
-    connected_.erase(instance);
-    expected_.erase(instance);
-    shim_pid_.erase(instance);
-    auto it = children_.find(instance);
-    if (it != children_.end() && it->second.channel) it->second.channel->Close();
-    children_.erase(instance);
+    // The pid stays expected, and stays dead.
+    if (auto shim = shim_pid_.find(instance); shim != shim_pid_.end()) dead_.insert({instance, shim->second});
+    if (auto expected = expected_.find(instance); expected != expected_.end())
+      dead_.insert({instance, expected->second});
+    ForgetShim(instance);
+    if (prepared_.count(instance) == 0) absent_since_.erase(instance);
   }
   Changed(instance);
 }
@@ -257,7 +328,12 @@ void FakeSessionHost::AgentRestarts() {
   prepared_.clear();
   expected_.clear();
   connected_.clear();
+  told_.clear();
+  absent_since_.clear();
   changed_ = nullptr;
+  for (auto& [instance, child] : children_) {
+    if (child.channel) child.channel = child.channel->Adopted();
+  }
 }
 
 std::vector<FakeSessionHost::StartCall> FakeSessionHost::starts() const {

@@ -1,5 +1,5 @@
 // A SessionHost without processes: children are entries in a table that the test scripts. Deterministic, no threads;
-// what it refuses is what ShimHost refuses (no connection -> Unavailable, a running child -> idempotent).
+// what it refuses is what ShimHost refuses (tests/contract/session_host_contract.cc).
 //
 //   FakeSessionHost host(clock);
 //   host.Script("weather-1").exec_failure = "exec: No such file or directory";
@@ -14,6 +14,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ namespace mcpfleet {
 // Keeps what was sent; Deliver plays a line of the child.
 class FakeStdioChannel final : public StdioChannel {
  public:
-  explicit FakeStdioChannel(const Clock& clock) : clock_(clock) {}
+  explicit FakeStdioChannel(const Clock& clock);
   Status Send(std::string_view line, Deadline deadline) override;
   void SetReceiver(std::function<void(std::string_view line)> receiver) override;
   Status SaveNote(std::string_view note) override;
@@ -39,6 +40,8 @@ class FakeStdioChannel final : public StdioChannel {
   void SetResponder(std::function<std::vector<std::string>(std::string_view line)> responder);
   std::vector<std::string> sent() const;
   void Close();
+  // The channel of the agent that comes after this one's.
+  std::shared_ptr<FakeStdioChannel> Adopted();
 
  private:
   const Clock& clock_;
@@ -47,7 +50,7 @@ class FakeStdioChannel final : public StdioChannel {
   std::function<std::vector<std::string>(std::string_view)> responder_ GUARDED_BY(mu_);
   std::vector<std::string> sent_ GUARDED_BY(mu_), kept_ GUARDED_BY(mu_);
   std::string note_ GUARDED_BY(mu_);
-  MonoTime last_activity_ GUARDED_BY(mu_){};
+  MonoTime last_activity_ GUARDED_BY(mu_);
   bool closed_ GUARDED_BY(mu_) = false;
 };
 
@@ -60,7 +63,9 @@ class FakeSessionHost final : public SessionHost {
     bool effect_before_error = false;               // start_error/stop_error come after the effect: the answer was lost
     std::string exec_failure;                       // StartMain is OK, Main() is kExited with this failure
     std::optional<ExitInfo> exits_at_once;          // StartMain is OK, Main() is kExited with this
-    bool stays_starting = false;                    // Main() stays kStarting until FinishStarting
+    bool stays_starting = false;  // StartMain is DeadlineExceeded, Main() stays kStarting until FinishStarting
+    ExitInfo exit_when_stopped{.code = 143, .signal = 15};                   // what StopMain makes of it
+    std::function<std::vector<std::string>(std::string_view line)> answers;  // of a stdio child, line by line
   };
 
   explicit FakeSessionHost(const Clock& clock, std::string state_directory = "/fake/shim")
@@ -104,12 +109,13 @@ class FakeSessionHost final : public SessionHost {
  private:
   struct Child {
     MainState state;
-    Transport transport = Transport::kStdio;
     std::shared_ptr<FakeStdioChannel> channel;
   };
   const Behaviour& ScriptOf(const std::string& instance) const;
   void SetPhase(Child* child, MainState::Phase phase);
   void Changed(const std::string& instance);
+  void DropChild(const std::string& instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ForgetShim(const std::string& instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;
   const std::string state_directory_;
@@ -119,8 +125,11 @@ class FakeSessionHost final : public SessionHost {
   std::set<std::string> prepared_ GUARDED_BY(mu_);
   std::map<std::string, int> expected_ GUARDED_BY(mu_);
   std::set<std::string> connected_ GUARDED_BY(mu_);
+  std::set<std::string> told_ GUARDED_BY(mu_);  // whose shim told this agent of its children
+  std::map<std::string, MonoTime> absent_since_ GUARDED_BY(mu_);
   std::map<std::string, Child> children_ GUARDED_BY(mu_);
-  std::map<std::string, int> shim_pid_ GUARDED_BY(mu_);  // of the shim that the children belong to
+  std::map<std::string, int> shim_pid_ GUARDED_BY(mu_);         // of the shim that the children belong to
+  std::set<std::pair<std::string, int>> dead_ GUARDED_BY(mu_);  // shims that never connect (again)
   std::vector<StartCall> starts_ GUARDED_BY(mu_);
   std::vector<std::string> stops_ GUARDED_BY(mu_);
   std::function<void(const std::string&)> changed_ GUARDED_BY(mu_);
