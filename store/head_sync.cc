@@ -106,7 +106,16 @@ Status HeadSync::Boot() {
     PublishFromDisk(*head);
     return OkStatus();
   }
+  std::map<ObjectKey, std::string> in_force = in_force_;
   Adopt();
+  // mcplet may have died between a blob and the state that names it: what is shown now must be shown again next time.
+  if (Status renewed = Save(); !renewed.ok()) {
+    LOG_WARNING("the cached state is not brought up to date", {{"error", renewed}});
+    in_force_ = std::move(in_force);
+    changed_ = true;
+    PublishFromDisk(*head);
+    return OkStatus();
+  }
   Publish();
   return OkStatus();
 }

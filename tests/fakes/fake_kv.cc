@@ -166,8 +166,11 @@ StatusOr<std::optional<KvValue>> FakeKv::Get(std::string_view key, Deadline) {
   if (Chance(faults_.garbage)) return std::optional<KvValue>(KvValue{"<html>503</html>", ""});
   std::optional<std::string> value = Look(std::string(key));
   if (!value) return std::optional<KvValue>();
-  std::string etag = EtagOf(key, *value);
-  return std::optional<KvValue>(KvValue{*std::move(value), std::move(etag)});
+  if (key == "head" && *value != etag_of_) {
+    etag_ = EtagOf(key, *value);
+    etag_of_ = *value;
+  }
+  return std::optional<KvValue>(KvValue{*std::move(value), key == "head" ? etag_ : ""});
 }
 
 StatusOr<std::map<std::string, std::string>> FakeKv::BulkGet(const std::vector<std::string>& keys, Deadline) {

@@ -88,6 +88,7 @@ class FakeKv final : public KvClient {
                  read_bytes_ GUARDED_BY(mu_) = 0;
   std::map<std::string, std::vector<Version>> versions_ GUARDED_BY(mu_);
   std::map<std::string, MonoTime> cached_misses_ GUARDED_BY(mu_);  // until when
+  std::string etag_of_ GUARDED_BY(mu_), etag_ GUARDED_BY(mu_);     // of the head read last
   struct CachedValue {
     MonoTime until{};
     std::string value;

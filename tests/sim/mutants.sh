@@ -1,41 +1,57 @@
 #!/usr/bin/env bash
-# Puts one defect at a time into a copy of controller/core and expects the simulation or the unit tests to fail.
-# usage: tests/sim/mutants.sh <build directory>   (sim_tests and controller_tests built there; the sources stay as they are)
+# Puts one defect at a time into a copy of the controller or the store and expects a simulation or the unit tests to
+# fail.
+# usage: tests/sim/mutants.sh <build directory> [name]
+#   sim_tests, controller_tests and store_tests built there; the sources stay as they are. With a name, that mutant only.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
-build=$(cd "${1:?usage: mutants.sh <build directory>}" && pwd)
+build=$(cd "${1:?usage: mutants.sh <build directory> [name]}" && pwd)
+only=${2:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 killed=0 survived=0
 
-# mutant <name> <file in controller/core> <sed expression>
+# mutant <name> <file in the tree> <sed expression>
 mutant() {
-  local name=$1 file=$2 expression=$3
-  local object="CMakeFiles/mcpfleet_controller_core.dir/controller/core/$file.o"
-  sed -E "$expression" "$root/controller/core/$file" >"$work/$file"
-  if cmp -s "$work/$file" "$root/controller/core/$file"; then
+  local name=$1 path=$2 expression=$3
+  [ -z "$only" ] || [ "$only" = "$name" ] || return 0
+  local file=${path##*/} folder=${path%/*}
+  local library=mcpfleet_${folder//[\/-]/_}
+  local object="CMakeFiles/$library.dir/$path.o"
+  sed -E "$expression" "$root/$path" >"$work/$file"
+  if cmp -s "$work/$file" "$root/$path"; then
     echo "STALE     $name: the expression changes nothing"
     survived=$((survived + 1))
     return
   fi
   local compile
   compile=$(ninja -C "$build" -t commands "$object" | tail -1 |
-    sed -e "s#-c $root/controller/core/$file#-c $work/$file#" -e "s#-o $object#-o $work/mutant.o#" -e "s#-MF [^ ]*#-MF $work/mutant.d#")
+    sed -e "s#-c $root/$path#-c $work/$file#" -e "s#-o $object#-o $work/mutant.o#" -e "s#-MF [^ ]*#-MF $work/mutant.d#")
   if ! (cd "$build" && eval "$compile") >"$work/compile.log" 2>&1; then
     echo "BROKEN    $name: does not compile"
     tail -5 "$work/compile.log"
     survived=$((survived + 1))
     return
   fi
-  cp "$build/libmcpfleet_controller_core.a" "$work/libmutant.a"
+  cp "$build/lib$library.a" "$work/libmutant.a"
   ar d "$work/libmutant.a" "$file.o" && ar r "$work/libmutant.a" "$work/mutant.o" 2>/dev/null
-  for tests in sim_tests controller_tests; do
+  # Each side's own simulation and tables: a mutant of the controller that only the store's simulation sees, or the
+  # other way round, would be killed by luck.
+  local binaries="sim_tests controller_tests" filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*'
+  if [ "$folder" != controller/core ]; then
+    binaries="sim_tests store_tests" filter='StoreSim*:HeadSync*:LocalCache*'
+  fi
+  for tests in $binaries; do
     local link
     link=$(ninja -C "$build" -t commands "$tests" | tail -1 |
-      sed -e "s#libmcpfleet_controller_core.a#$work/libmutant.a#g" -e "s#-o $tests#-o $work/$tests#")
-    (cd "$build" && eval "$link") >"$work/link.log" 2>&1 || { echo "BROKEN    $name: does not link"; tail -3 "$work/link.log"; return; }
-    # The store's own simulation says nothing of a mutant here.
-    if ! MCPFLEET_SEEDS=${MCPFLEET_SEEDS:-150} timeout 300 "$work/$tests" --gtest_filter='*Controller*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*' \
+      sed -e "s#lib$library.a#$work/libmutant.a#g" -e "s#-o $tests#-o $work/$tests#")
+    if ! (cd "$build" && eval "$link") >"$work/link.log" 2>&1; then
+      echo "BROKEN    $name: does not link"
+      tail -3 "$work/link.log"
+      survived=$((survived + 1))
+      return
+    fi
+    if ! MCPFLEET_SEEDS=${MCPFLEET_SEEDS:-150} timeout 300 "$work/$tests" --gtest_filter="$filter" \
       --gtest_fail_fast --gtest_brief=1 >"$work/run.log" 2>&1; then
       echo "killed    $name ($tests)"
       killed=$((killed + 1))
@@ -46,24 +62,46 @@ mutant() {
   survived=$((survived + 1))
 }
 
-mutant "removals are not waited for" plan.cc 's/if \(observed_\.removals_allowed\) DrainAll\(\);/DrainAll();/'
-mutant "an old instance may stay beside the new one" plan.cc 's/if \(&instance != keep\) Drain\(instance\);/(void)instance;/'
-mutant "the old one is not removed before the new one" plan.cc '/if \(!RuntimeUsable\(\)\) return;/{n;s/DrainAll\(\);//}'
-mutant "a rejected version removes what runs" plan.cc 's/^      Hold\(\);/      DrainAll();/'
-mutant "nobody waits for the artifact" plan.cc 's/^    if \(!HaveArtifact\(\)\) \{/    if (!HaveArtifact() \&\& observed_.instances.empty()) {/'
-mutant "any revision will do" plan.cc 's/return same_object && report\.revision == desired\.revision;/return same_object;/'
-mutant "no back-off" plan.cc 's/if \(restart\.Due\(revision, now_\)\) return true;/if (now_ > MonoTime{} || revision.empty()) return true;/'
-mutant "suspend does nothing" plan.cc 's/desired_->spec\.suspend\)/false)/'
-mutant "an exited instance is left" plan.cc 's/if \(!StartsNow\(desired_->revision\) \|\| !HaveArtifact\(\)\) return;/return;/'
-mutant "own changes are not listed again" server_reconciler.cc 's/if \(touched\) record->list_after.*$/(void)touched;/'
-mutant "a new child keeps the old handshake" server_reconciler.cc 's/^  BeginIncarnation\(incarnation, now, &record->probe\);/  record->probe.incarnation = incarnation; (void)now;/'
-mutant "a new spec gets no new chance" server_reconciler.cc 's/if \(!first\) RecordNewSpec\(&record->restart\);//'
-mutant "own removals count as drift" server_reconciler.cc 's/if \(record->leaving\.erase\(id\) > 0\) continue;//'
-mutant "an exit is never counted" server_reconciler.cc 's/^    NoteExit\(key, record, \*look, \*serving, std::move\(cause\)\);$/    (void)cause;/;s/^  NoteExit\(key, record, \*look, \*serving, std::move\(cause\)\);$/  (void)cause;/'
-mutant "nobody is told that a runtime answers again" controller.cc 's/if \(ChooseRuntime\(server->spec\) == kind\) queue_\.Add\(key\);/(void)key, (void)server;/'
-mutant "a failed look is not repeated" controller.cc 's/queue_\.AddRateLimited\(key\);/;/'
-mutant "a key in work is handed out twice" work_queue.cc 's/if \(processing_\.contains\(key\)\) return;.*//'
-mutant "health never resets the back-off" restart_policy.cc 's/cause\.healthy_for >= policy\.reset_after/false/'
+mutant "removals are not waited for" controller/core/plan.cc 's/if \(observed_\.removals_allowed\) DrainAll\(\);/DrainAll();/'
+mutant "an old instance may stay beside the new one" controller/core/plan.cc 's/if \(&instance != keep\) Drain\(instance\);/(void)instance;/'
+mutant "the old one is not removed before the new one" controller/core/plan.cc '/if \(!RuntimeUsable\(\)\) return;/{n;s/DrainAll\(\);//}'
+mutant "a rejected version removes what runs" controller/core/plan.cc 's/^      Hold\(\);/      DrainAll();/'
+mutant "nobody waits for the artifact" controller/core/plan.cc 's/^    if \(!HaveArtifact\(\)\) \{/    if (!HaveArtifact() \&\& observed_.instances.empty()) {/'
+mutant "any revision will do" controller/core/plan.cc 's/return same_object && report\.revision == desired\.revision;/return same_object;/'
+mutant "no back-off" controller/core/plan.cc 's/if \(restart\.Due\(revision, now_\)\) return true;/if (now_ > MonoTime{} || revision.empty()) return true;/'
+mutant "suspend does nothing" controller/core/plan.cc 's/desired_->spec\.suspend\)/false)/'
+mutant "an exited instance is left" controller/core/plan.cc 's/if \(!StartsNow\(desired_->revision\) \|\| !HaveArtifact\(\)\) return;/return;/'
+mutant "own changes are not listed again" controller/core/server_reconciler.cc 's/if \(touched\) record->list_after.*$/(void)touched;/'
+mutant "a new child keeps the old handshake" controller/core/server_reconciler.cc 's/^  BeginIncarnation\(incarnation, now, &record->probe\);/  record->probe.incarnation = incarnation; (void)now;/'
+mutant "a new spec gets no new chance" controller/core/server_reconciler.cc 's/if \(!first\) RecordNewSpec\(&record->restart\);//'
+mutant "own removals count as drift" controller/core/server_reconciler.cc 's/if \(record->leaving\.erase\(id\) > 0\) continue;//'
+mutant "an exit is never counted" controller/core/server_reconciler.cc 's/^    NoteExit\(key, record, \*look, \*serving, std::move\(cause\)\);$/    (void)cause;/;s/^  NoteExit\(key, record, \*look, \*serving, std::move\(cause\)\);$/  (void)cause;/'
+mutant "nobody is told that a runtime answers again" controller/core/controller.cc 's/if \(ChooseRuntime\(server->spec\) == kind\) queue_\.Add\(key\);/(void)key, (void)server;/'
+mutant "a failed look is not repeated" controller/core/controller.cc 's/queue_\.AddRateLimited\(key\);/;/'
+mutant "a key in work is handed out twice" controller/core/work_queue.cc 's/if \(processing_\.contains\(key\)\) return;.*//'
+mutant "health never resets the back-off" controller/core/restart_policy.cc 's/cause\.healthy_for >= policy\.reset_after/false/'
+
+mutant "a lower head is accepted" store/head_sync.cc 's/if \(target_ && head->order < target_->order && .*\{/if (false) {/'
+mutant "another fleet's head is accepted" store/head_sync.cc 's/if \(!fleet_\.empty\(\) && head->fleet != fleet_\) \{/if (false) {/'
+mutant "a miss is a deletion" store/head_sync.cc 's/^    SyncedObject& synced = state->objects\[entry\.key\];/    if (LoadObject(entry.hash) == nullptr) return;\n&/'
+mutant "removals do not wait for what is pending" store/head_sync.cc 's/state->removals_allowed = clock_\.Now\(\) >= grace_end_;/state->removals_allowed = true;/'
+mutant "the accepted order is not saved" store/head_sync.cc 's/RETURN_IF_ERROR\(cache_\.SaveState\(state\)\);//'
+mutant "a state is published before it is saved" store/head_sync.cc '/^Status HeadSync::Step/,/^}/s/^  if \(Status saved = Save\(\); !saved\.ok\(\)\) \{/  Publish();\n&/'
+mutant "what a boot shows is not saved" store/head_sync.cc '/^Status HeadSync::Boot/,/^}/s/Status renewed = Save\(\);/Status renewed = OkStatus();/'
+mutant "a pending version drops the one before" store/head_sync.cc 's/if \(auto before = in_force_\.find\(entry\.key\); before != .*$//'
+mutant "a missing shard is an empty one" store/head_sync.cc 's/if \(!hash\.empty\(\) && !shards_\.contains\(hash\)\) return false;/if (!hash.empty() \&\& !shards_.contains(hash)) shards_[hash] = std::make_shared<Shard>();/'
+mutant "a missing key is not asked for again" store/head_sync.cc 's/if \(it == missing_\.end\(\) \|\| it->second\.next <= clock_\.Now\(\)\)/if (it == missing_.end())/'
+mutant "what the disk lost is not pending" store/head_sync.cc 's/synced\.object == nullptr \|\| in_force->second/in_force == in_force_.end() || in_force->second/'
+mutant "a head that was taken back is waited for for ever" store/head_sync.cc 's/if \(index_ \|\| clock_\.Now\(\) < target_seen_ \+ kTargetPatience\) return false;/if (clock_.Now() > MonoTime{}) return false;/'
+mutant "of two heads of one order the first one stays" store/head_sync.cc 's/if \(head->snapshot < target_->snapshot && .*return OkStatus\(\);/return OkStatus();/'
+mutant "a torn blob is taken" store/local_cache.cc 's/bytes\.ok\(\) && Sha256Hex\(\*bytes\) == hash/bytes.ok()/'
+mutant "a damaged blob stays on the disk" store/local_cache.cc 's/^  unlink\(PathOf\(hash\)\.c_str\(\)\);//;s/^    sizes_\.erase\(it\);//'
+mutant "a restored store keeps its order" store/maintenance.cc 's/epoch \+ 1, 1\}/content->head.order.epoch, content->head.order.revision}/'
+mutant "a backup goes into any fleet's store" store/maintenance.cc 's/current->fleet != content->head\.fleet && !options\.replace_fleet/false/'
+mutant "a lost answer is a lost change" store/writer.cc 's/if \(succeeded\) return ApplyResult.*$/(void)succeeded;/'
+mutant "a change of two objects of a shard loses one" store/writer.cc 's/if \(entries == base\.shards\.at\(index\)\) continue;/if (entries.size() == base.shards.at(index).size()) continue;/'
+mutant "a pending server has no spec and is not held" edge-runtime/mcplet/desired_view.cc 's/\.pending = synced\.pending/.pending = false/'
+mutant "a server that the node refuses runs" edge-runtime/mcplet/desired_view.cc 's/server\.rejected_reason = "ForbiddenByNode";//'
 
 echo "mutants: $killed killed, $survived survived"
 [ "$survived" -eq 0 ]

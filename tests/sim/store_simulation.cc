@@ -1,7 +1,9 @@
 #include "tests/sim/store_simulation.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,6 +58,21 @@ Object ObjectOf(const DesiredServer& server) {
   object.spec = SpecOf(server);
   return object;
 }
+
+// A disk that takes so many bytes of a file and no more, for as long as this lives.
+class FullDisk {
+ public:
+  explicit FullDisk(size_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit full{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &full);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 // The first head, which a real writer would give a random fleet.
 Status Found(FakeKv& kv, const std::string& fleet, HeadOrder order) {
@@ -254,11 +271,21 @@ void StoreSimulation::StoreEvent() {
     if (!swapped_) TakeBackup();
   } else if (what < 0.80) {
     if (has_backup_) RestoreBackup(Chance() < 0.3);
-  } else if (what < 0.90) {
+  } else if (what < 0.89) {
     Swap();
+  } else if (what < 0.92) {
+    if (!swapped_) CollectGarbage();
   } else if (!swapped_) {
     Undo();
   }
+}
+
+void StoreSimulation::CollectGarbage() {
+  // Longer ago than any read is stale.
+  const GcOptions options{.keep_written = std::chrono::minutes(5)};
+  StatusOr<GcResult> result = Operate([&] { return Gc(kv_, options, clock_, Deadline::Never()); });
+  Trace("  mcpctl gc" +
+        (result.ok() ? " deleted " + std::to_string(result->deleted) : ": " + result.status().ToString()));
 }
 
 // ---- the node
@@ -272,6 +299,7 @@ void StoreSimulation::StoreReboot(bool power_lost) {
   sync_ = std::make_unique<HeadSync>(node_kv_, *cache_, clock_, random_(),
                                      HeadSyncOptions{.node = "edge", .fleet = knows_fleet_ ? kFleet : ""});
   if (Status booted = sync_->Boot(); !booted.ok()) return Break("the cache does not boot: " + booted.ToString());
+  NoteFlushed();
   desired_ = std::make_unique<DesiredView>(NodePolicy{});
   delivered_.reset();
   Look();
@@ -295,12 +323,21 @@ void StoreSimulation::LosePower() {
     if (!damaged) continue;
     const std::string path = directory_ + "/desired/blobs/" + name;
     Trace("  blob " + name.substr(0, 8) + " is damaged");
+    truth_.Lose(name);
     if (Chance() < 0.3) {
       unlink(path.c_str());
     } else if (truncate(path.c_str(), static_cast<off_t>(Pick(200))) != 0) {
       Break("truncate");
     }
   }
+}
+
+// A new state is in place after all blobs were flushed.
+void StoreSimulation::NoteFlushed() {
+  std::string state = ReadFile(directory_ + "/desired/state", size_t{1} << 20).value_or("");
+  if (state == flushed_state_) return;
+  flushed_state_ = std::move(state);
+  durable_ = Blobs();
 }
 
 // What the sync thread hands to mcplet when a step has published something.
@@ -323,14 +360,24 @@ bool StoreSimulation::SyncOnce() {
   // Now and then mcplet dies after the blobs, before the state that names them is in place.
   const bool dies = !calm_ && Chance() < 0.02;
   const StatusOr<std::string> before = ReadFile(state, size_t{1} << 20);
+  std::optional<size_t> room;
+  if (!calm_ && Chance() < 0.03) room = Pick(500);
   try {
-    if (Status status = sync_->Step(); !status.ok()) Trace("  sync: " + status.ToString());
+    Status status;
+    {
+      std::optional<FullDisk> full;
+      if (room) full.emplace(*room);
+      status = sync_->Step();
+    }
+    // A path in it is another one in every run.
+    if (!status.ok()) Trace("  sync: " + (room ? "the disk is full" : status.ToString()));
   } catch (const FakeCrash& crash) {
     Trace("  crash in " + crash.verb + " " + crash.id);
     Crash();
     return false;
   }
   if (dies) {
+    Trace("  the state did not get to the disk");
     Status undone = before.ok() ? WriteFileAtomically(state, *before) : OkStatus();
     if (!before.ok()) unlink(state.c_str());
     const std::string torn = directory_ + "/desired/blobs/" + std::string(64, 'a') + ".tmp.1";
@@ -339,8 +386,7 @@ bool StoreSimulation::SyncOnce() {
     Crash();
     return false;
   }
-  const StatusOr<std::string> after = ReadFile(state, size_t{1} << 20);
-  if (after.ok() && (!before.ok() || *before != *after)) durable_ = Blobs();
+  NoteFlushed();
   Look();
   return true;
 }

@@ -1,5 +1,5 @@
 // The simulated node with its store between the operator and it. The operator's side is the real writer (apply, undo,
-// backup, restore, collection of garbage); the node's side is the real sync with its cache on a disk, and mcplet's
+// backup, restore, garbage collection); the node's side is the real sync with its cache on a disk, and mcplet's
 // view. The store is as bad as Workers KV and worse: stale, lost and failing answers, remembered misses, a store put
 // back to an older state, replaced by another fleet's, restored from a backup. mcplet dies at any read, between the
 // blobs and the state that names them, and loses what was not flushed when the power goes.
@@ -61,6 +61,7 @@ class StoreSimulation final : public Simulation {
   void TakeBackup();
   void RestoreBackup(bool replace_fleet);
   void Undo();
+  void CollectGarbage();
   void PutBack();  // the store shows an older state
   void Swap();     // the store is another fleet's, or ours again
   std::map<std::string, std::string> OtherFleet();
@@ -71,6 +72,7 @@ class StoreSimulation final : public Simulation {
   bool SyncOnce();  // false: mcplet died
   void Look();
   void LosePower();
+  void NoteFlushed();
   std::set<std::string> Blobs() const;
 
   bool SettleStore();
@@ -86,6 +88,7 @@ class StoreSimulation final : public Simulation {
   std::unique_ptr<HeadSync> sync_;
   std::unique_ptr<DesiredView> desired_;
   std::shared_ptr<const AcceptedState> delivered_;
+  std::string flushed_state_;
   std::set<std::string> durable_;  // blobs that were flushed
 
   using Servers = std::map<ServerKey, std::shared_ptr<const DesiredServer>>;

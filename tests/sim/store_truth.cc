@@ -15,8 +15,11 @@ std::string HashOf(const Object& object) {
 }  // namespace
 
 std::string StoreTruth::Record(const FakeKv& kv, MonoTime now) {
+  std::string bytes = kv.Peek(kHeadKey).value_or("");
+  if (bytes == head_bytes_) return "";
+  head_bytes_ = bytes;
   head_.reset();
-  StatusOr<Head> head = ParseHead(kv.Peek(kHeadKey).value_or(""));
+  StatusOr<Head> head = ParseHead(bytes);
   if (!head.ok()) return "the store's head can't be read";
   if (head->fleet != fleet_) return "";
   head_ = *head;
@@ -65,6 +68,8 @@ std::string StoreTruth::Check(const AcceptedState& state, MonoTime now) {
     if (state.removals_allowed && !state.objects.contains(key))
       return key.name + " may be removed and nobody deleted it";
   }
+  // What a head does not name is forgotten: it comes back as something new.
+  std::erase_if(in_force_, [&](const auto& item) { return !entries.contains(item.first); });
   for (const auto& [key, synced] : state.objects) {
     auto named = entries.find(key);
     std::string wrong =
@@ -87,12 +92,16 @@ std::string StoreTruth::CheckObject(const SyncedObject& synced, const ShardEntry
   if (hash.empty() && !synced.pending) return "it is not here and not called pending";
   if (hash != named->hash) {
     if (!synced.pending) return "an old version is not called pending";
+    if (hash.empty() && before != nullptr && !lost_.contains(before_hash)) return "the version before is not in force";
     if (!hash.empty() && before != nullptr && hash != before_hash) return "a version came back that was replaced";
     if (removals_allowed && now < named_at_.at(named->hash) + minutes(5)) return "removals do not wait for it";
   } else if (synced.pending) {
     return "it is here and called pending";
   }
-  if (synced.object != nullptr) in_force_[synced.entry.key] = {synced.object, hash};
+  if (synced.object != nullptr) {
+    in_force_[synced.entry.key] = {synced.object, hash};
+    lost_.erase(hash);
+  }
   return "";
 }
 

@@ -3,7 +3,7 @@
 //
 //   - its head was written to this fleet's store, and its order never fell, over every restart;
 //   - it names exactly the servers of that head; one that is absent there may go, one that was not read may not;
-//   - the version of each in force is that head's, or the one before and marked as pending;
+//   - the version of each in force is that head's, or the one before (if the disk has it) and marked as pending;
 //   - nothing may be removed while a version is awaited, unless it was awaited for five minutes.
 #pragma once
 
@@ -28,6 +28,9 @@ class StoreTruth {
   // "" or why the node must not have accepted this.
   std::string Check(const AcceptedState& state, MonoTime now);
 
+  // The node's disk lost this blob.
+  void Lose(const std::string& hash) { lost_.insert(hash); }
+
   // The head that the store has now; nullopt while it is another fleet's.
   const std::optional<Head>& head() const { return head_; }
   // The greatest head that the node accepted.
@@ -40,11 +43,13 @@ class StoreTruth {
   std::string CheckObject(const SyncedObject& synced, const ShardEntry* named, bool removals_allowed, MonoTime now);
 
   const std::string fleet_;
+  std::string head_bytes_;
   std::optional<Head> head_, accepted_;
   std::set<std::pair<HeadOrder, std::string>> heads_;               // ever written
   std::map<std::string, std::map<ObjectKey, ShardEntry>> entries_;  // by snapshot
-  std::map<std::string, Object> objects_;                           // by hash
-  std::map<std::string, MonoTime> named_at_;                        // by object hash: by a head, first
+  std::set<std::string> lost_;
+  std::map<std::string, Object> objects_;     // by hash
+  std::map<std::string, MonoTime> named_at_;  // by object hash: by a head, first
   std::map<ObjectKey, std::pair<std::shared_ptr<const Object>, std::string>> in_force_;  // at the last look, its hash
 };
 

@@ -157,6 +157,29 @@ TEST_F(HeadSyncTest, AnObjectThatTheDiskLostIsPendingUntilItIsReadAgain) {
   EXPECT_TRUE(sync_->state()->removals_allowed);
 }
 
+TEST_F(HeadSyncTest, AVersionThatABootShowedIsNotTakenBackByTheNextOne) {
+  Write({Server("a")});
+  Run(seconds(15));
+  auto before = kv_.Content();
+  Write({Server("a", "2")});
+  auto whole = kv_.Content();
+  kv_.SetContent(Without("objects/", before));
+  Run(seconds(15));
+  ASSERT_EQ(Version("a"), "1 pending");
+  const std::string state = ReadFile(dir_ / "cache/state", 1 << 20).value();
+  kv_.SetContent(whole);
+  Run(minutes(1));
+  ASSERT_EQ(Version("a"), "2");
+  // Died after the blob, before the state.
+  ASSERT_OK(WriteFileAtomically(dir_ / "cache/state", state));
+  Restart();
+  EXPECT_EQ(Version("a"), "2");
+  ASSERT_EQ(unlink((dir_ / "cache/blobs/" + sync_->state()->objects.at(Key("a")).entry.hash).c_str()), 0);
+  Restart();
+  EXPECT_EQ(Version("a"), "none");
+  EXPECT_TRUE(sync_->state()->objects.at(Key("a")).pending);
+}
+
 TEST_F(HeadSyncTest, AnOlderHeadIsCountedAndIgnored) {
   Write({Server("a")});
   auto old = kv_.Content();
