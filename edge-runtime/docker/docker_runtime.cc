@@ -59,6 +59,10 @@ StatusOr<DockerRuntime::Engine> DockerRuntime::Connect(Deadline deadline) {
     MutexLock lock(&mu_);
     if (engine_) return *engine_;
   }
+  return Meet(deadline);
+}
+
+StatusOr<DockerRuntime::Engine> DockerRuntime::Meet(Deadline deadline) {
   const auto get = [&](const std::string& path) -> StatusOr<std::string> {
     ++requests_;
     StatusOr<http::Response> response = client_.Do({.method = "GET", .target = path}, deadline);
@@ -109,12 +113,11 @@ StatusOr<std::unique_ptr<http::ResponseStream>> DockerRuntime::OpenStream(std::s
 }
 
 RuntimeCheck DockerRuntime::Check(Deadline deadline) {
-  {
-    MutexLock lock(&mu_);
-    engine_.reset();  // what it says now, not what it said once
-  }
-  StatusOr<Engine> engine = Connect(deadline);
+  // What it says now, not what it said once; calls beside this go on with the latter.
+  StatusOr<Engine> engine = Meet(deadline);
   if (!engine.ok()) {
+    MutexLock lock(&mu_);
+    engine_.reset();
     return {.available = false,
             .reason = Message(engine.status()) + "; is the engine running, and may this user open its socket?"};
   }

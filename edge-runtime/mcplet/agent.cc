@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <random>
 #include <thread>
 #include <utility>
@@ -35,6 +36,8 @@ namespace {
 
 constexpr Duration kNodeLook = std::chrono::seconds(30);
 constexpr Duration kRuntimeCheck = std::chrono::seconds(3);
+// How long what a runtime says of itself holds. A new head makes the node look, while its engine has servers to start.
+constexpr Duration kRuntimeCheckHolds = std::chrono::seconds(10);
 
 // What the controller says of a server goes to the store and to the metrics.
 class StatusFan final : public StatusSink {
@@ -90,9 +93,11 @@ class NodeAgent final : public Agent {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
-  int64_t stale_heads_ = 0;            // sync thread
-  std::vector<Condition> conditions_;  // node thread
-  bool synced_ = false;                // node thread: every server was looked at once
+  int64_t stale_heads_ = 0;                     // sync thread
+  std::vector<Condition> conditions_;           // node thread
+  bool synced_ = false;                         // node thread: every server was looked at once
+  std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
+  MonoTime checked_at_{};                       // node thread
 
   Mutex mu_;
   CondVar wake_;
@@ -203,11 +208,14 @@ void NodeAgent::LookAtNode() {
     node.accepted_head = ToString(state->head->order);
     node.snapshot = state->head->snapshot;
   }
-  for (const auto& [kind, runtime] : runtimes_.all) {
-    RuntimeCheck check = runtime->Check(Deadline::After(kRuntimeCheck));
-    if (check.available) node.runtimes.emplace_back(ToString(kind));
-    facts.runtimes[kind] = std::move(check);
+  if (checks_.empty() || clock_.Now() - checked_at_ >= kRuntimeCheckHolds) {
+    for (const auto& [kind, runtime] : runtimes_.all) checks_[kind] = runtime->Check(Deadline::After(kRuntimeCheck));
+    checked_at_ = clock_.Now();
   }
+  for (const auto& [kind, check] : checks_) {
+    if (check.available) node.runtimes.emplace_back(ToString(kind));
+  }
+  facts.runtimes = checks_;
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
