@@ -54,11 +54,13 @@ class Controller::Impl {
 
   void Stop() {
     if (stopping_.exchange(true)) return;
+    stop_.request_stop();
     deps_.sessions.SetListener(nullptr);
     queue_.ShutDown();
     {
       MutexLock lock(&mu_);
       wake_cv_.NotifyAll();
+      stop_cv_.NotifyAll();
       reconciled_cv_.NotifyAll();
     }
     for (std::thread& thread : threads_) thread.join();
@@ -376,7 +378,7 @@ class Controller::Impl {
     while (!stopping_) {
       const MonoTime start = deps_.clock.Now();
       Status status = runtime->WatchEvents([this, kind](const std::string& id) { NotifyRuntimeEvent(kind, id); },
-                                           [this] { return stopping_.load(); }, Deadline::After(kWatchTimeout));
+                                           stop_.get_token(), Deadline::After(kWatchTimeout));
       if (stopping_) return;
       // What happened between two streams shows in a list.
       NotifyRuntimeEvent(kind, "");
@@ -389,7 +391,7 @@ class Controller::Impl {
       const Deadline until = Deadline::After(retry);
       retry = std::min<Duration>(retry * 2, kWatchRetryLast);
       MutexLock lock(&mu_);
-      while (!stopping_ && !until.Expired()) stop_cv_.WaitUntil(&mu_, until.AtMost(milliseconds(250)));
+      while (!stopping_ && !until.Expired()) stop_cv_.WaitUntil(&mu_, until);
     }
   }
 
@@ -399,6 +401,7 @@ class Controller::Impl {
   WorkQueue queue_;
   TaskPool pulls_, probes_;
   ServerReconciler reconciler_;
+  std::stop_source stop_;  // of the event streams
   std::atomic<bool> stopping_{false}, draining_{false};
   std::vector<std::thread> threads_;  // touched by Start and Stop only
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -120,9 +121,9 @@ class ContainerRuntime {
   // SIGTERM, then SIGKILL after `grace`.
   virtual Status Stop(const std::string& id, Duration grace, Deadline deadline) = 0;
   virtual Status Remove(const std::string& id, Deadline deadline) = 0;
-  // Calls `changed` with an instance id (or "" = anything) for each change until `stop` asks, the stream breaks (its
-  // status) or the deadline. Only a hint: the caller lists.
-  virtual Status WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+  // Calls `changed` with "" once the watch stands, then with an instance id (or "" = anything) for each change, until
+  // `stop` is requested (OK, at once), the stream breaks (its status) or the deadline. Only a hint: the caller lists.
+  virtual Status WatchEvents(std::function<void(const std::string& id)> changed, std::stop_token stop,
                              Deadline deadline) = 0;
   virtual StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) = 0;
   // Log lines (stderr of the server, each "<RFC3339 time> <line>\n") to `sink` until it returns false.

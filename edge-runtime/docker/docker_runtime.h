@@ -59,7 +59,7 @@ class DockerRuntime final : public ContainerRuntime {
   Status Start(const std::string& id, Deadline deadline) override;
   Status Stop(const std::string& id, Duration grace, Deadline deadline) override;
   Status Remove(const std::string& id, Deadline deadline) override;
-  Status WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+  Status WatchEvents(std::function<void(const std::string& id)> changed, std::stop_token stop,
                      Deadline deadline) override;
   StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
   Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,

@@ -11,7 +11,6 @@
 namespace mcpfleet {
 namespace {
 
-constexpr Duration kStopPoll = std::chrono::milliseconds(200);  // how soon a watch notices that it shall stop
 constexpr size_t kEventBytes = size_t{1} << 20;
 
 // exec_* is left out: health-check execs of other tools would flood the stream.
@@ -33,16 +32,17 @@ std::string EngineSeconds(WallTime time) {
 
 }  // namespace
 
-Status DockerRuntime::WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+Status DockerRuntime::WatchEvents(std::function<void(const std::string& id)> changed, std::stop_token stop,
                                   Deadline deadline) {
   ASSIGN_OR_RETURN(auto stream, OpenStream("GET", "/events?filters=" + EventFilter(options_.node_name), deadline));
+  const std::stop_callback cancel(stop, [&stream] { stream->Cancel(); });
   changed("");  // whatever happened before the stream stood
   std::string rest;
-  while (!stop()) {
-    StatusOr<std::string> bytes = stream->Read(deadline.AtMost(kStopPoll));
+  for (;;) {
+    StatusOr<std::string> bytes = stream->Read(deadline);
+    if (stop.stop_requested()) return OkStatus();
     if (bytes.status().code() == StatusCode::kDeadlineExceeded) {
-      if (deadline.Expired()) return DeadlineExceeded("the event stream has reached its deadline");
-      continue;
+      return DeadlineExceeded("the event stream has reached its deadline");
     }
     if (!bytes.ok()) return Annotate(bytes.status(), "docker event stream");
     if (bytes->empty()) return Unavailable("docker event stream: the engine closed it");

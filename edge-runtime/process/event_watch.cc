@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <map>
@@ -18,20 +20,18 @@
 namespace mcpfleet {
 namespace {
 
-// How often `stop` is asked when nothing happens.
-constexpr Duration kStopPeriod = std::chrono::milliseconds(250);
-
 class Watch {
  public:
   Watch(std::string instances, const std::function<void(const std::string&)>& changed)
       : instances_(std::move(instances)),
         changed_(changed),
         notify_(inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
-        epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+        epoll_(epoll_create1(EPOLL_CLOEXEC)),
+        wake_(eventfd(0, EFD_CLOEXEC)) {}
 
   Status Open() {
     root_ = inotify_add_watch(notify_.get(), instances_.c_str(), IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE);
-    if (root_ < 0 || !Watched(notify_.get())) return ErrnoStatus(errno, "watch " + instances_);
+    if (root_ < 0 || !Watched(notify_.get()) || !Watched(wake_.get())) return ErrnoStatus(errno, "watch " + instances_);
     DIR* listing = opendir(instances_.c_str());
     if (listing == nullptr) return ErrnoStatus(errno, instances_);
     while (const dirent* entry = readdir(listing)) {
@@ -39,6 +39,12 @@ class Watch {
     }
     closedir(listing);
     return OkStatus();
+  }
+
+  // Makes Wait return, from any thread.
+  void Wake() {
+    const uint64_t one = 1;
+    (void)!write(wake_.get(), &one, sizeof one);
   }
 
   Status Wait(Deadline deadline) {
@@ -115,7 +121,7 @@ class Watch {
 
   const std::string instances_;
   const std::function<void(const std::string&)>& changed_;
-  UniqueFd notify_, epoll_;  // epoll: a look at fifty monitors that all live costs as much as at one
+  UniqueFd notify_, epoll_, wake_;  // epoll: a look at fifty monitors that all live costs as much as at one
   int root_ = -1;
   std::map<int, std::string> watched_;
   struct Monitor {
@@ -129,12 +135,14 @@ class Watch {
 }  // namespace
 
 Status WatchInstances(const std::string& instances, const std::function<void(const std::string&)>& changed,
-                      const std::function<bool()>& stop, Deadline deadline) {
+                      std::stop_token stop, Deadline deadline) {
   Watch watch(instances, changed);
   RETURN_IF_ERROR(watch.Open());
-  while (!stop()) {
+  const std::stop_callback wake(stop, [&watch] { watch.Wake(); });
+  changed("");  // whatever happened before
+  while (!stop.stop_requested()) {
     if (deadline.Expired()) return DeadlineExceeded("watch");
-    RETURN_IF_ERROR(watch.Wait(deadline.AtMost(kStopPeriod)));
+    RETURN_IF_ERROR(watch.Wait(deadline));
   }
   return OkStatus();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <string>
 
 #include "base/clock.h"
@@ -11,6 +12,6 @@ namespace mcpfleet {
 
 // As ContainerRuntime::WatchEvents, over the directory that holds the instances' directories.
 Status WatchInstances(const std::string& instances, const std::function<void(const std::string&)>& changed,
-                      const std::function<bool()>& stop, Deadline deadline);
+                      std::stop_token stop, Deadline deadline);
 
 }  // namespace mcpfleet

@@ -71,7 +71,7 @@ class Runtime final : public ProcessRuntime {
   Status Start(const std::string& id, Deadline deadline) override;
   Status Stop(const std::string& id, Duration grace, Deadline deadline) override;
   Status Remove(const std::string& id, Deadline deadline) override;
-  Status WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+  Status WatchEvents(std::function<void(const std::string& id)> changed, std::stop_token stop,
                      Deadline deadline) override {
     return WatchInstances(instances_, changed, stop, deadline);
   }

@@ -229,20 +229,22 @@ TEST_P(RuntimeContract, WhatCarriesNoLabelOfOursIsNeverListedNorTouched) {
 TEST_P(RuntimeContract, AChangeWakesTheWatcher) {
   SPEC_OR_SKIP(spec, "event", Payload::kRunsUntilStopped);
   ASSERT_TRUE(runtime_->Create(spec, Soon()).ok());
-  std::atomic<bool> stop{false}, ready{false}, seen{false};
+  std::stop_source stop;
+  std::atomic<bool> ready{false}, seen{false};
   Status watched;
   std::thread watcher([&] {
     watched = runtime_->WatchEvents(
         [&](const std::string& id) {
           if (id == spec.id || (id.empty() && ready)) seen = true;
+          ready = true;
         },
-        [&] { return ready = true, stop.load(); }, Soon());
+        stop.get_token(), Soon());
   });
   const Deadline deadline = Soon();
   while (!ready && !deadline.Expired()) poll(nullptr, 0, 5);
   EXPECT_TRUE(runtime_->Start(spec.id, Soon()).ok());
   while (!seen && !deadline.Expired()) poll(nullptr, 0, 5);
-  stop = true;
+  stop.request_stop();
   watcher.join();
   EXPECT_TRUE(seen);
   EXPECT_TRUE(watched.ok()) << watched;
@@ -250,7 +252,7 @@ TEST_P(RuntimeContract, AChangeWakesTheWatcher) {
 
 TEST_P(RuntimeContract, AWatchEndsAtItsDeadline) {
   const Status status =
-      runtime_->WatchEvents([](const std::string&) {}, [] { return false; }, Deadline::After(milliseconds(300)));
+      runtime_->WatchEvents([](const std::string&) {}, std::stop_token(), Deadline::After(milliseconds(300)));
   EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status;
 }
 

@@ -346,15 +346,20 @@ Status FakeRuntime::Remove(const std::string& id, Deadline deadline) {
   return status;
 }
 
-Status FakeRuntime::WatchEvents(std::function<void(const std::string& id)> changed, std::function<bool()> stop,
+Status FakeRuntime::WatchEvents(std::function<void(const std::string& id)> changed, std::stop_token stop,
                                 Deadline deadline) {
   uint64_t seen = engine_.changes();
-  while (!stop()) {
+  const std::stop_callback wake(stop, [this] {
+    MutexLock lock(&engine_.mu_);
+    engine_.changed_.NotifyAll();
+  });
+  changed("");
+  while (!stop.stop_requested()) {
     std::vector<std::string> fresh;
     {
       MutexLock lock(&engine_.mu_);
-      if (engine_.sequence_ == seen && !engine_.down_) {
-        engine_.changed_.WaitUntil(&engine_.mu_, deadline.AtMost(std::chrono::milliseconds(20)));
+      if (engine_.sequence_ == seen && !engine_.down_ && !stop.stop_requested()) {
+        engine_.changed_.WaitUntil(&engine_.mu_, deadline);
       }
       if (engine_.down_) return Unavailable("the event stream broke");
       for (const auto& [sequence, id] : engine_.events_) {

@@ -203,11 +203,16 @@ TEST_F(DockerRuntimeTest, TheLogsOfTheIncarnationBeforeAreKeptApart) {
 TEST_F(DockerRuntimeTest, AKillByHandWakesTheWatcher) {
   const InstanceSpec spec = Spec("watched", Shell(kForever));
   Run(spec);
+  std::stop_source done;
   std::atomic<bool> seen{false}, ready{false};
   std::thread watcher([&] {
     runtime_
-        ->WatchEvents([&](const std::string& id) { (id.empty() ? ready : seen) = true; }, [&] { return seen.load(); },
-                      Soon())
+        ->WatchEvents(
+            [&](const std::string& id) {
+              (id.empty() ? ready : seen) = true;
+              if (seen) done.request_stop();
+            },
+            done.get_token(), Soon())
         .IgnoreError();
   });
   for (const Deadline deadline = Soon(); !ready && !deadline.Expired();) poll(nullptr, 0, 5);

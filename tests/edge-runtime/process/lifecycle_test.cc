@@ -191,18 +191,16 @@ TEST_F(LifecycleTest, UsageHasTheMemoryAndTheCpuTimeOfWhatRuns) {
 TEST_F(LifecycleTest, StartExitAndRemovalAreEachNoticed) {
   Mutex mu;
   std::vector<std::string> seen;
-  std::atomic<bool> done{false}, watching{false};
+  std::stop_source done;
+  std::atomic<bool> watching{false};
   std::thread watcher([&] {
     const Status status = runtime_->WatchEvents(
         [&](const std::string& id) {
           MutexLock lock(&mu);
           seen.push_back(id);
-        },
-        [&] {
           watching = true;
-          return done.load();
         },
-        Soon());
+        done.get_token(), Soon());
     EXPECT_TRUE(status.ok()) << status;
   });
   const auto count = [&] {
@@ -220,7 +218,7 @@ TEST_F(LifecycleTest, StartExitAndRemovalAreEachNoticed) {
   const auto exited = count();
   EXPECT_TRUE(runtime_->Remove("a", Soon()).ok());
   EXPECT_TRUE(Eventually([&] { return count() > exited; }));
-  done = true;
+  done.request_stop();
   watcher.join();
 }
 
