@@ -147,14 +147,14 @@ Status Cgroups::Make(const std::string& id, const Resources& limits) const {
 InstanceUsage Cgroups::Usage(const std::string& id) const {
   InstanceUsage usage;
   usage.id = id;
+  // As kubelet does: file cache that can be given back at once is no usage.
+  const std::string stat = ReadKernelFile(Of("memory", id) + "/memory.stat");
+  const std::string current = v2_ ? "/memory.current" : "/memory.usage_in_bytes";
+  usage.memory_bytes = std::max<int64_t>(0, Number(ReadKernelFile(Of("memory", id) + current)) -
+                                                Field(stat, v2_ ? "inactive_file" : "total_inactive_file"));
   if (v2_) {
-    usage.memory_bytes = Number(ReadKernelFile(Of("memory", id) + "/memory.current"));
     usage.cpu_seconds = static_cast<double>(Field(ReadKernelFile(Of("cpu", id) + "/cpu.stat"), "usage_usec")) / 1e6;
   } else {
-    // As kubelet does: file cache that can be given back at once is no usage.
-    const std::string stat = ReadKernelFile(Of("memory", id) + "/memory.stat");
-    usage.memory_bytes = std::max<int64_t>(
-        0, Number(ReadKernelFile(Of("memory", id) + "/memory.usage_in_bytes")) - Field(stat, "total_inactive_file"));
     usage.cpu_seconds = static_cast<double>(Number(ReadKernelFile(Of("cpuacct", id) + "/cpuacct.usage"))) / 1e9;
   }
   if (const std::string file = OomFile(id); !file.empty()) usage.oom_kills = Field(ReadKernelFile(file), "oom_kill");

@@ -64,7 +64,7 @@ class ProcessUnderTest final : public RuntimeUnderTest {
         return "exit 3";
       case Payload::kKillsItself:
         // Nothing inside can kill the first process, but its memory limit does.
-        return "exec /usr/bin/python3 -c 'x = bytearray(200 << 20)'";
+        return "x=0123456789; while :; do x=$x$x; done";
       case Payload::kIgnoresTerm:
         return "trap '' TERM; while :; do sleep 0.05; done";
       case Payload::kPrintsLines:

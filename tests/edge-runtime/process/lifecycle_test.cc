@@ -176,14 +176,12 @@ TEST_F(LifecycleTest, AnAlteredProgramIsRefusedByItsHash) {
 }
 
 TEST_F(LifecycleTest, UsageHasTheMemoryAndTheCpuTimeOfWhatRuns) {
-  ASSERT_TRUE(Run(Instance("a", {"/usr/bin/python3", "-c",
-                                 "x = bytearray(30 << 20)\nprint('up', flush=True)\nimport time\ntime.sleep(1000)"}))
-                  .ok());
+  ASSERT_TRUE(Run(Shell("a", "head -c 31457280 /dev/zero >/tmp/memory; echo up; sleep 1000")).ok());
   ASSERT_TRUE(Eventually([&] { return LogText("a") == "up\n"; }));
   StatusOr<std::vector<InstanceUsage>> usage = runtime_->Usage(Soon());
   ASSERT_TRUE(usage.ok());
   ASSERT_EQ(usage->size(), 1u);
-  EXPECT_GT((*usage)[0].memory_bytes, 30 << 20);
+  EXPECT_GE((*usage)[0].memory_bytes, 30 << 20);
   EXPECT_LT((*usage)[0].memory_bytes, 256 << 20);
   EXPECT_GT((*usage)[0].cpu_seconds, 0);
 }

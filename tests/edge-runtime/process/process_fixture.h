@@ -16,6 +16,9 @@
 
 namespace mcpfleet {
 
+// For busybox sh: takes memory until it is killed.
+inline constexpr char kMemoryHog[] = "x=0123456789; while :; do x=$x$x; done";
+
 inline Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
 
 // Runs until `condition` holds; false after 20 s.

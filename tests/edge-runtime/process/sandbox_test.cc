@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "edge-runtime/process/enforcement.h"
 #include "tests/edge-runtime/process/process_fixture.h"
 
 namespace mcpfleet {
@@ -98,7 +99,7 @@ TEST_F(SandboxTest, NetworkNoneHasALoopbackThatIsUpAndNothingElse) {
   EXPECT_TRUE(Has(out, "unreachable")) << out;  // no route, at once
 }
 
-TEST_F(SandboxTest, OutboundThatSharesTheHostsNetworkCannotListen) {
+TEST_F(SandboxTest, OutboundThatSharesTheHostsNetworkCannotListenOrThatIsSaid) {
   options_.relay_binary = "no-such-slirp4netns";
   Recreate();
   InstanceSpec spec = Shell("a", "timeout 1 nc -l -p 18123 127.0.0.1; echo rc=$?");
@@ -106,11 +107,15 @@ TEST_F(SandboxTest, OutboundThatSharesTheHostsNetworkCannotListen) {
   spec.spec.security.enforcement = Enforcement::kBestEffort;
   const std::string out = OutputOf(spec);
   EXPECT_TRUE(Has(Report("a").unenforced, "loopback"));
-  EXPECT_TRUE(Has(out, "ermission denied")) << out;
+  if (DetectKernel().landlock_abi >= 4) {
+    EXPECT_TRUE(Has(out, "ermission denied")) << out;
+  } else {
+    EXPECT_TRUE(Has(Report("a").unenforced, "ports can be bound")) << Report("a").unenforced;
+  }
 }
 
 TEST_F(SandboxTest, AHogIsKilledAtItsMemoryLimitAndReportedAsOom) {
-  InstanceSpec spec = Instance("a", {"/usr/bin/python3", "-c", "x = bytearray(200 << 20)"});
+  InstanceSpec spec = Shell("a", kMemoryHog);
   spec.spec.resources.memory_bytes = 48 << 20;
   ASSERT_TRUE(Run(spec).ok());
   const InstanceReport report = WaitForExit("a");

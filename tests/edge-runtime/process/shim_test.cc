@@ -58,9 +58,7 @@ TEST_F(ShimInSandboxTest, AChildThatRunsOutOfMemoryDiesAndTheInstanceLives) {
   InstanceSpec spec = Shell("a", "unused");
   spec.spec.resources.memory_bytes = 48 << 20;
   Up(spec);
-  ASSERT_TRUE(
-      host_->StartMain("a", {"/usr/bin/python3", "-c", "x = bytearray(200 << 20)"}, {}, Transport::kStdio, Soon())
-          .ok());
+  ASSERT_TRUE(host_->StartMain("a", {"/usr/bin/busybox", "sh", "-c", kMemoryHog}, {}, Transport::kStdio, Soon()).ok());
   EXPECT_TRUE(Eventually([&] { return host_->Main("a").phase == MainState::Phase::kExited; }));
   EXPECT_EQ(Report("a").state, InstanceState::kRunning);
   EXPECT_TRUE(host_->Connected("a"));
