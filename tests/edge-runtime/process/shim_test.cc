@@ -17,6 +17,10 @@ class ShimInSandboxTest : public ProcessTest {
     ASSERT_TRUE(host.ok()) << host.status();
     host_ = *std::move(host);
   }
+  void TearDown() override {
+    host_.reset();  // it listens anew for a shim that goes, below the directory that is removed next
+    ProcessTest::TearDown();
+  }
   // An instance whose shim is connected.
   void Up(InstanceSpec spec) {
     StatusOr<std::string> directory = host_->Prepare(spec.id);
