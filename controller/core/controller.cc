@@ -44,7 +44,8 @@ class Controller::Impl {
 
   ~Impl() { Stop(); }
 
-  void Start(int workers) {
+  void Start(int workers, bool draining) {
+    draining_ = draining;
     threads_.emplace_back([this] { HousekeeperLoop(); });
     for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { WorkerLoop(); });
     for (auto& [kind, runtime] : deps_.runtimes) {
@@ -422,7 +423,7 @@ class Controller::Impl {
 Controller::Controller(const ControllerDeps& deps, const ControllerOptions& options)
     : impl_(std::make_unique<Impl>(deps, options)) {}
 Controller::~Controller() = default;
-void Controller::Start(int workers) { impl_->Start(workers); }
+void Controller::Start(int workers, bool draining) { impl_->Start(workers, draining); }
 void Controller::Stop() { impl_->Stop(); }
 Status Controller::Drain(Deadline deadline) { return impl_->Drain(deadline); }
 bool Controller::RunOne() { return impl_->RunOne(); }

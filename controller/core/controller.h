@@ -64,7 +64,8 @@ class Controller {
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
 
-  void Start(int workers = 4);
+  // `draining`: only for a Drain that follows, nothing is started in between.
+  void Start(int workers = 4, bool draining = false);
   // Ends the threads (waits for calls under way) and leaves the servers running. Idempotent.
   void Stop();
   // Stops and removes every instance of this node, for `mcplet --drain`; nothing starts afterwards. DeadlineExceeded

@@ -192,6 +192,7 @@ void ServerReconciler::Observe(const ServerKey& key, ServerRecord* record, Look*
   if (w_.draining()) {
     look->desired = nullptr;
     observed.removals_allowed = true;
+    if (look->desired != nullptr && !OnHold(*look->desired)) record->grace = look->desired->spec.termination_grace;
   }
   if (look->desired != nullptr) {
     record->known = true;

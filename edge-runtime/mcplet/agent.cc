@@ -252,7 +252,9 @@ void NodeAgent::Stop() {
 }
 
 Status NodeAgent::Drain(Deadline deadline) {
-  controller_->Start();
+  // The cached state says how long each server may take to end.
+  desired_.Update(*store_->state());
+  controller_->Start(4, true);
   Status drained = controller_->Drain(deadline);
   controller_->Stop();
   return drained;

@@ -309,5 +309,17 @@ TEST(ControllerTest, DrainStopsAndRemovesEverything) {
   EXPECT_TRUE(world.Containers().empty());
 }
 
+TEST(ControllerTest, ADrainByAFreshMcpletGivesEachServerItsOwnGrace) {
+  World world;
+  DesiredServer slow = Server("slow");
+  slow.spec.termination_grace = seconds(25);
+  world.desired.Put(slow);
+  world.Settle();
+  world.Boot();
+  EXPECT_TRUE(world.controller->Drain(Deadline::After(seconds(5))).ok());
+  EXPECT_TRUE(world.Containers().empty());
+  EXPECT_EQ(world.engine.last_grace(), Duration(seconds(25)));
+}
+
 }  // namespace
 }  // namespace mcpfleet

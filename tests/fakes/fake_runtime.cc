@@ -165,6 +165,11 @@ uint64_t FakeEngine::changes() const {
   return sequence_;
 }
 
+Duration FakeEngine::last_grace() const {
+  MutexLock lock(&mu_);
+  return last_grace_;
+}
+
 // --- the runtime ---
 
 void FakeRuntime::SetFaultHook(FakeFaultHook hook) {
@@ -316,11 +321,12 @@ Status FakeRuntime::Start(const std::string& id, Deadline deadline) {
   return status;
 }
 
-Status FakeRuntime::Stop(const std::string& id, Duration, Deadline deadline) {
+Status FakeRuntime::Stop(const std::string& id, Duration grace, Deadline deadline) {
   Status status = Verb("Stop", id, deadline, [&] {
     MutexLock lock(&engine_.mu_);
     FakeContainer* container = FindOurs(id);
     if (container == nullptr || container->report.state != InstanceState::kRunning) return OkStatus();
+    engine_.last_grace_ = grace;
     engine_.history_.push_front(engine_.world_);
     if (engine_.history_.size() > kHistory) engine_.history_.pop_back();
     engine_.EndProcess(*container,

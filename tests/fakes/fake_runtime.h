@@ -74,6 +74,8 @@ class FakeEngine {
   std::optional<FakeContainer> Find(const std::string& id) const LOCKS_EXCLUDED(mu_);
   std::set<std::string> Artifacts() const LOCKS_EXCLUDED(mu_);
   uint64_t changes() const LOCKS_EXCLUDED(mu_);
+  // How long the last Stop of a running process would have waited.
+  Duration last_grace() const LOCKS_EXCLUDED(mu_);
 
  private:
   friend class FakeRuntime;
@@ -96,6 +98,7 @@ class FakeEngine {
   std::function<FakeProgram(const InstanceSpec&)> program_ GUARDED_BY(mu_);
   std::function<void(const std::string&)> listener_ GUARDED_BY(mu_);
   int next_pid_ GUARDED_BY(mu_) = 1000;
+  Duration last_grace_ GUARDED_BY(mu_){};
   bool down_ GUARDED_BY(mu_) = false;
 };
 

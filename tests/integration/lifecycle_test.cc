@@ -290,3 +290,6 @@ TEST_P(LifecycleTest, DrainStopsAllOfANode) {
 
 }  // namespace
 }  // namespace mcpfleet
+  const auto start = std::chrono::steady_clock::now();
+  // Its grace is 2 s; the default that a node without a desired state would take is 10 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(8));
