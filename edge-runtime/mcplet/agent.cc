@@ -95,7 +95,6 @@ class NodeAgent final : public Agent {
   std::unique_ptr<AdminServer> admin_;
   int64_t stale_heads_ = 0;                     // sync thread
   std::vector<Condition> conditions_;           // node thread
-  bool synced_ = false;                         // node thread: every server was looked at once
   std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
   MonoTime checked_at_{};                       // node thread
 
@@ -196,9 +195,7 @@ Status NodeAgent::Start() {
 
 void NodeAgent::LookAtNode() {
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
-  // A server that is new since then does not take the node's readiness away.
-  synced_ = synced_ || controller_->Synced();
-  facts.synced = synced_;
+  facts.synced = controller_->Synced();
   facts.store_reachable = store_->reachable();
   auto state = store_->state();
   facts.has_head = state->head.has_value();
@@ -226,7 +223,7 @@ void NodeAgent::RunNode() {
   for (;;) {
     // What this look saw, not what is so by now: else Starting would stand in the status until the next one.
     LookAtNode();
-    if (synced_) {
+    if (!IsStarting(conditions_)) {
       pause = kNodeLook;
       ReleaseUnusedMemory();
     }

@@ -13,6 +13,7 @@ namespace {
 
 // Below these a node is under pressure: a package install needs some hundred megabytes, a server some ten.
 constexpr int64_t kLeastDisk = int64_t{256} << 20;
+constexpr char kStarting[] = "Starting";
 constexpr int64_t kLeastMemory = int64_t{64} << 20;
 
 int64_t KilobytesOf(std::string_view meminfo, std::string_view name) {
@@ -61,7 +62,13 @@ NodeFacts ReadKernelFacts(const std::string& state_directory) {
   return facts;
 }
 
+bool IsStarting(const std::vector<Condition>& conditions) {
+  const Condition* ready = FindCondition(conditions, "Ready");
+  return ready == nullptr || ready->reason == kStarting;
+}
+
 std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condition> previous, WallTime now) {
+  const bool looked = facts.synced || !IsStarting(previous);
   std::vector<Condition> next = std::move(previous);
   Condition runtime = RuntimeReady(facts.runtimes);
   bool runtime_ready = runtime.status == ConditionStatus::kTrue;
@@ -83,7 +90,7 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
         facts.memory_available_bytes >= kLeastMemory
             ? Make("MemoryPressure", false, "EnoughMemory", "")
             : Make("MemoryPressure", true, "LittleMemory", Megabytes(facts.memory_available_bytes) + " are available"),
-        !facts.synced    ? Make("Ready", false, "Starting", "servers are being looked at for the first time")
+        !looked          ? Make("Ready", false, kStarting, "servers are being looked at for the first time")
         : !runtime_ready ? Make("Ready", false, runtime.reason, runtime.message)
                          : Make("Ready", true, "NodeReady", "")}) {
     SetCondition(&next, std::move(condition), now);

@@ -14,7 +14,7 @@
 namespace mcpfleet {
 
 struct NodeFacts {
-  bool synced = false;  // the controller has seen everything once
+  bool synced = false;  // the controller has looked at every server that is desired now
   bool store_reachable = false;
   bool has_head = false;
   std::string valid_until;  // of the accepted head; "": for ever
@@ -26,7 +26,9 @@ struct NodeFacts {
 
 // What the kernel says of clock, disk and memory.
 NodeFacts ReadKernelFacts(const std::string& state_directory);
-// Pure.
+// Pure. A node that looked at all of its servers once stays ready when new ones come.
 std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condition> previous, WallTime now);
+// Whether the node has yet to look at all of its servers for the first time.
+bool IsStarting(const std::vector<Condition>& conditions);
 
 }  // namespace mcpfleet

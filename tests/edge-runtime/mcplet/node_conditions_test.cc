@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "crd/codec.h"
+#include "edge-runtime/mcplet/status_publisher.h"
 
 namespace mcpfleet {
 namespace {
@@ -26,6 +27,27 @@ TEST(NodeConditionsTest, AHealthyNodeIsReady) {
   EXPECT_EQ(Reason(Healthy(), "Ready"), "True NodeReady");
   EXPECT_EQ(Reason(Healthy(), "DiskPressure"), "False EnoughSpace");
   EXPECT_EQ(Reason(Healthy(), "DesiredStateFresh"), "True HeadAccepted");
+}
+
+TEST(NodeConditionsTest, ANodeIsStartingUntilItLookedAtAllOfItsServersOnce) {
+  NodeFacts facts = Healthy();
+  facts.synced = false;
+  EXPECT_EQ(Reason(facts, "Ready"), "False Starting");
+  const std::vector<Condition> first = NodeConditions(facts, {}, kNow);
+  EXPECT_TRUE(IsStarting(first));
+  EXPECT_TRUE(IsStarting(NodeConditions(facts, first, kNow)));
+  EXPECT_FALSE(IsStarting(NodeConditions(Healthy(), first, kNow)));
+}
+
+TEST(NodeConditionsTest, ANewServerDoesNotMakeALookedAtNodeStartAgainAndIsNoNewsOfTheNode) {
+  NodeStatus status;
+  status.conditions = NodeConditions(Healthy(), {}, kNow);
+  const std::string written = StatusDigest(status);
+  NodeFacts facts = Healthy();
+  facts.synced = false;  // the new server was not looked at yet
+  status.conditions = NodeConditions(facts, std::move(status.conditions), kNow + std::chrono::seconds(30));
+  EXPECT_FALSE(IsStarting(status.conditions));
+  EXPECT_EQ(StatusDigest(status), written) << "equal digests are not written";
 }
 
 TEST(NodeConditionsTest, AStoreThatIsAwayDoesNotMakeANodeUnready) {
