@@ -10,7 +10,7 @@ include(embed)
 mcpfleet_embed(mcpfleet_crd kEmbeddedCrds crd/mcpserver.yaml crd/mcpnode.yaml)
 mcpfleet_layer(controller/ports USES base crd)
 mcpfleet_layer(controller/placement USES base crd)
-mcpfleet_layer(controller/core USES base crd controller/ports)
+mcpfleet_layer(controller/core USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(store USES base base/http crd controller/placement
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
 mcpfleet_layer(store/server USES base base/http crd store LIBS SQLite::SQLite3 ${J})

@@ -343,6 +343,11 @@ class Controller::Impl {
       }
     }
     if (now->removals_allowed) {
+      if (deps_.notebook != nullptr) {
+        std::set<ServerKey> wanted;
+        for (const auto& [key, server] : now->servers) wanted.insert(key);
+        deps_.notebook->Retain(wanted);
+      }
       for (const ServerKey& key : cache_.Servers()) {
         if (!now->servers.contains(key)) triggers.insert(key);
       }

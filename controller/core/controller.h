@@ -27,6 +27,7 @@
 #include "base/status.h"
 #include "controller/ports/container_runtime.h"
 #include "controller/ports/desired_state.h"
+#include "controller/ports/notebook.h"
 #include "controller/ports/prober.h"
 #include "controller/ports/recorder.h"
 #include "controller/ports/session_host.h"
@@ -45,6 +46,7 @@ struct ControllerDeps {
   const Clock& clock;
   uint64_t seed = 0;  // of back-off jitter and instance ids: random in a program, fixed in a test
   std::string node;
+  Notebook* notebook = nullptr;  // restarts and back-off over a restart of mcplet; null: they begin at zero
 };
 
 struct ControllerOptions {

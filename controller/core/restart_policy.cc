@@ -44,12 +44,15 @@ void RecordExit(const RestartPolicy& policy, const ExitCause& cause, MonoTime no
   ++state->attempts;
   ++state->count;
   state->verdict = RestartVerdict::kRestart;
-  state->next_attempt = now + BackOff(policy.backoff_initial, policy.backoff_max, state->failures, chance);
+  const Duration delay = BackOff(policy.backoff_initial, policy.backoff_max, state->failures, chance);
+  state->next_attempt = now + delay;
+  state->next_attempt_at = wall + delay;
 }
 
 void RecordStart(RestartState* state) {
   state->verdict = RestartVerdict::kNone;
   state->next_attempt = MonoTime{};
+  state->next_attempt_at = WallTime{};
 }
 
 void RecordNewSpec(RestartState* state) {

@@ -25,10 +25,11 @@ enum class RestartVerdict {
 struct RestartState {
   RestartVerdict verdict = RestartVerdict::kNone;
   MonoTime next_attempt{};
-  int attempts = 0;      // restarts in a row without `reset_after` of health between
-  int failures = 0;      // of them those that waited: the exponent of the back-off
-  int64_t count = 0;     // restarts altogether
-  std::string revision;  // of what ended: its verdict says nothing of another revision
+  WallTime next_attempt_at{};  // the same, for who reads it after a restart of mcplet
+  int attempts = 0;            // restarts in a row without `reset_after` of health between
+  int failures = 0;            // of them those that waited: the exponent of the back-off
+  int64_t count = 0;           // restarts altogether
+  std::string revision;        // of what ended: its verdict says nothing of another revision
   // The last end.
   std::string last_reason;
   std::optional<ExitInfo> last_exit;

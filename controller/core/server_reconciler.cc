@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "controller/core/server_memory.h"
 
 namespace mcpfleet {
 namespace {
@@ -64,7 +65,7 @@ std::string FailureReason(const Action& action) {
 
 std::string ExitId(const InstanceView& view) {
   if (view.report.state == InstanceState::kExited) return view.report.id;
-  return view.report.id + "/" + std::to_string(view.main.since.time_since_epoch().count());
+  return view.report.id + "/" + std::to_string(view.main.child);
 }
 
 std::string IncarnationOf(const InstanceView& view) {
@@ -142,6 +143,7 @@ ReconcileResult ServerReconciler::Reconcile(const ServerKey& key, ServerRecord* 
   if (look.snapshot == nullptr) Observe(key, record, &look);
   result.gone = look.desired == nullptr && look.observed.instances.empty() && look.observed.removals_allowed;
   WriteStatus(key, record, look, &result.wrote_status);
+  Note(key, record, result.gone);
   return result;
 }
 
@@ -190,12 +192,13 @@ void ServerReconciler::Observe(const ServerKey& key, ServerRecord* record, Look*
   Observed& observed = look->observed;
   observed.removals_allowed = look->snapshot->removals_allowed;
   if (w_.draining()) {
+    if (look->desired != nullptr && !OnHold(*look->desired)) record->grace = look->desired->spec.termination_grace;
     look->desired = nullptr;
     observed.removals_allowed = true;
-    if (look->desired != nullptr && !OnHold(*look->desired)) record->grace = look->desired->spec.termination_grace;
   }
   if (look->desired != nullptr) {
     record->known = true;
+    Recall(key, record, *look->desired);
     NoteSpec(record, *look->desired, *look);
     if (!OnHold(*look->desired)) {
       record->grace = look->desired->spec.termination_grace;
@@ -260,6 +263,35 @@ void ServerReconciler::ObserveRuntime(const DesiredServer& desired, Observed* ob
   }
 }
 
+// What the mcplet before noted: else each of its restarts would be a new chance for a server that crashes.
+void ServerReconciler::Recall(const ServerKey& key, ServerRecord* record, const DesiredServer& desired) {
+  if (std::exchange(record->recalled, true) || w_.deps.notebook == nullptr) return;
+  record->noted = w_.deps.notebook->Read(key);
+  if (record->noted.empty()) return;
+  std::optional<ServerMemory> memory =
+      DecodeMemory(record->noted, desired.spec.restart_policy.backoff_max, w_.deps.clock.Now(), w_.deps.clock.Wall());
+  if (!memory || memory->uid != desired.uid) return;
+  record->generation = memory->generation;
+  record->recalled_revision = memory->revision;
+  record->restart = std::move(memory->restart);
+  record->accounted_exit = std::move(memory->accounted_exit);
+  record->oom_kills = std::move(memory->oom_kills);
+}
+
+void ServerReconciler::Note(const ServerKey& key, ServerRecord* record, bool gone) {
+  if (w_.deps.notebook == nullptr || record->current == nullptr) return;
+  ServerMemory memory{record->current->uid, record->generation,     record->current->revision,
+                      record->restart,      record->accounted_exit, record->oom_kills};
+  if (HealthyFor(record->probe, w_.deps.clock.Now()) >= record->current->spec.restart_policy.reset_after) {
+    // Its next end begins a new count; the next mcplet could not know.
+    memory.restart.attempts = memory.restart.failures = 0;
+  }
+  std::string text = gone ? "" : EncodeMemory(memory);
+  if (text == record->noted) return;
+  record->noted = text;
+  w_.deps.notebook->Write(key, std::move(text));
+}
+
 // Keeps the specs by revision, and gives a changed one a new chance.
 void ServerReconciler::NoteSpec(ServerRecord* record, const DesiredServer& desired, const Look& look) {
   if (OnHold(desired)) return;
@@ -277,7 +309,8 @@ void ServerReconciler::NoteSpec(ServerRecord* record, const DesiredServer& desir
     if (record->artifact.phase != ArtifactState::Phase::kReady) record->artifact.phase = ArtifactState::Phase::kAbsent;
   }
   if (changed) {
-    if (!first) RecordNewSpec(&record->restart);
+    const bool as_noted = record->generation == desired.generation && record->recalled_revision == desired.revision;
+    if (!first || !as_noted) RecordNewSpec(&record->restart);
     record->failure = ActionFailure{};
     record->converging_since = look.snapshot->seen_at;
   }
@@ -394,8 +427,10 @@ void ServerReconciler::NoteExit(const ServerKey& key, ServerRecord* record, cons
   const MonoTime now = w_.deps.clock.Now();
   const DesiredServer* by = record->current != nullptr ? record->current.get() : look.desired.get();
   cause.stderr_tail = StderrTail(instance.report);
-  // What ended before mcplet looked for the first time (a reboot) has no bad record here.
-  cause.healthy_for = record->looked ? HealthyFor(record->probe, now) : by->spec.restart_policy.reset_after;
+  // What ended before our time (a reboot) has no bad record, unless one was noted.
+  cause.healthy_for = record->ran                    ? HealthyFor(record->probe, now)
+                      : record->restart.attempts > 0 ? Duration::zero()
+                                                     : by->spec.restart_policy.reset_after;
   record->accounted_exit = ExitId(instance);
   RecordExit(by->spec.restart_policy, cause, now, w_.deps.clock.Wall(), chance_.Next(), &record->restart);
   record->restart.revision = instance.report.revision;
@@ -424,6 +459,7 @@ void ServerReconciler::NoteIncarnation(ServerRecord* record, const Look& look) {
   if (incarnation == record->probe.incarnation) return;
   BeginIncarnation(incarnation, now, &record->probe);
   if (incarnation.empty()) return;
+  record->ran = true;
   RecordStart(&record->restart);
   record->stopped_for.reset();
   record->accounted_exit.clear();
@@ -480,6 +516,8 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
   const std::optional<RestartAsked> restart = AskedRestart(action);
   if (const std::string id = InstanceOf(action); !id.empty()) record->leaving.insert(id);
   const Duration healthy_for = HealthyFor(record->probe, w_.deps.clock.Now());
+  // It may end before the next look.
+  record->ran |= std::holds_alternative<StartInstance>(action) || std::holds_alternative<StartMain>(action);
   Status status = executor_.Execute(action, {key, look.desired.get(), &look.observed});
   // Also a failed call may have had its effect.
   if (touched) record->list_after[*touched] = w_.cache.Mark();

@@ -75,6 +75,7 @@ class ServerReconciler {
   Status Refresh(ServerRecord* record);
   void Observe(const ServerKey& key, ServerRecord* record, Look* look);
   void ObserveRuntime(const DesiredServer& desired, Observed* observed);
+  void Recall(const ServerKey& key, ServerRecord* record, const DesiredServer& desired);
   void NoteSpec(ServerRecord* record, const DesiredServer& desired, const Look& look);
   void ObserveInstances(const ServerKey& key, ServerRecord* record, Look* look);
   void NoteVanished(const ServerKey& key, ServerRecord* record, const Look& look);
@@ -89,6 +90,7 @@ class ServerReconciler {
   void BeginPull(const ServerKey& key, ServerRecord* record, const Look& look);
   void BeginProbe(const ServerKey& key, ServerRecord* record, const Look& look, ProbeKind kind);
   std::optional<ProbeTarget> Target(const ServerKey& key, const ServerRecord& record, const Look& look) const;
+  void Note(const ServerKey& key, ServerRecord* record, bool gone);
   void WriteStatus(const ServerKey& key, ServerRecord* record, const Look& look, bool* wrote);
 
   Wiring w_;

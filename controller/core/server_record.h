@@ -1,6 +1,7 @@
 // What a controller remembers of one server between two looks. All of it may be lost at any moment (a crash of
-// mcplet): what must survive is in the runtimes' labels and with the shims. Touched only by the worker that has the
-// server's key; results of pulls and probes come through an inbox.
+// mcplet): what must survive is in the runtimes' labels and with the shims; restarts are noted as well as a notebook
+// can (server_memory.h). Touched only by the worker that has the server's key; results of pulls and probes come through
+// an inbox.
 #pragma once
 
 #include <map>
@@ -22,8 +23,12 @@ struct ExpectedShim {
 };
 
 struct ServerRecord {
-  bool looked = false;  // at least once: what is found at the first look ended before our time
-  bool known = false;   // was desired since mcplet started
+  bool looked = false;            // at least once
+  bool ran = false;               // since mcplet started; what ended and never ran ended before our time
+  bool known = false;             // was desired since mcplet started
+  bool recalled = false;          // the notebook was read
+  std::string recalled_revision;  // what it was about; "" for nothing
+  std::string noted;              // the server's text there
   std::shared_ptr<const DesiredServer> current, previous;  // accepted specs; previous has another revision
   ArtifactState artifact, previous_artifact;
   bool suspended = false;

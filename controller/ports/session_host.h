@@ -52,7 +52,8 @@ struct MainState {
   int pid = 0;                   // in the host's pid namespace when known, else 0
   std::optional<ExitInfo> exit;  // kExited
   std::string failure;           // kExited because exec failed: "exec: No such file or directory"
-  MonoTime since{};              // when the phase began
+  MonoTime since{};              // when the phase began, or was learned
+  uint64_t child = 0;            // which child of the instance, the same for the next mcplet
 };
 
 class SessionHost {

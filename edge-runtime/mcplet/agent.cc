@@ -19,6 +19,7 @@
 #include "controller/core/controller.h"
 #include "edge-runtime/mcplet/admin.h"
 #include "edge-runtime/mcplet/desired_view.h"
+#include "edge-runtime/mcplet/file_notebook.h"
 #include "edge-runtime/mcplet/node_admin.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
@@ -90,6 +91,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<StoreLink> store_;
   std::unique_ptr<StatusPublisher> publisher_;
   std::unique_ptr<StatusFan> status_;
+  std::unique_ptr<FileNotebook> notebook_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
@@ -145,6 +147,7 @@ Status NodeAgent::Open() {
           .version = Version(),
           .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60)});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
+  notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
                                                             .sessions = *sessions_,
                                                             .prober = *prober_,
@@ -154,7 +157,8 @@ Status NodeAgent::Open() {
                                                             .metrics = metrics_,
                                                             .clock = clock_,
                                                             .seed = seed,
-                                                            .node = config_.node},
+                                                            .node = config_.node,
+                                                            .notebook = notebook_.get()},
                                              ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
   return OkStatus();
 }
@@ -185,6 +189,7 @@ Status NodeAgent::Start() {
                        .port = config_.admin_port,
                        .token_file = config_.state_directory + "/admin-token"};
   ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_, clock_));
+  notebook_->Start();
   controller_->Start();
   publisher_->Start();
   store_->Start();
@@ -246,6 +251,7 @@ void NodeAgent::Stop() {
   store_->Stop();
   controller_->Stop();
   publisher_->Stop();
+  notebook_->Stop();
 }
 
 Status NodeAgent::Drain(Deadline deadline) {

@@ -262,7 +262,10 @@ int ShimHost::LandlockAbi(const std::string& name) const {
 MainState ShimHost::Main(const std::string& name) const {
   MutexLock lock(&mu_);
   const Instance* instance = Find(name);
-  return instance == nullptr ? MainState{} : instance->main.state;
+  if (instance == nullptr) return {};
+  MainState state = instance->main.state;
+  state.child = instance->main.id;
+  return state;
 }
 
 std::shared_ptr<StdioChannel> ShimHost::MainChannel(const std::string& name) {

@@ -66,6 +66,7 @@ struct World {
   FakeStatusSink status;
   FakeEventRecorder events;
   FakeControllerMetrics metrics;
+  FakeNotebook notebook;
   std::unique_ptr<FakeRuntime> runtime;
   std::unique_ptr<Controller> controller;
 
@@ -91,7 +92,8 @@ struct World {
                                                              metrics,
                                                              clock,
                                                              seed,
-                                                             "edge-01"},
+                                                             "edge-01",
+                                                             &notebook},
                                               options);
     engine.SetListener([this](const std::string& id) {
       if (controller) controller->NotifyRuntimeEvent(RuntimeKind::kDocker, id);

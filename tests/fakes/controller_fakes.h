@@ -16,6 +16,7 @@
 
 #include "base/mutex.h"
 #include "controller/ports/desired_state.h"
+#include "controller/ports/notebook.h"
 #include "controller/ports/prober.h"
 #include "controller/ports/recorder.h"
 
@@ -145,6 +146,42 @@ class FakeStatusSink final : public StatusSink {
  private:
   mutable Mutex mu_;
   std::map<ServerKey, ServerStatus> statuses_ GUARDED_BY(mu_);
+  int writes_ GUARDED_BY(mu_) = 0;
+};
+
+// Outlives the controllers that write into it.
+class FakeNotebook final : public Notebook {
+ public:
+  std::string Read(const ServerKey& server) const override {
+    MutexLock lock(&mu_);
+    auto it = pages_.find(server);
+    return it == pages_.end() ? "" : it->second;
+  }
+  void Write(const ServerKey& server, std::string text) override {
+    MutexLock lock(&mu_);
+    ++writes_;
+    if (text.empty()) {
+      pages_.erase(server);
+    } else {
+      pages_[server] = std::move(text);
+    }
+  }
+  void Retain(const std::set<ServerKey>& servers) override {
+    MutexLock lock(&mu_);
+    std::erase_if(pages_, [&](const auto& page) { return !servers.contains(page.first); });
+  }
+  int writes() const {
+    MutexLock lock(&mu_);
+    return writes_;
+  }
+  size_t pages() const {
+    MutexLock lock(&mu_);
+    return pages_.size();
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::map<ServerKey, std::string> pages_ GUARDED_BY(mu_);
   int writes_ GUARDED_BY(mu_) = 0;
 };
 

@@ -215,6 +215,7 @@ Status FakeSessionHost::StartMain(const std::string& instance, const std::vector
         child.channel->SetResponder(script.answers);
       }
     }
+    child.state.child = ++started_;
     children_[instance] = std::move(child);
   }
   Changed(instance);

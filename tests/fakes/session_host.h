@@ -134,6 +134,7 @@ class FakeSessionHost final : public SessionHost {
   std::vector<std::string> stops_ GUARDED_BY(mu_);
   std::function<void(const std::string&)> changed_ GUARDED_BY(mu_);
   int next_pid_ GUARDED_BY(mu_) = 40'000;
+  uint64_t started_ GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace mcpfleet

@@ -116,6 +116,21 @@ TEST_P(LifecycleTest, AStoppedMcpletLeavesItsServersAndTheNextAdoptsThem) {
   EXPECT_EQ(Initialized(*node_, "weather"), 1);
 }
 
+TEST_P(LifecycleTest, WhatEndedAndWhyIsStillKnownToTheNextMcplet) {
+  ASSERT_TRUE(node_->Apply({Server("weather")}).ok());
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  ASSERT_EQ(kill(node_->ServerPid("weather"), SIGKILL), 0);
+  ASSERT_TRUE(WaitFor([&] { return node_->Restarts("weather") == 1; }));
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  const Json before = GetMember(node_->ServerStatus("weather"), "restarts");
+  ASSERT_EQ(node_->Terminate(), 0);
+  node_->Start();
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  const Json after = GetMember(node_->ServerStatus("weather"), "restarts");
+  EXPECT_EQ(after, before) << DumpJson(after);
+  EXPECT_EQ(GetInt(after, "count"), 1) << DumpJson(after);
+}
+
 TEST_P(LifecycleTest, AServerThatDiedWhileMcpletWasAwayIsStartedAgain) {
   ASSERT_TRUE(node_->Apply({Server("weather")}).ok());
   ASSERT_TRUE(node_->WaitReady("weather"));
@@ -283,13 +298,13 @@ TEST_P(LifecycleTest, DrainStopsAllOfANode) {
   ASSERT_TRUE(node_->WaitReady("b"));
   ASSERT_EQ(node_->Terminate(), 0);
   EXPECT_EQ(node_->TestServerPids().size(), 2u);
+  const auto start = std::chrono::steady_clock::now();
   const CommandResult drained = node_->Drain();
   EXPECT_TRUE(drained.ok()) << drained;
+  // Its grace is 2 s; the default that a node without a desired state would take is 10 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(8));
   EXPECT_TRUE(WaitFor([&] { return node_->Leftovers().empty(); }, seconds(5))) << Join(node_->Leftovers(), "\n");
 }
 
 }  // namespace
 }  // namespace mcpfleet
-  const auto start = std::chrono::steady_clock::now();
-  // Its grace is 2 s; the default that a node without a desired state would take is 10 s.
-  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(8));

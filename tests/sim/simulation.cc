@@ -73,7 +73,7 @@ void FaultySessionHost::Forget(const std::string& instance) {
   inner_.Forget(instance);
 }
 
-Simulation::Simulation(uint64_t seed) : random_(seed), seed_(seed) {
+Simulation::Simulation(uint64_t seed, bool notes) : random_(seed), seed_(seed), notes_(notes) {
   meant_.removals_allowed = true;
   meant_.head = "1.1.0";
   for (FakeEngine* engine : {&docker_, &process_}) {
@@ -158,7 +158,8 @@ void Simulation::Boot(bool power_lost) {
                      metrics_,
                      clock_,
                      random_(),
-                     "edge"},
+                     "edge",
+                     notes_ ? &notebook_ : nullptr},
       options);
 }
 

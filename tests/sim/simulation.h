@@ -49,7 +49,8 @@ class FaultySessionHost final : public SessionHost {
 
 class Simulation {
  public:
-  explicit Simulation(uint64_t seed);
+  // `notes`: whether the next mcplet finds what the one before noted of restarts.
+  explicit Simulation(uint64_t seed, bool notes = true);
   virtual ~Simulation();
 
   // The whole story; "" when all invariants held, else what was broken and the last steps.
@@ -110,6 +111,8 @@ class Simulation {
   FakeStatusSink status_;
   FakeEventRecorder events_;
   FakeControllerMetrics metrics_;
+  FakeNotebook notebook_;
+  const bool notes_;
   std::unique_ptr<FakeRuntime> docker_runtime_, process_runtime_;
 
   double fault_rate_ = 0;
