@@ -19,6 +19,8 @@ namespace {
 
 constexpr size_t kStateBytes = size_t{64} << 20;
 constexpr size_t kBlobBytes = limits::kShardBytes;  // the largest kind
+// Blobs out of use that stay for a store that goes back: each costs a block, an inode and its name in memory.
+constexpr size_t kSpareBlobs = 4096;
 
 // Names of regular files in `directory`.
 std::vector<std::string> FilesIn(const std::string& directory) {
@@ -127,8 +129,10 @@ Status LocalCache::SaveState(std::string_view state) {
 Status LocalCache::Collect(const std::set<std::string>& keep) {
   MutexLock lock(&mu_);
   int64_t target = quota_bytes_ / 2;
-  if (bytes_ <= target) return OkStatus();
-  std::vector<std::tuple<int64_t, std::string, int64_t>> old;  // written at, name, size
+  const size_t most = keep.size() + kSpareBlobs;
+  if (bytes_ <= target && sizes_.size() <= most) return OkStatus();
+  const size_t few = sizes_.size() <= most ? most : most - kSpareBlobs / 2;  // not one at a time: all are looked at
+  std::vector<std::tuple<int64_t, std::string, int64_t>> old;                // written at, name, size
   for (const auto& [hash, size] : sizes_) {
     struct stat info {};
     if (keep.contains(hash)) continue;
@@ -138,7 +142,7 @@ Status LocalCache::Collect(const std::set<std::string>& keep) {
   }
   std::sort(old.begin(), old.end());
   for (const auto& [written, hash, size] : old) {
-    if (bytes_ <= target) break;
+    if (bytes_ <= target && sizes_.size() <= few) break;
     if (unlink(PathOf(hash).c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, PathOf(hash));
     sizes_.erase(hash);
     bytes_ -= size;

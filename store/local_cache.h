@@ -37,7 +37,8 @@ class LocalCache {
   std::optional<std::string> LoadState() const;
   Status SaveState(std::string_view state);
 
-  // Removes blobs outside of `keep`, oldest first, while the cache holds more than half of its quota.
+  // Removes blobs outside of `keep`, oldest first, while the cache holds more than half of its quota, or some thousand
+  // of them.
   Status Collect(const std::set<std::string>& keep);
   int64_t bytes() const;
 

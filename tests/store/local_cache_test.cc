@@ -80,5 +80,26 @@ TEST(LocalCacheTest, CollectingRemovesTheOldestThatNobodyKeeps) {
   EXPECT_TRUE(cache->Has(Sha256Hex(std::string(20, 'd')))) << "half of the quota is enough";
 }
 
+TEST(LocalCacheTest, SmallBlobsAreBoundedByTheirNumber) {
+  TempDir dir;
+  auto cache = *LocalCache::Open(dir / "c", int64_t{256} << 20);
+  std::vector<CacheBlob> blobs;
+  std::set<std::string> keep;
+  for (int i = 0; i < 4200; ++i) {
+    blobs.push_back(Blob(std::to_string(i)));
+    if (i < 50) keep.insert(blobs.back().hash);
+  }
+  ASSERT_OK(cache->Put(blobs));
+  ASSERT_OK(cache->Collect(keep));
+  int left = 0, kept = 0;
+  for (const CacheBlob& blob : blobs) {
+    left += cache->Has(blob.hash);
+    kept += keep.contains(blob.hash) && cache->Has(blob.hash);
+  }
+  EXPECT_EQ(kept, 50);
+  EXPECT_LT(left, 3000);
+  EXPECT_GT(left, 1000) << "what a store that goes back will ask for again";
+}
+
 }  // namespace
 }  // namespace mcpfleet
