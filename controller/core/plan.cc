@@ -112,6 +112,12 @@ class Planner {
     switch (keep->report.state) {
       case InstanceState::kCreated:
         if (!StartsNow(desired_->revision)) return;
+        if (keep->failed_starts >= kStartsOfOneInstance) {
+          if (!HaveArtifact() || !RuntimeUsable()) return;
+          Drain(*keep);
+          Create();
+          return;
+        }
         if (RuntimeUsable()) Do(StartInstance{keep->report.id, keep->report.runtime});
         return;
       case InstanceState::kExited:

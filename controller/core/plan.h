@@ -31,6 +31,10 @@ inline constexpr Duration kShimConnectTimeout = std::chrono::seconds(30);
 // How long the engine may take to tell that an attached server ended, after its connection did.
 inline constexpr Duration kAttachPatience = std::chrono::seconds(5);
 
+// After that many an instance that can't be started is made anew: an engine that was killed in the middle of a start
+// may refuse every later one of the same container.
+inline constexpr int kStartsOfOneInstance = 3;
+
 struct PullArtifact {};  // of the desired revision; in the background
 struct CreateInstance {
   std::string instance;
@@ -92,6 +96,7 @@ struct InstanceView {
   bool expected = false;   // the session host knows its pid
   MonoTime expected_at{};  // since when, or since when the shim is away
   bool connected = false;  // the shim, or without one the attached session
+  int failed_starts = 0;   // in a row, of an instance that never ran
   MainState main;
 };
 

@@ -325,6 +325,9 @@ void ServerReconciler::ObserveInstances(const ServerKey& key, ServerRecord* reco
     InstanceView view;
     view.report = std::move(report);
     const std::string& id = view.report.id;
+    if (auto failed = record->failed_starts.find(id); failed != record->failed_starts.end()) {
+      view.failed_starts = failed->second;
+    }
     if (view.report.state == InstanceState::kRunning && view.report.shim) {
       auto it = record->expected.find(id);
       view.expected = it != record->expected.end() && it->second.pid == view.report.pid;
@@ -353,6 +356,7 @@ void ServerReconciler::NoteVanished(const ServerKey& key, ServerRecord* record, 
     if (seen.contains(id)) continue;
     record->expected.erase(id);
     record->oom_kills.erase(id);
+    record->failed_starts.erase(id);
     if (record->leaving.erase(id) > 0) continue;
     w_.deps.prober.Forget(id);
     w_.deps.sessions.Forget(id);
@@ -521,6 +525,13 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
   Status status = executor_.Execute(action, {key, look.desired.get(), &look.observed});
   // Also a failed call may have had its effect.
   if (touched) record->list_after[*touched] = w_.cache.Mark();
+  if (const auto* start = std::get_if<StartInstance>(&action)) {
+    if (status.ok()) {
+      record->failed_starts.erase(start->instance);
+    } else {
+      ++record->failed_starts[start->instance];
+    }
+  }
   if (!status.ok()) {
     LOG_WARNING("action failed", {{"server", ToString(key)}, {"action", ToString(action)}, {"error", status}});
     record->failure = {FailureReason(action), Printable(Message(status), 1024)};

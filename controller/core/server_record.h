@@ -40,6 +40,7 @@ struct ServerRecord {
   std::map<std::string, ExpectedShim> expected;
   std::map<std::string, InstanceReport> seen;  // at the last look
   std::set<std::string> leaving;               // that we stop or remove: their end is no drift
+  std::map<std::string, int> failed_starts;    // of instances, in a row
   std::map<std::string, int64_t> oom_kills;    // of an instance's cgroup, as counted at the last exit by SIGKILL
   std::string accounted_exit;                  // the end that the restart state already counts
   bool main_was_live = false;

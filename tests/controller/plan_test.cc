@@ -52,6 +52,7 @@ class Seen {
     if (view.connected) BeginIncarnation("x", kNow, &observed_.probe);
     return *this;
   }
+  Seen& FailedToStart(int times) { return observed_.instances.back().failed_starts = times, *this; }
   Seen& Pulled() { return observed_.artifact.phase = ArtifactState::Phase::kReady, *this; }
   Seen& RemovalsWait() { return observed_.removals_allowed = false, *this; }
   Seen& NotConnected(Duration since) {
@@ -103,6 +104,15 @@ TEST(PlanTest, ANewServerIsPulledThenCreatedAndStarted) {
 
 TEST(PlanTest, ACreatedInstanceIsStartedNotCreatedAgain) {
   EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1, InstanceState::kCreated)), "StartInstance a");
+}
+
+TEST(PlanTest, AnInstanceThatItsEngineNeverStartsIsMadeAnew) {
+  const auto seen = [](int failed) {
+    return Seen().Pulled().Instance("a", kV1, InstanceState::kCreated).FailedToStart(failed);
+  };
+  EXPECT_EQ(PlanText(&kV1, seen(kStartsOfOneInstance - 1)), "StartInstance a");
+  EXPECT_EQ(PlanText(&kV1, seen(kStartsOfOneInstance)),
+            "RemoveInstance a, ForgetInstance a, CreateInstance weather-new, StartInstance weather-new");
 }
 
 TEST(PlanTest, ARunningInstanceGetsItsMainChildThenAHandshake) {
