@@ -12,6 +12,17 @@
 namespace mcpfleet {
 namespace {
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MCPFLEET_SANITIZED
+#endif
+#endif
+#ifdef MCPFLEET_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // Of /proc/self/status, in kB.
 long Field(const std::string& name) {
   FILE* file = fopen("/proc/self/status", "re");
@@ -33,6 +44,7 @@ TEST(MemoryTest, CodeThatIsNotInUseIsGivenBackAndComesBackWhenItIsCalled) {
 }
 
 TEST(MemoryTest, FreedHeapIsGivenBack) {
+  if (kSanitized) GTEST_SKIP() << "SKIPPED: a sanitizer has a heap of its own";
   std::vector<std::string> blocks;
   for (int i = 0; i < 20000; ++i) blocks.emplace_back(1000, 'x');
   const std::string last(1000, 'y');  // above them: the heap's end can't just move down
@@ -40,7 +52,7 @@ TEST(MemoryTest, FreedHeapIsGivenBack) {
   blocks.shrink_to_fit();
   const long used = Field("RssAnon");
   ReleaseUnusedMemory();
-  EXPECT_LE(Field("RssAnon"), used);
+  EXPECT_LT(Field("RssAnon"), used - 10000);
   EXPECT_EQ(last, std::string(1000, 'y'));
 }
 
