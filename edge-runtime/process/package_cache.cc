@@ -27,10 +27,14 @@ Status PackageCache::Open() {
   if (listing == nullptr) return ErrnoStatus(errno, options_.root);
   std::vector<std::string> left;
   while (const dirent* entry = readdir(listing)) {
-    if (std::string_view(entry->d_name).starts_with(".work-")) left.emplace_back(entry->d_name);
+    if (!ToolIdOf(entry->d_name).empty()) left.emplace_back(entry->d_name);
   }
   closedir(listing);
-  for (const std::string& name : left) RETURN_IF_ERROR(RemoveTree(options_.root + "/" + name));
+  for (const std::string& name : left) {
+    // Its processes ended with the mcplet that began it, or end now: none writes while the directory goes.
+    RETURN_IF_ERROR(options_.cgroups->Remove(ToolIdOf(name), Deadline::After(std::chrono::seconds(10))));
+    RETURN_IF_ERROR(RemoveTree(options_.root + "/" + name));
+  }
   return OkStatus();
 }
 

@@ -31,6 +31,8 @@ StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::stri
   const std::string uid = std::to_string(kNobody);
   SandboxConfig config;
   config.Add({"id", id});
+  // Nobody waits for its end any more when mcplet is gone, by whatever signal.
+  config.Add({"owner", std::to_string(getpid())});
   config.Add({"uid", uid});
   config.Add({"gid", uid});
   config.Add({"network", "outbound"});
@@ -72,8 +74,13 @@ std::string Output(const std::string& directory) {
 
 }  // namespace
 
+std::string ToolIdOf(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return name.starts_with(kToolPrefix) ? "install-" + std::string(name.substr(kToolPrefix.size())) : "";
+}
+
 StatusOr<ToolDirectory> ToolDirectory::Make(const std::string& root) {
-  ToolDirectory directory(root + "/.work-" + RandomHex(8));
+  ToolDirectory directory(root + "/" + std::string(kToolPrefix) + RandomHex(8));
   RETURN_IF_ERROR(MakeDirectories(directory.work() + "/home", 0755));
   RETURN_IF_ERROR(MakeDirectories(directory.path() + "/" + sandbox::kRootDirectory, 0755));
   for (const std::string& path : {directory.work(), directory.work() + "/home"}) {
@@ -94,7 +101,7 @@ Status ToolDirectory::WriteFile(const std::string& name, std::string_view conten
 
 StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run, const std::string& sandbox_binary,
                              const Cgroups& cgroups, Deadline deadline) {
-  const std::string id = "install-" + RandomHex(6);
+  const std::string id = ToolIdOf(directory.path());
   ASSIGN_OR_RETURN(const std::string config, ToolConfig(directory, id, run, cgroups));
   RETURN_IF_ERROR(WriteFileAtomically(directory.path() + "/" + sandbox::kConfigFile, config));
   for (const char* name : {sandbox::kExitFile, sandbox::kPidFile, kLogFile})

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -12,6 +13,10 @@
 namespace mcpfleet {
 
 inline constexpr int64_t kNobody = 65534;
+
+// How the directories of runs are named, and the id (of its cgroup) of a run in such a directory; "" for any other.
+inline constexpr std::string_view kToolPrefix = ".work-";
+std::string ToolIdOf(std::string_view path);
 
 // A directory below `root` for one run; removed with the object. /job inside is work().
 class ToolDirectory {

@@ -20,6 +20,7 @@
 //   cap <number>                      kept; all others are dropped
 //   nofile <soft> <hard>
 //   log <bytes> <files>               rotation
+//   owner <pid>                       who starts mcp-sandbox: the instance ends with it, where it would else live on
 //   env <NAME=value>   arg <word>     of the first process
 #pragma once
 

@@ -122,6 +122,7 @@ bool ParseRecord(const char* key, Cursor* in, Config* c) {
     c->log_files = static_cast<int>(m);
     return true;
   }
+  if (is("owner")) return Number(in->Next(), 2, 1 << 30, &n) && ((c->owner = static_cast<int>(n)), true);
   if (is("env")) return ParseWord(in->Next(), c->env, &c->env_count, kMaxRecords);
   if (is("arg")) return ParseWord(in->Next(), c->argv, &c->argc, kMaxRecords);
   return false;

@@ -36,6 +36,8 @@ struct Config {
   uint64_t nofile_soft = 1024, nofile_hard = 4096;
   int64_t log_bytes = 0;
   int log_files = 1;
+  int owner = 0;      // 0: nobody
+  int owner_fd = -1;  // its pidfd, from main
   const char* env[kMaxRecords + 1];
   int env_count = 0;
   const char* argv[kMaxRecords + 1];

@@ -29,6 +29,13 @@ bool Lock() {
   return fd >= 0 && fcntl(fd, F_SETLK, &whole) == 0;
 }
 
+// The owner is our parent, so the pidfd can be of nobody else; when it is not any more, it has died.
+bool FollowOwner(Config* of) {
+  if (of->owner == 0) return true;
+  of->owner_fd = static_cast<int>(syscall(SYS_pidfd_open, of->owner, 0));
+  return of->owner_fd >= 0 && getppid() == of->owner;
+}
+
 Config config;  // large: not on the stack
 
 }  // namespace
@@ -48,6 +55,7 @@ int main(int argc, char** argv) {
   if (directory < 0 || !mcpfleet::sandbox::LoadConfig(mcpfleet::sandbox::kConfigFile, &config)) {
     return Refuse(directory < 0 ? "instance directory: cannot be opened" : Failure());
   }
+  if (!FollowOwner(&config)) return Refuse("its owner is gone");
   setsid();
   const pid_t pid = fork();
   if (pid < 0) return Refuse("fork failed");

@@ -195,7 +195,7 @@ void EndWithoutNetwork(pid_t child, const Relay& relay) {
 }
 
 // Until PID 1 has exited and its log is written; returns the wait status.
-int Watch(pid_t child, Relay* relay, int signals, int log) {
+int Watch(pid_t child, Relay* relay, int signals, int log, int owner) {
   int status = 0;
   bool log_open = true, alive = true;
   int64_t window = NowMillis(), bytes = 0, drain_until = 0;
@@ -206,11 +206,16 @@ int Watch(pid_t child, Relay* relay, int signals, int log) {
       bytes = 0;
     }
     const bool throttled = bytes >= kBytesPerWindow;
-    struct pollfd fds[2] = {{signals, POLLIN, 0}, {log_open && !throttled ? log : -1, POLLIN, 0}};
+    struct pollfd fds[3] = {
+        {signals, POLLIN, 0}, {log_open && !throttled ? log : -1, POLLIN, 0}, {alive ? owner : -1, POLLIN, 0}};
     int timeout = -1;
     if (throttled) timeout = static_cast<int>(window + kWindowMillis - now);
     if (!alive && !throttled) timeout = static_cast<int>(drain_until - now);
-    if (poll(fds, 2, timeout) < 0 && errno != EINTR) break;
+    if (poll(fds, 3, timeout) < 0 && errno != EINTR) break;
+    if (fds[2].revents != 0) {
+      kill(child, SIGKILL);
+      owner = -1;
+    }
     if (fds[1].revents != 0) {
       while (bytes < kBytesPerWindow && PumpOnce(log, &log_open, &bytes)) {
       }
@@ -268,7 +273,7 @@ int RunMonitor(const Config& config, int directory, int status) {
     return 1;
   }
   Answer(status, 'R', "");
-  const int wait_status = Watch(child, &relay, signals, pipes.log[0]);
+  const int wait_status = Watch(child, &relay, signals, pipes.log[0], config.owner_fd);
   EndRelay(&relay);
   const bool killed = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL;
   WriteExit(directory, wait_status, killed && OomKills(config) > kills_before);
