@@ -59,12 +59,17 @@ StatusOr<std::string> Session::Namespace() {
   return chosen.namespace_;
 }
 
-StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, bool state) {
+StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, std::string Context::*namespace_id) {
+  ASSIGN_OR_RETURN(Context chosen, context());
+  return Open(slot, chosen, chosen.*namespace_id);
+}
+
+StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, const Context& chosen,
+                                  const std::string& namespace_id) {
   if (*slot == nullptr) {
-    ASSIGN_OR_RETURN(Context chosen, context());
     RestKvOptions options{.base_url = chosen.server,
                           .account = chosen.account,
-                          .namespace_id = state ? chosen.state_namespace : chosen.config_namespace,
+                          .namespace_id = namespace_id,
                           .token = chosen.token,
                           .max_attempts = kAttempts};
     if (options_.verbosity > 0) {
@@ -77,8 +82,14 @@ StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, bool state) {
   return slot->get();
 }
 
-StatusOr<KvClient*> Session::Config() { return Open(&config_, false); }
-StatusOr<KvClient*> Session::State() { return Open(&state_, true); }
+StatusOr<KvClient*> Session::Config() { return Open(&config_, &Context::config_namespace); }
+StatusOr<KvClient*> Session::State() { return Open(&state_, &Context::state_namespace); }
+StatusOr<KvClient*> Session::Tokens() {
+  ASSIGN_OR_RETURN(Context chosen, context());
+  if (chosen.config_namespace != kConfigNamespace)
+    return FailedPrecondition("context \"" + chosen.name + "\" is no embedded store: it has no tokens of nodes");
+  return Open(&tokens_, chosen, kDeviceTokensNamespace);
+}
 
 StatusOr<std::string> Session::AdminTarget() {
   ASSIGN_OR_RETURN(Context chosen, context());

@@ -49,6 +49,7 @@ class Session {
   StatusOr<std::string> Namespace();    // -n, the context's, "default"
   StatusOr<KvClient*> Config();         // the desired state
   StatusOr<KvClient*> State();          // the nodes' statuses
+  StatusOr<KvClient*> Tokens();         // tokens of nodes; only an embedded store has them
   StatusOr<std::string> AdminTarget();  // what Admin() talks to, for messages
   // One request to mcplet's admin API; a status of 400 or more is an error with mcplet's own message.
   StatusOr<http::Response> Admin(const http::Request& request, Deadline deadline);
@@ -74,7 +75,8 @@ class Session {
   StatusOr<http::Client*> AdminClient();
   Status PrepareAdmin(http::Request* request);
   std::string Hint(const Status& status) const;
-  StatusOr<KvClient*> Open(std::unique_ptr<KvClient>* slot, bool state);
+  StatusOr<KvClient*> Open(std::unique_ptr<KvClient>* slot, std::string Context::*namespace_id);
+  StatusOr<KvClient*> Open(std::unique_ptr<KvClient>* slot, const Context& chosen, const std::string& namespace_id);
   std::ostream& out_;
   std::ostream& err_;
   const Clock& clock_;
@@ -82,7 +84,7 @@ class Session {
   int exit_code_ = kExitOk;
   bool progress_shown_ = false;
   std::unique_ptr<Context> context_;
-  std::unique_ptr<KvClient> config_, state_;
+  std::unique_ptr<KvClient> config_, state_, tokens_;
   std::unique_ptr<http::Client> admin_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "cli/fleet.h"
+#include "cli/store_token.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "store/reader.h"
@@ -103,11 +104,11 @@ void RegisterStore(CLI::App& root, Session& session) {
   gc->add_flag("--dry-run", options->dry_run, "only count");
   gc->callback([options, &session] { session.Finish(RunGc(session, *options)); });
 
-  auto* store = root.add_subcommand("store", "The store as a whole: history, rollback, backup, restore");
+  auto* store = root.add_subcommand("store", "The store as a whole: history, rollback, backup, restore, tokens");
   store->require_subcommand(1);
   store->footer(
       "Examples:\n  mcpctl store history\n  mcpctl store rollback 3f2a91c04b7e\n  mcpctl store backup fleet.backup\n  "
-      "mcpctl store restore fleet.backup");
+      "mcpctl store restore fleet.backup\n  mcpctl store token create --node edge-02 --out edge-02.token");
   auto* history = store->add_subcommand("history", "The snapshots, newest first");
   history->add_option("--limit", options->limit, "how many");
   history->callback([options, &session] { session.Finish(RunHistory(session, *options)); });
@@ -122,6 +123,7 @@ void RegisterStore(CLI::App& root, Session& session) {
   restore->add_option("file", options->path, "a file that store backup wrote")->required();
   restore->add_flag("--replace-fleet", options->replace_fleet, "even over the store of another fleet");
   restore->callback([options, &session] { session.Finish(RunRestore(session, *options)); });
+  AddStoreTokens(*store, session);
 }
 
 }  // namespace mcpfleet::cli

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/strings.h"
+#include "store/device_token.h"
 #include "store/kv_response.h"
 #include "store/server/multipart.h"
 #include "store/snapshot.h"
@@ -33,6 +34,7 @@ constexpr int kCodeBadRequest = 10001;
 constexpr int kCodeRoute = 7003;
 constexpr int kCodeCondition = 10040;  // ours: Cloudflare has no conditional writes
 constexpr size_t kWatchers = 1000;
+constexpr int kPolicyViolation = 1008;
 
 Response Reply(int status, Json result, Json result_info = nullptr) {
   Json body = {
@@ -97,6 +99,12 @@ std::optional<Route> ParseRoute(std::string_view path) {
 
 Json NamespaceJson(std::string_view ns) { return {{"id", ns}, {"title", ns}, {"supports_url_encoding", true}}; }
 
+// Who asks. With `node` the token of that node, else one of the store's own.
+struct Caller {
+  StoreRole role = StoreRole::kReader;
+  std::string node, token_hash;
+};
+
 class Server final : public KvServer {
  public:
   Server(EmbeddedKv& kv, std::vector<StoreToken> tokens) : kv_(kv), tokens_(std::move(tokens)) {}
@@ -122,44 +130,59 @@ class Server final : public KvServer {
 
  private:
   void Handle(const Request& request, std::shared_ptr<Responder> to) {
-    std::optional<StoreRole> role = Authenticate(request);
-    if (!role) return to->Send(Refuse(401, kCodeAuthentication, "Authentication error"));
-    if (request.Path() == "/v1/watch") return Watch(std::move(to));
-    to->Send(Answer(request, *role));
+    std::optional<Caller> caller = Authenticate(request);
+    if (!caller) return to->Send(Refuse(401, kCodeAuthentication, "Authentication error"));
+    if (request.Path() == "/v1/watch") return Watch(*caller, std::move(to));
+    to->Send(Answer(request, *caller));
   }
 
-  std::optional<StoreRole> Authenticate(const Request& request) const {
+  std::optional<Caller> Authenticate(const Request& request) const {
     std::string given = request.headers.Get("Authorization").value_or("");
     constexpr std::string_view kScheme = "bearer ";
     if (!EqualsIgnoreCase(std::string_view(given).substr(0, kScheme.size()), kScheme)) return std::nullopt;
     std::string hash = Sha256Hex(Trim(std::string_view(given).substr(kScheme.size())));
-    std::optional<StoreRole> role;
+    std::optional<Caller> caller;
     // All of them are compared: time tells nothing of which one matched.
     for (const StoreToken& token : tokens_) {
-      if (EqualsInConstantTime(token.sha256, hash)) role = token.role;
+      if (EqualsInConstantTime(token.sha256, hash)) caller = Caller{.role = token.role};
     }
-    return role;
+    if (caller) return caller;
+    std::optional<std::string> node = NodeOf(hash);
+    if (!node) return std::nullopt;
+    return Caller{.node = *std::move(node), .token_hash = hash};
   }
 
-  static bool Allowed(StoreRole role, const Route& route, bool writes) {
-    switch (role) {
+  // The node of a token. A hash is looked up, not compared: time could tell something of hashes, not of tokens.
+  std::optional<std::string> NodeOf(const std::string& token_hash) const {
+    StatusOr<std::optional<EmbeddedValue>> found = kv_.Get(kDeviceTokensNamespace, DeviceTokenKey(token_hash));
+    if (!found.ok() || !*found) return std::nullopt;
+    StatusOr<DeviceToken> token = ParseDeviceToken((*found)->value);
+    if (!token.ok()) return std::nullopt;
+    return std::move(token->node);
+  }
+
+  static bool Allowed(const Caller& caller, const std::string& method, const Route& route, bool reads) {
+    if (!caller.node.empty()) {
+      if (route.ns == kConfigNamespace && reads)
+        return (route.what == "values" && !route.key.empty()) || route.what == "bulk";
+      return route.ns == kServerStateNamespace && route.what == "values" && route.key == "nodes/" + caller.node &&
+             method == "PUT";
+    }
+    switch (caller.role) {
       case StoreRole::kOperator:
         return true;
       case StoreRole::kReader:
-        return !writes && route.ns != kDeviceTokensNamespace;
-      case StoreRole::kNode:
-        if (route.ns == kConfigNamespace || route.ns.empty()) return !writes;
-        // A node's own name is not known here; its token only says that it is one of the nodes.
-        return route.ns == kServerStateNamespace && route.what == "values" && route.key.rfind("nodes/", 0) == 0;
+        return reads && route.ns != kDeviceTokensNamespace;
     }
     return false;
   }
 
-  Response Answer(const Request& request, StoreRole role) {
+  Response Answer(const Request& request, const Caller& caller) {
     std::optional<Route> route = ParseRoute(request.Path());
     if (!route) return Refuse(404, kCodeRoute, "No route for that URI");
     bool reads = request.method == "GET" || (request.method == "POST" && route->what == "bulk" && route->key == "get");
-    if (!Allowed(role, *route, !reads)) return Refuse(403, kCodeAuthentication, "Authentication error");
+    if (!Allowed(caller, request.method, *route, reads))
+      return Refuse(403, kCodeAuthentication, "Authentication error");
     if (route->ns.empty()) return ListNamespaces(request);
     if (!EmbeddedKv::HasNamespace(route->ns)) {
       return Refuse(404, kKvNamespaceNotFound, "list keys: 'namespace not found'");
@@ -207,6 +230,7 @@ class Server final : public KvServer {
     if (request.method == "PUT") return PutValue(route, request);
     if (request.method == "DELETE") {
       Status status = kv_.Delete(route.ns, {route.key});
+      if (route.ns == kDeviceTokensNamespace) CloseRevoked();
       return status.ok() ? Reply(200, Json::object()) : RefuseWith(status);
     }
     return Refuse(405, kCodeRoute, "method not known");
@@ -329,6 +353,7 @@ class Server final : public KvServer {
     StatusOr<std::vector<std::string>> keys = ParseKeys(*body, limits::kBulkPairs);
     if (!keys.ok()) return RefuseWith(keys.status());
     Status status = kv_.Delete(route.ns, *keys);
+    if (route.ns == kDeviceTokensNamespace) CloseRevoked();
     if (!status.ok()) return RefuseWith(status);
     return Reply(200, {{"successful_key_count", keys->size()}, {"unsuccessful_keys", Json::array()}});
   }
@@ -369,13 +394,13 @@ class Server final : public KvServer {
     return Reply(200, {{"successful_key_count", pairs.size()}, {"unsuccessful_keys", Json::array()}});
   }
 
-  void Watch(const std::shared_ptr<Responder>& to) {
+  void Watch(const Caller& caller, const std::shared_ptr<Responder>& to) {
     auto id = std::make_shared<uint64_t>(0);  // shared with on_close, which may run before the socket has its number
     {
       MutexLock lock(&mu_);
       if (sockets_.size() >= kWatchers) return to->Send(Refuse(503, kCodeBadRequest, "too many watchers"));
       *id = next_socket_++;
-      sockets_[*id] = nullptr;
+      sockets_[*id] = {nullptr, caller.token_hash};
     }
     std::shared_ptr<http::WebSocket> socket = to->AcceptWebSocket({
         .on_text = [](std::string_view) {},
@@ -387,10 +412,12 @@ class Server final : public KvServer {
       MutexLock lock(&mu_);
       auto slot = sockets_.find(*id);
       if (slot == sockets_.end()) return;  // closed already
-      slot->second = socket;
+      slot->second.socket = socket;
     }
     // After the registration, so that no move falls in between; a head told twice is harmless.
     if (head.ok() && *head) socket->SendText((*head)->value);
+    // Revoked between the check and the registration.
+    if (!caller.node.empty() && !NodeOf(caller.token_hash)) socket->Close(kPolicyViolation);
   }
 
   void Forget(uint64_t id) {
@@ -399,14 +426,28 @@ class Server final : public KvServer {
   }
 
   void Push(const std::string& head) {
-    std::vector<std::shared_ptr<http::WebSocket>> sockets;
-    {
-      MutexLock lock(&mu_);
-      for (const auto& [id, socket] : sockets_) {
-        if (socket != nullptr) sockets.push_back(socket);
-      }
+    for (const Watcher& watcher : Watchers()) watcher.socket->SendText(head);
+  }
+
+  // A token that was revoked hears nothing more.
+  void CloseRevoked() {
+    for (const Watcher& watcher : Watchers()) {
+      if (!watcher.token_hash.empty() && !NodeOf(watcher.token_hash)) watcher.socket->Close(kPolicyViolation);
     }
-    for (const auto& socket : sockets) socket->SendText(head);
+  }
+
+  struct Watcher {
+    // Shared with the HTTP server, whose loop calls back when one closes; null until it is accepted.
+    std::shared_ptr<http::WebSocket> socket;
+    std::string token_hash;  // of a node's token
+  };
+  std::vector<Watcher> Watchers() {
+    std::vector<Watcher> watchers;
+    MutexLock lock(&mu_);
+    for (const auto& [id, watcher] : sockets_) {
+      if (watcher.socket != nullptr) watchers.push_back(watcher);
+    }
+    return watchers;
   }
 
   EmbeddedKv& kv_;
@@ -414,8 +455,7 @@ class Server final : public KvServer {
   std::unique_ptr<http::Server> http_;
   Mutex mu_;
   uint64_t next_socket_ GUARDED_BY(mu_) = 1;
-  // Shared with the HTTP server, whose loop calls back when one closes.
-  std::map<uint64_t, std::shared_ptr<http::WebSocket>> sockets_ GUARDED_BY(mu_);
+  std::map<uint64_t, Watcher> sockets_ GUARDED_BY(mu_);
 };
 
 }  // namespace

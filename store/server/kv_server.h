@@ -4,8 +4,9 @@
 // Additions to Cloudflare's protocol: GET of the head has an ETag; PUT of it needs If-Match or If-None-Match: *
 // (428 without, 412 when it does not hold); objects/, shards/, snapshots/ must match their hash and can't expire.
 //
-// Tokens: an operator may do everything; a reader reads CONFIG and SERVER_STATE; a node reads CONFIG and writes
-// nodes/ in SERVER_STATE. DEVICE_TOKENS is the operator's. Only hashes of tokens are kept in memory.
+// Tokens: an operator may do everything; a reader reads CONFIG and SERVER_STATE; a token of a node (device_token.h, in
+// DEVICE_TOKENS, the operator's) reads CONFIG by key, without lists, and writes that node's status. Only hashes of
+// tokens are kept.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@
 
 namespace mcpfleet {
 
-enum class StoreRole { kReader, kNode, kOperator };
+enum class StoreRole { kReader, kOperator };
 struct StoreToken {
   std::string sha256;  // of the token
   StoreRole role = StoreRole::kReader;

@@ -1,5 +1,7 @@
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "cli/context.h"
@@ -45,6 +47,38 @@ TEST_F(StoreVerbsTest, ABackupIsRestoredWithAHigherEpoch) {
   EXPECT_NE(out.find("head is 0.8."), std::string::npos) << out;
   EXPECT_EQ(Out({"get", "mcp", "-o", "name"}), "mcpserver.mcpfleet.dev/a\n");
   EXPECT_EQ(Run({"store", "restore", dir_ / "none"}).code, 1);
+}
+
+TEST_F(StoreVerbsTest, ATokenOfANodeIsShownOnceListedWithoutItAndRevoked) {
+  Ran created = Run({"store", "token", "create", "--node", "edge-02"});
+  ASSERT_EQ(created.code, 0) << created.err;
+  const std::string token = created.out.substr(0, created.out.size() - 1);
+  EXPECT_EQ(token.size(), 64u);
+  EXPECT_EQ(created.err.find(token), std::string::npos);
+  const std::string id = Sha256Hex(token).substr(0, 12);
+  EXPECT_OK(store_.Client(kServerStateNamespace, token)->Put("nodes/edge-02", "{}", {}, testing::Soon()));
+  EXPECT_FALSE(store_.Client(kServerStateNamespace, token)->Put("nodes/edge-01", "{}", {}, testing::Soon()).ok());
+  const std::string list = Out({"store", "token", "list"});
+  EXPECT_NE(list.find("\n" + id + "  "), std::string::npos) << list;
+  EXPECT_NE(list.find("edge-02"), std::string::npos) << list;
+  EXPECT_EQ(list.find(token), std::string::npos);
+  EXPECT_EQ(Out({"store", "token", "revoke", id}), "token " + id + " of node edge-02 revoked\n");
+  EXPECT_FALSE(store_.Client(kServerStateNamespace, token)->Put("nodes/edge-02", "{}", {}, testing::Soon()).ok());
+  EXPECT_EQ(Run({"store", "token", "revoke", id}).code, 1);
+  EXPECT_EQ(Run({"store", "token", "revoke"}).code, 1);
+}
+
+TEST_F(StoreVerbsTest, ATokenInAFileIsItsOwnersAloneAndAllOfANodeGoTogether) {
+  const std::string path = dir_ / "edge-02.token";
+  EXPECT_EQ(Out({"store", "token", "create", "--node", "edge-02", "--out", path}), "");
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(Run({"store", "token", "create", "--node", "edge-02", "--out", path}).code, 1) << "never overwritten";
+  Out({"store", "token", "create", "--node", "edge-02"});
+  const std::string revoked = Out({"store", "token", "revoke", "--node", "edge-02"});
+  EXPECT_EQ(std::count(revoked.begin(), revoked.end(), '\n'), 2) << revoked;
+  EXPECT_EQ(Run({"store", "token", "create", "--node", "Not A Name"}).code, 1);
 }
 
 TEST_F(StoreVerbsTest, ADryRunOfGcCountsAndDeletesNothing) {

@@ -158,8 +158,11 @@ class RemoteStoreTest : public IntegrationTest {
     host_ = std::make_unique<Node>(NodeOptions{});
     host_->Start();
     ASSERT_FALSE(HasFatalFailure());
-    edge_ = std::make_unique<Node>(
-        NodeOptions{.store_url = host_->store_url(), .store_token_file = host_->state() + "/store/operator-token"});
+    // The edge has a token of its own: what a node does needs no more.
+    const std::string token = host_->state() + "/edge.token";
+    edge_ = std::make_unique<Node>(NodeOptions{.store_url = host_->store_url(), .store_token_file = token});
+    const CommandResult created = host_->Mcpctl({"store", "token", "create", "--node", edge_->name(), "--out", token});
+    ASSERT_TRUE(created.ok()) << created;
     edge_->Start();
   }
   Json OnEdge(const std::string& name, const std::string& version) const {

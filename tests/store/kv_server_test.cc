@@ -168,13 +168,65 @@ TEST(KvServerTest, TokensDecideWhoMayReadAndWriteWhat) {
   EXPECT_EQ(reader->BulkDelete({"x"}, Soon()).code(), StatusCode::kPermissionDenied);
   EXPECT_EQ(store.Client(kDeviceTokensNamespace, kReaderToken)->Get("x", Soon()).status().code(),
             StatusCode::kPermissionDenied);
-  auto node = store.Client(kServerStateNamespace, kNodeToken);
-  EXPECT_TRUE(node->Put("nodes/a", "{}", {}, Soon()).ok());
-  EXPECT_EQ(node->Put("other", "{}", {}, Soon()).code(), StatusCode::kPermissionDenied);
-  EXPECT_EQ(store.Client(kConfigNamespace, kNodeToken)->Put("x", "2", {}, Soon()).code(),
-            StatusCode::kPermissionDenied);
-  EXPECT_TRUE(store.Client(kConfigNamespace, kNodeToken)->Get("x", Soon()).ok());
   EXPECT_EQ((*reader->Get("x", Soon()))->value, "1");
+}
+
+TEST(KvServerTest, ATokenOfANodeReadsTheConfigurationByKeyAndWritesItsOwnStatusAndNothingElse) {
+  ServedStore store;
+  ASSERT_OK(store.Client()->Put("x", "1", {}, Soon()));
+  ASSERT_OK(store.Client(kServerStateNamespace)->Put("nodes/b", "{}", {}, Soon()));
+  auto config = store.Client(kConfigNamespace, kNodeToken), state = store.Client(kServerStateNamespace, kNodeToken),
+       tokens = store.Client(kDeviceTokensNamespace, kNodeToken);
+  const std::string own_key = DeviceTokenKey(Sha256Hex(kNodeToken));
+  EXPECT_EQ((*config->Get("x", Soon()))->value, "1");
+  EXPECT_EQ(config->BulkGet({"x"}, Soon())->size(), 1u);
+  EXPECT_TRUE(state->Put("nodes/a", "{}", {.metadata = "{}"}, Soon()).ok());
+  EXPECT_TRUE(state->Put("nodes/a", "{}", {}, Soon()).ok());
+  for (const Status& refused :
+       {config->List("", "", 10, Soon()).status(), config->Put("x", "2", {}, Soon()),
+        config->Put(kHeadKey, "{}", {.if_none_match = true}, Soon()), config->BulkPut({{"x", "2", "", 0}}, Soon()),
+        config->Delete("x", Soon()), config->BulkDelete({"x"}, Soon()), state->Put("nodes/b", "{}", {}, Soon()),
+        state->Put("nodes/a/b", "{}", {}, Soon()), state->Put("other", "{}", {}, Soon()),
+        state->BulkPut({{"nodes/a", "{}", "", 0}}, Soon()), state->Delete("nodes/a", Soon()),
+        state->Get("nodes/b", Soon()).status(), state->BulkGet({"nodes/b"}, Soon()).status(),
+        state->List("", "", 10, Soon()).status(), tokens->Get(own_key, Soon()).status(),
+        tokens->Put(own_key, EncodeDeviceToken({.node = "b"}), {}, Soon()), tokens->Delete(own_key, Soon()),
+        tokens->List("", "", 10, Soon()).status()}) {
+    EXPECT_EQ(refused.code(), StatusCode::kPermissionDenied) << refused;
+  }
+  EXPECT_EQ(Raw(store, {.target = kBase}, kNodeToken).status, 403);
+  EXPECT_EQ(Raw(store, {.target = std::string(kBase) + "/CONFIG/metadata/x"}, kNodeToken).status, 403);
+  EXPECT_EQ((*store.Client()->Get("x", Soon()))->value, "1");
+}
+
+TEST(KvServerTest, ARevokedTokenOfANodeReadsWritesAndHearsNothingMore) {
+  ServedStore store;
+  Mutex mu;
+  CondVar changed;
+  std::vector<bool> connections;
+  auto watch = WatchClient::Create(
+      {.base_url = store.url(), .token = kNodeToken}, [](std::string_view) {},
+      [&](bool connected) {
+        MutexLock lock(&mu);
+        connections.push_back(connected);
+        changed.NotifyAll();
+      });
+  ASSERT_OK(watch);
+  auto wait_for = [&](const std::vector<bool>& expected) {
+    MutexLock lock(&mu);
+    Deadline deadline = Soon();
+    while (connections != expected && changed.WaitUntil(&mu, deadline)) {
+    }
+    return connections == expected;
+  };
+  ASSERT_TRUE(wait_for({true}));
+  auto config = store.Client(kConfigNamespace, kNodeToken);
+  EXPECT_TRUE(config->Get("x", Soon()).ok());
+  ASSERT_OK(store.Client(kDeviceTokensNamespace)->Delete(DeviceTokenKey(Sha256Hex(kNodeToken)), Soon()));
+  EXPECT_EQ(config->Get("x", Soon()).status().code(), StatusCode::kUnauthenticated);
+  EXPECT_EQ(store.Client(kServerStateNamespace, kNodeToken)->Put("nodes/a", "{}", {}, Soon()).code(),
+            StatusCode::kUnauthenticated);
+  EXPECT_TRUE(wait_for({true, false}));
 }
 
 TEST(KvServerTest, NamespacesAreListedAndShown) {

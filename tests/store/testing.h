@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "crd/object.h"
+#include "store/device_token.h"
 #include "store/kv_client.h"
 #include "store/server/embedded_kv.h"
 #include "store/server/kv_server.h"
@@ -73,6 +74,7 @@ std::string TextOf(const StatusOr<T>& value) {
 
 inline constexpr char kOperatorToken[] = "operator-token-of-the-tests-0123456789abcdef";
 inline constexpr char kReaderToken[] = "reader-token-of-the-tests-0123456789abcdef";
+// Of the node "a".
 inline constexpr char kNodeToken[] = "node-token-of-the-tests-0123456789abcdef";
 
 // An embedded store with its server on a port of the system's choice.
@@ -83,12 +85,12 @@ class ServedStore {
     EXPECT_TRUE(kv.ok()) << kv.status();
     kv_ = *std::move(kv);
     KvServerOptions options;
-    options.tokens = {{Sha256Hex(kOperatorToken), StoreRole::kOperator},
-                      {Sha256Hex(kReaderToken), StoreRole::kReader},
-                      {Sha256Hex(kNodeToken), StoreRole::kNode}};
+    options.tokens = {{Sha256Hex(kOperatorToken), StoreRole::kOperator}, {Sha256Hex(kReaderToken), StoreRole::kReader}};
     auto server = KvServer::Create(*kv_, options);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+    const std::string token = EncodeDeviceToken({.node = "a"});
+    EXPECT_TRUE(kv_->Put(kDeviceTokensNamespace, {DeviceTokenKey(Sha256Hex(kNodeToken)), token, token, 0}, {}).ok());
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(server_->port()); }
   EmbeddedKv& kv() { return *kv_; }
