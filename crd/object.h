@@ -27,7 +27,7 @@ struct ObjectMeta {
   std::string name;
   std::string namespace_ = kDefaultNamespace;  // "" for cluster-scoped kinds (MCPNode)
   std::string uid;                             // assigned at the first apply
-  int64_t generation = 0;                      // rises when the spec changes
+  int64_t generation = 0;                      // rises when the spec changes or a restart is asked for
   Labels labels;
   Labels annotations;
   std::string creation_timestamp;  // RFC 3339; assigned at the first apply

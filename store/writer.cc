@@ -26,6 +26,16 @@ std::string Uid(std::string_view digits) {
          hex.substr(20);
 }
 
+// Whether nodes have nothing to do for it: what a generation counts. A restart that is asked for is work, as in
+// Kubernetes, where its annotation is part of the template.
+bool AsksForTheSame(const Object& before, const Object& after) {
+  const auto restarted_at = [](const Object& object) {
+    auto it = object.metadata.annotations.find(kRestartedAtAnnotation);
+    return it == object.metadata.annotations.end() ? std::string() : it->second;
+  };
+  return before.spec == after.spec && restarted_at(before) == restarted_at(after);
+}
+
 // The state that a change is put on top of: the head, its snapshot, the shards that the change touches.
 struct Base {
   std::optional<Head> head;
@@ -176,7 +186,7 @@ Status Transaction::DecideSet(const Object& wanted, const Base& base, std::map<O
       const Object& before = known->second;
       if (changes_.manifests) KeepOwnAnnotations(before, &next);
       next.metadata.creation_timestamp = before.metadata.creation_timestamp;
-      next.metadata.generation = old->second.generation + (before.spec == wanted.spec ? 0 : 1);
+      next.metadata.generation = old->second.generation + (AsksForTheSame(before, next) ? 0 : 1);
     } else {
       // What it was can't be read: a new generation is always right, and its new hash is a key that nobody has missed.
       next.metadata.creation_timestamp = time_;

@@ -77,6 +77,17 @@ TEST_F(WriterTest, GenerationRisesWithTheSpecAndNotWithLabels) {
   EXPECT_TRUE(after.metadata.labels.empty()) << "labels are replaced as the manifest says";
 }
 
+TEST_F(WriterTest, AnAskedRestartIsANewGenerationWhichTheNextManifestKeeps) {
+  ASSERT_OK(Set({Server("a")}));
+  Object restart = Read().objects.at(Key("a"));
+  restart.metadata.annotations[kRestartedAtAnnotation] = "2026-11-25T09:19:55Z";
+  ASSERT_OK(Set({restart}));
+  EXPECT_EQ(Read().objects.at(Key("a")).metadata.generation, 2);
+  auto result = Apply(kv_, {.set = {Server("a")}, .manifests = true}, {}, clock_, Soon());
+  ASSERT_OK(result);
+  EXPECT_FALSE(result->moved);
+}
+
 TEST_F(WriterTest, DeletingRemovesAndDeletingWhatIsAbsentChangesNothing) {
   ASSERT_OK(Set({Server("a"), Server("b")}));
   auto result = Remove("a");
