@@ -66,10 +66,27 @@ namespace {
 
 struct LabelOptions {
   ResourceOptions resources;
-  bool overwrite = false, annotations = false;
+  bool overwrite = false, annotations = false, list = false;
 };
 
+// What the objects have, and nothing is changed.
+Status ListPairs(Session& session, const LabelOptions& options) {
+  ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  Fleet fleet;
+  ASSIGN_OR_RETURN(fleet.desired, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(std::vector<const Object*> objects, Find(fleet, selection));
+  for (const Object* object : objects) {
+    if (objects.size() > 1) session.out() << Described(KeyOf(*object)) << "\n";
+    for (const auto& [key, value] : options.annotations ? object->metadata.annotations : object->metadata.labels)
+      session.out() << (objects.size() > 1 ? "  " : "") << key << "=" << value << "\n";
+  }
+  return OkStatus();
+}
+
 Status RunLabel(Session& session, LabelOptions options) {
+  if (options.list) return ListPairs(session, options);
   ASSIGN_OR_RETURN(PairChange pairs, SplitPairs(options.resources.arguments, options.annotations));
   options.resources.arguments = pairs.selecting;
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
@@ -98,9 +115,10 @@ void AddLabelCommand(CLI::App& root, Session& session, bool annotations) {
       annotations
           ? "Examples:\n  mcpctl annotate mcp/weather owner=ops"
           : "Examples:\n  mcpctl label mcp/weather tier=gold --overwrite\n  mcpctl label mcp -l app=shop tier-");
-  AddResourceOptions(*command, &options->resources, false);
+  AddResourceOptions(*command, &options->resources, true);
   AddAllOption(*command, &options->resources);
   command->add_flag("--overwrite", options->overwrite, "replace values that are there");
+  command->add_flag("--list", options->list, "print what is there and change nothing");
   command->callback([options, &session] { session.Finish(RunLabel(session, *options)); });
 }
 
@@ -109,7 +127,7 @@ void AddSuspendCommand(CLI::App& root, Session& session, bool suspend) {
                                       suspend ? "Stop servers without deleting them" : "Run suspended servers again");
   auto options = std::make_shared<ResourceOptions>();
   command->footer(suspend ? "Examples:\n  mcpctl suspend weather" : "Examples:\n  mcpctl resume weather");
-  AddResourceOptions(*command, options.get(), false);
+  AddResourceOptions(*command, options.get(), true);
   AddAllOption(*command, options.get());
   command->callback([options, suspend, &session] {
     session.Finish([&]() -> Status {

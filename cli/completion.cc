@@ -4,10 +4,12 @@
 #include <sstream>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 #include "base/version.h"
 #include "cli/fleet.h"
+#include "cli/output.h"
 #include "cli/verbs.h"
 #include "crd/labels.h"
 #include "crd/schema.h"
@@ -182,8 +184,22 @@ void RegisterCompletion(CLI::App& root, Session& session) {
 
 void RegisterVersion(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("version", "The version of mcpctl");
-  command->footer("Examples:\n  mcpctl version");
-  command->callback([&session] { session.out() << "mcpctl " << Version() << " (" << kApiVersion << ")\n"; });
+  auto output = std::make_shared<std::string>();
+  auto client = std::make_shared<bool>(false);
+  command->footer("Examples:\n  mcpctl version\n  mcpctl version -o json");
+  command->add_option("-o,--output", *output, "json, yaml or jsonpath=EXPRESSION");
+  command->add_flag("--client", *client, "as without: it is always that of mcpctl");
+  command->callback([output, client, &session] {
+    session.Finish([&]() -> Status {
+      RETURN_IF_ERROR(CheckOutput(*output, {"json", "yaml", "jsonpath"}));
+      if (!output->empty()) {
+        const Json version = {{"clientVersion", {{"version", Version()}, {"apiVersion", kApiVersion}}}};
+        return PrintObjects(session.out(), *output, {version}, false);
+      }
+      session.out() << "mcpctl " << Version() << " (" << kApiVersion << ")\n";
+      return OkStatus();
+    }());
+  });
 }
 
 }  // namespace mcpfleet::cli

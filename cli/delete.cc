@@ -72,7 +72,7 @@ void RegisterDelete(CLI::App& root, Session& session) {
   command->footer(
       "Examples:\n  mcpctl delete mcp/weather\n  mcpctl delete -f weather.yaml\n  mcpctl delete mcp -l app=shop "
       "--wait=false");
-  AddResourceOptions(*command, &options->resources, false);
+  AddResourceOptions(*command, &options->resources, true);
   AddFileOptions(*command, &options->files);
   AddAllOption(*command, &options->resources);
   command->add_flag("--ignore-not-found", options->ignore_not_found, "what is absent is fine");

@@ -126,10 +126,14 @@ StatusOr<std::vector<const Object*>> Find(const Fleet& fleet, const Selection& s
   for (const auto& [key, object] : fleet.desired.objects) {
     if (key.kind == selection.kind) all.push_back(key.name);
   }
-  std::string near = Nearest(*missing.begin(), all);
+  std::string hint;
+  if (std::string near = Nearest(*missing.begin(), all); !near.empty()) hint = "; did you mean \"" + near + "\"?";
+  for (const auto& [key, object] : fleet.desired.objects) {
+    if (key.kind == selection.kind && key.name == *missing.begin())
+      hint = "; there is one in namespace " + key.namespace_ + ": -n " + key.namespace_;
+  }
   return NotFound(Join(names, ", ") + " not found" +
-                  (selection.namespace_.empty() ? "" : " in namespace " + selection.namespace_) +
-                  (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+                  (selection.namespace_.empty() ? "" : " in namespace " + selection.namespace_) + hint);
 }
 
 StatusOr<std::vector<std::string>> FindNodes(const Fleet& fleet, const Selection& selection) {
@@ -176,6 +180,12 @@ int ReadyNodes(const ServerView& view) {
                                         [&](const ServerView::OnNode& on) { return IsReady(view, on); }));
 }
 
+const Condition* FindConditionAnyCase(const std::vector<Condition>& conditions, std::string_view type) {
+  auto found = std::find_if(conditions.begin(), conditions.end(),
+                            [&](const Condition& condition) { return EqualsIgnoreCase(condition.type, type); });
+  return found == conditions.end() ? nullptr : &*found;
+}
+
 Condition Merged(const ServerView& view, std::string_view type) {
   Condition merged{.type = std::string(type),
                    .status = ConditionStatus::kUnknown,
@@ -185,7 +195,7 @@ Condition Merged(const ServerView& view, std::string_view type) {
   bool first = true;
   for (const ServerView::OnNode& on : view.nodes) {
     Condition condition{.type = std::string(type), .reason = "NotReported", .message = "not reported yet"};
-    if (const Condition* own = FindCondition(on.status->conditions, type); own != nullptr) condition = *own;
+    if (const Condition* own = FindConditionAnyCase(on.status->conditions, type); own != nullptr) condition = *own;
     if (on.stale) {
       condition.status = ConditionStatus::kUnknown;
       condition.reason = "NodeSilent";

@@ -47,6 +47,9 @@ StatusOr<std::vector<const Object*>> Find(const Fleet& fleet, const Selection& s
 // of the declared ones.
 StatusOr<std::vector<std::string>> FindNodes(const Fleet& fleet, const Selection& selection);
 
+// As kubectl finds them: --for=condition=ready is condition Ready.
+const Condition* FindConditionAnyCase(const std::vector<Condition>& conditions, std::string_view type);
+
 // Pure, from a view:
 int ReadyNodes(const ServerView& view);
 // The condition over all nodes: False wins over Unknown, Unknown over True; Unknown when no node reports this

@@ -20,7 +20,7 @@ constexpr Duration kWatchPoll = std::chrono::milliseconds(500);
 struct GetOptions {
   ResourceOptions resources;
   std::string output;
-  bool watch = false, no_headers = false, show_labels = false;
+  bool watch = false, no_headers = false, show_labels = false, ignore_not_found = false;
 };
 
 std::string Age(const std::string& since, WallTime now) {
@@ -171,6 +171,19 @@ StatusOr<std::vector<Json>> Objects(Session& session, const Selection& selection
   return out;
 }
 
+// Leaves the names that are there; what is said of the others.
+Status DropMissing(const Fleet& fleet, Selection* selection) {
+  const bool servers = selection->kind == kKindServer;
+  Status missing = servers ? Find(fleet, *selection).status() : FindNodes(fleet, *selection).status();
+  if (missing.ok()) return missing;
+  std::erase_if(selection->names, [&](const std::string& name) {
+    Selection one = *selection;
+    one.names = {name};
+    return !(servers ? Find(fleet, one).status() : FindNodes(fleet, one).status()).ok();
+  });
+  return missing;
+}
+
 Status RunGet(Session& session, const GetOptions& options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"wide", "json", "yaml", "name", "jsonpath"}));
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
@@ -178,15 +191,25 @@ Status RunGet(Session& session, const GetOptions& options) {
   std::map<std::string, std::vector<std::string>> last_rows;
   std::map<std::string, std::string> last_objects;
   Fleet fleet;
+  Status missing;
+  const bool list = selection.names.size() != 1;
   for (bool first = true;; first = false) {
     ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
     Status read = RefreshFleet(session, deadline, &fleet);
     if (!read.ok() && (first || !IsRetryable(read))) return read;
+    if (first && !selection.names.empty()) {
+      missing = DropMissing(fleet, &selection);
+      if (options.ignore_not_found) missing = OkStatus();
+      if (selection.names.empty()) return missing;  // not every object there is
+    }
     if (read.ok() && table) {
       RETURN_IF_ERROR(PrintTable(session, options, selection, fleet, options.watch ? &last_rows : nullptr, first));
     } else if (read.ok()) {
       ASSIGN_OR_RETURN(std::vector<Json> objects, Objects(session, selection, fleet));
-      if (!options.watch) return PrintObjects(session.out(), options.output, objects, selection.names.size() != 1);
+      if (!options.watch) {
+        RETURN_IF_ERROR(PrintObjects(session.out(), options.output, objects, list));
+        return missing;
+      }
       for (const Json& object : objects) {
         std::string& last = last_objects[GetString(GetMember(object, "metadata"), "namespace") + "/" +
                                          GetString(GetMember(object, "metadata"), "name")];
@@ -197,7 +220,7 @@ Status RunGet(Session& session, const GetOptions& options) {
         session.out() << std::flush;
       }
     }
-    if (!options.watch || !session.Pause(kWatchPoll)) return OkStatus();
+    if (!options.watch || !session.Pause(kWatchPoll)) return missing;
   }
 }
 
@@ -215,6 +238,7 @@ void RegisterGet(CLI::App& root, Session& session) {
   AddResourceOptions(*command, &options->resources, true);
   command->add_option("-o,--output", options->output, "wide, json, yaml, name or jsonpath=EXPRESSION");
   command->add_flag("-w,--watch", options->watch, "go on and print what changes");
+  command->add_flag("--ignore-not-found", options->ignore_not_found, "what is absent is fine");
   command->add_flag("--no-headers", options->no_headers, "rows only");
   command->add_flag("--show-labels", options->show_labels, "a column with all labels");
   command->callback([options, &session] { session.Finish(RunGet(session, *options)); });

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <ostream>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "cli/output.h"
 #include "cli/resource.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -15,16 +17,18 @@ namespace {
 struct LogsOptions {
   ResourceOptions resources;
   bool follow = false, previous = false, timestamps = false;
-  std::string since;
+  std::string since, since_time;
   int64_t tail = -1;
 };
 
-// Copies a stream of lines; every line of a log begins with its time and a space.
-Status CopyLines(Session& session, http::ResponseStream& stream, Deadline deadline, bool timestamps) {
+// Copies a stream of lines; every line of a log begins with its time and a space. True when there was any.
+StatusOr<bool> CopyLines(Session& session, http::ResponseStream& stream, Deadline deadline, bool timestamps) {
+  bool any = false;
   std::string partial;
   for (;;) {
     ASSIGN_OR_RETURN(std::string piece, stream.Read(deadline));
     if (piece.empty()) break;
+    any = true;
     partial += piece;
     for (size_t newline; (newline = partial.find('\n')) != std::string::npos; partial.erase(0, newline + 1)) {
       std::string_view line = std::string_view(partial).substr(0, newline);
@@ -32,9 +36,9 @@ Status CopyLines(Session& session, http::ResponseStream& stream, Deadline deadli
       session.out() << line << "\n";
     }
     session.out() << std::flush;
-    if (!session.out().good()) return OkStatus();
+    if (!session.out().good()) break;
   }
-  return OkStatus();
+  return any;
 }
 
 Status RunLogs(Session& session, const LogsOptions& options) {
@@ -45,6 +49,12 @@ Status RunLogs(Session& session, const LogsOptions& options) {
   if (options.follow) target += "follow=true&";
   if (options.previous) target += "previous=true&";
   if (options.tail >= 0) target += "tail=" + std::to_string(options.tail) + "&";
+  if (!options.since.empty() && !options.since_time.empty())
+    return InvalidArgument("--since and --since-time exclude each other");
+  if (!options.since_time.empty()) {
+    ASSIGN_OR_RETURN(WallTime since, ParseTime(options.since_time));
+    target += "since=" + PercentEncode(FormatTime(since)) + "&";
+  }
   if (!options.since.empty()) {
     ASSIGN_OR_RETURN(Duration since, ParseDuration(options.since));
     target += "since=" + PercentEncode(FormatTime(session.clock().Wall() - since)) + "&";
@@ -53,13 +63,42 @@ Status RunLogs(Session& session, const LogsOptions& options) {
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   if (options.follow) deadline = Deadline::Never();
   ASSIGN_OR_RETURN(auto stream, session.AdminStream({.target = target}, deadline));
-  return CopyLines(session, *stream, deadline, options.timestamps);
+  ASSIGN_OR_RETURN(bool any, CopyLines(session, *stream, deadline, options.timestamps));
+  if (!any && options.previous) session.err() << "There is no log of an incarnation before this one.\n";
+  return OkStatus();
 }
 
 struct EventsOptions {
-  std::string server;
-  bool watch = false;
+  std::string server, output, types;
+  bool watch = false, all_namespaces = false;
 };
+
+// Which of the node's events are meant.
+struct EventFilter {
+  std::string object;              // the beginning of it: "MCPServer/default/"
+  std::vector<std::string> types;  // none: all
+  bool Matches(const Event& event) const {
+    const bool type = types.empty() || std::any_of(types.begin(), types.end(), [&](const std::string& wanted) {
+                        return EqualsIgnoreCase(wanted, event.type);
+                      });
+    return type && event.object.starts_with(object);
+  }
+};
+
+StatusOr<EventFilter> FilterOf(Session& session, const EventsOptions& options) {
+  EventFilter filter;
+  for (const std::string& type : Split(options.types, ',')) {
+    if (type.empty()) continue;
+    if (!EqualsIgnoreCase(type, "Normal") && !EqualsIgnoreCase(type, "Warning"))
+      return InvalidArgument("--types " + Printable(type, 40) + "; allowed: Normal, Warning");
+    filter.types.push_back(type);
+  }
+  if (options.server.empty() && !options.all_namespaces) {
+    ASSIGN_OR_RETURN(std::string ns, session.Namespace());
+    filter.object = std::string(kKindServer) + "/" + ns + "/";
+  }
+  return filter;
+}
 
 void PrintEvent(Table& table, const Event& event, WallTime now) {
   std::string age = FormatAge(now - event.time);
@@ -68,6 +107,9 @@ void PrintEvent(Table& table, const Event& event, WallTime now) {
 }
 
 Status RunEvents(Session& session, const EventsOptions& options) {
+  RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
+  if (options.watch && !options.output.empty()) return InvalidArgument("-o and --watch exclude each other");
+  ASSIGN_OR_RETURN(EventFilter filter, FilterOf(session, options));
   std::string target = "/v1/events";
   std::string query;
   if (!options.server.empty()) {
@@ -79,9 +121,14 @@ Status RunEvents(Session& session, const EventsOptions& options) {
                    session.Admin({.target = target + (query.empty() ? "" : "?" + query)}, deadline));
   ASSIGN_OR_RETURN(Json json, ParseJson(response.body));
   Table table({"LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"});
+  std::vector<Json> items;
   for (const Json& item : GetMember(json, "items")) {
-    if (auto event = EventFromJson(item); event.ok()) PrintEvent(table, *event, session.clock().Wall());
+    auto event = EventFromJson(item);
+    if (!event.ok() || !filter.Matches(*event)) continue;
+    PrintEvent(table, *event, session.clock().Wall());
+    items.push_back(item);
   }
+  if (!options.output.empty()) return PrintObjects(session.out(), options.output, items, true);
   if (table.empty() && !options.watch) session.err() << "No events.\n";
   if (!table.empty()) table.Print(session.out());
   if (!options.watch) return OkStatus();
@@ -96,7 +143,7 @@ Status RunEvents(Session& session, const EventsOptions& options) {
     for (size_t newline; (newline = partial.find('\n')) != std::string::npos; partial.erase(0, newline + 1)) {
       auto parsed = ParseJson(std::string_view(partial).substr(0, newline));
       if (!parsed.ok()) continue;
-      if (auto event = EventFromJson(*parsed); event.ok()) {
+      if (auto event = EventFromJson(*parsed); event.ok() && filter.Matches(*event)) {
         Table one({"", "", "", "", ""});
         PrintEvent(one, *event, session.clock().Wall());
         one.Print(session.out(), false);
@@ -120,15 +167,20 @@ void RegisterLogs(CLI::App& root, Session& session) {
   command->add_flag("-p,--previous", options->previous, "of the incarnation before this one");
   command->add_flag("--timestamps", options->timestamps, "each line's time");
   command->add_option("--since", options->since, "only the last 10m, 1h …");
-  command->add_option("--tail", options->tail, "only the last N lines")->check(CLI::NonNegativeNumber);
+  command->add_option("--since-time", options->since_time, "only after this time, as 2026-01-31T12:00:00Z");
+  command->add_option("--tail", options->tail, "only the last N lines; -1 for all");
   command->callback([options, &session] { session.Finish(RunLogs(session, *options)); });
 }
 
 void RegisterEvents(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("events", "What happened on the node lately");
   auto options = std::make_shared<EventsOptions>();
-  command->footer("Examples:\n  mcpctl events\n  mcpctl events --for mcp/weather -w");
+  command->footer(
+      "Examples:\n  mcpctl events\n  mcpctl events -A --types Warning\n  mcpctl events --for mcp/weather -w");
   command->add_option("--for", options->server, "only this server");
+  command->add_flag("-A,--all-namespaces", options->all_namespaces, "of every namespace");
+  command->add_option("--types", options->types, "Normal, Warning or both");
+  command->add_option("-o,--output", options->output, "json, yaml or jsonpath=EXPRESSION");
   command->add_flag("-w,--watch", options->watch, "go on as events come");
   command->callback([options, &session] { session.Finish(RunEvents(session, *options)); });
 }

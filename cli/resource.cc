@@ -31,6 +31,8 @@ namespace {
 StatusOr<const KindSchema*> FindKind(std::string_view word) {
   const KindSchema* kind = Schema::Builtin().Find(word);
   if (kind != nullptr) return kind;
+  // Here no other nodes could be meant.
+  if (EqualsIgnoreCase(word, "node") || EqualsIgnoreCase(word, "nodes")) return Schema::Builtin().Find(kKindNode);
   if (word.find(',') != std::string_view::npos)
     return InvalidArgument("one kind at a time, not " + Printable(word, 60));
   if (EqualsIgnoreCase(word, "events") || EqualsIgnoreCase(word, "event"))
@@ -78,7 +80,7 @@ StatusOr<Selection> Select(Session& session, const ResourceOptions& options, std
       name = argument;
       // `mcpctl logs mcp weather`: the kind may be said even where there is only one.
       if (!only_kind.empty() && selection.names.empty() && Schema::Builtin().Find(name) == kind &&
-          options.arguments.size() > 1)
+          (options.arguments.size() > 1 || options.all || !options.selector.empty()))
         continue;
     }
     if (std::find(selection.names.begin(), selection.names.end(), name) == selection.names.end())
@@ -99,6 +101,8 @@ StatusOr<Selection> Select(Session& session, const ResourceOptions& options, std
 }
 
 Status CheckDeliberate(const Selection& selection, const ResourceOptions& options) {
+  if (!selection.names.empty() && options.all_namespaces)
+    return InvalidArgument("names and --all-namespaces exclude each other: one name may be in several");
   if (!selection.names.empty() || !selection.selector.empty() || options.all) return OkStatus();
   return InvalidArgument("say which: names, --selector, or --all for every one");
 }

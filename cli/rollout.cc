@@ -23,6 +23,7 @@ struct RolloutOptions {
   ResourceOptions resources;
   std::string timeout = "5m", to;
   size_t revision = 0;
+  bool watch = true;
 };
 
 // One object's versions, newest first: the snapshots in which it changed.
@@ -62,11 +63,31 @@ StatusOr<ObjectKey> OneServer(Session& session, const RolloutOptions& options) {
   return ObjectKey{selection.kind, selection.namespace_, selection.names.front()};
 }
 
+// The version of a generation, or with 0 the one before: what has the present generation differs in labels only.
+StatusOr<Object> ReadVersion(KvClient& kv, const ObjectKey& key, const std::vector<Version>& versions,
+                             size_t generation, Deadline deadline) {
+  auto target = std::find_if(versions.begin(), versions.end(), [&](const Version& version) {
+    return generation == 0 ? version.entry.generation != versions.front().entry.generation
+                           : version.entry.generation == static_cast<int64_t>(generation);
+  });
+  if (target == versions.end())
+    return NotFound(Described(key) + ": no such version in the history; see: mcpctl rollout history " + key.name);
+  ASSIGN_OR_RETURN(std::optional<KvValue> blob, kv.Get(ObjectBlobKey(target->entry.hash), deadline));
+  if (!blob.has_value())
+    return NotFound(Described(key) + ": generation " + std::to_string(target->entry.generation) + " was removed by gc");
+  return ParseObjectBlob(blob->value, target->entry.hash);
+}
+
 Status RunHistory(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
+  if (options.revision != 0) {
+    ASSIGN_OR_RETURN(Object object, ReadVersion(*kv, key, versions, options.revision, deadline));
+    session.out() << ObjectToYaml(ObjectToJson(object));
+    return OkStatus();
+  }
   Table table({"GENERATION", "TIME", "AUTHOR", "SNAPSHOT", "MESSAGE"});
   for (const Version& version : versions) {
     table.Add({std::to_string(version.entry.generation), version.time, Printable(version.author, 40),
@@ -81,18 +102,8 @@ Status RunUndo(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
-  // The generation rises with the spec: what has the present one differs in labels only.
-  auto target = std::find_if(versions.begin(), versions.end(), [&](const Version& version) {
-    return options.revision == 0 ? version.entry.generation != versions.front().entry.generation
-                                 : version.entry.generation == static_cast<int64_t>(options.revision);
-  });
-  if (target == versions.end())
-    return NotFound(Described(key) + ": no such version in the history; see: mcpctl rollout history " + key.name);
-  ASSIGN_OR_RETURN(std::optional<KvValue> blob, kv->Get(ObjectBlobKey(target->entry.hash), deadline));
-  if (!blob.has_value())
-    return NotFound(Described(key) + ": generation " + std::to_string(target->entry.generation) + " was removed by gc");
-  ASSIGN_OR_RETURN(Object object, ParseObjectBlob(blob->value, target->entry.hash));
-  return WriteChanges(session, {.set = {object}}, "undo to generation " + std::to_string(target->entry.generation),
+  ASSIGN_OR_RETURN(Object object, ReadVersion(*kv, key, versions, options.revision, deadline));
+  return WriteChanges(session, {.set = {object}}, "undo to generation " + std::to_string(object.metadata.generation),
                       false)
       .status();
 }
@@ -110,7 +121,20 @@ Status RunRestart(Session& session, const RolloutOptions& options) {
 Status RunStatus(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
   ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
-  return WaitFor(session, {{.key = key}}, timeout);
+  if (options.watch) return WaitFor(session, {{.key = key}}, timeout);
+  // How it stands, said once: not Ready yet is no failure then.
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(session, deadline));
+  ASSIGN_OR_RETURN(std::vector<const Object*> found,
+                   Find(fleet, {.kind = key.kind, .namespace_ = key.namespace_, .names = {key.name}}));
+  const Condition ready = Merged(ViewOf(fleet, *found.front(), session.clock().Wall()), "Ready");
+  if (ready.status == ConditionStatus::kTrue) {
+    session.out() << Described(key) << " condition met\n";
+  } else {
+    session.err() << Described(key) << ": " << ready.reason << (ready.message.empty() ? "" : ": " + ready.message)
+                  << "\n";
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -122,18 +146,21 @@ void RegisterRollout(CLI::App& root, Session& session) {
       "Examples:\n  mcpctl rollout status weather\n  mcpctl rollout history weather\n"
       "  mcpctl rollout undo weather --to-generation 3\n  mcpctl rollout restart weather");
   auto options = std::make_shared<RolloutOptions>();
-  const auto add = [&](const char* name, const char* help, Status (*run)(Session&, const RolloutOptions&)) {
+  const auto add = [&](const char* name, const char* help, Status (*run)(Session&, const RolloutOptions&),
+                       bool many = false) {
     auto* command = rollout->add_subcommand(name, help);
-    AddResourceOptions(*command, &options->resources, false);
+    AddResourceOptions(*command, &options->resources, many);
     command->callback([options, run, &session] { session.Finish(run(session, *options)); });
     return command;
   };
-  add("status", "Wait until the newest version is Ready everywhere", RunStatus)
-      ->add_option("--timeout", options->timeout, "how long at most");
-  add("history", "Its versions, who made them and why", RunHistory);
+  auto* status = add("status", "Wait until the newest version is Ready everywhere", RunStatus);
+  status->add_option("--timeout", options->timeout, "how long at most");
+  status->add_flag("-w,--watch,!--no-watch", options->watch, "wait (default); with =false say only how it stands");
+  add("history", "Its versions, who made them and why", RunHistory)
+      ->add_option("--generation,--revision", options->revision, "one of them, whole");
   add("undo", "Back to the version before", RunUndo)
-      ->add_option("--to-generation", options->revision, "to this one instead");
-  AddAllOption(*add("restart", "New instances of the same version", RunRestart), &options->resources);
+      ->add_option("--to-generation,--to-revision", options->revision, "to this one instead");
+  AddAllOption(*add("restart", "New instances of the same version", RunRestart, true), &options->resources);
 }
 
 }  // namespace mcpfleet::cli

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <map>
 #include <ostream>
+#include <set>
 
 #include <poll.h>
 #include <CLI/CLI.hpp>
@@ -11,6 +12,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/quantity.h"
+#include "crd/schema.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -47,23 +49,50 @@ StatusOr<std::map<ServerKey, Usage>> Sample(Session& session) {
   return usage;
 }
 
-Status RunTop(Session& session, const std::string& interval_text) {
-  ASSIGN_OR_RETURN(Duration interval, ParseDuration(interval_text));
+struct TopOptions {
+  ResourceOptions resources;
+  std::string interval = "2s";
+};
+
+Status RunTop(Session& session, const TopOptions& options) {
+  ASSIGN_OR_RETURN(Duration interval, ParseDuration(options.interval));
+  ResourceOptions resources = options.resources;
+  // `mcpctl top mcp`, as in `kubectl top pods`: every one.
+  if (resources.arguments.size() == 1) {
+    const KindSchema* kind = Schema::Builtin().Find(resources.arguments.front());
+    if (kind != nullptr && kind->kind == kKindServer) resources.arguments.clear();
+  }
+  ASSIGN_OR_RETURN(Selection selection, Select(session, resources, kKindServer));
+  if (!selection.selector.empty())
+    return InvalidArgument("top asks the node, which knows no labels; give names, or -A for all namespaces");
   ASSIGN_OR_RETURN(auto before, Sample(session));
   MonoTime begin = session.clock().Now();
   poll(nullptr, 0, Deadline::After(interval).PollMillis());
   ASSIGN_OR_RETURN(auto after, Sample(session));
   double seconds = std::chrono::duration<double>(session.clock().Now() - begin).count();
-  Table table({"NAMESPACE", "NAME", "CPU(cores)", "MEMORY"});
+  const bool namespaces = options.resources.all_namespaces;
+  std::vector<std::string> header{"NAME", "CPU(cores)", "MEMORY"};
+  if (namespaces) header.insert(header.begin(), "NAMESPACE");
+  Table table(header);
+  std::set<std::string> missing(selection.names.begin(), selection.names.end());
   for (const auto& [key, usage] : after) {
+    Object shown{.kind = kKindServer, .metadata = {.name = key.name, .namespace_ = key.namespace_}};
+    if (!selection.Matches(shown)) continue;
+    missing.erase(key.name);
     double used = usage.cpu_seconds - before[key].cpu_seconds;
-    table.Add({key.namespace_, key.name, std::to_string(std::lround(std::max(0.0, used / seconds) * 1000)) + "m",
-               std::to_string(std::lround(usage.memory_bytes / 1048576)) + "Mi"});
+    std::vector<std::string> row{key.name, std::to_string(std::lround(std::max(0.0, used / seconds) * 1000)) + "m",
+                                 std::to_string(std::lround(usage.memory_bytes / 1048576)) + "Mi"};
+    if (namespaces) row.insert(row.begin(), key.namespace_);
+    table.Add(row);
   }
-  if (table.empty())
-    session.err() << "No server runs on this node.\n";
-  else
-    table.Print(session.out());
+  if (!table.empty()) table.Print(session.out());
+  if (!missing.empty())
+    return NotFound(Described({kKindServer, selection.namespace_, *missing.begin()}) + " does not run on this node");
+  if (table.empty()) {
+    session.err() << "No server runs on this node"
+                  << (selection.namespace_.empty() ? "" : " in namespace " + selection.namespace_ + "; -A shows all")
+                  << ".\n";
+  }
   return OkStatus();
 }
 
@@ -71,10 +100,11 @@ Status RunTop(Session& session, const std::string& interval_text) {
 
 void RegisterTop(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("top", "CPU and memory of the servers on the node");
-  auto interval = std::make_shared<std::string>("2s");
-  command->footer("Examples:\n  mcpctl top\n  mcpctl top --interval 30s");
-  command->add_option("--interval", *interval, "how long CPU use is measured");
-  command->callback([interval, &session] { session.Finish(RunTop(session, *interval)); });
+  auto options = std::make_shared<TopOptions>();
+  command->footer("Examples:\n  mcpctl top\n  mcpctl top mcp/weather --interval 30s\n  mcpctl top -A");
+  AddResourceOptions(*command, &options->resources, true);
+  command->add_option("--interval", options->interval, "how long CPU use is measured");
+  command->callback([options, &session] { session.Finish(RunTop(session, *options)); });
 }
 
 }  // namespace mcpfleet::cli

@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "cli/manifest_input.h"
+#include "cli/output.h"
 #include "cli/resource.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -44,8 +45,15 @@ void RegisterExplain(CLI::App& root, Session& session) {
 
 void RegisterApiResources(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand("api-resources", "The kinds there are");
-  command->footer("Examples:\n  mcpctl api-resources");
-  command->callback([&session] {
+  auto output = std::make_shared<std::string>();
+  command->footer("Examples:\n  mcpctl api-resources\n  mcpctl api-resources -o name");
+  command->add_option("-o,--output", *output, "wide or name");
+  command->callback([output, &session] {
+    if (Status wrong = CheckOutput(*output, {"wide", "name"}); !wrong.ok()) return session.Finish(wrong);
+    if (*output == "name") {
+      for (const auto& kind : Schema::Builtin().kinds()) session.out() << kind->plural << ".mcpfleet.dev\n";
+      return;
+    }
     Table table({"NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"});
     for (const auto& kind : Schema::Builtin().kinds()) {
       table.Add(

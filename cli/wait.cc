@@ -21,7 +21,7 @@ std::string UnmetOnNode(const Fleet& fleet, const WaitTarget& target, WallTime n
     if (node.node != target.key.name) continue;
     if (now - node.heartbeat > kStaleHeartbeat)
       return "NodeSilent: the last heartbeat is from " + FormatTime(node.heartbeat);
-    const Condition* condition = FindCondition(node.conditions, target.condition);
+    const Condition* condition = FindConditionAnyCase(node.conditions, target.condition);
     if (condition == nullptr) return "NotReported: the node reports no condition " + target.condition;
     if (EqualsIgnoreCase(ToString(condition->status), target.status)) return "";
     return condition->reason + (condition->message.empty() ? "" : ": " + condition->message);

@@ -93,13 +93,42 @@ TEST_F(ChangeTest, UndoGoesBackToTheSpecBeforeWhateverLabelsChangedSince) {
   EXPECT_NE(none.err.find("mcpctl rollout history a"), std::string::npos) << none.err;
 }
 
+TEST_F(ChangeTest, UndoAndHistoryKnowKubectlsNameOfAGeneration) {
+  Apply(Manifest("a", "1"));
+  Apply(Manifest("a", "2"));
+  Apply(Manifest("a", "3"));
+  EXPECT_NE(Out({"rollout", "history", "a", "--revision", "2"}).find("example/a:2"), std::string::npos);
+  Out({"rollout", "undo", "a", "--to-revision=1"});
+  EXPECT_EQ(Out({"get", "mcp/a", "-o", "jsonpath={.spec.source.image.ref}"}), "example/a:1\n");
+  EXPECT_EQ(Run({"rollout", "history", "a", "--revision", "77"}).code, 1);
+}
+
+TEST_F(ChangeTest, LabelsOfEveryNamespaceAreChangedAndListed) {
+  Apply(Manifest("a"));
+  Out({"apply", "-n", "tools", "-f", "-"}, Manifest("b"));
+  Out({"label", "mcp", "-A", "--all", "tier=gold"});
+  EXPECT_EQ(Out({"label", "mcp", "b", "-n", "tools", "--list"}), "tier=gold\n");
+  EXPECT_EQ(Run({"label", "mcp", "a", "-A", "tier-"}).code, 1) << "one name may be in several namespaces";
+  const std::string restarted = Out({"rollout", "restart", "mcp", "-A", "--all"});
+  EXPECT_NE(restarted.find("/a configured\n"), std::string::npos) << restarted;
+  EXPECT_NE(restarted.find("/b configured\n"), std::string::npos) << restarted;
+}
+
 TEST_F(ChangeTest, RestartIsAnAnnotationWithTheTime) {
   Apply(Manifest("a"));
   EXPECT_EQ(Out({"rollout", "restart", "a"}), "mcpserver.mcpfleet.dev/a configured\n");
   EXPECT_TRUE(
       Out({"get", "mcp/a", "-o", "jsonpath={.metadata.annotations['mcpfleet.dev/restartedAt']}"}).starts_with("20"));
+  // The node that was Ready before has the restart still to do.
   Report(Node("edge-01", {Ready("a", 1)}));
+  EXPECT_EQ(Run({"rollout", "status", "a", "--timeout", "1s"}).code, 1);
+  Ran looked = Run({"rollout", "status", "a", "--watch=false"});
+  EXPECT_EQ(looked.code, 0);
+  EXPECT_EQ(looked.out, "");
+  EXPECT_NE(looked.err.find("the node has not seen generation 2 yet"), std::string::npos) << looked.err;
+  Report(Node("edge-01", {Ready("a", 2)}));
   EXPECT_EQ(Out({"rollout", "status", "a", "--timeout", "20s"}), "mcpserver.mcpfleet.dev/a condition met\n");
+  EXPECT_EQ(Out({"rollout", "status", "a", "--watch=false"}), "mcpserver.mcpfleet.dev/a condition met\n");
 }
 
 TEST_F(ChangeTest, AnApplyAfterARestartWritesNothingAndDiffShowsNothing) {

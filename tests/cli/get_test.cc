@@ -110,6 +110,8 @@ TEST_F(GetTest, WaitTakesAllAndASelector) {
             "mcpserver.mcpfleet.dev/clock condition met\n");
   EXPECT_EQ(Out({"wait", "mcp/weather", "--for=condition=Ready=False", "--timeout=20s"}),
             "mcpserver.mcpfleet.dev/weather condition met\n");
+  EXPECT_EQ(Out({"wait", "mcp/clock", "--for=condition=ready", "--timeout=20s"}),
+            "mcpserver.mcpfleet.dev/clock condition met\n");
   EXPECT_EQ(Out({"wait", "mcpnode", "edge-01", "--for=condition=Ready"}),
             "mcpnode.mcpfleet.dev/edge-01 condition met\n");
   Ran all = Run({"wait", "--for=condition=Ready", "mcp", "--all", "--timeout", "100ms"});
@@ -141,6 +143,36 @@ TEST_F(GetTest, CompletionKnowsVerbsFlagsKindsAndNames) {
   EXPECT_EQ(Out({"__complete", "--", "get", "mcp", "-o", ""}), "wide\njson\nyaml\nname\njsonpath=\n");
   EXPECT_EQ(Out({"__complete", "--", "get", "mcp", "-n", ""}), "default\n");
   EXPECT_EQ(Out({"__complete", "--", "--context", ""}), "test\n");
+}
+
+TEST_F(GetTest, WhatIsThereIsShownAndWhatIsNotIsSaid) {
+  Apply(Manifest("a"));
+  Ran ran = Run({"get", "mcp", "a", "nope", "-o", "name"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(ran.out, "mcpserver.mcpfleet.dev/a\n");
+  EXPECT_NE(ran.err.find("mcpserver.mcpfleet.dev/nope not found"), std::string::npos) << ran.err;
+  EXPECT_EQ(Out({"get", "mcp", "a", "nope", "-o", "name", "--ignore-not-found"}), "mcpserver.mcpfleet.dev/a\n");
+  EXPECT_EQ(Out({"get", "mcp", "nope", "--ignore-not-found"}), "") << "never every object";
+  EXPECT_EQ(Run({"get", "nodes", "nope"}).code, 1);
+}
+
+TEST_F(GetTest, ANameInAnotherNamespaceIsPointedAt) {
+  Apply(Manifest("a"));
+  Ran ran = Run({"get", "mcp", "a", "-n", "tools"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_NE(ran.err.find("there is one in namespace default: -n default"), std::string::npos) << ran.err;
+}
+
+TEST_F(GetTest, NodesAreMeantByTheirPlainName) {
+  Report(Node("edge-01", {}));
+  EXPECT_EQ(Out({"get", "nodes", "-o", "name"}), "mcpnode.mcpfleet.dev/edge-01\n");
+  EXPECT_EQ(Out({"get", "node/edge-01", "-o", "name"}), "mcpnode.mcpfleet.dev/edge-01\n");
+}
+
+TEST_F(GetTest, VersionsAndKindsCanBeReadByPrograms) {
+  EXPECT_NE(Out({"version", "-o", "jsonpath={.clientVersion.version}"}).find("."), std::string::npos);
+  EXPECT_NE(Out({"version", "--client"}).find("mcpctl "), std::string::npos);
+  EXPECT_EQ(Out({"api-resources", "-o", "name"}), "mcpservers.mcpfleet.dev\nmcpnodes.mcpfleet.dev\n");
 }
 
 }  // namespace

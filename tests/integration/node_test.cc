@@ -82,6 +82,30 @@ TEST_F(NodeTest, TheAdminApiWantsItsTokenAndALoopbackHost) {
   EXPECT_EQ(st.st_mode & 0777, 0600u);
 }
 
+TEST_F(NodeTest, EventsUsageAndLogsAreThoseThatAKubectlUserMeans) {
+  Node node({});
+  node.Start();
+  ASSERT_TRUE(node.Apply({ProcessServer("weather")}).ok());
+  ASSERT_TRUE(node.WaitReady("weather"));
+  EXPECT_NE(node.Mcpctl({"events"}).out.find("MCPServer/default/weather"), std::string::npos);
+  EXPECT_EQ(node.Mcpctl({"events", "-n", "tools"}).out, "") << "another namespace";
+  EXPECT_NE(node.Mcpctl({"events", "-n", "tools", "-A"}).out.find("MCPServer/default/weather"), std::string::npos);
+  EXPECT_EQ(node.Mcpctl({"events", "--types", "Warning", "-o", "jsonpath={.items[*].reason}"}).out.find("Started"),
+            std::string::npos);
+  EXPECT_NE(node.Mcpctl({"events", "-o", "jsonpath={.items[*].reason}"}).out.find("Started"), std::string::npos);
+  EXPECT_NE(node.Mcpctl({"top", "mcp"}).out.find("weather"), std::string::npos);
+  EXPECT_EQ(node.Mcpctl({"top", "-n", "tools"}).out, "");
+  EXPECT_NE(node.Mcpctl({"top", "-A"}).out.find("default     weather"), std::string::npos);
+  EXPECT_EQ(node.Mcpctl({"top", "nope"}).code, 1);
+  const std::string all = node.Mcpctl({"logs", "weather"}).out;
+  EXPECT_NE(all, "");
+  EXPECT_EQ(node.Mcpctl({"logs", "weather", "--tail", "-1"}).out, all);
+  EXPECT_EQ(node.Mcpctl({"logs", "weather", "--since-time", "2020-01-01T00:00:00Z"}).out, all);
+  EXPECT_EQ(node.Mcpctl({"logs", "weather", "--since-time", "2100-01-01T00:00:00Z"}).out, "");
+  EXPECT_NE(node.Mcpctl({"logs", "weather", "--previous"}).err.find("no log of an incarnation before"),
+            std::string::npos);
+}
+
 TEST_F(NodeTest, ASecondMcpletOverOneStateIsRefused) {
   Node node({});
   node.Start();
