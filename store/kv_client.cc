@@ -31,7 +31,7 @@ constexpr size_t kErrorBytes = size_t{64} << 10;
 constexpr int kMostRetryAfterSeconds = 300;
 
 struct Call {
-  std::string op;
+  KvOperation op = KvOperation::kGet;
   std::string method = "GET";
   std::string target;  // below the namespace: "/values/…"
   std::string content_type, body;
@@ -102,7 +102,7 @@ class RestKvClient final : public KvClient {
         rng_(options_.jitter_seed != 0 ? options_.jitter_seed : std::random_device()()) {}
 
   StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) override {
-    Call call{.op = "get", .target = "/values/" + PercentEncode(key), .max_answer = kValueAnswerBytes};
+    Call call{.op = KvOperation::kGet, .target = "/values/" + PercentEncode(key), .max_answer = kValueAnswerBytes};
     StatusOr<Answer> answer = Do(call, deadline);
     if (answer.ok()) return std::optional<KvValue>(KvValue{std::move(answer->body), std::move(answer->etag)});
     if (answer.status().code() == StatusCode::kNotFound) return std::optional<KvValue>();
@@ -113,7 +113,8 @@ class RestKvClient final : public KvClient {
                                                        Deadline deadline) override {
     if (keys.size() > limits::kBulkGetKeys) return InvalidArgument("bulk get: more than 100 keys");
     if (keys.empty()) return std::map<std::string, std::string>();
-    Call call = JsonCall("bulk_get", "POST", "/bulk/get", {{"keys", keys}, {"type", "text"}, {"withMetadata", false}});
+    Call call = JsonCall(KvOperation::kBulkGet, "POST", "/bulk/get",
+                         {{"keys", keys}, {"type", "text"}, {"withMetadata", false}});
     call.max_answer = kBulkAnswerBytes;
     ASSIGN_OR_RETURN(Answer answer, Do(call, deadline));
     return ParseKvBulkGet(answer.body);
@@ -123,12 +124,13 @@ class RestKvClient final : public KvClient {
     std::string target = "/keys?limit=" + std::to_string(limit);
     if (!prefix.empty()) target += "&prefix=" + PercentEncode(prefix);
     if (!cursor.empty()) target += "&cursor=" + PercentEncode(cursor);
-    ASSIGN_OR_RETURN(Answer answer, Do({.op = "list", .target = target, .max_answer = kListAnswerBytes}, deadline));
+    ASSIGN_OR_RETURN(Answer answer,
+                     Do({.op = KvOperation::kList, .target = target, .max_answer = kListAnswerBytes}, deadline));
     return ParseKvPage(answer.body);
   }
 
   Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline deadline) override {
-    Call call{.op = "put", .method = "PUT", .target = "/values/" + PercentEncode(key)};
+    Call call{.op = KvOperation::kPut, .method = "PUT", .target = "/values/" + PercentEncode(key)};
     if (options.expiration_ttl != 0) call.target += "?expiration_ttl=" + std::to_string(options.expiration_ttl);
     if (!options.if_match.empty()) call.headers.emplace_back("If-Match", Quoted(options.if_match));
     if (options.if_none_match) call.headers.emplace_back("If-None-Match", "*");
@@ -168,22 +170,22 @@ class RestKvClient final : public KvClient {
 
   Status Delete(std::string_view key, Deadline deadline) override {
     StatusOr<Answer> answer =
-        Do({.op = "delete", .method = "DELETE", .target = "/values/" + PercentEncode(key)}, deadline);
+        Do({.op = KvOperation::kDelete, .method = "DELETE", .target = "/values/" + PercentEncode(key)}, deadline);
     if (!answer.ok()) return answer.status().code() == StatusCode::kNotFound ? OkStatus() : answer.status();
     return CheckKvEnvelope(answer->body);
   }
 
   Status BulkDelete(const std::vector<std::string>& keys, Deadline deadline) override {
     if (keys.empty()) return OkStatus();
-    ASSIGN_OR_RETURN(Answer answer, Do(JsonCall("bulk_delete", "POST", "/bulk/delete", keys), deadline));
+    ASSIGN_OR_RETURN(Answer answer, Do(JsonCall(KvOperation::kBulkDelete, "POST", "/bulk/delete", keys), deadline));
     ASSIGN_OR_RETURN(std::vector<std::string> failed, ParseKvBulkResult(answer.body));
     return failed.empty() ? OkStatus()
                           : Unavailable("bulk delete: " + std::to_string(failed.size()) + " keys are left");
   }
 
  private:
-  static Call JsonCall(std::string op, std::string method, std::string target, const Json& body) {
-    return {.op = std::move(op),
+  static Call JsonCall(KvOperation op, std::string method, std::string target, const Json& body) {
+    return {.op = op,
             .method = std::move(method),
             .target = std::move(target),
             .content_type = "application/json",
@@ -206,7 +208,7 @@ class RestKvClient final : public KvClient {
       }
       items.push_back(std::move(item));
     }
-    Call call = JsonCall("bulk_put", "PUT", "/bulk", items);
+    Call call = JsonCall(KvOperation::kBulkPut, "PUT", "/bulk", items);
     if (call.body.size() > limits::kBulkBytes) return InvalidArgument("bulk put: larger than 100 MiB");
     return call;
   }
@@ -215,7 +217,7 @@ class RestKvClient final : public KvClient {
   StatusOr<Answer> Do(const Call& call, Deadline deadline) {
     for (int attempt = 1;; ++attempt) {
       StatusOr<Answer> answer = Attempt(call, deadline.AtMost(options_.request_timeout));
-      if (options_.on_request) options_.on_request(call.op, answer.ok() ? answer->status : 0);
+      if (options_.on_request) options_.on_request(ToString(call.op), answer.ok() ? answer->status : 0);
       Status status = OkStatus();
       bool again = false;
       if (!answer.ok()) {

@@ -57,6 +57,15 @@ struct KvPage {
   std::string cursor;       // "": this was the last page
 };
 
+// What a client is asked for, as logs and metrics name it.
+enum class KvOperation { kGet, kBulkGet, kList, kPut, kBulkPut, kDelete, kBulkDelete };
+inline constexpr KvOperation kKvOperations[] = {KvOperation::kGet,       KvOperation::kBulkGet, KvOperation::kList,
+                                                KvOperation::kPut,       KvOperation::kBulkPut, KvOperation::kDelete,
+                                                KvOperation::kBulkDelete};
+std::string_view ToString(KvOperation operation);  // "get", "bulk_get", …
+// Told after each attempt: the operation, and the HTTP status, 0 when there was no answer. From the calling thread.
+using KvRequestListener = std::function<void(std::string_view operation, int code)>;
+
 class KvClient {
  public:
   virtual ~KvClient() = default;
@@ -94,9 +103,7 @@ struct RestKvOptions {
   Duration backoff_initial = std::chrono::milliseconds(200);
   Duration backoff_max = std::chrono::seconds(10);
   uint64_t jitter_seed = 0;  // 0: from the kernel
-  // Called after each attempt with the operation ("get", "bulk_get", "list", "put", "bulk_put", "delete",
-  // "bulk_delete") and the HTTP status, 0 when there was no answer. From the calling thread.
-  std::function<void(std::string_view op, int code)> on_request;
+  KvRequestListener on_request;
 };
 
 // First thing in main, before any other thread: cpprestsdk would start 40 threads, this makes it 2.

@@ -1,4 +1,4 @@
-// What any KvClient can do by several calls.
+// What any KvClient can do by several calls, and what its operations are called.
 #include <algorithm>
 
 #include "store/kv_client.h"
@@ -9,6 +9,26 @@ namespace {
 constexpr int kEmptyPages = 1000;  // Workers KV may send empty pages while expired keys are passed over
 
 }  // namespace
+
+std::string_view ToString(KvOperation operation) {
+  switch (operation) {
+    case KvOperation::kGet:
+      return "get";
+    case KvOperation::kBulkGet:
+      return "bulk_get";
+    case KvOperation::kList:
+      return "list";
+    case KvOperation::kPut:
+      return "put";
+    case KvOperation::kBulkPut:
+      return "bulk_put";
+    case KvOperation::kDelete:
+      return "delete";
+    case KvOperation::kBulkDelete:
+      return "bulk_delete";
+  }
+  return "";
+}
 
 StatusOr<std::vector<KvKey>> ListAll(KvClient& kv, std::string_view prefix, size_t max_keys, Deadline deadline) {
   std::vector<KvKey> keys;

@@ -63,6 +63,25 @@ Status KvErrorStatus(int http_status, std::string_view body) {
   return Unavailable("the store does not answer the request" + suffix);
 }
 
+int KvHttpStatus(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kOk:
+      return 200;
+    case StatusCode::kAborted:
+      return 412;
+    case StatusCode::kInvalidArgument:
+      return Message(status).find("larger") != std::string::npos ? 413 : 400;
+    case StatusCode::kFailedPrecondition:
+      return 428;
+    case StatusCode::kResourceExhausted:
+      return 507;
+    case StatusCode::kUnavailable:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
 Status CheckKvEnvelope(std::string_view body) { return ParseEnvelope(body).status(); }
 
 StatusOr<KvPage> ParseKvPage(std::string_view body) {

@@ -20,6 +20,8 @@ int KvErrorCode(std::string_view body);
 // What a status other than 2xx means. 404 is FailedPrecondition for a missing namespace, NotFound for a missing key,
 // and Unavailable when the body is not from a KV store (a proxy's page): no news.
 Status KvErrorStatus(int http_status, std::string_view body);
+// The HTTP status with which the embedded store answers; 200 for OK.
+int KvHttpStatus(const Status& status);
 // Whether `body` is an envelope with success: true; anything else is Unavailable.
 Status CheckKvEnvelope(std::string_view body);
 StatusOr<KvPage> ParseKvPage(std::string_view body);

@@ -10,6 +10,15 @@
 
 namespace mcpfleet {
 
+// The words that metrics have as labels. What reports them and what makes their series, at zero from the start, both
+// hold to these; the controller's tests fail at any other word.
+inline constexpr std::string_view kRuntimeOperations[] = {"List", "Pull",     "Create", "Start",           "StartMain",
+                                                          "Stop", "StopMain", "Remove", "CollectArtifacts"};
+inline constexpr std::string_view kProbeNames[] = {"startup", "liveness", "readiness"};
+inline constexpr std::string_view kRestartReasons[] = {"Error",      "OOMKilled",      "Signalled",      "Completed",
+                                                       "StartError", "StartupTimeout", "LivenessFailed", "ShimLost",
+                                                       "AttachLost", "Removed",        "Stopped"};
+
 class EventRecorder {
  public:
   virtual ~EventRecorder() = default;
@@ -33,8 +42,10 @@ class ControllerMetrics {
   virtual void QueueAdded() = 0;
   virtual void QueueRetried() = 0;
   virtual void QueueLatency(Duration waited) = 0;
+  // One of kRuntimeOperations.
   virtual void RuntimeOperation(std::string_view operation, bool ok, Duration took) = 0;
-  virtual void Probe(std::string_view probe, bool ok, Duration took) = 0;  // "startup" | "liveness" | "readiness"
+  virtual void Probe(std::string_view probe, bool ok, Duration took) = 0;  // one of kProbeNames
+  // One of kRestartReasons.
   virtual void Restarted(const ServerKey& server, std::string_view reason) = 0;
   virtual void Converged(const ServerKey& server, Duration since_head) = 0;
   virtual void DriftCorrected() = 0;

@@ -26,6 +26,7 @@
 #include "edge-runtime/mcplet/session_hosts.h"
 #include "edge-runtime/mcplet/status_publisher.h"
 #include "edge-runtime/mcplet/store_link.h"
+#include "edge-runtime/mcplet/sync_telemetry.h"
 #include "edge-runtime/probe/mcp_prober.h"
 #include "edge-runtime/shim/network.h"
 #include "edge-runtime/shim/shim_host.h"
@@ -39,6 +40,12 @@ constexpr Duration kNodeLook = std::chrono::seconds(30);
 constexpr Duration kRuntimeCheck = std::chrono::seconds(3);
 // How long what a runtime says of itself holds. A new head makes the node look, while its engine has servers to start.
 constexpr Duration kRuntimeCheckHolds = std::chrono::seconds(10);
+
+std::vector<std::string> StoreOperations() {
+  std::vector<std::string> names;
+  for (KvOperation operation : kKvOperations) names.emplace_back(ToString(operation));
+  return names;
+}
 
 // What the controller says of a server goes to the store and to the metrics.
 class StatusFan final : public StatusSink {
@@ -61,7 +68,12 @@ class StatusFan final : public StatusSink {
 class NodeAgent final : public Agent {
  public:
   NodeAgent(const Config& config, const Clock& clock)
-      : config_(config), clock_(clock), metrics_({.version = Version()}), events_(clock), desired_(config.policy) {}
+      : config_(config),
+        clock_(clock),
+        metrics_({.version = Version(), .store_operations = StoreOperations()}),
+        events_(clock),
+        sync_telemetry_(metrics_, events_, clock, config.node),
+        desired_(config.policy) {}
   ~NodeAgent() override { Stop(); }
 
   Status Open();
@@ -74,7 +86,6 @@ class NodeAgent final : public Agent {
  private:
   Status Lock();
   void OnState(const AcceptedState& state);
-  void OnStep(const Status& step, const SyncStats& stats);
   void LookAtNode();
   void RunNode();
 
@@ -83,6 +94,7 @@ class NodeAgent final : public Agent {
   UniqueFd lock_, pid_file_;
   PrometheusMetrics metrics_;
   EventLog events_;
+  SyncTelemetry sync_telemetry_;  // sync thread
   DesiredView desired_;
   Runtimes runtimes_;
   std::unique_ptr<ShimHost> shims_;
@@ -95,7 +107,6 @@ class NodeAgent final : public Agent {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
-  int64_t stale_heads_ = 0;                     // sync thread
   std::vector<Condition> conditions_;           // node thread
   std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
   MonoTime checked_at_{};                       // node thread
@@ -138,7 +149,7 @@ Status NodeAgent::Open() {
           {.on_state = [this](const AcceptedState& state) { OnState(state); },
            .on_request = [this](std::string_view op,
                                 int code) { metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code)); },
-           .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); }}));
+           .on_step = [this](const Status& step, const SyncStats& stats) { sync_telemetry_.OnStep(step, stats); }}));
   publisher_ = std::make_unique<StatusPublisher>(
       store_->status_kv(), clock_,
       StatusPublisherOptions{
@@ -167,11 +178,6 @@ void NodeAgent::OnState(const AcceptedState& state) {
   if (desired_.Update(state)) controller_->NotifyDesiredChanged();
   MutexLock lock(&mu_);
   wake_.NotifyAll();
-}
-
-void NodeAgent::OnStep(const Status& step, const SyncStats& stats) {
-  if (step.ok()) metrics_.StoreSucceeded(clock_.Wall());
-  for (; stale_heads_ < stats.stale_heads; ++stale_heads_) metrics_.StaleHead();
 }
 
 Status NodeAgent::Start() {

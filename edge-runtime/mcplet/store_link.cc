@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "store/counted_kv.h"
 
 namespace mcpfleet {
 namespace {
@@ -28,8 +29,8 @@ Status StoreLink::OpenEmbedded() {
                                                           .port = config_.store.port,
                                                           .tokens = {{Sha256Hex(operator_token), StoreRole::kOperator},
                                                                      {Sha256Hex(reader_token), StoreRole::kReader}}}));
-  config_kv_ = embedded_->Client(kConfigNamespace);
-  status_kv_ = embedded_->Client(kServerStateNamespace);
+  config_kv_ = CountRequests(embedded_->Client(kConfigNamespace), callbacks_.on_request);
+  status_kv_ = CountRequests(embedded_->Client(kServerStateNamespace), callbacks_.on_request);
   // This mcplet watches its own store like any other node does; a token of its own never leaves the process.
   watch_url_ = "http://" + config_.store.address + ":" + std::to_string(server_->port());
   token_ = reader_token;

@@ -1,5 +1,7 @@
 #include "edge-runtime/telemetry/event_log.h"
 
+#include <utility>
+
 #include "base/strings.h"
 
 namespace mcpfleet {
@@ -12,9 +14,18 @@ std::string EventObject(const ServerKey& server) { return "MCPServer/" + ToStrin
 
 void EventLog::Record(const ServerKey& server, std::string_view type, std::string_view reason,
                       std::string_view message) {
+  Add(EventObject(server), type, reason, message);
+}
+
+void EventLog::RecordNode(const std::string& node, std::string_view type, std::string_view reason,
+                          std::string_view message) {
+  Add("MCPNode/" + node, type, reason, message);
+}
+
+void EventLog::Add(std::string object, std::string_view type, std::string_view reason, std::string_view message) {
   Event event{.time = clock_.Wall(),
               .type = std::string(type),
-              .object = EventObject(server),
+              .object = std::move(object),
               .reason = std::string(reason),
               .message = Printable(message, kMessageBytes)};
   event.first_time = event.time;

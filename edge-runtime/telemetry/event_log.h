@@ -31,6 +31,9 @@ class EventLog final : public EventRecorder {
 
   void Record(const ServerKey& server, std::string_view type, std::string_view reason,
               std::string_view message) override LOCKS_EXCLUDED(mu_);
+  // About the node itself.
+  void RecordNode(const std::string& node, std::string_view type, std::string_view reason, std::string_view message)
+      LOCKS_EXCLUDED(mu_);
   // In the order of their last occurrence, oldest first; of one server, or of all.
   std::vector<Event> List(const std::optional<ServerKey>& server = std::nullopt) const LOCKS_EXCLUDED(mu_);
 
@@ -39,6 +42,8 @@ class EventLog final : public EventRecorder {
 
  private:
   using Events = std::list<Event>;
+  void Add(std::string object, std::string_view type, std::string_view reason, std::string_view message)
+      LOCKS_EXCLUDED(mu_);
   Event& Insert(Event event) EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;

@@ -24,10 +24,6 @@ using Buckets = Histogram::BucketBoundaries;
 
 constexpr size_t kLabelBytes = 64;  // of what a server says about itself
 constexpr const char* kController = "mcpserver";
-constexpr const char* kOperations[] = {"List", "Pull", "Create", "Start", "Stop", "Remove", "CollectArtifacts"};
-constexpr const char* kProbes[] = {"startup", "liveness", "readiness"};
-constexpr const char* kRestartReasons[] = {"Error",          "OOMKilled", "Signalled",
-                                           "LivenessFailed", "Completed", "StartError"};
 
 double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -110,6 +106,13 @@ struct PrometheusMetrics::Families {
       Make<Gauge>("mcpfleet_store_last_success_timestamp_seconds", "When the store last answered; 0: never").Add({});
   Counter& stale_heads =
       Make<Counter>("mcpfleet_stale_heads_total", "Heads older than the accepted one, refused").Add({});
+  Counter& conflicting_heads =
+      Make<Counter>("mcpfleet_conflicting_heads_total", "Heads of the same order that name different snapshots")
+          .Add({});
+  Counter& foreign_heads = Make<Counter>("mcpfleet_foreign_heads_total", "Heads of another fleet, refused").Add({});
+  Counter& bad_answers = Make<Counter>("mcpfleet_store_bad_answers_total",
+                                       "Values from the store that are malformed or not what their hash says")
+                             .Add({});
   Counter& drift = Make<Counter>("mcpfleet_drift_corrected_total",
                                  "Differences from the desired state that nobody here caused, corrected")
                        .Add({});
@@ -121,8 +124,10 @@ PrometheusMetrics::PrometheusMetrics(const Build& build) : families_(std::make_u
   Families& f = *families_;
   for (const char* result : {"success", "error"}) {
     f.reconciles.Add({{"controller", kController}, {"result", result}});
-    for (const char* probe : kProbes) f.probes.Add({{"probe", probe}, {"result", result}});
-    for (const char* operation : kOperations) f.operations.Add({{"operation", operation}, {"result", result}});
+    for (std::string_view probe : kProbeNames) f.probes.Add({{"probe", std::string(probe)}, {"result", result}});
+    for (std::string_view operation : kRuntimeOperations) {
+      f.operations.Add({{"operation", std::string(operation)}, {"result", result}});
+    }
   }
   f.reconcile_time.Add({{"controller", kController}}, Fast());
   f.depth.Add({{"name", kController}});
@@ -130,9 +135,13 @@ PrometheusMetrics::PrometheusMetrics(const Build& build) : families_(std::make_u
   f.retries.Add({{"name", kController}});
   f.queue_time.Add({{"name", kController}}, Fast());
   f.convergence.Add({}, Slow());
-  for (const char* probe : kProbes) f.probe_time.Add({{"probe", probe}}, Slow());
-  for (const char* operation : kOperations) f.operation_time.Add({{"operation", operation}}, Slow());
-  for (const char* op : {"get", "list", "put", "delete"}) f.store_requests.Add({{"op", op}, {"code", "200"}});
+  for (std::string_view probe : kProbeNames) f.probe_time.Add({{"probe", std::string(probe)}}, Slow());
+  for (std::string_view operation : kRuntimeOperations) {
+    f.operation_time.Add({{"operation", std::string(operation)}}, Slow());
+  }
+  for (const std::string& op : build.store_operations) {
+    for (const char* code : {"200", "error"}) f.store_requests.Add({{"op", op}, {"code", code}});
+  }
   f.build.Add({{"version", build.version}, {"commit", build.commit}}).Set(1);
 }
 
@@ -174,6 +183,9 @@ void PrometheusMetrics::Converged(const ServerKey&, Duration since_head) {
 void PrometheusMetrics::DriftCorrected() { families_->drift.Increment(); }
 void PrometheusMetrics::OrphanReaped() { families_->orphans.Increment(); }
 void PrometheusMetrics::StaleHead() { families_->stale_heads.Increment(); }
+void PrometheusMetrics::ConflictingHead() { families_->conflicting_heads.Increment(); }
+void PrometheusMetrics::ForeignHead() { families_->foreign_heads.Increment(); }
+void PrometheusMetrics::BadAnswer() { families_->bad_answers.Increment(); }
 void PrometheusMetrics::StoreSucceeded(WallTime at) { families_->store_success.Set(Seconds(at.time_since_epoch())); }
 void PrometheusMetrics::StoreRequest(std::string_view op, std::string_view code) {
   families_->store_requests.Add({{"op", std::string(op)}, {"code", std::string(code)}}).Increment();
@@ -205,7 +217,10 @@ void PrometheusMetrics::SetServer(const ServerStatus& status) {
     }
   }
   if (series.restarts.empty()) {
-    for (const char* reason : kRestartReasons) series.restarts[reason] = &f.restarts.Add(with({{"reason", reason}}));
+    for (std::string_view each : kRestartReasons) {
+      std::string reason(each);
+      series.restarts[reason] = &f.restarts.Add(with({{"reason", reason}}));
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "controller/ports/recorder.h"
@@ -22,7 +23,8 @@ class PrometheusMetrics final : public ControllerMetrics {
  public:
   struct Build {
     std::string version;
-    std::string commit;  // "" when it is not known
+    std::string commit;                         // "" when it is not known
+    std::vector<std::string> store_operations;  // that StoreRequest will be called with
   };
   explicit PrometheusMetrics(const Build& build);
   ~PrometheusMetrics() override;
@@ -50,12 +52,15 @@ class PrometheusMetrics final : public ControllerMetrics {
   // After this, Restarted and SetServerUsage of the same server do nothing until SetServer.
   void RemoveServer(const ServerKey& server);
 
-  // `op` "get" | "bulk_get" | "list" | "put" | "bulk_put" | "delete" | "watch"; `code` an HTTP status, or "error"
-  // when there was no answer.
+  // `op` one of Build::store_operations; `code` an HTTP status, or "error" when there was no answer.
   void StoreRequest(std::string_view op, std::string_view code);
   void StoreSucceeded(WallTime at);
   // A head that was older than the accepted one, refused.
   void StaleHead();
+  // Two heads of one order: an alarm, two writers did not see each other.
+  void ConflictingHead();
+  void ForeignHead();
+  void BadAnswer();
 
  private:
   struct Families;

@@ -51,23 +51,8 @@ Response Refuse(int status, int code, std::string_view message) {
 }
 
 Response RefuseWith(const Status& status) {
-  std::string message = Message(status);
-  switch (status.code()) {
-    case StatusCode::kAborted:
-      return Refuse(412, kCodeCondition, message);
-    case StatusCode::kInvalidArgument: {
-      bool large = message.find("larger") != std::string::npos;
-      return Refuse(large ? 413 : 400, kCodeBadRequest, message);
-    }
-    case StatusCode::kFailedPrecondition:
-      return Refuse(428, kCodeCondition, message);
-    case StatusCode::kResourceExhausted:
-      return Refuse(507, kCodeBadRequest, message);
-    case StatusCode::kUnavailable:
-      return Refuse(503, kCodeBadRequest, message);
-    default:
-      return Refuse(500, kCodeBadRequest, message);
-  }
+  const bool condition = status.code() == StatusCode::kAborted || status.code() == StatusCode::kFailedPrecondition;
+  return Refuse(KvHttpStatus(status), condition ? kCodeCondition : kCodeBadRequest, Message(status));
 }
 
 std::optional<int64_t> Number(const std::optional<std::string>& text) {

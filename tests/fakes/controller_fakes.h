@@ -2,6 +2,7 @@
 // sinks that remember. Thread-safe; deterministic.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "base/mutex.h"
@@ -185,6 +187,7 @@ class FakeNotebook final : public Notebook {
   int writes_ GUARDED_BY(mu_) = 0;
 };
 
+// Refuses words that have no series at zero.
 class FakeControllerMetrics final : public ControllerMetrics {
  public:
   void ReconcileDone(const ServerKey&, bool, Duration) override { Add("reconcile"); }
@@ -192,9 +195,13 @@ class FakeControllerMetrics final : public ControllerMetrics {
   void QueueAdded() override { Add("queue_added"); }
   void QueueRetried() override { Add("queue_retried"); }
   void QueueLatency(Duration) override {}
-  void RuntimeOperation(std::string_view operation, bool, Duration) override { Add("op_" + std::string(operation)); }
-  void Probe(std::string_view probe, bool, Duration) override { Add("probe_" + std::string(probe)); }
-  void Restarted(const ServerKey&, std::string_view reason) override { Add("restarted_" + std::string(reason)); }
+  void RuntimeOperation(std::string_view operation, bool, Duration) override {
+    AddKnown("op_", operation, kRuntimeOperations);
+  }
+  void Probe(std::string_view probe, bool, Duration) override { AddKnown("probe_", probe, kProbeNames); }
+  void Restarted(const ServerKey&, std::string_view reason) override {
+    AddKnown("restarted_", reason, kRestartReasons);
+  }
   void Converged(const ServerKey&, Duration) override { Add("converged"); }
   void DriftCorrected() override { Add("drift"); }
   void OrphanReaped() override { Add("orphan"); }
@@ -205,6 +212,11 @@ class FakeControllerMetrics final : public ControllerMetrics {
   }
 
  private:
+  template <size_t kCount>
+  void AddKnown(const std::string& prefix, std::string_view word, const std::string_view (&known)[kCount]) {
+    EXPECT_NE(std::find(std::begin(known), std::end(known), word), std::end(known)) << prefix << word;
+    Add(prefix + std::string(word));
+  }
   void Add(const std::string& name) {
     MutexLock lock(&mu_);
     ++counts_[name];

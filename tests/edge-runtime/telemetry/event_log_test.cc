@@ -83,6 +83,15 @@ TEST(EventLogTest, ListenersHearEachEventUntilTheyLeaveAndMayUseTheLog) {
   EXPECT_EQ(counts, (std::vector<int64_t>{11, 12}));
 }
 
+TEST(EventLogTest, AnEventOfTheNodeIsNoServers) {
+  FakeClock clock;
+  EventLog log(clock);
+  log.RecordNode("edge-01", "Warning", "ConflictingHeads", "two");
+  ASSERT_EQ(log.List().size(), 1U);
+  EXPECT_EQ(log.List().front().object, "MCPNode/edge-01");
+  EXPECT_TRUE(log.List(kWeather).empty());
+}
+
 TEST(EventLogTest, ThreadsMayRecordAtOnce) {
   FakeClock clock;
   EventLog log(clock);

@@ -42,19 +42,29 @@ std::string ValueOf(const PrometheusMetrics& metrics, const std::string& name, s
 }
 
 TEST(PrometheusMetricsTest, WhatHasNotHappenedYetIsZeroNotAbsent) {
-  PrometheusMetrics metrics({.version = "0.1.0"});
+  PrometheusMetrics metrics({.version = "0.1.0", .store_operations = {"bulk_get"}});
   for (std::string_view result : {"success", "error"}) {
     std::string label = "result=\"" + std::string(result) + "\"";
     EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_total", {"controller=\"mcpserver\"", label}), "0");
     EXPECT_EQ(ValueOf(metrics, "mcpfleet_probe_total", {"probe=\"liveness\"", label}), "0");
-    EXPECT_EQ(ValueOf(metrics, "mcpfleet_runtime_operations_total", {"operation=\"Start\"", label}), "0");
+    for (std::string_view operation : kRuntimeOperations) {
+      EXPECT_EQ(ValueOf(metrics, "mcpfleet_runtime_operations_total",
+                        {"operation=\"" + std::string(operation) + "\"", label}),
+                "0");
+    }
+  }
+  for (const char* code : {"200", "error"}) {
+    EXPECT_EQ(
+        ValueOf(metrics, "mcpfleet_store_requests_total", {"op=\"bulk_get\"", "code=\"" + std::string(code) + "\""}),
+        "0");
   }
   for (const char* name : {"workqueue_depth", "workqueue_adds_total", "workqueue_retries_total",
                            "workqueue_queue_duration_seconds_count"}) {
     EXPECT_EQ(ValueOf(metrics, name, {"name=\"mcpserver\""}), "0") << name;
   }
   for (const char* name :
-       {"mcpfleet_stale_heads_total", "mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total",
+       {"mcpfleet_stale_heads_total", "mcpfleet_conflicting_heads_total", "mcpfleet_foreign_heads_total",
+        "mcpfleet_store_bad_answers_total", "mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total",
         "mcpfleet_store_last_success_timestamp_seconds", "mcpfleet_convergence_seconds_count"}) {
     EXPECT_EQ(ValueOf(metrics, name), "0") << name;
   }
@@ -145,7 +155,7 @@ TEST(PrometheusMetricsTest, RestartsAreCountedByReasonAndCpuSurvivesANewInstance
     labels.insert("reason=\"" + reason + "\"");
     return ValueOf(metrics, "mcpfleet_server_restarts_total", labels);
   };
-  EXPECT_EQ(restarts("OOMKilled"), "0");
+  for (std::string_view reason : kRestartReasons) EXPECT_EQ(restarts(std::string(reason)), "0") << reason;
   metrics.Restarted(kWeather, "OOMKilled");
   metrics.Restarted(kWeather, "Unheard");
   EXPECT_EQ(restarts("OOMKilled"), "1");
@@ -181,7 +191,7 @@ std::set<std::string> NamesIn(const std::string& text) {
 }
 
 TEST(PrometheusMetricsTest, RulesAndDashboardUseOurNamesAndTheDashboardShowsThemAll) {
-  PrometheusMetrics metrics({});
+  PrometheusMetrics metrics({.store_operations = {"get"}});
   metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
   metrics.SetServerUsage(kWeather, 1, 1);
   std::set<std::string> ours = NamesIn(metrics.Serialize());
