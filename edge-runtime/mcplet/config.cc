@@ -70,6 +70,11 @@ StoreConfig DecodeStore(const Json& store) {
           .proxy = GetString(store, "proxy")};
 }
 
+// Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
+constexpr const char* kOnlyEmbedded[] = {"address", "port"};
+constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
+                                       "caFile", "proxy"};
+
 NodePolicy DecodePolicy(const Json& policy) {
   NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
                  .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
@@ -99,11 +104,24 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   if (json["metadata"].is_object() && !json["metadata"].contains("name")) json["metadata"]["name"] = HostName();
   LineOf line_of = LinesIn(lines);
   std::vector<Violation> found = ConfigSchema().Validate(kKind, json, line_of);
-  ConfigSchema().ApplyDefaults(kKind, &json);
-  const Json& spec = GetMember(json, "spec");
   const auto wrong = [&](const std::string& path, const std::string& problem, const std::string& allowed) {
     found.push_back({file_name, line_of(path), path, problem, allowed});
   };
+  const auto misplaced = [&](const Json& store, const auto& fields, const std::string& type) {
+    for (const char* field : fields) {
+      if (store.is_object() && store.contains(field)) {
+        wrong("spec.store." + std::string(field), "has no effect here", "only with type " + type);
+      }
+    }
+  };
+  // Before the defaults, which fill in both kinds.
+  if (const Json& store = GetMember(GetMember(json, "spec"), "store"); GetString(store, "type") == "Remote") {
+    misplaced(store, kOnlyEmbedded, "Embedded");
+  } else {
+    misplaced(store, kOnlyRemote, "Remote");
+  }
+  ConfigSchema().ApplyDefaults(kKind, &json);
+  const Json& spec = GetMember(json, "spec");
 
   Config config;
   config.node = GetString(GetMember(json, "metadata"), "name");

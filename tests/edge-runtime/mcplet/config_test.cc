@@ -92,6 +92,27 @@ TEST(ConfigTest, ARemoteStoreNeedsItsUrl) {
   EXPECT_NE(wrong[0].find("spec.store.url"), std::string::npos) << wrong[0];
 }
 
+TEST(ConfigTest, AFieldOfTheOtherKindOfStoreIsRefusedWithItsLineAndItsKind) {
+  for (const char* field : {"url: \"https://kv.example\"", "account: a", "configNamespace: c", "stateNamespace: s",
+                            "tokenFile: /t", "caFile: /c", "proxy: \"http://p:1\""}) {
+    const std::string name(field, std::string_view(field).find(':'));
+    for (const char* type : {"", "    type: Embedded\n"}) {
+      std::vector<std::string> wrong = Wrong(With("  store:\n" + std::string(type) + "    " + field + "\n"));
+      ASSERT_EQ(wrong.size(), 1u) << field;
+      const std::string line = *type == '\0' ? "7" : "8";
+      EXPECT_EQ(wrong[0].find("mcplet.yaml:" + line + ": spec.store." + name + ": "), 0u) << wrong[0];
+      EXPECT_NE(wrong[0].find("type Remote"), std::string::npos) << wrong[0];
+    }
+  }
+  for (const char* field : {"address: 127.0.0.1", "port: 8702"}) {
+    std::vector<std::string> wrong =
+        Wrong(With("  store:\n    type: Remote\n    url: \"http://x\"\n    " + std::string(field) + "\n"));
+    ASSERT_EQ(wrong.size(), 1u) << field;
+    EXPECT_EQ(wrong[0].find("mcplet.yaml:9: spec.store."), 0u) << wrong[0];
+    EXPECT_NE(wrong[0].find("type Embedded"), std::string::npos) << wrong[0];
+  }
+}
+
 TEST(ConfigTest, AllViolationsAreReportedAtOnce) {
   EXPECT_EQ(Wrong(With("  cacheQuota: much\n  admin: {address: 0.0.0.0}\n  store: {pollInterval: 1ms}\n")).size(), 3u);
 }
