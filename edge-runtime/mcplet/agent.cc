@@ -86,7 +86,8 @@ class NodeAgent final : public Agent {
  private:
   Status Lock();
   void OnState(const AcceptedState& state);
-  void LookAtNode();
+  void OnStatusWritten(const Status& written) LOCKS_EXCLUDED(mu_);
+  void LookAtNode() LOCKS_EXCLUDED(mu_);
   void RunNode();
 
   const Config config_;
@@ -114,6 +115,7 @@ class NodeAgent final : public Agent {
   Mutex mu_;
   CondVar wake_;
   bool stopping_ GUARDED_BY(mu_) = false;
+  std::string status_refused_ GUARDED_BY(mu_);  // why the last write of the status failed
   std::thread node_thread_;
   bool started_ = false;
 };
@@ -156,7 +158,8 @@ Status NodeAgent::Open() {
           .node = config_.node,
           .boot_id = RandomHex(8),
           .version = Version(),
-          .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60)});
+          .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60),
+          .on_write = [this](const Status& written) { OnStatusWritten(written); }});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
@@ -178,6 +181,14 @@ void NodeAgent::OnState(const AcceptedState& state) {
   if (desired_.Update(state)) controller_->NotifyDesiredChanged();
   MutexLock lock(&mu_);
   wake_.NotifyAll();
+}
+
+void NodeAgent::OnStatusWritten(const Status& written) {
+  std::string refused = written.ok() ? "" : Message(written);
+  MutexLock lock(&mu_);
+  if (refused == status_refused_) return;
+  status_refused_ = std::move(refused);
+  wake_.NotifyAll();  // the condition tells at once
 }
 
 Status NodeAgent::Start() {
@@ -208,6 +219,10 @@ void NodeAgent::LookAtNode() {
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
   facts.synced = controller_->Synced();
   facts.store_reachable = store_->reachable();
+  {
+    MutexLock lock(&mu_);
+    facts.status_refused = status_refused_;
+  }
   auto state = store_->state();
   facts.has_head = state->head.has_value();
   NodeStatus node;

@@ -44,6 +44,14 @@ Condition RuntimeReady(const std::map<RuntimeKind, RuntimeCheck>& runtimes) {
   return Make("RuntimeReady", false, "NoRuntime", reasons.empty() ? "no runtime is configured" : Join(reasons, "; "));
 }
 
+// A store that is read but takes no status leaves a fleet that looks at the last one for ever.
+Condition StoreReachable(const NodeFacts& facts) {
+  if (!facts.store_reachable) return Make("StoreReachable", false, "StoreUnreachable", facts.status_refused);
+  if (facts.status_refused.empty()) return Make("StoreReachable", true, "StoreAnswers", "");
+  return Make("StoreReachable", false, "StatusNotWritten",
+              "the desired state is read, but this node's status can't be written: " + facts.status_refused);
+}
+
 }  // namespace
 
 NodeFacts ReadKernelFacts(const std::string& state_directory) {
@@ -79,8 +87,7 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
       : expired       ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
                       : Make("DesiredStateFresh", true, "HeadAccepted", "");
   for (Condition condition :
-       {Make("StoreReachable", facts.store_reachable, facts.store_reachable ? "StoreAnswers" : "StoreUnreachable", ""),
-        fresh, runtime,
+       {StoreReachable(facts), fresh, runtime,
         Make("ClockSynced", facts.clock_synced, facts.clock_synced ? "Synchronised" : "NotSynchronised",
              facts.clock_synced ? "" : "the kernel's clock is not disciplined by NTP; times in statuses may be wrong"),
         facts.disk_free_bytes >= kLeastDisk

@@ -16,6 +16,7 @@ namespace mcpfleet {
 struct NodeFacts {
   bool synced = false;  // the controller has looked at every server that is desired now
   bool store_reachable = false;
+  std::string status_refused;  // why the last write of the status failed; "": it did not
   bool has_head = false;
   std::string valid_until;  // of the accepted head; "": for ever
   std::map<RuntimeKind, RuntimeCheck> runtimes;

@@ -123,7 +123,7 @@ void StatusPublisher::Run() {
     Deadline deadline = Deadline::After(last ? std::chrono::seconds(2) : options_.request_timeout);
     Status put = kv_.Put("nodes/" + options_.node, DumpJson(NodeStatusToJson(status)),
                          {.metadata = StatusMetadata(status)}, deadline);
-    if (options_.on_write) options_.on_write(put.ok());
+    if (options_.on_write) options_.on_write(put);
     if (put.ok()) {
       written_digest = digest;
       next_refresh = clock_.Now() + options_.refresh_interval;

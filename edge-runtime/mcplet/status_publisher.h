@@ -24,7 +24,8 @@ struct StatusPublisherOptions {
   Duration min_interval = std::chrono::seconds(5);
   Duration refresh_interval = std::chrono::minutes(15);
   Duration request_timeout = std::chrono::seconds(20);
-  std::function<void(bool ok)> on_write;  // outcome of each write, for StoreReachable
+  // Outcome of each write, for StoreReachable; from the publisher's thread.
+  std::function<void(const Status&)> on_write;
 };
 
 // What of a node's status is worth a write: equal digests are equal news. Pure.

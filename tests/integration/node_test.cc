@@ -69,6 +69,25 @@ TEST_F(NodeTest, AForbiddenServerIsNotStartedAndAllOthersConverge) {
   EXPECT_EQ(node.TestServerPids().size(), 1u);
 }
 
+TEST_F(NodeTest, AStoreThatTakesNoStatusShowsInTheNodesOwnCondition) {
+  Node host({});
+  host.Start();
+  ASSERT_TRUE(host.Apply({ProcessServer("weather")}).ok());
+  // A reader's token reads the desired state and may write nothing.
+  Node reader({.store_url = host.store_url(), .store_token_file = host.state() + "/store/reader-token"});
+  reader.Start();
+  const auto reachable = [&reader] {
+    const Json status = reader.NodeStatus();
+    for (const Json& condition : GetMember(status, "conditions")) {
+      if (GetString(condition, "type") == "StoreReachable") return condition;
+    }
+    return Json();
+  };
+  EXPECT_TRUE(WaitFor([&] { return GetString(reachable(), "reason") == "StatusNotWritten"; })) << reachable();
+  EXPECT_EQ(GetString(reachable(), "status"), "False");
+  EXPECT_TRUE(reader.WaitReady("weather")) << "what it reads it follows";
+}
+
 TEST_F(NodeTest, TheAdminApiWantsItsTokenAndALoopbackHost) {
   Node node({});
   node.Start();

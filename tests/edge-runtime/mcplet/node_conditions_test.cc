@@ -57,6 +57,15 @@ TEST(NodeConditionsTest, AStoreThatIsAwayDoesNotMakeANodeUnready) {
   EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
 }
 
+TEST(NodeConditionsTest, AStoreThatIsReadButTakesNoStatusIsToldWithTheReason) {
+  NodeFacts facts = Healthy();
+  facts.status_refused = "the token may not do this";
+  EXPECT_EQ(Reason(facts, "StoreReachable"), "False StatusNotWritten");
+  std::vector<Condition> conditions = NodeConditions(facts, {}, kNow);
+  EXPECT_NE(FindCondition(conditions, "StoreReachable")->message.find("the token may not do this"), std::string::npos);
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
 TEST(NodeConditionsTest, WithoutAnyRuntimeItIsNotReadyAndSaysWhy) {
   NodeFacts facts = Healthy();
   facts.runtimes[RuntimeKind::kProcess] = {.available = false, .reason = "not root"};

@@ -109,6 +109,22 @@ TEST(StatusPublisherTest, AStoreThatWasAwayGetsTheLatest) {
   EXPECT_EQ(NodeStatusFromJson(*ParseJson(put->second))->servers.front().observed_generation, 7);
 }
 
+TEST(StatusPublisherTest, TheOutcomeOfEachWriteIsTold) {
+  PutsOnly kv;
+  kv.Fail(1);
+  SystemClock clock;
+  std::vector<std::string> told;  // of the publisher's thread until Stop
+  StatusPublisherOptions options = Options();
+  options.on_write = [&told](const Status& written) { told.push_back(written.ok() ? "ok" : Message(written)); };
+  StatusPublisher publisher(kv, clock, options);
+  publisher.Start();
+  ASSERT_TRUE(kv.Await(0).has_value());
+  publisher.Stop();
+  ASSERT_GE(told.size(), 2u);
+  EXPECT_EQ(told[0], "store away");
+  EXPECT_EQ(told[1], "ok");
+}
+
 TEST(StatusPublisherTest, ARemovedServerLeavesTheStatus) {
   PutsOnly kv;
   SystemClock clock;
