@@ -3,7 +3,17 @@
 set(J nlohmann_json::nlohmann_json)
 
 mcpfleet_layer(base LIBS absl::status absl::statusor OpenSSL::Crypto ${J})
-set_source_files_properties(${CMAKE_SOURCE_DIR}/base/version.cc PROPERTIES COMPILE_DEFINITIONS MCPFLEET_VERSION="${PROJECT_VERSION}")
+# The build's time is an input, not the clock's: the same source gives the same bytes.
+set(MCPFLEET_BUILD_TIME "$ENV{SOURCE_DATE_EPOCH}")
+if(NOT MCPFLEET_BUILD_TIME MATCHES "^[0-9]+$")
+  execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} log -1 --format=%ct
+                  OUTPUT_VARIABLE MCPFLEET_BUILD_TIME OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+if(NOT MCPFLEET_BUILD_TIME MATCHES "^[0-9]+$")
+  file(TIMESTAMP ${CMAKE_SOURCE_DIR}/CMakeLists.txt MCPFLEET_BUILD_TIME "%s" UTC)  # an archive keeps it
+endif()
+set_source_files_properties(${CMAKE_SOURCE_DIR}/base/version.cc PROPERTIES
+  COMPILE_DEFINITIONS "MCPFLEET_VERSION=\"${PROJECT_VERSION}\";MCPFLEET_BUILD_TIME=${MCPFLEET_BUILD_TIME}")
 mcpfleet_layer(base/http USES base LIBS Boost::headers OpenSSL::SSL)
 mcpfleet_layer(crd USES base LIBS mcpfleet_yaml ${J})
 include(embed)

@@ -223,11 +223,13 @@ void NodeAgent::LookAtNode() {
     MutexLock lock(&mu_);
     facts.status_refused = status_refused_;
   }
+  facts.build_time = BuildTime();
   auto state = store_->state();
   facts.has_head = state->head.has_value();
   NodeStatus node;
   if (facts.has_head) {
     facts.valid_until = state->head->valid_until;
+    facts.head_time = state->head->time;
     node.accepted_head = ToString(state->head->order);
     node.snapshot = state->head->snapshot;
   }

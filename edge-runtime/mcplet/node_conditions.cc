@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/fd.h"
@@ -14,6 +15,7 @@ namespace {
 // Below these a node is under pressure: a package install needs some hundred megabytes, a server some ten.
 constexpr int64_t kLeastDisk = int64_t{256} << 20;
 constexpr char kStarting[] = "Starting";
+constexpr Duration kClockDifference = std::chrono::minutes(5);
 constexpr int64_t kLeastMemory = int64_t{64} << 20;
 
 int64_t KilobytesOf(std::string_view meminfo, std::string_view name) {
@@ -52,7 +54,25 @@ Condition StoreReachable(const NodeFacts& facts) {
               "the desired state is read, but this node's status can't be written: " + facts.status_refused);
 }
 
+Condition ClockSynced(const NodeFacts& facts, WallTime now) {
+  // Some minutes are the difference of two good clocks; more is a node without an RTC, or one that was set back.
+  if (TrustedTime(now, facts.build_time, facts.head_time) > now + kClockDifference) {
+    return Make(
+        "ClockSynced", false, "ClockBehind",
+        "the clock shows a time before the last head or this build; expiry is judged by those, times in statuses "
+        "are wrong");
+  }
+  return Make("ClockSynced", facts.clock_synced, facts.clock_synced ? "Synchronised" : "NotSynchronised",
+              facts.clock_synced ? "" : "the kernel's clock is not disciplined by NTP; times in statuses may be wrong");
+}
+
 }  // namespace
+
+WallTime TrustedTime(WallTime system, WallTime build, const std::string& head_time) {
+  WallTime latest = std::max(system, build);
+  if (auto head = ParseTime(head_time); !head_time.empty() && head.ok()) latest = std::max(latest, *head);
+  return latest;
+}
 
 NodeFacts ReadKernelFacts(const std::string& state_directory) {
   NodeFacts facts;
@@ -81,15 +101,15 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
   Condition runtime = RuntimeReady(facts.runtimes);
   bool runtime_ready = runtime.status == ConditionStatus::kTrue;
   bool expired = false;
-  if (auto until = ParseTime(facts.valid_until); !facts.valid_until.empty() && until.ok()) expired = *until < now;
+  if (auto until = ParseTime(facts.valid_until); !facts.valid_until.empty() && until.ok()) {
+    expired = *until < TrustedTime(now, facts.build_time, facts.head_time);
+  }
   Condition fresh =
       !facts.has_head ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
       : expired       ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
                       : Make("DesiredStateFresh", true, "HeadAccepted", "");
   for (Condition condition :
-       {StoreReachable(facts), fresh, runtime,
-        Make("ClockSynced", facts.clock_synced, facts.clock_synced ? "Synchronised" : "NotSynchronised",
-             facts.clock_synced ? "" : "the kernel's clock is not disciplined by NTP; times in statuses may be wrong"),
+       {StoreReachable(facts), fresh, runtime, ClockSynced(facts, now),
         facts.disk_free_bytes >= kLeastDisk
             ? Make("DiskPressure", false, "EnoughSpace", "")
             : Make("DiskPressure", true, "LittleSpace",

@@ -19,6 +19,8 @@ struct NodeFacts {
   std::string status_refused;  // why the last write of the status failed; "": it did not
   bool has_head = false;
   std::string valid_until;  // of the accepted head; "": for ever
+  std::string head_time;    // of the accepted head: when it was written
+  WallTime build_time{};
   std::map<RuntimeKind, RuntimeCheck> runtimes;
   bool clock_synced = true;
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
@@ -27,6 +29,9 @@ struct NodeFacts {
 
 // What the kernel says of clock, disk and memory.
 NodeFacts ReadKernelFacts(const std::string& state_directory);
+// What expiry is judged by: the greatest of the system's clock, the build's time and the last verified head's. A node
+// without an RTC boots in 1970, and a clock that is set back must not make an expired head good again. Pure.
+WallTime TrustedTime(WallTime system, WallTime build, const std::string& head_time);
 // Pure. A node that looked at all of its servers once stays ready when new ones come.
 std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condition> previous, WallTime now);
 // Whether the node has yet to look at all of its servers for the first time.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/version.h"
 #include "crd/codec.h"
 #include "edge-runtime/mcplet/status_publisher.h"
 
@@ -77,6 +78,53 @@ TEST(NodeConditionsTest, AnExpiredHeadIsNotFreshAndStopsNothing) {
   facts.valid_until = "2020-01-01T00:00:00Z";
   EXPECT_EQ(Reason(facts, "DesiredStateFresh"), "False HeadExpired");
   EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
+// Of a head that was written an hour before it expired.
+NodeFacts Expiring(const FakeClock& clock) {
+  NodeFacts facts = Healthy();
+  facts.head_time = FormatTime(clock.Wall());
+  facts.valid_until = FormatTime(clock.Wall() + std::chrono::hours(1));
+  return facts;
+}
+
+std::string ReasonAt(const NodeFacts& facts, std::string_view type, WallTime now) {
+  std::vector<Condition> conditions = NodeConditions(facts, {}, now);
+  const Condition* found = FindCondition(conditions, type);
+  return found == nullptr ? "absent" : ToString(found->status) + " " + found->reason;
+}
+
+TEST(NodeConditionsTest, AClockThatIsSetBackAndForthExpiresAHeadOnlyWhenItsTimeHasCome) {
+  FakeClock clock;
+  const WallTime start = clock.Wall();
+  NodeFacts facts = Expiring(clock);
+  clock.SetWall(start + std::chrono::hours(2));
+  EXPECT_EQ(ReasonAt(facts, "DesiredStateFresh", clock.Wall()), "False HeadExpired");
+  clock.SetWall(start + std::chrono::minutes(30));
+  EXPECT_EQ(ReasonAt(facts, "DesiredStateFresh", clock.Wall()), "True HeadAccepted");
+  EXPECT_EQ(ReasonAt(facts, "ClockSynced", clock.Wall()), "True Synchronised");
+  clock.SetWall(WallTime{});  // no RTC
+  EXPECT_EQ(ReasonAt(facts, "DesiredStateFresh", clock.Wall()), "True HeadAccepted");
+  EXPECT_EQ(ReasonAt(facts, "ClockSynced", clock.Wall()), "False ClockBehind");
+}
+
+TEST(NodeConditionsTest, AHeadThatExpiredBeforeTheBuildOrBeforeItWasWrittenIsExpiredWhateverTheClockShows) {
+  FakeClock clock;
+  NodeFacts built_later = Expiring(clock);
+  built_later.build_time = clock.Wall() + std::chrono::hours(2);
+  NodeFacts written_expired = Expiring(clock);
+  written_expired.head_time = FormatTime(clock.Wall() + std::chrono::hours(2));
+  clock.SetWall(WallTime{});
+  EXPECT_EQ(ReasonAt(built_later, "DesiredStateFresh", clock.Wall()), "False HeadExpired");
+  EXPECT_EQ(ReasonAt(written_expired, "DesiredStateFresh", clock.Wall()), "False HeadExpired");
+}
+
+TEST(NodeConditionsTest, TheTrustedTimeIsTheLatestOfThreeAndNonsenseIsNone) {
+  const WallTime one{std::chrono::seconds(100)}, two{std::chrono::seconds(200)};
+  EXPECT_EQ(TrustedTime(one, two, ""), two);
+  EXPECT_EQ(TrustedTime(two, one, "yesterday"), two);
+  EXPECT_EQ(TrustedTime(one, two, "1970-01-01T00:05:00Z"), WallTime(std::chrono::seconds(300)));
+  EXPECT_GT(BuildTime(), WallTime(std::chrono::hours(24) * 365 * 50)) << "the build knows its time";
 }
 
 TEST(NodeConditionsTest, LittleDiskAndLittleMemoryAreTold) {
