@@ -40,6 +40,7 @@ class Controller::Impl {
         relist_at_(deps.clock.Now()),
         collect_at_(deps.clock.Now() + options.collect_period) {
     deps_.sessions.SetListener([this](const std::string& instance) { SessionChanged(instance); });
+    deps_.prober.SetCatalogListener([this](const ServerKey& key) { CatalogSaidToChange(key); });
   }
 
   ~Impl() { Stop(); }
@@ -57,6 +58,7 @@ class Controller::Impl {
     if (stopping_.exchange(true)) return;
     stop_.request_stop();
     deps_.sessions.SetListener(nullptr);
+    deps_.prober.SetCatalogListener(nullptr);
     queue_.ShutDown();
     {
       MutexLock lock(&mu_);
@@ -164,6 +166,17 @@ class Controller::Impl {
   }
 
  private:
+  // One of them waiting says it all: a server that chatters must not fill the inbox.
+  void CatalogSaidToChange(const ServerKey& key) {
+    {
+      MutexLock lock(&mu_);
+      std::vector<Outcome>& inbox = inbox_[key];
+      if (!inbox.empty() && std::holds_alternative<CatalogChanged>(inbox.back())) return;
+      inbox.push_back(CatalogChanged{});
+    }
+    queue_.Add(key);
+  }
+
   void Post(const ServerKey& key, Outcome outcome) {
     {
       MutexLock lock(&mu_);

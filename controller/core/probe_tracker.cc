@@ -56,6 +56,7 @@ ProbeDecision NextProbe(const ProbeState& state, const Probes& probes, bool rest
 void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, MonoTime now, double chance,
                   ProbeState* state) {
   state->in_flight = ProbeKind::kNone;
+  state->asked_at = now;
   if (!result.ok()) {
     state->message = Printable(Message(result.status()), kMessageBytes);
     if (!state->handshake) {
@@ -113,6 +114,13 @@ void RecordPing(const Status& result, const Probes& probes, MonoTime now, ProbeS
     state->verified = false;
     state->reason = "LivenessFailed";
   }
+}
+
+void NoteCatalogChanged(MonoTime now, ProbeState* state) {
+  // Before the handshake a Verify is due anyway; one under way sees the change, and a server that announces one
+  // whenever it is asked must not be asked for ever.
+  if (!state->handshake || state->in_flight == ProbeKind::kVerify) return;
+  state->next_verify = std::min(state->next_verify, std::max(now, state->asked_at + kCatalogPeriod));
 }
 
 std::string MissingRequirements(const Verification& verification, const Probes& probes, std::string* reason) {

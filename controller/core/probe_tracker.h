@@ -3,6 +3,7 @@
 //
 // Startup: Verify until the first handshake, restart when `startup_timeout` passes without one.
 // Readiness: Verify every readiness_period; `readiness_failures` in a row make it not verified; never a restart.
+//   Earlier when the server says that its lists changed (mcp-protocol §4.1).
 // Liveness: Ping every liveness_period; `liveness_failures` in a row are a reason to restart.
 #pragma once
 
@@ -29,6 +30,7 @@ struct ProbeState {
   Verification last;       // of the last successful Verify
   int startup_failures = 0, readiness_failures = 0, liveness_failures = 0;
   MonoTime next_verify{}, next_ping{};
+  MonoTime asked_at = MonoTime::min();        // when the last Verify ended
   std::string reason = "NotProbed", message;  // why it is not verified
 };
 
@@ -47,6 +49,11 @@ ProbeDecision NextProbe(const ProbeState& state, const Probes& probes, bool rest
 void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, MonoTime now, double chance,
                   ProbeState* state);
 void RecordPing(const Status& result, const Probes& probes, MonoTime now, ProbeState* state);
+
+// The server said that its lists changed: Verify soon, but no more often than every kCatalogPeriod, however much it
+// says.
+inline constexpr Duration kCatalogPeriod = std::chrono::seconds(5);
+void NoteCatalogChanged(MonoTime now, ProbeState* state);
 
 // "" when everything that `probes` requires is there, else what is missing. `reason` gets RequiredToolMissing or
 // RequiredCapabilityMissing.

@@ -173,6 +173,8 @@ void ServerReconciler::TakeIn(ServerRecord* record, const Outcome& outcome) {
     }
   } else if (const auto* ping = std::get_if<PingDone>(&outcome)) {
     if (ping->incarnation == record->probe.incarnation) RecordPing(ping->result, probes, now, &record->probe);
+  } else if (std::holds_alternative<CatalogChanged>(outcome)) {
+    NoteCatalogChanged(now, &record->probe);
   }
 }
 

@@ -66,7 +66,8 @@ struct PingDone {
   std::string incarnation;
   Status result;
 };
-using Outcome = std::variant<PullDone, PullProgressed, VerifyDone, PingDone>;
+struct CatalogChanged {};
+using Outcome = std::variant<PullDone, PullProgressed, VerifyDone, PingDone, CatalogChanged>;
 
 // What others may ask of a server at any time.
 struct ServerView {

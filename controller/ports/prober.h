@@ -2,6 +2,7 @@
 // exactly one `initialize` per child, whoever asks and however often.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +47,9 @@ class Prober {
   // FailedPrecondition "<code>: <message>".
   virtual StatusOr<nlohmann::json> Call(const ProbeTarget& target, const std::string& method,
                                         const nlohmann::json& params, Deadline deadline) = 0;
+  // Called when a server says that its lists changed: a reason to Verify before the period is over. Often repeated,
+  // from any thread; must not block. nullptr ends it: no call is under way when this returns.
+  virtual void SetCatalogListener(std::function<void(const ServerKey& server)> changed) = 0;
   // The child or server is gone: drop what is known of it.
   virtual void Forget(const std::string& instance) = 0;
 };

@@ -369,8 +369,12 @@ bool HttpPeer::TakeStreamed(const std::string& text, const std::string& id, cons
       return true;
     case mcp::MessageKind::kNotification:
       if (message->method.ends_with("/list_changed")) {
-        MutexLock lock(&mu_);
-        catalog_dirty_ = true;
+        bool before = false;
+        {
+          MutexLock lock(&mu_);
+          before = std::exchange(catalog_dirty_, true);
+        }
+        if (!before && options_.on_catalog_dirty) options_.on_catalog_dirty();
       }
       return false;
     case mcp::MessageKind::kRequest:

@@ -33,6 +33,7 @@ struct HttpPeerOptions {
   mcp::ClientIdentity identity;
   std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port, Deadline)> connect_in_namespace;
   Duration discover_timeout = std::chrono::seconds(5);
+  std::function<void()> on_catalog_dirty;  // as StdioPeerOptions'; on the thread that reads the answer
 };
 
 class HttpPeer final : public McpPeer {

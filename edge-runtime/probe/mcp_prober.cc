@@ -11,8 +11,39 @@
 
 namespace mcpfleet {
 
+// Whoever listens now; peers may speak after the prober let go of them.
+class CatalogListener {
+ public:
+  void Set(std::function<void(const ServerKey&)> changed) {
+    MutexLock lock(&mu_);
+    changed_ = std::move(changed);
+    while (calls_ > 0) quiet_.Wait(&mu_);  // whom the old one calls may be about to go; it must not block
+  }
+  void Tell(const ServerKey& server) {
+    std::function<void(const ServerKey&)> changed;
+    {
+      MutexLock lock(&mu_);
+      if (!changed_) return;
+      changed = changed_;
+      ++calls_;
+    }
+    changed(server);
+    MutexLock lock(&mu_);
+    if (--calls_ == 0) quiet_.NotifyAll();
+  }
+
+ private:
+  Mutex mu_;
+  CondVar quiet_;
+  int calls_ GUARDED_BY(mu_) = 0;
+  std::function<void(const ServerKey&)> changed_ GUARDED_BY(mu_);
+};
+
 McpProber::McpProber(const Clock& clock, McpProberOptions options)
-    : clock_(clock), options_(std::move(options)), eras_(std::make_shared<EraMemory>()) {}
+    : clock_(clock),
+      options_(std::move(options)),
+      eras_(std::make_shared<EraMemory>()),
+      listener_(std::make_shared<CatalogListener>()) {}
 
 McpProber::~McpProber() { Shutdown(); }
 
@@ -45,6 +76,7 @@ StatusOr<std::shared_ptr<McpPeer>> McpProber::PeerFor(const ProbeTarget& target)
   }
   if (old) old->Close();  // another child, or another URL
   const mcp::ClientIdentity identity{options_.client_name, options_.client_version};
+  const auto dirty = [listener = listener_, server = target.server] { listener->Tell(server); };
   std::shared_ptr<McpPeer> made;
   switch (target.transport) {
     case Transport::kStdio: {
@@ -55,11 +87,11 @@ StatusOr<std::shared_ptr<McpPeer>> McpProber::PeerFor(const ProbeTarget& target)
       if (shut_down_) return Cancelled("mcplet is stopping");
       std::shared_ptr<McpPeer>& slot = peers_[key];
       if (slot && slot->Serves(target)) return slot;
-      slot = StdioPeer::Create(target.stdio, eras_, {identity, options_.discover_timeout, target.revision});
+      slot = StdioPeer::Create(target.stdio, eras_, {identity, options_.discover_timeout, target.revision, dirty});
       return slot;
     }
     case Transport::kStreamableHttp: {
-      HttpPeerOptions http{identity, options_.connect_in_namespace, options_.discover_timeout};
+      HttpPeerOptions http{identity, options_.connect_in_namespace, options_.discover_timeout, dirty};
       StatusOr<std::shared_ptr<HttpPeer>> peer = HttpPeer::Create(target, clock_, eras_, std::move(http));
       if (!peer.ok()) return peer.status();
       made = *std::move(peer);
@@ -118,6 +150,10 @@ StatusOr<nlohmann::json> McpProber::Call(const ProbeTarget& target, const std::s
     return FailedPrecondition("the server asks its client for input, which mcpfleet does not offer here");
   }
   return std::move(answer.result);
+}
+
+void McpProber::SetCatalogListener(std::function<void(const ServerKey&)> changed) {
+  listener_->Set(std::move(changed));
 }
 
 void McpProber::Forget(const std::string& instance) {

@@ -19,6 +19,7 @@ namespace mcpfleet {
 
 class McpPeer;
 class EraMemory;
+class CatalogListener;
 
 // Connects to host:port inside the network namespace of process `pid`.
 using NamespaceConnect = std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port, Deadline)>;
@@ -40,12 +41,13 @@ class McpProber final : public Prober {
   Status Ping(const ProbeTarget& target, Duration quiet, Deadline deadline) override;
   StatusOr<nlohmann::json> Call(const ProbeTarget& target, const std::string& method, const nlohmann::json& params,
                                 Deadline deadline) override;
+  void SetCatalogListener(std::function<void(const ServerKey& server)> changed) override;
   void Forget(const std::string& instance) override;
 
   // Makes every waiting call return Cancelled, and every later one; children keep running, their lines are kept.
   void Shutdown();
 
-  // Whether the server said, since the last Verify, that its lists changed: a reason to Verify now. For remote
+  // Whether the server said, since the last Verify, that its lists changed; the catalog listener was told. For remote
   // servers the key is PeerKey of the target.
   bool CatalogDirty(const std::string& instance) const;
   // The name under which a target's peer is kept, and to Forget it by: the instance, or "remote:<namespace>/<name>".
@@ -57,6 +59,7 @@ class McpProber final : public Prober {
   const Clock& clock_;
   const McpProberOptions options_;
   const std::shared_ptr<EraMemory> eras_;  // shared with the peers, which may outlive a Forget in another thread
+  const std::shared_ptr<CatalogListener> listener_;  // shared with the peers
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<McpPeer>> peers_ GUARDED_BY(mu_);
   bool shut_down_ GUARDED_BY(mu_) = false;

@@ -43,12 +43,16 @@ std::shared_ptr<StdioPeer> StdioPeer::Create(std::shared_ptr<StdioChannel> chann
 }
 
 void StdioPeer::OnLine(std::string_view line) {
+  bool dirty = false;
   {
     MutexLock lock(&mu_);
     if (closed_) return;
+    const bool before = session_.catalog_dirty();
     Queue(session_.OnLine(line));
+    dirty = session_.catalog_dirty() && !before;
     changed_.NotifyAll();
   }
+  if (dirty && options_.on_catalog_dirty) options_.on_catalog_dirty();
   Flush();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ struct StdioPeerOptions {
   mcp::ClientIdentity identity;
   Duration discover_timeout = std::chrono::seconds(5);
   std::string revision;
+  // The server said that its lists changed and CatalogDirty was false until then. On the I/O thread; must not block.
+  std::function<void()> on_catalog_dirty;
 };
 
 class StdioPeer final : public McpPeer, public std::enable_shared_from_this<StdioPeer> {

@@ -219,6 +219,26 @@ TEST(ControllerTest, AServerThatStopsAnsweringIsRestartedAfterTheLivenessThresho
   EXPECT_TRUE(world.Ready("weather"));
 }
 
+TEST(ControllerTest, AServerThatAnnouncesAChangeIsAskedAtOnceButNoMoreOftenThanEveryFiveSeconds) {
+  World world;
+  world.desired.Put(Server("weather"));
+  world.Settle();
+  world.Pass(seconds(6));
+  const int before = world.prober.verifies();
+  world.prober.AnnounceChange(World::Key("weather"));
+  world.Settle();
+  EXPECT_EQ(world.prober.verifies(), before + 1) << "not at the next period";
+  for (int i = 0; i < 100; ++i) {
+    world.prober.AnnounceChange(World::Key("weather"));
+    world.Settle();
+  }
+  EXPECT_EQ(world.prober.verifies(), before + 1);
+  world.Pass(seconds(4));
+  EXPECT_EQ(world.prober.verifies(), before + 1);
+  world.Pass(seconds(2));
+  EXPECT_EQ(world.prober.verifies(), before + 2) << "what was announced meanwhile is not lost";
+}
+
 TEST(ControllerTest, AServerThatNeverSpeaksMcpIsRestartedAfterTheStartupTimeout) {
   World world;
   world.prober.Script([](const ProbeTarget&, bool) { return FailedPrecondition("not JSON-RPC: HTTP/1.1 400"); });

@@ -78,6 +78,19 @@ class FakeProber final : public Prober {
     MutexLock lock(&mu_);
     forgotten_.insert(instance);
   }
+  void SetCatalogListener(std::function<void(const ServerKey&)> changed) override {
+    MutexLock lock(&mu_);
+    catalog_listener_ = std::move(changed);
+  }
+  // The server says that its lists changed.
+  void AnnounceChange(const ServerKey& server) {
+    std::function<void(const ServerKey&)> listener;
+    {
+      MutexLock lock(&mu_);
+      listener = catalog_listener_;
+    }
+    if (listener) listener(server);
+  }
   int verifies() const {
     MutexLock lock(&mu_);
     return verifies_;
@@ -96,6 +109,7 @@ class FakeProber final : public Prober {
   }
   mutable Mutex mu_;
   std::function<Status(const ProbeTarget&, bool)> script_ GUARDED_BY(mu_);
+  std::function<void(const ServerKey&)> catalog_listener_ GUARDED_BY(mu_);
   std::set<std::string> forgotten_ GUARDED_BY(mu_);
   int verifies_ GUARDED_BY(mu_) = 0;
 };

@@ -148,8 +148,11 @@ TEST_F(HttpPeerTest, AStreamedAnswerIsFoundAndTheServersQuestionAnswered) {
   ServeLegacy();
   ASSERT_TRUE(prober_.Verify(Target(), Deadline::After(10s)).ok());
   EXPECT_FALSE(prober_.CatalogDirty("i1"));
+  int told = 0;
+  prober_.SetCatalogListener([&told](const ServerKey&) { ++told; });
   StatusOr<Json> result = prober_.Call(Target(), "tools/call", {{"name", "alpha"}}, Deadline::After(10s));
   ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(told, 1);
   EXPECT_EQ((*result)["streamed"], true);
   EXPECT_TRUE(prober_.CatalogDirty("i1"));
   EXPECT_EQ(Seen(""), 1);  // our answer to q1: a response has no method

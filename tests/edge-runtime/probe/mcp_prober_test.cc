@@ -264,8 +264,11 @@ TEST_F(McpProberTest, AListChangedNotificationMarksTheCatalogueUntilTheNextVerif
   auto channel = Channel(LegacyServer);
   ASSERT_TRUE(prober_.Verify(Target(channel), Deadline::After(10s)).ok());
   EXPECT_FALSE(prober_.CatalogDirty("i1"));
+  std::atomic<int> told{0};
+  prober_.SetCatalogListener([&told](const ServerKey&) { ++told; });
   channel->Emit(R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})");
   EXPECT_TRUE(Eventually([&] { return prober_.CatalogDirty("i1"); }));
+  EXPECT_TRUE(Eventually([&] { return told == 1; })) << "whoever plans the next Verify was told";
   ASSERT_TRUE(prober_.Verify(Target(channel), Deadline::After(10s)).ok());
   EXPECT_FALSE(prober_.CatalogDirty("i1"));
 }
