@@ -51,11 +51,12 @@ StatusOr<WallTime> ParseTime(std::string_view text) {
     int64_t scale = 100'000'000;
     for (++end; *end >= '0' && *end <= '9'; ++end, scale /= 10) fraction += Duration((*end - '0') * scale);
   }
-  // strptime takes "7" for "07" and 31 February for 3 March.
-  bool exact = end != nullptr && std::string_view(end) == "Z" &&
+  // strptime takes "7" for "07" and 31 February for 3 March. Nanoseconds in 64 bits reach to 2262.
+  bool exact = end != nullptr && std::string_view(end) == "Z" && utc.tm_year >= 70 && utc.tm_year < 362 &&
                FormatTime(WallTime(seconds(timegm(&utc)))).compare(0, 19, copy, 0, 19) == 0;
   if (!exact) {
-    return InvalidArgument("\"" + copy + "\" is not a UTC time; allowed: YYYY-MM-DDTHH:MM:SSZ");
+    return InvalidArgument("\"" + copy +
+                           "\" is not a UTC time; allowed: YYYY-MM-DDTHH:MM:SSZ, of the years 1970 to 2261");
   }
   return WallTime(seconds(timegm(&utc)) + fraction);
 }

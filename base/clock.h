@@ -67,7 +67,8 @@ class Deadline {
   MonoTime at_;
 };
 
-// "2026-11-22T15:04:05Z" (RFC 3339, UTC, whole seconds as metav1.Time).
+// "2026-11-22T15:04:05Z" (RFC 3339, UTC, whole seconds as metav1.Time). Years that nanoseconds in 64 bits can't tell
+// are no time.
 std::string FormatTime(WallTime time);
 StatusOr<WallTime> ParseTime(std::string_view text);
 // "1h30m", "250ms", "5m": Go's duration syntax, not negative.

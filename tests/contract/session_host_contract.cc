@@ -209,6 +209,14 @@ TEST_P(SessionHostContract, StoppingEndsTheInputThenTheChild) {
   ASSERT_TRUE(host().Main("a").exit);
   EXPECT_EQ(host().Main("a").exit->code, 7) << "it saw the end of its input";
   ASSERT_TRUE(Start("a", Role::kStubborn).ok());
+  // A signal that comes before the child ignores it would end it.
+  std::shared_ptr<StdioChannel> channel = host().MainChannel("a");
+  ASSERT_NE(channel, nullptr);
+  Heard lines;
+  channel->SetReceiver([&](std::string_view line) { lines.Add(line); });
+  ASSERT_TRUE(channel->Send("are you ready?", Soon()).ok());
+  ASSERT_TRUE(Eventually([&] { return lines.Has("ready"); }));
+  channel->SetReceiver(nullptr);
   ASSERT_TRUE(host().StopMain("a", milliseconds(50), Soon()).ok());
   EXPECT_EQ(host().Main("a").phase, Phase::kExited);
   EXPECT_EQ(host().Main("a").exit->signal, SIGKILL);

@@ -18,7 +18,7 @@ namespace mcpfleet {
 // What the main child does.
 enum class Role {
   kEchoes,      // answers each line with itself; at the end of its input exits with 7
-  kStubborn,    // ignores the end of its input and SIGTERM
+  kStubborn,    // says "ready", then ignores the end of its input and SIGTERM
   kExitsWith3,  // at once
   kCannotExec,  // there is no such program
 };

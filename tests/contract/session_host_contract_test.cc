@@ -25,6 +25,7 @@ class FakeHostUnderTest final : public SessionHostUnderTest {
         script.exit_when_stopped = {.code = 7};
         break;
       case Role::kStubborn:
+        script.answers = [](std::string_view) { return std::vector<std::string>{"ready"}; };
         script.exit_when_stopped = {.code = 137, .signal = SIGKILL};
         break;
       case Role::kExitsWith3:
