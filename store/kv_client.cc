@@ -6,7 +6,6 @@
 #include <pplx/threadpool.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <utility>
 
@@ -18,6 +17,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "store/kv_response.h"
+#include "store/store_url.h"
 
 namespace mcpfleet {
 namespace {
@@ -84,12 +84,14 @@ std::string Unquoted(std::string_view etag) {
   return std::string(etag);
 }
 
-std::string EnvironmentProxy(const std::string& base_url) {
-  if (base_url.rfind("https://", 0) != 0) return "";
-  for (const char* name : {"HTTPS_PROXY", "https_proxy"}) {
-    if (const char* value = std::getenv(name); value != nullptr && *value != '\0') return value;
-  }
-  return "";
+web::web_proxy WebProxy(const StoreProxy& proxy) {
+  web::uri_builder url;
+  url.set_scheme("http").set_port(proxy.endpoint.port);
+  url.set_host(proxy.endpoint.host.find(':') == std::string::npos ? proxy.endpoint.host
+                                                                  : "[" + proxy.endpoint.host + "]");
+  web::web_proxy made(url.to_uri());
+  if (!proxy.user.empty()) made.set_credentials(web::credentials(proxy.user, proxy.password));
+  return made;
 }
 
 class RestKvClient final : public KvClient {
@@ -319,19 +321,20 @@ void InitRestThreads() {
 
 StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(RestKvOptions options) {
   while (!options.base_url.empty() && options.base_url.back() == '/') options.base_url.pop_back();
-  if (options.base_url.rfind("http://", 0) != 0 && options.base_url.rfind("https://", 0) != 0) {
-    return InvalidArgument("store URL: must start with http:// or https://");
-  }
+  RETURN_IF_ERROR(ParseStoreUrl(options.base_url).status());
+  ASSIGN_OR_RETURN(StoreProxy proxy, ProxyFor(options.proxy, options.base_url));
   if (options.token.find_first_of("\r\n") != std::string::npos) return InvalidArgument("store token: has a line break");
   try {
     web::http::client::http_client_config config;
     config.set_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(options.request_timeout));
     config.set_max_redirects(0);
-    std::string proxy = options.proxy.empty() ? EnvironmentProxy(options.base_url) : options.proxy;
-    if (!proxy.empty()) config.set_proxy(web::web_proxy(web::uri(proxy)));
+    if (!proxy.endpoint.host.empty()) config.set_proxy(WebProxy(proxy));
     if (!options.ca_file.empty()) {
-      config.set_ssl_context_callback(
-          [file = options.ca_file](boost::asio::ssl::context& context) { context.load_verify_file(file); });
+      config.set_ssl_context_callback([file = options.ca_file](boost::asio::ssl::context& context) {
+        // cpprestsdk has put the system's certificates in; these are instead of them.
+        SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
+        context.load_verify_file(file);
+      });
     }
     std::string base_url = options.base_url;
     return std::unique_ptr<KvClient>(std::make_unique<RestKvClient>(std::move(options), config));

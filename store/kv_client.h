@@ -97,7 +97,7 @@ struct RestKvOptions {
   std::string namespace_id = kConfigNamespace;
   std::string token;
   std::string proxy;    // URL; "": HTTPS_PROXY or https_proxy of the environment for https, none for http
-  std::string ca_file;  // PEM; "": the system's certificates
+  std::string ca_file;  // PEM, instead of the system's certificates; "": those
   Duration request_timeout = std::chrono::seconds(30);  // of one attempt
   int max_attempts = 5;                                 // of one call, within its deadline
   Duration backoff_initial = std::chrono::milliseconds(200);

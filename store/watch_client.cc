@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <random>
 #include <thread>
 #include <utility>
@@ -12,6 +11,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/strings.h"
+#include "store/store_url.h"
 
 namespace mcpfleet {
 namespace {
@@ -21,37 +22,12 @@ constexpr Duration kQuiet = std::chrono::seconds(30);  // then a ping; unanswere
 constexpr Duration kFirstBackOff = std::chrono::milliseconds(500);
 constexpr Duration kLastBackOff = std::chrono::seconds(30);
 
-StatusOr<http::Endpoint> ParseBaseUrl(std::string_view url) {
-  http::Endpoint endpoint;
-  std::string_view rest = url;
-  if (rest.substr(0, 8) == "https://") {
-    endpoint.tls = true;
-    rest.remove_prefix(8);
-  } else if (rest.substr(0, 7) == "http://") {
-    rest.remove_prefix(7);
-  } else {
-    return InvalidArgument("store URL: must start with http:// or https://");
-  }
-  rest = rest.substr(0, rest.find('/'));
-  endpoint.port = endpoint.tls ? 443 : 80;
-  size_t colon = rest.rfind(':');
-  if (colon != std::string_view::npos && rest.find(']', colon) == std::string_view::npos) {
-    std::string_view port = rest.substr(colon + 1);
-    auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), endpoint.port);
-    if (error != std::errc() || end != port.data() + port.size()) return InvalidArgument("store URL: bad port");
-    rest = rest.substr(0, colon);
-  }
-  if (rest.size() > 2 && rest.front() == '[' && rest.back() == ']') rest = rest.substr(1, rest.size() - 2);
-  if (rest.empty()) return InvalidArgument("store URL: no host");
-  endpoint.host = rest;
-  return endpoint;
-}
-
 class Watcher final : public WatchClient {
  public:
-  Watcher(http::Endpoint endpoint, WatchOptions options, std::function<void(std::string_view)> on_head,
-          std::function<void(bool)> on_change)
+  Watcher(http::Endpoint endpoint, http::ClientOptions way, WatchOptions options,
+          std::function<void(std::string_view)> on_head, std::function<void(bool)> on_change)
       : endpoint_(std::move(endpoint)),
+        way_(std::move(way)),
         options_(std::move(options)),
         on_head_(std::move(on_head)),
         on_change_(std::move(on_change)),
@@ -93,6 +69,7 @@ class Watcher final : public WatchClient {
     if (!options_.token.empty()) headers.Add("Authorization", "Bearer " + options_.token);
     http::WebSocketClient::Options limits;
     limits.max_message = limits::kHeadBytes;
+    limits.client = way_;
     return http::WebSocketClient::Connect(endpoint_, "/v1/watch", headers, Deadline::After(kConnectTimeout), limits);
   }
 
@@ -142,6 +119,7 @@ class Watcher final : public WatchClient {
   }
 
   const http::Endpoint endpoint_;
+  const http::ClientOptions way_;  // proxy and certificates
   const WatchOptions options_;
   const std::function<void(std::string_view)> on_head_;
   const std::function<void(bool)> on_change_;
@@ -159,8 +137,12 @@ class Watcher final : public WatchClient {
 StatusOr<std::unique_ptr<WatchClient>> WatchClient::Create(WatchOptions options,
                                                            std::function<void(std::string_view)> on_head,
                                                            std::function<void(bool)> on_change) {
-  ASSIGN_OR_RETURN(http::Endpoint endpoint, ParseBaseUrl(options.base_url));
-  return std::make_unique<Watcher>(std::move(endpoint), std::move(options), std::move(on_head), std::move(on_change));
+  ASSIGN_OR_RETURN(http::Endpoint endpoint, ParseStoreUrl(options.base_url));
+  ASSIGN_OR_RETURN(StoreProxy proxy, ProxyFor(options.proxy, options.base_url));
+  http::ClientOptions way{.ca_file = options.ca_file, .proxy = proxy.endpoint};
+  if (!proxy.user.empty()) way.proxy_authorization = "Basic " + Base64Encode(proxy.user + ":" + proxy.password);
+  return std::make_unique<Watcher>(std::move(endpoint), std::move(way), std::move(options), std::move(on_head),
+                                   std::move(on_change));
 }
 
 }  // namespace mcpfleet

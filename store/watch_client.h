@@ -19,7 +19,8 @@ namespace mcpfleet {
 struct WatchOptions {
   std::string base_url;  // as RestKvOptions::base_url
   std::string token;
-  uint64_t jitter_seed = 0;  // 0: from the kernel
+  std::string proxy, ca_file;  // as in RestKvOptions; the proxy must allow CONNECT to the store, TLS or not
+  uint64_t jitter_seed = 0;    // 0: from the kernel
 };
 
 class WatchClient {

@@ -26,7 +26,7 @@ struct Endpoint {
   std::string unix_path;  // when set, the rest is not used
   std::string host;       // a name or an address
   uint16_t port = 0;
-  bool tls = false;  // verifies against the system's certificates
+  bool tls = false;  // verifies against the system's certificates, or ClientOptions::ca_file
 };
 inline Endpoint UnixEndpoint(std::string path) { return {.unix_path = std::move(path)}; }
 inline Endpoint TcpEndpoint(std::string host, uint16_t port) { return {.host = std::move(host), .port = port}; }
@@ -36,6 +36,10 @@ struct ClientOptions {
   size_t max_header = size_t{32} << 10;
   size_t max_idle = 8;
   std::string host_header;  // default: "localhost" for unix sockets, host:port otherwise
+  std::string ca_file;      // PEM: with TLS, trusted instead of the system's certificates
+  // With a host: an HTTP proxy, which is asked by CONNECT for a tunnel to the endpoint. Not over TLS itself.
+  Endpoint proxy;
+  std::string proxy_authorization;  // value of the header for the proxy, "" for none
   // Makes the connected socket instead of the default; used to connect inside another network namespace.
   std::function<StatusOr<UniqueFd>(Deadline)> connect;
 };

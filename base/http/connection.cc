@@ -79,15 +79,29 @@ StatusOr<UniqueFd> ConnectTcp(const Endpoint& endpoint, Deadline deadline) {
   return last;
 }
 
-SSL_CTX* TlsContext() {
-  static SSL_CTX* context = [] {
-    SSL_CTX* made = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
-    SSL_CTX_set_default_verify_paths(made);
-    SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
+using TlsContext = std::shared_ptr<SSL_CTX>;  // an SSL* holds a reference of its own
+
+TlsContext NewTlsContext() {
+  TlsContext context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  return context;
+}
+
+// The system's certificates are read once; a file of the caller's each time, so a renewed one counts.
+StatusOr<TlsContext> TlsContextFor(const std::string& ca_file) {
+  static const TlsContext system = [] {
+    TlsContext made = NewTlsContext();
+    SSL_CTX_set_default_verify_paths(made.get());
     return made;
   }();
-  return context;
+  if (ca_file.empty()) return system;
+  TlsContext made = NewTlsContext();
+  if (SSL_CTX_load_verify_locations(made.get(), ca_file.c_str(), nullptr) != 1) {
+    ERR_clear_error();
+    return InvalidArgument(ca_file + ": no certificates that can be read");
+  }
+  return made;
 }
 
 }  // namespace
@@ -95,8 +109,8 @@ SSL_CTX* TlsContext() {
 // OpenSSL works on memory; only we touch the socket, so deadlines, Cancel and the absence of SIGPIPE hold here too.
 class Connection::Tls {
  public:
-  explicit Tls(const std::string& host)
-      : ssl_(SSL_new(TlsContext())), in_(BIO_new(BIO_s_mem())), out_(BIO_new(BIO_s_mem())) {
+  Tls(SSL_CTX* context, const std::string& host)
+      : ssl_(SSL_new(context)), in_(BIO_new(BIO_s_mem())), out_(BIO_new(BIO_s_mem())) {
     SSL_set_bio(ssl_, in_, out_);
     SSL_set_connect_state(ssl_);
     SSL_set_tlsext_host_name(ssl_, host.c_str());
@@ -149,17 +163,43 @@ StatusOr<std::unique_ptr<Connection>> Connection::Open(const Endpoint& endpoint,
                                                        Deadline deadline) {
   StatusOr<UniqueFd> fd = options.connect               ? options.connect(deadline)
                           : !endpoint.unix_path.empty() ? ConnectUnix(endpoint.unix_path, deadline)
+                          : !options.proxy.host.empty() ? ConnectTcp(options.proxy, deadline)
                                                         : ConnectTcp(endpoint, deadline);
   if (!fd.ok()) return fd.status();
   fcntl(fd->get(), F_SETFL, fcntl(fd->get(), F_GETFL) | O_NONBLOCK);
   std::unique_ptr<Connection> connection(new Connection(*std::move(fd)));
   if (!connection->cancel_.valid()) return ResourceExhausted("no descriptor left for a connection");
-  if (endpoint.tls) RETURN_IF_ERROR(Annotate(connection->StartTls(endpoint.host, deadline), NameOf(endpoint)));
+  if (!options.proxy.host.empty()) {
+    RETURN_IF_ERROR(Annotate(connection->Tunnel(endpoint, options, deadline), "proxy " + NameOf(options.proxy)));
+  }
+  if (endpoint.tls) {
+    RETURN_IF_ERROR(Annotate(connection->StartTls(endpoint.host, options.ca_file, deadline), NameOf(endpoint)));
+  }
   return connection;
 }
 
-Status Connection::StartTls(const std::string& host, Deadline deadline) {
-  tls_ = std::make_unique<Tls>(host);
+// RFC 9110 §9.3.6. We speak first in the tunnel, so nothing can follow the proxy's answer yet.
+Status Connection::Tunnel(const Endpoint& endpoint, const ClientOptions& options, Deadline deadline) {
+  bool v6 = endpoint.host.find(':') != std::string::npos;
+  std::string authority = (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+  Request request{.method = "CONNECT", .target = authority};
+  request.headers.Set("Host", authority);
+  if (!options.proxy_authorization.empty()) request.headers.Set("Proxy-Authorization", options.proxy_authorization);
+  ASSIGN_OR_RETURN(std::string wire, SerializeRequest(request, endpoint, options));
+  RETURN_IF_ERROR(WriteSocket(wire, deadline));
+  ResponseParser parser({.max_header = options.max_header, .max_body = size_t{64} << 10});
+  while (!parser.head_done()) {
+    ASSIGN_OR_RETURN(std::string bytes, ReadSocket(deadline));
+    RETURN_IF_ERROR(bytes.empty() ? parser.Eof() : parser.Feed(bytes));
+  }
+  int status = parser.head().status;
+  if (status / 100 != 2) return Unavailable("answered " + std::to_string(status) + " to CONNECT " + authority);
+  return OkStatus();
+}
+
+Status Connection::StartTls(const std::string& host, const std::string& ca_file, Deadline deadline) {
+  ASSIGN_OR_RETURN(TlsContext context, TlsContextFor(ca_file));
+  tls_ = std::make_unique<Tls>(context.get(), host);
   return tls_->Run(this, deadline, [](SSL* ssl) { return SSL_do_handshake(ssl); }).status();
 }
 

@@ -2,7 +2,8 @@
 // Client and WebSocketClient.
 //
 // One thread at a time, but Cancel may come from any. Errors: Unavailable (refused, reset, no socket, no such host),
-// DeadlineExceeded, Cancelled, Unauthenticated (the certificate is not for this host or not trusted).
+// DeadlineExceeded, Cancelled, Unauthenticated (the certificate is not for this host or not trusted), InvalidArgument
+// (a file of certificates that can't be used).
 #pragma once
 
 #include <memory>
@@ -37,7 +38,8 @@ class Connection {
  private:
   class Tls;
   explicit Connection(UniqueFd fd);
-  Status StartTls(const std::string& host, Deadline deadline);
+  Status Tunnel(const Endpoint& endpoint, const ClientOptions& options, Deadline deadline);
+  Status StartTls(const std::string& host, const std::string& ca_file, Deadline deadline);
   Status Wait(short events, Deadline deadline, short* ready = nullptr);
   StatusOr<std::string> ReadSocket(Deadline deadline);
   Status WriteSocket(std::string_view bytes, Deadline deadline);

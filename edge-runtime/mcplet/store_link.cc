@@ -73,7 +73,7 @@ StatusOr<std::unique_ptr<StoreLink>> StoreLink::Open(const Config& config, const
 void StoreLink::Start() {
   thread_ = std::thread([this] { Run(); });
   auto watch = WatchClient::Create(
-      {.base_url = watch_url_, .token = token_},
+      {.base_url = watch_url_, .token = token_, .proxy = config_.store.proxy, .ca_file = config_.store.ca_file},
       [this](std::string_view head) {
         sync_->Offer(head);
         Wake();

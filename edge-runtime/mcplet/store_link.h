@@ -43,6 +43,7 @@ class StoreLink {
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
   bool reachable() const { return reachable_.load(); }
+  bool watching() const { return watch_ != nullptr && watch_->connected(); }  // after Start, before Stop
   uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }
 
  private:

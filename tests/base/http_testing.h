@@ -89,6 +89,7 @@ class RawListener {
     port_ = ntohs(address.sin_port);
   }
   uint16_t port() const { return port_; }
+  int fd() const { return fd_.get(); }
   RawSocket Accept() {
     EXPECT_TRUE(PollFd(fd_.get(), POLLIN, Soon()).ok());
     return RawSocket(UniqueFd(accept(fd_.get(), nullptr, nullptr)));

@@ -314,6 +314,7 @@ TEST(KvServerTest, TheTokenFileIsMadeOnceAndOnlyItsOwnerMayReadIt) {
 struct Script {
   std::vector<http::Response> answers;
   std::vector<http::Request> seen;
+  std::vector<MonoTime> times;  // of those
   Mutex mu;
 };
 
@@ -324,6 +325,7 @@ std::unique_ptr<http::Server> Misbehaving(Script* script) {
       MutexLock lock(&script->mu);
       size_t at = std::min(script->seen.size(), script->answers.size() - 1);
       script->seen.push_back(request);
+      script->times.push_back(SystemClock().Now());
       answer = script->answers[at];
     }
     to->Send(answer);
@@ -356,6 +358,15 @@ TEST(RestKvClientTest, ServerErrorsAndHtmlAreRetriedAndTheAnswerCounts) {
   EXPECT_EQ(codes, (std::vector<int>{503, 429, 502, 200}));
 }
 
+TEST(RestKvClientTest, TheTimeThatRetryAfterAsksForIsWaited) {
+  Script script;
+  script.answers = {With(429, "{}", "Retry-After", "1"), With(200, "value")};
+  auto server = Misbehaving(&script);
+  ASSERT_OK(ClientOf(*server)->Get("k", Soon()));
+  ASSERT_EQ(script.times.size(), 2u);
+  EXPECT_GE(script.times[1] - script.times[0], std::chrono::seconds(1));
+}
+
 TEST(RestKvClientTest, RetriesEndWithinTheDeadlineThatRetryAfterWouldPass) {
   Script script;
   script.answers = {With(429, "{}", "Retry-After", "120")};
@@ -377,12 +388,22 @@ TEST(RestKvClientTest, APageOfAProxyIsNoNews) {
   EXPECT_EQ(ClientOf(*server)->Put("k", "v", {}, Soon()).code(), StatusCode::kUnavailable);
 }
 
-TEST(RestKvClientTest, RedirectsAreNotFollowed) {
-  Script script;
-  script.answers = {With(302, "", "Location", "/elsewhere"), With(200, "value")};
-  auto server = Misbehaving(&script);
-  EXPECT_FALSE(ClientOf(*server)->Get("k", Soon()).ok());
-  EXPECT_EQ(script.seen.size(), 1u);
+TEST(RestKvClientTest, RedirectsAreNotFollowedNeitherHereNorElsewhere) {
+  Script other;
+  other.answers = {With(200, "value")};
+  auto elsewhere = Misbehaving(&other);
+  for (int status : {301, 302, 303, 307, 308}) {
+    for (const std::string& location :
+         {std::string("/elsewhere"), "http://127.0.0.1:" + std::to_string(elsewhere->port()) + "/x"}) {
+      Script script;
+      script.answers = {With(status, "", "Location", location.c_str())};
+      auto server = Misbehaving(&script);
+      EXPECT_FALSE(ClientOf(*server)->Get("k", Soon()).ok()) << status;
+      EXPECT_FALSE(ClientOf(*server)->Put("k", "v", {}, Soon()).ok()) << status;
+      EXPECT_EQ(script.seen.size(), 2u) << status;
+    }
+  }
+  EXPECT_TRUE(other.seen.empty());
 }
 
 TEST(RestKvClientTest, KeysThatABulkPutLeftOutAreSentAgain) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/store/relay.h"
 #include "tests/store/testing.h"
 
 namespace mcpfleet {
@@ -42,6 +43,30 @@ TEST_F(StoreLinkTest, RequestsToTheEmbeddedStoreAreToldLikeThoseToARemoteOne) {
   EXPECT_FALSE(kv.Put("", "{}", {}, Soon()).ok());
   EXPECT_EQ(told, (std::vector<std::string>{"get 404", "put 200", "get 200", "bulk_get 200", "list 200", "bulk_put 200",
                                             "delete 200", "bulk_delete 200", "put 400"}));
+}
+
+TEST_F(StoreLinkTest, ReadsAndThePushBothTakeTheConfiguredWayToARemoteStore) {
+  testing::ServedStore store;
+  const testing::TlsIdentity authority(""), identity("IP:127.0.0.1", &authority);
+  authority.WriteTo(dir_ / "ca.pem");
+  ASSERT_OK(WriteFileAtomically(dir_ / "token", testing::kReaderToken));
+  testing::Relay front({.to = store.server().port(), .tls = &identity}), proxy({});
+  Config config = Embedded();
+  config.store = {.embedded = false,
+                  .url = front.url(),
+                  .account = "local",
+                  .config_namespace = kConfigNamespace,
+                  .state_namespace = kServerStateNamespace,
+                  .token_file = dir_ / "token",
+                  .ca_file = dir_ / "ca.pem",
+                  .proxy = proxy.url(),
+                  .poll_interval = std::chrono::hours(1)};
+  auto link = StoreLink::Open(config, clock_, 1, {});
+  ASSERT_OK(link);
+  (*link)->Start();
+  EXPECT_TRUE(http::Eventually([&] { return (*link)->reachable() && (*link)->watching(); }));
+  EXPECT_EQ(proxy.accepted(), front.accepted());
+  EXPECT_EQ(front.refused(), 0);
 }
 
 }  // namespace
