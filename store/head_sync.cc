@@ -536,7 +536,7 @@ Status HeadSync::Step() {
   }
   if (!target_ || clock_.Now() < retry_at_) return result;
 
-  bool switched = false;
+  bool switched = false, failing = false;
   if (!index_) {
     StatusOr<bool> whole = FetchIndex();
     if (!whole.ok()) return RetryLater(whole.status());
@@ -545,13 +545,13 @@ Status HeadSync::Step() {
     index_ = switched = true;
   }
   if (!complete_) {
-    Status fetched = FetchObjects();
-    if (fetched.ok()) {
-      failures_ = 0;
-    } else {
+    if (Status fetched = FetchObjects(); !fetched.ok()) {
+      failing = true;
       result = RetryLater(fetched);
     }
   }
+  // A state that could not be saved keeps its back-off until it is.
+  if (!failing && !changed_) failures_ = 0;
   bool grace_over = !state()->removals_allowed && clock_.Now() >= grace_end_;
   if (!switched && !changed_ && !grace_over) return result;
   Adopt();
@@ -559,6 +559,7 @@ Status HeadSync::Step() {
     changed_ = true;
     return RetryLater(Annotate(saved, "saving the state"));
   }
+  if (!failing) failures_ = 0;
   changed_ = false;
   Publish();
   return result;

@@ -138,7 +138,7 @@ std::optional<std::string> FakeKv::Look(const std::string& key) {
     if (now < it->second) return std::nullopt;
     cached_misses_.erase(it);
   }
-  if (auto it = cached_values_.find(key); it != cached_values_.end()) {
+  if (auto it = cached_values_.find(key); it != cached_values_.end() && faults_.value_cache_max > Duration(0)) {
     if (now < it->second.until) return it->second.value;
     cached_values_.erase(it);
   }

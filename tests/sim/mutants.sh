@@ -39,7 +39,7 @@ mutant() {
   # other way round, would be killed by luck.
   local binaries="sim_tests controller_tests" filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*'
   if [ "$folder" != controller/core ]; then
-    binaries="sim_tests store_tests" filter='StoreSim*:HeadSync*:LocalCache*'
+    binaries="sim_tests store_tests" filter='StoreSim*:HeadSync*:LocalCache*:Writer*'
   fi
   for tests in $binaries; do
     local link
@@ -88,6 +88,7 @@ mutant "removals do not wait for what is pending" store/head_sync.cc 's/state->r
 mutant "the accepted order is not saved" store/head_sync.cc 's/RETURN_IF_ERROR\(cache_\.SaveState\(state\)\);//'
 mutant "a state is published before it is saved" store/head_sync.cc '/^Status HeadSync::Step/,/^}/s/^  if \(Status saved = Save\(\); !saved\.ok\(\)\) \{/  Publish();\n&/'
 mutant "what a boot shows is not saved" store/head_sync.cc '/^Status HeadSync::Boot/,/^}/s/Status renewed = Save\(\);/Status renewed = OkStatus();/'
+mutant "a failed save is never over" store/head_sync.cc 's/^  if \(!failing\) failures_ = 0;//'
 mutant "a pending version drops the one before" store/head_sync.cc 's/if \(auto before = in_force_\.find\(entry\.key\); before != .*$//'
 mutant "a missing shard is an empty one" store/head_sync.cc 's/if \(!hash\.empty\(\) && !shards_\.contains\(hash\)\) return false;/if (!hash.empty() \&\& !shards_.contains(hash)) shards_[hash] = std::make_shared<Shard>();/'
 mutant "a missing key is not asked for again" store/head_sync.cc 's/if \(it == missing_\.end\(\) \|\| it->second\.next <= clock_\.Now\(\)\)/if (it == missing_.end())/'
@@ -96,7 +97,7 @@ mutant "a head that was taken back is waited for for ever" store/head_sync.cc 's
 mutant "of two heads of one order the first one stays" store/head_sync.cc 's/if \(head->snapshot < target_->snapshot && .*return OkStatus\(\);/return OkStatus();/'
 mutant "a torn blob is taken" store/local_cache.cc 's/bytes\.ok\(\) && Sha256Hex\(\*bytes\) == hash/bytes.ok()/'
 mutant "a damaged blob stays on the disk" store/local_cache.cc 's/^  unlink\(PathOf\(hash\)\.c_str\(\)\);//;s/^    sizes_\.erase\(it\);//'
-mutant "a restored store keeps its order" store/maintenance.cc 's/epoch \+ 1, 1\}/content->head.order.epoch, content->head.order.revision}/'
+mutant "a restored store keeps its order" store/maintenance.cc 's/epoch \+ 1, 1\}/epoch - epoch + content->head.order.epoch, content->head.order.revision}/'
 mutant "a backup goes into any fleet's store" store/maintenance.cc 's/current->fleet != content->head\.fleet && !options\.replace_fleet/false/'
 mutant "a lost answer is a lost change" store/writer.cc 's/if \(succeeded\) return ApplyResult.*$/(void)succeeded;/'
 mutant "a change of two objects of a shard loses one" store/writer.cc 's/if \(entries == base\.shards\.at\(index\)\) continue;/if (entries.size() == base.shards.at(index).size()) continue;/'

@@ -95,7 +95,7 @@ class StoreSimulation final : public Simulation {
   std::map<std::string, Servers> meant_at_;              // by snapshot
   std::vector<std::map<std::string, std::string>> old_;  // contents of the store
   std::map<std::string, std::string> ours_;              // what the store had when another fleet's took its place
-  bool swapped_ = false;
+  bool swapped_ = false, forgot_ = false;
   bool unsaid_ = true;  // the operator has not seen his last change arrive
   bool has_backup_ = false;
   bool calm_ = false, settled_ = false;

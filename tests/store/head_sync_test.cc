@@ -1,5 +1,8 @@
 #include "store/head_sync.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "store/writer.h"
 #include "tests/fakes/fake_kv.h"
 #include "tests/store/testing.h"
@@ -178,6 +181,18 @@ TEST_F(HeadSyncTest, AVersionThatABootShowedIsNotTakenBackByTheNextOne) {
   Restart();
   EXPECT_EQ(Version("a"), "none");
   EXPECT_TRUE(sync_->state()->objects.at(Key("a")).pending);
+}
+
+TEST_F(HeadSyncTest, AStateThatCouldNotBeSavedIsSavedLaterAndThenThereIsRest) {
+  ASSERT_EQ(mkdir((dir_ / "cache/state").c_str(), 0700), 0);  // in the way
+  Write({Server("a")});
+  Run(minutes(1));
+  EXPECT_EQ(Version("a"), "absent");
+  EXPECT_FALSE(last_failure_.ok());
+  ASSERT_EQ(rmdir((dir_ / "cache/state").c_str()), 0);
+  Run(minutes(1));
+  EXPECT_EQ(Version("a"), "1");
+  EXPECT_GT(sync_->next_due(), clock_.Now());
 }
 
 TEST_F(HeadSyncTest, AnOlderHeadIsCountedAndIgnored) {
