@@ -143,7 +143,11 @@ auto StoreSimulation::Operate(Call call) {
   FakeKvFaults faults = faults_;
   if (forgot_ || Chance() < 0.7) faults.stale_window = faults.value_cache_max = Duration(0);
   if (!calm_) kv_.SetFaults(faults);
-  if (!calm_ && Chance() < 0.1) kv_.CrashAt(1 + static_cast<int64_t>(Pick(6)), Chance() < 0.5);
+  if (!calm_ && Chance() < 0.1) {
+    // One draw a statement: the order of a call's arguments is the compiler's.
+    const auto nth = 1 + static_cast<int64_t>(Pick(6));
+    kv_.CrashAt(nth, Chance() < 0.5);
+  }
   auto result = call();
   kv_.CrashAt(0, false);
   if (!calm_) kv_.SetFaults(faults_);
