@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
+#include "crd/schema.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -22,6 +23,16 @@ struct GetOptions {
   std::string output;
   bool watch = false, no_headers = false, show_labels = false, ignore_not_found = false;
 };
+
+// The kinds of "mcp,nodes" and of "all"; one when it is one.
+std::vector<std::string> KindsOf(const ResourceOptions& resources) {
+  if (resources.arguments.empty()) return {};
+  const std::string& word = resources.arguments.front();
+  if (!EqualsIgnoreCase(word, "all")) return Split(word, ',');
+  std::vector<std::string> kinds;
+  for (const auto& kind : Schema::Builtin().kinds()) kinds.push_back(kind->plural);
+  return kinds;
+}
 
 std::string Age(const std::string& since, WallTime now) {
   StatusOr<WallTime> time = ParseTime(since);
@@ -119,7 +130,7 @@ std::vector<std::string> NodeRow(const Fleet& fleet, const std::string& name, co
 }
 
 Status PrintTable(Session& session, const GetOptions& options, const Selection& selection, const Fleet& fleet,
-                  std::map<std::string, std::vector<std::string>>* last, bool headers) {
+                  std::map<std::string, std::vector<std::string>>* last, bool headers, bool with_kind = false) {
   WallTime now = session.clock().Wall();
   bool namespaces = options.resources.all_namespaces;
   std::vector<std::pair<std::string, std::vector<std::string>>> rows;
@@ -138,6 +149,10 @@ Status PrintTable(Session& session, const GetOptions& options, const Selection& 
   }
   Table table(header);
   for (auto& [name, row] : rows) {
+    if (with_kind) {
+      std::string& cell = row[selection.kind == kKindServer && namespaces ? 1 : 0];
+      cell = Described({selection.kind, "", cell});
+    }
     // While watching, only what changed is printed again; an age alone is no change.
     std::vector<std::string> compared = row;
     if (selection.kind == kKindServer)
@@ -184,8 +199,39 @@ Status DropMissing(const Fleet& fleet, Selection* selection) {
   return missing;
 }
 
+// Several kinds: a table each, names with their kind; or one list.
+Status GetKinds(Session& session, const GetOptions& options, const std::vector<std::string>& kinds) {
+  if (options.watch) return InvalidArgument("--watch takes one kind at a time");
+  if (options.resources.arguments.size() > 1)
+    return InvalidArgument("several kinds take no names; say KIND/NAME, or a selector");
+  Fleet fleet;
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  RETURN_IF_ERROR(RefreshFleet(session, deadline, &fleet));
+  const bool table = options.output.empty() || options.output == "wide";
+  std::vector<Json> objects;
+  bool any = false;
+  for (const std::string& kind : kinds) {
+    ResourceOptions one = options.resources;
+    one.arguments = {kind};
+    ASSIGN_OR_RETURN(Selection selection, Select(session, one));
+    ASSIGN_OR_RETURN(std::vector<Json> found, Objects(session, selection, fleet));
+    if (found.empty()) continue;
+    if (table) {
+      if (any) session.out() << "\n";
+      RETURN_IF_ERROR(PrintTable(session, options, selection, fleet, nullptr, true, true));
+    }
+    any = true;
+    objects.insert(objects.end(), found.begin(), found.end());
+  }
+  if (!table) return PrintObjects(session.out(), options.output, objects, true);
+  if (!any) session.err() << "No resources found.\n";
+  return OkStatus();
+}
+
 Status RunGet(Session& session, const GetOptions& options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"wide", "json", "yaml", "name", "jsonpath"}));
+  if (const std::vector<std::string> kinds = KindsOf(options.resources); kinds.size() > 1)
+    return GetKinds(session, options, kinds);
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
   bool table = options.output.empty() || options.output == "wide";
   std::map<std::string, std::vector<std::string>> last_rows;
@@ -233,7 +279,7 @@ void RegisterGet(CLI::App& root, Session& session) {
       "Examples:\n"
       "  mcpctl get mcpservers                 mcpctl get mcp -A -o wide\n"
       "  mcpctl get mcp/weather -o yaml        mcpctl get mcp -l app=shop -w\n"
-      "  mcpctl get mcpnodes\n"
+      "  mcpctl get mcpnodes                   mcpctl get all\n"
       "  mcpctl get mcp -o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}'");
   AddResourceOptions(*command, &options->resources, true);
   command->add_option("-o,--output", options->output, "wide, json, yaml, name or jsonpath=EXPRESSION");

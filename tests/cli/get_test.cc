@@ -63,6 +63,21 @@ TEST_F(GetTest, FlagsMayStandBeforeTheVerb) {
   EXPECT_EQ(Out({"get", "-l", "app=shop", "mcpservers", "-o=name"}), "mcpserver.mcpfleet.dev/clock\n");
 }
 
+TEST_F(GetTest, SeveralKindsAreATableEachWithTheKindInTheNameAndOneListOfObjects) {
+  for (const char* kinds : {"all", "mcp,nodes", "mcpservers,mcpnode"}) {
+    const std::string out = Out({"get", kinds});
+    EXPECT_TRUE(out.starts_with("NAME                             READY ")) << out;
+    EXPECT_NE(out.find("\nmcpserver.mcpfleet.dev/weather "), std::string::npos) << out;
+    EXPECT_NE(out.find("\n\nNAME "), std::string::npos) << out;
+    EXPECT_NE(out.find("\nmcpnode.mcpfleet.dev/edge-01 "), std::string::npos) << out;
+  }
+  EXPECT_EQ(Json::parse(Out({"get", "all", "-o", "json"}))["items"].size(), 4u);
+  EXPECT_EQ(Out({"get", "all", "-o", "name", "-l", "app=shop"}), "mcpserver.mcpfleet.dev/clock\n");
+  EXPECT_NE(Run({"get", "all", "-w"}).err.find("--watch takes one kind at a time"), std::string::npos);
+  EXPECT_NE(Run({"get", "mcp,nodes", "clock"}).err.find("several kinds take no names"), std::string::npos);
+  EXPECT_NE(Run({"get", "mcp,pods"}).err.find("there is no kind \"pods\""), std::string::npos);
+}
+
 TEST_F(GetTest, NamespacesAreKeptApart) {
   Out({"apply", "-f", "-", "-n", "bank"}, Manifest("vault"));
   EXPECT_EQ(Out({"get", "mcp", "-n", "bank", "-o", "name"}), "mcpserver.mcpfleet.dev/vault\n");

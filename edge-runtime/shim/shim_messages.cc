@@ -1,0 +1,301 @@
+// What the shim says, and what it is told: packets of wire.h to and from the state of an instance.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "edge-runtime/shim/shim_host.h"
+#include "edge-runtime/shim/shim_process.h"
+
+namespace mcpfleet {
+namespace {
+
+using shim::Transfer;
+using shim::Type;
+
+constexpr int kPacketsPerTurn = 64;
+
+}  // namespace
+
+// --- messages from the shim ---------------------------------------------------------------------------------------
+
+void ShimHost::OnPacket(const std::string& name, uint64_t number) {
+  MutexLock lock(&mu_);
+  for (int i = 0; i < kPacketsPerTurn; ++i) {
+    Instance* instance = Find(name);
+    if (instance == nullptr || instance->connections != number || !instance->connection.fd.valid()) return;
+    Transfer transfer = shim::ReceivePacket(instance->connection.fd.get(), packet_.get());
+    if (transfer == Transfer::kLater) return;
+    bool good = transfer == Transfer::kDone && Handle(instance, packet_.get());
+    shim::CloseDescriptors(packet_.get());
+    if (good) continue;
+    if (transfer == Transfer::kDone) LOG_WARNING("shim broke the protocol; connection closed", {{"instance", name}});
+    Disconnect(instance);
+    return;
+  }
+}
+
+bool ShimHost::Handle(Instance* instance, shim::Packet* packet) {
+  shim::Reader reader(packet->bytes, packet->size);
+  shim::Header header;
+  if (!shim::Take(&reader, &header)) return false;
+  if (header.type != Type::kSession && packet->descriptor_count != 0) return false;
+  if (instance->connection.hello == (header.type == Type::kHello)) return false;  // first, and only once
+  Session& main = instance->main;
+  bool of_main = header.session != 0 && header.session == main.id;
+  switch (header.type) {
+    case Type::kHello: {
+      shim::Hello m;
+      return shim::Take(&reader, &m) && HandleHello(instance, m);
+    }
+    case Type::kSession: {
+      shim::Session m;
+      return shim::Take(&reader, &m) && packet->descriptor_count == shim::DescriptorsOf(m) &&
+             HandleSession(instance, header.session, m, packet);
+    }
+    case Type::kReady:
+      HandleReady(instance);
+      return true;
+    case Type::kSpawned: {
+      shim::Spawned m;
+      if (!shim::Take(&reader, &m)) return false;
+      if (!of_main || main.state.phase != MainState::Phase::kStarting) return true;
+      main.state.pid = shim::HostPid(instance->pid, m.pid);
+      SetPhase(instance, MainState::Phase::kRunning);
+      return true;
+    }
+    case Type::kSpawnFailed: {
+      shim::SpawnFailed m;
+      if (!shim::Take(&reader, &m)) return false;
+      if (of_main) SetFailed(instance, m.stage, m.error);
+      return true;
+    }
+    case Type::kExited: {
+      shim::Exited m;
+      if (!shim::Take(&reader, &m)) return false;
+      if (of_main) SetExited(instance, m.wait_status);
+      return true;
+    }
+    case Type::kGone: {
+      shim::Gone m;
+      if (!shim::Take(&reader, &m)) return false;
+      if (of_main) {
+        main.gone = true;
+        Changed(instance->name);
+      }
+      return true;
+    }
+    case Type::kPong:
+      return true;
+    case Type::kSpawn:
+    case Type::kCloseStdin:
+    case Type::kSignal:
+    case Type::kEnd:
+    case Type::kForget:
+    case Type::kShutdown:
+    case Type::kPing:
+      return false;  // ours to say
+  }
+  return false;
+}
+
+bool ShimHost::HandleHello(Instance* instance, const shim::Hello& hello) {
+  if (std::string_view(hello.instance.at, hello.instance.size) != instance->name) return false;
+  instance->connection.hello = true;
+  instance->connection.landlock_abi = hello.landlock_abi;
+  StopListening(instance);
+  return true;
+}
+
+bool ShimHost::HandleSession(Instance* instance, uint64_t id, const shim::Session& m, shim::Packet* packet) {
+  Session& main = instance->main;
+  // Sessions of a newer mcplet are left alone.
+  if ((id & shim::kMainSessionBit) == 0) return true;
+  if (id < main.id) {
+    bool over = m.state == shim::SessionState::kGone || m.state == shim::SessionState::kFailed;
+    return over ? SendForget(instance, id) : SendEnd(instance, id, 0);
+  }
+  if (id > main.id) {
+    uint64_t older = main.id;
+    if (older != 0) {
+      bool over = main.gone;
+      DropMain(instance);
+      if (!(over ? SendForget(instance, older) : SendEnd(instance, older, 0))) return false;
+    }
+    main.id = id;
+    main.gone = false;
+    Adopt(instance, m, packet);
+  }
+  main.seen = true;
+  if (main.state.pid == 0 && m.pid > 0) main.state.pid = shim::HostPid(instance->pid, m.pid);
+  switch (m.state) {
+    case shim::SessionState::kStarting:
+      SetPhase(instance, MainState::Phase::kStarting);
+      return true;
+    case shim::SessionState::kRunning:
+      if (main.state.phase != MainState::Phase::kRunning) SetPhase(instance, MainState::Phase::kRunning);
+      return true;
+    case shim::SessionState::kExited:
+      SetExited(instance, m.wait_status);
+      return true;
+    case shim::SessionState::kGone:
+      SetExited(instance, m.wait_status);
+      main.gone = true;
+      return true;
+    case shim::SessionState::kFailed:
+      SetFailed(instance, static_cast<shim::Stage>(m.stage), m.error);
+      return true;
+  }
+  return false;
+}
+
+void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* packet) {
+  if ((m.descriptors & shim::kOutR) == 0 || (m.descriptors & shim::kJournal) == 0) return;  // transport http
+  int next = 0;
+  auto take = [&](shim::SessionDescriptor which) {
+    if ((m.descriptors & which) == 0) return UniqueFd();
+    return UniqueFd(std::exchange(packet->descriptors[next++], -1));
+  };
+  UniqueFd in_w = take(shim::kInW), out_r = take(shim::kOutR), journal_fd = take(shim::kJournal);
+  auto journal = shim::Journal::Adopt(std::move(journal_fd), instance->main.id);
+  struct stat in_info {
+  }, out_info{};
+  bool pipes = fstat(out_r.get(), &out_info) == 0 && S_ISFIFO(out_info.st_mode) &&
+               (!in_w.valid() || (fstat(in_w.get(), &in_info) == 0 && S_ISFIFO(in_info.st_mode)));
+  if (!journal.ok() || !pipes) {
+    // Never trusted: better a fresh child than one whose lines may be torn.
+    LOG_ERROR(
+        "session can't be adopted; ending it",
+        {{"instance", instance->name}, {"error", journal.ok() ? FailedPrecondition("not pipes") : journal.status()}});
+    SendEnd(instance, instance->main.id, 0);
+    return;
+  }
+  if (!(*journal)->doubtful_line().empty()) {
+    LOG_WARNING("a line to the child may have arrived in part; its request fails", {{"instance", instance->name}});
+  }
+  (*journal)->CloseFd();
+  for (const UniqueFd* fd : {&in_w, &out_r}) {
+    if (fd->valid()) fcntl(fd->get(), F_SETFL, O_NONBLOCK);
+  }
+  instance->main.channel =
+      std::make_shared<ShimChannel>(loop_, clock_, std::move(in_w), std::move(out_r), *std::move(journal));
+  instance->main.channel->Resume();
+}
+
+void ShimHost::HandleReady(Instance* instance) {
+  if (instance->main.id != 0 && !instance->main.seen) DropMain(instance);
+  instance->connection.ready = true;
+  LOG_INFO("shim connected", {{"instance", instance->name}, {"pid", instance->pid}});
+  Changed(instance->name);
+}
+
+void ShimHost::SetPhase(Instance* instance, MainState::Phase phase) {
+  instance->main.state.phase = phase;
+  instance->main.state.since = clock_.Now();
+  Changed(instance->name);
+}
+
+void ShimHost::SetExited(Instance* instance, int wait_status) {
+  Session& main = instance->main;
+  if (main.state.phase == MainState::Phase::kExited) return;
+  ExitInfo exit;
+  exit.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+  exit.code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + exit.signal;
+  main.state.exit = exit;
+  main.state.pid = 0;
+  if (main.channel) main.channel->MarkClosed();
+  SetPhase(instance, MainState::Phase::kExited);
+  // What the leader left behind would live beside its successor.
+  SendEnd(instance, main.id, 0);
+}
+
+void ShimHost::SetFailed(Instance* instance, shim::Stage stage, int error) {
+  Session& main = instance->main;
+  main.state.failure = std::string(shim::StageName(stage)) + ": " + strerror(error);
+  main.gone = true;
+  if (main.channel) main.channel->MarkClosed();
+  SetPhase(instance, MainState::Phase::kExited);
+}
+
+// --- orders to the shim -------------------------------------------------------------------------------------------
+
+bool ShimHost::Send(Instance* instance, const uint8_t* bytes, size_t size, const int* descriptors, int count) {
+  if (!instance->connection.hello) return false;
+  if (shim::SendPacket(instance->connection.fd.get(), bytes, size, descriptors, count) == Transfer::kDone) return true;
+  // A shim that does not read, or is gone: with the next connection everything is said again. Not from here, where the
+  // caller still holds on to the connection.
+  shutdown(instance->connection.fd.get(), SHUT_RDWR);
+  return false;
+}
+
+bool ShimHost::SendEnd(Instance* instance, uint64_t id, uint32_t grace_ms) {
+  uint8_t bytes[64];
+  shim::Writer writer(bytes, sizeof bytes);
+  shim::Encode(&writer, {shim::kVersion, Type::kEnd, ++instance->connection.sequence, id}, shim::End{grace_ms});
+  return Send(instance, bytes, writer.size(), nullptr, 0);
+}
+
+bool ShimHost::SendForget(Instance* instance, uint64_t id) {
+  uint8_t bytes[64];
+  shim::Writer writer(bytes, sizeof bytes);
+  shim::Put(&writer, shim::Header{shim::kVersion, Type::kForget, ++instance->connection.sequence, id});
+  return Send(instance, bytes, writer.size(), nullptr, 0);
+}
+
+Status ShimHost::Spawn(Instance* instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                       Transport transport) {
+  Session& main = instance->main;
+  uint64_t id = std::max(main.id, shim::kMainSessionBit) + 1;
+  bool stdio = transport == Transport::kStdio;
+  shim::Writer writer(out_.data(), out_.size());
+  shim::Put(&writer, shim::Header{shim::kVersion, Type::kSpawn, ++instance->connection.sequence, id});
+  writer.U32(stdio ? 0 : shim::kSpawnNoStdio);
+  bool clean = argv.size() <= shim::kMaxStrings && env.size() <= shim::kMaxStrings;
+  writer.U32(static_cast<uint32_t>(argv.size()));
+  for (const std::string& each : argv) {
+    clean = clean && each.find('\0') == std::string::npos;
+    writer.String(each.data(), each.size());
+  }
+  writer.U32(static_cast<uint32_t>(env.size()));
+  for (const EnvVar& each : env) {
+    std::string entry = each.name + "=" + each.value;
+    clean = clean && entry.find('\0') == std::string::npos && !each.name.empty() &&
+            each.name.find('=') == std::string::npos;
+    writer.String(entry.data(), entry.size());
+  }
+  writer.String("", 0);  // the working directory is the instance's
+  if (!clean) return InvalidArgument("command or environment: has an impossible name or a NUL");
+  if (!writer.ok()) return InvalidArgument("command and environment: larger than 64 KiB together");
+
+  std::unique_ptr<shim::Journal> journal;
+  shim::ChildPipes pipes;
+  if (stdio) {
+    ASSIGN_OR_RETURN(pipes, shim::MakeChildPipes());
+    ASSIGN_OR_RETURN(journal, shim::Journal::Create(id));
+  }
+  if (main.id != 0 && !SendForget(instance, main.id))
+    return Unavailable("shim of " + instance->name + ": connection lost");
+  int descriptors[] = {pipes.in_r.get(), pipes.out_w.get(), pipes.in_w.get(), pipes.out_r.get(),
+                       stdio ? journal->fd() : -1};
+  bool sent = Send(instance, out_.data(), writer.size(), descriptors, stdio ? 5 : 0);
+  explicit_bzero(out_.data(), out_.size());
+  if (!sent) return Unavailable("shim of " + instance->name + ": connection lost");
+  main = Session{};
+  main.id = id;
+  main.gone = false;
+  main.seen = true;
+  if (stdio) {
+    journal->CloseFd();
+    main.channel =
+        std::make_shared<ShimChannel>(loop_, clock_, std::move(pipes.in_w), std::move(pipes.out_r), std::move(journal));
+  }
+  SetPhase(instance, MainState::Phase::kStarting);
+  return OkStatus();
+}
+
+}  // namespace mcpfleet
