@@ -13,7 +13,7 @@ inline constexpr size_t kMetadataBytes = 1024;
 inline constexpr size_t kValueBytes = size_t{25} << 20;
 inline constexpr size_t kListKeys = 1000;
 inline constexpr size_t kBulkPairs = 10'000;
-inline constexpr size_t kBulkBytes = size_t{100} << 20;
+inline constexpr size_t kBulkBytes = 100'000'000;  // of the encoded request; its "100 MB" are decimal
 inline constexpr size_t kBulkGetKeys = 100;
 
 // Hostile sizes: what a node accepts from a store before it parses.

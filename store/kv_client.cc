@@ -211,7 +211,7 @@ class RestKvClient final : public KvClient {
       items.push_back(std::move(item));
     }
     Call call = JsonCall(KvOperation::kBulkPut, "PUT", "/bulk", items);
-    if (call.body.size() > limits::kBulkBytes) return InvalidArgument("bulk put: larger than 100 MiB");
+    if (call.body.size() > limits::kBulkBytes) return InvalidArgument("bulk put: larger than 100 MB");
     return call;
   }
 

@@ -76,6 +76,7 @@ class Server {
     Duration header_timeout = std::chrono::seconds(15);
     Duration body_timeout = std::chrono::seconds(60);
     Duration idle_timeout = std::chrono::seconds(120);
+    std::function<Response(int status)> refusal;  // what those limits and timeouts answer; default: the phrase as text
   };
   using Handler = std::function<void(const Request&, std::shared_ptr<Responder>)>;
 

@@ -175,7 +175,9 @@ void Session::Dispatch() {
 void Session::Refuse(int status) {
   parser_.reset();
   state_ = State::kHandling;
-  WriteResponse({.method = "GET", .keep_alive = false}, TextResponse(status, std::string(ReasonPhrase(status)) + "\n"));
+  const auto& refusal = core_->options.refusal;
+  WriteResponse({.method = "GET", .keep_alive = false},
+                refusal ? refusal(status) : TextResponse(status, std::string(ReasonPhrase(status)) + "\n"));
 }
 
 // ---- answering

@@ -103,7 +103,8 @@ class Server final : public KvServer {
     server.address = options.address;
     server.port = options.port;
     server.worker_threads = std::max(1, options.worker_threads);
-    server.max_body = limits::kBulkBytes + (size_t{1} << 20);
+    server.max_body = limits::kBulkBytes;
+    server.refusal = [](int status) { return Refuse(status, kCodeBadRequest, http::ReasonPhrase(status)); };
     ASSIGN_OR_RETURN(http_, http::Server::Create(server, [this](const Request& request, std::shared_ptr<Responder> to) {
                        Handle(request, std::move(to));
                      }));
@@ -299,7 +300,7 @@ class Server final : public KvServer {
   }
 
   Response BulkGet(const Route& route, const Request& request) {
-    StatusOr<Json> body = ParseJson(request.body);
+    StatusOr<Json> body = ParseJson(request.body, {.bytes = limits::kBulkBytes});
     if (!body.ok()) return RefuseWith(body.status());
     StatusOr<std::vector<std::string>> keys = ParseKeys(GetMember(*body, "keys"), limits::kBulkGetKeys);
     if (!keys.ok()) return RefuseWith(keys.status());
@@ -333,7 +334,7 @@ class Server final : public KvServer {
   }
 
   Response BulkDelete(const Route& route, const Request& request) {
-    StatusOr<Json> body = ParseJson(request.body);
+    StatusOr<Json> body = ParseJson(request.body, {.bytes = limits::kBulkBytes});
     if (!body.ok()) return RefuseWith(body.status());
     StatusOr<std::vector<std::string>> keys = ParseKeys(*body, limits::kBulkPairs);
     if (!keys.ok()) return RefuseWith(keys.status());
@@ -362,10 +363,7 @@ class Server final : public KvServer {
 
   Response BulkPut(const Route& route, const Request& request) {
     StatusOr<Json> body = ParseJson(request.body, {.bytes = limits::kBulkBytes});
-    if (!body.ok()) {
-      return Refuse(body.status().code() == StatusCode::kResourceExhausted ? 413 : 400, kCodeBadRequest,
-                    Message(body.status()));
-    }
+    if (!body.ok()) return RefuseWith(body.status());
     if (!body->is_array()) return Refuse(400, kCodeBadRequest, "pairs are not a list");
     if (body->size() > limits::kBulkPairs) return Refuse(400, kCodeBadRequest, "more than 10000 pairs");
     std::vector<KvPair> pairs;

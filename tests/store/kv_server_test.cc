@@ -8,12 +8,15 @@
 #include "base/mutex.h"
 #include "store/snapshot.h"
 #include "store/watch_client.h"
+#include "tests/base/http_testing.h"
 #include "tests/store/testing.h"
 
 namespace mcpfleet {
 namespace {
 
 using namespace testing;
+using testing::Soon;
+using testing::TempDir;
 
 std::string HeadBytes(int64_t revision, const std::string& content = "s") {
   Head head;
@@ -256,6 +259,61 @@ TEST(KvServerTest, MalformedRequestsAreRefusedAndChangeNothing) {
   multipart.headers.Set("Content-Type", "multipart/form-data; boundary=b");
   EXPECT_EQ(Raw(store, multipart).status, 400);
   EXPECT_TRUE(store.Client(kServerStateNamespace)->List("", "", 10, Soon())->keys.empty());
+}
+
+// As the service says it: no result, success false, an error with a code and a message.
+void ExpectRefusal(const http::Response& response, int status) {
+  EXPECT_EQ(response.status, status) << response.body;
+  StatusOr<Json> json = ParseJson(response.body);
+  ASSERT_OK(json);
+  EXPECT_TRUE(GetMember(*json, "result").is_null());
+  EXPECT_FALSE(GetBool(*json, "success", true));
+  ASSERT_EQ(GetMember(*json, "errors").size(), 1u) << response.body;
+  EXPECT_GT(GetInt(GetMember(*json, "errors")[0], "code"), 0);
+  EXPECT_NE(GetString(GetMember(*json, "errors")[0], "message"), "");
+  EXPECT_TRUE(GetMember(*json, "messages").is_array());
+}
+
+TEST(KvServerTest, BulkCallsOfMoreItemsThanTheServiceTakesAreRefusedWhole) {
+  ServedStore store;
+  const std::string bulk = std::string(kBase) + "/SERVER_STATE/bulk";
+  const auto keys = [](size_t count) {
+    Json out = Json::array();
+    for (size_t i = 0; i < count; ++i) out.push_back("k" + std::to_string(i));
+    return out;
+  };
+  const auto pairs = [&](size_t count) {
+    Json out = Json::array();
+    for (const Json& key : keys(count)) out.push_back({{"key", key}, {"value", "v"}});
+    return DumpJson(out);
+  };
+  ExpectRefusal(Raw(store, {.method = "PUT", .target = bulk, .body = pairs(10'001)}), 400);
+  EXPECT_TRUE(store.Client(kServerStateNamespace)->List("", "", 10, Soon())->keys.empty());
+  EXPECT_EQ(Raw(store, {.method = "PUT", .target = bulk, .body = pairs(10'000)}).status, 200);
+  const auto get = [&](size_t count) {
+    return Raw(store, {.method = "POST", .target = bulk + "/get", .body = DumpJson({{"keys", keys(count)}})});
+  };
+  ExpectRefusal(get(101), 400);
+  EXPECT_EQ(get(100).status, 200);
+  ExpectRefusal(Raw(store, {.method = "POST", .target = bulk + "/delete", .body = DumpJson(keys(10'001))}), 400);
+  EXPECT_EQ(store.Client(kServerStateNamespace)->List("", "", 1000, Soon())->keys.size(), 1000u);
+  EXPECT_EQ(Raw(store, {.method = "POST", .target = bulk + "/delete", .body = DumpJson(keys(10'000))}).status, 200);
+}
+
+TEST(KvServerTest, ARequestOfAHundredMegabytesIsTakenAndOneByteMoreIsRefusedBeforeItIsSent) {
+  ServedStore store;
+  const auto head = [&](size_t bytes) {
+    return "PUT " + std::string(kBase) + "/SERVER_STATE/bulk HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
+           kOperatorToken + "\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
+  };
+  http::RawSocket most(store.server().port());
+  most.Send(head(100'000'000));
+  EXPECT_EQ(most.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  http::RawSocket more(store.server().port());
+  more.Send(head(100'000'001));
+  const std::string answer = more.ReadUntil("");
+  EXPECT_EQ(answer.rfind("HTTP/1.1 413 ", 0), 0u) << answer;
+  ExpectRefusal({.status = 413, .body = answer.substr(answer.find("\r\n\r\n") + 4)}, 413);
 }
 
 TEST(KvServerTest, AWatcherIsToldEachHead) {
