@@ -158,7 +158,7 @@ Status NodeAgent::Open() {
           .node = config_.node,
           .boot_id = RandomHex(8),
           .version = Version(),
-          .min_interval = config_.store.embedded ? std::chrono::seconds(5) : std::chrono::seconds(60),
+          .min_interval = config_.store.status_interval,
           .on_write = [this](const Status& written) { OnStatusWritten(written); }});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");

@@ -14,6 +14,7 @@
 #include "crd/manifest.h"
 #include "crd/quantity.h"
 #include "crd/schema.h"
+#include "store/store_url.h"
 
 namespace mcpfleet {
 
@@ -74,6 +75,12 @@ StoreConfig DecodeStore(const Json& store) {
 constexpr const char* kOnlyEmbedded[] = {"address", "port"};
 constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
                                        "caFile", "proxy"};
+
+// Cloudflare bills each write and lets a token make few of them; an mcplet's embedded store costs nothing, so news may
+// be told at once.
+constexpr Duration kLeastStatusInterval = std::chrono::seconds(5),
+                   kLeastStatusIntervalOfCloudflare = std::chrono::seconds(60);
+constexpr char kCloudflareApi[] = "api.cloudflare.com";
 
 NodePolicy DecodePolicy(const Json& policy) {
   NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
@@ -137,8 +144,24 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   } else {
     wrong("spec.store.pollInterval", "is not a duration of at least a second", "for example 60s");
   }
-  if (!config.store.embedded && config.store.url.empty())
+  bool cloudflare = false;
+  if (!config.store.embedded && config.store.url.empty()) {
     wrong("spec.store.url", "is missing", "type Remote needs a url");
+  } else if (!config.store.embedded) {
+    StatusOr<http::Endpoint> endpoint = ParseStoreUrl(config.store.url);
+    if (!endpoint.ok() && config.store.url.rfind("http", 0) == 0)  // else the pattern has told it
+      wrong("spec.store.url", Message(endpoint.status()), "for example https://store.example:8702");
+    cloudflare = endpoint.ok() && EqualsIgnoreCase(endpoint->host, kCloudflareApi);
+  }
+  const Duration least = cloudflare ? kLeastStatusIntervalOfCloudflare : kLeastStatusInterval;
+  const std::string interval = GetString(GetMember(spec, "store"), "statusInterval");
+  StatusOr<Duration> given = interval.empty() ? least : ParseDuration(interval);
+  if (given.ok() && *given >= least) {
+    config.store.status_interval = *given;
+  } else {
+    wrong("spec.store.statusInterval", std::string("is not a duration of at least ") + (cloudflare ? "60s" : "5s"),
+          "for example 60s");
+  }
   const Json& runtimes = GetMember(spec, "runtimes");
   config.use_docker = GetString(GetMember(runtimes, "docker"), "enabled") == "Auto";
   config.use_process = GetString(GetMember(runtimes, "process"), "enabled") == "Auto";

@@ -184,6 +184,15 @@ TEST_F(RemoteStoreTest, AnEdgeNodeLivesWithoutItsStoreAndCatchesUpAfterwards) {
   const CommandResult nodes = host_->Mcpctl({"get", "mcpnodes"});
   EXPECT_NE(nodes.out.find(edge_->name()), std::string::npos) << nodes;
 
+  // News of the node are in the store within seconds: writing there costs nothing.
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        const CommandResult servers = host_->Mcpctl({"get", "mcpservers"});
+        return servers.out.find("1/1") != std::string::npos && servers.out.find("0/1") == std::string::npos;
+      },
+      seconds(30)))
+      << host_->Mcpctl({"get", "mcpservers"});
+
   host_->KillDash9();
   const pid_t a = edge_->ServerPid("a"), b = edge_->ServerPid("b");
   ASSERT_GT(a, 0);

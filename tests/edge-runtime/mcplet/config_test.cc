@@ -92,6 +92,34 @@ TEST(ConfigTest, ARemoteStoreNeedsItsUrl) {
   EXPECT_NE(wrong[0].find("spec.store.url"), std::string::npos) << wrong[0];
 }
 
+TEST(ConfigTest, AStatusIsWrittenEveryFiveSecondsAtMostWhereWritesAreFreeAndEveryMinuteAtCloudflare) {
+  const auto interval = [](const std::string& store) {
+    auto config = ParseConfig(With("  store: {" + store + "}\n"), "mcplet.yaml", nullptr);
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config.ok() ? config->store.status_interval : Duration{};
+  };
+  const std::string cloudflare = "type: Remote, url: \"https://api.cloudflare.com/\"";
+  EXPECT_EQ(interval(""), std::chrono::seconds(5));
+  EXPECT_EQ(interval("type: Remote, url: \"http://10.0.0.1:8702\""), std::chrono::seconds(5));
+  EXPECT_EQ(interval(cloudflare), std::chrono::seconds(60));
+  EXPECT_EQ(interval(cloudflare + ", statusInterval: 5m"), std::chrono::minutes(5));
+  EXPECT_EQ(interval("type: Remote, url: \"http://10.0.0.1:8702\", statusInterval: 30s"), std::chrono::seconds(30));
+  for (const std::string& store :
+       {std::string("statusInterval: 4s"), cloudflare + ", statusInterval: 59s", std::string("statusInterval: soon")}) {
+    std::vector<std::string> wrong = Wrong(With("  store: {" + store + "}\n"));
+    ASSERT_EQ(wrong.size(), 1u) << store;
+    EXPECT_NE(wrong[0].find("spec.store.statusInterval: is not a duration of at least"), std::string::npos) << wrong[0];
+  }
+}
+
+TEST(ConfigTest, AUrlThatNamesNoHostIsRefused) {
+  for (const char* url : {"http://", "https://x:port", "http://user:word@x"}) {
+    std::vector<std::string> wrong = Wrong(With("  store: {type: Remote, url: \"" + std::string(url) + "\"}\n"));
+    ASSERT_EQ(wrong.size(), 1u) << url;
+    EXPECT_NE(wrong[0].find("spec.store.url: "), std::string::npos) << wrong[0];
+  }
+}
+
 TEST(ConfigTest, AFieldOfTheOtherKindOfStoreIsRefusedWithItsLineAndItsKind) {
   for (const char* field : {"url: \"https://kv.example\"", "account: a", "configNamespace: c", "stateNamespace: s",
                             "tokenFile: /t", "caFile: /c", "proxy: \"http://p:1\""}) {
