@@ -1,83 +1,208 @@
 #include "edge-runtime/mcplet/doctor.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <ostream>
 
 #include "base/fd.h"
 #include "base/libexec.h"
-#include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
+#include "edge-runtime/process/enforcement.h"
 #include "edge-runtime/process/package_tool.h"
 
 namespace mcpfleet {
 namespace {
 
-enum class Finding { kGood, kMissing, kBroken };
+using std::chrono::seconds;
 
-void Say(std::ostream& out, Finding finding, const std::string& what, const std::string& mend = "") {
-  const char* mark = finding == Finding::kGood ? "ok     " : finding == Finding::kMissing ? "missing" : "BROKEN ";
-  out << mark << "  " << what << "\n";
-  if (!mend.empty()) out << "           -> " << mend << "\n";
+Finding Good(std::string what) { return {FindingKind::kGood, std::move(what), ""}; }
+Finding Missing(std::string what, std::string mend) {
+  return {FindingKind::kMissing, std::move(what), std::move(mend)};
+}
+Finding Broken(std::string what, std::string mend) { return {FindingKind::kBroken, std::move(what), std::move(mend)}; }
+
+std::string MendOf(RuntimeKind kind) {
+  if (kind == RuntimeKind::kProcess)
+    return "what the line above asks for; containers of Docker run meanwhile, where an engine answers";
+  return "apt-get install docker.io, or systemctl start docker; an engine elsewhere is named by "
+         "spec.runtimes.docker.socket in mcplet.yaml. Servers of the runtime Process need none";
 }
 
-void SayProgram(std::ostream& out, const std::string& name, const std::string& without_it) {
-  std::string found = FindProgram(name);
-  if (!found.empty())
-    Say(out, Finding::kGood, name + ": " + found);
+std::string MendOfUnenforced(const std::string& lacking) {
+  std::string mend = "until then servers with securityContext.enforcement Required that need it don't start here";
+  if (const size_t at = lacking.find("no cgroup controller "); at != std::string::npos) {
+    const size_t begin = at + std::string_view("no cgroup controller ").size();
+    const std::string controller = lacking.substr(begin, lacking.find(' ', begin) - begin);
+    return "boot with cgroup_enable=" + controller + ", or mount the cgroup hierarchy that has it; " + mend;
+  }
+  return "mend the engine ('docker info' says it too); " + mend;
+}
+
+void AddRuntimes(const NodeExam& exam, std::vector<Finding>* out) {
+  if (!exam.runtimes_made.ok()) {
+    out->push_back(Broken("runtimes: " + Message(exam.runtimes_made), "mend what the lines above say"));
+    return;
+  }
+  if (exam.runtimes.empty())
+    out->push_back(Broken("no runtime is allowed", "enable one under spec.runtimes in mcplet.yaml"));
+  for (const auto& [kind, check] : exam.runtimes) {
+    const std::string name = "runtime " + std::string(ToString(kind));
+    if (!check.available) {
+      out->push_back(Missing(name + ": " + check.reason, MendOf(kind)));
+      continue;
+    }
+    out->push_back(Good(name + ": " + check.version));
+    for (const std::string& lacking : check.unenforced)
+      out->push_back(Missing(name + " can't enforce: " + lacking, MendOfUnenforced(lacking)));
+  }
+}
+
+void AddPackageTools(const NodeExam& exam, std::vector<Finding>* out) {
+  const auto add = [out](const std::string& name, const std::string& path) {
+    if (!path.empty())
+      out->push_back(Good(name + ": " + path));
+    else
+      out->push_back(Missing(name + ": not in PATH; npm packages can't be installed", "apt-get install nodejs npm"));
+  };
+  add("npm", exam.npm);
+  add("node", exam.node);
+  if (!exam.python.ok())
+    out->push_back(Missing(Message(exam.python.status()), "apt-get install python3 python3-pip"));
+  else if (!exam.pip)
+    out->push_back(
+        Missing(*exam.python + " has no pip; pypi packages can't be installed", "apt-get install python3-pip"));
   else
-    Say(out, Finding::kMissing, name + ": not in PATH; " + without_it, "apt-get install " + name);
+    out->push_back(Good("python3 with pip: " + *exam.python));
 }
 
-bool SayRuntime(std::ostream& out, ContainerRuntime& runtime) {
-  RuntimeCheck check = runtime.Check(Deadline::After(std::chrono::seconds(5)));
-  std::string name = "runtime " + std::string(ToString(runtime.kind()));
-  if (!check.available) {
-    Say(out, Finding::kMissing, name + ": " + check.reason);
-    return false;
+void AddNode(const NodeExam& exam, std::vector<Finding>* out) {
+  out->push_back(exam.facts.clock_synced
+                     ? Good("clock is synchronised")
+                     : Missing("clock is not synchronised by NTP", "apt-get install systemd-timesyncd, or chrony"));
+  const std::string disk = std::to_string(exam.facts.disk_free_bytes >> 20) + " MiB free on disk";
+  const std::string memory = std::to_string(exam.facts.memory_available_bytes >> 20) + " MiB memory available";
+  // The same limits as the node's own conditions, so that both say the same.
+  const std::vector<Condition> conditions = NodeConditions(exam.facts, {}, WallTime{});
+  const auto under = [&conditions](std::string_view type) {
+    const Condition* found = FindCondition(conditions, type);
+    return found != nullptr && found->status == ConditionStatus::kTrue;
+  };
+  out->push_back(under("DiskPressure") ? Missing(disk, "free space, or set spec.stateDirectory to a larger disk")
+                                       : Good(disk));
+  out->push_back(under("MemoryPressure") ? Missing(memory, "stop what uses it, lower resources.limits, or add memory")
+                                         : Good(memory));
+}
+
+// Whether the interpreter has pip; false as well when it says nothing in time.
+bool HasPip(const std::string& python) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (int fd : {0, 1, 2}) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  std::string arguments[] = {python, "-I", "-c", "import pip"};
+  char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), arguments[3].data(), nullptr};
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, python.c_str(), &actions, nullptr, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return false;
+  UniqueFd end(static_cast<int>(syscall(434 /* pidfd_open */, pid, 0)));
+  if (!end.valid() || !PollFd(end.get(), POLLIN, Deadline::After(seconds(20))).ok()) kill(pid, SIGKILL);
+  int status = 0;
+  return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// In a directory of its own: making the runtimes of the real one ends what a running mcplet is about to install or
+// create.
+void LookAtRuntimes(Config config, const Clock& clock, NodeExam* exam) {
+  std::string scratch = config.state_directory + "/.doctor-XXXXXX";
+  if (mkdtemp(scratch.data()) == nullptr || chmod(scratch.c_str(), 0711) != 0) {
+    exam->state_directory = ErrnoStatus(errno, scratch);
+    return;
   }
-  Say(out, Finding::kGood, name + ": " + check.version);
-  for (const std::string& lacking : check.unenforced) {
-    Say(out, Finding::kMissing, name + " can't enforce: " + lacking,
-        "servers with securityContext.enforcement Required that need it won't start here");
+  config.state_directory = scratch;
+  {
+    StatusOr<Runtimes> runtimes = MakeRuntimes(config, clock);
+    exam->runtimes_made = runtimes.status();
+    if (runtimes.ok())
+      for (const auto& [kind, runtime] : runtimes->all)
+        exam->runtimes[kind] = runtime->Check(Deadline::After(seconds(5)));
   }
-  return true;
+  RemoveTree(scratch).IgnoreError();
+}
+
+NodeExam Look(const Config& config, const Clock& clock) {
+  NodeExam exam;
+  exam.root = geteuid() == 0;
+  for (const char* program : {"mcp-shim", "mcp-sandbox"}) exam.own_programs.emplace(program, FindOwnProgram(program));
+  exam.state_directory = MakeDirectories(config.state_directory, 0711);
+  if (exam.state_directory.ok()) LookAtRuntimes(config, clock, &exam);
+  exam.npm = FindProgram("npm");
+  exam.node = FindProgram("node");
+  exam.python = FindPython("python3");
+  exam.pip = exam.python.ok() && HasPip(*exam.python);
+  exam.no_relay = NoRelay(FindProgram("slirp4netns"));
+  exam.facts = ReadKernelFacts(config.state_directory);
+  return exam;
+}
+
+void Print(const Finding& finding, std::ostream& out) {
+  const char* mark = finding.kind == FindingKind::kGood      ? "ok     "
+                     : finding.kind == FindingKind::kMissing ? "missing"
+                                                             : "BROKEN ";
+  out << mark << "  " << finding.what << "\n";
+  if (!finding.mend.empty()) out << "           -> " << finding.mend << "\n";
 }
 
 }  // namespace
 
-bool RunDoctor(const Config& config, const Clock& clock, std::ostream& out) {
-  bool usable = false;
-  out << "node " << config.node << ", state in " << config.state_directory << "\n";
-  Say(out, geteuid() == 0 ? Finding::kGood : Finding::kBroken, geteuid() == 0 ? "runs as root" : "does not run as root",
-      geteuid() == 0 ? "" : "sandboxes need root: run as root, or by the systemd unit");
-  for (const char* program : {"mcp-shim", "mcp-sandbox"}) {
-    StatusOr<std::string> found = FindOwnProgram(program);
-    Say(out, found.ok() ? Finding::kGood : Finding::kBroken,
-        found.ok() ? std::string(program) + ": " + *found : Message(found.status()));
+bool CanRunServers(const NodeExam& exam) {
+  return exam.state_directory.ok() && exam.runtimes_made.ok() &&
+         std::any_of(exam.runtimes.begin(), exam.runtimes.end(),
+                     [](const auto& runtime) { return runtime.second.available; });
+}
+
+std::vector<Finding> Diagnose(const NodeExam& exam) {
+  std::vector<Finding> out;
+  out.push_back(exam.root ? Good("runs as root")
+                          : Broken("does not run as root", "sandboxes need root: run as root, or by the systemd unit"));
+  for (const auto& [name, found] : exam.own_programs) {
+    out.push_back(found.ok() ? Good(name + ": " + *found)
+                             : Broken(Message(found.status()),
+                                      "install it beside mcplet (apt-get install --reinstall mcpfleet), or name its "
+                                      "folder in MCPFLEET_LIBEXEC"));
   }
-  if (Status made = MakeDirectories(config.state_directory, 0711); !made.ok()) {
-    Say(out, Finding::kBroken, Message(made), "make it writable, or set spec.stateDirectory in mcplet.yaml");
-    return false;
+  if (!exam.state_directory.ok()) {
+    out.push_back(Broken(Message(exam.state_directory), "make it writable, or set spec.stateDirectory in mcplet.yaml"));
+    return out;
   }
-  StatusOr<Runtimes> runtimes = MakeRuntimes(config, clock);
-  if (!runtimes.ok()) {
-    Say(out, Finding::kBroken, Message(runtimes.status()));
+  AddRuntimes(exam, &out);
+  AddPackageTools(exam, &out);
+  if (exam.no_relay.empty()) {
+    out.push_back(Good("network Outbound has a namespace of its own"));
   } else {
-    for (const auto& [kind, runtime] : runtimes->all) usable = SayRuntime(out, *runtime) || usable;
+    const size_t split = exam.no_relay.find("; ");
+    out.push_back(Missing(exam.no_relay.substr(0, split) +
+                              ": in runtime Process network Outbound shares the node's network, and is refused where "
+                              "enforcement is Required",
+                          split == std::string::npos ? exam.no_relay : exam.no_relay.substr(split + 2)));
   }
-  SayProgram(out, "npm", "npm packages can't be installed");
-  SayProgram(out, "python3", "pypi packages can't be installed");
-  SayProgram(
-      out, "slirp4netns",
-      "in runtime Process network Outbound shares the node's network, and is refused where enforcement is Required");
-  NodeFacts facts = ReadKernelFacts(config.state_directory);
-  Say(out, facts.clock_synced ? Finding::kGood : Finding::kMissing,
-      facts.clock_synced ? "clock is synchronised" : "clock is not synchronised by NTP",
-      facts.clock_synced ? "" : "apt-get install systemd-timesyncd, or chrony");
-  Say(out, Finding::kGood,
-      std::to_string(facts.disk_free_bytes >> 20) + " MiB free on disk, " +
-          std::to_string(facts.memory_available_bytes >> 20) + " MiB memory available");
+  AddNode(exam, &out);
+  return out;
+}
+
+bool RunDoctor(const Config& config, const Clock& clock, std::ostream& out) {
+  const NodeExam exam = Look(config, clock);
+  out << "node " << config.node << ", state in " << config.state_directory << "\n";
+  for (const Finding& finding : Diagnose(exam)) Print(finding, out);
+  const bool usable = CanRunServers(exam);
   out << (usable ? "servers can run here\n" : "no server can run here until a runtime is usable\n");
   return usable;
 }

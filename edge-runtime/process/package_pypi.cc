@@ -45,16 +45,6 @@ std::string Normalized(std::string_view name) {
   return out;
 }
 
-// The system's Python: it must be below /usr, which every sandbox sees.
-StatusOr<std::string> Interpreter(const std::string& name) {
-  for (const std::string& candidate : {name, "/usr/bin/" + name, "/usr/local/bin/" + name}) {
-    if (candidate.starts_with("/usr/") && access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return FailedPrecondition(
-      name +
-      " is not installed below /usr on this node: it is needed for pypi packages (Debian: python3 and python3-pip)");
-}
-
 // The client's own pip configuration, proxies and certificates.
 Status AddPipConfiguration(const ToolDirectory& directory, ToolRun* run) {
   const char* home = getenv("HOME");
@@ -214,7 +204,7 @@ StatusOr<std::string> Program(const std::string& tree, const std::string& name) 
 StatusOr<Artifact> PackageCache::PullPypi(const PackageSource& source, const Progress& progress, Deadline deadline) {
   if (!IsPypiName(source.name)) return InvalidArgument("spec.source.package.name: not a PyPI name");
   if (!IsPypiVersion(source.version)) return InvalidArgument("spec.source.package.version: must be one exact version");
-  ASSIGN_OR_RETURN(const std::string python, Interpreter(options_.python_binary));
+  ASSIGN_OR_RETURN(const std::string python, FindPython(options_.python_binary));
   const std::string path = options_.root + "/locks/pypi-" + Normalized(source.name) + "@" + source.version + ".json";
   StatusOr<std::string> lock = ReadFile(path, kLockBytes);
   const bool known = lock.ok();

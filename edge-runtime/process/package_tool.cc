@@ -133,6 +133,15 @@ std::string FindProgram(const std::string& name) {
   return "";
 }
 
+StatusOr<std::string> FindPython(const std::string& name) {
+  for (const std::string& candidate : {name, "/usr/bin/" + name, "/usr/local/bin/" + name}) {
+    if (candidate.starts_with("/usr/") && access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return FailedPrecondition(
+      name +
+      " is not installed below /usr on this node: it is needed for pypi packages (Debian: python3 and python3-pip)");
+}
+
 std::vector<std::string> ForwardedEnvironment(const std::vector<std::string>& prefixes) {
   std::vector<std::string> out;
   for (char** entry = environ; *entry != nullptr; ++entry) {

@@ -56,6 +56,8 @@ StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run,
 
 // Absolute real path of a program: as given when it has a slash, else from PATH; "" when there is none.
 std::string FindProgram(const std::string& name);
+// The system's Python, for pypi packages: it must be below /usr, which every sandbox sees.
+StatusOr<std::string> FindPython(const std::string& name);
 // Proxies, certificates and the like from our own environment whose names start with one of `prefixes`.
 std::vector<std::string> ForwardedEnvironment(const std::vector<std::string>& prefixes);
 // Owner root, readable by all, writable by none but root, no set-id bits: for what nobody's tool has left.
