@@ -58,15 +58,14 @@ class StatusBuilder {
         return False("Pulling", observed_.artifact.message);
       case ArtifactState::Phase::kFailed:
         if (matches_ && runs_) return True("InUse");
+        if (NothingStarts()) return NotNeeded();
         return False("PullFailed", observed_.artifact.message);
       case ArtifactState::Phase::kAbsent:
         break;
     }
     if (matches_ || (hold_ && serving_ != nullptr)) return True("InUse");
     if (Suspended()) return Unknown("Suspended");
-    if (in_.desired != nullptr && Ended(observed_.restart.VerdictOn(in_.desired->revision))) {
-      return True("NotNeeded", "nothing is to be started");
-    }
+    if (NothingStarts()) return NotNeeded();
     return Unknown("NotPulled");
   }
 
@@ -186,9 +185,13 @@ class StatusBuilder {
 
  private:
   bool Suspended() const { return in_.desired != nullptr && !hold_ && in_.desired->spec.suspend; }
-  static bool Ended(RestartVerdict verdict) {
+  // The policy ended what is wanted: its artifact is not asked for again, so a pull that failed is no news either.
+  bool NothingStarts() const {
+    if (in_.desired == nullptr) return false;
+    const RestartVerdict verdict = observed_.restart.VerdictOn(in_.desired->revision);
     return verdict == RestartVerdict::kFailed || verdict == RestartVerdict::kCompleted;
   }
+  static Verdict NotNeeded() { return True("NotNeeded", "nothing is to be started"); }
   static Duration RoundUp(Duration d) { return std::chrono::ceil<std::chrono::seconds>(d); }
   // "exited with code 1 (Error); restarts in 4s"
   std::string EndText(const std::string& what_next) const {

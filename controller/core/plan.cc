@@ -213,9 +213,9 @@ class Planner {
         return;
       }
       case Phase::kRunning:
-        // What was adopted must be able to start again without the network: its artifact is asked for now, not then.
-        if (!previous && RuntimeUsable() && observed_.artifact.phase == ArtifactState::Phase::kAbsent)
-          Do(PullArtifact{});
+        // What was adopted must be able to start again without the network: its artifact is asked for now, not then,
+        // and again when that failed.
+        if (!previous) (void)HaveArtifact();
         // What can't be started again is not restarted.
         Probe(id, server.spec, !previous || observed_.previous_artifact.phase == ArtifactState::Phase::kReady);
         return;

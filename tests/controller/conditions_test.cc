@@ -46,6 +46,29 @@ TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndW
   EXPECT_EQ(FindCondition(BuildStatus(input, &status).conditions, "StdioTransport")->reason, "Shim");
 }
 
+TEST(ConditionsTest, AServerThatItsPolicyEndedSaysSoAndNotThatAPullFailed) {
+  const DesiredServer server = Server("weather");
+  Observed observed;
+  observed.artifact.phase = ArtifactState::Phase::kFailed;  // asked for while what was adopted ran
+  observed.artifact.message = "no such image";
+  InstanceView view;
+  view.report = {.id = "a", .uid = server.uid, .revision = server.revision, .state = InstanceState::kRunning};
+  view.connected = true;
+  view.main.phase = MainState::Phase::kExited;
+  observed.instances.push_back(view);
+  observed.restart.last_reason = "Error";
+  observed.restart.revision = server.revision;
+  observed.restart.verdict = RestartVerdict::kFailed;
+  const StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
+  ServerStatus status = BuildStatus(input, nullptr);
+  EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "Failed");
+  EXPECT_EQ(FindCondition(status.conditions, "Progressing")->reason, "Failed");
+  EXPECT_EQ(FindCondition(status.conditions, "ArtifactReady")->reason, "NotNeeded");
+  // An end of another revision does not keep this one from starting: its pull matters.
+  observed.restart.revision = "another";
+  EXPECT_EQ(FindCondition(BuildStatus(input, &status).conditions, "Ready")->reason, "PullFailed");
+}
+
 TEST(ConditionsTest, TransitionTimesMoveOnlyWhenTheStatusChanges) {
   const DesiredServer server = Server("weather");
   Observed observed;

@@ -54,6 +54,11 @@ class Seen {
   }
   Seen& FailedToStart(int times) { return observed_.instances.back().failed_starts = times, *this; }
   Seen& Pulled() { return observed_.artifact.phase = ArtifactState::Phase::kReady, *this; }
+  Seen& PullFailed(Duration wait) {
+    observed_.artifact.phase = ArtifactState::Phase::kFailed;
+    observed_.artifact.retry_at = kNow + wait;
+    return *this;
+  }
   Seen& RemovalsWait() { return observed_.removals_allowed = false, *this; }
   Seen& NotConnected(Duration since) {
     observed_.instances.back().connected = false;
@@ -145,6 +150,14 @@ TEST(PlanTest, TheOldRevisionServesUntilTheArtifactOfTheNewOneIsThere) {
   EXPECT_EQ(PlanText(&kV2, Seen().Pulled().Instance("a", kV1).Main(kRunning).Verified()),
             "StopMain a, StopInstance a, RemoveInstance a, ForgetInstance a, CreateInstance weather-new, StartInstance "
             "weather-new");
+}
+
+TEST(PlanTest, WhatRunsWithoutItsArtifactAsksForItUntilItIsThere) {
+  EXPECT_EQ(PlanText(&kV1, Seen().Instance("a", kV1).Main(kRunning).Verified()), "PullArtifact, WaitUntil probe");
+  EXPECT_EQ(PlanText(&kV1, Seen().PullFailed(seconds(4)).Instance("a", kV1).Main(kRunning).Verified()),
+            "WaitUntil pull back-off, WaitUntil probe");
+  EXPECT_EQ(PlanText(&kV1, Seen().PullFailed(seconds(0)).Instance("a", kV1).Main(kRunning).Verified()),
+            "PullArtifact, WaitUntil probe");
 }
 
 TEST(PlanTest, AnInstanceOfAnotherRevisionGoesBeforeAnythingStarts) {

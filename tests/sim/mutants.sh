@@ -71,6 +71,8 @@ mutant "any revision will do" controller/core/plan.cc 's/return same_object && r
 mutant "no back-off" controller/core/plan.cc 's/if \(restart\.Due\(revision, now_\)\) return true;/if (now_ > MonoTime{} || revision.empty()) return true;/'
 mutant "suspend does nothing" controller/core/plan.cc 's/desired_->spec\.suspend\)/false)/'
 mutant "an exited instance is left" controller/core/plan.cc 's/if \(!StartsNow\(desired_->revision\) \|\| !HaveArtifact\(\)\) return;/return;/'
+mutant "a failed pull hides how a policy ended" controller/core/conditions.cc '/kFailed:$/,/PullFailed/s/if \(NothingStarts\(\)\) return NotNeeded\(\);//'
+mutant "an adopted server asks for its artifact once" controller/core/plan.cc 's/if \(!previous\) \(void\)HaveArtifact\(\);/if (!previous \&\& RuntimeUsable() \&\& observed_.artifact.phase == ArtifactState::Phase::kAbsent) Do(PullArtifact{});/'
 mutant "own changes are not listed again" controller/core/server_reconciler.cc 's/if \(touched\) record->list_after.*$/(void)touched;/'
 mutant "a new child keeps the old handshake" controller/core/server_reconciler.cc 's/^  BeginIncarnation\(incarnation, now, &record->probe\);/  record->probe.incarnation = incarnation; (void)now;/'
 mutant "a new spec gets no new chance" controller/core/server_reconciler.cc 's/if \(!first\) RecordNewSpec\(&record->restart\);//'
