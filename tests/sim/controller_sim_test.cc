@@ -1,7 +1,5 @@
-// MCPFLEET_SEEDS=20000 runs more, MCPFLEET_SEED=17 replays one with its trace.
+// MCPFLEET_SEEDS=20000 runs more, MCPFLEET_FIRST_SEED=10001 begins there, MCPFLEET_SEED=17 replays one with its trace.
 #include <gtest/gtest.h>
-
-#include <cstdlib>
 
 #include "base/log.h"
 #include "tests/sim/simulation.h"
@@ -11,11 +9,7 @@ namespace {
 
 TEST(ControllerSimulation, InvariantsHoldAtEveryStepAndItConvergesOnceFaultsStop) {
   SetLogLevel(LogLevel::kError);
-  const char* one = getenv("MCPFLEET_SEED");
-  const char* many = getenv("MCPFLEET_SEEDS");
-  const uint64_t first = one != nullptr ? strtoull(one, nullptr, 10) : 1;
-  const uint64_t count = one != nullptr ? 1 : many != nullptr ? strtoull(many, nullptr, 10) : 600;
-  for (uint64_t seed = first; seed < first + count; ++seed) {
+  for (const uint64_t seed : Seeds()) {
     Simulation simulation(seed);
     const std::string broken = simulation.Run();
     ASSERT_EQ(broken, "") << "replay with MCPFLEET_SEED=" << seed;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 #include "base/digest.h"
 #include "base/log.h"
@@ -27,7 +28,19 @@ std::string DigestOf(const ServerSpec& spec) {
   return "sha256:" + Sha256Hex(source);
 }
 
+uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
+  const char* text = getenv(variable);
+  return text != nullptr ? strtoull(text, nullptr, 10) : otherwise;
+}
+
 }  // namespace
+
+std::vector<uint64_t> Seeds() {
+  const bool one = getenv("MCPFLEET_SEED") != nullptr;
+  std::vector<uint64_t> seeds(one ? 1 : NumberFrom("MCPFLEET_SEEDS", 600));
+  std::iota(seeds.begin(), seeds.end(), NumberFrom(one ? "MCPFLEET_SEED" : "MCPFLEET_FIRST_SEED", 1));
+  return seeds;
+}
 
 StatusOr<std::string> FaultySessionHost::Prepare(const std::string& instance) {
   const FakeFault fault = simulation_.Fault("Prepare", instance);
@@ -73,7 +86,7 @@ void FaultySessionHost::Forget(const std::string& instance) {
   inner_.Forget(instance);
 }
 
-Simulation::Simulation(uint64_t seed, bool notes) : random_(seed), seed_(seed), notes_(notes) {
+Simulation::Simulation(uint64_t seed) : random_(seed), seed_(seed) {
   meant_.removals_allowed = true;
   meant_.head = "1.1.0";
   for (FakeEngine* engine : {&docker_, &process_}) {
@@ -159,7 +172,7 @@ void Simulation::Boot(bool power_lost) {
                      clock_,
                      random_(),
                      "edge",
-                     notes_ ? &notebook_ : nullptr},
+                     &notebook_},
       options);
 }
 
@@ -461,7 +474,7 @@ std::string Simulation::Converged() {
       if (report.state != InstanceState::kRunning || !Matches(report, *wanted->second))
         return report.id + " is not what is wanted";
       if (inner_sessions_.Main(report.id).phase != MainState::Phase::kRunning)
-        return report.id + " has no running child";
+        return report.id + " has no running child; " + ready->reason + ": " + ready->message;
       if (ready->status != ConditionStatus::kTrue) return ToString(key) + " is not Ready: " + ready->reason;
       if (status->observed_generation != wanted->second->generation) return ToString(key) + " has an old generation";
     }

@@ -25,6 +25,9 @@ namespace mcpfleet {
 
 class Simulation;
 
+// Those that the environment asks for: MCPFLEET_SEED alone, or MCPFLEET_SEEDS of them from MCPFLEET_FIRST_SEED on.
+std::vector<uint64_t> Seeds();
+
 // The session host with faults around its verbs.
 class FaultySessionHost final : public SessionHost {
  public:
@@ -49,8 +52,7 @@ class FaultySessionHost final : public SessionHost {
 
 class Simulation {
  public:
-  // `notes`: whether the next mcplet finds what the one before noted of restarts.
-  explicit Simulation(uint64_t seed, bool notes = true);
+  explicit Simulation(uint64_t seed);
   virtual ~Simulation();
 
   // The whole story; "" when all invariants held, else what was broken and the last steps.
@@ -111,8 +113,7 @@ class Simulation {
   FakeStatusSink status_;
   FakeEventRecorder events_;
   FakeControllerMetrics metrics_;
-  FakeNotebook notebook_;
-  const bool notes_;
+  FakeNotebook notebook_;  // outlives mcplet
   std::unique_ptr<FakeRuntime> docker_runtime_, process_runtime_;
 
   double fault_rate_ = 0;

@@ -108,12 +108,7 @@ StatusOr<std::map<std::string, std::string>> NodeKv::BulkGet(const std::vector<s
 }
 
 StoreSimulation::StoreSimulation(uint64_t seed)
-    // Without notes: about restarts the other simulation is enough.
-    : Simulation(seed, false),
-      directory_(MakeDirectory()),
-      kv_(clock_, seed),
-      truth_(kFleet),
-      knows_fleet_(Chance() < 0.5) {
+    : Simulation(seed), directory_(MakeDirectory()), kv_(clock_, seed), truth_(kFleet), knows_fleet_(Chance() < 0.5) {
   if (!Found(kv_, kFleet, {0, 1, 1}).ok()) Break("the store was not founded");
   if (std::string wrong = truth_.Record(kv_, clock_.Now()); !wrong.empty()) Break(wrong);
   meant_at_[truth_.head()->snapshot] = {};
@@ -450,7 +445,9 @@ bool StoreSimulation::SettleStore() {
   SyncSome(kMaxSyncSteps);
   if (!broken_.empty()) return false;
   const auto state = sync_->state();
+  // Both: after the store forgot something an order may stand for two heads.
   if (!state->head || state->head->order != truth_.head()->order) return false;
+  if (state->head->snapshot != truth_.head()->snapshot) return false;
   return std::none_of(state->objects.begin(), state->objects.end(), [](const auto& o) { return o.second.pending; });
 }
 
