@@ -194,9 +194,20 @@ class Controller::Impl {
     }
   }
 
+  // From the one worker that has the key.
   void Uses(const ServerKey& key, const std::string& digest) {
-    MutexLock lock(&mu_);
-    artifacts_.Note(key, digest);
+    bool known = true;
+    {
+      MutexLock lock(&mu_);
+      known = artifacts_.Knows(key);
+    }
+    const std::string noted = known || deps_.artifacts == nullptr ? "" : deps_.artifacts->Read(key);
+    std::string text;
+    {
+      MutexLock lock(&mu_);
+      text = artifacts_.Note(key, digest, noted);
+    }
+    if (!text.empty() && deps_.artifacts != nullptr) deps_.artifacts->Write(key, std::move(text));
   }
 
   void SessionChanged(const std::string& instance) {
@@ -238,6 +249,7 @@ class Controller::Impl {
       queue_.CancelTimer(key);
       if (result.wake != MonoTime::max()) queue_.AddAfter(key, result.wake - deps_.clock.Now());
     }
+    if (result.gone && result.status.ok() && deps_.artifacts != nullptr) deps_.artifacts->Write(key, "");
     {
       MutexLock lock(&mu_);
       if (result.gone && result.status.ok()) {
@@ -356,10 +368,10 @@ class Controller::Impl {
       }
     }
     if (now->removals_allowed) {
-      if (deps_.notebook != nullptr) {
-        std::set<ServerKey> wanted;
-        for (const auto& [key, server] : now->servers) wanted.insert(key);
-        deps_.notebook->Retain(wanted);
+      std::set<ServerKey> wanted;
+      for (const auto& [key, server] : now->servers) wanted.insert(key);
+      for (Notebook* notebook : {deps_.notebook, deps_.artifacts}) {
+        if (notebook != nullptr) notebook->Retain(wanted);
       }
       for (const ServerKey& key : cache_.Servers()) {
         if (!now->servers.contains(key)) triggers.insert(key);
@@ -377,6 +389,7 @@ class Controller::Impl {
 
   void Collect() {
     std::vector<std::string> keep;
+    std::vector<ServerKey> unknown;
     std::shared_ptr<const DesiredSnapshot> desired = deps_.desired.Current();
     {
       MutexLock lock(&mu_);
@@ -385,8 +398,13 @@ class Controller::Impl {
         const auto it = views_.find(key);
         const bool running = it != views_.end() && it->second.instance && !it->second.instance->artifact_digest.empty();
         if (!OnHold(*server) && !IsRemote(*server) && !artifacts_.Knows(key) && !running) return;
+        if (!artifacts_.Knows(key)) unknown.push_back(key);
       }
       keep = artifacts_.Keep();
+    }
+    for (const ServerKey& key : unknown) {
+      if (deps_.artifacts == nullptr) break;
+      for (std::string& digest : ArtifactHistory::Parse(deps_.artifacts->Read(key))) keep.push_back(std::move(digest));
     }
     for (const InstanceReport& report : cache_.All()) keep.push_back(report.artifact_digest);
     (void)CollectGarbage(deps_.runtimes, keep, options_.artifact_quota_bytes, deps_.metrics, deps_.clock);

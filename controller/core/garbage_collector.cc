@@ -3,19 +3,28 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/strings.h"
 
 namespace mcpfleet {
 namespace {
 constexpr Duration kCollectTimeout = std::chrono::minutes(2);
+constexpr size_t kKept = 2;  // the current revision's and the previous one's
 }  // namespace
 
-void ArtifactHistory::Note(const ServerKey& server, const std::string& digest) {
-  if (digest.empty()) return;
-  std::vector<std::string>& list = digests_[server];
-  if (!list.empty() && list.front() == digest) return;
+std::vector<std::string> ArtifactHistory::Parse(const std::string& noted) {
+  return noted.empty() ? std::vector<std::string>() : Split(noted, '\n');
+}
+
+std::string ArtifactHistory::Note(const ServerKey& server, const std::string& digest, const std::string& noted) {
+  if (digest.empty()) return "";
+  auto [it, first] = digests_.try_emplace(server);
+  std::vector<std::string>& list = it->second;
+  if (first) list = Parse(noted);
+  if (!list.empty() && list.front() == digest) return "";
   std::erase(list, digest);
   list.insert(list.begin(), digest);
-  if (list.size() > 2) list.resize(2);
+  if (list.size() > kKept) list.resize(kKept);
+  return Join(list, "\n");
 }
 
 std::vector<std::string> ArtifactHistory::Keep() const {

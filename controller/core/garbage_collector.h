@@ -13,13 +13,18 @@
 
 namespace mcpfleet {
 
-// The digests of a server's current and previous revision, newest first.
+// The digests of a server's current and previous revision, newest first, and their text for a Notebook, so that the
+// previous revision's is still kept after a restart of mcplet.
 class ArtifactHistory {
  public:
-  void Note(const ServerKey& server, const std::string& digest);
+  // `noted`: the text of an earlier process, which counts when this one knows nothing of the server yet. Returns the
+  // text to note, "" when nothing changed.
+  std::string Note(const ServerKey& server, const std::string& digest, const std::string& noted);
   void Drop(const ServerKey& server) { digests_.erase(server); }
   std::vector<std::string> Keep() const;
+  // Noted by this process: what a notebook alone has may be older than the spec.
   bool Knows(const ServerKey& server) const { return digests_.contains(server); }
+  static std::vector<std::string> Parse(const std::string& noted);
 
  private:
   std::map<ServerKey, std::vector<std::string>> digests_;

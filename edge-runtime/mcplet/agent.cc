@@ -104,7 +104,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<StoreLink> store_;
   std::unique_ptr<StatusPublisher> publisher_;
   std::unique_ptr<StatusFan> status_;
-  std::unique_ptr<FileNotebook> notebook_;
+  std::unique_ptr<FileNotebook> notebook_, artifacts_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
@@ -162,6 +162,7 @@ Status NodeAgent::Open() {
           .on_write = [this](const Status& written) { OnStatusWritten(written); }});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
+  artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");
   controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
                                                             .sessions = *sessions_,
                                                             .prober = *prober_,
@@ -172,7 +173,8 @@ Status NodeAgent::Open() {
                                                             .clock = clock_,
                                                             .seed = seed,
                                                             .node = config_.node,
-                                                            .notebook = notebook_.get()},
+                                                            .notebook = notebook_.get(),
+                                                            .artifacts = artifacts_.get()},
                                              ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
   return OkStatus();
 }
@@ -207,6 +209,7 @@ Status NodeAgent::Start() {
                        .token_file = config_.state_directory + "/admin-token"};
   ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_, clock_));
   notebook_->Start();
+  artifacts_->Start();
   controller_->Start();
   publisher_->Start();
   store_->Start();
@@ -275,6 +278,7 @@ void NodeAgent::Stop() {
   controller_->Stop();
   publisher_->Stop();
   notebook_->Stop();
+  artifacts_->Stop();
 }
 
 Status NodeAgent::Drain(Deadline deadline) {

@@ -102,7 +102,7 @@ void FileNotebook::Run() {
     }
     const Status saved = Save(path_, pages);
     if (!saved.ok() && !std::exchange(told, true))
-      LOG_WARNING("restarts can't be noted; they count from zero after the next start", {{"error", saved}});
+      LOG_WARNING("notes can't be saved; the next start begins without them", {{"file", path_}, {"error", saved}});
     if (saved.ok()) told = false;
     if (last) return;
     pause = saved.ok() ? kQuiet : kQuietAfterFailure;

@@ -1,5 +1,5 @@
-// The controller's notebook as one small file with a checksum, replaced atomically: what a node shows of restarts, and
-// where their back-off stands, is still so after a restart of mcplet. A file that is absent or damaged is an empty
+// A notebook of the controller as one small file with a checksum, replaced atomically: what a node shows of restarts,
+// where their back-off stands, and what the previous revisions ran from is still so after a restart of mcplet. A file that is absent or damaged is an empty
 // notebook. Written by a thread of its own, at most once a second and only when something changed: a crash of mcplet
 // may lose the last second.
 //

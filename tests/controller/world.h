@@ -66,7 +66,8 @@ struct World {
   FakeStatusSink status;
   FakeEventRecorder events;
   FakeControllerMetrics metrics;
-  FakeNotebook notebook;
+  FakeNotebook notebook, artifacts;
+  int64_t artifact_quota = int64_t{1} << 40;
   std::unique_ptr<FakeRuntime> runtime;
   std::unique_ptr<Controller> controller;
 
@@ -83,6 +84,7 @@ struct World {
     ControllerOptions options;
     options.pull_threads = 0;
     options.probe_threads = 0;
+    options.artifact_quota_bytes = artifact_quota;
     controller = std::make_unique<Controller>(ControllerDeps{{{RuntimeKind::kDocker, runtime.get()}},
                                                              sessions,
                                                              prober,
@@ -93,7 +95,8 @@ struct World {
                                                              clock,
                                                              seed,
                                                              "edge-01",
-                                                             &notebook},
+                                                             &notebook,
+                                                             &artifacts},
                                               options);
     engine.SetListener([this](const std::string& id) {
       if (controller) controller->NotifyRuntimeEvent(RuntimeKind::kDocker, id);
