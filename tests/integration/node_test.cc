@@ -167,24 +167,26 @@ TEST_F(NodeTest, PrometheusScrapesTheNode) {
   ASSERT_TRUE(node.WaitReady("weather"));
   const uint16_t port = FreePort();
   const std::string configuration = node.directory() + "/prometheus.yaml";
-  ASSERT_TRUE(
-      WriteFileAtomically(configuration,
-                          "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: mcplet\n    static_configs:\n"
-                          "      - targets: [\"127.0.0.1:" +
-                              std::to_string(node.admin_port()) + "\"]\n")
-          .ok());
+  ASSERT_TRUE(WriteFileAtomically(configuration,
+                                  "global: {scrape_interval: 1s, evaluation_interval: 1s}\nscrape_configs:\n  - "
+                                  "job_name: mcplet\n    static_configs:\n"
+                                  "      - targets: [\"127.0.0.1:" +
+                                      std::to_string(node.admin_port()) +
+                                      "\"]\nrule_files: [\"" MCPFLEET_SOURCE_DIR
+                                      "/manifests/monitoring/rules.yaml\"]\n")
+                  .ok());
   const pid_t prometheus = StartProgram(
       {"/usr/bin/prometheus", "--config.file=" + configuration, "--storage.tsdb.path=" + node.directory() + "/tsdb",
        "--web.listen-address=127.0.0.1:" + std::to_string(port), "--log.level=warn"},
       node.directory() + "/prometheus.log");
-  const auto query = [&](const std::string& expression) {
+  const auto ask = [&](const std::string& target) -> Json {
     http::Client client(http::TcpEndpoint("127.0.0.1", port), {});
-    http::Request request;
-    request.method = "GET";
-    request.target = "/api/v1/query?query=" + PercentEncode(expression);
-    StatusOr<http::Response> response = client.Do(request, Deadline::After(seconds(5)));
+    StatusOr<http::Response> response = client.Do({.target = "/api/v1/" + target}, Deadline::After(seconds(5)));
     StatusOr<Json> json = response.ok() ? ParseJson(response->body) : response.status();
-    const Json& results = json.ok() ? GetMember(GetMember(*json, "data"), "result") : GetMember(Json(), "");
+    return json.ok() ? GetMember(*json, "data") : Json();
+  };
+  const auto query = [&](const std::string& expression) {
+    const Json results = GetMember(ask("query?query=" + PercentEncode(expression)), "result");
     return results.is_array() && results.size() == 1 ? GetMember(results[0], "value")[1].get<std::string>() : "";
   };
   EXPECT_TRUE(WaitFor([&] { return query("up{job=\"mcplet\"}") == "1"; }));
@@ -193,6 +195,32 @@ TEST_F(NodeTest, PrometheusScrapesTheNode) {
   }));
   EXPECT_EQ(query("mcpfleet_server_condition{server=\"weather\",condition=\"Ready\",status=\"false\"}"), "0");
   EXPECT_NE(query("mcpfleet_server_memory_bytes{server=\"weather\"}"), "");
+
+  // Our rules, as installed: each is evaluated over what this node exports, none with an error, and nothing is alarmed.
+  const auto rules = [&] {
+    std::vector<Json> all;
+    for (const Json& group : GetMember(ask("rules"), "groups")) {
+      for (const Json& rule : GetMember(group, "rules")) all.push_back(rule);
+    }
+    return all;
+  };
+  const auto evaluated = [&] {
+    const std::vector<Json> all = rules();
+    return !all.empty() &&
+           std::all_of(all.begin(), all.end(), [](const Json& rule) { return GetString(rule, "health") != "unknown"; });
+  };
+  EXPECT_TRUE(WaitFor(evaluated));
+  for (const Json& rule : rules()) {
+    EXPECT_EQ(GetString(rule, "health"), "ok") << rule;
+    EXPECT_NE(GetString(rule, "state"), "firing") << rule;
+  }
+  EXPECT_TRUE(WaitFor([&] { return query("mcpfleet:servers_ready:ratio") == "1"; }));
+
+  // What rules and dashboard ask for is exported, from the start.
+  const CommandResult checked = RunCommand({MCPFLEET_SOURCE_DIR "/tests/tools/check_monitoring_metrics",
+                                            "http://127.0.0.1:" + std::to_string(node.admin_port()) + "/metrics"},
+                                           {}, "", seconds(20));
+  EXPECT_TRUE(checked.ok()) << checked;
   EndProgram(prometheus, SIGTERM);
 }
 
