@@ -46,7 +46,7 @@ struct ControllerDeps {
   const Clock& clock;
   uint64_t seed = 0;  // of back-off jitter and instance ids: random in a program, fixed in a test
   std::string node;
-  Notebook* notebook = nullptr;  // restarts and back-off over a restart of mcplet; null: they begin at zero
+  Notebook* notebook = nullptr;   // restarts and back-off over a restart of mcplet; null: they begin at zero
   Notebook* artifacts = nullptr;  // what the previous revisions ran from; null: known of this process's time only
 };
 

@@ -30,7 +30,12 @@ class ArtifactHistory {
   std::map<ServerKey, std::vector<std::string>> digests_;
 };
 
-// One round over all runtimes; the first error, after all were tried.
+// Bytes that each runtime may take of a quota for all of them, by what each takes now: the quota in the same parts when
+// they take more than it together, else each what the others leave. Pure.
+std::map<RuntimeKind, int64_t> ShareQuota(const std::map<RuntimeKind, int64_t>& used, int64_t quota_bytes);
+
+// One round over all runtimes, so that all of them together fit the quota as far as `keep` allows; the first error,
+// after all were tried. A runtime that does not tell what it takes is left alone.
 Status CollectGarbage(const std::map<RuntimeKind, ContainerRuntime*>& runtimes, const std::vector<std::string>& keep,
                       int64_t quota_bytes, ControllerMetrics& metrics, const Clock& clock);
 

@@ -129,6 +129,8 @@ class ContainerRuntime {
   // Log lines (stderr of the server, each "<RFC3339 time> <line>\n") to `sink` until it returns false.
   virtual Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
                       Deadline deadline) = 0;
+  // What all artifacts that CollectArtifacts could remove take, kept ones too.
+  virtual StatusOr<int64_t> ArtifactBytes(Deadline deadline) = 0;
   // Removes artifacts that none of `keep` (artifact digests) names, oldest first, until under the quota.
   virtual Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) = 0;
 };

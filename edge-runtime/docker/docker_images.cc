@@ -31,18 +31,28 @@ std::vector<PulledImage> Load(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+int64_t SizeOf(const std::string& id, const std::vector<ListedImage>& present) {
+  auto it = std::find_if(present.begin(), present.end(), [&](const ListedImage& image) { return image.id == id; });
+  return it == present.end() ? int64_t{0} : it->size_bytes;
+}
+
+}  // namespace
+
+int64_t ImageBytes(const std::vector<PulledImage>& ours, const std::vector<ListedImage>& present) {
+  int64_t used = 0;
+  for (const PulledImage& image : ours) used += SizeOf(image.id, present);
+  return used;
+}
+
 std::vector<std::string> ImagesToRemove(const std::vector<PulledImage>& ours, const std::vector<ListedImage>& present,
                                         const std::vector<std::string>& keep, int64_t quota_bytes) {
-  const auto size_of = [&](const std::string& id) {
-    auto it = std::find_if(present.begin(), present.end(), [&](const ListedImage& image) { return image.id == id; });
-    return it == present.end() ? int64_t{0} : it->size_bytes;
-  };
-  int64_t used = 0;
-  for (const PulledImage& image : ours) used += size_of(image.id);
+  int64_t used = ImageBytes(ours, present);
   std::vector<std::string> remove;
   for (const PulledImage& image : ours) {
     if (used <= quota_bytes) break;
-    const int64_t size = size_of(image.id);
+    const int64_t size = SizeOf(image.id, present);
     if (size == 0 || Contains(keep, image.id)) continue;
     remove.push_back(image.id);
     used -= size;

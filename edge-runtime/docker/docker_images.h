@@ -18,6 +18,9 @@ struct PulledImage {
   std::string pulled_at;  // RFC 3339
 };
 
+// Of all of `ours` that are there. Layers that images share count for each of them. Pure.
+int64_t ImageBytes(const std::vector<PulledImage>& ours, const std::vector<ListedImage>& present);
+
 // Which of `ours` to remove, oldest first, so that what remains of them fits the quota. Never one of `keep`. Pure.
 std::vector<std::string> ImagesToRemove(const std::vector<PulledImage>& ours, const std::vector<ListedImage>& present,
                                         const std::vector<std::string>& keep, int64_t quota_bytes);

@@ -75,6 +75,15 @@ StatusOr<Artifact> DockerRuntime::Pull(const ServerSpec& spec, std::function<voi
   return *artifact;
 }
 
+StatusOr<int64_t> DockerRuntime::ArtifactBytes(Deadline deadline) {
+  const std::vector<PulledImage> ours = pulled_.List();
+  if (ours.empty()) return int64_t{0};
+  ASSIGN_OR_RETURN(http::Response response, Call("GET", "/images/json", deadline));
+  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "list images"));
+  ASSIGN_OR_RETURN(std::vector<ListedImage> present, ParseImageList(response.body));
+  return ImageBytes(ours, present);
+}
+
 Status DockerRuntime::CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) {
   ASSIGN_OR_RETURN(std::vector<ListedContainer> containers, ListContainers(deadline));
   for (const ListedContainer& container : containers) {

@@ -87,19 +87,32 @@ std::vector<Tree> Trees(const std::string& directory) {
   return trees;
 }
 
+// All trees below `root` that may go. A Node of an earlier version still serves instances that were made with it; it
+// goes when it is old and room is needed, as anything else: what is mounted lives on in the mounts.
+std::vector<Tree> RemovableTrees(const std::string& root) {
+  std::vector<Tree> trees;
+  for (const char* kind : {"npm", "pypi"}) {
+    for (Tree& tree : Trees(root + "/" + kind)) trees.push_back(std::move(tree));
+  }
+  for (Tree& tree : Trees(root + "/node")) {
+    if (tree.digest != "sha256:" + Sha256Hex(kNodeLock)) trees.push_back(std::move(tree));
+  }
+  return trees;
+}
+
 }  // namespace
+
+StatusOr<int64_t> PackageCache::Bytes(Deadline deadline) {
+  if (!Enter(deadline)) return DeadlineExceeded("packages: an install is going on");
+  int64_t total = TreeBytes(options_.root + "/npm-cache");
+  for (const Tree& tree : RemovableTrees(options_.root)) total += tree.bytes;
+  Leave();
+  return total;
+}
 
 Status PackageCache::Collect(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) {
   if (!Enter(deadline)) return DeadlineExceeded("packages: an install is going on");
-  std::vector<Tree> trees;
-  for (const char* kind : {"npm", "pypi"}) {
-    for (Tree& tree : Trees(options_.root + "/" + kind)) trees.push_back(std::move(tree));
-  }
-  // A Node of an earlier version still serves instances that were made with it; it goes when it is old and room is
-  // needed, as anything else: what is mounted lives on in the mounts.
-  for (Tree& tree : Trees(options_.root + "/node")) {
-    if (tree.digest != "sha256:" + Sha256Hex(kNodeLock)) trees.push_back(std::move(tree));
-  }
+  std::vector<Tree> trees = RemovableTrees(options_.root);
   const std::string cache = options_.root + "/npm-cache";
   int64_t total = TreeBytes(cache);
   for (const Tree& tree : trees) total += tree.bytes;

@@ -42,6 +42,8 @@ class PackageCache {
   StatusOr<Artifact> Pull(const PackageSource& source, const Progress& progress, Deadline deadline);
   // The directory of the interpreter that /runtime shows for such a package; "" when it needs none of its own.
   std::string RuntimeDirectory(const PackageSource& source) const;
+  // Of all trees and downloads that Collect could remove.
+  StatusOr<int64_t> Bytes(Deadline deadline);
   Status Collect(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline);
 
  private:

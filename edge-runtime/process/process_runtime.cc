@@ -78,6 +78,7 @@ class Runtime final : public ProcessRuntime {
   StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
   Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
               Deadline deadline) override;
+  StatusOr<int64_t> ArtifactBytes(Deadline deadline) override { return packages_.Bytes(deadline); }
   Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) override {
     return packages_.Collect(keep, quota_bytes, deadline);
   }

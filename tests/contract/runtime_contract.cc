@@ -319,6 +319,7 @@ TEST_P(RuntimeContract, PullingAgainGivesTheSameArtifact) {
 TEST_P(RuntimeContract, ArtifactsOutsideTheQuotaGoExceptThoseThatAreKept) {
   SPEC_OR_SKIP(spec, "gc", Payload::kRunsUntilStopped);
   ASSERT_TRUE(runtime_->CollectArtifacts({spec.artifact.digest}, 0, Soon()).ok());
+  ASSERT_TRUE(runtime_->ArtifactBytes(Soon()).ok());
   EXPECT_TRUE(Run(*runtime_, spec).ok()) << "a kept artifact was removed";
 }
 

@@ -56,6 +56,61 @@ TEST(GarbageCollectorTest, ThePreviousRevisionsArtifactIsKeptOverARestartOfMcple
   EXPECT_TRUE(world.Ready("weather")) << world.Reason("weather", "Ready");
 }
 
+// Two runtimes with three artifacts of 50 MiB each.
+struct TwoRuntimes {
+  static constexpr int64_t kOne = int64_t{50} << 20;
+  FakeClock clock;
+  FakeEngine docker_engine{clock}, process_engine{clock};
+  FakeRuntime docker{docker_engine, {.kind = RuntimeKind::kDocker}};
+  FakeRuntime process{process_engine, {.kind = RuntimeKind::kProcess}};
+  FakeControllerMetrics metrics;
+  std::vector<std::string> of_docker, of_process;
+
+  TwoRuntimes() {
+    for (const char* tag : {"v1", "v2", "v3"}) {
+      of_docker.push_back(Pull(&docker, ImageSource{.ref = std::string("registry.test/a:") + tag}));
+      of_process.push_back(Pull(&process, PackageSource{.name = "a", .version = tag}));
+    }
+  }
+  static std::string Pull(FakeRuntime* runtime, decltype(ServerSpec::source) source) {
+    ServerSpec spec;
+    spec.source = std::move(source);
+    return runtime->Pull(spec, nullptr, Deadline::After(std::chrono::seconds(1))).value().digest;
+  }
+  Status Collect(const std::vector<std::string>& keep, int64_t quota) {
+    return CollectGarbage({{RuntimeKind::kDocker, &docker}, {RuntimeKind::kProcess, &process}}, keep, quota, metrics,
+                          clock);
+  }
+  std::pair<size_t, size_t> Left() const {
+    return {docker_engine.Artifacts().size(), process_engine.Artifacts().size()};
+  }
+};
+
+TEST(GarbageCollectorTest, TheQuotaHoldsForAllRuntimesTogether) {
+  TwoRuntimes world;
+  EXPECT_TRUE(world.Collect({}, 6 * TwoRuntimes::kOne).ok());
+  EXPECT_EQ(world.Left(), std::pair(size_t{3}, size_t{3})) << "they fit";
+  EXPECT_TRUE(world.Collect({}, 4 * TwoRuntimes::kOne).ok());
+  EXPECT_EQ(world.Left(), std::pair(size_t{2}, size_t{2}));
+  EXPECT_FALSE(world.docker_engine.Artifacts().contains(world.of_docker[0])) << "the oldest goes";
+}
+
+TEST(GarbageCollectorTest, WhatOneRuntimeMustKeepIsTakenFromTheOther) {
+  TwoRuntimes world;
+  EXPECT_TRUE(world.Collect(world.of_docker, 4 * TwoRuntimes::kOne).ok());
+  EXPECT_EQ(world.Left(), std::pair(size_t{3}, size_t{1}));
+  TwoRuntimes mirror;
+  EXPECT_TRUE(mirror.Collect(mirror.of_process, 4 * TwoRuntimes::kOne).ok());
+  EXPECT_EQ(mirror.Left(), std::pair(size_t{1}, size_t{3}));
+}
+
+TEST(GarbageCollectorTest, ARuntimeThatIsAwayIsLeftAloneAndToldAndTheOtherIsCollected) {
+  TwoRuntimes world;
+  world.docker_engine.SetDown(true);
+  EXPECT_FALSE(world.Collect({}, TwoRuntimes::kOne).ok());
+  EXPECT_EQ(world.Left(), std::pair(size_t{3}, size_t{1}));
+}
+
 TEST(GarbageCollectorTest, NothingIsNotedOfAServerThatIsGone) {
   World world;
   world.desired.Put(Server("weather"));

@@ -430,6 +430,12 @@ Status FakeRuntime::Logs(const std::string& id, const LogOptions& options, std::
   }
 }
 
+StatusOr<int64_t> FakeRuntime::ArtifactBytes(Deadline) {
+  MutexLock lock(&engine_.mu_);
+  if (engine_.down_) return Unavailable("the engine is down");
+  return static_cast<int64_t>(engine_.pulled_.size()) * kArtifactBytes;
+}
+
 Status FakeRuntime::CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) {
   return Verb("CollectArtifacts", "", deadline, [&] {
     MutexLock lock(&engine_.mu_);

@@ -139,6 +139,7 @@ class FakeRuntime final : public ContainerRuntime {
   StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
   Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
               Deadline deadline) override;
+  StatusOr<int64_t> ArtifactBytes(Deadline deadline) override;
   Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) override;
 
  private:

@@ -308,7 +308,10 @@ TEST_F(DockerRuntimeTest, TheQuotaRemovesWhatWePulledAndNothingElse) {
   const std::string old_digest = pull("org/old"), kept = pull("org/kept");
   // As after a restart: the list is on disk.
   runtime_ = Open();
+  const int64_t both = runtime_->ArtifactBytes(Soon()).value();
   ASSERT_TRUE(runtime_->CollectArtifacts({kept}, 0, Soon()).ok());
+  EXPECT_GT(runtime_->ArtifactBytes(Soon()).value(), 0);
+  EXPECT_LT(runtime_->ArtifactBytes(Soon()).value(), both);
   EXPECT_EQ(engine_->Request("GET", "/images/" + old_digest + "/json")->status, 404);
   EXPECT_EQ(engine_->Request("GET", "/images/" + kept + "/json")->status, 200);
   EXPECT_EQ(engine_->Request("GET", "/images/" + engine_->image() + "/json")->status, 200) << "somebody else's image";
