@@ -154,12 +154,11 @@ Status NodeAgent::Open() {
            .on_step = [this](const Status& step, const SyncStats& stats) { sync_telemetry_.OnStep(step, stats); }}));
   publisher_ = std::make_unique<StatusPublisher>(
       store_->status_kv(), clock_,
-      StatusPublisherOptions{
-          .node = config_.node,
-          .boot_id = RandomHex(8),
-          .version = Version(),
-          .min_interval = config_.store.status_interval,
-          .on_write = [this](const Status& written) { OnStatusWritten(written); }});
+      StatusPublisherOptions{.node = config_.node,
+                             .boot_id = RandomHex(8),
+                             .version = Version(),
+                             .min_interval = config_.store.status_interval,
+                             .on_write = [this](const Status& written) { OnStatusWritten(written); }});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");

@@ -1,7 +1,7 @@
 // A notebook of the controller as one small file with a checksum, replaced atomically: what a node shows of restarts,
-// where their back-off stands, and what the previous revisions ran from is still so after a restart of mcplet. A file that is absent or damaged is an empty
-// notebook. Written by a thread of its own, at most once a second and only when something changed: a crash of mcplet
-// may lose the last second.
+// where their back-off stands, and what the previous revisions ran from is still so after a restart of mcplet. A file
+// that is absent or damaged is an empty notebook. Written by a thread of its own, at most once a second and only when
+// something changed: a crash of mcplet may lose the last second.
 //
 // Thread-safe. Stop writes what is due.
 #pragma once
