@@ -198,8 +198,9 @@ TEST_F(NodeTest, PrometheusScrapesTheNode) {
 
   // Our rules, as installed: each is evaluated over what this node exports, none with an error, and nothing is alarmed.
   const auto rules = [&] {
+    const Json answer = ask("rules");
     std::vector<Json> all;
-    for (const Json& group : GetMember(ask("rules"), "groups")) {
+    for (const Json& group : GetMember(answer, "groups")) {
       for (const Json& rule : GetMember(group, "rules")) all.push_back(rule);
     }
     return all;
