@@ -28,6 +28,11 @@ std::string NameOf(const Endpoint& endpoint) {
   return endpoint.unix_path.empty() ? endpoint.host + ":" + std::to_string(endpoint.port) : endpoint.unix_path;
 }
 
+// As an authority has it: an IPv6 address in brackets.
+std::string UriHost(const Endpoint& endpoint) {
+  return endpoint.host.find(':') == std::string::npos ? endpoint.host : "[" + endpoint.host + "]";
+}
+
 // Nobody listens: for the caller the same as refused, whatever errno says.
 Status ConnectError(int error, const std::string& name) {
   if (error == ENOENT || error == ECONNREFUSED || error == EADDRNOTAVAIL)
@@ -180,8 +185,7 @@ StatusOr<std::unique_ptr<Connection>> Connection::Open(const Endpoint& endpoint,
 
 // RFC 9110 §9.3.6. We speak first in the tunnel, so nothing can follow the proxy's answer yet.
 Status Connection::Tunnel(const Endpoint& endpoint, const ClientOptions& options, Deadline deadline) {
-  bool v6 = endpoint.host.find(':') != std::string::npos;
-  std::string authority = (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+  const std::string authority = UriHost(endpoint) + ":" + std::to_string(endpoint.port);
   Request request{.method = "CONNECT", .target = authority};
   request.headers.Set("Host", authority);
   if (!options.proxy_authorization.empty()) request.headers.Set("Proxy-Authorization", options.proxy_authorization);
@@ -293,7 +297,7 @@ StatusOr<std::string> SerializeRequest(const Request& request, const Endpoint& e
     std::string host = options.host_header;
     if (host.empty() && !endpoint.unix_path.empty()) host = "localhost";
     if (host.empty()) {
-      host = endpoint.host.find(':') == std::string::npos ? endpoint.host : "[" + endpoint.host + "]";
+      host = UriHost(endpoint);
       if (endpoint.port != (endpoint.tls ? 443 : 80)) host += ":" + std::to_string(endpoint.port);
     }
     if (!IsFieldValue(host)) return InvalidArgument("request: host that cannot be sent");

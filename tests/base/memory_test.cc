@@ -8,20 +8,10 @@
 #include <vector>
 
 #include "base/digest.h"
+#include "tests/base/sanitizers.h"
 
 namespace mcpfleet {
 namespace {
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MCPFLEET_SANITIZED
-#endif
-#endif
-#ifdef MCPFLEET_SANITIZED
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // Of /proc/self/status, in kB.
 long Field(const std::string& name) {

@@ -11,21 +11,11 @@
 #include <cstring>
 
 #include "base/strings.h"
+#include "tests/base/sanitizers.h"
 #include "tests/edge-runtime/process/process_fixture.h"
 
 namespace mcpfleet {
 namespace {
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define MCPFLEET_TSAN
-#endif
-#endif
-#ifdef MCPFLEET_TSAN
-constexpr bool kTsan = true;
-#else
-constexpr bool kTsan = false;
-#endif
 
 class CgroupTest : public testing::Test {
  protected:
