@@ -91,6 +91,8 @@ struct RestartPolicy {
   Duration backoff_max = std::chrono::minutes(5);
   Duration reset_after = std::chrono::seconds(60);
   int max_attempts = 0;  // 0: no limit
+
+  bool operator==(const RestartPolicy&) const = default;
 };
 
 struct LogsSpec {

@@ -42,6 +42,22 @@ RestartVerdict VerdictOf(std::string_view word) {
   return RestartVerdict::kNone;
 }
 
+Json EncodePolicy(const RestartPolicy& policy) {
+  return {static_cast<int>(policy.condition), policy.backoff_initial.count(), policy.backoff_max.count(),
+          policy.reset_after.count(), policy.max_attempts};
+}
+
+// One that nobody has when the text tells none.
+RestartPolicy DecodePolicy(const Json& json) {
+  if (!json.is_array() || json.size() != 5) return {.max_attempts = -1};
+  const auto number = [&json](size_t i) { return json[i].is_number_integer() ? json[i].get<int64_t>() : -1; };
+  return {.condition = static_cast<RestartCondition>(number(0)),
+          .backoff_initial = Duration(number(1)),
+          .backoff_max = Duration(number(2)),
+          .reset_after = Duration(number(3)),
+          .max_attempts = static_cast<int>(number(4))};
+}
+
 }  // namespace
 
 std::string EncodeMemory(const ServerMemory& memory) {
@@ -50,6 +66,7 @@ std::string EncodeMemory(const ServerMemory& memory) {
   Json json = {{"uid", memory.uid},
                {"generation", memory.generation},
                {"revision", memory.revision},
+               {"policy", EncodePolicy(memory.policy)},
                {"verdict", WordOf(restart.verdict)},
                {"nextAttemptAt", Nanoseconds(restart.next_attempt_at)},
                {"attempts", restart.attempts},
@@ -77,6 +94,7 @@ std::optional<ServerMemory> DecodeMemory(std::string_view text, Duration most, M
   memory.uid = GetString(json, "uid");
   memory.generation = GetInt(json, "generation");
   memory.revision = GetString(json, "revision");
+  memory.policy = DecodePolicy(GetMember(json, "policy"));
   memory.accounted_exit = GetString(json, "accountedExit");
   RestartState& restart = memory.restart;
   restart.verdict = VerdictOf(GetString(json, "verdict"));

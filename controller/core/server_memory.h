@@ -17,6 +17,7 @@ struct ServerMemory {
   std::string uid;  // another object of the same name begins at zero
   int64_t generation = 0;
   std::string revision;  // of the spec that `restart` is about
+  RestartPolicy policy;  // that judged it: a store that was put back may give one generation to two of them
   RestartState restart;
   std::string accounted_exit;
   std::map<std::string, int64_t> oom_kills;

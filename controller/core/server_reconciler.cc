@@ -275,6 +275,7 @@ void ServerReconciler::Recall(const ServerKey& key, ServerRecord* record, const 
   if (!memory || memory->uid != desired.uid) return;
   record->generation = memory->generation;
   record->recalled_revision = memory->revision;
+  record->recalled_policy = memory->policy;
   record->restart = std::move(memory->restart);
   record->accounted_exit = std::move(memory->accounted_exit);
   record->oom_kills = std::move(memory->oom_kills);
@@ -282,8 +283,9 @@ void ServerReconciler::Recall(const ServerKey& key, ServerRecord* record, const 
 
 void ServerReconciler::Note(const ServerKey& key, ServerRecord* record, bool gone) {
   if (w_.deps.notebook == nullptr || record->current == nullptr) return;
-  ServerMemory memory{record->current->uid, record->generation,     record->current->revision,
-                      record->restart,      record->accounted_exit, record->oom_kills};
+  ServerMemory memory{
+      record->current->uid, record->generation,     record->current->revision, record->current->spec.restart_policy,
+      record->restart,      record->accounted_exit, record->oom_kills};
   if (HealthyFor(record->probe, w_.deps.clock.Now()) >= record->current->spec.restart_policy.reset_after) {
     // Its next end begins a new count; the next mcplet could not know.
     memory.restart.attempts = memory.restart.failures = 0;
@@ -300,7 +302,8 @@ void ServerReconciler::NoteSpec(ServerRecord* record, const DesiredServer& desir
   const bool first = record->current == nullptr;
   const bool other_revision = first || record->current->revision != desired.revision;
   const bool changed = other_revision || record->generation != desired.generation ||
-                       record->suspended != desired.spec.suspend || record->current->uid != desired.uid;
+                       record->suspended != desired.spec.suspend || record->current->uid != desired.uid ||
+                       record->current->spec.restart_policy != desired.spec.restart_policy;
   if (other_revision) {
     std::swap(record->artifact, record->previous_artifact);
     std::swap(record->current, record->previous);
@@ -311,7 +314,8 @@ void ServerReconciler::NoteSpec(ServerRecord* record, const DesiredServer& desir
     if (record->artifact.phase != ArtifactState::Phase::kReady) record->artifact.phase = ArtifactState::Phase::kAbsent;
   }
   if (changed) {
-    const bool as_noted = record->generation == desired.generation && record->recalled_revision == desired.revision;
+    const bool as_noted = record->generation == desired.generation && record->recalled_revision == desired.revision &&
+                          record->recalled_policy == desired.spec.restart_policy;
     if (!first || !as_noted) RecordNewSpec(&record->restart);
     record->failure = ActionFailure{};
     record->converging_since = look.snapshot->seen_at;

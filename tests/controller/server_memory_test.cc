@@ -14,7 +14,10 @@ const MonoTime kNow = MonoTime(seconds(1000));
 const WallTime kWall = WallTime(seconds(1'700'000'000));
 
 ServerMemory Looping() {
-  ServerMemory memory{.uid = "uid-1", .generation = 3, .revision = "abc"};
+  ServerMemory memory{.uid = "uid-1",
+                      .generation = 3,
+                      .revision = "abc",
+                      .policy = {.condition = RestartCondition::kOnFailure, .max_attempts = 9}};
   ExitCause cause;
   cause.exit = ExitInfo{.code = 137, .signal = 9, .oom = true};
   cause.message = "no such table";
@@ -35,6 +38,7 @@ TEST(ServerMemoryTest, AMemoryComesBackAsItWasNoted) {
   std::optional<ServerMemory> memory = Decode(text);
   ASSERT_TRUE(memory.has_value());
   EXPECT_EQ(EncodeMemory(*memory), text);
+  EXPECT_EQ(memory->policy, Looping().policy);
   EXPECT_EQ(memory->restart.count, 4);
   EXPECT_TRUE(memory->restart.last_exit->oom);
   EXPECT_EQ(memory->oom_kills.at("weather-1"), 4);
@@ -119,6 +123,25 @@ TEST(ServerMemoryTest, ANewSpecIsANewChanceAndANewObjectBeginsAtZero) {
   world.Boot();
   world.Settle();
   EXPECT_EQ(world.controller->StatusOf(World::Key("weather"))->restarts.count, 0);
+}
+
+TEST(ServerMemoryTest, AnotherPolicyOfTheSameGenerationIsANewChance) {
+  // A store that was put back hands out a generation twice.
+  for (const bool reboots : {false, true}) {
+    World world;
+    world.sessions.DefaultScript().exits_at_once = ExitInfo{.code = 3};
+    world.desired.Put(Server("weather").Generation(2).Restart(RestartCondition::kNever));
+    world.Settle();
+    ASSERT_EQ(world.Reason("weather", "Ready"), "Failed");
+    world.Boot();
+    world.Settle();
+    ASSERT_EQ(world.Reason("weather", "Ready"), "Failed") << "a restart of mcplet is no new chance";
+    world.sessions.DefaultScript().exits_at_once.reset();
+    world.desired.Put(Server("weather").Generation(2).Restart(RestartCondition::kAlways));
+    if (reboots) world.Boot();
+    world.Settle();
+    EXPECT_TRUE(world.Ready("weather")) << reboots;
+  }
 }
 
 TEST(ServerMemoryTest, ANotebookThatLostOrSpoiledItsTextIsNoError) {

@@ -472,7 +472,7 @@ std::string Simulation::Converged() {
       }
       const InstanceReport& report = mine[0].report;
       if (report.state != InstanceState::kRunning || !Matches(report, *wanted->second))
-        return report.id + " is not what is wanted";
+        return report.id + " is not what is wanted; " + ready->reason + ": " + ready->message;
       if (inner_sessions_.Main(report.id).phase != MainState::Phase::kRunning)
         return report.id + " has no running child; " + ready->reason + ": " + ready->message;
       if (ready->status != ConditionStatus::kTrue) return ToString(key) + " is not Ready: " + ready->reason;
