@@ -260,7 +260,8 @@ void ServerReconciler::ObserveRuntime(const DesiredServer& desired, Observed* ob
   for (const auto& [kind, unused] : w_.deps.runtimes) {
     if (w_.cache.EverListed(kind) || w_.deps.clock.Now() >= patience) continue;
     observed->runtime_reason = "RuntimeUnavailable";
-    observed->runtime_message = "waiting for the first answer of the " + std::string(ToString(kind)) + " runtime";
+    observed->runtime_message = "waiting at most " + FormatDuration(kFirstAnswerPatience) + " for the " +
+                                std::string(ToString(kind)) + " runtime, which may still run an older revision";
     observed->runtime_retry_at = patience;
   }
 }

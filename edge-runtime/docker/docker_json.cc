@@ -132,8 +132,10 @@ StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body,
     report.shim = label("shim") != "false";
     report.attached = label("attached");
     report.unenforced = label("unenforced");
-    report.state = StateOf(GetString(entry, "State"));
-    container.dead = GetString(entry, "State") == "dead";
+    const std::string state = GetString(entry, "State");
+    report.state = StateOf(state);
+    // Of one that still has a process the engine says "running", also while it is being removed.
+    container.leaving = state == "removing" || state == "dead";
     report.artifact_digest = GetString(entry, "ImageID");
     report.created_at =
         WallTime(std::chrono::seconds(std::clamp(GetInt(entry, "Created"), int64_t{0}, int64_t{1} << 32)));

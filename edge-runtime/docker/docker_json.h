@@ -58,7 +58,7 @@ std::vector<std::string> ArgvOf(const InstanceSpec& spec);
 struct ListedContainer {
   std::string container_id;
   InstanceReport report;
-  bool dead = false;  // the engine gave up removing it: nothing of it runs or ever will
+  bool leaving = false;  // the engine removes it, or gave up removing it: nothing of it runs or ever will
 };
 // Containers that carry the node's label but not a whole set of ours are left out: somebody else's.
 StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node);

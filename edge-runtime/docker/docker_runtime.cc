@@ -176,7 +176,7 @@ StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
   std::vector<InstanceReport> reports;
   std::set<std::string> seen;
   for (ListedContainer& container : containers) {
-    if (container.dead) continue;  // CollectArtifacts tries again to be rid of it; nothing waits for that
+    if (container.leaving) continue;  // CollectArtifacts tries again to be rid of it; nothing waits for that
     const Status status = FillIn(container, deadline);
     if (status.code() == StatusCode::kNotFound) continue;  // removed since the list
     RETURN_IF_ERROR(status);

@@ -87,8 +87,9 @@ StatusOr<int64_t> DockerRuntime::ArtifactBytes(Deadline deadline) {
 Status DockerRuntime::CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) {
   ASSIGN_OR_RETURN(std::vector<ListedContainer> containers, ListContainers(deadline));
   for (const ListedContainer& container : containers) {
-    if (container.dead)
-      Call("DELETE", "/containers/" + PercentEncode(container.container_id) + "?force=1&v=1", deadline).IgnoreError();
+    if (!container.leaving) continue;
+    KillLost(container.container_id, container.report.id);
+    Call("DELETE", "/containers/" + PercentEncode(container.container_id) + "?force=1&v=1", deadline).IgnoreError();
   }
   const std::vector<PulledImage> ours = pulled_.List();
   if (ours.empty()) return OkStatus();

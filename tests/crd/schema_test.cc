@@ -236,6 +236,41 @@ TEST(SchemaTest, FieldsThatDoNotWorkYetAreUnknown) {
             "spec.runtime: unknown value \"Containerd\"; allowed: Auto, Docker, Process");
 }
 
+// The field that a print column shows; nullptr when the schema has none.
+const SchemaNode* FieldAt(const SchemaNode& root, const std::string& json_path) {
+  const SchemaNode* node = &root;
+  size_t at = 0;
+  while (node != nullptr && at < json_path.size()) {
+    const size_t end = json_path[at] == '[' ? json_path.find(']', at) + 1
+                                            : std::min(json_path.find_first_of(".[", at + 1), json_path.size());
+    const std::string step = json_path.substr(at, end - at);
+    at = end;
+    if (step[0] == '[') {
+      node = node->type == SchemaNode::Type::kArray ? node->items.get() : nullptr;
+    } else {
+      auto property = node->properties.find(step.substr(1));
+      node = property == node->properties.end() ? nullptr : property->second.get();
+    }
+  }
+  return node;
+}
+
+TEST(SchemaTest, EveryPrintColumnShowsAFieldOfItsType) {
+  for (const auto& kind : Schema::Builtin().kinds()) {
+    ASSERT_FALSE(kind->columns.empty());
+    for (const PrinterColumn& column : kind->columns) {
+      SCOPED_TRACE(kind->kind + " " + column.name);
+      EXPECT_FALSE(column.description.empty());
+      if (column.json_path == ".metadata.creationTimestamp") continue;  // Kubernetes' own
+      const SchemaNode* field = FieldAt(*kind->root, column.json_path);
+      ASSERT_NE(field, nullptr) << column.json_path;
+      if (field->type == SchemaNode::Type::kArray) field = field->items.get();  // shown as a list
+      EXPECT_EQ(field->type, column.type == "integer" ? SchemaNode::Type::kInteger : SchemaNode::Type::kString);
+      EXPECT_EQ(field->format == "date-time", column.type == "date");
+    }
+  }
+}
+
 // --- explain --------------------------------------------------------------------------------------------------------
 
 TEST(ExplainTest, AFieldIsExplainedAsKubectlDoes) {

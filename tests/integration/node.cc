@@ -306,8 +306,9 @@ std::vector<std::string> Node::Containers() {
       "GET", "/containers/json?all=1&filters=" + PercentEncode(R"({"label":["dev.mcpfleet.node=)" + name_ + R"("]})"));
   StatusOr<Json> list = answer.ok() ? ParseJson(answer->body) : answer.status();
   for (const Json& container : list.ok() ? *list : Json::array()) {
-    // What the engine itself failed to unmount: nothing runs in it, and nobody but the engine can free it.
-    if (GetString(container, "State") != "dead") ids.push_back(GetString(container, "Id"));
+    // What the engine itself fails to unmount: nothing runs in it, and nobody but the engine can free it.
+    const std::string state = GetString(container, "State");
+    if (state != "dead" && state != "removing") ids.push_back(GetString(container, "Id"));
   }
   return ids;
 }

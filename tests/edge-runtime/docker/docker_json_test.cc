@@ -138,15 +138,17 @@ TEST(DockerJsonTest, AListOnlyHoldsWhatCarriesAllOurLabels) {
   EXPECT_TRUE(list[0].report.shim);
 }
 
-TEST(DockerJsonTest, AContainerThatItsEngineCouldNotRemoveIsDead) {
+TEST(DockerJsonTest, AContainerThatItsEngineRemovesOrCouldNotRemoveIsLeaving) {
   const auto list = ParseContainerList(
                         R"([{"Id":"c1","State":"dead","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-1"}},
-    {"Id":"c2","State":"exited","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-2"}}])",
+    {"Id":"c2","State":"exited","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-2"}},
+    {"Id":"c3","State":"removing","Labels":{"dev.mcpfleet.node":"n","dev.mcpfleet.instance":"a-3"}}])",
                         "n")
                         .value();
-  ASSERT_EQ(list.size(), 2U);
-  EXPECT_TRUE(list[0].dead);
-  EXPECT_FALSE(list[1].dead);
+  ASSERT_EQ(list.size(), 3U);
+  EXPECT_TRUE(list[0].leaving);
+  EXPECT_FALSE(list[1].leaving);
+  EXPECT_TRUE(list[2].leaving);
   EXPECT_TRUE(ParseInspect(R"({"Id":"c","State":{"Status":"dead"},"Config":{"Labels":{}}})")->dead);
 }
 
