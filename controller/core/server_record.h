@@ -29,7 +29,7 @@ struct ServerRecord {
   bool recalled = false;          // the notebook was read
   std::string recalled_revision;  // what it was about; "" for nothing
   RestartPolicy recalled_policy;
-  std::string noted;              // the server's text there
+  std::string noted;                                       // the server's text there
   std::shared_ptr<const DesiredServer> current, previous;  // accepted specs; previous has another revision
   ArtifactState artifact, previous_artifact;
   bool suspended = false;
