@@ -7,12 +7,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "base/fd.h"
 
 namespace mcpfleet {
 namespace {
 
 constexpr int kHeaps = 2;
 constexpr int kLargeBlock = 128 << 10;
+constexpr int64_t kGrowth = int64_t{1} << 20;
 
 // The segments of one program or library that nothing ever writes to: code and constants. Relocated constants lie in
 // segments that are writable when the program is loaded, so they stay.
@@ -46,6 +52,24 @@ void LimitHeaps() {
   // Set, so that glibc does not raise it after the first large block that is freed.
   mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   mallopt(M_TRIM_THRESHOLD, kLargeBlock);
+}
+
+int64_t ResidentBytes() {
+  const StatusOr<std::string> statm = ReadFile("/proc/self/statm", 4096);
+  const size_t space = statm.ok() ? statm->find(' ') : std::string::npos;
+  if (space == std::string::npos) return 0;
+  return std::strtoll(statm->c_str() + space, nullptr, 10) * sysconf(_SC_PAGESIZE);
+}
+
+bool MemoryTender::Tend(int64_t resident) {
+  if (std::exchange(released_, false)) {
+    at_rest_ = resident;
+    return false;
+  }
+  if (at_rest_ && resident <= *at_rest_ + kGrowth) return false;
+  ReleaseUnusedMemory();
+  released_ = true;
+  return true;
 }
 
 void ReleaseUnusedMemory() {

@@ -26,7 +26,7 @@ mcpfleet_layer(store USES base base/http crd controller/placement
 mcpfleet_layer(store/server USES base base/http crd store LIBS SQLite::SQLite3 ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J})
+mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
 mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/process USES base crd controller/ports edge-runtime/log LIBS ${J})
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})

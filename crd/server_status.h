@@ -21,6 +21,8 @@ struct Condition {
   WallTime last_transition_time{};
   std::string reason;  // CamelCase, never empty
   std::string message;
+
+  bool operator==(const Condition&) const = default;
 };
 
 // Sets or replaces the condition of its type; keeps last_transition_time unless `status` changed. True when anything

@@ -422,23 +422,40 @@ std::shared_ptr<const Object> HeadSync::OwnNodeObject() {
   return before == in_force_.end() ? nullptr : LoadObject(before->second);
 }
 
+std::vector<const ShardEntry*> HeadSync::PlacedIn(const Shard& shard, const Labels& labels, bool unschedulable) const {
+  std::vector<const ShardEntry*> placed;
+  for (const ShardEntry& entry : shard) {
+    bool here = options_.node.empty();
+    if (!here && entry.key.kind == kKindNode) here = entry.key.name == options_.node;
+    if (!here && entry.key.kind == kKindServer) {
+      // A cordoned node keeps what it runs and takes nothing new.
+      const bool closed = unschedulable && !in_force_.contains(entry.key);
+      here = Place(entry.placement, options_.node, labels, closed);
+    }
+    if (here) placed.push_back(&entry);
+  }
+  return placed;
+}
+
 template <typename Fn>
 void HeadSync::ForEachPlaced(Fn fn) {
   std::shared_ptr<const Object> node = OwnNodeObject();
-  Labels labels = node != nullptr ? node->metadata.labels : Labels{};
-  bool unschedulable = node != nullptr && IsUnschedulable(*node);
+  const Labels labels = node != nullptr ? node->metadata.labels : Labels{};
+  const bool unschedulable = node != nullptr && IsUnschedulable(*node);
+  if (labels != placed_for_) {
+    placed_.clear();
+    placed_for_ = labels;
+  }
   for (const std::string& hash : snapshot_->shards) {
     if (hash.empty()) continue;
-    for (const ShardEntry& entry : *shards_.at(hash)) {
-      bool here = options_.node.empty();
-      if (!here && entry.key.kind == kKindNode) here = entry.key.name == options_.node;
-      if (!here && entry.key.kind == kKindServer) {
-        // A cordoned node keeps what it runs and takes nothing new.
-        bool closed = unschedulable && !in_force_.contains(entry.key);
-        here = Place(entry.placement, options_.node, labels, closed);
-      }
-      if (here) fn(entry);
+    const Shard& shard = *shards_.at(hash);
+    if (unschedulable) {
+      for (const ShardEntry* entry : PlacedIn(shard, labels, true)) fn(*entry);
+      continue;
     }
+    auto placed = placed_.find(hash);
+    if (placed == placed_.end()) placed = placed_.emplace(hash, PlacedIn(shard, labels, false)).first;
+    for (const ShardEntry* entry : placed->second) fn(*entry);
   }
 }
 
@@ -512,7 +529,9 @@ void HeadSync::DropUnused() {
   ForEachPlaced([&](const ShardEntry& entry) { used.insert(entry.hash); });
   std::erase_if(objects_, [&used](const auto& item) { return !used.contains(item.first); });
   kept.insert(snapshot_->shards.begin(), snapshot_->shards.end());
-  std::erase_if(shards_, [&kept](const auto& item) { return !kept.contains(item.first); });
+  const auto gone = [&kept](const auto& item) { return !kept.contains(item.first); };
+  std::erase_if(placed_, gone);
+  std::erase_if(shards_, gone);
   std::erase_if(missing_, [&used](const auto& item) { return !used.contains(std::string(HashOfBlobKey(item.first))); });
   used.merge(kept);
   used.insert(target_->snapshot);

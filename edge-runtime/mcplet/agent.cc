@@ -111,6 +111,7 @@ class NodeAgent final : public Agent {
   std::vector<Condition> conditions_;           // node thread
   std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
   MonoTime checked_at_{};                       // node thread
+  MemoryTender memory_;                         // node thread
 
   Mutex mu_;
   CondVar wake_;
@@ -255,7 +256,7 @@ void NodeAgent::RunNode() {
     LookAtNode();
     if (!IsStarting(conditions_)) {
       pause = kNodeLook;
-      ReleaseUnusedMemory();
+      memory_.Tend(ResidentBytes());
     }
     MutexLock lock(&mu_);
     if (!stopping_) wake_.WaitUntil(&mu_, Deadline::After(pause));

@@ -1,5 +1,6 @@
 #include "edge-runtime/mcplet/status_publisher.h"
 
+#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -79,6 +80,10 @@ void StatusPublisher::Remove(const ServerKey& server) {
 
 void StatusPublisher::SetNode(const NodeStatus& node) {
   MutexLock lock(&mu_);
+  const auto facts = [](const NodeStatus& n) {
+    return std::tie(n.accepted_head, n.snapshot, n.runtimes, n.conditions);
+  };
+  if (facts(node_) == facts(node)) return;  // a look that found nothing new costs nothing
   node_.accepted_head = node.accepted_head;
   node_.snapshot = node.snapshot;
   node_.runtimes = node.runtimes;

@@ -58,5 +58,17 @@ TEST(MemoryTest, OtherThreadsGoOnWhileCodeIsGivenBack) {
   EXPECT_EQ(digest, expected);
 }
 
+TEST(MemoryTest, AProgramAtRestPaysForOneReleaseOnly) {
+  constexpr int64_t kMiB = 1 << 20;
+  MemoryTender tender;
+  EXPECT_TRUE(tender.Tend(30 * kMiB)) << "start-up touched everything";
+  EXPECT_FALSE(tender.Tend(14 * kMiB)) << "what work at rest needed again";
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(tender.Tend(14 * kMiB + i % 2 * kMiB));
+  EXPECT_TRUE(tender.Tend(16 * kMiB)) << "it grew";
+  EXPECT_FALSE(tender.Tend(15 * kMiB));
+  EXPECT_FALSE(tender.Tend(16 * kMiB)) << "it rests higher now";
+  EXPECT_GT(ResidentBytes(), kMiB);
+}
+
 }  // namespace
 }  // namespace mcpfleet
