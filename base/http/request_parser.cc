@@ -12,6 +12,10 @@ namespace {
 
 std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
+// Whatever of a chunked body is still to come is at least "0\r\n\r\n". With less than that of its last chunk, Beast
+// 1.74 fails an assertion of its own.
+constexpr size_t kLastChunkBytes = 5;
+
 int StatusOf(const boost::beast::error_code& error) {
   if (error == beast_http::error::header_limit) return 431;
   if (error == beast_http::error::body_limit) return 413;
@@ -51,6 +55,7 @@ size_t RequestParser::Put(std::string_view bytes) {
   State& s = *state_;
   size_t used = 0;
   while (s.error == 0 && !s.parser.is_done()) {
+    if (s.head_checked && s.parser.chunked() && bytes.size() - used < kLastChunkBytes) break;
     boost::beast::error_code error;
     size_t n = s.parser.put(boost::asio::const_buffer(bytes.data() + used, bytes.size() - used), error);
     used += n;

@@ -1,7 +1,9 @@
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 
+#include "base/http/request_parser.h"
 #include "tests/base/http_testing.h"
 
 namespace mcpfleet::http {
@@ -27,6 +29,30 @@ TEST(HttpServerTest, ReadsAChunkedRequestAndAnswersExpectContinue) {
   EXPECT_EQ(socket.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   socket.Send("3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n");
   EXPECT_EQ(socket.ReadUntil("abcd").find("<"), std::string::npos);
+}
+
+// The body of a request that comes in a piece of `first` bytes and then in pieces of `step`.
+std::string BodyInPieces(const std::string& wire, size_t first, size_t step) {
+  RequestParser parser(4096, 4096);
+  std::string waiting = wire.substr(0, first);
+  for (size_t at = first; !parser.done() && at < wire.size() + step; at += step) {
+    waiting.erase(0, parser.Put(waiting));
+    waiting += wire.substr(std::min(at, wire.size()), step);
+  }
+  parser.Put(waiting);
+  return parser.done() ? parser.Take().body : "not done";
+}
+
+TEST(RequestParserTest, APieceMayEndAnywhere) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string body = head + "3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nTrailer: 1\r\n\r\n",
+                    empty = head + "0\r\nT: 1\r\n\r\n";
+  for (size_t step = 1; step <= body.size(); ++step) {
+    for (size_t first = 0; first < step; ++first) {
+      ASSERT_EQ(BodyInPieces(body, first, step), "abcd") << first << ", " << step;
+      ASSERT_EQ(BodyInPieces(empty, first, step), "") << first << ", " << step;
+    }
+  }
 }
 
 std::string Answer(const Server& server, std::string_view wire) {
