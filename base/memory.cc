@@ -22,6 +22,7 @@ constexpr int64_t kGrowth = int64_t{1} << 20;
 
 // The segments of one program or library that nothing ever writes to: code and constants. Relocated constants lie in
 // segments that are writable when the program is loaded, so they stay.
+// NOLINTBEGIN(performance-no-int-to-ptr): the dynamic linker tells addresses as integers.
 int ReleaseSegments(dl_phdr_info* object, size_t, void*) {
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   bool patched_code = false;
@@ -44,6 +45,7 @@ int ReleaseSegments(dl_phdr_info* object, size_t, void*) {
   }
   return 0;
 }
+// NOLINTEND(performance-no-int-to-ptr)
 
 }  // namespace
 

@@ -88,8 +88,8 @@ class ResponderImpl final : public Responder {
 
   void Send(Response response) override {
     if (answered_.exchange(true)) return;
-    core_->Post([session = session_, exchange = exchange_, response = std::move(response)]() mutable {
-      session->WriteResponse(exchange, std::move(response));
+    core_->Post([session = session_, exchange = exchange_, response = std::move(response)] {
+      session->WriteResponse(exchange, response);
     });
   }
 
