@@ -59,7 +59,7 @@ Status ReadObjects(KvClient& kv, StoredState* state, LocalCache* cache, Deadline
     state->objects[key] = *std::move(object);
     keep.push_back({entry.hash, std::move(blob->second)});
   }
-  Keep(cache, std::move(keep));
+  Keep(cache, keep);
   return OkStatus();
 }
 
@@ -101,7 +101,7 @@ StatusOr<std::map<ObjectKey, ShardEntry>> ReadEntries(KvClient& kv, const Snapsh
     }
     keep.push_back({hash, std::move(blob->second)});
   }
-  Keep(cache, std::move(keep));
+  Keep(cache, keep);
   return entries;
 }
 

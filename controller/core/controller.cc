@@ -240,7 +240,7 @@ class Controller::Impl {
       }
     }
     const MonoTime start = deps_.clock.Now();
-    ReconcileResult result = reconciler_.Reconcile(key, record, std::move(inbox));
+    ReconcileResult result = reconciler_.Reconcile(key, record, inbox);
     deps_.metrics.ReconcileDone(key, result.status.ok(), deps_.clock.Now() - start);
     if (!result.status.ok()) {
       queue_.AddRateLimited(key);

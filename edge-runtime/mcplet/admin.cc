@@ -91,19 +91,19 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     while (blocking_ > 0) idle_.Wait(&mu_);
   }
 
-  void HandleTcp(const Request& request, std::shared_ptr<Responder> to) {
+  void HandleTcp(const Request& request, const std::shared_ptr<Responder>& to) {
     Status admitted = admin::Admit(request, token_, !IsPublic(request.Path()));
     if (!admitted.ok()) return to->Send(admin::ErrorResponse(admitted));
-    Handle(request, std::move(to));
+    Handle(request, to);
   }
-  void Handle(const Request& request, std::shared_ptr<Responder> to) {
+  void Handle(const Request& request, const std::shared_ptr<Responder>& to) {
     std::optional<std::vector<std::string>> path = admin::Segments(request.Path());
     if (!path) return to->Send(admin::ErrorResponse(InvalidArgument("path: malformed % escape")));
     bool call = path->size() == 5 && path->at(0) == "v1" && path->at(1) == "servers" && path->at(4) == "call";
     if (call && request.method != "POST") return to->Send(MethodNotAllowed("POST"));
     if (!call && request.method != "GET") return to->Send(MethodNotAllowed("GET"));
     if (path->size() == 1) return HandleTop(request, path->at(0), *to);
-    if (path->size() >= 2 && path->at(0) == "v1") return HandleV1(request, *path, std::move(to));
+    if (path->size() >= 2 && path->at(0) == "v1") return HandleV1(request, *path, to);
     NoSuchPath(*to);
   }
 
@@ -135,15 +135,15 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     return http::TextResponse(ready ? 200 : 503, lines + (ready ? "ok\n" : "not ready\n"));
   }
 
-  void HandleV1(const Request& request, const std::vector<std::string>& path, std::shared_ptr<Responder> to) {
+  void HandleV1(const Request& request, const std::vector<std::string>& path, const std::shared_ptr<Responder>& to) {
     if (path.size() == 2 && path[1] == "status") return to->Send(Result(NodeStatusToJson(backend_.GetStatus())));
     if (path.size() == 2 && path[1] == "events") return HandleEvents(request, *to);
     if (path.size() < 4 || path.size() > 5 || path[1] != "servers") return NoSuchPath(*to);
     ServerKey server{path[2], path[3]};
     if (path.size() == 4) return to->Send(ServerResponse(server));
-    if (path[4] == "logs") return HandleLogs(request, server, std::move(to));
-    if (path[4] == "tools") return HandleTools(request, server, std::move(to));
-    if (path[4] == "call") return HandleCall(request, server, std::move(to));
+    if (path[4] == "logs") return HandleLogs(request, server, to);
+    if (path[4] == "tools") return HandleTools(request, server, to);
+    if (path[4] == "call") return HandleCall(request, server, to);
     NoSuchPath(*to);
   }
 
@@ -290,15 +290,13 @@ StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(const AdminOptions& o
   std::unique_ptr<AdminServer> server(new AdminServer(core));
   if (!options.unix_path.empty()) {
     http::Server::Options unix{.unix_path = options.unix_path};
-    auto handler = [core](const Request& request, std::shared_ptr<Responder> to) {
-      core->Handle(request, std::move(to));
-    };
+    auto handler = [core](const Request& request, const std::shared_ptr<Responder>& to) { core->Handle(request, to); };
     ASSIGN_OR_RETURN(server->unix_, http::Server::Create(unix, handler));
   }
   if (!options.address.empty()) {
     http::Server::Options tcp{.address = options.address, .port = options.port};
-    auto handler = [core](const Request& request, std::shared_ptr<Responder> to) {
-      core->HandleTcp(request, std::move(to));
+    auto handler = [core](const Request& request, const std::shared_ptr<Responder>& to) {
+      core->HandleTcp(request, to);
     };
     ASSIGN_OR_RETURN(server->tcp_, http::Server::Create(tcp, handler));
     std::string host = options.address == "::1" ? "[::1]" : options.address;

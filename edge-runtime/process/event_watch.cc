@@ -135,7 +135,7 @@ class Watch {
 }  // namespace
 
 Status WatchInstances(const std::string& instances, const std::function<void(const std::string&)>& changed,
-                      std::stop_token stop, Deadline deadline) {
+                      const std::stop_token& stop, Deadline deadline) {
   Watch watch(instances, changed);
   RETURN_IF_ERROR(watch.Open());
   const std::stop_callback wake(stop, [&watch] { watch.Wake(); });

@@ -12,6 +12,6 @@ namespace mcpfleet {
 
 // As ContainerRuntime::WatchEvents, over the directory that holds the instances' directories.
 Status WatchInstances(const std::string& instances, const std::function<void(const std::string&)>& changed,
-                      std::stop_token stop, Deadline deadline);
+                      const std::stop_token& stop, Deadline deadline);
 
 }  // namespace mcpfleet

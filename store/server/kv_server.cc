@@ -105,8 +105,9 @@ class Server final : public KvServer {
     server.worker_threads = std::max(1, options.worker_threads);
     server.max_body = limits::kBulkBytes;
     server.refusal = [](int status) { return Refuse(status, kCodeBadRequest, http::ReasonPhrase(status)); };
-    ASSIGN_OR_RETURN(http_, http::Server::Create(server, [this](const Request& request, std::shared_ptr<Responder> to) {
-                       Handle(request, std::move(to));
+    ASSIGN_OR_RETURN(http_,
+                     http::Server::Create(server, [this](const Request& request, const std::shared_ptr<Responder>& to) {
+                       Handle(request, to);
                      }));
     kv_.OnHead([this](const std::string& head) { Push(head); });
     return OkStatus();
@@ -115,10 +116,10 @@ class Server final : public KvServer {
   uint16_t port() const override { return http_->port(); }
 
  private:
-  void Handle(const Request& request, std::shared_ptr<Responder> to) {
+  void Handle(const Request& request, const std::shared_ptr<Responder>& to) {
     std::optional<Caller> caller = Authenticate(request);
     if (!caller) return to->Send(Refuse(401, kCodeAuthentication, "Authentication error"));
-    if (request.Path() == "/v1/watch") return Watch(*caller, std::move(to));
+    if (request.Path() == "/v1/watch") return Watch(*caller, to);
     to->Send(Answer(request, *caller));
   }
 

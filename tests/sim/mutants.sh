@@ -51,7 +51,7 @@ mutant() {
       survived=$((survived + 1))
       return
     fi
-    if ! MCPFLEET_SEEDS=${MCPFLEET_SEEDS:-150} timeout 300 "$work/$tests" --gtest_filter="$filter" \
+    if ! MCPFLEET_SEEDS=${MCPFLEET_SEEDS:-150} timeout 120 "$work/$tests" --gtest_filter="$filter" \
       --gtest_fail_fast --gtest_brief=1 >"$work/run.log" 2>&1; then
       echo "killed    $name ($tests)"
       killed=$((killed + 1))
@@ -75,7 +75,7 @@ mutant "a failed pull hides how a policy ended" controller/core/conditions.cc '/
 mutant "an adopted server asks for its artifact once" controller/core/plan.cc 's/if \(!previous\) \(void\)HaveArtifact\(\);/if (!previous \&\& RuntimeUsable() \&\& observed_.artifact.phase == ArtifactState::Phase::kAbsent) Do(PullArtifact{});/'
 mutant "own changes are not listed again" controller/core/server_reconciler.cc 's/if \(touched\) record->list_after.*$/(void)touched;/'
 mutant "a new child keeps the old handshake" controller/core/server_reconciler.cc 's/^  BeginIncarnation\(incarnation, now, &record->probe\);/  record->probe.incarnation = incarnation; (void)now;/'
-mutant "a new spec gets no new chance" controller/core/server_reconciler.cc 's/if \(!first \|\| !as_noted\) RecordNewSpec\(&record->restart\);//'
+mutant "a new spec gets no new chance" controller/core/server_reconciler.cc 's/if \(!first \|\| !as_noted\) RecordNewSpec\(&record->restart\);/(void)as_noted;/'
 mutant "own removals count as drift" controller/core/server_reconciler.cc 's/if \(record->leaving\.erase\(id\) > 0\) continue;//'
 mutant "an exit is never counted" controller/core/server_reconciler.cc 's/^    NoteExit\(key, record, \*look, \*serving, std::move\(cause\)\);$/    (void)cause;/;s/^  NoteExit\(key, record, \*look, \*serving, std::move\(cause\)\);$/  (void)cause;/'
 mutant "nobody is told that a runtime answers again" controller/core/controller.cc 's/if \(ChooseRuntime\(server->spec\) == kind\) queue_\.Add\(key\);/(void)key, (void)server;/'
