@@ -32,8 +32,13 @@ Status PackageCache::Open() {
   closedir(listing);
   for (const std::string& name : left) {
     // Its processes ended with the mcplet that began it, or end now: none writes while the directory goes.
-    RETURN_IF_ERROR(options_.cgroups->Remove(ToolIdOf(name), Deadline::After(std::chrono::seconds(10))));
-    RETURN_IF_ERROR(RemoveTree(options_.root + "/" + name));
+    const std::string path = options_.root + "/" + name;
+    const Deadline deadline = Deadline::After(std::chrono::seconds(10));
+    Status gone = options_.cgroups->Remove(ToolIdOf(name), deadline);
+    if (gone.ok()) gone = AwaitToolEnd(path, deadline);
+    if (gone.ok()) gone = RemoveTree(path);
+    // Nobody uses it again, and the next start tries again: no reason not to run.
+    if (!gone.ok()) LOG_WARNING("an unfinished install can't be removed", {{"directory", path}, {"error", gone}});
   }
   return OkStatus();
 }

@@ -51,7 +51,9 @@ StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::stri
   return config.Finish();
 }
 
-Status WaitForEnd(const std::string& directory, Deadline deadline) {
+}  // namespace
+
+Status AwaitToolEnd(const std::string& directory, Deadline deadline) {
   const UniqueFd monitor = OpenPid(MonitorPid(directory));
   if (!monitor.valid() || MonitorPid(directory) == 0) return OkStatus();
   if (Status status = PollFd(monitor.get(), POLLIN, deadline); !status.ok()) {
@@ -61,6 +63,8 @@ Status WaitForEnd(const std::string& directory, Deadline deadline) {
   }
   return OkStatus();
 }
+
+namespace {
 
 std::string Output(const std::string& directory) {
   std::string out;
@@ -108,7 +112,7 @@ StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run,
     unlink((directory.path() + "/" + name).c_str());
   RETURN_IF_ERROR(cgroups.Make(id, kToolLimits));
   Status status = LaunchSandbox(sandbox_binary, directory.path(), deadline);
-  if (Status waited = WaitForEnd(directory.path(), deadline); status.ok()) status = waited;
+  if (Status waited = AwaitToolEnd(directory.path(), deadline); status.ok()) status = waited;
   (void)cgroups.Remove(id, Deadline::After(std::chrono::seconds(5)));
   RETURN_IF_ERROR(status);
   ASSIGN_OR_RETURN(const InstanceRecord record, ReadInstance(directory.path(), id));

@@ -54,6 +54,10 @@ struct ToolResult {
 StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run, const std::string& sandbox_binary,
                              const Cgroups& cgroups, Deadline deadline);
 
+// Waits until the run in this directory has ended, also one of an mcplet before this, and until what watched it has
+// written how. One that lasts until the deadline is killed. OK when there is none.
+Status AwaitToolEnd(const std::string& directory, Deadline deadline);
+
 // Absolute real path of a program: as given when it has a slash, else from PATH; "" when there is none.
 std::string FindProgram(const std::string& name);
 // The system's Python, for pypi packages: it must be below /usr, which every sandbox sees.
