@@ -422,19 +422,16 @@ std::shared_ptr<const Object> HeadSync::OwnNodeObject() {
   return before == in_force_.end() ? nullptr : LoadObject(before->second);
 }
 
-std::vector<const ShardEntry*> HeadSync::PlacedIn(const Shard& shard, const Labels& labels, bool unschedulable) const {
-  std::vector<const ShardEntry*> placed;
-  for (const ShardEntry& entry : shard) {
+const std::vector<const ShardEntry*>& HeadSync::PlacedIn(const std::string& shard) {
+  auto [it, is_new] = placed_.try_emplace(shard);
+  if (!is_new) return it->second;
+  for (const ShardEntry& entry : *shards_.at(shard)) {
     bool here = options_.node.empty();
     if (!here && entry.key.kind == kKindNode) here = entry.key.name == options_.node;
-    if (!here && entry.key.kind == kKindServer) {
-      // A cordoned node keeps what it runs and takes nothing new.
-      const bool closed = unschedulable && !in_force_.contains(entry.key);
-      here = Place(entry.placement, options_.node, labels, closed);
-    }
-    if (here) placed.push_back(&entry);
+    if (!here && entry.key.kind == kKindServer) here = Place(entry.placement, options_.node, placed_for_, false);
+    if (here) it->second.push_back(&entry);
   }
-  return placed;
+  return it->second;
 }
 
 template <typename Fn>
@@ -448,14 +445,11 @@ void HeadSync::ForEachPlaced(Fn fn) {
   }
   for (const std::string& hash : snapshot_->shards) {
     if (hash.empty()) continue;
-    const Shard& shard = *shards_.at(hash);
-    if (unschedulable) {
-      for (const ShardEntry* entry : PlacedIn(shard, labels, true)) fn(*entry);
-      continue;
+    for (const ShardEntry* entry : PlacedIn(hash)) {
+      // A cordoned node keeps what it runs and takes nothing new.
+      if (unschedulable && entry->key.kind == kKindServer && !in_force_.contains(entry->key)) continue;
+      fn(*entry);
     }
-    auto placed = placed_.find(hash);
-    if (placed == placed_.end()) placed = placed_.emplace(hash, PlacedIn(shard, labels, false)).first;
-    for (const ShardEntry* entry : placed->second) fn(*entry);
   }
 }
 

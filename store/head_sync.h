@@ -124,7 +124,8 @@ class HeadSync {
   // Which entries of the snapshot in force are for this node. `fn` gets each of them.
   template <typename Fn>
   void ForEachPlaced(Fn fn);
-  std::vector<const ShardEntry*> PlacedIn(const Shard& shard, const Labels& labels, bool unschedulable) const;
+  // What a node with the labels placed_for_ takes of a shard that is here, cordoned or not.
+  const std::vector<const ShardEntry*>& PlacedIn(const std::string& shard);
   void Adopt();   // decides what is in force
   Status Save();  // before it is published: a restart must not show an older state than was seen
   void Publish();
@@ -146,8 +147,7 @@ class HeadSync {
   bool index_ = false;                                                      // snapshot_ and all of its shards are here
   std::map<std::string, std::shared_ptr<const Shard>> shards_;              // by hash
   std::unordered_map<std::string, std::shared_ptr<const Object>> objects_;  // by hash
-  // By shard: what a node with these labels that is open takes of it. A new snapshot shares most shards with the last.
-  std::map<std::string, std::vector<const ShardEntry*>> placed_;
+  std::map<std::string, std::vector<const ShardEntry*>> placed_;  // PlacedIn, by shard: snapshots share most of them
   Labels placed_for_;
   std::map<ObjectKey, std::string> in_force_;  // the hash in force of each object placed here
   std::map<std::string, Missing> missing_;     // by store key

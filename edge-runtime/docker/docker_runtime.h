@@ -97,6 +97,7 @@ class DockerRuntime final : public ContainerRuntime {
   bool FillInFromCache(ListedContainer& container) LOCKS_EXCLUDED(mu_);
   // The container of an instance of this node; NotFound when there is none, also when the name is somebody else's.
   StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
+  StatusOr<std::vector<ListedImage>> ListImages(Deadline deadline);
   StatusOr<std::optional<Artifact>> FindImage(const std::string& ref, Deadline deadline);
   Status PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress, Deadline deadline);
   // Why instances are made without the shim now, "" when they are not.

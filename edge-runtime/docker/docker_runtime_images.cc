@@ -75,12 +75,16 @@ StatusOr<Artifact> DockerRuntime::Pull(const ServerSpec& spec, std::function<voi
   return *artifact;
 }
 
+StatusOr<std::vector<ListedImage>> DockerRuntime::ListImages(Deadline deadline) {
+  ASSIGN_OR_RETURN(http::Response response, Call("GET", "/images/json", deadline));
+  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "list images"));
+  return ParseImageList(response.body);
+}
+
 StatusOr<int64_t> DockerRuntime::ArtifactBytes(Deadline deadline) {
   const std::vector<PulledImage> ours = pulled_.List();
   if (ours.empty()) return int64_t{0};
-  ASSIGN_OR_RETURN(http::Response response, Call("GET", "/images/json", deadline));
-  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "list images"));
-  ASSIGN_OR_RETURN(std::vector<ListedImage> present, ParseImageList(response.body));
+  ASSIGN_OR_RETURN(std::vector<ListedImage> present, ListImages(deadline));
   return ImageBytes(ours, present);
 }
 
@@ -93,9 +97,7 @@ Status DockerRuntime::CollectArtifacts(const std::vector<std::string>& keep, int
   }
   const std::vector<PulledImage> ours = pulled_.List();
   if (ours.empty()) return OkStatus();
-  ASSIGN_OR_RETURN(http::Response response, Call("GET", "/images/json", deadline));
-  RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "list images"));
-  ASSIGN_OR_RETURN(std::vector<ListedImage> present, ParseImageList(response.body));
+  ASSIGN_OR_RETURN(std::vector<ListedImage> present, ListImages(deadline));
   std::vector<std::string> gone;
   Status first_error;
   for (const std::string& id : ImagesToRemove(ours, present, keep, quota_bytes)) {

@@ -51,21 +51,6 @@ StatusOr<std::string> ToolConfig(const ToolDirectory& directory, const std::stri
   return config.Finish();
 }
 
-}  // namespace
-
-Status AwaitToolEnd(const std::string& directory, Deadline deadline) {
-  const UniqueFd monitor = OpenPid(MonitorPid(directory));
-  if (!monitor.valid() || MonitorPid(directory) == 0) return OkStatus();
-  if (Status status = PollFd(monitor.get(), POLLIN, deadline); !status.ok()) {
-    SignalPid(OpenInit(directory), SIGKILL);
-    (void)PollFd(monitor.get(), POLLIN, Deadline::After(std::chrono::seconds(5)));
-    return status;
-  }
-  return OkStatus();
-}
-
-namespace {
-
 std::string Output(const std::string& directory) {
   std::string out;
   StatusOr<std::string> text = ReadFile(directory + "/" + kLogFile, kOutputBytes);
@@ -101,6 +86,17 @@ Status ToolDirectory::WriteFile(const std::string& name, std::string_view conten
   const std::string path = work() + "/" + name;
   RETURN_IF_ERROR(WriteFileAtomically(path, content, 0600));
   return lchown(path.c_str(), kNobody, kNobody) == 0 ? OkStatus() : ErrnoStatus(errno, path);
+}
+
+Status AwaitToolEnd(const std::string& directory, Deadline deadline) {
+  const UniqueFd monitor = OpenPid(MonitorPid(directory));
+  if (!monitor.valid() || MonitorPid(directory) == 0) return OkStatus();
+  if (Status status = PollFd(monitor.get(), POLLIN, deadline); !status.ok()) {
+    SignalPid(OpenInit(directory), SIGKILL);
+    (void)PollFd(monitor.get(), POLLIN, Deadline::After(std::chrono::seconds(5)));
+    return status;
+  }
+  return OkStatus();
 }
 
 StatusOr<ToolResult> RunTool(const ToolDirectory& directory, const ToolRun& run, const std::string& sandbox_binary,
