@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/argv.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/strings.h"
@@ -29,10 +30,7 @@ Status RunEditor(const std::string& path) {
     if (!word.empty()) words.push_back(std::move(word));
   }
   words.push_back(path);
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
+  const std::vector<char*> argv = ArgvOf(words);
   pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, "fork");
   if (pid == 0) {

@@ -23,8 +23,9 @@ TEST(HttpClientTest, TalksOverTcpAndOverAUnixSocket) {
 }
 
 TEST(HttpClientTest, ReusesItsConnectionForTheNextRequest) {
-  auto server = MustServe(
-      {}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(200, to->peer().address)); });
+  auto server = MustServe({}, [](const Request&, const std::shared_ptr<Responder>& to) {
+    to->Send(TextResponse(200, to->peer().address));
+  });
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
   StatusOr<Response> first = client.Do({}, Soon()), second = client.Do({}, Soon());
   ASSERT_TRUE(first.ok() && second.ok());
@@ -110,7 +111,7 @@ TEST(HttpClientTest, AKeptConnectionThatTheServerClosedIsNotUsedEvenForAPost) {
 }
 
 // One answer from a hand-written server.
-StatusOr<Response> AnswerTo(std::string_view wire, ClientOptions options = {}, Request request = {}) {
+StatusOr<Response> AnswerTo(std::string_view wire, ClientOptions options = {}, const Request& request = {}) {
   RawListener listener;
   std::thread peer([&] {
     RawSocket socket = listener.Accept();
@@ -177,7 +178,7 @@ TEST(HttpClientTest, NeverSendsAHeaderOrTargetThatWouldStartAnother) {
 TEST(HttpClientTest, AStreamIsReadAsItArrivesAndItsConnectionIsKept) {
   std::shared_ptr<StreamWriter> writer;
   std::atomic<bool> started{false};
-  auto server = MustServe({}, [&](const Request&, std::shared_ptr<Responder> to) {
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) {
     writer = to->StartStream(TextResponse(200, ""));
     started = true;
   });
@@ -198,7 +199,8 @@ TEST(HttpClientTest, AStreamIsReadAsItArrivesAndItsConnectionIsKept) {
 
 TEST(HttpClientTest, CancelFromAnotherThreadEndsAWaitingRead) {
   std::shared_ptr<StreamWriter> writer;
-  auto server = MustServe({}, [&](const Request&, std::shared_ptr<Responder> to) { writer = to->StartStream({}); });
+  auto server =
+      MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) { writer = to->StartStream({}); });
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
   auto stream = client.Open({}, Soon());
   ASSERT_TRUE(stream.ok());
@@ -232,8 +234,9 @@ TEST(HttpClientTest, AnUpgradeHandsOverTheSocketAndTheBytesBehindTheHead) {
 }
 
 TEST(HttpClientTest, ARefusedUpgradeSaysWhatTheServerSaid) {
-  auto server = MustServe(
-      {}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(404, "no such container")); });
+  auto server = MustServe({}, [](const Request&, const std::shared_ptr<Responder>& to) {
+    to->Send(TextResponse(404, "no such container"));
+  });
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
   Status status = client.Upgrade({.method = "POST"}, Soon()).status();
   EXPECT_EQ(status.code(), StatusCode::kNotFound);

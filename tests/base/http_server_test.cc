@@ -19,7 +19,7 @@ TEST(HttpServerTest, AnswersPipelinedRequestsInOrder) {
       "HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_NE(socket.ReadUntil("GET /1 ").find("200 OK"), std::string::npos);
   socket.ReadUntil("POST /2 hi");
-  EXPECT_EQ(socket.ReadUntil("GET /3 ").find("<"), std::string::npos);
+  EXPECT_EQ(socket.ReadUntil("GET /3 ").find('<'), std::string::npos);
 }
 
 TEST(HttpServerTest, ReadsAChunkedRequestAndAnswersExpectContinue) {
@@ -28,7 +28,7 @@ TEST(HttpServerTest, ReadsAChunkedRequestAndAnswersExpectContinue) {
   socket.Send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
   EXPECT_EQ(socket.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   socket.Send("3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n");
-  EXPECT_EQ(socket.ReadUntil("abcd").find("<"), std::string::npos);
+  EXPECT_EQ(socket.ReadUntil("abcd").find('<'), std::string::npos);
 }
 
 // The body of a request that comes in a piece of `first` bytes and then in pieces of `step`.
@@ -63,7 +63,7 @@ std::string Answer(const Server& server, std::string_view wire) {
 
 TEST(HttpServerTest, RefusesMalformedRequestsBeforeTheHandler) {
   std::atomic<int> handled{0};
-  auto server = MustServe({}, [&](const Request&, std::shared_ptr<Responder> to) {
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) {
     ++handled;
     to->Send({});
   });
@@ -112,7 +112,7 @@ TEST(HttpServerTest, AnIdleConnectionIsClosed) {
 }
 
 TEST(HttpServerTest, ADroppedOrThrowingHandlerAnswers500) {
-  auto server = MustServe({}, [](const Request& request, std::shared_ptr<Responder>) {
+  auto server = MustServe({}, [](const Request& request, const std::shared_ptr<Responder>&) {
     if (request.target == "/throw") throw std::runtime_error("oops");
   });
   Client client(TcpEndpoint("127.0.0.1", server->port()), {});
@@ -129,7 +129,7 @@ TEST(HttpServerTest, HeadHasLengthButNoBodyAndTheConnectionStaysInStep) {
 }
 
 TEST(HttpServerTest, AHandlersHeaderCannotStartAnother) {
-  auto server = MustServe({}, [](const Request&, std::shared_ptr<Responder> to) {
+  auto server = MustServe({}, [](const Request&, const std::shared_ptr<Responder>& to) {
     Response response = TextResponse(200, "");
     response.headers.Add("X", "a\r\nSet-Cookie: b");
     to->Send(response);
@@ -146,7 +146,7 @@ TEST(HttpServerTest, AHalfClosedConnectionStillGetsItsAnswer) {
 }
 
 TEST(HttpServerTest, AStreamEndsWithItsWriterAndTheConnectionServesOn) {
-  auto server = MustServe({}, [](const Request& request, std::shared_ptr<Responder> to) {
+  auto server = MustServe({}, [](const Request& request, const std::shared_ptr<Responder>& to) {
     if (request.target != "/stream") return Echo(request, to);
     auto writer = to->StartStream(TextResponse(200, ""));
     writer->Write("a");
@@ -163,7 +163,7 @@ TEST(HttpServerTest, AStreamEndsWithItsWriterAndTheConnectionServesOn) {
 TEST(HttpServerTest, AnIdleStreamNoticesThatItsReaderWent) {
   std::shared_ptr<StreamWriter> writer;
   std::atomic<bool> started{false};
-  auto server = MustServe({}, [&](const Request&, std::shared_ptr<Responder> to) {
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) {
     writer = to->StartStream({});
     started = true;
   });
@@ -180,7 +180,7 @@ TEST(HttpServerTest, AnIdleStreamNoticesThatItsReaderWent) {
 TEST(HttpServerTest, AReaderThatFallsTooFarBehindIsDisconnected) {
   std::shared_ptr<StreamWriter> writer;
   std::atomic<bool> started{false};
-  auto server = MustServe({.max_queued = 1 << 20}, [&](const Request&, std::shared_ptr<Responder> to) {
+  auto server = MustServe({.max_queued = 1 << 20}, [&](const Request&, const std::shared_ptr<Responder>& to) {
     writer = to->StartStream({});
     started = true;
   });
@@ -196,7 +196,7 @@ TEST(HttpServerTest, AReaderThatFallsTooFarBehindIsDisconnected) {
 
 TEST(HttpServerTest, BlockingHandlersOnWorkersDoNotHoldUpEachOther) {
   std::atomic<int> inside{0};
-  auto server = MustServe({.worker_threads = 2}, [&](const Request& request, std::shared_ptr<Responder> to) {
+  auto server = MustServe({.worker_threads = 2}, [&](const Request& request, const std::shared_ptr<Responder>& to) {
     ++inside;
     Eventually([&] { return inside >= 2; });
     Echo(request, to);
@@ -211,7 +211,7 @@ TEST(HttpServerTest, WhatHandlersKeptMayBeUsedAfterTheServerIsGone) {
   std::shared_ptr<Responder> responder;
   std::shared_ptr<StreamWriter> writer;
   std::atomic<int> handled{0};
-  auto server = MustServe({}, [&](const Request& request, std::shared_ptr<Responder> to) {
+  auto server = MustServe({}, [&](const Request& request, const std::shared_ptr<Responder>& to) {
     if (request.target == "/stream") {
       writer = to->StartStream({});
     } else {
@@ -244,19 +244,17 @@ TEST(HttpServerTest, AUnixSocketHasItsModeKnowsItsPeerAndReplacesAStaleFile) {
   std::string path = dir / "s";
   {
     UniqueFd stale(socket(AF_UNIX, SOCK_STREAM, 0));
-    sockaddr address{AF_UNIX, {}};
-    std::string name = path;
     struct {
       sa_family_t family = AF_UNIX;
       char path[108] = {};
     } un;
     path.copy(un.path, path.size());
     ASSERT_EQ(bind(stale.get(), reinterpret_cast<sockaddr*>(&un), sizeof un), 0);
-    (void)address;
   }
-  auto server = MustServe({.unix_path = path, .unix_mode = 0660}, [](const Request&, std::shared_ptr<Responder> to) {
-    to->Send(TextResponse(200, std::to_string(to->peer().pid) + " " + std::to_string(to->peer().uid)));
-  });
+  auto server =
+      MustServe({.unix_path = path, .unix_mode = 0660}, [](const Request&, const std::shared_ptr<Responder>& to) {
+        to->Send(TextResponse(200, std::to_string(to->peer().pid) + " " + std::to_string(to->peer().uid)));
+      });
   struct stat info {};
   ASSERT_EQ(stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0660U);

@@ -115,7 +115,7 @@ class TempDir {
 };
 
 // Answers with method, target and body.
-inline void Echo(const Request& request, std::shared_ptr<Responder> to) {
+inline void Echo(const Request& request, const std::shared_ptr<Responder>& to) {
   to->Send(TextResponse(200, request.method + " " + request.target + " " + request.body));
 }
 

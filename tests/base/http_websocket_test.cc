@@ -12,7 +12,7 @@ struct Room {
 };
 
 Server::Handler EchoSockets(Room* room) {
-  return [room](const Request&, std::shared_ptr<Responder> to) {
+  return [room](const Request&, const std::shared_ptr<Responder>& to) {
     room->socket = to->AcceptWebSocket({.on_text = [room](std::string_view text) { room->socket->SendText(text); },
                                         .on_close = [room] { room->closed = true; }});
     room->open = room->socket != nullptr;
@@ -88,7 +88,8 @@ TEST(WebSocketTest, AnOrdinaryRequestIsToldToUpgrade) {
 }
 
 TEST(WebSocketTest, AnEndpointWithoutWebSocketIsAnError) {
-  auto server = MustServe({}, [](const Request&, std::shared_ptr<Responder> to) { to->Send(TextResponse(404, "")); });
+  auto server =
+      MustServe({}, [](const Request&, const std::shared_ptr<Responder>& to) { to->Send(TextResponse(404, "")); });
   EXPECT_EQ(WebSocketClient::Connect(TcpEndpoint("127.0.0.1", server->port()), "/", {}, Soon()).status().code(),
             StatusCode::kNotFound);
 }

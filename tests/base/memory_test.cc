@@ -36,6 +36,7 @@ TEST(MemoryTest, CodeThatIsNotInUseIsGivenBackAndComesBackWhenItIsCalled) {
 TEST(MemoryTest, FreedHeapIsGivenBack) {
   if (kSanitized) GTEST_SKIP() << "SKIPPED: a sanitizer has a heap of its own";
   std::vector<std::string> blocks;
+  blocks.reserve(20000);
   for (int i = 0; i < 20000; ++i) blocks.emplace_back(1000, 'x');
   const std::string last(1000, 'y');  // above them: the heap's end can't just move down
   blocks.clear();

@@ -7,6 +7,7 @@
 
 #include <csignal>
 
+#include "base/argv.h"
 #include "base/strings.h"
 #include "cli/context.h"
 #include "crd/codec.h"
@@ -60,11 +61,7 @@ Ran McpctlTest::Run(const std::vector<std::string>& arguments, const std::string
   std::vector<std::string> words{"mcpctl"}, environment;
   words.insert(words.end(), arguments.begin(), arguments.end());
   for (const auto& [name, value] : env_) environment.push_back(name + "=" + value);
-  std::vector<char*> argv, envp;
-  for (std::string& word : words) argv.push_back(word.data());
-  for (std::string& word : environment) envp.push_back(word.data());
-  argv.push_back(nullptr);
-  envp.push_back(nullptr);
+  const std::vector<char*> argv = ArgvOf(words), envp = ArgvOf(environment);
   int in[2], out[2], err[2];
   EXPECT_EQ(pipe2(in, O_CLOEXEC) + pipe2(out, O_CLOEXEC) + pipe2(err, O_CLOEXEC), 0);
   pid_t pid = fork();

@@ -57,7 +57,7 @@ class DockerUnderTest final : public RuntimeUnderTest {
  private:
   // The first process of a container gets no default action for signals: it has to ask for them.
   static std::string Script(Payload payload) {
-    const std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
     switch (payload) {
       case Payload::kRunsUntilStopped:
         return run;

@@ -56,7 +56,7 @@ class ProcessUnderTest final : public RuntimeUnderTest {
 
  private:
   static std::string Script(Payload payload) {
-    const std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+    std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
     switch (payload) {
       case Payload::kRunsUntilStopped:
         return run;

@@ -36,7 +36,7 @@ void RuntimeContract::TearDown() {
 }
 
 std::string RuntimeContract::Id(const std::string& name) {
-  const std::string id = name + "-" + serial_;
+  std::string id = name + "-" + serial_;
   made_.emplace_back(Node("a"), id);
   return id;
 }

@@ -90,6 +90,7 @@ TEST_F(QueueTest, NoKeyIsEverInTwoHands) {
   std::atomic<int> handled{0};
   std::atomic<bool> shared{false};
   std::vector<std::thread> workers;
+  workers.reserve(4);
   for (int w = 0; w < 4; ++w) {
     workers.emplace_back([&] {
       while (auto key = queue.Get(Deadline::After(seconds(30)))) {
@@ -122,6 +123,7 @@ TEST(RealTimeQueueTest, EveryTimerFindsAWorkerWhileOthersAreBusy) {
   const MonoTime begun = clock.Now();
   const auto due = [](int i) { return milliseconds(i % 40); };
   std::vector<std::thread> workers;
+  workers.reserve(4);
   for (int w = 0; w < 4; ++w) {
     workers.emplace_back([&] {
       while (auto key = queue.Get(Deadline::After(seconds(30)))) {

@@ -19,14 +19,15 @@ inline Json ImageSpec() { return {{"source", {{"image", {{"ref", "ghcr.io/exampl
 inline Json NpmSpec(std::string version = "1.4.2") {
   return {{"source", {{"package", {{"manager", "npm"}, {"name", "@example/weather"}, {"version", version}}}}}};
 }
-inline Json RemoteSpec(std::string url = "https://mcp.example.com/mcp") {
+inline Json RemoteSpec(const std::string& url = "https://mcp.example.com/mcp") {
   return {{"source", {{"remote", {{"url", url}}}}}};
 }
 
 inline std::vector<std::string> Problems(const Json& object) {
   std::vector<std::string> out;
-  for (const Violation& violation : Schema::Builtin().Validate(GetString(object, "kind"), object))
+  for (const Violation& violation : Schema::Builtin().Validate(GetString(object, "kind"), object)) {
     out.push_back(ToString(violation));
+  }
   return out;
 }
 inline std::string Problem(const Json& object) {

@@ -200,7 +200,7 @@ TEST(SchemaTest, DefaultsOfTheSchemaAreThoseOfTheDecoder) {
 }
 
 TEST(SchemaTest, ADefaultedObjectIsStillValid) {
-  for (Json spec : FullSpecs()) {
+  for (const Json& spec : FullSpecs()) {
     Json object = Server(spec);
     Schema::Builtin().ApplyDefaults(kKindServer, &object);
     EXPECT_EQ(Problem(object), "");

@@ -18,6 +18,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/argv.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/strings.h"
@@ -30,7 +31,7 @@ using std::chrono::seconds;
 
 std::string FindProgram(const std::string& name) {
   for (const char* dir : {"/usr/sbin/", "/usr/bin/", "/usr/local/sbin/", "/usr/local/bin/"}) {
-    const std::string path = dir + name;
+    std::string path = dir + name;
     if (access(path.c_str(), X_OK) == 0) return path;
   }
   return "";
@@ -48,10 +49,8 @@ void AppendTarEntry(std::string& tar, const ImageFile& file) {
   snprintf(header + 136, 12, "%011o", 0U);
   header[156] = directory ? '5' : !file.link.empty() ? '2' : '0';
   snprintf(header + 157, 100, "%s", file.link.c_str());
-  memcpy(header + 257,
-         "ustar\0"
-         "00",
-         8);
+  snprintf(header + 257, 6, "ustar");
+  header[263] = header[264] = '0';  // the version: two digits, no end
   memset(header + 148, ' ', 8);
   unsigned sum = 0;
   for (char c : header) sum += static_cast<unsigned char>(c);
@@ -162,9 +161,7 @@ Status DockerEngine::Spawn(const std::string& storage_driver) {
       "--iptables=false", "--ip6tables=false",
       // A containerd of the system's may be shared; its containers are never ours to see.
       "--containerd-namespace", space, "--containerd-plugins-namespace", space + "-plugins", "--log-level", "warn"};
-  std::vector<char*> argv;
-  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
-  argv.push_back(nullptr);
+  const std::vector<char*> argv = ArgvOf(args);
   UniqueFd log(open((directory_ + "/log").c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
   const pid_t parent = getpid();
   pid_ = fork();

@@ -144,6 +144,7 @@ void FakeEngine::SetListener(std::function<void(const std::string&)> changed) {
 std::vector<FakeContainer> FakeEngine::Containers() const {
   MutexLock lock(&mu_);
   std::vector<FakeContainer> all;
+  all.reserve(world_.size());
   for (const auto& [id, container] : world_) all.push_back(container);
   return all;
 }

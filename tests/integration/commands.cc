@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <ostream>
 
+#include "base/argv.h"
 #include "base/fd.h"
 #include "tests/integration/node.h"
 
@@ -22,16 +23,9 @@ constexpr size_t kMaxOutput = size_t{32} << 20;
 
 int CodeOf(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
-std::vector<char*> Pointers(const std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 pid_t Fork(const std::vector<std::string>& argv, const std::vector<std::string>& env, int in, int out, int err,
            int death_signal) {
-  std::vector<char*> words = Pointers(argv), variables = Pointers(env);
+  const std::vector<char*> words = ArgvOf(argv), variables = ArgvOf(env);
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid != 0) return pid;

@@ -23,6 +23,7 @@ class FleetTest : public RuntimesTest {
  protected:
   std::vector<Json> Fleet(int count, const std::string& version) const {
     std::vector<Json> manifests;
+    manifests.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) manifests.push_back(Server("s" + std::to_string(i), {"--name", version}));
     return manifests;
   }
@@ -111,6 +112,7 @@ class DockerNodeTest : public IntegrationTest {
 TEST_F(DockerNodeTest, ARestartOfDockerUnderLoadMakesNoDuplicates) {
   for (const char* version : {"one", "two"}) {
     std::vector<Json> manifests;
+    manifests.reserve(8);
     for (int i = 0; i < 8; ++i) manifests.push_back(DockerServer("s" + std::to_string(i), {"--name", version}));
     ASSERT_TRUE(node_->Apply(manifests).ok());
     ASSERT_TRUE(WaitFor([&] { return !node_->TestServerPids().empty(); }));

@@ -11,10 +11,9 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/argv.h"
 #include "base/strings.h"
 #include "tests/store/testing.h"
-
-extern char** environ;
 
 namespace mcpfleet {
 namespace {
@@ -29,11 +28,7 @@ std::string PackageDirectory() {
 
 // Runs argv with its output in `output`; the exit code, -1 when it did not end by itself within two minutes.
 int RunProgram(const std::vector<std::string>& argv, const std::vector<std::string>& env, const std::string& output) {
-  std::vector<char*> arguments, environment;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
-  for (const std::string& variable : env) environment.push_back(const_cast<char*>(variable.c_str()));
-  environment.push_back(nullptr);
+  const std::vector<char*> arguments = ArgvOf(argv), environment = ArgvOf(env);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 1, output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);

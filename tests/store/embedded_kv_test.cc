@@ -64,6 +64,7 @@ TEST(EmbeddedKvTest, OfManyMovesFromOneHeadExactlyOneSucceeds) {
   ASSERT_OK(kv->Put(kConfigNamespace, {"head", head(1, 0), "", 0}, {.if_none_match = true}));
   std::atomic<int> won{0};
   std::vector<std::thread> writers;
+  writers.reserve(8);
   for (int w = 0; w < 8; ++w) {
     writers.emplace_back([&, w] {
       won += kv->Put(kConfigNamespace, {"head", head(2, w), "", 0}, {.if_match = "0.1.1"}).ok();

@@ -19,7 +19,7 @@ ObjectKey Key(const std::string& name) { return {kKindServer, kDefaultNamespace,
 class HeadSyncTest : public ::testing::Test {
  protected:
   HeadSyncTest() { Restart(); }
-  void Restart(HeadSyncOptions options = {.node = "edge-1"}) {
+  void Restart(const HeadSyncOptions& options = {.node = "edge-1"}) {
     sync_.reset();
     auto cache = LocalCache::Open(dir_ / "cache", int64_t{256} << 20);
     ASSERT_OK(cache);
@@ -468,6 +468,7 @@ TEST_F(HeadSyncTest, AnOfferedHeadIsLookedAtWithoutAPoll) {
 
 TEST_F(HeadSyncTest, AChangeOfOneAmongTenThousandCostsFourReadsAndAHundredKilobytes) {
   std::vector<Object> many;
+  many.reserve(10'000);
   for (int i = 0; i < 10'000; ++i) many.push_back(Server("server-" + std::to_string(i)));
   Write(many);
   auto begin = std::chrono::steady_clock::now();

@@ -84,6 +84,7 @@ TEST(KvServerTest, ListsPageByCursorInTheOrderOfTheKeys) {
   ServedStore store;
   auto kv = store.Client(kServerStateNamespace);
   std::vector<KvPair> pairs;
+  pairs.reserve(2346);
   for (int i = 0; i < 2345; ++i) pairs.push_back({"p/" + std::to_string(100000 + i), "v", "", 0});
   pairs.push_back({"q", "v", "", 0});
   ASSERT_OK(BulkPutAll(*kv, pairs, Soon()));
@@ -377,17 +378,18 @@ struct Script {
 };
 
 std::unique_ptr<http::Server> Misbehaving(Script* script) {
-  auto server = http::Server::Create({}, [script](const http::Request& request, std::shared_ptr<http::Responder> to) {
-    http::Response answer;
-    {
-      MutexLock lock(&script->mu);
-      size_t at = std::min(script->seen.size(), script->answers.size() - 1);
-      script->seen.push_back(request);
-      script->times.push_back(SystemClock().Now());
-      answer = script->answers[at];
-    }
-    to->Send(answer);
-  });
+  auto server =
+      http::Server::Create({}, [script](const http::Request& request, const std::shared_ptr<http::Responder>& to) {
+        http::Response answer;
+        {
+          MutexLock lock(&script->mu);
+          size_t at = std::min(script->seen.size(), script->answers.size() - 1);
+          script->seen.push_back(request);
+          script->times.push_back(SystemClock().Now());
+          answer = script->answers[at];
+        }
+        to->Send(answer);
+      });
   EXPECT_TRUE(server.ok()) << server.status();
   return *std::move(server);
 }
@@ -521,9 +523,9 @@ TEST(RestKvClientTest, NobodyListeningIsUnavailableAndTheTokenIsInNoMessage) {
 TEST(RestKvClientTest, ADeadlineHoldsAgainstAServerThatNeverAnswers) {
   std::vector<std::shared_ptr<http::Responder>> kept;
   Mutex mu;
-  auto server = http::Server::Create({}, [&](const http::Request&, std::shared_ptr<http::Responder> to) {
+  auto server = http::Server::Create({}, [&](const http::Request&, const std::shared_ptr<http::Responder>& to) {
     MutexLock lock(&mu);
-    kept.push_back(std::move(to));
+    kept.push_back(to);
   });
   ASSERT_OK(server);
   auto begin = std::chrono::steady_clock::now();

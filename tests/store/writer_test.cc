@@ -16,7 +16,7 @@ ObjectKey Key(const std::string& name) { return {kKindServer, kDefaultNamespace,
 
 class WriterTest : public ::testing::Test {
  protected:
-  StatusOr<ApplyResult> Set(std::vector<Object> objects, WriteOptions options = {}) {
+  StatusOr<ApplyResult> Set(std::vector<Object> objects, const WriteOptions& options = {}) {
     return Apply(kv_, {.set = std::move(objects)}, options, clock_, Soon());
   }
   StatusOr<ApplyResult> Remove(const std::string& name) {
@@ -286,6 +286,7 @@ TEST(ConcurrentWritersTest, EightWritersNeverLoseAnUpdate) {
   std::atomic<int64_t> moves{0};
   std::atomic<int> failures{0};
   std::vector<std::thread> writers;
+  writers.reserve(kWriters);
   for (int w = 0; w < kWriters; ++w) {
     writers.emplace_back([&, w] {
       auto kv = store.Client();
@@ -329,6 +330,7 @@ TEST(ConcurrentWritersTest, LostAnswersNeitherLoseNorRepeatAnUpdate) {
     FakeKv kv(clock, seed);
     kv.SetFaults({.fail_before = 0.05, .fail_after = 0.1});
     std::vector<std::thread> writers;
+    writers.reserve(4);
     for (int w = 0; w < 4; ++w) {
       writers.emplace_back([&, w] {
         for (int round = 0; round < 5; ++round) {

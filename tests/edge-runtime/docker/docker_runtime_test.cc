@@ -73,7 +73,7 @@ class DockerRuntimeTest : public testing::Test {
     ADD_FAILURE() << id << " never became " << ToString(state);
     return {};
   }
-  std::string LogsOf(const std::string& id, LogOptions options = {}) {
+  std::string LogsOf(const std::string& id, const LogOptions& options = {}) {
     std::string text;
     const Status status = runtime_->Logs(
         id, options,

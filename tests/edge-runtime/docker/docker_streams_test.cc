@@ -9,7 +9,7 @@ namespace {
 std::string Frame(int stream, const std::string& bytes) {
   std::string out(8, '\0');
   out[0] = static_cast<char>(stream);
-  for (int i = 0; i < 4; ++i) out[static_cast<size_t>(4 + i)] = static_cast<char>(bytes.size() >> (24 - 8 * i));
+  for (size_t i = 0; i < 4; ++i) out[4 + i] = static_cast<char>(bytes.size() >> (24 - 8 * i));
   return out + bytes;
 }
 

@@ -16,7 +16,7 @@ std::string DigestOf(const std::string& bytes) { return "sha256:" + Sha256Hex(by
 }  // namespace
 
 TinyRegistry::TinyRegistry() {
-  server_ = http::Server::Create({}, [this](const http::Request& request, std::shared_ptr<http::Responder> to) {
+  server_ = http::Server::Create({}, [this](const http::Request& request, const std::shared_ptr<http::Responder>& to) {
               Handle(request, *to);
             }).value();
 }

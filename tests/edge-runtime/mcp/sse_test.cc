@@ -1,6 +1,7 @@
 #include "edge-runtime/mcp/sse.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "edge-runtime/mcp/tool_hash.h"
 

@@ -141,9 +141,9 @@ class AdminTest : public testing::Test {
     EXPECT_TRUE(response.ok()) << target << response.status();
     return response.ok() ? *response : Response{};
   }
-  Response GetTcp(const std::string& target, std::vector<std::pair<std::string, std::string>> headers) {
+  Response GetTcp(const std::string& target, const std::vector<std::pair<std::string, std::string>>& headers) {
     Request request{.target = target};
-    for (auto& [name, value] : headers) request.headers.Set(name, value);
+    for (const auto& [name, value] : headers) request.headers.Set(name, value);
     StatusOr<Response> response = tcp_->Do(request, Deadline::After(10s));
     EXPECT_TRUE(response.ok()) << target << response.status();
     return response.ok() ? *response : Response{};
@@ -274,6 +274,7 @@ TEST_F(AdminTest, CallsBringTheResultOrAnErrorWithItsStatus) {
 
 TEST_F(AdminTest, HealthAnswersWhileCallsHang) {
   std::vector<std::thread> callers;
+  callers.reserve(40);
   std::atomic<int> refused{0}, served{0};
   for (int i = 0; i < 40; ++i) {
     callers.emplace_back([&] {

@@ -16,6 +16,7 @@ std::vector<std::string> Wrong(const std::string& yaml) {
   std::vector<Violation> violations;
   EXPECT_FALSE(ParseConfig(yaml, "mcplet.yaml", &violations).ok()) << yaml;
   std::vector<std::string> out;
+  out.reserve(violations.size());
   for (const Violation& violation : violations) out.push_back(ToString(violation));
   return out;
 }

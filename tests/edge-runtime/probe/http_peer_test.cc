@@ -30,11 +30,11 @@ constexpr char kTools[] = R"({"tools":[{"name":"alpha","inputSchema":{"type":"ob
 
 class HttpPeerTest : public testing::Test {
  protected:
-  using Handler = std::function<void(const Request&, const mcp::Message&, std::shared_ptr<Responder>)>;
+  using Handler = std::function<void(const Request&, const mcp::Message&, const std::shared_ptr<Responder>&)>;
 
-  void Serve(Handler handler) {
+  void Serve(const Handler& handler) {
     auto server = http::Server::Create({.worker_threads = 4},
-                                       [this, handler](const Request& request, std::shared_ptr<Responder> to) {
+                                       [this, handler](const Request& request, const std::shared_ptr<Responder>& to) {
                                          mcp::Message message;
                                          if (request.method == "POST") {
                                            StatusOr<mcp::Message> parsed = mcp::ParseMessage(request.body);
@@ -45,14 +45,14 @@ class HttpPeerTest : public testing::Test {
                                            std::lock_guard<std::mutex> lock(mu_);
                                            seen_.push_back(request.method == "POST" ? message.method : request.method);
                                          }
-                                         handler(request, message, std::move(to));
+                                         handler(request, message, to);
                                        });
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
   // A legacy server with sessions "s1", "s2", …
   void ServeLegacy() {
-    Serve([this](const Request& request, const mcp::Message& message, std::shared_ptr<Responder> to) {
+    Serve([this](const Request& request, const mcp::Message& message, const std::shared_ptr<Responder>& to) {
       std::string session = request.headers.Get("Mcp-Session-Id").value_or("");
       if (message.method == "initialize") {
         Response response = JsonResponse(200, mcp::SerializeResult(message.id, Json::parse(kInitializeResult)));
@@ -102,7 +102,7 @@ data: {"jsonrpc":"2.0","id":"q1","method":"sampling/createMessage","params":{}}
     return static_cast<int>(std::count(seen_.begin(), seen_.end(), method));
   }
   Status VerifyAgainst(int status, const std::string& body = "") {
-    Serve([=](const Request&, const mcp::Message&, std::shared_ptr<Responder> to) {
+    Serve([=](const Request&, const mcp::Message&, const std::shared_ptr<Responder>& to) {
       Response response = http::TextResponse(status, body);
       if (status == 302) response.headers.Set("Location", "/elsewhere");
       to->Send(response);
@@ -160,7 +160,7 @@ TEST_F(HttpPeerTest, AStreamedAnswerIsFoundAndTheServersQuestionAnswered) {
 
 TEST_F(HttpPeerTest, AModernServerGetsItsHeadersAndNoSession) {
   std::atomic<bool> headers_right{true};
-  Serve([&](const Request& request, const mcp::Message& message, std::shared_ptr<Responder> to) {
+  Serve([&](const Request& request, const mcp::Message& message, const std::shared_ptr<Responder>& to) {
     bool right = request.headers.Get("MCP-Protocol-Version") == "2026-07-28" &&
                  request.headers.Get("Mcp-Method") == message.method && !request.headers.Has("Mcp-Session-Id") &&
                  message.params["_meta"]["io.modelcontextprotocol/protocolVersion"] == "2026-07-28";
@@ -221,9 +221,9 @@ TEST_F(HttpPeerTest, NobodyListeningIsUnavailableAndSilenceMeetsTheDeadline) {
   EXPECT_EQ(prober_.Verify(Target(), Deadline::After(5s)).status().code(), StatusCode::kUnavailable);
   std::mutex held_mu;
   std::vector<std::shared_ptr<Responder>> held;
-  Serve([&](const Request&, const mcp::Message&, std::shared_ptr<Responder> to) {
+  Serve([&](const Request&, const mcp::Message&, const std::shared_ptr<Responder>& to) {
     std::lock_guard<std::mutex> lock(held_mu);
-    held.push_back(std::move(to));
+    held.push_back(to);
   });
   EXPECT_EQ(prober_.Verify(Target(), Deadline::After(200ms)).status().code(), StatusCode::kDeadlineExceeded);
   std::lock_guard<std::mutex> lock(held_mu);
@@ -232,7 +232,7 @@ TEST_F(HttpPeerTest, NobodyListeningIsUnavailableAndSilenceMeetsTheDeadline) {
 
 TEST_F(HttpPeerTest, HeadersOfARemoteServerAreSent) {
   std::string token;
-  Serve([&](const Request& request, const mcp::Message&, std::shared_ptr<Responder> to) {
+  Serve([&](const Request& request, const mcp::Message&, const std::shared_ptr<Responder>& to) {
     token = request.headers.Get("Authorization").value_or("");
     to->Send(http::TextResponse(403, ""));
   });
@@ -285,7 +285,7 @@ TEST_F(HttpPeerTest, ServerEverythingOverHttpIsVerified) {
   // It can't choose a port itself: take one that was free a moment ago.
   uint16_t port = 0;
   {
-    Serve([](const Request&, const mcp::Message&, std::shared_ptr<Responder> to) { to->Send({}); });
+    Serve([](const Request&, const mcp::Message&, const std::shared_ptr<Responder>& to) { to->Send({}); });
     port = server_->port();
     server_.reset();
   }

@@ -92,6 +92,7 @@ TEST_F(McpProberTest, InitializeIsSentOnceHoweverManyAskAndHoweverSlowItIs) {
   }
   answer = true;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] { EXPECT_TRUE(prober_.Verify(Target(channel), Deadline::After(10s)).ok()); });
   }

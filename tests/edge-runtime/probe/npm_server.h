@@ -18,10 +18,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/argv.h"
 #include "base/fd.h"
 #include "controller/ports/session_host.h"
-
-extern char** environ;
 
 namespace mcpfleet {
 
@@ -49,10 +48,9 @@ class ChildProcess {
     posix_spawn_file_actions_adddup2(&actions, in[0], 0);
     posix_spawn_file_actions_adddup2(&actions, out[1], 1);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    std::vector<char*> arguments, environment;
-    for (const std::string& arg : argv) arguments.push_back(const_cast<char*>(arg.c_str()));
-    arguments.push_back(nullptr);
-    for (const std::string& entry : extra_env) environment.push_back(const_cast<char*>(entry.c_str()));
+    const std::vector<char*> arguments = ArgvOf(argv);
+    std::vector<char*> environment = ArgvOf(extra_env);
+    environment.pop_back();
     for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
     environment.push_back(nullptr);
     if (posix_spawnp(&pid_, argv[0].c_str(), &actions, nullptr, arguments.data(), environment.data()) != 0) pid_ = 0;

@@ -15,11 +15,6 @@ constexpr char kEverything[] = "@modelcontextprotocol/server-everything/dist/ind
 constexpr char kFilesystem[] = "@modelcontextprotocol/server-filesystem/dist/index.js";
 constexpr char kContext7[] = "@upstash/context7-mcp/dist/index.js";
 
-#define REQUIRE_SCRIPT(variable, path)                           \
-  std::string variable##_why;                                    \
-  const std::string variable = NpmScript(path, &variable##_why); \
-  if (variable.empty()) GTEST_SKIP() << "SKIPPED: " << variable##_why
-
 class NpmServersTest : public testing::Test {
  protected:
   static ProbeTarget Target(std::shared_ptr<StdioChannel> channel) {
@@ -38,7 +33,9 @@ class NpmServersTest : public testing::Test {
 };
 
 TEST_F(NpmServersTest, EverythingIsVerifiedAsLegacyAndEchoes) {
-  REQUIRE_SCRIPT(script, kEverything);
+  std::string why;
+  const std::string script = NpmScript(kEverything, &why);
+  if (script.empty()) GTEST_SKIP() << "SKIPPED: " << why;
   auto channel = std::make_shared<PipeChannel>(std::vector<std::string>{"node", script, "stdio"});
   StatusOr<Verification> found = prober_.Verify(Target(channel), Deadline::After(60s));
   ASSERT_TRUE(found.ok()) << found.status();
@@ -66,7 +63,9 @@ TEST_F(NpmServersTest, EverythingIsVerifiedAsLegacyAndEchoes) {
 }
 
 TEST_F(NpmServersTest, FilesystemIsVerifiedAndReadsAFile) {
-  REQUIRE_SCRIPT(script, kFilesystem);
+  std::string why;
+  const std::string script = NpmScript(kFilesystem, &why);
+  if (script.empty()) GTEST_SKIP() << "SKIPPED: " << why;
   char directory[] = "/tmp/mcpfleet-probe-XXXXXX";
   ASSERT_NE(mkdtemp(directory), nullptr);
   const std::string file = std::string(directory) + "/note.txt";
@@ -84,7 +83,9 @@ TEST_F(NpmServersTest, FilesystemIsVerifiedAndReadsAFile) {
 }
 
 TEST_F(NpmServersTest, Context7IsVerifiedAsModernWithoutInitialize) {
-  REQUIRE_SCRIPT(script, kContext7);
+  std::string why;
+  const std::string script = NpmScript(kContext7, &why);
+  if (script.empty()) GTEST_SKIP() << "SKIPPED: " << why;
   auto channel = std::make_shared<PipeChannel>(std::vector<std::string>{"node", script});
   StatusOr<Verification> found = prober_.Verify(Target(channel), Deadline::After(60s));
   ASSERT_TRUE(found.ok()) << found.status();

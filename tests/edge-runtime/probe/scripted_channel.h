@@ -94,6 +94,7 @@ class ScriptedChannel : public StdioChannel {
   std::vector<mcp::Message> Sent() const {
     std::lock_guard<std::mutex> lock(mu_);
     std::vector<mcp::Message> messages;
+    messages.reserve(sent_.size());
     for (const std::string& line : sent_) messages.push_back(*mcp::ParseMessage(line));
     return messages;
   }

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/argv.h"
 #include "base/strings.h"
 #include "edge-runtime/process/instance_directory.h"
 #include "edge-runtime/process/package_tool.h"
@@ -28,9 +29,7 @@ namespace {
 bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 pid_t Spawn(const std::vector<std::string>& argv) {
-  std::vector<char*> words;
-  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  const std::vector<char*> words = ArgvOf(argv);
   const pid_t pid = fork();
   if (pid == 0) {
     execv(words[0], words.data());

@@ -94,7 +94,7 @@ std::string ProcessTest::LogText(const std::string& id, const LogOptions& option
   return text;
 }
 
-std::string ProcessTest::OutputOf(InstanceSpec spec) {
+std::string ProcessTest::OutputOf(const InstanceSpec& spec) {
   const Status status = Run(spec);
   EXPECT_TRUE(status.ok()) << status;
   if (!status.ok()) return "";

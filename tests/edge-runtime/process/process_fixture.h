@@ -48,7 +48,7 @@ class ProcessTest : public testing::Test {
   // All of its log without the times.
   std::string LogText(const std::string& id, const LogOptions& options = {});
   // Runs a shell script to its end in an instance of this id; what it printed.
-  std::string OutputOf(InstanceSpec spec);
+  std::string OutputOf(const InstanceSpec& spec);
   std::string InstanceDirectory(const std::string& id) const { return state_ + "/process/instances/" + id; }
   int MonitorOf(const std::string& id) const;
 

@@ -5,10 +5,9 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include "base/argv.h"
 #include "base/digest.h"
 #include "tests/edge-runtime/process/process_fixture.h"
-
-extern char** environ;
 
 namespace mcpfleet {
 namespace {
@@ -64,10 +63,8 @@ class PypiTest : public ProcessTest {
     server_ = 0;
   }
   void BuildWheel(const std::string& extra) { ASSERT_EQ(Wait(Spawn({kPython, "-c", kBuildWheel, index_, extra})), 0); }
-  static pid_t Spawn(std::vector<std::string> words) {
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
+  static pid_t Spawn(const std::vector<std::string>& words) {
+    const std::vector<char*> argv = ArgvOf(words);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);

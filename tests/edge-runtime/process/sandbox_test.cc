@@ -8,8 +8,6 @@
 namespace mcpfleet {
 namespace {
 
-using testing::Test;
-
 class SandboxTest : public ProcessTest {};
 
 bool Has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }

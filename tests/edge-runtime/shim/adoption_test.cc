@@ -186,8 +186,7 @@ TEST(ShimAdoptionTest, KillsOfTheAgentTearAndLoseNothingEitherWay) {
     if (agent == 0) PlayAgent(world.state(), shim, received_log.get(), doubtful_log.get());
     // Once lines flow both ways, at any moment.
     bool flows = Eventually([&] { return size_of(from_child) > out_before && size_of(to_child) > in_before; });
-    int wait = static_cast<int>(random() % 40'000);
-    timespec moment{0, wait * 1000};
+    timespec moment{0, static_cast<long>(random() % 40'000) * 1000};
     ppoll(nullptr, 0, &moment, nullptr);
     int status = 0;
     bool alive = waitpid(agent, &status, WNOHANG) == 0;

@@ -21,8 +21,6 @@
 
 #include "tests/edge-runtime/shim/numbered_lines.h"
 
-extern char** environ;
-
 namespace mcpfleet::shim_test {
 namespace {
 

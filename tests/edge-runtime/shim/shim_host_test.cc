@@ -170,6 +170,7 @@ TEST(ShimHostTest, LinesOfThreeHundredKilobytesPassBothWays) {
   auto channel = world.host().MainChannel("large");
   Lines lines(channel);
   std::vector<std::string> sent;
+  sent.reserve(12);
   for (int i = 0; i < 12; ++i) {
     sent.push_back(std::string(300'000 + static_cast<size_t>(i), static_cast<char>('a' + i)));
     ASSERT_TRUE(channel->Send(sent.back(), Soon()).ok());

@@ -19,6 +19,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/argv.h"
 #include "base/strings.h"
 
 namespace mcpfleet::shim_test {
@@ -63,9 +64,7 @@ int StartShimProcess(const std::string& instance, const std::string& directory, 
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return -1;
   std::vector<std::string> argv = {"/mnt/mcp-shim", "--instance", instance, "--socket", "/mnt/mcp/agent.sock", "--"};
   argv.insert(argv.end(), options.default_argv.begin(), options.default_argv.end());
-  std::vector<char*> pointers;
-  for (std::string& each : argv) pointers.push_back(each.data());
-  pointers.push_back(nullptr);
+  const std::vector<char*> pointers = ArgvOf(argv);
   const char* environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "MCP_SHIM_TOKEN=sesame", "INHERITED=yes", nullptr};
   int pid =
       static_cast<int>(syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, nullptr, nullptr, nullptr, nullptr));

@@ -96,6 +96,7 @@ TEST(EventLogTest, ThreadsMayRecordAtOnce) {
   FakeClock clock;
   EventLog log(clock);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&log, t] {
       for (int i = 0; i < 200; ++i) log.Record({"n", std::to_string(t)}, "Normal", "Same", "x");

@@ -22,7 +22,8 @@ ServerStatus Status(ServerKey key, ConditionStatus ready, std::string version = 
 }
 
 // The value of the one series whose name is `name` and whose labels are exactly `labels`; "none" when there is none.
-std::string ValueOf(const PrometheusMetrics& metrics, const std::string& name, std::set<std::string> labels = {}) {
+std::string ValueOf(const PrometheusMetrics& metrics, const std::string& name,
+                    const std::set<std::string>& labels = {}) {
   for (const std::string& line : Split(metrics.Serialize(), '\n')) {
     size_t space = line.rfind(' ');
     if (line.empty() || line[0] == '#' || space == std::string::npos) continue;
@@ -150,7 +151,7 @@ TEST(PrometheusMetricsTest, RestartsAreCountedByReasonAndCpuSurvivesANewInstance
   PrometheusMetrics metrics({});
   metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
   const std::set<std::string> weather{"namespace=\"default\"", "server=\"weather\""};
-  const auto restarts = [&](std::string reason) {
+  const auto restarts = [&](const std::string& reason) {
     std::set<std::string> labels = weather;
     labels.insert("reason=\"" + reason + "\"");
     return ValueOf(metrics, "mcpfleet_server_restarts_total", labels);

@@ -35,34 +35,38 @@ int64_t IntOf(const Json& object, const char* key) {
   return object.is_object() && object.contains(key) && object[key].is_number_integer() ? object[key].get<int64_t>() : 0;
 }
 
+bool* FlagOf(const std::string& word, Options* out) {
+  if (word == "--modern") return &out->modern;
+  if (word == "--ignore-sigterm") return &out->ignore_sigterm;
+  if (word == "--garbage") return &out->garbage;
+  if (word == "--mute") return &out->mute;
+  return nullptr;
+}
+
 bool ParseOptions(int argc, char** argv, Options* out) {
   const auto number = [](const char* text) { return atoi(text); };
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word == "--modern") {
-      out->modern = true;
-    } else if (word == "--ignore-sigterm") {
-      out->ignore_sigterm = true;
-    } else if (word == "--garbage") {
-      out->garbage = true;
-    } else if (word == "--mute") {
-      out->mute = true;
-    } else if (i + 1 == argc) {
-      return false;
-    } else if (word == "--name") {
-      out->name = argv[++i];
+    if (bool* const flag = FlagOf(word, out)) {
+      *flag = true;
+      continue;
+    }
+    if (++i == argc) return false;
+    const char* const value = argv[i];
+    if (word == "--name") {
+      out->name = value;
     } else if (word == "--http") {
-      out->http_port = number(argv[++i]);
+      out->http_port = number(value);
     } else if (word == "--port-file") {
-      out->port_file = argv[++i];
+      out->port_file = value;
     } else if (word == "--crash-after") {
-      out->crash_after_ms = number(argv[++i]);
+      out->crash_after_ms = number(value);
     } else if (word == "--grandchildren") {
-      out->grandchildren = number(argv[++i]);
+      out->grandchildren = number(value);
     } else if (word == "--flood-stdout") {
-      out->flood_stdout_mb = number(argv[++i]);
+      out->flood_stdout_mb = number(value);
     } else if (word == "--flood-stderr") {
-      out->flood_stderr_mb = number(argv[++i]);
+      out->flood_stderr_mb = number(value);
     } else {
       return false;
     }
