@@ -87,7 +87,9 @@ TEST(SchemaTest, EveryDefaultIsValidWhereItStands) {
       if (!node.has_default) return;
       Json value = Json::parse(node.default_json);
       if (!node.enumeration.empty()) {
-        EXPECT_NE(std::find(node.enumeration.begin(), node.enumeration.end(), value), node.enumeration.end()) << path;
+        EXPECT_NE(std::find(node.enumeration.begin(), node.enumeration.end(), value.get<std::string>()),
+                  node.enumeration.end())
+            << path;
       }
       if (node.minimum) {
         EXPECT_GE(value.get<int64_t>(), *node.minimum) << path;
