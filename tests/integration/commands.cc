@@ -111,15 +111,17 @@ std::string ProgramPath(const std::string& name) {
   return std::string(directory != nullptr && *directory != '\0' ? directory : MCPFLEET_BINARY_DIR) + "/" + name;
 }
 
-uint16_t FreePort() {
+HeldPort HoldPort() {
   UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return 0;
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return {};
   getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.sin_port);
+  return {std::move(fd), ntohs(address.sin_port)};
 }
 
 bool WaitFor(const std::function<bool()>& holds, Duration timeout) {

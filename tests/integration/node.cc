@@ -147,8 +147,6 @@ Node::Node(NodeOptions options) : options_(std::move(options)), name_(NodeName()
   EXPECT_TRUE(MakeDirectories(directory_, 0755).ok());
   chmod(directory_.c_str(), 0755);
   scope_ = ScopeOf(state());
-  store_port_ = FreePort();
-  admin_port_ = FreePort();
   WriteConfiguration();
 }
 
@@ -168,7 +166,7 @@ Node::~Node() {
 }
 
 void Node::WriteConfiguration() const {
-  Json store = {{"type", "Embedded"}, {"port", store_port_}};
+  Json store = {{"type", "Embedded"}, {"port", store_port_.number}};
   if (!options_.store_url.empty()) {
     store = {{"type", "Remote"}, {"url", options_.store_url}, {"tokenFile", options_.store_token_file}};
   }
@@ -183,7 +181,7 @@ void Node::WriteConfiguration() const {
                                 {"runDirectory", directory_ + "/run"},
                                 {"store", store},
                                 {"runtimes", {{"docker", docker}}},
-                                {"admin", {{"port", admin_port_}}},
+                                {"admin", {{"port", admin_port_.number}}},
                                 {"policy", options_.policy}}}};
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/mcplet.yaml", DumpJsonPretty(configuration)).ok());
 }

@@ -21,6 +21,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/status.h"
 
@@ -41,7 +42,13 @@ pid_t StartProgram(const std::vector<std::string>& argv, const std::string& log)
 // SIGKILLed when it does not end within 30 s. Its wait status; -1 when there is no such child.
 int EndProgram(pid_t pid, int signal);
 std::string ProgramPath(const std::string& name);
-uint16_t FreePort();
+// A port of the system's choice that is nobody else's while this is held: a program that asks for it by SO_REUSEADDR
+// listens on it, the system gives it to no connection.
+struct HeldPort {
+  UniqueFd fd;
+  uint16_t number = 0;
+};
+HeldPort HoldPort();
 // Looks until `holds`; false at the deadline.
 bool WaitFor(const std::function<bool()>& holds, Duration timeout = std::chrono::seconds(60));
 // Ends what earlier test programs left that were killed. Once, before the first node.
@@ -114,8 +121,8 @@ class Node {
   const std::string& name() const { return name_; }
   const std::string& directory() const { return directory_; }
   std::string state() const { return directory_ + "/state"; }
-  std::string store_url() const { return "http://127.0.0.1:" + std::to_string(store_port_); }
-  uint16_t admin_port() const { return admin_port_; }
+  std::string store_url() const { return "http://127.0.0.1:" + std::to_string(store_port_.number); }
+  uint16_t admin_port() const { return admin_port_.number; }
   std::string AdminToken() const;
 
  private:
@@ -124,7 +131,7 @@ class Node {
 
   NodeOptions options_;
   std::string name_, directory_, scope_;
-  uint16_t store_port_ = 0, admin_port_ = 0;
+  HeldPort store_port_ = HoldPort(), admin_port_ = HoldPort();
   pid_t pid_ = -1;
   bool context_made_ = false;
 };

@@ -165,7 +165,8 @@ TEST_F(NodeTest, PrometheusScrapesTheNode) {
   node.Start();
   ASSERT_TRUE(node.Apply({ProcessServer("weather")}).ok());
   ASSERT_TRUE(node.WaitReady("weather"));
-  const uint16_t port = FreePort();
+  const HeldPort held = HoldPort();
+  const uint16_t port = held.number;
   const std::string configuration = node.directory() + "/prometheus.yaml";
   ASSERT_TRUE(WriteFileAtomically(configuration,
                                   "global: {scrape_interval: 1s, evaluation_interval: 1s}\nscrape_configs:\n  - "
