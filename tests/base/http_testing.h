@@ -91,8 +91,9 @@ class RawListener {
   uint16_t port() const { return port_; }
   int fd() const { return fd_.get(); }
   RawSocket Accept() {
-    EXPECT_TRUE(PollFd(fd_.get(), POLLIN, Soon()).ok());
-    return RawSocket(UniqueFd(accept(fd_.get(), nullptr, nullptr)));
+    const bool came = PollFd(fd_.get(), POLLIN, Soon()).ok();
+    EXPECT_TRUE(came) << "nobody connects";
+    return RawSocket(UniqueFd(came ? accept(fd_.get(), nullptr, nullptr) : -1));
   }
 
  private:
