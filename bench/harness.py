@@ -200,10 +200,16 @@ def wait_for(condition, timeout, what, step=0.02):
         time.sleep(step)
 
 
+HELD = []
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of the system's choice. It is held until the end: mcplet, which asks by SO_REUSEADDR, gets it, no connection does."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    HELD.append(held)
+    return held.getsockname()[1]
 
 
 class UnixConnection(http.client.HTTPConnection):

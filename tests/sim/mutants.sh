@@ -3,6 +3,8 @@
 # fail.
 # usage: tests/sim/mutants.sh <build directory> [name]
 #   sim_tests, controller_tests and store_tests built there; the sources stay as they are. With a name, that mutant only.
+# Without a defect everything must pass, far within the time that a mutant gets: one that hangs is killed, a machine that
+# is slow kills nothing.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "${1:?usage: mutants.sh <build directory> [name]}" && pwd)
@@ -10,6 +12,30 @@ only=${2:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 killed=0 survived=0
+
+# Each side's own simulation and tables: a mutant of the controller that only the store's simulation sees, or the other
+# way round, would be killed by luck.
+controller_binaries="sim_tests controller_tests"
+controller_filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*'
+store_binaries="sim_tests store_tests"
+store_filter='StoreSim*:HeadSync*:LocalCache*:Writer*'
+
+# passes <seconds> <binary> <filter>
+passes() {
+  MCPFLEET_SEEDS=${MCPFLEET_SEEDS:-150} timeout "$1" "$2" --gtest_filter="$3" --gtest_fail_fast --gtest_brief=1 \
+    >"$work/run.log" 2>&1
+}
+sound() {  # <binaries> <filter>
+  local tests
+  for tests in $1; do
+    passes 60 "$build/$tests" "$2" && continue
+    echo "mutants: $tests does not pass without a defect, or not in 60 s:"
+    tail -5 "$work/run.log"
+    exit 1
+  done
+}
+sound "$controller_binaries" "$controller_filter"
+sound "$store_binaries" "$store_filter"
 
 # mutant <name> <file in the tree> <sed expression>
 mutant() {
@@ -35,11 +61,9 @@ mutant() {
   fi
   cp "$build/lib$library.a" "$work/libmutant.a"
   ar d "$work/libmutant.a" "$file.o" && ar r "$work/libmutant.a" "$work/mutant.o" 2>/dev/null
-  # Each side's own simulation and tables: a mutant of the controller that only the store's simulation sees, or the
-  # other way round, would be killed by luck.
-  local binaries="sim_tests controller_tests" filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*'
+  local tests binaries=$controller_binaries filter=$controller_filter
   if [ "$folder" != controller/core ]; then
-    binaries="sim_tests store_tests" filter='StoreSim*:HeadSync*:LocalCache*:Writer*'
+    binaries=$store_binaries filter=$store_filter
   fi
   for tests in $binaries; do
     local link
@@ -51,8 +75,7 @@ mutant() {
       survived=$((survived + 1))
       return
     fi
-    if ! MCPFLEET_SEEDS=${MCPFLEET_SEEDS:-150} timeout 120 "$work/$tests" --gtest_filter="$filter" \
-      --gtest_fail_fast --gtest_brief=1 >"$work/run.log" 2>&1; then
+    if ! passes 120 "$work/$tests" "$filter"; then
       echo "killed    $name ($tests)"
       killed=$((killed + 1))
       return
