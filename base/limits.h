@@ -25,8 +25,10 @@ inline constexpr size_t kObjectBytes = size_t{1} << 20;
 // A manifest file; more is a mistake, and yaml-cpp needs about forty times the memory.
 inline constexpr size_t kManifestBytes = size_t{10} << 20;
 
-// One line of a stdio server (mcp-protocol.md §5).
-inline constexpr size_t kChildLineBytes = size_t{16} << 20;
+// One line of a stdio server: passed on as it is, so only one of them is in memory.
+inline constexpr size_t kChildLineBytes = size_t{64} << 20;
+// A message that is made a tree of, which takes many times its size.
+inline constexpr size_t kParsedMessageBytes = size_t{16} << 20;
 // Last stderr lines shown in a status.
 inline constexpr size_t kStderrTailBytes = 2048;
 // Events kept per node.

@@ -264,7 +264,7 @@ class Node:
         runtimes = {"docker": {"socket": docker} if docker else {"enabled": "Never"}}
         configuration = {"apiVersion": "mcpfleet.dev/v1alpha1", "kind": "MCPletConfiguration", "metadata": {"name": name},
                          "spec": {"stateDirectory": self.state, "runDirectory": os.path.join(self.directory, "run"),
-                                  "store": store, "runtimes": runtimes, "admin": {"port": free_port()},
+                                  "store": store, "runtimes": runtimes, "admin": {"port": free_port()}, "gateway": {"port": free_port()},
                                   "log": {"level": "info", "format": "json"}}}
         self.config = os.path.join(self.directory, "mcplet.yaml")
         with open(self.config, "w") as file:

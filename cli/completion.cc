@@ -21,7 +21,7 @@ namespace {
 // words that it is given, so __complete prints nothing but names of the API's characters, flags and verbs.
 constexpr char kBash[] = R"_sh_(_mcpctl() {
   local IFS=$'\n' cur=${COMP_WORDS[COMP_CWORD]}
-  if [[ ${COMP_WORDS[COMP_CWORD-1]} == -f || ${COMP_WORDS[COMP_CWORD-1]} == --filename ]]; then
+  if [[ ${COMP_WORDS[COMP_CWORD-1]} =~ ^(-f|--filename|--token-file|--file|--to)$ ]]; then
     compopt -o filenames
     COMPREPLY=($(compgen -f -- "$cur"))
     return
@@ -32,7 +32,7 @@ complete -F _mcpctl mcpctl
 )_sh_";
 constexpr char kZsh[] = R"_sh_(#compdef mcpctl
 _mcpctl() {
-  if [[ ${words[CURRENT-1]} == -f || ${words[CURRENT-1]} == --filename ]]; then _files; return; fi
+  if [[ ${words[CURRENT-1]} == (-f|--filename|--token-file|--file|--to) ]]; then _files; return; fi
   local -a candidates
   candidates=(${(f)"$(mcpctl __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"})
   compadd -- $candidates
@@ -45,6 +45,9 @@ constexpr char kFish[] = R"_sh_(function __mcpctl_complete
 end
 complete -c mcpctl -f -a '(__mcpctl_complete)'
 complete -c mcpctl -s f -l filename -r -F
+complete -c mcpctl -l token-file -r -F
+complete -c mcpctl -l file -r -F
+complete -c mcpctl -l to -r -F
 )_sh_";
 
 // The deepest subcommand that the words name, and what follows it.
@@ -100,6 +103,10 @@ bool Values(const CLI::App& app, Session& session, const std::string& option) {
     out << "wide\njson\nyaml\nname\njsonpath=\n";
   } else if (option == "--dry-run") {
     out << "client\nserver\n";
+  } else if (option == "--via") {
+    out << "auto\ngateway\nadmin\n";
+  } else if (option == "--client" && app.get_name() == "connect") {
+    out << "claude\nclaude-code\ncursor\nvscode\nraw\n";
   } else if (option == "--for" && app.get_name() == "wait") {
     out << "condition=Ready\ndelete\n";
   } else {

@@ -44,6 +44,12 @@ int main(int argc, char** argv) {
   cli::RegisterLogs(root, session);
   cli::RegisterTop(root, session);
   cli::RegisterTools(root, session);
+  cli::RegisterResources(root, session);
+  cli::RegisterPrompts(root, session);
+  cli::RegisterInspect(root, session);
+  cli::RegisterConnect(root, session);
+  cli::RegisterProxy(root, session);
+  cli::RegisterCreate(root, session);
   cli::RegisterValidate(root, session);
   cli::RegisterExplain(root, session);
   cli::RegisterApiResources(root, session);

@@ -21,8 +21,15 @@ void RegisterWait(CLI::App& root, Session& session);
 void RegisterEvents(CLI::App& root, Session& session);
 void RegisterLogs(CLI::App& root, Session& session);
 void RegisterTop(CLI::App& root, Session& session);
-void RegisterTools(CLI::App& root, Session& session);  // list, call
+// Using servers.
+void RegisterTools(CLI::App& root, Session& session);      // list, call, lock, diff
+void RegisterResources(CLI::App& root, Session& session);  // list, templates, read
+void RegisterPrompts(CLI::App& root, Session& session);    // list, get
+void RegisterInspect(CLI::App& root, Session& session);
+void RegisterConnect(CLI::App& root, Session& session);
+void RegisterProxy(CLI::App& root, Session& session);
 // Manifests.
+void RegisterCreate(CLI::App& root, Session& session);  // token
 void RegisterValidate(CLI::App& root, Session& session);
 void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);

@@ -1,7 +1,11 @@
-# Benchmarks: bench/*.cc, one program each.
-file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*.cc)
-foreach(source IN LISTS bench_sources)
-  get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source})
-  target_link_libraries(${name} PRIVATE mcpfleet_edge_runtime_mcplet)
-endforeach()
+# Benchmarks: the programs of bench/gateway, which speak to mcplet from outside and link nothing of it.
+function(mcpfleet_bench name)
+  list(TRANSFORM ARGN PREPEND ${CMAKE_SOURCE_DIR}/bench/gateway/)
+  add_executable(${name} ${ARGN})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE mcpfleet_flags)
+endfunction()
+mcpfleet_bench(bench_load load.cc load_calls.cc load_sessions.cc load_pipe.cc client.cc http_answer.cc wire.cc)
+mcpfleet_bench(bench_bridge bare_bridge.cc)
+mcpfleet_bench(bench_echo echo_server.cc)
+target_link_options(bench_echo PRIVATE -static)

@@ -18,7 +18,7 @@ foreach(program mcp-shim mcp-sandbox)
 endforeach()
 
 install(DIRECTORY manifests/examples manifests/monitoring DESTINATION share/doc/mcpfleet)
-install(FILES README.md docs/manifests.md docs/operations.md docs/security.md docs/api.md DESTINATION share/doc/mcpfleet)
+install(FILES README.md docs/manifests.md docs/operations.md docs/security.md docs/gateway.md docs/auth.md docs/api.md DESTINATION share/doc/mcpfleet)
 install(FILES packaging/debian/copyright DESTINATION share/doc/mcpfleet)
 install(FILES packaging/debian/lintian-overrides DESTINATION share/lintian/overrides RENAME mcpfleet)
 

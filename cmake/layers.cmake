@@ -1,4 +1,4 @@
-# The layers. Lower never includes higher; adapters (docker process shim probe telemetry) implement
+# The layers. Lower never includes higher; adapters (docker process shim probe gateway telemetry) implement
 # ports and never include each other (log is the file format that two of them share); edge-runtime/mcplet wires them.
 set(J nlohmann_json::nlohmann_json)
 
@@ -24,17 +24,19 @@ mcpfleet_layer(controller/core USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(store USES base base/http crd controller/placement
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
 mcpfleet_layer(store/server USES base base/http crd store LIBS SQLite::SQLite3 ${J})
-mcpfleet_layer(edge-runtime/mcp USES base LIBS ${J})
+mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
 mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/process USES base crd controller/ports edge-runtime/log LIBS ${J})
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
+mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edge-runtime/mcp
+               LIBS simdjson::simdjson OpenSSL::SSL ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet
                USES base base/http crd controller/ports controller/placement controller/core store store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
-                    edge-runtime/telemetry
+                    edge-runtime/gateway edge-runtime/telemetry
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli USES base base/http crd store controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -54,6 +54,8 @@ class ServerRules {
     CheckLimits();
     CheckPlacement();
     CheckRestartPolicy();
+    CheckUpdateRules(spec_, report_);
+    CheckGatewayRules(spec_, report_);
   }
 
  private:
@@ -116,8 +118,8 @@ class ServerRules {
 
   void CheckRemote() {
     const Json& remote = GetMember(GetMember(spec_, "source"), "remote");
-    for (const char* field :
-         {"command", "args", "env", "volumes", "port", "resources", "securityContext", "restartPolicy", "logs"}) {
+    for (const char* field : {"command", "args", "env", "volumes", "port", "resources", "securityContext",
+                              "restartPolicy", "updateStrategy", "activation", "logs"}) {
       if (Has(spec_, field)) report_(ChildPath("spec", field), "has no effect on a remote server", "remove it");
     }
     if (GetString(spec_, "runtime", "Auto") != "Auto")
@@ -242,31 +244,21 @@ class ServerRules {
     }
   }
 
-  // The value, or `fallback` when absent; nullopt-like negative when it does not parse.
-  Duration CheckDuration(const std::string& path, const Json& value, Duration fallback, Duration low, Duration high,
-                         const char* allowed) {
-    if (!value.is_string()) return fallback;
-    StatusOr<Duration> duration = ParseDuration(value.get_ref<const std::string&>());
-    if (!duration.ok()) return fallback;
-    if (*duration < low || *duration > high) report_(path, "is out of range", allowed);
-    return *duration;
-  }
-
   void CheckRestartPolicy() {
     using std::chrono::hours, std::chrono::milliseconds, std::chrono::minutes, std::chrono::seconds;
     const Json& policy = GetMember(spec_, "restartPolicy");
     const Json& backoff = GetMember(policy, "backoff");
-    Duration initial = CheckDuration("spec.restartPolicy.backoff.initial", GetMember(backoff, "initial"), seconds(1),
-                                     milliseconds(10), hours(1), "10ms to 1h");
-    Duration max = CheckDuration("spec.restartPolicy.backoff.max", GetMember(backoff, "max"), minutes(5),
+    Duration initial = CheckDuration(report_, "spec.restartPolicy.backoff.initial", GetMember(backoff, "initial"),
+                                     seconds(1), milliseconds(10), hours(1), "10ms to 1h");
+    Duration max = CheckDuration(report_, "spec.restartPolicy.backoff.max", GetMember(backoff, "max"), minutes(5),
                                  milliseconds(10), hours(24), "10ms to 24h");
     if (initial > max)
       report_("spec.restartPolicy.backoff.max", "is shorter than backoff.initial",
               "at least " + FormatDuration(initial));
-    CheckDuration("spec.restartPolicy.resetAfter", GetMember(policy, "resetAfter"), seconds(60), seconds(1), hours(24),
-                  "1s to 24h");
-    CheckDuration("spec.terminationGracePeriod", GetMember(spec_, "terminationGracePeriod"), seconds(10), seconds(0),
-                  hours(1), "0s to 1h");
+    CheckDuration(report_, "spec.restartPolicy.resetAfter", GetMember(policy, "resetAfter"), seconds(60), seconds(1),
+                  hours(24), "1s to 24h");
+    CheckDuration(report_, "spec.terminationGracePeriod", GetMember(spec_, "terminationGracePeriod"), seconds(10),
+                  seconds(0), hours(1), "0s to 1h");
   }
 
   const Json& spec_;
@@ -313,6 +305,15 @@ void CheckMetadataRules(const Json& metadata, bool namespaced, const ReportViola
 
 void CheckServerRules(const Json& spec, const ReportViolation& report) {
   if (spec.is_object()) ServerRules(spec, report).Check();
+}
+
+Duration CheckDuration(const ReportViolation& report, const std::string& path, const Json& value, Duration fallback,
+                       Duration low, Duration high, const char* allowed) {
+  if (!value.is_string()) return fallback;
+  StatusOr<Duration> duration = ParseDuration(value.get_ref<const std::string&>());
+  if (!duration.ok()) return fallback;
+  if (*duration < low || *duration > high) report(path, "is out of range", allowed);
+  return *duration;
 }
 
 std::string CheckRemoteUrl(const std::string& url) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/json.h"
 
 namespace mcpfleet {
@@ -15,6 +16,14 @@ using ReportViolation = std::function<void(std::string path, std::string problem
 void CheckMetadataRules(const Json& metadata, bool namespaced, const ReportViolation& report);
 // Members of a wrong type are passed over: the structural check has reported them.
 void CheckServerRules(const Json& spec, const ReportViolation& report);
+// The part of them about sessions, tools, auth and rateLimit.
+void CheckGatewayRules(const Json& spec, const ReportViolation& report);
+// The part about updateStrategy and activation.
+void CheckUpdateRules(const Json& spec, const ReportViolation& report);
+
+// The duration, or `fallback` when it is absent or no duration (which the structural check has reported).
+Duration CheckDuration(const ReportViolation& report, const std::string& path, const Json& value, Duration fallback,
+                       Duration low, Duration high, const char* allowed);
 
 // "" when `url` is https, or http on a loopback address, without user or fragment; else what is wrong.
 std::string CheckRemoteUrl(const std::string& url);

@@ -95,6 +95,78 @@ struct RestartPolicy {
   bool operator==(const RestartPolicy&) const = default;
 };
 
+// Which client conversations share a child process of a stdio server.
+enum class SessionMode {
+  kAuto,        // a modern server shares one child, a legacy one has one per session
+  kPerSession,  // always one child per session
+  kShared,      // always one child for all
+};
+struct SessionsSpec {
+  SessionMode mode = SessionMode::kAuto;
+  int warm_spares = 0;  // children that run before anybody asks
+  int max = 8;          // children for clients, of the whole instance
+  Duration idle_timeout = std::chrono::minutes(30);
+  Duration max_lifetime = std::chrono::hours(12);
+  bool resumable = true;  // a session whose child died goes on with a new one
+
+  bool operator==(const SessionsSpec&) const = default;
+};
+
+enum class ToolPinning { kOff, kWarn, kBlock };
+struct ToolsSpec {
+  std::vector<std::string> allow;  // names; empty: all
+  std::vector<std::string> deny;   // names; wins over allow
+  ToolPinning pinning = ToolPinning::kWarn;
+  std::map<std::string, std::string> pins;  // name -> "sha256:<hex>" (mcp::ToolHash); empty: nothing is pinned
+
+  bool operator==(const ToolsSpec&) const = default;
+};
+
+enum class AuthType { kNone, kBearer, kJwt, kCloudflareAccess };
+struct BearerToken {
+  std::string name;    // of the subject that has it
+  std::string sha256;  // of the token, lower-case hex
+
+  bool operator==(const BearerToken&) const = default;
+};
+struct AuthSpec {
+  AuthType type = AuthType::kNone;
+  std::vector<BearerToken> tokens;  // Bearer
+  std::string issuer, jwks_uri;     // JWT
+  std::string audience;             // JWT ("": the endpoint's own URL) and CloudflareAccess (the application's tag)
+  std::vector<std::string> scopes;  // JWT: all of them must be in the token
+  std::string team;                 // CloudflareAccess: <team>.cloudflareaccess.com
+
+  bool operator==(const AuthSpec&) const = default;
+};
+
+struct RateLimitSpec {
+  int requests = 0;  // per `per`, of the whole server; 0: no limit
+  Duration per = std::chrono::minutes(1);
+  int per_subject = 0;     // per `per`, of one subject; 0: no limit
+  int max_concurrent = 0;  // requests in flight; 0: no limit
+
+  bool operator==(const RateLimitSpec&) const = default;
+};
+
+enum class UpdateType { kRollingUpdate, kRecreate };
+struct UpdateStrategy {
+  std::optional<UpdateType> type;  // nullopt: UpdateTypeOf decides
+  Duration drain_timeout = std::chrono::minutes(10);
+  Duration progress_deadline = std::chrono::minutes(5);
+  bool auto_rollback = true;
+
+  bool operator==(const UpdateStrategy&) const = default;
+};
+
+enum class ActivationMode { kAlways, kOnDemand };
+struct Activation {
+  ActivationMode mode = ActivationMode::kAlways;
+  Duration idle_after = std::chrono::minutes(15);
+
+  bool operator==(const Activation&) const = default;
+};
+
 struct LogsSpec {
   int64_t max_size_bytes = int64_t{10} << 20;
   int max_files = 3;
@@ -117,11 +189,22 @@ struct ServerSpec {
   Probes probes;
   RestartPolicy restart_policy;
   Duration termination_grace = std::chrono::seconds(10);
+  SessionsSpec sessions;
+  ToolsSpec tools;
+  AuthSpec auth;
+  RateLimitSpec rate_limit;
+  UpdateStrategy update_strategy;
+  Activation activation;
   LogsSpec logs;
 };
 
 // Hash (64 hex) of every field that requires a new instance when it changes: all but placement, suspend, probes,
-// restart_policy, termination_grace. 12 hex digits of it are shown to people.
+// restart_policy, termination_grace, sessions, tools, auth, rate_limit, update_strategy, activation. 12 hex digits
+// of it are shown to people.
 std::string RevisionOf(const ServerSpec& spec);
+
+// What the spec asks for, else RollingUpdate where two instances do no harm to each other: not with a hostPath that
+// they write to, nor with an http port on the host's network, which only one can have.
+UpdateType UpdateTypeOf(const ServerSpec& spec);
 
 }  // namespace mcpfleet

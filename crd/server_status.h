@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -38,6 +39,10 @@ struct Catalog {
   int64_t tools = 0, resources = 0, prompts = 0;
   std::string tools_hash;  // "sha256:<hex>"
   std::vector<std::string> tool_names;
+  // For the node's own judgement (condition ToolsPinned); never written, so that a status stays small: tools_hash says
+  // that something changed, the condition what.
+  std::vector<std::pair<std::string, std::string>> tool_hashes;  // name and "sha256:<hex>", sorted
+  std::vector<std::string> hidden_text;  // "the description of add": where text holds characters nobody sees; bounded
 };
 struct InstanceSummary {
   std::string id;

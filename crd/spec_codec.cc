@@ -1,6 +1,8 @@
 #include "crd/spec_codec.h"
 
 #include <initializer_list>
+#include <map>
+#include <string>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -32,6 +34,18 @@ constexpr Word<Enforcement> kEnforcements[] = {{Enforcement::kRequired, "Require
 constexpr Word<RestartCondition> kRestartConditions[] = {{RestartCondition::kAlways, "Always"},
                                                          {RestartCondition::kOnFailure, "OnFailure"},
                                                          {RestartCondition::kNever, "Never"}};
+constexpr Word<UpdateType> kUpdateTypes[] = {{UpdateType::kRollingUpdate, "RollingUpdate"},
+                                             {UpdateType::kRecreate, "Recreate"}};
+constexpr Word<ActivationMode> kActivationModes[] = {{ActivationMode::kAlways, "Always"},
+                                                     {ActivationMode::kOnDemand, "OnDemand"}};
+constexpr Word<SessionMode> kSessionModes[] = {
+    {SessionMode::kAuto, "Auto"}, {SessionMode::kPerSession, "PerSession"}, {SessionMode::kShared, "Shared"}};
+constexpr Word<ToolPinning> kPinnings[] = {
+    {ToolPinning::kOff, "Off"}, {ToolPinning::kWarn, "Warn"}, {ToolPinning::kBlock, "Block"}};
+constexpr Word<AuthType> kAuthTypes[] = {{AuthType::kNone, "None"},
+                                         {AuthType::kBearer, "Bearer"},
+                                         {AuthType::kJwt, "JWT"},
+                                         {AuthType::kCloudflareAccess, "CloudflareAccess"}};
 
 template <typename T, size_t N>
 const char* TextOf(const Word<T> (&words)[N], T value) {
@@ -72,6 +86,15 @@ class Reader : public FieldReader {
     StatusOr<int64_t> quantity = parse(text);
     if (!quantity.ok()) return Fail(key, Message(quantity.status()));
     *out = *quantity;
+  }
+  void TextMap(const Json& object, const char* key, std::map<std::string, std::string>* out) {
+    const Json& value = GetMember(object, key);
+    if (value.is_null()) return;
+    if (!value.is_object()) return Fail(key, "is not a map");
+    for (auto it = value.begin(); it != value.end(); ++it) {
+      if (!it->is_string()) return Fail(key, "has a value that is not text");
+      (*out)[it.key()] = it->get<std::string>();
+    }
   }
   template <typename T, size_t N>
   void Enum(const Json& object, const char* key, const Word<T> (&words)[N], T* out) {
@@ -152,13 +175,7 @@ void DecodeSecurity(const Json& json, Reader* reader, SecurityContext* out) {
 
 void DecodePlacement(const Json& json, Reader* reader, Placement* out) {
   reader->Texts(json, "nodes", &out->nodes);
-  const Json& selector = GetMember(json, "nodeSelector");
-  if (selector.is_null()) return;
-  if (!selector.is_object()) return reader->Fail("nodeSelector", "is not a map");
-  for (auto it = selector.begin(); it != selector.end(); ++it) {
-    if (!it->is_string()) return reader->Fail("nodeSelector", "has a value that is not text");
-    out->node_selector[it.key()] = it->get<std::string>();
-  }
+  reader->TextMap(json, "nodeSelector", &out->node_selector);
 }
 
 void DecodeProbes(const Json& json, Reader* reader, Probes* out) {
@@ -181,6 +198,55 @@ void DecodeRestartPolicy(const Json& json, Reader* reader, RestartPolicy* out) {
   reader->Span(GetMember(json, "backoff"), "max", &out->backoff_max);
   reader->Span(json, "resetAfter", &out->reset_after);
   reader->Number(json, "maxAttempts", &out->max_attempts);
+}
+
+void DecodeUpdateStrategy(const Json& json, Reader* reader, UpdateStrategy* out) {
+  UpdateType type = UpdateType::kRollingUpdate;
+  reader->Enum(json, "type", kUpdateTypes, &type);
+  if (!GetString(json, "type").empty()) out->type = type;
+  reader->Span(json, "drainTimeout", &out->drain_timeout);
+  reader->Span(json, "progressDeadline", &out->progress_deadline);
+  reader->Bool(json, "autoRollback", &out->auto_rollback);
+}
+
+void DecodeSessions(const Json& json, Reader* reader, SessionsSpec* out) {
+  reader->Enum(json, "mode", kSessionModes, &out->mode);
+  reader->Number(json, "warmSpares", &out->warm_spares);
+  reader->Number(json, "max", &out->max);
+  reader->Span(json, "idleTimeout", &out->idle_timeout);
+  reader->Span(json, "maxLifetime", &out->max_lifetime);
+  reader->Bool(json, "resumable", &out->resumable);
+}
+
+void DecodeTools(const Json& json, Reader* reader, ToolsSpec* out) {
+  reader->Texts(json, "allow", &out->allow);
+  reader->Texts(json, "deny", &out->deny);
+  reader->Enum(json, "pinning", kPinnings, &out->pinning);
+  reader->TextMap(json, "pins", &out->pins);
+}
+
+void DecodeAuth(const Json& json, Reader* reader, AuthSpec* out) {
+  reader->Enum(json, "type", kAuthTypes, &out->type);
+  reader->List(GetMember(json, "bearer"), "tokens", [&](const Json& item) {
+    BearerToken& token = out->tokens.emplace_back();
+    reader->Text(item, "name", &token.name);
+    reader->Text(item, "sha256", &token.sha256);
+  });
+  const Json& jwt = GetMember(json, "jwt");
+  reader->Text(jwt, "issuer", &out->issuer);
+  reader->Text(jwt, "audience", &out->audience);
+  reader->Text(jwt, "jwksUri", &out->jwks_uri);
+  reader->Texts(jwt, "scopes", &out->scopes);
+  const Json& access = GetMember(json, "cloudflareAccess");
+  reader->Text(access, "team", &out->team);
+  reader->Text(access, "audience", &out->audience);
+}
+
+void DecodeRateLimit(const Json& json, Reader* reader, RateLimitSpec* out) {
+  reader->Number(json, "requests", &out->requests);
+  reader->Span(json, "per", &out->per);
+  reader->Number(json, "perSubject", &out->per_subject);
+  reader->Number(json, "maxConcurrent", &out->max_concurrent);
 }
 
 // Puts a member unless it equals the default.
@@ -279,6 +345,79 @@ Json EncodeRestartPolicy(const RestartPolicy& policy) {
   return out;
 }
 
+Json EncodeUpdateStrategy(const UpdateStrategy& strategy) {
+  const UpdateStrategy fallback;
+  Json out = Json::object();
+  if (strategy.type) out["type"] = TextOf(kUpdateTypes, *strategy.type);
+  Put(&out, "drainTimeout", strategy.drain_timeout, fallback.drain_timeout, FormatDuration(strategy.drain_timeout));
+  Put(&out, "progressDeadline", strategy.progress_deadline, fallback.progress_deadline,
+      FormatDuration(strategy.progress_deadline));
+  Put(&out, "autoRollback", strategy.auto_rollback, fallback.auto_rollback);
+  return out;
+}
+
+Json EncodeActivation(const Activation& activation) {
+  const Activation fallback;
+  Json out = Json::object();
+  Put(&out, "mode", activation.mode, fallback.mode, TextOf(kActivationModes, activation.mode));
+  Put(&out, "idleAfter", activation.idle_after, fallback.idle_after, FormatDuration(activation.idle_after));
+  return out;
+}
+
+Json EncodeSessions(const SessionsSpec& sessions) {
+  const SessionsSpec fallback;
+  Json out = Json::object();
+  Put(&out, "mode", sessions.mode, fallback.mode, TextOf(kSessionModes, sessions.mode));
+  Put(&out, "warmSpares", sessions.warm_spares, fallback.warm_spares);
+  Put(&out, "max", sessions.max, fallback.max);
+  Put(&out, "idleTimeout", sessions.idle_timeout, fallback.idle_timeout, FormatDuration(sessions.idle_timeout));
+  Put(&out, "maxLifetime", sessions.max_lifetime, fallback.max_lifetime, FormatDuration(sessions.max_lifetime));
+  Put(&out, "resumable", sessions.resumable, fallback.resumable);
+  return out;
+}
+
+Json EncodeTools(const ToolsSpec& tools) {
+  const ToolsSpec fallback;
+  Json out = Json::object();
+  Put(&out, "allow", tools.allow, {});
+  Put(&out, "deny", tools.deny, {});
+  Put(&out, "pinning", tools.pinning, fallback.pinning, TextOf(kPinnings, tools.pinning));
+  Put(&out, "pins", tools.pins, {});
+  return out;
+}
+
+Json EncodeAuth(const AuthSpec& auth) {
+  Json out = Json::object();
+  Put(&out, "type", auth.type, AuthType::kNone, TextOf(kAuthTypes, auth.type));
+  switch (auth.type) {
+    case AuthType::kNone:
+      break;
+    case AuthType::kBearer:
+      for (const BearerToken& token : auth.tokens)
+        out["bearer"]["tokens"].push_back({{"name", token.name}, {"sha256", token.sha256}});
+      break;
+    case AuthType::kJwt:
+      out["jwt"] = {{"issuer", auth.issuer}, {"jwksUri", auth.jwks_uri}};
+      Put(&out["jwt"], "audience", auth.audience, std::string());
+      Put(&out["jwt"], "scopes", auth.scopes, {});
+      break;
+    case AuthType::kCloudflareAccess:
+      out["cloudflareAccess"] = {{"team", auth.team}, {"audience", auth.audience}};
+      break;
+  }
+  return out;
+}
+
+Json EncodeRateLimit(const RateLimitSpec& limit) {
+  const RateLimitSpec fallback;
+  Json out = Json::object();
+  Put(&out, "requests", limit.requests, fallback.requests);
+  Put(&out, "per", limit.per, fallback.per, FormatDuration(limit.per));
+  Put(&out, "perSubject", limit.per_subject, fallback.per_subject);
+  Put(&out, "maxConcurrent", limit.max_concurrent, fallback.max_concurrent);
+  return out;
+}
+
 }  // namespace
 
 StatusOr<ServerSpec> DecodeServerSpec(const Json& json) {
@@ -309,6 +448,13 @@ StatusOr<ServerSpec> DecodeServerSpec(const Json& json) {
   DecodeProbes(GetMember(json, "probes"), &reader, &spec.probes);
   DecodeRestartPolicy(GetMember(json, "restartPolicy"), &reader, &spec.restart_policy);
   reader.Span(json, "terminationGracePeriod", &spec.termination_grace);
+  DecodeUpdateStrategy(GetMember(json, "updateStrategy"), &reader, &spec.update_strategy);
+  reader.Enum(GetMember(json, "activation"), "mode", kActivationModes, &spec.activation.mode);
+  reader.Span(GetMember(json, "activation"), "idleAfter", &spec.activation.idle_after);
+  DecodeSessions(GetMember(json, "sessions"), &reader, &spec.sessions);
+  DecodeTools(GetMember(json, "tools"), &reader, &spec.tools);
+  DecodeAuth(GetMember(json, "auth"), &reader, &spec.auth);
+  DecodeRateLimit(GetMember(json, "rateLimit"), &reader, &spec.rate_limit);
   reader.Quantity(GetMember(json, "logs"), "maxSize", ParseBytes, &spec.logs.max_size_bytes);
   reader.Number(GetMember(json, "logs"), "maxFiles", &spec.logs.max_files);
   if (!reader.status.ok()) return reader.status;
@@ -347,6 +493,12 @@ Json EncodeServerSpec(const ServerSpec& spec) {
   PutPart(&out, "restartPolicy", EncodeRestartPolicy(spec.restart_policy));
   Put(&out, "terminationGracePeriod", spec.termination_grace, fallback.termination_grace,
       FormatDuration(spec.termination_grace));
+  PutPart(&out, "updateStrategy", EncodeUpdateStrategy(spec.update_strategy));
+  PutPart(&out, "activation", EncodeActivation(spec.activation));
+  PutPart(&out, "sessions", EncodeSessions(spec.sessions));
+  PutPart(&out, "tools", EncodeTools(spec.tools));
+  PutPart(&out, "auth", EncodeAuth(spec.auth));
+  PutPart(&out, "rateLimit", EncodeRateLimit(spec.rate_limit));
   Json logs = Json::object();
   Put(&logs, "maxSize", spec.logs.max_size_bytes, fallback.logs.max_size_bytes, FormatBytes(spec.logs.max_size_bytes));
   Put(&logs, "maxFiles", spec.logs.max_files, fallback.logs.max_files);

@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include <cstring>
 
 #include "base/http/response_parser.h"
+#include "base/http/tls.h"
 #include "base/strings.h"
 
 namespace mcpfleet::http {
@@ -84,31 +84,6 @@ StatusOr<UniqueFd> ConnectTcp(const Endpoint& endpoint, Deadline deadline) {
   return last;
 }
 
-using TlsContext = std::shared_ptr<SSL_CTX>;  // an SSL* holds a reference of its own
-
-TlsContext NewTlsContext() {
-  TlsContext context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  return context;
-}
-
-// The system's certificates are read once; a file of the caller's each time, so a renewed one counts.
-StatusOr<TlsContext> TlsContextFor(const std::string& ca_file) {
-  static const TlsContext system = [] {
-    TlsContext made = NewTlsContext();
-    SSL_CTX_set_default_verify_paths(made.get());
-    return made;
-  }();
-  if (ca_file.empty()) return system;
-  TlsContext made = NewTlsContext();
-  if (SSL_CTX_load_verify_locations(made.get(), ca_file.c_str(), nullptr) != 1) {
-    ERR_clear_error();
-    return InvalidArgument(ca_file + ": no certificates that can be read");
-  }
-  return made;
-}
-
 }  // namespace
 
 // OpenSSL works on memory; only we touch the socket, so deadlines, Cancel and the absence of SIGPIPE hold here too.
@@ -118,9 +93,7 @@ class Connection::Tls {
       : ssl_(SSL_new(context)), in_(BIO_new(BIO_s_mem())), out_(BIO_new(BIO_s_mem())) {
     SSL_set_bio(ssl_, in_, out_);
     SSL_set_connect_state(ssl_);
-    SSL_set_tlsext_host_name(ssl_, host.c_str());
-    X509_VERIFY_PARAM* verify = SSL_get0_param(ssl_);
-    if (X509_VERIFY_PARAM_set1_ip_asc(verify, host.c_str()) != 1) X509_VERIFY_PARAM_set1_host(verify, host.c_str(), 0);
+    ExpectHost(ssl_, host);
   }
   ~Tls() { SSL_free(ssl_); }
 
@@ -134,7 +107,7 @@ class Connection::Tls {
       RETURN_IF_ERROR(Flush(socket, deadline));
       if (n > 0) return n;
       if (error == SSL_ERROR_ZERO_RETURN) return 0;
-      if (error != SSL_ERROR_WANT_READ) return Failure();
+      if (error != SSL_ERROR_WANT_READ) return TlsFailure(ssl_);
       ASSIGN_OR_RETURN(std::string bytes, socket->ReadSocket(deadline));
       if (bytes.empty()) return Unavailable("connection closed without TLS close");
       BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
@@ -148,13 +121,6 @@ class Connection::Tls {
       RETURN_IF_ERROR(socket->WriteSocket(std::string_view(buffer, static_cast<size_t>(n)), deadline));
     }
     return OkStatus();
-  }
-  Status Failure() {
-    if (long verify = SSL_get_verify_result(ssl_); verify != X509_V_OK) {
-      return Unauthenticated(std::string("certificate: ") + X509_verify_cert_error_string(verify));
-    }
-    const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-    return Unavailable(std::string("TLS: ") + (reason != nullptr ? reason : "failed"));
   }
   SSL* ssl_;
   BIO* in_;  // both owned by ssl_

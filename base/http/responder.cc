@@ -122,6 +122,12 @@ class ResponderImpl final : public Responder {
     return std::make_shared<WebSocketImpl>(std::move(channel));
   }
 
+  void OnGone(std::function<void()> gone) override {
+    core_->Post([session = session_, exchange = exchange_, gone = std::move(gone)] {
+      session->NotifyWhenGone(exchange, gone);
+    });
+  }
+
  private:
   const std::shared_ptr<ServerCore> core_;
   const std::shared_ptr<Session> session_;

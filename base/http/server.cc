@@ -12,9 +12,12 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <deque>
+#include <map>
 #include <thread>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/http/session.h"
@@ -164,12 +167,60 @@ class Workers {
   bool stopping_ GUARDED_BY(mu_) = false;
 };
 
+// What is to run later, on one timer. Loop's thread only.
+class TimedTasks {
+ public:
+  explicit TimedTasks(boost::asio::io_context* loop) : loop_(loop), timer_(*loop) {}
+  void Add(MonoTime when, std::function<void()> task) {
+    const auto added = tasks_.emplace(when, std::move(task));
+    if (added == tasks_.begin()) Arm();
+  }
+  void Clear() {
+    timer_.cancel();
+    std::exchange(tasks_, {}).clear();
+  }
+
+ private:
+  void Arm() {
+    if (tasks_.empty()) return;
+    timer_.expires_at(tasks_.begin()->first);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) PostDue();
+    });
+  }
+  // Posted, not called: one that throws must not hold up the others.
+  void PostDue() {
+    const MonoTime now = std::chrono::steady_clock::now();
+    while (!tasks_.empty() && tasks_.begin()->first <= now) {
+      boost::asio::post(*loop_, std::move(tasks_.begin()->second));
+      tasks_.erase(tasks_.begin());
+    }
+    Arm();
+  }
+
+  boost::asio::io_context* const loop_;
+  boost::asio::steady_timer timer_;
+  std::multimap<MonoTime, std::function<void()>> tasks_;
+};
+
+// No delay for small answers; a peer that is gone without a word is noticed, also while nothing is sent to it.
+void SetTcpOptions(int fd) {
+  const auto set = [fd](int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);
+}
+
 class ServerImpl final : public Server {
  public:
   ServerImpl(UniqueFd listener, Options options, Handler handler)
       : core_(std::make_shared<ServerCore>()),
         listener_(core_->loop),
         retry_(core_->loop),
+        timed_(&core_->loop),
         port_(PortOf(listener.get())) {
     core_->options = std::move(options);
     core_->handler = std::move(handler);
@@ -201,6 +252,11 @@ class ServerImpl final : public Server {
     if (!path.empty() && lstat(path.c_str(), &info) == 0 && info.st_ino == inode_) unlink(path.c_str());
   }
   uint16_t port() const override { return port_; }
+  void Post(std::function<void()> task) override { core_->Post(std::move(task)); }
+  void PostAt(MonoTime when, std::function<void()> task) override {
+    core_->Post([this, when, task = std::move(task)]() mutable { timed_.Add(when, std::move(task)); });
+  }
+  boost::asio::io_context& context() override { return core_->loop; }
 
  private:
   void Loop() {
@@ -218,6 +274,7 @@ class ServerImpl final : public Server {
     closing_ = true;
     listener_.close();
     retry_.cancel();
+    timed_.Clear();
     while (!core_->sessions.empty()) (*core_->sessions.begin())->Close();
   }
 
@@ -248,8 +305,7 @@ class ServerImpl final : public Server {
         send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         continue;
       }
-      int on = 1;
-      if (address.ss_family != AF_UNIX) setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      if (address.ss_family != AF_UNIX) SetTcpOptions(fd.get());
       Peer peer = PeerOf(fd.get(), address);
       int family = address.ss_family == 0 ? AF_UNIX : address.ss_family;
       Session::Socket socket(core_->loop);
@@ -257,6 +313,7 @@ class ServerImpl final : public Server {
       socket.assign(stream_protocol(family, 0), fd.get(), error);
       if (error) continue;
       fd.Release();
+      socket.non_blocking(true, error);
       std::make_shared<Session>(core_, std::move(socket), std::move(peer))->Start();
     }
     return true;
@@ -265,6 +322,7 @@ class ServerImpl final : public Server {
   const std::shared_ptr<ServerCore> core_;  // shared with sessions and responders
   boost::asio::posix::stream_descriptor listener_;
   boost::asio::steady_timer retry_;
+  TimedTasks timed_;
   const uint16_t port_;
   ino_t inode_ = 0;
   bool closing_ = false;  // loop's thread only

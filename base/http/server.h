@@ -20,6 +20,10 @@
 #include "base/http/message.h"
 #include "base/status.h"
 
+namespace boost::asio {
+class io_context;
+}
+
 namespace mcpfleet::http {
 
 // Who asks, as far as the socket tells.
@@ -59,6 +63,11 @@ class Responder {
   virtual std::shared_ptr<StreamWriter> StartStream(Response head) = 0;
   // Valid for a request with the WebSocket upgrade headers only; null otherwise (and answers 426).
   virtual std::shared_ptr<WebSocket> AcceptWebSocket(WebSocketCallbacks callbacks) = 0;
+  // `gone` is called at most once, on the loop, when the connection breaks or ends before the answer or the stream is
+  // complete: nobody waits for it any more. A peer that closes its half while the request is handled counts as gone,
+  // though an answer is still written to it. Not called for what became a WebSocket (see on_close), nor after the
+  // server has ended. `gone` must not hold the Responder, or one dropped unanswered would never be noticed.
+  virtual void OnGone(std::function<void()> gone) = 0;
 };
 
 class Server {
@@ -84,6 +93,13 @@ class Server {
   static StatusOr<std::unique_ptr<Server>> Create(Options options, Handler handler);
   virtual ~Server() = default;  // closes every connection, joins its threads
   virtual uint16_t port() const = 0;
+  // Runs `task` on the loop's thread, in the order of the posts. Any thread. Dropped once the server has ended.
+  virtual void Post(std::function<void()> task) = 0;
+  // The same at `when` or soon after; tasks for one instant run in the order they were given.
+  virtual void PostAt(MonoTime when, std::function<void()> task) = 0;
+  // The loop, for other sockets on it. The destructor waits for the loop to run out of work: what uses the loop must
+  // be closed, on the loop, before the server is destroyed.
+  virtual boost::asio::io_context& context() = 0;
 };
 
 }  // namespace mcpfleet::http

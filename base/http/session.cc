@@ -83,6 +83,7 @@ void Session::Close() {
   core_->sessions.erase(self);
   WebSocketCallbacks callbacks = std::exchange(callbacks_, {});
   if (callbacks.on_close) callbacks.on_close();
+  PeerIsGone();
 }
 
 // ---- reading
@@ -107,14 +108,28 @@ void Session::OnRead(const boost::system::error_code& error, size_t n) {
     return OnEnd();
   }
   if (state_ != State::kLingering) in_.append(chunk_, n);
+  if (n == sizeof chunk_) ReadMore();
   Process();
   Read();
+}
+
+// What has arrived behind a full first piece, without another turn of the loop. The end, and errors, show in the next
+// turn.
+void Session::ReadMore() {
+  for (int i = 0; i < 4; ++i) {
+    boost::system::error_code error;
+    const size_t n = socket_.read_some(boost::asio::buffer(core_->chunk), error);
+    if (error) return;
+    if (state_ != State::kLingering) in_.append(core_->chunk.data(), n);
+    if (n < core_->chunk.size()) return;
+  }
 }
 
 void Session::OnEnd() {
   switch (state_) {
     case State::kHandling:
       keep_alive_ = false;
+      if (!finish_) PeerIsGone();
       return;
     case State::kReading:
       if (parser_ != nullptr) return Refuse(400);  // half a request
@@ -160,6 +175,7 @@ void Session::Dispatch() {
   keep_alive_ = exchange.keep_alive;
   exchange.method = request.method;
   exchange.websocket_key = WebSocketKey(request);
+  exchange.number = number_;
   std::shared_ptr<Responder> responder = MakeResponder(core_, shared_from_this(), std::move(exchange));
   core_->run([core = core_, request = std::move(request), responder = std::move(responder)] {
     try {
@@ -242,8 +258,20 @@ void Session::EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked) {
   Enqueue(chunked ? "0\r\n\r\n" : "", 0);
 }
 
+void Session::NotifyWhenGone(const Exchange& exchange, std::function<void()> gone) {
+  if (exchange.number != number_ || state_ == State::kWebSocket) return;
+  gone_ = std::move(gone);
+  if (state_ == State::kClosed || (ended_ && !finish_)) PeerIsGone();
+}
+
+void Session::PeerIsGone() {
+  if (const std::function<void()> gone = std::exchange(gone_, nullptr)) gone();
+}
+
 void Session::FinishResponse() {
   finish_ = false;
+  ++number_;
+  gone_ = nullptr;
   if (outbox_ != nullptr) outbox_->closed = true;
   outbox_.reset();
   if (!keep_alive_) return Linger();
@@ -351,6 +379,7 @@ void Session::BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> o
   callbacks_ = std::move(callbacks);
   if (ended_) return Close();
   state_ = State::kWebSocket;
+  gone_ = nullptr;
   frames_.emplace(true, core_->options.max_body);
   Response head{.status = 101};
   head.headers.Add("Upgrade", "websocket");

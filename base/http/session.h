@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/http/request_parser.h"
 #include "base/http/server.h"
@@ -28,6 +29,7 @@ struct ServerCore {
   Server::Handler handler;                         // called on the loop or on a worker
   std::set<std::shared_ptr<Session>> sessions;     // loop's thread only
   std::function<void(std::function<void()>)> run;  // runs a handler: inline or on a worker
+  std::vector<char> chunk = std::vector<char>(size_t{64} << 10);  // what is being read; loop's thread only
 
   Mutex mu;
   bool stopped GUARDED_BY(mu) = false;
@@ -51,6 +53,7 @@ class Session : public std::enable_shared_from_this<Session> {
     bool http10 = false;
     bool keep_alive = true;
     std::string websocket_key;  // empty: not a WebSocket upgrade
+    uint64_t number = 0;        // of this exchange on its connection
   };
 
   // core: shared, see ServerCore.
@@ -63,6 +66,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void BeginStream(const Exchange& exchange, const Response& head, std::shared_ptr<Outbox> outbox);
   void WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked);
   void EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked);
+  void NotifyWhenGone(const Exchange& exchange, std::function<void()> gone);
   void BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> outbox, WebSocketCallbacks callbacks);
   void SendFrame(const std::shared_ptr<Outbox>& outbox, std::string frame, size_t counted);
   void CloseWebSocket(const std::shared_ptr<Outbox>& outbox, int code);
@@ -73,12 +77,14 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void Read();
   void OnRead(const boost::system::error_code& error, size_t n);
+  void ReadMore();
   void OnEnd();
   void Process();
   void ParseRequest();
   void Dispatch();
   void Refuse(int status);
   void FinishResponse();
+  void PeerIsGone();
   void Linger();
   void ReadFrames();
   void Enqueue(std::string bytes, size_t counted);
@@ -96,7 +102,8 @@ class Session : public std::enable_shared_from_this<Session> {
   State state_ = State::kReading;
   ReadTimer purpose_ = ReadTimer::kHeader;
 
-  char chunk_[16384];
+  // Small, for there may be thousands of idle connections; a large body is read on into the core's.
+  char chunk_[1024];
   bool reading_ = false, ended_ = false;  // ended: the peer sends nothing any more
   std::string in_;                        // received, not yet understood
   std::unique_ptr<RequestParser> parser_;
@@ -111,6 +118,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool writing_ = false;
   bool finish_ = false;  // the response is complete once out_ is empty
   bool keep_alive_ = true;
+  uint64_t number_ = 0;             // of the exchange under way, or of the next one
+  std::function<void()> gone_;      // of the exchange under way; called at most once
   std::shared_ptr<Outbox> outbox_;  // of the stream or socket under way
 
   std::optional<WebSocketReader> frames_;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/strings.h"
+#include "crd/tool_pins.h"
+
 namespace mcpfleet {
 namespace {
 
@@ -30,6 +33,11 @@ class StatusBuilder {
     remote_ = in_.desired != nullptr && IsRemote(*in_.desired);
     hold_ = in_.desired != nullptr && OnHold(*in_.desired);
     runs_ = remote_ || (serving_ != nullptr && MainRuns(*serving_));
+    sleeps_ = in_.desired != nullptr && Sleeps(*in_.desired, observed_) && in_.failure.reason.empty();
+    if (serving_ != nullptr && !remote_) {
+      probe_ = serving_->probe;
+      restart_ = serving_->restart;
+    }
   }
 
   Verdict Accepted() const {
@@ -46,6 +54,7 @@ class StatusBuilder {
   Verdict ArtifactReady() const {
     if (remote_) return True("NotNeeded");
     const bool ready = observed_.artifact.phase == ArtifactState::Phase::kReady;
+    if (!ready && sleeps_) return NotNeeded();
     // Without its runtime nothing is known of it, whatever the last attempt said.
     if (!ready && !matches_ && !observed_.runtime_reason.empty()) {
       return Unknown(observed_.runtime_reason, observed_.runtime_message);
@@ -87,11 +96,12 @@ class StatusBuilder {
   Verdict Available() const {
     if (Suspended()) return False("Suspended", "spec.suspend is set");
     if (remote_) {
-      if (!observed_.probe.handshake) return Unknown("NotProbed", observed_.probe.message);
-      return observed_.probe.liveness_failures == 0 ? True("Answers") : False("ProbeFailed", observed_.probe.message);
+      if (!probe_.handshake) return Unknown("NotProbed", probe_.message);
+      return probe_.liveness_failures == 0 ? True("Answers") : False("ProbeFailed", probe_.message);
     }
+    if (sleeps_) return Sleeping();
     if (runs_) return True("Running");
-    const RestartState& restart = observed_.restart;
+    const RestartState& restart = restart_;
     const std::string& revision = serving_ != nullptr      ? serving_->report.revision
                                   : in_.desired != nullptr ? in_.desired->revision
                                                            : restart.revision;
@@ -120,21 +130,60 @@ class StatusBuilder {
   }
 
   Verdict Verified() const {
+    if (sleeps_) return True(Sleeping().reason, Described(observed_.sleep.last));
     if (!runs_) return Unknown("NotRunning");
-    const ProbeState& probe = observed_.probe;
-    if (probe.verified) {
-      return True("Verified", probe.last.server_info.name + " " + probe.last.server_info.version + ", " +
-                                  std::to_string(probe.last.catalog.tools) + " tools");
+    if (probe_.verified) return True("Verified", Described(probe_.last));
+    if (probe_.reason == "NotProbed") return Unknown("Verifying");
+    return False(probe_.reason, probe_.message);
+  }
+
+  Verdict Exposed() const {
+    if (in_.endpoint->empty()) return False("NoEndpoint", "the gateway does not serve it");
+    if (Verified().status != ConditionStatus::kTrue) return Unknown("NotVerified");
+    return True("Exposed", *in_.endpoint);
+  }
+
+  // Nothing to say while nothing is pinned and nothing is hidden.
+  std::optional<Verdict> ToolsPinned() const {
+    const ToolsSpec* spec = ServingTools();
+    if (spec == nullptr || spec->pinning == ToolPinning::kOff) return std::nullopt;
+    const Catalog& catalog = sleeps_ ? observed_.sleep.last.catalog : probe_.last.catalog;
+    // What sleeps over a restart of mcplet is remembered without its hashes.
+    const bool listed = sleeps_ ? !catalog.tool_hashes.empty() : runs_ && probe_.handshake;
+    std::string hidden;
+    if (listed && !catalog.hidden_text.empty()) hidden = "hidden characters in " + Join(catalog.hidden_text, ", ");
+    if (spec->pins.empty()) {
+      if (hidden.empty()) return std::nullopt;
+      return Unknown("NotPinned", hidden);
     }
-    if (probe.reason == "NotProbed") return Unknown("Verifying");
-    return False(probe.reason, probe.message);
+    if (!listed) return Unknown("NotListed", "its tools were not listed yet");
+    const PinDifferences differences = PinDifferencesOf(*spec, catalog.tool_hashes);
+    std::vector<std::string> parts;
+    if (!differences.changed.empty()) parts.push_back("changed: " + NamesOf(differences.changed));
+    if (!differences.missing.empty()) parts.push_back("missing: " + NamesOf(differences.missing));
+    if (!differences.added.empty()) parts.push_back("not pinned: " + NamesOf(differences.added));
+    if (!hidden.empty()) parts.push_back(hidden);
+    const std::string text = Join(parts, "; ");
+    if (!differences.changed.empty()) return False("ToolsChanged", text);
+    if (!differences.missing.empty()) return False("ToolsMissing", text);
+    if (!differences.added.empty()) return False("ToolsNotPinned", text);
+    return True("Pinned", text);
   }
 
   Verdict Progressing(const Verdict& ready) const {
-    if (ready.status == ConditionStatus::kTrue) return True("Complete");
+    if (!observed_.undone.empty()) return False("ProgressDeadlineExceeded", Undone());
+    if (ready.status == ConditionStatus::kTrue) {
+      for (const InstanceView& view : observed_.instances) {
+        if (view.draining_since) return True("Draining", view.report.id + " finishes its conversations");
+      }
+      return True("Complete");
+    }
     if (in_.desired == nullptr) return True("Removing");
     if (hold_) return False(Accepted().reason, Accepted().message);
     if (Suspended()) return observed_.instances.empty() ? True("Complete") : True("Stopping");
+    if (std::string failure = RolloutFailure(*in_.desired, observed_, in_.now); !failure.empty()) {
+      return False("ProgressDeadlineExceeded", failure);
+    }
     const Verdict artifact = ArtifactReady(), available = Available();
     if (artifact.reason == "PullFailed") return False(artifact.reason, artifact.message);
     if (artifact.reason == "Pulling") return True("Pulling", artifact.message);
@@ -143,8 +192,9 @@ class StatusBuilder {
     }
     if (!in_.failure.reason.empty()) return False(in_.failure.reason, in_.failure.message);
     if (!observed_.runtime_reason.empty()) return False(observed_.runtime_reason, observed_.runtime_message);
-    if (serving_ != nullptr && !matches_) return True("Updating");
-    if (runs_ && observed_.probe.handshake) return False(observed_.probe.reason, observed_.probe.message);
+    if (serving_ != nullptr && !matches_) return True("Updating", Beside());
+    if (ToolsKeepFromReady() && probe_.verified) return False(ready.reason, ready.message);
+    if (runs_ && probe_.handshake) return False(probe_.reason, probe_.message);
     return True("Starting");
   }
 
@@ -152,9 +202,12 @@ class StatusBuilder {
     for (const auto& [type, verdict] : parts) {
       if (verdict.status != ConditionStatus::kTrue) return verdict;
     }
+    if (sleeps_) return Sleeping();
+    if (!observed_.undone.empty()) return False("ProgressDeadlineExceeded", Undone());
     if (serving_ != nullptr && !matches_ && !hold_) {
       return False("Updating", "the revision " + serving_->report.revision.substr(0, 12) + " still serves");
     }
+    if (ToolsKeepFromReady()) return *ToolsPinned();
     return True("Ready");
   }
 
@@ -168,9 +221,17 @@ class StatusBuilder {
     if (status->image_digest.empty()) status->image_digest = observed_.artifact.artifact.digest;
   }
 
+  void FillFindings(ServerStatus* status) const {
+    if (!sleeps_ && !probe_.handshake) return;
+    const Verification& found = sleeps_ ? observed_.sleep.last : probe_.last;
+    status->server_info = found.server_info;
+    status->catalog = found.catalog;
+  }
+
   void FillRestarts(ServerStatus* status) const {
-    const RestartState& restart = observed_.restart;
-    status->restarts.count = restart.count;
+    // While two revisions are here each has its own; the later end is the news.
+    const RestartState& restart = restart_.last_at > observed_.restart.last_at ? restart_ : observed_.restart;
+    status->restarts.count = std::max(restart_.count, observed_.restart.count);
     status->restarts.last_reason = restart.last_reason;
     status->restarts.last_at = restart.last_at;
     status->restarts.stderr_tail = restart.stderr_tail;
@@ -185,6 +246,44 @@ class StatusBuilder {
 
  private:
   bool Suspended() const { return in_.desired != nullptr && !hold_ && in_.desired->spec.suspend; }
+  // The policy of the server that runs: a new one may come with new tools. Null when it is not known.
+  const ToolsSpec* ServingTools() const {
+    if (in_.desired == nullptr) return nullptr;
+    if (matches_ || remote_ || serving_ == nullptr) return &in_.desired->spec.tools;
+    return observed_.previous != nullptr ? &observed_.previous->spec.tools : nullptr;
+  }
+  bool ToolsKeepFromReady() const {
+    const ToolsSpec* spec = ServingTools();
+    return spec != nullptr && runs_ && probe_.handshake && PinsBroken(*spec, probe_.last.catalog.tool_hashes);
+  }
+  // "a, b and 3 more"
+  static std::string NamesOf(const std::vector<std::string>& tools) {
+    constexpr size_t kMost = 10;
+    std::vector<std::string> shown;
+    for (size_t i = 0; i < std::min(tools.size(), kMost); ++i) shown.push_back(Printable(tools[i], 64));
+    return Join(shown, ", ") + (tools.size() > kMost ? " and " + std::to_string(tools.size() - kMost) + " more" : "");
+  }
+  Verdict Sleeping() const {
+    if (observed_.sleep.phase == SleepState::Phase::kWaking) return True("Waking", "a client asked for it");
+    return True("Sleeping", "nobody uses it; the first request starts it");
+  }
+  static std::string Described(const Verification& found) {
+    return found.server_info.name + " " + found.server_info.version + ", " + std::to_string(found.catalog.tools) +
+           " tools";
+  }
+  std::string Undone() const {
+    return observed_.undone + "; revision " + in_.desired->revision.substr(0, 12) +
+           " serves, and the new one is tried again when the spec changes";
+  }
+  // How the new revision fares while the old one serves. Without times: they would be news each second.
+  std::string Beside() const {
+    const InstanceView* wanted = WantedInstance(*in_.desired, observed_);
+    if (wanted == nullptr || !observed_.rollout) return "";
+    const std::string who = "revision " + in_.desired->revision.substr(0, 12);
+    if (observed_.restart.verdict == RestartVerdict::kRestart) return who + " ended: " + observed_.restart.last_reason;
+    if (!MainRuns(*wanted)) return who + " starts";
+    return who + " runs" + (wanted->probe.message.empty() ? "" : ", but: " + wanted->probe.message);
+  }
   // The policy ended what is wanted: its artifact is not asked for again, so a pull that failed is no news either.
   bool NothingStarts() const {
     if (in_.desired == nullptr) return false;
@@ -195,7 +294,7 @@ class StatusBuilder {
   static Duration RoundUp(Duration d) { return std::chrono::ceil<std::chrono::seconds>(d); }
   // "exited with code 1 (Error); restarts in 4s"
   std::string EndText(const std::string& what_next) const {
-    const RestartState& restart = observed_.restart;
+    const RestartState& restart = restart_;
     std::string text = restart.last_reason;
     if (restart.last_exit && restart.last_exit->signal != 0) {
       text += ", signal " + std::to_string(restart.last_exit->signal);
@@ -209,6 +308,9 @@ class StatusBuilder {
   const StatusInput& in_;
   const Observed& observed_;
   const InstanceView* serving_;
+  ProbeState probe_ = observed_.probe;  // of what serves
+  RestartState restart_ = observed_.restart;
+  bool sleeps_ = false;
   bool matches_ = false, remote_ = false, hold_ = false, runs_ = false;
 };
 
@@ -233,9 +335,11 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
     status.revision = previous->revision;
   }
   if (input.desired != nullptr) {
-    status.uid = input.desired->uid;
-    status.observed_generation = input.desired->generation;
-    status.revision = input.desired->revision;
+    // The newest spec is what people ask about, also while the one before is back in force.
+    const DesiredServer& newest = input.newest != nullptr ? *input.newest : *input.desired;
+    status.uid = newest.uid;
+    status.observed_generation = newest.generation;
+    status.revision = newest.revision;
     if (const auto* remote = std::get_if<RemoteSource>(&input.desired->spec.source)) status.endpoint = remote->url;
   }
   std::vector<std::pair<const char*, Verdict>> parts = {{"Accepted", builder.Accepted()},
@@ -246,6 +350,16 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
   Verdict ready = builder.Ready(parts);
   parts.emplace_back("SandboxEnforced", builder.SandboxEnforced());
   parts.emplace_back("StdioTransport", builder.StdioTransport());
+  if (std::optional<Verdict> pinned = builder.ToolsPinned()) {
+    parts.emplace_back("ToolsPinned", *std::move(pinned));
+  } else {
+    std::erase_if(status.conditions, [](const Condition& condition) { return condition.type == "ToolsPinned"; });
+  }
+  if (input.endpoint) {
+    parts.emplace_back("Exposed", builder.Exposed());
+    const bool exposed = parts.back().second.status == ConditionStatus::kTrue;
+    status.endpoint = exposed ? *input.endpoint : "";
+  }
   parts.emplace_back("Progressing", builder.Progressing(ready));
   parts.emplace_back("Ready", std::move(ready));
   for (auto& [type, verdict] : parts) {
@@ -256,10 +370,7 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
   }
   builder.FillInstances(&status);
   builder.FillRestarts(&status);
-  if (input.observed->probe.handshake) {
-    status.server_info = input.observed->probe.last.server_info;
-    status.catalog = input.observed->probe.last.catalog;
-  }
+  builder.FillFindings(&status);
   return status;
 }
 

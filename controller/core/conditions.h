@@ -1,11 +1,16 @@
 // What is said of a server: its conditions and the rest of its status, from what is wanted and what is seen. Pure.
 //
 // Ready is the sum: True when Accepted, ResolvedRefs, ArtifactReady, Available and Verified are, else False (Unknown)
-// with the reason and message of the first of them that is not True. SandboxEnforced and StdioTransport inform: where
-// the spec demands it, the runtime refuses to create. While the instance of another revision still serves, Available
-// and Verified speak of it and Ready is False, Updating.
+// with the reason and message of the first of them that is not True. SandboxEnforced, StdioTransport and Exposed
+// inform: where the spec demands a sandbox, the runtime refuses to create. While the instance of another revision still
+// serves, Available and Verified speak of it and Ready is False, Updating; after a roll-out that was taken back
+// ProgressDeadlineExceeded. A server that sleeps counts as available, with what it answered before.
+//
+// ToolsPinned is there when the spec pins tools (tools.pinning Warn or Block), or when a tool hides characters. It
+// informs under Warn; under Block a pinned tool that changed or is gone keeps Ready False.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "controller/core/plan.h"
@@ -26,6 +31,9 @@ struct StatusInput {
   ActionFailure failure;
   MonoTime now{};
   WallTime wall{};
+  // Where clients reach it through the gateway, "" for nowhere; nullopt: this node has no gateway.
+  std::optional<std::string> endpoint;
+  const DesiredServer* newest = nullptr;  // what was asked for, when `desired` is what a roll-out was taken back to
 };
 
 // `previous` (may be null) gives the transition times.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "controller/core/client_target.h"
 #include "controller/core/garbage_collector.h"
 #include "controller/core/instance_cache.h"
 #include "controller/core/server_reconciler.h"
@@ -41,6 +42,7 @@ class Controller::Impl {
         collect_at_(deps.clock.Now() + options.collect_period) {
     deps_.sessions.SetListener([this](const std::string& instance) { SessionChanged(instance); });
     deps_.prober.SetCatalogListener([this](const ServerKey& key) { CatalogSaidToChange(key); });
+    if (deps_.traffic != nullptr) deps_.traffic->SetListener([this](const ServerKey& key) { queue_.Add(key); });
   }
 
   ~Impl() { Stop(); }
@@ -59,6 +61,7 @@ class Controller::Impl {
     stop_.request_stop();
     deps_.sessions.SetListener(nullptr);
     deps_.prober.SetCatalogListener(nullptr);
+    if (deps_.traffic != nullptr) deps_.traffic->SetListener(nullptr);
     queue_.ShutDown();
     {
       MutexLock lock(&mu_);
@@ -186,12 +189,19 @@ class Controller::Impl {
   }
 
   void Publish(const ServerKey& key, const ServerView* view) {
-    MutexLock lock(&mu_);
-    if (view == nullptr) {
-      views_.erase(key);
-    } else {
-      views_[key] = *view;
+    bool changed = true;
+    {
+      MutexLock lock(&mu_);
+      const auto before = views_.find(key);
+      const std::optional<ClientTarget> now = view == nullptr ? std::nullopt : view->client;
+      changed = !SameTarget(before == views_.end() ? std::nullopt : before->second.client, now);
+      if (view == nullptr) {
+        views_.erase(key);
+      } else {
+        views_[key] = *view;
+      }
     }
+    if (changed && deps_.gateway != nullptr) deps_.gateway->ServerChanged(key);
   }
 
   // From the one worker that has the key.
@@ -243,7 +253,7 @@ class Controller::Impl {
     ReconcileResult result = reconciler_.Reconcile(key, record, inbox);
     deps_.metrics.ReconcileDone(key, result.status.ok(), deps_.clock.Now() - start);
     if (!result.status.ok()) {
-      queue_.AddRateLimited(key);
+      queue_.AddRateLimited(key, result.wake);
     } else {
       queue_.Forget(key);
       queue_.CancelTimer(key);
@@ -481,6 +491,11 @@ StatusOr<InstanceReport> Controller::InstanceOf(const ServerKey& key) const {
   if (!view) return NotFound("no server " + ToString(key) + " on this node");
   if (!view->instance) return Unavailable(ToString(key) + " has no instance now");
   return *view->instance;
+}
+StatusOr<ClientTarget> Controller::ClientTargetOf(const ServerKey& key) const {
+  std::optional<ServerView> view = impl_->ViewOf(key);
+  if (!view || !view->client) return NotFound("no server " + ToString(key) + " on this node");
+  return *std::move(view->client);
 }
 bool Controller::Synced() const { return impl_->Synced(); }
 

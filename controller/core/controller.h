@@ -15,6 +15,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,10 +28,12 @@
 #include "base/status.h"
 #include "controller/ports/container_runtime.h"
 #include "controller/ports/desired_state.h"
+#include "controller/ports/gateway_servers.h"
 #include "controller/ports/notebook.h"
 #include "controller/ports/prober.h"
 #include "controller/ports/recorder.h"
 #include "controller/ports/session_host.h"
+#include "controller/ports/traffic.h"
 
 namespace mcpfleet {
 
@@ -46,8 +49,12 @@ struct ControllerDeps {
   const Clock& clock;
   uint64_t seed = 0;  // of back-off jitter and instance ids: random in a program, fixed in a test
   std::string node;
-  Notebook* notebook = nullptr;   // restarts and back-off over a restart of mcplet; null: they begin at zero
-  Notebook* artifacts = nullptr;  // what the previous revisions ran from; null: known of this process's time only
+  Notebook* notebook = nullptr;    // restarts and back-off over a restart of mcplet; null: they begin at zero
+  Notebook* artifacts = nullptr;   // what the previous revisions ran from; null: known of this process's time only
+  Traffic* traffic = nullptr;      // what clients do; null: nothing is known of them, so nothing sleeps
+  GatewayNews* gateway = nullptr;  // who wants to know when ClientTargetOf changes; may be null
+  // Where clients reach a server through the gateway, "" for nowhere. Null: this node has no gateway. Thread-safe.
+  std::function<std::string(const ServerKey&)> endpoint_of = nullptr;
 };
 
 struct ControllerOptions {
@@ -60,10 +67,10 @@ struct ControllerOptions {
   Duration collect_period = std::chrono::minutes(10);
 };
 
-class Controller {
+class Controller final : public GatewayServers {
  public:
   Controller(const ControllerDeps& deps, const ControllerOptions& options);
-  ~Controller();
+  ~Controller() override;
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
 
@@ -90,6 +97,7 @@ class Controller {
   StatusOr<ProbeTarget> TargetOf(const ServerKey& key) const;
   // The instance that serves, for logs. NotFound as above.
   StatusOr<InstanceReport> InstanceOf(const ServerKey& key) const;
+  StatusOr<ClientTarget> ClientTargetOf(const ServerKey& key) const override;
   // Whether every runtime was listed and every desired server looked at once: what /readyz asks.
   bool Synced() const;
 

@@ -15,6 +15,9 @@ constexpr Duration kStartMainTimeout = seconds(20);
 // Past the grace: the kernel needs a moment to end a tree.
 constexpr Duration kStopMargin = seconds(20);
 
+template <typename T, typename... Ts>
+constexpr bool kIsOneOf = (std::is_same_v<T, Ts> || ...);
+
 }  // namespace
 
 std::vector<std::string> ArgvOf(const ServerSpec& spec, const Artifact& artifact) {
@@ -29,8 +32,8 @@ Status Executor::Execute(const Action& action, const ExecutionContext& context) 
   Status status = std::visit(
       [&](const auto& a) -> Status {
         using T = std::decay_t<decltype(a)>;
-        if constexpr (std::is_same_v<T, PullArtifact> || std::is_same_v<T, Verify> || std::is_same_v<T, Ping> ||
-                      std::is_same_v<T, WaitUntil>) {
+        if constexpr (kIsOneOf<T, PullArtifact, Verify, Ping, BeginDrain, BeginRollout, UndoRollout, GoToSleep, WakeUp,
+                               Also, WaitUntil>) {
           return Internal("not an action of the executor");
         } else {
           return Do(a, context);
@@ -108,7 +111,7 @@ Status Executor::Do(const StopMain& action, const ExecutionContext& context) {
     return deps_.sessions.StopMain(action.instance, action.grace, Deadline::After(action.grace + kStopMargin));
   });
   // Before its instance stops this is a courtesy: an instance whose shim is away is stopped all the same.
-  if (!status.ok() && action.restart_reason.empty()) {
+  if (!status.ok() && action.restart_reason.empty() && !action.for_sleep) {
     LOG_WARNING("main child could not be ended first",
                 {{"server", ToString(context.key)}, {"instance", action.instance}, {"error", status}});
     return OkStatus();

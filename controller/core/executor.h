@@ -1,6 +1,6 @@
 // Carries out one action as one call to a port, with a deadline, a metric and, where people care, an event.
-// Knows nothing of why. PullArtifact, Verify, Ping and WaitUntil are not here: they belong to the reconciler.
-// Thread-safe; for one server from one thread at a time.
+// Knows nothing of why. What only changes the record, PullArtifact, Verify, Ping and WaitUntil are not here: they
+// belong to the reconciler. Thread-safe; for one server from one thread at a time.
 #pragma once
 
 #include "base/status.h"

@@ -1,6 +1,7 @@
 #include "controller/core/plan.h"
 
 #include <algorithm>
+#include <set>
 #include <type_traits>
 
 namespace mcpfleet {
@@ -10,7 +11,7 @@ using Phase = MainState::Phase;
 
 // "Verify x" and so on for the actions that name only an instance.
 struct Describe {
-  std::string operator()(const PullArtifact&) const { return "PullArtifact"; }
+  std::string operator()(const PullArtifact& a) const { return a.previous ? "PullArtifact previous" : "PullArtifact"; }
   std::string operator()(const CreateInstance& a) const { return "CreateInstance " + a.instance; }
   std::string operator()(const StartInstance& a) const { return "StartInstance " + a.instance; }
   std::string operator()(const ExpectShim& a) const { return "ExpectShim " + a.instance; }
@@ -25,6 +26,12 @@ struct Describe {
   std::string operator()(const ForgetInstance& a) const { return "ForgetInstance " + a.instance; }
   std::string operator()(const Verify& a) const { return "Verify " + a.instance; }
   std::string operator()(const Ping& a) const { return "Ping " + a.instance; }
+  std::string operator()(const BeginDrain& a) const { return "BeginDrain " + a.instance; }
+  std::string operator()(const BeginRollout&) const { return "BeginRollout"; }
+  std::string operator()(const UndoRollout&) const { return "UndoRollout"; }
+  std::string operator()(const GoToSleep& a) const { return "GoToSleep " + a.instance; }
+  std::string operator()(const WakeUp&) const { return "WakeUp"; }
+  std::string operator()(const Also&) const { return "Also"; }
   std::string operator()(const WaitUntil& a) const { return "WaitUntil " + a.why; }
 };
 
@@ -33,6 +40,24 @@ bool Better(const InstanceView& a, const InstanceView& b) {
   if (a_runs != b_runs) return a_runs;
   if (a.report.created_at != b.report.created_at) return a.report.created_at > b.report.created_at;
   return a.report.id < b.report.id;
+}
+
+// Of all, whatever their revision: what a server is left with that is not wanted any more.
+const InstanceView* AnyInstance(const Observed& observed) {
+  const InstanceView* best = nullptr;
+  for (const InstanceView& instance : observed.instances) {
+    const auto rank = [](const InstanceView& i) { return (i.draining_since ? 0 : 2) + (i.probe.verified ? 1 : 0); };
+    if (best == nullptr || rank(instance) > rank(*best) || (rank(instance) == rank(*best) && Better(instance, *best))) {
+      best = &instance;
+    }
+  }
+  return best;
+}
+
+// A shim that never came, or stays away.
+bool ShimIsAway(const InstanceView& instance, MonoTime now) {
+  return instance.report.shim && instance.expected && !instance.connected &&
+         now >= instance.expected_at + kShimConnectTimeout;
 }
 
 class Planner {
@@ -45,16 +70,19 @@ class Planner {
       // Absent from a state that may still lack keys is no news; what runs goes on.
       if (observed_.removals_allowed) DrainAll();
     } else if (OnHold(*desired_)) {
+      FinishDrains();
+      Next();
       Hold();
     } else if (desired_->spec.suspend) {
       DrainAll();
     } else if (IsRemote(*desired_)) {
       DrainAll();
-      Probe("", desired_->spec, false);
+      Probe(observed_.probe, "", desired_->spec, false);
     } else {
       Converge();
       if (!RuntimeUsable()) Wait(observed_.runtime_retry_at, "runtime");
     }
+    if (!actions_.empty() && std::holds_alternative<Also>(actions_.back())) actions_.pop_back();
     return std::move(actions_);
   }
 
@@ -66,6 +94,10 @@ class Planner {
   void Wait(MonoTime when, std::string why) {
     if (when != MonoTime::max()) Do(WaitUntil{when, std::move(why)});
   }
+  // What follows is about something else.
+  void Next() {
+    if (!actions_.empty() && !std::holds_alternative<Also>(actions_.back())) Do(Also{});
+  }
   bool RuntimeUsable() const { return observed_.runtime_reason.empty(); }
   Duration Grace() const {
     return desired_ != nullptr && !OnHold(*desired_) ? desired_->spec.termination_grace : observed_.grace;
@@ -73,9 +105,10 @@ class Planner {
 
   void Drain(const InstanceView& instance) {
     const InstanceReport& report = instance.report;
+    if (!drained_.insert(&instance).second) return;
     if (report.state == InstanceState::kRunning) {
       const bool main_runs = instance.main.phase == Phase::kRunning || instance.main.phase == Phase::kStarting;
-      if (report.shim && instance.connected && main_runs) Do(StopMain{report.id, Grace(), "", ""});
+      if (report.shim && instance.connected && main_runs) Do(StopMain{report.id, Grace(), "", "", false});
       Do(StopInstance{report.id, report.runtime, Grace(), "", ""});
     }
     Do(RemoveInstance{report.id, report.runtime});
@@ -88,8 +121,8 @@ class Planner {
 
   // What runs stays as it is, with the spec that it was created from when that is known.
   void Hold() {
-    const InstanceView* serving = ServingInstance(nullptr, observed_);
-    if (serving != nullptr) KeepOld(*serving);
+    const InstanceView* serving = AnyInstance(observed_);
+    if (serving != nullptr && !serving->draining_since) KeepOld(*serving);
   }
 
   // An instance that is not what is wanted now, but all there is: it serves until what is wanted is ready.
@@ -98,50 +131,192 @@ class Planner {
     Serve(old, *observed_.previous, true);
   }
 
+  // Whether the wanted revision may run beside this instance.
+  bool Rolls(const InstanceReport& old) const {
+    if (OnHold(*desired_)) return true;
+    // Made again under the same name it is another server, which does not inherit clients.
+    const bool same_object = old.uid == desired_->uid || old.uid.empty() || desired_->uid.empty();
+    return same_object && UpdateTypeOf(desired_->spec) == UpdateType::kRollingUpdate;
+  }
+
+  void FinishDrains() {
+    for (const InstanceView& instance : observed_.instances) {
+      if (!instance.draining_since) continue;
+      const InstanceReport& report = instance.report;
+      const MonoTime settled = *instance.draining_since + kSettle;
+      const MonoTime end =
+          instance.conversations == 0 ? settled : std::max(settled, *instance.draining_since + observed_.drain_timeout);
+      if (report.state != InstanceState::kRunning || ShimIsAway(instance, now_) || now_ >= end) {
+        Drain(instance);
+        continue;
+      }
+      // Its conversations outlive mcplet only when their shim is expected.
+      if (report.shim && !instance.expected) Do(ExpectShim{report.id, report.pid});
+      Wait(end, "drain");
+    }
+  }
+
+  // Ends everything but these and what may finish its conversations beside them.
+  void DrainAllBut(const InstanceView* a, const InstanceView* b) {
+    for (const InstanceView& instance : observed_.instances) {
+      const bool finishes = instance.draining_since && Rolls(instance.report);
+      if (&instance != a && &instance != b && !finishes) Drain(instance);
+    }
+  }
+
   void Converge() {
-    const InstanceView* keep = ServingInstance(desired_, observed_);
-    if (keep != nullptr && !Matches(keep->report, *desired_)) keep = nullptr;
-    if (keep == nullptr) {
-      Replace();
+    FinishDrains();
+    Next();
+    if (Rest()) return;
+    const InstanceView* wanted = WantedInstance(*desired_, observed_);
+    const InstanceView* old = OldInstance(*desired_, observed_);
+    if (old != nullptr && !Rolls(old->report)) old = nullptr;
+    if (old != nullptr) {
+      // Whatever becomes of the new revision, the old one is looked after.
+      KeepOld(*old);
+      Next();
+    }
+    if (EndExtra(wanted, old)) return;
+    if (observed_.rollout && Undo(wanted)) return;
+    if (wanted == nullptr) {
+      Replace(old);
       return;
     }
-    // An instance of another revision must be gone before this one runs: two servers over one state would corrupt it.
-    for (const InstanceView& instance : observed_.instances) {
-      if (&instance != keep) Drain(instance);
+    // An instance of another revision must be gone before this one runs, unless both were meant to: two servers over
+    // one state would corrupt it.
+    DrainAllBut(wanted, old);
+    if (old != nullptr && wanted->probe.verified) {
+      Do(BeginDrain{old->report.id});
+    } else if (old != nullptr && !observed_.rollout) {
+      Do(BeginRollout{});
     }
-    switch (keep->report.state) {
+    switch (wanted->report.state) {
       case InstanceState::kCreated:
-        if (!StartsNow(desired_->revision)) return;
-        if (keep->failed_starts >= kStartsOfOneInstance) {
+        if (!StartsNow()) return;
+        if (wanted->failed_starts >= kStartsOfOneInstance) {
           if (!HaveArtifact() || !RuntimeUsable()) return;
-          Drain(*keep);
+          Drain(*wanted);
           Create();
           return;
         }
-        if (RuntimeUsable()) Do(StartInstance{keep->report.id, keep->report.runtime});
+        if (RuntimeUsable()) Do(StartInstance{wanted->report.id, wanted->report.runtime});
         return;
       case InstanceState::kExited:
-        if (!StartsNow(desired_->revision) || !HaveArtifact()) return;
-        Drain(*keep);
+        if (!StartsNow() || !HaveArtifact()) return;
+        Drain(*wanted);
         Create();
         return;
       case InstanceState::kRunning:
-        Serve(*keep, *desired_, false);
+        Serve(*wanted, *desired_, false);
         return;
     }
   }
 
-  // Nothing of the wanted revision is there.
-  void Replace() {
-    if (!StartsNow(desired_->revision)) return;
+  // A third revision finishes its conversations if it has any. True when it begins to.
+  bool EndExtra(const InstanceView* wanted, const InstanceView* old) {
+    bool begun = false;
+    for (const InstanceView& instance : observed_.instances) {
+      const bool runs = instance.report.state == InstanceState::kRunning;
+      if (&instance == wanted || &instance == old || !runs || instance.draining_since) continue;
+      if (instance.conversations == 0 || !Rolls(instance.report)) continue;
+      Do(BeginDrain{instance.report.id});
+      begun = true;
+    }
+    return begun;
+  }
+
+  // Nothing of the wanted revision is there. `beside`: what goes on next to it; null when nothing may.
+  void Replace(const InstanceView* beside) {
+    if (!StartsNow()) return;
     if (!HaveArtifact()) {
-      const InstanceView* old = ServingInstance(nullptr, observed_);
-      if (old != nullptr) KeepOld(*old);
+      const InstanceView* old = OldInstance(*desired_, observed_);
+      if (beside == nullptr && old != nullptr) KeepOld(*old);
       return;
     }
     if (!RuntimeUsable()) return;
-    DrainAll();
+    // Two at most: what drains goes before a third one comes.
+    const bool draining = std::any_of(observed_.instances.begin(), observed_.instances.end(),
+                                      [](const InstanceView& i) { return i.draining_since.has_value(); });
+    if (beside != nullptr && draining) return;
+    DrainAllBut(beside, nullptr);
+    if (beside != nullptr && !observed_.rollout) Do(BeginRollout{});
     Create();
+  }
+
+  // True when the roll-out has failed and is taken back.
+  bool Undo(const InstanceView* wanted) {
+    const UpdateStrategy& strategy = desired_->spec.update_strategy;
+    const RolloutState& rollout = *observed_.rollout;
+    const std::string failure = RolloutFailure(*desired_, observed_, now_);
+    if (failure.empty()) {
+      Wait(rollout.since + strategy.progress_deadline, "progress deadline");
+      return false;
+    }
+    // An old revision that did not work either is nothing to go back to.
+    if (!strategy.auto_rollback || rollout.before == nullptr || !rollout.old_was_good) return false;
+    if (wanted != nullptr) Drain(*wanted);
+    Do(UndoRollout{failure});
+    return true;
+  }
+
+  // True when it sleeps, or will, or just ceases to: nothing else is to be done now.
+  bool Rest() {
+    const Activation& activation = desired_->spec.activation;
+    const SleepState& sleep = observed_.sleep;
+    const bool on_demand = activation.mode == ActivationMode::kOnDemand && observed_.traffic;
+    const InstanceView* wanted = WantedInstance(*desired_, observed_);
+    if (sleep.phase == SleepState::Phase::kAsleep) {
+      // A changed spec is tried out at once, from the state that an awake server would be in.
+      const bool same = sleep.uid == desired_->uid && sleep.generation == desired_->generation &&
+                        sleep.revision == desired_->revision;
+      const bool in_use = std::any_of(observed_.instances.begin(), observed_.instances.end(),
+                                      [](const InstanceView& i) { return i.conversations > 0; });
+      const bool asked = in_use || (observed_.last_used && *observed_.last_used > sleep.since);
+      if (on_demand && same && !asked) {
+        StayAsleep(wanted);
+      } else {
+        Do(WakeUp{});
+      }
+      return true;
+    }
+    if (!on_demand || wanted == nullptr || !wanted->probe.verified) return false;
+    // What can't be started again must not be stopped.
+    if (observed_.artifact.phase != ArtifactState::Phase::kReady) return false;
+    // The end of its last conversation is a reason to look again.
+    if (observed_.instances.size() != 1 || wanted->conversations > 0) return false;
+    const MonoTime idle_since =
+        std::max({wanted->probe.verified_at, sleep.since, observed_.last_used.value_or(MonoTime::min())});
+    const MonoTime bedtime = idle_since + activation.idle_after;
+    if (now_ < bedtime) {
+      Wait(bedtime, "idle");
+      return false;
+    }
+    Do(GoToSleep{wanted->report.id});
+    return true;
+  }
+
+  void StayAsleep(const InstanceView* wanted) {
+    const MonoTime settled = observed_.sleep.since + kSettle;
+    if (now_ < settled) {
+      Wait(settled, "sleep");
+      return;
+    }
+    for (const InstanceView& instance : observed_.instances) {
+      const InstanceReport& report = instance.report;
+      if (instance.draining_since) continue;
+      const bool stays = &instance == wanted && report.shim && report.state == InstanceState::kRunning;
+      if (!stays || ShimIsAway(instance, now_)) {
+        Drain(instance);
+      } else if (!instance.expected) {
+        Do(ExpectShim{report.id, report.pid});
+      } else if (!instance.connected) {
+        Wait(instance.expected_at + kShimConnectTimeout, "shim");
+      } else if (instance.main.phase == Phase::kRunning || instance.main.phase == Phase::kStarting) {
+        Do(StopMain{report.id, Grace(), "", "", true});
+      }
+    }
+    // A new mcplet looks for it now, not when a client waits.
+    (void)HaveArtifact();
   }
 
   void Create() {
@@ -150,27 +325,26 @@ class Planner {
   }
 
   // False while the back-off of this revision runs or when its policy ended it.
-  bool StartsNow(const std::string& revision) {
-    const RestartState& restart = observed_.restart;
+  bool StartsNow() { return StartsNow(observed_.restart, desired_->revision); }
+  bool StartsNow(const RestartState& restart, const std::string& revision) {
     if (restart.Due(revision, now_)) return true;
     if (restart.verdict == RestartVerdict::kRestart) Wait(restart.next_attempt, "back-off");
     return false;
   }
 
-  bool HaveArtifact() {
-    if (!RuntimeUsable()) return false;
-    const ArtifactState& artifact = observed_.artifact;
+  bool HaveArtifact() { return RuntimeUsable() && HaveArtifact(observed_.artifact, false); }
+  bool HaveArtifact(const ArtifactState& artifact, bool previous) {
     switch (artifact.phase) {
       case ArtifactState::Phase::kReady:
         return true;
       case ArtifactState::Phase::kPulling:
         return false;  // its result wakes the server
       case ArtifactState::Phase::kAbsent:
-        Do(PullArtifact{});
+        Do(PullArtifact{previous});
         return false;
       case ArtifactState::Phase::kFailed:
         if (artifact.retry_at <= now_) {
-          Do(PullArtifact{});
+          Do(PullArtifact{previous});
         } else {
           Wait(artifact.retry_at, "pull back-off");
         }
@@ -184,7 +358,7 @@ class Planner {
     const std::string& id = instance.report.id;
     if (!instance.report.shim) {
       if (instance.report.attached.empty() || instance.connected) {
-        Probe(id, server.spec, true);
+        Probe(instance.probe, id, server.spec, true);
       } else {
         Reattach(instance, previous);
       }
@@ -201,14 +375,14 @@ class Planner {
     switch (instance.main.phase) {
       case Phase::kAbsent:
       case Phase::kExited:
-        StartMainOf(id, server.revision, previous);
+        StartMainOf(instance, server.revision, previous);
         return;
       case Phase::kStarting: {
         const MonoTime give_up = instance.main.since + server.spec.probes.startup_timeout;
         if (now_ < give_up) {
           Wait(give_up, "start of the main child");
         } else {
-          Do(StopMain{id, server.spec.termination_grace, "StartupTimeout", "the main child did not start"});
+          Do(StopMain{id, server.spec.termination_grace, "StartupTimeout", "the main child did not start", false});
         }
         return;
       }
@@ -216,20 +390,19 @@ class Planner {
         // What was adopted must be able to start again without the network: its artifact is asked for now, not then,
         // and again when that failed.
         if (!previous) (void)HaveArtifact();
+        if (previous) (void)HaveArtifact(observed_.previous_artifact, true);
         // What can't be started again is not restarted.
-        Probe(id, server.spec, !previous || observed_.previous_artifact.phase == ArtifactState::Phase::kReady);
+        Probe(instance.probe, id, server.spec,
+              !previous || observed_.previous_artifact.phase == ArtifactState::Phase::kReady);
         return;
     }
   }
 
-  void StartMainOf(const std::string& id, const std::string& revision, bool previous) {
-    if (!StartsNow(revision)) return;
-    if (previous) {
-      // Without its artifact its argv is unknown: it stays down until the wanted revision is ready.
-      if (observed_.previous_artifact.phase == ArtifactState::Phase::kReady) Do(StartMain{id, true});
-      return;
-    }
-    if (HaveArtifact()) Do(StartMain{id, false});
+  void StartMainOf(const InstanceView& instance, const std::string& revision, bool previous) {
+    if (!StartsNow(previous ? instance.restart : observed_.restart, revision)) return;
+    // Without its artifact its argv is unknown.
+    const bool known = previous ? HaveArtifact(observed_.previous_artifact, true) : HaveArtifact();
+    if (known) Do(StartMain{instance.report.id, previous});
   }
 
   // One session per attached instance: a new one needs a new instance.
@@ -269,14 +442,14 @@ class Planner {
     Do(ForgetInstance{report.id});
   }
 
-  void Probe(const std::string& id, const ServerSpec& spec, bool restartable) {
-    ProbeDecision decision = NextProbe(observed_.probe, spec.probes, restartable, now_);
+  void Probe(const ProbeState& probe, const std::string& id, const ServerSpec& spec, bool restartable) {
+    ProbeDecision decision = NextProbe(probe, spec.probes, restartable, now_);
     switch (decision.what) {
       case ProbeDecision::What::kWait:
         Wait(decision.when, "probe");
         return;
       case ProbeDecision::What::kVerify:
-        Do(Verify{id, !observed_.probe.handshake});
+        Do(Verify{id, !probe.handshake});
         return;
       case ProbeDecision::What::kPing:
         Do(Ping{id});
@@ -291,7 +464,7 @@ class Planner {
     for (const InstanceView& instance : observed_.instances) {
       if (instance.report.id != id) continue;
       if (instance.report.shim) {
-        Do(StopMain{id, spec.termination_grace, decision.reason, decision.message});
+        Do(StopMain{id, spec.termination_grace, decision.reason, decision.message, false});
       } else {
         Do(StopInstance{id, instance.report.runtime, spec.termination_grace, decision.reason, decision.message});
       }
@@ -302,6 +475,7 @@ class Planner {
   const Observed& observed_;
   MonoTime now_;
   std::vector<Action> actions_;
+  std::set<const InstanceView*> drained_;
 };
 
 }  // namespace
@@ -314,17 +488,79 @@ bool Matches(const InstanceReport& report, const DesiredServer& desired) {
   return same_object && report.revision == desired.revision;
 }
 
-const InstanceView* ServingInstance(const DesiredServer* desired, const Observed& observed) {
+const InstanceView* WantedInstance(const DesiredServer& desired, const Observed& observed) {
   const InstanceView* best = nullptr;
-  bool best_matches = false;
   for (const InstanceView& instance : observed.instances) {
-    const bool matches = desired != nullptr && Matches(instance.report, *desired);
-    if (best == nullptr || (matches && !best_matches) || (matches == best_matches && Better(instance, *best))) {
-      best = &instance;
-      best_matches = matches;
-    }
+    if (!Matches(instance.report, desired)) continue;
+    if (best == nullptr || Better(instance, *best)) best = &instance;
   }
   return best;
+}
+
+const InstanceView* OldInstance(const DesiredServer& desired, const Observed& observed) {
+  const InstanceView* best = nullptr;
+  for (const InstanceView& instance : observed.instances) {
+    if (Matches(instance.report, desired) || instance.draining_since) continue;
+    if (instance.report.state != InstanceState::kRunning) continue;
+    const bool better = best == nullptr || (instance.probe.verified && !best->probe.verified) ||
+                        (instance.probe.verified == best->probe.verified && Better(*best, instance));
+    if (better) best = &instance;
+  }
+  return best;
+}
+
+const InstanceView* ServingInstance(const DesiredServer* desired, const Observed& observed) {
+  if (desired == nullptr || OnHold(*desired)) return AnyInstance(observed);
+  const InstanceView* wanted = WantedInstance(*desired, observed);
+  const InstanceView* old = OldInstance(*desired, observed);
+  if (wanted != nullptr && (old == nullptr || wanted->probe.verified)) return wanted;
+  return old != nullptr ? old : AnyInstance(observed);
+}
+
+std::vector<const InstanceView*> TendedInstances(const DesiredServer* desired, const Observed& observed) {
+  std::vector<const InstanceView*> tended;
+  if (desired != nullptr && !OnHold(*desired)) {
+    for (const InstanceView* instance : {WantedInstance(*desired, observed), OldInstance(*desired, observed)}) {
+      if (instance != nullptr) tended.push_back(instance);
+    }
+  }
+  const InstanceView* any = AnyInstance(observed);
+  if (tended.empty() && any != nullptr && !any->draining_since) tended.push_back(any);
+  return tended;
+}
+
+std::string RolloutFailure(const DesiredServer& desired, const Observed& observed, MonoTime now) {
+  if (!observed.rollout) return "";
+  const InstanceView* wanted = WantedInstance(desired, observed);
+  if (wanted != nullptr && wanted->probe.verified) return "";
+  const RestartState& restart = observed.restart;
+  const RestartVerdict verdict = restart.VerdictOn(desired.revision);
+  const bool over = verdict == RestartVerdict::kFailed || verdict == RestartVerdict::kCompleted;
+  const Duration deadline = desired.spec.update_strategy.progress_deadline;
+  if (!over && now < observed.rollout->since + deadline) return "";
+  std::string text = "revision " + desired.revision.substr(0, 12) +
+                     (over ? " ended and its restartPolicy does not restart it"
+                           : " did not answer over MCP within " + FormatDuration(deadline));
+  if (!restart.last_reason.empty() && restart.revision == desired.revision) {
+    text += "; it ended: " + restart.last_reason + (restart.message.empty() ? "" : ", " + restart.message);
+  } else if (wanted != nullptr && !wanted->probe.message.empty()) {
+    text += ": " + wanted->probe.message;
+  }
+  return text;
+}
+
+bool Sleeps(const DesiredServer& desired, const Observed& observed) {
+  if (OnHold(desired) || desired.spec.suspend) return false;
+  switch (observed.sleep.phase) {
+    case SleepState::Phase::kAwake:
+      return false;
+    case SleepState::Phase::kAsleep:
+      return true;
+    case SleepState::Phase::kWaking:
+      break;
+  }
+  return observed.restart.attempts == 0 && observed.restart.verdict == RestartVerdict::kNone &&
+         observed.artifact.phase != ArtifactState::Phase::kFailed && observed.runtime_reason.empty();
 }
 
 bool OnHold(const DesiredServer& desired) {

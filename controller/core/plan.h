@@ -9,9 +9,18 @@
 //   none       | nothing            | -                      | pull, create, start, start the main child, verify
 //   instances  | stop and remove    | pull first, then stop, | keep one; start what stopped after its back-off,
 //              |                    | remove, create         | restart what fails its probes
+//
+// With RollingUpdate the old instance is not stopped but served on while the new one starts beside it, never more than
+// the two. Once the new one is verified clients go there; the old one drains: it takes nothing new and goes when its
+// conversations are over, after drainTimeout at the latest. A new revision that is not verified within
+// progressDeadline is undone when autoRollback says so.
+//
+// With activation OnDemand a verified server that nobody uses sleeps: its main child ends, its shim stays to start it
+// again at once; an instance without a shim goes. It wakes when a client asks or its spec changes.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,7 +44,13 @@ inline constexpr Duration kAttachPatience = std::chrono::seconds(5);
 // may refuse every later one of the same container.
 inline constexpr int kStartsOfOneInstance = 3;
 
-struct PullArtifact {};  // of the desired revision; in the background
+// How long what drains or falls asleep goes on at least: the gateway has then heard that nothing new goes there, and
+// what was on its way has arrived.
+inline constexpr Duration kSettle = std::chrono::seconds(2);
+
+struct PullArtifact {  // in the background
+  bool previous = false;
+};
 struct CreateInstance {
   std::string instance;
 };
@@ -57,6 +72,7 @@ struct StopMain {
   Duration grace;
   // A restart by policy when set ("LivenessFailed", "StartupTimeout"): goes through the back-off.
   std::string restart_reason, message;
+  bool for_sleep = false;  // its instance stays, so a child that can't be ended is an error
 };
 struct StopInstance {
   std::string instance;
@@ -79,6 +95,22 @@ struct Verify {
 struct Ping {
   std::string instance;
 };
+// The rest only changes what is remembered. Clients go to the new revision from now on.
+struct BeginDrain {
+  std::string instance;
+};
+// The clock of progressDeadline starts.
+struct BeginRollout {};
+// The wanted revision is given up until the spec changes; the one before is wanted again.
+struct UndoRollout {
+  std::string message;
+};
+struct GoToSleep {
+  std::string instance;
+};
+struct WakeUp {};
+// What follows does not depend on what came before: it is carried out also when that failed.
+struct Also {};
 // Nothing to do before `when`, unless something changes.
 struct WaitUntil {
   MonoTime when;
@@ -86,7 +118,8 @@ struct WaitUntil {
 };
 
 using Action = std::variant<PullArtifact, CreateInstance, StartInstance, ExpectShim, StartMain, StopMain, StopInstance,
-                            RemoveInstance, ForgetInstance, Verify, Ping, WaitUntil>;
+                            RemoveInstance, ForgetInstance, Verify, Ping, BeginDrain, BeginRollout, UndoRollout,
+                            GoToSleep, WakeUp, Also, WaitUntil>;
 
 // "StopInstance weather-1a2b3c4d-x7k2p", for logs and tests.
 std::string ToString(const Action& action);
@@ -98,6 +131,10 @@ struct InstanceView {
   bool connected = false;  // the shim, or without one the attached session
   int failed_starts = 0;   // in a row, of an instance that never ran
   MainState main;
+  ProbeState probe;
+  RestartState restart;   // of its revision
+  int conversations = 0;  // of clients
+  std::optional<MonoTime> draining_since;
 };
 
 struct ArtifactState {
@@ -108,6 +145,22 @@ struct ArtifactState {
   std::string message;   // kFailed: why; kPulling: how far
   int failures = 0;
   MonoTime retry_at{};  // kFailed
+};
+
+// The new revision that runs beside the old one and is not verified yet.
+struct RolloutState {
+  MonoTime since{};
+  bool old_was_good = false;                    // the old revision was verified at some time during it
+  std::shared_ptr<const DesiredServer> before;  // what to go back to; null when nobody knows it
+};
+
+struct SleepState {
+  enum class Phase { kAwake, kAsleep, kWaking };  // waking until it is verified again
+  Phase phase = Phase::kAwake;
+  MonoTime since = MonoTime::min();  // of the phase
+  std::string uid, revision;         // what fell asleep
+  int64_t generation = 0;
+  Verification last;  // what it answered before
 };
 
 struct Observed {
@@ -122,17 +175,33 @@ struct Observed {
   // What the running instance was created from when that is not the desired spec; null when this mcplet never saw it.
   std::shared_ptr<const DesiredServer> previous;
   ArtifactState previous_artifact;
-  RestartState restart;
-  ProbeState probe;
+  RestartState restart;                       // of the desired revision
+  ProbeState probe;                           // of a remote server
   std::string new_instance;                   // the id that a new instance gets
   Duration grace = std::chrono::seconds(10);  // for a server whose spec is gone
+  Duration drain_timeout = std::chrono::minutes(10);
+  std::optional<RolloutState> rollout;  // of the desired revision
+  std::string undone;                   // why the newest revision was given up and `desired` is the one before; or ""
+  SleepState sleep;
+  bool traffic = false;               // whether clients can be seen at all: else nothing sleeps
+  std::optional<MonoTime> last_used;  // by a client
 };
 
 // Whether an instance is what `desired` asks for.
 bool Matches(const InstanceReport& report, const DesiredServer& desired);
-// The instance that serves (or will): of the desired revision if there is one, running before stopped, newest first.
-// Null when there is none.
+// Of the desired revision: running before stopped, newest first. Null when there is none.
+const InstanceView* WantedInstance(const DesiredServer& desired, const Observed& observed);
+// The one of another revision that serves clients until the wanted one can: it runs and does not drain; verified before
+// not, then oldest first. Null when there is none.
+const InstanceView* OldInstance(const DesiredServer& desired, const Observed& observed);
+// Where clients go: to the wanted instance once it is verified, before that to the old one if there is one.
 const InstanceView* ServingInstance(const DesiredServer* desired, const Observed& observed);
+// Those that are probed and restarted.
+std::vector<const InstanceView*> TendedInstances(const DesiredServer* desired, const Observed& observed);
+// The roll-out has failed: "" or why. `desired` is not verified.
+std::string RolloutFailure(const DesiredServer& desired, const Observed& observed, MonoTime now);
+// Asleep, or waking with nothing gone wrong so far: a client's request waits for it.
+bool Sleeps(const DesiredServer& desired, const Observed& observed);
 // Rejected, or pending without a version before: what runs stays, nothing new starts.
 bool OnHold(const DesiredServer& desired);
 bool IsRemote(const DesiredServer& desired);

@@ -37,7 +37,7 @@ RuntimeKind ChooseRuntime(const ServerSpec& spec);
 
 struct ReconcileResult {
   Status status = OkStatus();       // not OK: look again after a back-off
-  MonoTime wake = MonoTime::max();  // OK: look again then
+  MonoTime wake = MonoTime::max();  // look again then, whatever the back-off
   bool gone = false;                // nothing wanted, nothing there: the record can go
   bool wrote_status = false;
 };
@@ -67,7 +67,9 @@ class ServerReconciler {
  private:
   struct Look {
     std::shared_ptr<const DesiredSnapshot> snapshot;
-    std::shared_ptr<const DesiredServer> desired;  // null: not desired
+    std::shared_ptr<const DesiredServer> newest;   // null: not desired
+    std::shared_ptr<const DesiredServer> desired;  // newest, or what its roll-out was taken back to
+    MonoTime now{};
     Observed observed;
     std::vector<Action> actions;
   };
@@ -76,20 +78,31 @@ class ServerReconciler {
   void Observe(const ServerKey& key, ServerRecord* record, Look* look);
   void ObserveRuntime(const DesiredServer& desired, Observed* observed);
   void Recall(const ServerKey& key, ServerRecord* record, const DesiredServer& desired);
-  void NoteSpec(ServerRecord* record, const DesiredServer& desired, const Look& look);
+  void NoteSpec(ServerRecord* record, const Look& look);
+  std::shared_ptr<const DesiredServer> InForce(ServerRecord* record,
+                                               const std::shared_ptr<const DesiredServer>& newest) const;
+  void ForgetRevisions(ServerRecord* record, const Look& look);
+  void ObserveUse(const ServerKey& key, Look* look) const;
+  void NoteProgress(ServerRecord* record, const Look& look) const;
   void ObserveInstances(const ServerKey& key, ServerRecord* record, Look* look);
   void NoteVanished(const ServerKey& key, ServerRecord* record, const Look& look);
-  void NoteExits(const ServerKey& key, ServerRecord* record, Look* look);
-  void NoteExit(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& instance,
+  void NoteExits(const ServerKey& key, ServerRecord* record, const Look& look);
+  void NoteExitOf(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& view);
+  void NoteExit(const ServerKey& key, ServerRecord* record, const Look& look, const InstanceView& view,
                 ExitCause cause);
-  void NoteIncarnation(ServerRecord* record, const Look& look);
+  void NoteIncarnations(ServerRecord* record, const Look& look);
   bool OutOfMemory(ServerRecord* record, const InstanceReport& report);
   std::string StderrTail(const InstanceReport& report);
 
   Status Run(const ServerKey& key, ServerRecord* record, const Look& look, const Action& action);
-  void BeginPull(const ServerKey& key, ServerRecord* record, const Look& look);
-  void BeginProbe(const ServerKey& key, ServerRecord* record, const Look& look, ProbeKind kind);
-  std::optional<ProbeTarget> Target(const ServerKey& key, const ServerRecord& record, const Look& look) const;
+  // True when the action was one that only changes the record.
+  bool Remember(const ServerKey& key, ServerRecord* record, const Look& look, const Action& action);
+  void BeginPull(const ServerKey& key, ServerRecord* record, const Look& look, bool previous);
+  void BeginProbe(const ServerKey& key, ServerRecord* record, const Look& look, ProbeKind kind,
+                  const std::string& instance);
+  // Of one instance, null for a remote server.
+  std::optional<ProbeTarget> Target(const ServerKey& key, const ServerRecord& record, const Look& look,
+                                    const InstanceView* instance) const;
   void Note(const ServerKey& key, ServerRecord* record, bool gone);
   void WriteStatus(const ServerKey& key, ServerRecord* record, const Look& look, bool* wrote);
 

@@ -33,11 +33,12 @@ void WorkQueue::AddAfter(const ServerKey& key, Duration delay) {
   SetTimerLocked(key, clock_.Now() + delay);
 }
 
-void WorkQueue::AddRateLimited(const ServerKey& key) {
+void WorkQueue::AddRateLimited(const ServerKey& key, MonoTime at_latest) {
   {
     MutexLock lock(&mu_);
     const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
-    SetTimerLocked(key, clock_.Now() + BackOff(kFirstRetry, kLastRetry, ++failures_[key], chance));
+    const MonoTime due = clock_.Now() + BackOff(kFirstRetry, kLastRetry, ++failures_[key], chance);
+    SetTimerLocked(key, std::min(due, at_latest));
   }
   metrics_.QueueRetried();
 }

@@ -27,8 +27,8 @@ class WorkQueue {
 
   void Add(const ServerKey& key);
   void AddAfter(const ServerKey& key, Duration delay);
-  // After the back-off that its failures in a row have earned.
-  void AddRateLimited(const ServerKey& key);
+  // After the back-off that its failures in a row have earned, but not later than `at_latest`.
+  void AddRateLimited(const ServerKey& key, MonoTime at_latest = MonoTime::max());
   // Forgets the failures; the next AddRateLimited begins again.
   void Forget(const ServerKey& key);
   void CancelTimer(const ServerKey& key);

@@ -12,6 +12,8 @@ namespace mcpfleet {
 namespace {
 
 constexpr size_t kReadBytes = size_t{64} << 10;
+// Lines that nobody receives: more is left with the engine.
+constexpr size_t kUnreceivedBytes = size_t{16} << 20;
 // What one server may have read before the others get their turn.
 constexpr size_t kBytesPerTurn = size_t{512} << 10;
 
@@ -43,7 +45,7 @@ void AttachChannel::Begin(std::string early) {
 void AttachChannel::Watch() {
   if (!connection_.valid()) return;
   uint32_t events = 0;
-  const bool room = receiver_ != nullptr || kept_ <= limits::kChildLineBytes;
+  const bool room = receiver_ != nullptr || kept_ <= kUnreceivedBytes;
   if (begun_ && room) events |= EPOLLIN;
   if (written_ < in_.size()) events |= EPOLLOUT;
   if (events == watched_) return;

@@ -21,6 +21,10 @@ Era EraFromString(std::string_view text);
 inline constexpr std::string_view kModernVersion = "2026-07-28";
 inline constexpr std::string_view kLegacyVersion = "2025-11-25";  // what we offer in `initialize`
 
+// All that a gateway speaks, as raw JSON: what server/discover and the refusal of a revision tell.
+inline constexpr std::string_view kSupportedVersions =
+    R"(["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"])";
+
 // Revisions that `initialize` can agree on.
 bool IsLegacyVersion(std::string_view version);
 bool IsModernVersion(std::string_view version);

@@ -1,6 +1,7 @@
 #include "edge-runtime/mcp/handshake.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/strings.h"
 
@@ -71,12 +72,14 @@ std::vector<Outgoing> Handshake::Start(uint64_t* next_id) {
 std::vector<Outgoing> Handshake::OnResponse(const Message& response, uint64_t* next_id) {
   if (!response.IsResponse() || response.id.empty()) return {};
   if (response.id == discover_id_) return OnDiscover(response, next_id);
-  if (response.id == initialize_id_ && phase_ == Phase::kInitializing) return OnInitialize(response);
+  if (response.id == initialize_id_ && phase_ == Phase::kInitializing) return OnInitialize(response, next_id);
   return {};
 }
 
 std::vector<Outgoing> Handshake::OnNoDiscoverAnswer(uint64_t* next_id) {
-  return phase_ == Phase::kDiscovering ? SendInitialize(next_id) : std::vector<Outgoing>{};
+  if (phase_ != Phase::kDiscovering) return {};
+  if (asked_again_) return Fail("server/discover: no answer, and initialize was refused");
+  return SendInitialize(next_id);
 }
 
 std::vector<Outgoing> Handshake::SendInitialize(uint64_t* next_id) {
@@ -101,6 +104,7 @@ std::vector<Outgoing> Handshake::OnDiscover(const Message& response, uint64_t* n
     case Era::kModern:
       return modern_result ? BecomeModern(response.result) : Fail("server/discover: " + DescribeError(response));
     case Era::kLegacy:
+      if (asked_again_) return Fail("initialize and server/discover: " + DescribeError(response));
       return SendInitialize(next_id);
     case Era::kUnknown:
       return Fail(verdict.problem);
@@ -119,9 +123,15 @@ std::vector<Outgoing> Handshake::BecomeModern(const Json& result) {
   return {};
 }
 
-std::vector<Outgoing> Handshake::OnInitialize(const Message& response) {
+std::vector<Outgoing> Handshake::OnInitialize(const Message& response, uint64_t* next_id) {
   if (response.kind == MessageKind::kError) {
     if (late_discover_) return BecomeModern(*late_discover_);
+    // Too slow to answer server/discover in time, and modern all the same.
+    if (JudgeDiscover(response).era == Era::kModern && !std::exchange(asked_again_, true)) {
+      phase_ = Phase::kNew;
+      known_ = Era::kModern;
+      return Start(next_id);
+    }
     return Fail("initialize: " + DescribeError(response));
   }
   std::string version = GetString(response.result, "protocolVersion");

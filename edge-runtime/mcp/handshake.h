@@ -73,7 +73,7 @@ class Handshake {
  private:
   std::vector<Outgoing> SendInitialize(uint64_t* next_id);
   std::vector<Outgoing> OnDiscover(const Message& response, uint64_t* next_id);
-  std::vector<Outgoing> OnInitialize(const Message& response);
+  std::vector<Outgoing> OnInitialize(const Message& response, uint64_t* next_id);
   std::vector<Outgoing> BecomeModern(const Json& result);
   std::vector<Outgoing> Fail(std::string why);
 
@@ -83,6 +83,7 @@ class Handshake {
   std::string discover_id_, initialize_id_;
   std::optional<Json> late_discover_;  // a modern answer that came after `initialize` had to be sent
   bool owes_announcement_ = false;
+  bool asked_again_ = false;  // discover, after initialize was refused by a modern server
   PeerInfo peer_;
   std::string failure_;
 };

@@ -3,68 +3,10 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "edge-runtime/mcp/json_scan.h"
 
 namespace mcpfleet::mcp {
 namespace {
-
-bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-// Walks text that is known to be valid JSON: no error handling beyond never reading past the end.
-class Scanner {
- public:
-  explicit Scanner(std::string_view text) : text_(text) {}
-
-  void SkipSpace() {
-    while (at_ < text_.size() && IsSpace(text_[at_])) ++at_;
-  }
-  bool Take(char c) {
-    SkipSpace();
-    if (at_ >= text_.size() || text_[at_] != c) return false;
-    ++at_;
-    return true;
-  }
-  // The next value's bytes, without white space around it.
-  std::string_view Value() {
-    SkipSpace();
-    size_t begin = at_;
-    int depth = 0;
-    while (at_ < text_.size()) {
-      char c = text_[at_];
-      if (c == '"') {
-        SkipString();
-      } else if (c == '{' || c == '[') {
-        ++depth;
-        ++at_;
-      } else if (c == '}' || c == ']') {
-        if (depth == 0) break;
-        --depth;
-        ++at_;
-      } else if (depth == 0 && (c == ',' || c == ':')) {
-        break;
-      } else {
-        ++at_;
-      }
-    }
-    size_t end = at_;
-    while (end > begin && IsSpace(text_[end - 1])) --end;
-    return text_.substr(begin, end - begin);
-  }
-
- private:
-  void SkipString() {
-    for (++at_; at_ < text_.size(); ++at_) {
-      if (text_[at_] == '\\') {
-        ++at_;
-      } else if (text_[at_] == '"') {
-        ++at_;
-        return;
-      }
-    }
-    if (at_ > text_.size()) at_ = text_.size();
-  }
-  std::string_view text_;
-  size_t at_ = 0;
-};
 
 // Whether the raw key token (with quotes, perhaps with escapes) spells `key`.
 bool Spells(std::string_view token, std::string_view key) {
@@ -130,7 +72,7 @@ std::string Envelope(std::string_view id) {
 }  // namespace
 
 std::string_view RawMember(std::string_view object_text, std::string_view key) {
-  Scanner scan(object_text);
+  JsonScan scan(object_text);
   if (!scan.Take('{')) return {};
   do {
     std::string_view name = scan.Value();

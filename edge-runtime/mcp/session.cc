@@ -51,7 +51,7 @@ std::vector<Outgoing> Session::OnNoDiscoverAnswer() {
 
 std::vector<Outgoing> Session::OnLine(std::string_view line) {
   if (Trim(line).empty()) return {};
-  StatusOr<Message> message = ParseMessage(line, {.bytes = limits::kChildLineBytes, .depth = 64});
+  StatusOr<Message> message = ParseMessage(line, {.bytes = limits::kParsedMessageBytes, .depth = 64});
   if (!message.ok()) {
     if (stray_lines_++ == 0) first_stray_line_ = Printable(line, 160);
     return {};
@@ -84,7 +84,7 @@ std::vector<Outgoing> Session::OnResponse(Message response) {
 }
 
 std::vector<Outgoing> Session::OnLost(std::string_view line) {
-  StatusOr<Message> request = ParseMessage(line, {.bytes = limits::kChildLineBytes, .depth = 64});
+  StatusOr<Message> request = ParseMessage(line, {.bytes = limits::kParsedMessageBytes, .depth = 64});
   if (!request.ok() || request->kind != MessageKind::kRequest) return {};
   Message failed;
   failed.kind = MessageKind::kError;

@@ -1,5 +1,6 @@
 #include "edge-runtime/mcp/sse.h"
 
+#include <cstdlib>
 #include <utility>
 
 namespace mcpfleet::mcp {
@@ -48,6 +49,9 @@ void SseParser::TakeLine(std::vector<SseEvent>* events) {
     type_ = value;
   } else if (name == "id" && value.find('\0') == std::string_view::npos) {
     id_ = value;
+  } else if (name == "retry" && !value.empty() && value.size() < 10 &&
+             value.find_first_not_of("0123456789") == std::string_view::npos) {
+    retry_millis_ = atoll(std::string(value).c_str());
   }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,10 @@ class SseParser {
   explicit SseParser(size_t max_event_bytes = limits::kChildLineBytes) : max_(max_event_bytes) {}
   // Events completed by `bytes`. ResourceExhausted when one is too large; the parser is useless then.
   StatusOr<std::vector<SseEvent>> Feed(std::string_view bytes);
+  // What a reader that comes back sends as Last-Event-ID: also the id of an event without data.
+  const std::string& last_id() const { return id_; }
+  // How long it is asked to wait before it does; negative: the server has not said.
+  int64_t retry_millis() const { return retry_millis_; }
 
  private:
   void TakeLine(std::vector<SseEvent>* events);
@@ -37,6 +42,7 @@ class SseParser {
   bool at_start_ = true;   // a byte order mark may come
   bool has_data_ = false;
   std::string type_, data_, id_;
+  int64_t retry_millis_ = -1;
 };
 
 }  // namespace mcpfleet::mcp

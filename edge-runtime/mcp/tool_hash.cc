@@ -56,6 +56,12 @@ std::vector<std::string> ToolList::SortedNames() const {
   return names;
 }
 
+std::vector<std::pair<std::string, std::string>> ToolList::SortedHashes() const {
+  std::vector<std::pair<std::string, std::string>> hashes;
+  for (Entry& entry : Sorted()) hashes.emplace_back(std::move(entry.name), std::move(entry.hash));
+  return hashes;
+}
+
 std::string ToolList::Hash() const {
   // As JSON, so that no name can imitate a separator.
   Json pairs = Json::array();

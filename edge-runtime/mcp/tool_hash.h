@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -22,6 +23,7 @@ class ToolList {
   bool Add(const Json& tool);
   size_t size() const { return entries_.size(); }
   std::vector<std::string> SortedNames() const;
+  std::vector<std::pair<std::string, std::string>> SortedHashes() const;  // name and hash
   // "sha256:<hex>" over the sorted (name, hash) pairs.
   std::string Hash() const;
 

@@ -20,6 +20,7 @@
 #include "edge-runtime/mcplet/admin.h"
 #include "edge-runtime/mcplet/desired_view.h"
 #include "edge-runtime/mcplet/file_notebook.h"
+#include "edge-runtime/mcplet/gateway_port.h"
 #include "edge-runtime/mcplet/node_admin.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
@@ -89,6 +90,8 @@ class NodeAgent final : public Agent {
   void OnStatusWritten(const Status& written) LOCKS_EXCLUDED(mu_);
   void LookAtNode() LOCKS_EXCLUDED(mu_);
   void RunNode();
+  // Tries again with each look at the node: whoever has the port may go away.
+  void OpenGateway();
 
   const Config config_;
   const Clock& clock_;
@@ -105,6 +108,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<StatusPublisher> publisher_;
   std::unique_ptr<StatusFan> status_;
   std::unique_ptr<FileNotebook> notebook_, artifacts_;
+  std::unique_ptr<GatewayPort> gateway_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
@@ -163,6 +167,7 @@ Status NodeAgent::Open() {
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");
+  gateway_ = std::make_unique<GatewayPort>(config_);
   controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
                                                             .sessions = *sessions_,
                                                             .prober = *prober_,
@@ -174,7 +179,13 @@ Status NodeAgent::Open() {
                                                             .seed = seed,
                                                             .node = config_.node,
                                                             .notebook = notebook_.get(),
-                                                            .artifacts = artifacts_.get()},
+                                                            .artifacts = artifacts_.get(),
+                                                            .traffic = gateway_.get(),
+                                                            .gateway = gateway_.get(),
+                                                            .endpoint_of =
+                                                                [this](const ServerKey& server) {
+                                                                  return gateway_->EndpointOf(server);
+                                                                }},
                                              ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
   return OkStatus();
 }
@@ -210,6 +221,7 @@ Status NodeAgent::Start() {
   ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_, clock_));
   notebook_->Start();
   artifacts_->Start();
+  OpenGateway();
   controller_->Start();
   publisher_->Start();
   store_->Start();
@@ -218,7 +230,18 @@ Status NodeAgent::Start() {
   return OkStatus();
 }
 
+void NodeAgent::OpenGateway() {
+  const Status opened = gateway_->Open({.servers = *controller_,
+                                        .sessions = *shims_,
+                                        .metrics = metrics_.gateway(),
+                                        .clock = clock_,
+                                        .connect_in_namespace = ConnectInNamespace},
+                                       *controller_);
+  if (!opened.ok()) LOG_WARNING("the gateway can't open", {{"error", opened}});
+}
+
 void NodeAgent::LookAtNode() {
+  OpenGateway();
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
   facts.synced = controller_->Synced();
   facts.store_reachable = store_->reachable();
@@ -244,6 +267,8 @@ void NodeAgent::LookAtNode() {
     if (check.available) node.runtimes.emplace_back(ToString(kind));
   }
   facts.runtimes = checks_;
+  facts.gateway_wanted = gateway_->wanted();
+  facts.gateway_problem = gateway_->problem();
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
@@ -272,6 +297,7 @@ void NodeAgent::Stop() {
     wake_.NotifyAll();
   }
   node_thread_.join();
+  gateway_->Close();    // sessions go on with the next mcplet
   prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
   store_->Stop();

@@ -71,6 +71,20 @@ StoreConfig DecodeStore(const Json& store) {
           .proxy = GetString(store, "proxy")};
 }
 
+GatewayConfig DecodeGateway(const Json& gateway) {
+  return {.enabled = GetString(gateway, "enabled") != "Never",
+          .address = GetString(gateway, "address"),
+          .port = static_cast<uint16_t>(GetInt(gateway, "port")),
+          .public_urls = Strings(GetMember(gateway, "publicUrls")),
+          .allowed_hosts = Strings(GetMember(gateway, "allowedHosts")),
+          .allowed_origins = Strings(GetMember(gateway, "allowedOrigins")),
+          .cors_origins = Strings(GetMember(gateway, "corsOrigins")),
+          .max_connections = static_cast<int>(GetInt(gateway, "maxConnections")),
+          .max_sessions = static_cast<int>(GetInt(gateway, "maxSessions")),
+          .access_log = GetString(gateway, "accessLog") == "On",
+          .audit_log = GetString(gateway, "auditLog") == "On"};
+}
+
 // Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
 constexpr const char* kOnlyEmbedded[] = {"address", "port"};
 constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
@@ -169,6 +183,14 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   config.docker_socket = GetString(GetMember(runtimes, "docker"), "socket");
   config.admin_address = GetString(GetMember(spec, "admin"), "address");
   config.admin_port = static_cast<uint16_t>(GetInt(GetMember(spec, "admin"), "port"));
+  config.gateway = DecodeGateway(GetMember(spec, "gateway"));
+  if (auto body = ParseBytes(GetString(GetMember(spec, "gateway"), "maxBody"));
+      body.ok() && *body >= 4096 && *body <= static_cast<int64_t>(limits::kChildLineBytes)) {
+    config.gateway.max_body = *body;
+  } else {
+    wrong("spec.gateway.maxBody", "is not a size that can be",
+          "from 4Ki to " + std::to_string(limits::kChildLineBytes >> 20) + "Mi, the longest line of a stdio server");
+  }
   config.policy = DecodePolicy(GetMember(spec, "policy"));
   if (auto quota = ParseBytes(GetString(spec, "cacheQuota")); quota.ok()) {
     config.cache_quota_bytes = *quota;

@@ -25,6 +25,16 @@ struct StoreConfig {
   Duration status_interval{};  // the least between two writes of the status
 };
 
+struct GatewayConfig {
+  bool enabled = true;
+  std::string address;
+  uint16_t port = 0;
+  std::vector<std::string> public_urls, allowed_hosts, allowed_origins, cors_origins;
+  int64_t max_body = 0;
+  int max_connections = 0, max_sessions = 0;
+  bool access_log = false, audit_log = false;
+};
+
 struct Config {
   std::string node;
   std::string state_directory, run_directory;
@@ -34,12 +44,14 @@ struct Config {
   bool docker_attach = false;  // never the shim in Docker
   std::string admin_address;
   uint16_t admin_port = 0;
+  GatewayConfig gateway;
   NodePolicy policy;
   int64_t cache_quota_bytes = 0;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kAuto;
 
   std::string AdminSocket() const { return run_directory + "/mcplet.sock"; }
+  std::string GatewayDirectory() const { return state_directory + "/gateway"; }
   std::string StoreDirectory() const { return state_directory + "/store"; }
 };
 

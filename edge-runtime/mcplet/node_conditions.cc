@@ -122,6 +122,10 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
                          : Make("Ready", true, "NodeReady", "")}) {
     SetCondition(&next, std::move(condition), now);
   }
+  if (facts.gateway_wanted) {
+    const bool open = facts.gateway_problem.empty();
+    SetCondition(&next, Make("GatewayReady", open, open ? "Listening" : "NotListening", facts.gateway_problem), now);
+  }
   return next;
 }
 

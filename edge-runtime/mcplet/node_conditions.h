@@ -1,5 +1,5 @@
-// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, ClockSynced, DiskPressure,
-// MemoryPressure (the last two as in core/v1: True is bad).
+// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, GatewayReady (where there is one),
+// ClockSynced, DiskPressure, MemoryPressure (the last two as in core/v1: True is bad).
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,8 @@ struct NodeFacts {
   std::string head_time;    // of the accepted head: when it was written
   WallTime build_time{};
   std::map<RuntimeKind, RuntimeCheck> runtimes;
+  bool gateway_wanted = false;
+  std::string gateway_problem;  // why it is not open; "": it is
   bool clock_synced = true;
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;

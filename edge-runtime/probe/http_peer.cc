@@ -1,7 +1,6 @@
 #include "edge-runtime/probe/http_peer.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include <nlohmann/json.hpp>
 
@@ -16,21 +15,12 @@ namespace {
 using Phase = mcp::Handshake::Phase;
 
 constexpr size_t kMaxSessionId = 1024;
-constexpr size_t kMaxParamHeaders = 32;
 constexpr Duration kFarewell = std::chrono::seconds(1);
 // Of a call's time, kept back to tell the server that nobody waits any more.
 constexpr Duration kCancelReserve = std::chrono::milliseconds(200);
 
 bool IsVisibleAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
-}
-
-// Header values may hold printable ASCII only; anything else goes as base64 (2026-07-28, "Mcp-Name").
-std::string HeaderText(const std::string& value) {
-  bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c <= 0x7e; });
-  bool padded = Trim(value).size() != value.size();
-  if (plain && !padded && !value.starts_with("=?base64?")) return value;
-  return "=?base64?" + Base64Encode(value) + "?=";
 }
 
 std::string MediaType(const http::Response& head) {
@@ -53,65 +43,9 @@ Status Unexpected(const std::string& method, int status, const std::string& exce
   return FailedPrecondition(excerpt.empty() ? what : what + ": " + excerpt);
 }
 
-// Collects the properties below `schema` that carry x-mcp-header, by JSON pointer into the arguments.
-void CollectParamHeaders(const Json& schema, const std::string& path, int depth,
-                         std::vector<std::pair<std::string, std::string>>* out) {
-  const Json& properties = GetMember(schema, "properties");
-  if (!properties.is_object() || depth > 8) return;
-  for (auto it = properties.begin(); it != properties.end() && out->size() < kMaxParamHeaders; ++it) {
-    std::string header = GetString(it.value(), "x-mcp-header");
-    std::string below = path + "/" + it.key();
-    if (it.key().find_first_of("/~") != std::string::npos) continue;
-    if (!header.empty() && IsVisibleAscii(header) && header.find(':') == std::string::npos)
-      out->emplace_back(below, header);
-    CollectParamHeaders(it.value(), below, depth + 1, out);
-  }
-}
-
 }  // namespace
 
-StatusOr<HttpUrl> ParseHttpUrl(const std::string& url) {
-  HttpUrl out;
-  std::string_view rest = url;
-  if (rest.starts_with("https://")) {
-    out.endpoint.tls = true;
-    rest.remove_prefix(8);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-  } else {
-    return InvalidArgument("url: must start with http:// or https://");
-  }
-  size_t end = rest.find_first_of("/?#");
-  std::string_view authority = rest.substr(0, end);
-  std::string_view target = end == std::string_view::npos ? std::string_view() : rest.substr(end);
-  target = target.substr(0, target.find('#'));
-  out.target = target.starts_with('/') ? std::string(target) : "/" + std::string(target);
-  if (authority.find('@') != std::string_view::npos)
-    return InvalidArgument("url: no user or password is allowed in it");
-  out.host_header = std::string(authority);
-  size_t colon = authority.rfind(':');
-  if (authority.starts_with('[')) {
-    size_t bracket = authority.find(']');
-    if (bracket == std::string_view::npos) return InvalidArgument("url: '[' without ']'");
-    out.endpoint.host = std::string(authority.substr(1, bracket - 1));
-    if (colon != std::string_view::npos && colon < bracket) colon = std::string_view::npos;
-  } else {
-    out.endpoint.host = std::string(authority.substr(0, colon));
-  }
-  out.endpoint.port = out.endpoint.tls ? 443 : 80;
-  if (colon != std::string_view::npos) {
-    std::string_view port = authority.substr(colon + 1);
-    auto [after, error] = std::from_chars(port.data(), port.data() + port.size(), out.endpoint.port);
-    if (error != std::errc() || after != port.data() + port.size())
-      return InvalidArgument("url: the port is no number");
-  }
-  bool clean = IsVisibleAscii(out.endpoint.host) && IsVisibleAscii(out.target);
-  if (out.endpoint.host.empty() || !clean)
-    return InvalidArgument("url: the host is empty or characters are not encoded");
-  return out;
-}
-
-HttpPeer::HttpPeer(const ProbeTarget& target, HttpUrl url, const Clock& clock, std::shared_ptr<EraMemory> eras,
+HttpPeer::HttpPeer(const ProbeTarget& target, http::Url url, const Clock& clock, std::shared_ptr<EraMemory> eras,
                    HttpPeerOptions options)
     : url_text_(target.url),
       url_(std::move(url)),
@@ -121,7 +55,7 @@ HttpPeer::HttpPeer(const ProbeTarget& target, HttpUrl url, const Clock& clock, s
       clock_(clock),
       eras_(std::move(eras)),
       options_(std::move(options)) {
-  http::ClientOptions client{.max_body = limits::kChildLineBytes, .max_idle = 2, .host_header = url_.host_header};
+  http::ClientOptions client{.max_body = limits::kParsedMessageBytes, .max_idle = 2, .host_header = url_.host_header};
   if (network_pid_ != 0) {
     client.connect = [connect = options_.connect_in_namespace, pid = network_pid_, host = url_.endpoint.host,
                       port = url_.endpoint.port](Deadline deadline) { return connect(pid, host, port, deadline); };
@@ -131,7 +65,7 @@ HttpPeer::HttpPeer(const ProbeTarget& target, HttpUrl url, const Clock& clock, s
 
 StatusOr<std::shared_ptr<HttpPeer>> HttpPeer::Create(const ProbeTarget& target, const Clock& clock,
                                                      std::shared_ptr<EraMemory> eras, HttpPeerOptions options) {
-  StatusOr<HttpUrl> url = ParseHttpUrl(target.url);
+  StatusOr<http::Url> url = http::ParseUrl(target.url);
   if (!url.ok()) return url.status();
   if (target.network_pid != 0 && !options.connect_in_namespace) {
     return Unimplemented("no way into the network namespace of the server");
@@ -280,23 +214,13 @@ http::Request HttpPeer::Build(const mcp::Outgoing& message, const Json& params,
 }
 
 void HttpPeer::AddModernHeaders(const mcp::Outgoing& message, const Json& params, http::Request* request) const {
-  request->headers.Set("MCP-Protocol-Version", mcp::kModernVersion);
-  request->headers.Set("Mcp-Method", message.method);
-  std::string name = GetString(params, message.method == "resources/read" ? "uri" : "name");
-  bool named = message.method == "tools/call" || message.method == "prompts/get" || message.method == "resources/read";
-  if (named) request->headers.Set("Mcp-Name", HeaderText(name));
+  const std::string name = GetString(params, mcp::NamingMember(message.method));
+  for (const auto& [field, value] : mcp::ModernHeaders(mcp::kModernVersion, message.method, name))
+    request->headers.Set(field, value);
   if (message.method != "tools/call") return;
   MutexLock lock(&mu_);
-  auto tool = param_headers_.find(name);
-  if (tool == param_headers_.end()) return;
-  const Json& arguments = GetMember(params, "arguments");
-  for (const auto& [path, header] : tool->second) {
-    Json::json_pointer pointer(path);
-    if (!arguments.is_object() || !arguments.contains(pointer)) continue;
-    const Json& value = arguments.at(pointer);
-    if (value.is_string()) request->headers.Set("Mcp-Param-" + header, HeaderText(value.get<std::string>()));
-    if (value.is_number_integer() || value.is_boolean()) request->headers.Set("Mcp-Param-" + header, DumpJson(value));
-  }
+  for (const auto& [field, value] : tool_headers_.For(name, GetMember(params, "arguments")))
+    request->headers.Set(field, value);
 }
 
 StatusOr<HttpPeer::Reply> HttpPeer::Post(const mcp::Outgoing& message, const Json& params,
@@ -323,11 +247,11 @@ Status HttpPeer::ReadJson(http::ResponseStream& stream, const std::string& id, R
     if (!piece.ok()) return piece.status();
     if (piece->empty()) break;
     body += *piece;
-    if (body.size() > limits::kChildLineBytes) return ResourceExhausted("the answer is larger than 16 MiB");
+    if (body.size() > limits::kParsedMessageBytes) return ResourceExhausted("the answer is larger than 16 MiB");
   }
   Touch();
   if (id.empty()) return OkStatus();
-  StatusOr<mcp::Message> message = mcp::ParseMessage(body, {.bytes = limits::kChildLineBytes, .depth = 64});
+  StatusOr<mcp::Message> message = mcp::ParseMessage(body, {.bytes = limits::kParsedMessageBytes, .depth = 64});
   // Errors about a request that the server did not understand carry a null id or none.
   bool about_us = message.ok() && (message->id == id || (message->kind == mcp::MessageKind::kError &&
                                                          (message->id.empty() || message->id == "null")));
@@ -359,7 +283,7 @@ Status HttpPeer::ReadEvents(http::ResponseStream& stream, const std::string& id,
 
 bool HttpPeer::TakeStreamed(const std::string& text, const std::string& id, const Conversation& conversation,
                             Reply* reply, Deadline deadline) {
-  StatusOr<mcp::Message> message = mcp::ParseMessage(text, {.bytes = limits::kChildLineBytes, .depth = 64});
+  StatusOr<mcp::Message> message = mcp::ParseMessage(text, {.bytes = limits::kParsedMessageBytes, .depth = 64});
   if (!message.ok()) return false;
   switch (message->kind) {
     case mcp::MessageKind::kResult:
@@ -409,15 +333,8 @@ void HttpPeer::ClearCatalogDirty() {
 }
 
 void HttpPeer::NoteTool(const Json& tool) {
-  std::vector<std::pair<std::string, std::string>> headers;
-  CollectParamHeaders(GetMember(tool, "inputSchema"), "", 0, &headers);
-  std::string name = GetString(tool, "name");
   MutexLock lock(&mu_);
-  if (headers.empty()) {
-    param_headers_.erase(name);
-  } else {
-    param_headers_[name] = std::move(headers);
-  }
+  (void)tool_headers_.Note(tool);  // one with wrong marks is listed all the same: we do not call it
 }
 
 void HttpPeer::Close() {

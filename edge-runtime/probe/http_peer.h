@@ -6,28 +6,20 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/http/client.h"
+#include "base/http/url.h"
 #include "base/mutex.h"
 #include "edge-runtime/mcp/handshake.h"
+#include "edge-runtime/mcp/modern_headers.h"
 #include "edge-runtime/probe/peer.h"
 
 namespace mcpfleet {
-
-// "http[s]://host[:port][/path][?query]" in parts. InvalidArgument for anything else, also for user:password@.
-struct HttpUrl {
-  http::Endpoint endpoint;
-  std::string target;       // path and query
-  std::string host_header;  // as it belongs into Host
-};
-StatusOr<HttpUrl> ParseHttpUrl(const std::string& url);
 
 struct HttpPeerOptions {
   mcp::ClientIdentity identity;
@@ -66,7 +58,7 @@ class HttpPeer final : public McpPeer {
     std::string version, session_id;
   };
 
-  HttpPeer(const ProbeTarget& target, HttpUrl url, const Clock& clock, std::shared_ptr<EraMemory> eras,
+  HttpPeer(const ProbeTarget& target, http::Url url, const Clock& clock, std::shared_ptr<EraMemory> eras,
            HttpPeerOptions options);
 
   Status Connect(Deadline deadline);
@@ -86,7 +78,7 @@ class HttpPeer final : public McpPeer {
   uint64_t NextId();
 
   const std::string url_text_;
-  const HttpUrl url_;
+  const http::Url url_;
   const int network_pid_;
   const std::string revision_;
   const std::vector<HeaderValue> headers_;
@@ -104,8 +96,7 @@ class HttpPeer final : public McpPeer {
   uint64_t next_id_ GUARDED_BY(mu_) = 1;
   mcp::PeerInfo info_ GUARDED_BY(mu_);
   Conversation conversation_ GUARDED_BY(mu_);
-  // tool -> (path of an argument, header) for x-mcp-header annotations (specification 2026-07-28).
-  std::map<std::string, std::vector<std::pair<std::string, std::string>>> param_headers_ GUARDED_BY(mu_);
+  mcp::ToolHeaders tool_headers_ GUARDED_BY(mu_);
 };
 
 }  // namespace mcpfleet

@@ -1,11 +1,13 @@
 #include "edge-runtime/probe/peer.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "edge-runtime/mcp/hidden_text.h"
 #include "edge-runtime/mcp/tool_hash.h"
 
 namespace mcpfleet {
@@ -15,6 +17,8 @@ namespace {
 constexpr int kMaxPages = 100;
 constexpr size_t kMaxItems = 10'000;
 constexpr size_t kMaxEras = 4096;
+// One is enough to look at the server; more only fill the status.
+constexpr size_t kMostHiddenText = 8;
 
 // Calls `each` for every item of a paged list. An answered error is in `*error`.
 Status ForEachItem(McpPeer& peer, const std::string& method, const std::string& member, Deadline deadline,
@@ -90,6 +94,9 @@ StatusOr<Catalog> ListCatalog(McpPeer& peer, const mcp::PeerInfo& info, Deadline
         peer, "tools/list", "tools", deadline,
         [&](const Json& tool) {
           if (!tools.Add(tool)) return FailedPrecondition("tools/list: a tool without a name");
+          if (catalog.hidden_text.size() < kMostHiddenText) {
+            for (std::string& where : mcp::HiddenTextOf(tool)) catalog.hidden_text.push_back(std::move(where));
+          }
           peer.NoteTool(tool);
           return OkStatus();
         },
@@ -98,6 +105,8 @@ StatusOr<Catalog> ListCatalog(McpPeer& peer, const mcp::PeerInfo& info, Deadline
     catalog.tools = static_cast<int64_t>(tools.size());
     catalog.tools_hash = tools.Hash();
     catalog.tool_names = tools.SortedNames();
+    catalog.tool_hashes = tools.SortedHashes();
+    std::sort(catalog.hidden_text.begin(), catalog.hidden_text.end());
   }
   if (info.Has("resources")) {
     ASSIGN_OR_RETURN(catalog.resources, Count(peer, "resources", deadline));

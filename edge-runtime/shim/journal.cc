@@ -13,7 +13,7 @@ namespace mcpfleet::shim {
 namespace {
 
 constexpr uint64_t kMagic = 0x6c6e724a70434d31;
-constexpr uint64_t kJournalVersion = 1;
+constexpr uint64_t kJournalVersion = 2;
 constexpr uint64_t kSkipBit = uint64_t{1} << 63;
 constexpr size_t kPage = 4096;
 constexpr size_t kMaxWindow = size_t{64} << 10;  // a pipe holds no more

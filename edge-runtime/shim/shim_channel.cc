@@ -188,6 +188,22 @@ void ShimChannel::Deliver() {
     delivering_ = false;
     idle_.NotifyAll();
   }
+  TellEnd();
+}
+
+void ShimChannel::SetEnded(std::function<void()> ended) {
+  MutexLock lock(&mu_);
+  ended_ = std::move(ended);
+}
+
+void ShimChannel::TellEnd() {
+  std::function<void()> ended;
+  {
+    MutexLock lock(&mu_);
+    if (!out_ended_ || delivering_ || !receiver_) return;
+    ended = std::exchange(ended_, nullptr);
+  }
+  if (ended) ended();
 }
 
 }  // namespace mcpfleet

@@ -37,6 +37,9 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   MonoTime last_activity() const override { return MonoTime(Duration(last_activity_.load())); }
   bool closed() const override { return closed_; }
 
+  // Called once on the I/O thread when the child's output has ended and its last line was delivered. Before the first
+  // receiver.
+  void SetEnded(std::function<void()> ended);
   // Goes on with what an earlier mcplet had not written yet.
   void Resume();
   // End of input for the child, together with the shim's duplicate.
@@ -54,6 +57,7 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   void Deliver();
   bool NextLine(Receiver* receiver, std::string_view* line);
   bool ReadSome();
+  void TellEnd();
   void WriteSome() EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CloseIn() EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void WatchOut() EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -73,6 +77,7 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   bool out_ended_ GUARDED_BY(mu_) = false;
   bool delivering_ GUARDED_BY(mu_) = false;
   Receiver receiver_ GUARDED_BY(mu_);
+  std::function<void()> ended_ GUARDED_BY(mu_);
 };
 
 }  // namespace mcpfleet

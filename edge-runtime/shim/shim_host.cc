@@ -38,6 +38,11 @@ int PeerPid(int socket) {
   return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
 }
 
+uint32_t GraceMillis(Duration grace) {
+  const int64_t millis = std::chrono::duration_cast<std::chrono::milliseconds>(grace).count();
+  return static_cast<uint32_t>(std::clamp<int64_t>(millis, 0, 3'600'000));
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<ShimHost>> ShimHost::Create(std::string state_directory, const Clock& clock) {
@@ -173,6 +178,7 @@ void ShimHost::Connect(Instance* instance, UniqueFd fd) {
   instance->connection.fd = std::move(fd);
   uint64_t number = ++instance->connections;
   instance->main.seen = false;
+  for (auto& [id, client] : instance->clients) client.seen = false;
   const std::string& name = instance->name;
   instance->connection.token =
       loop_->Add(instance->connection.fd.get(), EPOLLIN, [this, name, number](uint32_t) { OnPacket(name, number); });
@@ -202,7 +208,7 @@ void ShimHost::Disconnect(Instance* instance) {
 void ShimHost::DropMain(Instance* instance) {
   if (instance->main.channel) instance->main.channel->MarkClosed();
   instance->main = Session{};
-  SetPhase(instance, MainState::Phase::kAbsent);
+  SetPhase(instance, &instance->main, MainState::Phase::kAbsent);
 }
 
 // The shim and all below it are gone, or another one is expected.
@@ -212,6 +218,9 @@ void ShimHost::ForgetShim(Instance* instance) {
   if (instance->connection.fd.valid()) loop_->Remove(instance->connection.token, instance->connection.fd.get());
   instance->connection = Connection{};
   if (instance->main.id != 0) DropMain(instance);
+  while (!instance->clients.empty()) {
+    DropClient(instance, instance->clients.begin()->first, Unavailable("instance " + instance->name + " has ended"));
+  }
   Changed(instance->name);
 }
 
@@ -307,7 +316,7 @@ Status ShimHost::StartMain(const std::string& name, const std::vector<std::strin
       if (spawned && main.state.phase == MainState::Phase::kAbsent)
         return Unavailable("shim of " + name + ": order lost");
       if (!spawned && main.gone) {
-        RETURN_IF_ERROR(Spawn(instance, argv, env, transport));
+        RETURN_IF_ERROR(SpawnMain(instance, argv, env, transport));
         spawned = true;
       } else if (main.state.phase == MainState::Phase::kStarting) {
         spawned = true;  // by somebody else, or by mcplet before its restart
@@ -322,8 +331,7 @@ Status ShimHost::StartMain(const std::string& name, const std::vector<std::strin
 
 Status ShimHost::StopMain(const std::string& name, Duration grace, Deadline deadline) {
   MutexLock lock(&mu_);
-  int64_t millis = std::chrono::duration_cast<std::chrono::milliseconds>(grace).count();
-  uint32_t grace_ms = static_cast<uint32_t>(std::clamp<int64_t>(millis, 0, 3'600'000));
+  const uint32_t grace_ms = GraceMillis(grace);
   uint64_t told = 0;  // the connection that END went over
   for (;;) {
     Instance* instance = Find(name);
@@ -337,6 +345,95 @@ Status ShimHost::StopMain(const std::string& name, Duration grace, Deadline dead
     if (!instance->connection.ready) return Unavailable("shim of " + name + ": not connected");
     return DeadlineExceeded("instance " + name + ": its child did not end in time");
   }
+}
+
+// --- children for clients -----------------------------------------------------------------------------------------
+
+// From any thread, with or without our lock.
+void ShimHost::TellClient(const std::string& name, uint64_t id, ClientEvent event) {
+  loop_->Post([this, name, id, event] {
+    std::shared_ptr<std::function<void(const std::string&, uint64_t, ClientEvent)>> listener;
+    {
+      MutexLock lock(&mu_);
+      listener = client_listener_;
+    }
+    if (listener) (*listener)(name, id, event);
+  });
+}
+
+// What waits for a child learns what became of it, once and without our lock.
+void ShimHost::TellSpawned(Instance* instance, Session* client, const Status& outcome) {
+  if (!client->spawned) return;
+  StatusOr<ClientChild> child = outcome.ok()
+                                    ? StatusOr<ClientChild>(ClientChild{instance->name, client->id, client->channel})
+                                    : StatusOr<ClientChild>(outcome);
+  loop_->Post([done = std::exchange(client->spawned, nullptr), child = std::move(child)] { done(child); });
+}
+
+void ShimHost::DropClient(Instance* instance, uint64_t id, const Status& why) {
+  auto it = instance->clients.find(id);
+  if (it == instance->clients.end()) return;
+  if (it->second.channel) it->second.channel->MarkClosed();
+  TellSpawned(instance, &it->second, why);
+  instance->clients.erase(it);
+  TellClient(instance->name, id, ClientEvent::kGone);
+}
+
+void ShimHost::SpawnClient(const std::string& name, const std::vector<std::string>& argv,
+                           const std::vector<EnvVar>& env, std::function<void(StatusOr<ClientChild>)> done) {
+  MutexLock lock(&mu_);
+  Instance* instance = Find(name);
+  Status ordered = OkStatus();
+  if (instance == nullptr || !instance->connection.ready) {
+    ordered = Unavailable("shim of " + name + ": not connected");
+  } else {
+    const uint64_t id = ++instance->last_client;
+    Session session;
+    ordered = Spawn(instance, id, argv, env, Transport::kStdio, 0, &session);
+    if (ordered.ok()) {
+      session.spawned = std::move(done);
+      Session& client = instance->clients[id] = std::move(session);
+      SetPhase(instance, &client, MainState::Phase::kStarting);
+      return;
+    }
+  }
+  loop_->Post([done = std::move(done), ordered] { done(ordered); });
+}
+
+void ShimHost::EndClient(const std::string& name, uint64_t id, Duration grace) {
+  MutexLock lock(&mu_);
+  Instance* instance = Find(name);
+  Session* client = instance == nullptr || id >= shim::kMainSessionBit ? nullptr : FindSession(instance, id);
+  if (client == nullptr || client->gone) return;
+  client->end_ms = GraceMillis(grace);
+  if (client->channel) client->channel->CloseInput();
+  if (instance->connection.ready) SendEnd(instance, id, *client->end_ms);  // else when the shim is back
+}
+
+std::vector<ClientChild> ShimHost::Clients(const std::string& name) const {
+  MutexLock lock(&mu_);
+  std::vector<ClientChild> out;
+  const Instance* instance = Find(name);
+  if (instance == nullptr || !instance->connection.ready) return out;
+  for (const auto& [id, client] : instance->clients) {
+    const bool runs =
+        client.adopted && client.state.phase == MainState::Phase::kRunning && !client.end_ms && client.channel;
+    if (runs) out.push_back({name, id, client.channel});
+  }
+  return out;
+}
+
+int ShimHost::ClientCount(const std::string& name) const {
+  MutexLock lock(&mu_);
+  const Instance* instance = Find(name);
+  return instance == nullptr ? 0 : static_cast<int>(instance->clients.size());
+}
+
+void ShimHost::SetClientListener(
+    std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) {
+  using Listener = std::function<void(const std::string&, uint64_t, ClientEvent)>;
+  MutexLock lock(&mu_);
+  client_listener_ = changed ? std::make_shared<Listener>(std::move(changed)) : nullptr;
 }
 
 }  // namespace mcpfleet

@@ -1,4 +1,4 @@
-// mcplet's end of all shims on this node: SessionHost over the protocol in wire.h.
+// mcplet's end of all shims on this node: SessionHost and ClientSessions over the protocol in wire.h.
 //
 // Per instance there is a directory <state>/shim/<instance>/ (below a parent that only we may enter) with the socket
 // agent.sock. The shim connects; it is taken for the shim only if SO_PEERCRED shows the pid that Expect named, which no
@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "base/fd.h"
 #include "base/io_loop.h"
 #include "base/mutex.h"
+#include "controller/ports/client_sessions.h"
 #include "controller/ports/session_host.h"
 #include "edge-runtime/shim/packet.h"
 #include "edge-runtime/shim/shim_channel.h"
@@ -30,7 +32,7 @@
 
 namespace mcpfleet {
 
-class ShimHost final : public SessionHost {
+class ShimHost final : public SessionHost, public ClientSessions {
  public:
   // FailedPrecondition when another mcplet has the directory. Ignores SIGPIPE for the whole program.
   static StatusOr<std::unique_ptr<ShimHost>> Create(std::string state_directory, const Clock& clock);
@@ -48,6 +50,15 @@ class ShimHost final : public SessionHost {
   void Forget(const std::string& instance) override;
   void SetListener(std::function<void(const std::string& instance)> changed) override;
 
+  // done, listener: on the I/O thread.
+  void SpawnClient(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                   std::function<void(StatusOr<ClientChild>)> done) override;
+  void EndClient(const std::string& instance, uint64_t id, Duration grace) override;
+  std::vector<ClientChild> Clients(const std::string& instance) const override;
+  int ClientCount(const std::string& instance) const override;
+  void SetClientListener(
+      std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) override;
+
   // The landlock ABI that separates the children in this instance; 0 unknown or none.
   int LandlockAbi(const std::string& instance) const;
 
@@ -58,6 +69,10 @@ class ShimHost final : public SessionHost {
     bool gone = true;   // nothing of it lives
     bool seen = false;  // reported on this connection
     std::shared_ptr<ShimChannel> channel;
+    // Of clients only.
+    bool adopted = false;                                // begun by an earlier mcplet
+    std::function<void(StatusOr<ClientChild>)> spawned;  // not told yet
+    std::optional<uint32_t> end_ms;                      // to be ended, with this grace
   };
   struct Connection {
     UniqueFd fd;
@@ -81,6 +96,8 @@ class ShimHost final : public SessionHost {
     Connection connection;
     uint64_t connections = 0;  // counts them, to notice that one was replaced
     Session main;
+    std::map<uint64_t, Session> clients;
+    uint64_t last_client = 0;
     uint64_t rejected = 0;
   };
 
@@ -103,14 +120,28 @@ class ShimHost final : public SessionHost {
   bool HandleHello(Instance* instance, const shim::Hello& hello) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HandleSession(Instance* instance, uint64_t id, const shim::Session& session, shim::Packet* packet)
       EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool HandleMainSession(Instance* instance, uint64_t id, const shim::Session& session, shim::Packet* packet)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool TakeState(Instance* instance, Session* session, const shim::Session& m) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void HandleReady(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Adopt(Instance* instance, const shim::Session& session, shim::Packet* packet) EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SetPhase(Instance* instance, MainState::Phase phase) EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SetExited(Instance* instance, int wait_status) EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void SetFailed(Instance* instance, shim::Stage stage, int error) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Adopt(Instance* instance, Session* session, const shim::Session& m, shim::Packet* packet)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The session with this id, main or client; null when there is none.
+  Session* FindSession(Instance* instance, uint64_t id) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::shared_ptr<ShimChannel> MakeChannel(Instance* instance, uint64_t id, UniqueFd in_w, UniqueFd out_r,
+                                           std::unique_ptr<shim::Journal> journal) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetPhase(Instance* instance, Session* session, MainState::Phase phase) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetExited(Instance* instance, Session* session, int wait_status) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetFailed(Instance* instance, Session* session, shim::Stage stage, int error) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SetGone(Instance* instance, Session* session) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropMain(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Status Spawn(Instance* instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
-               Transport transport) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropClient(Instance* instance, uint64_t id, const Status& why) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TellSpawned(Instance* instance, Session* client, const Status& outcome) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Orders a child; `*session` is the new one's when it returns OK. With forget, that one is forgotten first.
+  Status Spawn(Instance* instance, uint64_t id, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+               Transport transport, uint64_t forget, Session* session) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Status SpawnMain(Instance* instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                   Transport transport) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool Send(Instance* instance, const uint8_t* bytes, size_t size, const int* descriptors, int count)
       EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool SendEnd(Instance* instance, uint64_t id, uint32_t grace_ms) EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -119,6 +150,7 @@ class ShimHost final : public SessionHost {
   const Instance* Find(const std::string& name) const EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Wakes waiting verbs, and the listener on the I/O thread.
   void Changed(const std::string& name) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TellClient(const std::string& name, uint64_t id, ClientEvent event);
 
   const std::string directory_;  // <state>/shim
   const UniqueFd lock_;
@@ -129,6 +161,7 @@ class ShimHost final : public SessionHost {
   std::map<std::string, std::unique_ptr<Instance>> instances_ GUARDED_BY(mu_);
   std::shared_ptr<std::function<void(const std::string&)>> listener_ GUARDED_BY(mu_);
   std::set<std::string> to_tell_ GUARDED_BY(mu_);
+  std::shared_ptr<std::function<void(const std::string&, uint64_t, ClientEvent)>> client_listener_ GUARDED_BY(mu_);
   std::unique_ptr<shim::Packet> packet_ = std::make_unique<shim::Packet>();  // I/O thread
   std::vector<uint8_t> out_ GUARDED_BY(mu_) = std::vector<uint8_t>(shim::kMaxMessage);
 };

@@ -46,8 +46,7 @@ bool ShimHost::Handle(Instance* instance, shim::Packet* packet) {
   if (!shim::Take(&reader, &header)) return false;
   if (header.type != Type::kSession && packet->descriptor_count != 0) return false;
   if (instance->connection.hello == (header.type == Type::kHello)) return false;  // first, and only once
-  Session& main = instance->main;
-  bool of_main = header.session != 0 && header.session == main.id;
+  Session* session = FindSession(instance, header.session);
   switch (header.type) {
     case Type::kHello: {
       shim::Hello m;
@@ -64,30 +63,27 @@ bool ShimHost::Handle(Instance* instance, shim::Packet* packet) {
     case Type::kSpawned: {
       shim::Spawned m;
       if (!shim::Take(&reader, &m)) return false;
-      if (!of_main || main.state.phase != MainState::Phase::kStarting) return true;
-      main.state.pid = shim::HostPid(instance->pid, m.pid);
-      SetPhase(instance, MainState::Phase::kRunning);
+      if (session == nullptr || session->state.phase != MainState::Phase::kStarting) return true;
+      session->state.pid = shim::HostPid(instance->pid, m.pid);
+      SetPhase(instance, session, MainState::Phase::kRunning);
       return true;
     }
     case Type::kSpawnFailed: {
       shim::SpawnFailed m;
       if (!shim::Take(&reader, &m)) return false;
-      if (of_main) SetFailed(instance, m.stage, m.error);
+      if (session != nullptr) SetFailed(instance, session, m.stage, m.error);
       return true;
     }
     case Type::kExited: {
       shim::Exited m;
       if (!shim::Take(&reader, &m)) return false;
-      if (of_main) SetExited(instance, m.wait_status);
+      if (session != nullptr) SetExited(instance, session, m.wait_status);
       return true;
     }
     case Type::kGone: {
       shim::Gone m;
       if (!shim::Take(&reader, &m)) return false;
-      if (of_main) {
-        main.gone = true;
-        Changed(instance->name);
-      }
+      if (session != nullptr) SetGone(instance, session);
       return true;
     }
     case Type::kPong:
@@ -112,10 +108,31 @@ bool ShimHost::HandleHello(Instance* instance, const shim::Hello& hello) {
   return true;
 }
 
+ShimHost::Session* ShimHost::FindSession(Instance* instance, uint64_t id) {
+  if (id == 0) return nullptr;
+  if ((id & shim::kMainSessionBit) != 0) return id == instance->main.id ? &instance->main : nullptr;
+  auto it = instance->clients.find(id);
+  return it == instance->clients.end() ? nullptr : &it->second;
+}
+
 bool ShimHost::HandleSession(Instance* instance, uint64_t id, const shim::Session& m, shim::Packet* packet) {
+  if ((id & shim::kMainSessionBit) != 0) return HandleMainSession(instance, id, m, packet);
+  if (id == 0) return false;
+  auto [it, fresh] = instance->clients.try_emplace(id);
+  Session& client = it->second;
+  if (fresh) {
+    client.id = id;
+    client.gone = false;
+    client.adopted = true;
+    instance->last_client = std::max(instance->last_client, id);
+    Adopt(instance, &client, m, packet);
+  }
+  client.seen = true;
+  return TakeState(instance, &client, m);
+}
+
+bool ShimHost::HandleMainSession(Instance* instance, uint64_t id, const shim::Session& m, shim::Packet* packet) {
   Session& main = instance->main;
-  // Sessions of a newer mcplet are left alone.
-  if ((id & shim::kMainSessionBit) == 0) return true;
   if (id < main.id) {
     bool over = m.state == shim::SessionState::kGone || m.state == shim::SessionState::kFailed;
     return over ? SendForget(instance, id) : SendEnd(instance, id, 0);
@@ -129,32 +146,45 @@ bool ShimHost::HandleSession(Instance* instance, uint64_t id, const shim::Sessio
     }
     main.id = id;
     main.gone = false;
-    Adopt(instance, m, packet);
+    Adopt(instance, &main, m, packet);
   }
   main.seen = true;
-  if (main.state.pid == 0 && m.pid > 0) main.state.pid = shim::HostPid(instance->pid, m.pid);
+  return TakeState(instance, &main, m);
+}
+
+bool ShimHost::TakeState(Instance* instance, Session* session, const shim::Session& m) {
+  if (session->state.pid == 0 && m.pid > 0) session->state.pid = shim::HostPid(instance->pid, m.pid);
   switch (m.state) {
     case shim::SessionState::kStarting:
-      SetPhase(instance, MainState::Phase::kStarting);
+      SetPhase(instance, session, MainState::Phase::kStarting);
       return true;
     case shim::SessionState::kRunning:
-      if (main.state.phase != MainState::Phase::kRunning) SetPhase(instance, MainState::Phase::kRunning);
+      if (session->state.phase != MainState::Phase::kRunning) SetPhase(instance, session, MainState::Phase::kRunning);
       return true;
     case shim::SessionState::kExited:
-      SetExited(instance, m.wait_status);
+      SetExited(instance, session, m.wait_status);
       return true;
     case shim::SessionState::kGone:
-      SetExited(instance, m.wait_status);
-      main.gone = true;
+      SetExited(instance, session, m.wait_status);
+      SetGone(instance, session);
       return true;
     case shim::SessionState::kFailed:
-      SetFailed(instance, static_cast<shim::Stage>(m.stage), m.error);
+      SetFailed(instance, session, static_cast<shim::Stage>(m.stage), m.error);
       return true;
   }
   return false;
 }
 
-void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* packet) {
+std::shared_ptr<ShimChannel> ShimHost::MakeChannel(Instance* instance, uint64_t id, UniqueFd in_w, UniqueFd out_r,
+                                                   std::unique_ptr<shim::Journal> journal) {
+  auto channel = std::make_shared<ShimChannel>(loop_, clock_, std::move(in_w), std::move(out_r), std::move(journal));
+  if ((id & shim::kMainSessionBit) == 0) {
+    channel->SetEnded([this, name = instance->name, id] { TellClient(name, id, ClientEvent::kEnded); });
+  }
+  return channel;
+}
+
+void ShimHost::Adopt(Instance* instance, Session* session, const shim::Session& m, shim::Packet* packet) {
   if ((m.descriptors & shim::kOutR) == 0 || (m.descriptors & shim::kJournal) == 0) return;  // transport http
   int next = 0;
   auto take = [&](shim::SessionDescriptor which) {
@@ -162,7 +192,7 @@ void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* p
     return UniqueFd(std::exchange(packet->descriptors[next++], -1));
   };
   UniqueFd in_w = take(shim::kInW), out_r = take(shim::kOutR), journal_fd = take(shim::kJournal);
-  auto journal = shim::Journal::Adopt(std::move(journal_fd), instance->main.id);
+  auto journal = shim::Journal::Adopt(std::move(journal_fd), session->id);
   struct stat in_info {
   }, out_info{};
   bool pipes = fstat(out_r.get(), &out_info) == 0 && S_ISFIFO(out_info.st_mode) &&
@@ -172,7 +202,7 @@ void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* p
     LOG_ERROR(
         "session can't be adopted; ending it",
         {{"instance", instance->name}, {"error", journal.ok() ? FailedPrecondition("not pipes") : journal.status()}});
-    SendEnd(instance, instance->main.id, 0);
+    SendEnd(instance, session->id, 0);
     return;
   }
   if (!(*journal)->doubtful_line().empty()) {
@@ -182,44 +212,65 @@ void ShimHost::Adopt(Instance* instance, const shim::Session& m, shim::Packet* p
   for (const UniqueFd* fd : {&in_w, &out_r}) {
     if (fd->valid()) fcntl(fd->get(), F_SETFL, O_NONBLOCK);
   }
-  instance->main.channel =
-      std::make_shared<ShimChannel>(loop_, clock_, std::move(in_w), std::move(out_r), *std::move(journal));
-  instance->main.channel->Resume();
+  session->channel = MakeChannel(instance, session->id, std::move(in_w), std::move(out_r), *std::move(journal));
+  session->channel->Resume();
 }
 
 void ShimHost::HandleReady(Instance* instance) {
   if (instance->main.id != 0 && !instance->main.seen) DropMain(instance);
   instance->connection.ready = true;
+  std::vector<uint64_t> lost;
+  for (const auto& [id, client] : instance->clients) {
+    if (!client.seen) {
+      lost.push_back(id);
+    } else if (client.end_ms && !client.gone) {
+      SendEnd(instance, id, *client.end_ms);
+    }
+  }
+  for (uint64_t id : lost) DropClient(instance, id, Unavailable("shim of " + instance->name + ": order lost"));
   LOG_INFO("shim connected", {{"instance", instance->name}, {"pid", instance->pid}});
   Changed(instance->name);
+  TellClient(instance->name, 0, ClientEvent::kConnected);
 }
 
-void ShimHost::SetPhase(Instance* instance, MainState::Phase phase) {
-  instance->main.state.phase = phase;
-  instance->main.state.since = clock_.Now();
-  Changed(instance->name);
+void ShimHost::SetPhase(Instance* instance, Session* session, MainState::Phase phase) {
+  session->state.phase = phase;
+  session->state.since = clock_.Now();
+  if (session == &instance->main) return Changed(instance->name);
+  if (phase == MainState::Phase::kRunning) TellSpawned(instance, session, OkStatus());
 }
 
-void ShimHost::SetExited(Instance* instance, int wait_status) {
-  Session& main = instance->main;
-  if (main.state.phase == MainState::Phase::kExited) return;
+void ShimHost::SetExited(Instance* instance, Session* session, int wait_status) {
+  if (session->state.phase == MainState::Phase::kExited) return;
   ExitInfo exit;
   exit.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
   exit.code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + exit.signal;
-  main.state.exit = exit;
-  main.state.pid = 0;
-  if (main.channel) main.channel->MarkClosed();
-  SetPhase(instance, MainState::Phase::kExited);
+  session->state.exit = exit;
+  session->state.pid = 0;
+  if (session->channel) session->channel->MarkClosed();
+  SetPhase(instance, session, MainState::Phase::kExited);
   // What the leader left behind would live beside its successor.
-  SendEnd(instance, main.id, 0);
+  SendEnd(instance, session->id, 0);
 }
 
-void ShimHost::SetFailed(Instance* instance, shim::Stage stage, int error) {
-  Session& main = instance->main;
-  main.state.failure = std::string(shim::StageName(stage)) + ": " + strerror(error);
-  main.gone = true;
-  if (main.channel) main.channel->MarkClosed();
-  SetPhase(instance, MainState::Phase::kExited);
+void ShimHost::SetFailed(Instance* instance, Session* session, shim::Stage stage, int error) {
+  session->state.failure = std::string(shim::StageName(stage)) + ": " + strerror(error);
+  session->gone = true;
+  if (session->channel) session->channel->MarkClosed();
+  SetPhase(instance, session, MainState::Phase::kExited);
+  if (session == &instance->main) return;
+  const bool full = stage == shim::Stage::kLimit;
+  TellSpawned(instance, session,
+              full ? ResourceExhausted(session->state.failure) : FailedPrecondition(session->state.failure));
+  SetGone(instance, session);
+}
+
+void ShimHost::SetGone(Instance* instance, Session* session) {
+  session->gone = true;
+  if (session == &instance->main) return Changed(instance->name);
+  const uint64_t id = session->id;
+  SendForget(instance, id);
+  DropClient(instance, id, Unavailable("child has ended"));
 }
 
 // --- orders to the shim -------------------------------------------------------------------------------------------
@@ -247,10 +298,18 @@ bool ShimHost::SendForget(Instance* instance, uint64_t id) {
   return Send(instance, bytes, writer.size(), nullptr, 0);
 }
 
-Status ShimHost::Spawn(Instance* instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
-                       Transport transport) {
-  Session& main = instance->main;
-  uint64_t id = std::max(main.id, shim::kMainSessionBit) + 1;
+Status ShimHost::SpawnMain(Instance* instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                           Transport transport) {
+  const uint64_t id = std::max(instance->main.id, shim::kMainSessionBit) + 1;
+  Session session;
+  RETURN_IF_ERROR(Spawn(instance, id, argv, env, transport, instance->main.id, &session));
+  instance->main = std::move(session);
+  SetPhase(instance, &instance->main, MainState::Phase::kStarting);
+  return OkStatus();
+}
+
+Status ShimHost::Spawn(Instance* instance, uint64_t id, const std::vector<std::string>& argv,
+                       const std::vector<EnvVar>& env, Transport transport, uint64_t forget, Session* session) {
   bool stdio = transport == Transport::kStdio;
   shim::Writer writer(out_.data(), out_.size());
   shim::Put(&writer, shim::Header{shim::kVersion, Type::kSpawn, ++instance->connection.sequence, id});
@@ -278,23 +337,20 @@ Status ShimHost::Spawn(Instance* instance, const std::vector<std::string>& argv,
     ASSIGN_OR_RETURN(pipes, shim::MakeChildPipes());
     ASSIGN_OR_RETURN(journal, shim::Journal::Create(id));
   }
-  if (main.id != 0 && !SendForget(instance, main.id))
-    return Unavailable("shim of " + instance->name + ": connection lost");
+  const Status lost = Unavailable("shim of " + instance->name + ": connection lost");
+  if (forget != 0 && !SendForget(instance, forget)) return lost;
   int descriptors[] = {pipes.in_r.get(), pipes.out_w.get(), pipes.in_w.get(), pipes.out_r.get(),
                        stdio ? journal->fd() : -1};
   bool sent = Send(instance, out_.data(), writer.size(), descriptors, stdio ? 5 : 0);
   explicit_bzero(out_.data(), out_.size());
-  if (!sent) return Unavailable("shim of " + instance->name + ": connection lost");
-  main = Session{};
-  main.id = id;
-  main.gone = false;
-  main.seen = true;
+  if (!sent) return lost;
+  session->id = id;
+  session->gone = false;
+  session->seen = true;
   if (stdio) {
     journal->CloseFd();
-    main.channel =
-        std::make_shared<ShimChannel>(loop_, clock_, std::move(pipes.in_w), std::move(pipes.out_r), std::move(journal));
+    session->channel = MakeChannel(instance, id, std::move(pipes.in_w), std::move(pipes.out_r), std::move(journal));
   }
-  SetPhase(instance, MainState::Phase::kStarting);
   return OkStatus();
 }
 

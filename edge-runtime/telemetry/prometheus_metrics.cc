@@ -152,6 +152,7 @@ std::string PrometheusMetrics::Serialize() const {
   for (const auto& family : families_->all) {
     for (prometheus::MetricFamily& one : family->Collect()) collected.push_back(std::move(one));
   }
+  gateway_.Collect(&collected);
   return prometheus::TextSerializer().Serialize(collected);
 }
 

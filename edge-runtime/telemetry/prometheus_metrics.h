@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "controller/ports/recorder.h"
+#include "edge-runtime/telemetry/gateway_series.h"
 
 namespace mcpfleet {
 
@@ -45,6 +46,9 @@ class PrometheusMetrics final : public ControllerMetrics {
   void DriftCorrected() override;
   void OrphanReaped() override;
 
+  // What the gateway counts.
+  GatewaySeries& gateway() { return gateway_; }
+
   // A server's conditions and what it says it is; on each change of its status.
   void SetServer(const ServerStatus& status);
   // Memory now, and CPU time of its present instance since that started.
@@ -65,6 +69,7 @@ class PrometheusMetrics final : public ControllerMetrics {
  private:
   struct Families;
   const std::unique_ptr<Families> families_;
+  GatewaySeries gateway_;
 };
 
 }  // namespace mcpfleet

@@ -145,6 +145,121 @@ TEST(HttpServerTest, AHalfClosedConnectionStillGetsItsAnswer) {
   EXPECT_NE(socket.ReadUntil("").find("GET /x "), std::string::npos);
 }
 
+// What OnGone told, for a request that the handler keeps unanswered.
+struct Kept {
+  std::atomic<bool> gone{false};
+  std::shared_ptr<Responder> to;
+  std::atomic<bool> here{false};
+  void Keep(const std::shared_ptr<Responder>& responder) {
+    responder->OnGone([this] { gone = true; });
+    to = responder;
+    here = true;
+  }
+};
+
+TEST(HttpServerTest, APeerThatGoesWhileItsRequestIsHandledIsNoticed) {
+  Kept kept;
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) { kept.Keep(to); });
+  RawSocket socket(server->port());
+  socket.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return kept.here.load(); }));
+  EXPECT_FALSE(kept.gone);
+  socket.Close();
+  EXPECT_TRUE(Eventually([&] { return kept.gone.load(); }));
+  kept.to.reset();
+}
+
+TEST(HttpServerTest, AHalfClosedPeerIsToldGoneAndStillAnswered) {
+  Kept kept;
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) { kept.Keep(to); });
+  RawSocket socket(server->port());
+  socket.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  socket.FinishSending();
+  ASSERT_TRUE(Eventually([&] { return kept.gone.load(); }));
+  kept.to->Send(TextResponse(200, "late\n"));
+  EXPECT_NE(socket.ReadUntil("").find("late"), std::string::npos);
+}
+
+TEST(HttpServerTest, OnGoneAfterThePeerWentIsCalledAtOnce) {
+  Kept kept;
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) { kept.Keep(to); });
+  RawSocket socket(server->port());
+  socket.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  socket.Close();
+  ASSERT_TRUE(Eventually([&] { return kept.gone.load(); }));
+  std::atomic<bool> again{false};
+  kept.to->OnGone([&] { again = true; });
+  EXPECT_TRUE(Eventually([&] { return again.load(); }));
+}
+
+TEST(HttpServerTest, AReaderOfAStreamThatGoesIsNoticed) {
+  std::atomic<bool> gone{false};
+  std::shared_ptr<StreamWriter> writer;
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) {
+    to->OnGone([&] { gone = true; });
+    writer = to->StartStream({});
+    writer->Write("first");
+  });
+  RawSocket socket(server->port());
+  socket.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  socket.ReadUntil("first");
+  EXPECT_FALSE(gone);
+  socket.Close();
+  EXPECT_TRUE(Eventually([&] { return gone.load(); }));
+  EXPECT_TRUE(writer->closed());
+}
+
+TEST(HttpServerTest, OnGoneOfAnAnsweredRequestIsForgotten) {
+  std::atomic<int> gone{0};
+  std::shared_ptr<Responder> first;
+  Kept second;
+  auto server = MustServe({}, [&](const Request& request, const std::shared_ptr<Responder>& to) {
+    if (request.target == "/2") {
+      first->OnGone([&] { ++gone; });  // too late: of the answered request
+      return second.Keep(to);
+    }
+    first = to;
+    to->OnGone([&] { ++gone; });
+    to->Send(TextResponse(200, "one\n"));
+  });
+  RawSocket socket(server->port());
+  socket.Send("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n");
+  socket.ReadUntil("one\n");
+  socket.Send("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return second.here.load(); }));
+  socket.Close();
+  ASSERT_TRUE(Eventually([&] { return second.gone.load(); }));
+  EXPECT_EQ(gone, 0);
+}
+
+TEST(HttpServerTest, PostedTasksRunOnTheLoopInOrderAndTimedOnesByTheirTime) {
+  std::string order;
+  std::atomic<bool> done{false};
+  auto server = MustServe({}, Echo);
+  const MonoTime now = std::chrono::steady_clock::now();
+  server->PostAt(now + 40ms, [&] {
+    order += "5";
+    done = true;
+  });
+  server->PostAt(now + 20ms, [&] { order += "3"; });
+  server->PostAt(now + 20ms, [&] { order += "4"; });
+  server->Post([&] { order += "1"; });
+  server->Post([&] { order += "2"; });
+  ASSERT_TRUE(Eventually([&] { return done.load(); }));
+  EXPECT_GE(std::chrono::steady_clock::now(), now + 40ms);
+  EXPECT_EQ(order, "12345");
+}
+
+TEST(HttpServerTest, ATimedTaskDoesNotHoldUpTheEndAndIsDropped) {
+  bool ran = false;
+  auto token = std::make_shared<int>(1);  // shared: to see the task die
+  auto server = MustServe({}, Echo);
+  server->PostAt(std::chrono::steady_clock::now() + 1h, [&ran, token] { ran = true; });
+  server.reset();
+  EXPECT_EQ(token.use_count(), 1);
+  EXPECT_FALSE(ran);
+}
+
 TEST(HttpServerTest, AStreamEndsWithItsWriterAndTheConnectionServesOn) {
   auto server = MustServe({}, [](const Request& request, const std::shared_ptr<Responder>& to) {
     if (request.target != "/stream") return Echo(request, to);

@@ -17,6 +17,7 @@ TEST(ConditionsTest, AnEmptyNodeSaysWhatIsMissingFirst) {
   EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "NotPulled");
   EXPECT_FALSE(IsReady(status));
   EXPECT_EQ(status.conditions.size(), 9u);
+  EXPECT_EQ(FindCondition(status.conditions, "Exposed"), nullptr) << "a node without a gateway says nothing of one";
 }
 
 TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndWhy) {
@@ -29,7 +30,7 @@ TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndW
   view.report.attached = "no mcp-shim";
   view.connected = true;
   observed.instances.push_back(view);
-  observed.probe.handshake = observed.probe.verified = true;
+  observed.instances[0].probe.handshake = observed.instances[0].probe.verified = true;
   const StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
   ServerStatus status = BuildStatus(input, nullptr);
   EXPECT_TRUE(IsReady(status));
@@ -46,6 +47,112 @@ TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndW
   EXPECT_EQ(FindCondition(BuildStatus(input, &status).conditions, "StdioTransport")->reason, "Shim");
 }
 
+// A running, verified server with the tools "add" and "echo".
+struct PinnedWorld {
+  DesiredServer server = Server("weather");
+  Observed observed;
+
+  PinnedWorld() {
+    observed.artifact.phase = ArtifactState::Phase::kReady;
+    InstanceView view;
+    view.report = {.id = "a", .uid = server.uid, .revision = server.revision, .state = InstanceState::kRunning};
+    view.report.shim = false;
+    view.report.attached = "no mcp-shim";
+    view.connected = true;
+    observed.instances.push_back(view);
+    observed.instances[0].probe.handshake = observed.instances[0].probe.verified = true;
+    observed.instances[0].probe.reason = "Verified";
+    observed.instances[0].probe.last.catalog.tool_hashes = {{"add", "sha256:1"}, {"echo", "sha256:2"}};
+  }
+  ServerStatus Status(const ServerStatus* previous = nullptr) const {
+    return BuildStatus({server.key, &server, &observed, {}, MonoTime{}, WallTime{}}, previous);
+  }
+  // "True Pinned: message"
+  std::string Pinned(const ServerStatus* previous = nullptr) const {
+    const ServerStatus status = Status(previous);
+    const Condition* pinned = FindCondition(status.conditions, "ToolsPinned");
+    if (pinned == nullptr) return "";
+    const char* word = pinned->status == ConditionStatus::kTrue    ? "True "
+                       : pinned->status == ConditionStatus::kFalse ? "False "
+                                                                   : "Unknown ";
+    return word + pinned->reason + (pinned->message.empty() ? "" : ": " + pinned->message);
+  }
+};
+
+TEST(ConditionsTest, ToolsPinnedIsThereWhileSomethingIsPinned) {
+  PinnedWorld world;
+  EXPECT_EQ(world.Pinned(), "");
+  world.server.spec.tools.pins = {{"add", "sha256:1"}, {"echo", "sha256:2"}};
+  EXPECT_EQ(world.Pinned(), "True Pinned");
+  const ServerStatus pinned = world.Status();
+  world.server.spec.tools.pinning = ToolPinning::kOff;
+  EXPECT_EQ(world.Pinned(&pinned), "");
+  world.server.spec.tools.pinning = ToolPinning::kWarn;
+  world.observed.instances[0].probe.handshake = world.observed.instances[0].probe.verified = false;
+  EXPECT_EQ(world.Pinned(), "Unknown NotListed: its tools were not listed yet");
+}
+
+TEST(ConditionsTest, ToolsPinnedNamesWhatDiffers) {
+  PinnedWorld world;
+  world.server.spec.tools.pins = {{"add", "sha256:9"}, {"gone", "sha256:3"}};
+  EXPECT_EQ(world.Pinned(), "False ToolsChanged: changed: add; missing: gone; not pinned: echo");
+  world.server.spec.tools.pins = {{"add", "sha256:1"}, {"gone", "sha256:3"}};
+  EXPECT_EQ(world.Pinned(), "False ToolsMissing: missing: gone; not pinned: echo");
+  world.server.spec.tools.pins = {{"add", "sha256:1"}};
+  EXPECT_EQ(world.Pinned(), "False ToolsNotPinned: not pinned: echo");
+  // What clients can't use makes no difference.
+  world.server.spec.tools.deny = {"echo"};
+  EXPECT_EQ(world.Pinned(), "True Pinned");
+  world.server.spec.tools = {.allow = {"add"}, .pins = {{"add", "sha256:1"}, {"echo", "sha256:9"}}};
+  EXPECT_EQ(world.Pinned(), "True Pinned");
+  world.server.spec.tools = {};
+  for (int i = 10; i < 25; ++i) world.server.spec.tools.pins["t" + std::to_string(i)] = "sha256:0";
+  EXPECT_EQ(
+      world.Pinned(),
+      "False ToolsMissing: missing: t10, t11, t12, t13, t14, t15, t16, t17, t18, t19 and 5 more; not pinned: add, "
+      "echo");
+}
+
+TEST(ConditionsTest, AChangedToolKeepsAServerFromReadyUnderBlockOnly) {
+  PinnedWorld world;
+  world.server.spec.tools.pins = {{"add", "sha256:9"}, {"echo", "sha256:2"}};
+  EXPECT_TRUE(IsReady(world.Status()));
+  world.server.spec.tools.pinning = ToolPinning::kBlock;
+  ServerStatus status = world.Status();
+  for (const char* type : {"Ready", "Progressing"}) {
+    EXPECT_EQ(FindCondition(status.conditions, type)->status, ConditionStatus::kFalse) << type;
+    EXPECT_EQ(FindCondition(status.conditions, type)->reason, "ToolsChanged") << type;
+    EXPECT_EQ(FindCondition(status.conditions, type)->message, "changed: add") << type;
+  }
+  EXPECT_EQ(FindCondition(status.conditions, "Verified")->status, ConditionStatus::kTrue);
+  world.server.spec.tools.pins = {{"add", "sha256:1"}, {"echo", "sha256:2"}, {"gone", "sha256:3"}};
+  EXPECT_EQ(FindCondition(world.Status().conditions, "Ready")->reason, "ToolsMissing");
+  // A tool that is not pinned is hidden from clients; the others work.
+  world.server.spec.tools.pins = {{"add", "sha256:1"}};
+  EXPECT_TRUE(IsReady(world.Status()));
+  EXPECT_EQ(world.Pinned(), "False ToolsNotPinned: not pinned: echo");
+}
+
+TEST(ConditionsTest, TheOldRevisionIsJudgedByItsOwnPins) {
+  PinnedWorld world;
+  DesiredServer old = world.server;
+  old.spec.tools.pins = {{"add", "sha256:1"}, {"echo", "sha256:2"}};
+  world.observed.previous = std::make_shared<const DesiredServer>(old);
+  world.server.revision = "another";
+  world.server.spec.tools = {.pinning = ToolPinning::kBlock, .pins = {{"add", "sha256:new"}}};
+  EXPECT_EQ(world.Pinned(), "True Pinned");
+  EXPECT_EQ(FindCondition(world.Status().conditions, "Ready")->reason, "Updating");
+}
+
+TEST(ConditionsTest, HiddenCharactersAreSaidWhetherToolsArePinnedOrNot) {
+  PinnedWorld world;
+  world.observed.instances[0].probe.last.catalog.hidden_text = {"the description of add"};
+  EXPECT_EQ(world.Pinned(), "Unknown NotPinned: hidden characters in the description of add");
+  EXPECT_TRUE(IsReady(world.Status()));
+  world.server.spec.tools.pins = {{"add", "sha256:1"}, {"echo", "sha256:2"}};
+  EXPECT_EQ(world.Pinned(), "True Pinned: hidden characters in the description of add");
+}
+
 TEST(ConditionsTest, AServerThatItsPolicyEndedSaysSoAndNotThatAPullFailed) {
   const DesiredServer server = Server("weather");
   Observed observed;
@@ -59,6 +166,7 @@ TEST(ConditionsTest, AServerThatItsPolicyEndedSaysSoAndNotThatAPullFailed) {
   observed.restart.last_reason = "Error";
   observed.restart.revision = server.revision;
   observed.restart.verdict = RestartVerdict::kFailed;
+  observed.instances[0].restart = observed.restart;
   const StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
   ServerStatus status = BuildStatus(input, nullptr);
   EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "Failed");
@@ -66,6 +174,7 @@ TEST(ConditionsTest, AServerThatItsPolicyEndedSaysSoAndNotThatAPullFailed) {
   EXPECT_EQ(FindCondition(status.conditions, "ArtifactReady")->reason, "NotNeeded");
   // An end of another revision does not keep this one from starting: its pull matters.
   observed.restart.revision = "another";
+  observed.instances[0].restart = observed.restart;
   EXPECT_EQ(FindCondition(BuildStatus(input, &status).conditions, "Ready")->reason, "PullFailed");
 }
 

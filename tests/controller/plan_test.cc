@@ -37,7 +37,7 @@ class Seen {
   Seen& Main(MainState::Phase phase) {
     observed_.instances.back().main.phase = phase;
     observed_.instances.back().main.since = kNow;
-    if (phase == MainState::Phase::kRunning) BeginIncarnation("x", kNow, &observed_.probe);
+    if (phase == MainState::Phase::kRunning) BeginIncarnation("x", kNow, &observed_.instances.back().probe);
     return *this;
   }
   // The last instance without a shim: its session stands, or is in `phase`.
@@ -49,7 +49,7 @@ class Seen {
     view.connected = phase == MainState::Phase::kRunning && view.report.state == InstanceState::kRunning;
     view.main.phase = phase;
     view.main.since = kNow - since;
-    if (view.connected) BeginIncarnation("x", kNow, &observed_.probe);
+    if (view.connected) BeginIncarnation("x", kNow, &view.probe);
     return *this;
   }
   Seen& FailedToStart(int times) { return observed_.instances.back().failed_starts = times, *this; }
@@ -68,6 +68,7 @@ class Seen {
   Seen& Ended(RestartVerdict verdict, Duration wait = {}) {
     observed_.restart.verdict = verdict;
     observed_.restart.next_attempt = kNow + wait;
+    for (InstanceView& view : observed_.instances) view.restart = observed_.restart;
     return *this;
   }
   Seen& RuntimeGone() { return observed_.runtime_reason = "RuntimeUnavailable", *this; }
@@ -77,13 +78,40 @@ class Seen {
     return *this;
   }
   Seen& Verified() {
-    BeginIncarnation("x", kNow, &observed_.probe);
-    observed_.probe.handshake = observed_.probe.verified = true;
-    observed_.probe.next_verify = kNow + seconds(60);
-    observed_.probe.next_ping = kNow + seconds(20);
+    ProbeState& probe = observed_.instances.back().probe;
+    BeginIncarnation("x", kNow, &probe);
+    probe.handshake = probe.verified = true;
+    probe.verified_at = kNow;
+    probe.next_verify = kNow + seconds(60);
+    probe.next_ping = kNow + seconds(20);
     return *this;
   }
-  Seen& LivenessFailures(int n) { return Verified(), observed_.probe.liveness_failures = n, *this; }
+  Seen& LivenessFailures(int n) { return Verified(), observed_.instances.back().probe.liveness_failures = n, *this; }
+  // A roll-out under way, begun so long ago.
+  Seen& Rollout(Duration ago, const DesiredServer* before, bool old_was_good = true) {
+    observed_.rollout = RolloutState{kNow - ago, old_was_good, nullptr};
+    if (before != nullptr) observed_.rollout->before = std::make_shared<DesiredServer>(*before);
+    return *this;
+  }
+  Seen& Draining(Duration ago, int conversations) {
+    observed_.instances.back().draining_since = kNow - ago;
+    return Conversations(conversations);
+  }
+  Seen& Conversations(int n) { return observed_.instances.back().conversations = n, *this; }
+  // Clients can be seen; the last one asked so long ago.
+  Seen& Used(std::optional<Duration> ago) {
+    observed_.traffic = true;
+    if (ago) observed_.last_used = kNow - *ago;
+    return *this;
+  }
+  Seen& Asleep(const DesiredServer& server, Duration ago) {
+    observed_.sleep.phase = SleepState::Phase::kAsleep;
+    observed_.sleep.since = kNow - ago;
+    observed_.sleep.uid = server.uid;
+    observed_.sleep.revision = server.revision;
+    observed_.sleep.generation = server.generation;
+    return *this;
+  }
   operator const Observed&() const { return observed_; }  // NOLINT: a builder is what it builds
 
  private:
@@ -97,7 +125,8 @@ std::string PlanText(const DesiredServer* desired, const Observed& observed) {
 }
 
 const DesiredServer kV1 = Server("weather").Image("v1").Build();
-const DesiredServer kV2 = Server("weather").Image("v2").Build();
+const DesiredServer kV2 = Server("weather").Image("v2").Recreate().Build();
+const DesiredServer kRolling = Server("weather").Image("v2").Build();
 constexpr auto kRunning = MainState::Phase::kRunning;
 
 TEST(PlanTest, NothingIsDoneForWhatIsNeitherWantedNorThere) { EXPECT_EQ(PlanText(nullptr, Seen()), ""); }
@@ -275,6 +304,162 @@ TEST(PlanTest, ASessionLostUnderOurEyesIsARestartOnceTheEngineHadTimeToTellOfAnE
             "WaitUntil end of an attached instance");
   EXPECT_EQ(PlanText(&kV1, Seen().Pulled().Instance("a", kV1).Attached(kOver, seconds(5))),
             "StopInstance a AttachLost, RemoveInstance a, ForgetInstance a");
+}
+
+// An old revision that serves.
+Seen Serving() { return Seen().Instance("old", kV1).Main(kRunning).Verified().Previous(kV1, true); }
+
+TEST(PlanTest, ANewRevisionStartsBesideTheOldOneWhichIsLookedAfter) {
+  EXPECT_EQ(PlanText(&kRolling, Serving()), "WaitUntil probe, Also, PullArtifact");
+  EXPECT_EQ(PlanText(&kRolling, Serving().Pulled()),
+            "WaitUntil probe, Also, BeginRollout, CreateInstance weather-new, StartInstance weather-new");
+  EXPECT_EQ(PlanText(&kRolling, Serving().Pulled().Rollout(seconds(1), &kV1).Instance("new", kRolling).Main(kRunning)),
+            "WaitUntil probe, Also, WaitUntil progress deadline, Verify new");
+}
+
+TEST(PlanTest, WhatFailsOfTheNewRevisionKeepsNothingFromTheOldOne) {
+  const auto seen = [] { return Serving().Pulled().Rollout(seconds(1), &kV1).Instance("new", kRolling); };
+  Observed observed = seen().Main(MainState::Phase::kExited).Ended(RestartVerdict::kRestart, seconds(30));
+  observed.instances[0].restart = RestartState{};
+  EXPECT_EQ(PlanText(&kRolling, observed), "WaitUntil probe, Also, WaitUntil progress deadline, WaitUntil back-off");
+  // And the other way round.
+  observed = seen().Main(kRunning);
+  observed.instances[0].main.phase = MainState::Phase::kExited;
+  observed.instances[0].restart.verdict = RestartVerdict::kRestart;
+  observed.instances[0].restart.next_attempt = kNow + seconds(9);
+  EXPECT_EQ(PlanText(&kRolling, observed), "WaitUntil back-off, Also, WaitUntil progress deadline, Verify new");
+}
+
+TEST(PlanTest, OnceVerifiedTheNewRevisionTakesTheClientsAndTheOldOneDrains) {
+  const auto seen = [](int conversations) {
+    return Serving().Pulled().Conversations(conversations).Instance("new", kRolling).Main(kRunning).Verified();
+  };
+  EXPECT_EQ(PlanText(&kRolling, seen(0)), "WaitUntil probe, Also, BeginDrain old, WaitUntil probe");
+  const std::string stop =
+      "StopMain old, StopInstance old, RemoveInstance old, ForgetInstance old, Also, WaitUntil probe";
+  const auto draining = [](Duration ago, int conversations) {
+    return Serving().Pulled().Draining(ago, conversations).Instance("new", kRolling).Main(kRunning).Verified();
+  };
+  EXPECT_EQ(PlanText(&kRolling, draining(seconds(1), 0)), "WaitUntil drain, Also, WaitUntil probe")
+      << "what was on its way may still arrive";
+  EXPECT_EQ(PlanText(&kRolling, draining(kSettle, 0)), stop);
+  EXPECT_EQ(PlanText(&kRolling, draining(seconds(599), 1)), "WaitUntil drain, Also, WaitUntil probe");
+  EXPECT_EQ(PlanText(&kRolling, draining(seconds(600), 1)), stop);
+}
+
+TEST(PlanTest, AThirdRevisionWaitsUntilTheFirstOneHasDrained) {
+  const DesiredServer third = Server("weather").Image("v3");
+  const auto seen = [](Duration ago) {
+    return Seen()
+        .Pulled()
+        .Previous(kRolling, true)
+        .Instance("first", kV1)
+        .Main(kRunning)
+        .Draining(ago, 2)
+        .Instance("second", kRolling)
+        .Main(kRunning)
+        .Verified();
+  };
+  EXPECT_EQ(PlanText(&third, seen(seconds(60))), "WaitUntil drain, Also, WaitUntil probe");
+  EXPECT_EQ(PlanText(&third, seen(seconds(600))).substr(0, 15), "StopMain first,");
+}
+
+TEST(PlanTest, OfTwoOldRevisionsTheOneThatNeverAnsweredGoes) {
+  const DesiredServer third = Server("weather").Image("v3");
+  EXPECT_EQ(PlanText(&third, Serving().Pulled().Instance("second", kRolling).Main(kRunning)),
+            "WaitUntil probe, Also, StopMain second, StopInstance second, RemoveInstance second, ForgetInstance "
+            "second, BeginRollout, CreateInstance weather-new, StartInstance weather-new");
+}
+
+TEST(PlanTest, AnOldRevisionThatDoesNotRunIsReplaced) {
+  EXPECT_EQ(PlanText(&kRolling, Seen().Pulled().Instance("old", kV1, InstanceState::kExited)),
+            "RemoveInstance old, ForgetInstance old, CreateInstance weather-new, StartInstance weather-new");
+}
+
+TEST(PlanTest, AServerMadeAgainUnderTheSameNameTakesOverNoClients) {
+  const DesiredServer again = Server("weather").Image("v2").Uid("other");
+  EXPECT_EQ(PlanText(&again, Serving().Pulled()),
+            "StopMain old, StopInstance old, RemoveInstance old, ForgetInstance old, CreateInstance weather-new, "
+            "StartInstance weather-new");
+}
+
+TEST(PlanTest, ARolloutThatMissesItsDeadlineIsUndone) {
+  const auto seen = [](Duration ago, const DesiredServer* before, bool good) {
+    return Serving().Pulled().Rollout(ago, before, good).Instance("new", kRolling).Main(kRunning);
+  };
+  EXPECT_EQ(PlanText(&kRolling, seen(seconds(300), &kV1, true)),
+            "WaitUntil probe, Also, StopMain new, StopInstance new, RemoveInstance new, ForgetInstance new, "
+            "UndoRollout");
+  const std::string goes_on = "WaitUntil probe, Also, Verify new";
+  EXPECT_EQ(PlanText(&kRolling, seen(seconds(300), nullptr, true)), goes_on) << "nobody knows the spec before";
+  EXPECT_EQ(PlanText(&kRolling, seen(seconds(300), &kV1, false)), goes_on) << "the one before was no better";
+  const DesiredServer stubborn = Server("weather").Image("v2").NoRollback();
+  EXPECT_EQ(PlanText(&stubborn, seen(seconds(300), &kV1, true)), goes_on);
+}
+
+TEST(PlanTest, ARolloutWhoseRestartsAreOverIsUndoneBeforeItsDeadline) {
+  Observed observed = Serving()
+                          .Pulled()
+                          .Rollout(seconds(9), &kV1)
+                          .Instance("new", kRolling)
+                          .Main(MainState::Phase::kExited)
+                          .Ended(RestartVerdict::kFailed);
+  observed.instances[0].restart = RestartState{};
+  EXPECT_EQ(PlanText(&kRolling, observed),
+            "WaitUntil probe, Also, StopInstance new, RemoveInstance new, ForgetInstance new, UndoRollout");
+}
+
+TEST(PlanTest, AnIdleServerOnDemandGoesToSleep) {
+  DesiredServer server = Server("weather").OnDemand(seconds(60));
+  const auto seen = [&](Duration verified_for, std::optional<Duration> used) {
+    Observed observed = Seen().Pulled().Instance("a", server).Main(kRunning).Verified().Used(used);
+    observed.instances[0].probe.verified_at = kNow - verified_for;
+    return observed;
+  };
+  EXPECT_EQ(PlanText(&server, seen(seconds(59), std::nullopt)), "WaitUntil idle, WaitUntil probe");
+  EXPECT_EQ(PlanText(&server, seen(seconds(60), std::nullopt)), "GoToSleep a");
+  EXPECT_EQ(PlanText(&server, seen(seconds(600), seconds(59))), "WaitUntil idle, WaitUntil probe");
+  EXPECT_EQ(PlanText(&server, seen(seconds(600), seconds(60))), "GoToSleep a");
+  Observed busy = seen(seconds(600), seconds(600));
+  busy.instances[0].conversations = 1;
+  EXPECT_EQ(PlanText(&server, busy), "WaitUntil probe") << "a session may be idle, a call may take long";
+  Observed blind = seen(seconds(600), seconds(600));
+  blind.traffic = false;
+  EXPECT_EQ(PlanText(&server, blind), "WaitUntil probe") << "who would wake it?";
+  Observed unpulled = seen(seconds(600), seconds(600));
+  unpulled.artifact.phase = ArtifactState::Phase::kAbsent;
+  EXPECT_EQ(PlanText(&server, unpulled), "PullArtifact, WaitUntil probe") << "it could not come back";
+  Observed unverified = seen(seconds(600), seconds(600));
+  unverified.instances[0].probe.verified = false;
+  EXPECT_EQ(PlanText(&server, unverified), "WaitUntil probe");
+}
+
+TEST(PlanTest, ASleepingServersChildEndsAndItsShimStays) {
+  const DesiredServer server = Server("weather").OnDemand();
+  const auto seen = [&](Duration ago) {
+    return Seen().Pulled().Used(std::nullopt).Instance("a", server).Asleep(server, ago);
+  };
+  EXPECT_EQ(PlanText(&server, seen(seconds(1)).Main(kRunning).Verified()), "WaitUntil sleep");
+  EXPECT_EQ(PlanText(&server, seen(kSettle).Main(kRunning).Verified()), "StopMain a");
+  EXPECT_EQ(PlanText(&server, seen(kSettle).Main(MainState::Phase::kExited)), "");
+  EXPECT_EQ(PlanText(&server, seen(kSettle).Attached(kRunning)), "StopInstance a, RemoveInstance a, ForgetInstance a");
+  const Observed exited =
+      Seen().Pulled().Used(std::nullopt).Instance("a", server, InstanceState::kExited).Asleep(server, kSettle);
+  EXPECT_EQ(PlanText(&server, exited), "RemoveInstance a, ForgetInstance a") << "the node rebooted";
+}
+
+TEST(PlanTest, ASleepingServerWakesWhenAClientAsksOrItsSpecChanges) {
+  const DesiredServer server = Server("weather").OnDemand();
+  const auto seen = [&] { return Seen().Pulled().Instance("a", server).Asleep(server, seconds(60)); };
+  EXPECT_EQ(PlanText(&server, seen().Used(seconds(60))), "");
+  EXPECT_EQ(PlanText(&server, seen().Used(seconds(59))), "WakeUp");
+  EXPECT_EQ(PlanText(&server, seen().Used(seconds(90)).Conversations(1)), "WakeUp");
+  const DesiredServer changed = Server("weather").OnDemand().Generation(2);
+  EXPECT_EQ(PlanText(&changed, seen().Used(std::nullopt)), "WakeUp");
+  const DesiredServer always = Server("weather");
+  EXPECT_EQ(PlanText(&always, seen().Used(std::nullopt)), "WakeUp");
+  const DesiredServer next = Server("weather").Image("v2").OnDemand();
+  EXPECT_EQ(PlanText(&next, seen().Used(std::nullopt)), "WakeUp") << "the old one serves until the new one can";
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ ServerMemory Looping() {
   cause.stderr_tail = "boom\n\xff";
   for (int i = 0; i < 4; ++i) RecordExit(RestartPolicy{}, cause, kNow, kWall, 0.5, &memory.restart);
   memory.restart.revision = "abc";
-  memory.accounted_exit = "weather-1/7";
+  memory.accounted_exits = {{"weather-1", "weather-1/7"}};
   memory.oom_kills = {{"weather-1", 4}};
   return memory;
 }

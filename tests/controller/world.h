@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -49,6 +50,13 @@ class Server {
     server_.spec.restart_policy.max_attempts = max_attempts;
     return *this;
   }
+  Server& Updates(UpdateType type) { return server_.spec.update_strategy.type = type, *this; }
+  Server& Recreate() { return Updates(UpdateType::kRecreate); }
+  Server& NoRollback() { return server_.spec.update_strategy.auto_rollback = false, *this; }
+  Server& OnDemand(Duration idle_after = std::chrono::minutes(15)) {
+    server_.spec.activation = {ActivationMode::kOnDemand, idle_after};
+    return *this;
+  }
   Server& RequireTool(std::string tool) { return server_.spec.probes.required_tools.push_back(std::move(tool)), *this; }
   operator DesiredServer() const { return server_; }  // NOLINT: a builder is what it builds
   DesiredServer Build() const { return server_; }
@@ -67,7 +75,10 @@ struct World {
   FakeEventRecorder events;
   FakeControllerMetrics metrics;
   FakeNotebook notebook, artifacts;
+  FakeTraffic traffic{clock};
+  FakeGatewayNews gateway;
   int64_t artifact_quota = int64_t{1} << 40;
+  std::function<std::string(const ServerKey&)> endpoint_of;  // from the next Boot on
   std::unique_ptr<FakeRuntime> runtime;
   std::unique_ptr<Controller> controller;
 
@@ -79,6 +90,7 @@ struct World {
   // A new mcplet over the same world.
   void Boot(uint64_t seed = 1) {
     controller.reset();
+    traffic.AgentRestarts();
     sessions.AgentRestarts();
     runtime = std::make_unique<FakeRuntime>(engine, FakeRuntimeOptions{.node = "edge-01"});
     ControllerOptions options;
@@ -96,7 +108,10 @@ struct World {
                                                              seed,
                                                              "edge-01",
                                                              &notebook,
-                                                             &artifacts},
+                                                             &artifacts,
+                                                             &traffic,
+                                                             &gateway,
+                                                             endpoint_of},
                                               options);
     engine.SetListener([this](const std::string& id) {
       if (controller) controller->NotifyRuntimeEvent(RuntimeKind::kDocker, id);
@@ -131,6 +146,14 @@ struct World {
     return condition == nullptr ? "(no condition)" : condition->reason;
   }
   std::vector<FakeContainer> Containers() const { return engine.Containers(); }
+  // Of the revision that is now wanted of `server` or not, in order of creation.
+  std::vector<std::string> Instances(const DesiredServer& server) const {
+    std::vector<std::string> ids;
+    for (const FakeContainer& container : engine.Containers()) {
+      if (container.report.revision == server.revision) ids.push_back(container.report.id);
+    }
+    return ids;
+  }
   // The only instance there is.
   std::string Instance() const {
     const auto all = engine.Containers();

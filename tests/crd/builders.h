@@ -40,6 +40,8 @@ inline Json With(Json spec, const std::string& pointer, Json value) {
   return spec;
 }
 
+inline std::string Pin(char digit) { return "sha256:" + std::string(64, digit); }
+
 // Specs that use, together, every field with a value other than the default, in the form that EncodeServerSpec writes.
 inline std::vector<Json> FullSpecs() {
   Json image = Json::parse(R"({
@@ -59,16 +61,28 @@ inline std::vector<Json> FullSpecs() {
                              "requiredTools": ["echo"], "requiredCapabilities": ["tools"]}},
     "restartPolicy": {"condition": "OnFailure", "backoff": {"initial": "2s", "max": "1m"}, "resetAfter": "2m", "maxAttempts": 5},
     "terminationGracePeriod": "20s",
+    "updateStrategy": {"type": "Recreate", "drainTimeout": "20s", "progressDeadline": "1m", "autoRollback": false},
+    "activation": {"mode": "OnDemand", "idleAfter": "2m"},
+    "sessions": {"idleTimeout": "10m", "maxLifetime": "1h", "resumable": false},
+    "auth": {"type": "Bearer", "bearer": {"tokens": [{"name": "ci", "sha256": "ab"}]}},
+    "rateLimit": {"requests": 100, "per": "10s", "perSubject": 20, "maxConcurrent": 16},
     "logs": {"maxSize": "5Mi", "maxFiles": 2}})");
+  image["auth"]["bearer"]["tokens"][0]["sha256"] = std::string(64, 'a');
   Json package = {{"source",
                    {{"package",
                      {{"manager", "pypi"},
                       {"name", "time"},
                       {"version", "1.4.2"},
                       {"integrity", "sha256-" + std::string(64, 'a')}}}}}};
+  package["auth"] = Json::parse(R"({"type": "JWT", "jwt": {"issuer": "https://login.example.com", "audience": "weather",
+    "jwksUri": "https://login.example.com/keys", "scopes": ["mcp.read"]}})");
   Json process = {{"source", {{"process", {{"path", "/opt/x"}, {"sha256", std::string(64, 'a')}}}}}};
+  process["sessions"] = {{"mode", "Shared"}, {"warmSpares", 1}, {"max", 4}};
+  process["tools"] = {{"allow", {"echo"}}, {"deny", {"add"}}, {"pinning", "Block"}, {"pins", {{"echo", Pin('a')}}}};
   Json remote = {
       {"source", {{"remote", {{"url", "https://x.example.com/mcp"}, {"headers", {{{"name", "A"}, {"value", "b"}}}}}}}}};
+  remote["auth"] = {{"type", "CloudflareAccess"},
+                    {"cloudflareAccess", {{"team", "example"}, {"audience", std::string(64, 'a')}}}};
   return {image, package, process, remote};
 }
 

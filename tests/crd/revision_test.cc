@@ -35,7 +35,17 @@ void EachChange(const Json& spec, const std::string& pointer,
                                                             {"2s", "3s"},
                                                             {"1m", "1m1s"},
                                                             {"2m", "2m1s"},
-                                                            {"20s", "21s"}};
+                                                            {"20s", "21s"},
+                                                            {"10m", "11m"},
+                                                            {"1h", "2h"},
+                                                            {"10s", "11s"},
+                                                            {"Recreate", "RollingUpdate"},
+                                                            {"OnDemand", "Always"},
+                                                            {"Shared", "PerSession"},
+                                                            {"Block", "Off"},
+                                                            {"Bearer", "None"},
+                                                            {"JWT", "None"},
+                                                            {"CloudflareAccess", "None"}};
   Json changed = value;
   if (value.is_boolean()) changed = !value.get<bool>();
   if (value.is_number()) changed = value.get<int>() + 1;
@@ -55,7 +65,8 @@ TEST(RevisionTest, MovesForEveryFieldButThoseThatNeedNoNewInstance) {
       StatusOr<ServerSpec> typed = DecodeServerSpec(changed);
       ASSERT_TRUE(typed.ok()) << pointer << typed.status();
       bool needs_instance = true;
-      for (const char* field : {"/placement", "/suspend", "/probes", "/restartPolicy", "/terminationGracePeriod"}) {
+      for (const char* field : {"/placement", "/suspend", "/probes", "/restartPolicy", "/terminationGracePeriod",
+                                "/sessions", "/tools", "/auth", "/rateLimit", "/updateStrategy", "/activation"}) {
         if (pointer.starts_with(field)) needs_instance = false;
       }
       EXPECT_EQ(RevisionOf(*typed) != before, needs_instance) << pointer;
@@ -63,7 +74,7 @@ TEST(RevisionTest, MovesForEveryFieldButThoseThatNeedNoNewInstance) {
     });
   }
   EXPECT_GE(moved, 30);
-  EXPECT_EQ(kept, 18);
+  EXPECT_EQ(kept, 49);
 }
 
 TEST(RevisionTest, WritingADefaultOutChangesNothing) {

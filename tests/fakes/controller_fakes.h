@@ -18,9 +18,11 @@
 
 #include "base/mutex.h"
 #include "controller/ports/desired_state.h"
+#include "controller/ports/gateway_servers.h"
 #include "controller/ports/notebook.h"
 #include "controller/ports/prober.h"
 #include "controller/ports/recorder.h"
+#include "controller/ports/traffic.h"
 
 namespace mcpfleet {
 
@@ -61,6 +63,11 @@ class FakeProber final : public Prober {
     MutexLock lock(&mu_);
     script_ = std::move(script);
   }
+  // The protocol era of what Verify finds.
+  void SetModern(bool modern) {
+    MutexLock lock(&mu_);
+    modern_ = modern;
+  }
   StatusOr<Verification> Verify(const ProbeTarget& target, Deadline) override {
     RETURN_IF_ERROR(Ask(target, false));
     Verification verification;
@@ -68,6 +75,8 @@ class FakeProber final : public Prober {
     verification.catalog.tools = 2;
     verification.catalog.tool_names = {"add", "echo"};
     verification.catalog.tools_hash = "sha256:00";
+    MutexLock lock(&mu_);
+    verification.modern = modern_;
     return verification;
   }
   Status Ping(const ProbeTarget& target, Duration, Deadline) override { return Ask(target, true); }
@@ -112,6 +121,7 @@ class FakeProber final : public Prober {
   std::function<void(const ServerKey&)> catalog_listener_ GUARDED_BY(mu_);
   std::set<std::string> forgotten_ GUARDED_BY(mu_);
   int verifies_ GUARDED_BY(mu_) = 0;
+  bool modern_ GUARDED_BY(mu_) = false;
 };
 
 class FakeEventRecorder final : public EventRecorder {
@@ -199,6 +209,81 @@ class FakeNotebook final : public Notebook {
   mutable Mutex mu_;
   std::map<ServerKey, std::string> pages_ GUARDED_BY(mu_);
   int writes_ GUARDED_BY(mu_) = 0;
+};
+
+// Clients as a test wants them.
+class FakeTraffic final : public Traffic {
+ public:
+  explicit FakeTraffic(const Clock& clock) : clock_(clock) {}
+  int Conversations(const std::string& instance) const override {
+    MutexLock lock(&mu_);
+    auto it = conversations_.find(instance);
+    return it == conversations_.end() ? 0 : it->second;
+  }
+  std::optional<MonoTime> LastUsed(const ServerKey& server) const override {
+    MutexLock lock(&mu_);
+    auto it = last_used_.find(server);
+    return it == last_used_.end() ? std::nullopt : std::optional(it->second);
+  }
+  void SetListener(std::function<void(const ServerKey&)> changed) override {
+    MutexLock lock(&mu_);
+    changed_ = std::move(changed);
+  }
+  // A client asks for the server.
+  void Use(const ServerKey& server) {
+    {
+      MutexLock lock(&mu_);
+      last_used_[server] = clock_.Now();
+    }
+    Tell(server);
+  }
+  // The server's instance carries this many conversations from now on.
+  void Converse(const ServerKey& server, const std::string& instance, int conversations) {
+    {
+      MutexLock lock(&mu_);
+      conversations_[instance] = conversations;
+    }
+    if (conversations == 0) Tell(server);
+  }
+  // mcplet died: who used what is forgotten, conversations go on.
+  void AgentRestarts() {
+    MutexLock lock(&mu_);
+    last_used_.clear();
+    changed_ = nullptr;
+  }
+
+ private:
+  void Tell(const ServerKey& server) {
+    std::function<void(const ServerKey&)> changed;
+    {
+      MutexLock lock(&mu_);
+      changed = changed_;
+    }
+    if (changed) changed(server);
+  }
+  const Clock& clock_;
+  mutable Mutex mu_;
+  std::map<std::string, int> conversations_ GUARDED_BY(mu_);
+  std::map<ServerKey, MonoTime> last_used_ GUARDED_BY(mu_);
+  std::function<void(const ServerKey&)> changed_ GUARDED_BY(mu_);
+};
+
+// Remembers whose target changed.
+class FakeGatewayNews final : public GatewayNews {
+ public:
+  void ServerChanged(const ServerKey& key) override {
+    MutexLock lock(&mu_);
+    ++changes_[key];
+  }
+  int changes(const ServerKey& key) const {
+    MutexLock lock(&mu_);
+    auto it = changes_.find(key);
+    return it == changes_.end() ? 0 : it->second;
+  }
+
+ private:
+  mutable Mutex mu_;
+  std::map<ServerKey, int> changes_ GUARDED_BY(mu_);
 };
 
 // Refuses words that have no series at zero.

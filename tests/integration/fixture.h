@@ -45,7 +45,7 @@ class RuntimesTest : public IntegrationTest, public testing::WithParamInterface<
   void SetUp() override {
     IntegrationTest::SetUp();
     if (IsSkipped()) return;
-    NodeOptions options;
+    NodeOptions options = Options();
     if (GetParam() == On::kDocker) {
       if (EngineWithImage() == nullptr) GTEST_SKIP() << DockerEngine::WhyNot();
       options.docker_socket = EngineWithImage()->socket();
@@ -53,6 +53,7 @@ class RuntimesTest : public IntegrationTest, public testing::WithParamInterface<
     node_ = std::make_unique<Node>(options);
     node_->Start();
   }
+  virtual NodeOptions Options() const { return {}; }
   Json Server(const std::string& name, const std::vector<std::string>& args = {},
               const Json& spec = Json::object()) const {
     return GetParam() == On::kDocker ? DockerServer(name, args, spec) : ProcessServer(name, args, spec);

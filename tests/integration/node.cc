@@ -182,6 +182,7 @@ void Node::WriteConfiguration() const {
                                 {"store", store},
                                 {"runtimes", {{"docker", docker}}},
                                 {"admin", {{"port", admin_port_.number}}},
+                                {"gateway", Merged({{"port", gateway_port_.number}}, options_.gateway)},
                                 {"policy", options_.policy}}}};
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/mcplet.yaml", DumpJsonPretty(configuration)).ok());
 }

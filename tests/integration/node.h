@@ -69,6 +69,7 @@ struct NodeOptions {
   std::string store_url;  // "": an embedded store
   std::string store_token_file;
   Json policy = Json::object();
+  Json gateway = Json::object();  // of spec.gateway, over the port
   std::string directory;  // "": a new one below /tmp
 };
 
@@ -123,6 +124,11 @@ class Node {
   std::string state() const { return directory_ + "/state"; }
   std::string store_url() const { return "http://127.0.0.1:" + std::to_string(store_port_.number); }
   uint16_t admin_port() const { return admin_port_.number; }
+  uint16_t gateway_port() const { return gateway_port_.number; }
+  // Where clients reach a server of the default namespace.
+  std::string GatewayUrl(const std::string& server) const {
+    return "http://127.0.0.1:" + std::to_string(gateway_port_.number) + "/default/" + server + "/mcp";
+  }
   std::string AdminToken() const;
 
  private:
@@ -131,7 +137,7 @@ class Node {
 
   NodeOptions options_;
   std::string name_, directory_, scope_;
-  HeldPort store_port_ = HoldPort(), admin_port_ = HoldPort();
+  HeldPort store_port_ = HoldPort(), admin_port_ = HoldPort(), gateway_port_ = HoldPort();
   pid_t pid_ = -1;
   bool context_made_ = false;
 };

@@ -75,6 +75,7 @@ Status FaultySessionHost::StopMain(const std::string& instance, Duration grace, 
   if (fault == FakeFault::kFailBefore) return Unavailable("injected before StopMain");
   if (fault == FakeFault::kCrashBefore) throw FakeCrash{"StopMain", instance};
   Status status = inner_.StopMain(instance, grace, deadline);
+  simulation_.ChildEnded(instance);
   if (fault == FakeFault::kCrashAfter) throw FakeCrash{"StopMain", instance};
   if (fault == FakeFault::kFailAfter) return DeadlineExceeded("injected after StopMain");
   return status;
@@ -101,6 +102,7 @@ Simulation::Simulation(uint64_t seed) : random_(seed), seed_(seed) {
   prober_.Script([this](const ProbeTarget& target, bool) -> Status {
     auto it = broken_until_.find(target.server);
     const bool broken = it != broken_until_.end() && it->second > clock_.Now();
+    if (!broken) NoteVerified(target.server, target.instance);
     return broken ? DeadlineExceeded("scripted: no answer") : OkStatus();
   });
 }
@@ -145,6 +147,7 @@ void Simulation::Break(const std::string& what) {
 void Simulation::Boot(bool power_lost) {
   controller_.reset();
   inner_sessions_.AgentRestarts();
+  traffic_.AgentRestarts();
   StoreReboot(power_lost);
   booted_ = clock_.Now();
   answered_.clear();
@@ -172,7 +175,9 @@ void Simulation::Boot(bool power_lost) {
                      clock_,
                      random_(),
                      "edge",
-                     &notebook_},
+                     &notebook_,
+                     nullptr,
+                     &traffic_},
       options);
 }
 
@@ -224,24 +229,79 @@ void Simulation::SyncSessions() {
   std::vector<std::string> died;
   std::set_difference(live_.begin(), live_.end(), running.begin(), running.end(), std::back_inserter(died));
   live_ = running;
-  for (const std::string& id : died) inner_sessions_.InstanceDies(id);
+  for (const std::string& id : died) {
+    inner_sessions_.InstanceDies(id);
+    verified_.erase(id);
+    superseded_.erase(id);
+  }
+}
+
+void Simulation::NoteVerified(const ServerKey& key, const std::string& instance) {
+  if (instance.empty()) return;
+  verified_.insert(instance);
+  const DesiredServer* wanted = Wanted(key);
+  const std::vector<FakeContainer> all = Containers();
+  const auto it = std::find_if(all.begin(), all.end(), [&](const auto& c) { return c.report.id == instance; });
+  if (it == all.end()) return;
+  const bool is_wanted = wanted != nullptr && Matches(it->report, *wanted);
+  if (is_wanted) superseded_.erase(instance);
+  for (const FakeContainer& container : all) {
+    const bool other = container.report.server == key && container.report.revision != it->report.revision;
+    // A newer one takes over, and one that is wanted again.
+    if (other && (is_wanted || container.report.created_at < it->report.created_at)) {
+      superseded_.emplace(container.report.id, clock_.Now());
+    }
+  }
+}
+
+std::string Simulation::ReasonOf(const ServerKey& key, const char* type) const {
+  const std::optional<ServerStatus> status = controller_->StatusOf(key);
+  const Condition* condition = status ? FindCondition(status->conditions, type) : nullptr;
+  return condition == nullptr ? "" : condition->reason;
+}
+
+void Simulation::ClientActs() {
+  const ServerKey key = KeyOf(Pick(kServers));
+  const StatusOr<ClientTarget> target = controller_->ClientTargetOf(key);
+  if (!target.ok()) return;
+  if (Chance() < 0.6) {
+    used_[key] = clock_.Now();
+    if (target->ready) traffic_.Converse(key, target->instance, traffic_.Conversations(target->instance) + 1);
+    Trace("  a client asks for " + key.name + " at " + (target->ready ? target->instance : target->reason));
+    traffic_.Use(key);
+  } else {
+    for (const FakeContainer& container : Containers()) {
+      if (container.report.server == key) traffic_.Converse(key, container.report.id, 0);
+    }
+    Trace("  the clients of " + key.name + " leave");
+  }
 }
 
 void Simulation::CheckWorld() {
   std::map<ServerKey, std::set<std::string>> running, there;
+  std::map<ServerKey, int> instances;
   for (const FakeContainer& container : Containers()) {
-    if (container.report.state == InstanceState::kRunning)
+    if (container.report.state == InstanceState::kRunning) {
       running[container.report.server].insert(container.report.revision);
+      ++instances[container.report.server];
+    }
     there[container.report.server].insert(container.report.revision);
+    // Also one that answered before it was wanted takes over.
+    if (verified_.contains(container.report.id)) NoteVerified(container.report.server, container.report.id);
     if (!ever_[container.report.server].contains(container.report.revision)) {
       Break("instance " + container.report.id + " has a revision that nobody ever wanted");
     }
   }
   for (const auto& [key, revisions] : running) {
-    if (there[key].size() <= 1) excused_.erase(key);
-    if (revisions.size() > 1 && !excused_.contains(key)) {
+    if (there[key].size() <= 1) {
+      excused_.erase(key);
+      beside_.erase(key);
+    }
+    if (excused_.contains(key)) continue;
+    if (revisions.size() > 1 && !beside_.contains(key)) {
       Break("two revisions of " + ToString(key) + " run at once");
     }
+    if (instances[key] > 2) Break(std::to_string(instances[key]) + " instances of " + ToString(key) + " run at once");
   }
   if (!docker_.HasForeign("postgres") || !process_.HasForeign("postgres")) Break("a foreign container was touched");
 }
@@ -259,18 +319,52 @@ void Simulation::CheckStop(const std::string& verb, const std::string& id) {
   }
   auto broken = broken_until_.find(key);
   if (broken != broken_until_.end() && clock_.Now() < broken->second + minutes(5) && verb == "StopMain") return;
+  if (OnHold(*wanted) && superseded_.contains(id)) return;
   if (OnHold(*wanted)) return Break(verb + " " + id + " although its new version was only rejected or is pending");
   if (wanted->spec.suspend || IsRemote(*wanted)) return;
   if (!Matches(it->report, *wanted)) {
     const auto artifacts =
         std::holds_alternative<ImageSource>(wanted->spec.source) ? docker_.Artifacts() : process_.Artifacts();
-    if (!artifacts.contains(DigestOf(wanted->spec)))
+    if (!artifacts.contains(DigestOf(wanted->spec)) && !superseded_.contains(id))
       Break(verb + " " + id + " before the artifact of its successor is here");
+    CheckStopOfOld(verb, it->report, *wanted);
     return;
   }
-  const auto same = std::count_if(all.begin(), all.end(), [&](const auto& c) { return c.report.server == key; });
+  const auto same = std::count_if(all.begin(), all.end(), [&](const auto& c) {
+    return c.report.server == key && c.report.revision == it->report.revision;
+  });
   if (same > 1) return;
+  const bool rolls = UpdateTypeOf(wanted->spec) == UpdateType::kRollingUpdate;
+  if (rolls && wanted->spec.update_strategy.auto_rollback && !verified_.contains(id)) return;
+  if (wanted->spec.activation.mode == ActivationMode::kOnDemand) {
+    if (traffic_.Conversations(id) > 0) return Break(verb + " " + id + " which has conversations");
+    if (used_.contains(key) && clock_.Now() < used_[key] + wanted->spec.activation.idle_after) {
+      return Break(verb + " " + id + " which was just used");
+    }
+    return;
+  }
   Break(verb + " " + id + " which is wanted as it is");
+}
+
+void Simulation::CheckStopOfOld(const std::string& verb, const InstanceReport& report, const DesiredServer& wanted) {
+  if (UpdateTypeOf(wanted.spec) != UpdateType::kRollingUpdate) return;
+  // What a roll-out was taken back to lives by its own spec.
+  if (ReasonOf(report.server, "Progressing") == "ProgressDeadlineExceeded") return;
+  const std::vector<FakeContainer> all = Containers();
+  const bool another = std::any_of(all.begin(), all.end(), [&](const FakeContainer& c) {
+    return c.report.server == report.server && c.report.id != report.id && verified_.contains(c.report.id);
+  });
+  const auto superseded = superseded_.find(report.id);
+  if (verified_.contains(report.id) && !another && superseded == superseded_.end()) {
+    return Break(verb + " " + report.id + ", the last instance that answers");
+  }
+  if (traffic_.Conversations(report.id) == 0) return;
+  if (superseded == superseded_.end()) {
+    return Break(verb + " " + report.id + " with conversations that nobody took over");
+  }
+  if (clock_.Now() < superseded->second + wanted.spec.update_strategy.drain_timeout) {
+    Break(verb + " " + report.id + " with conversations, before its drainTimeout");
+  }
 }
 
 void Simulation::CheckCreate(const std::string& id) {
@@ -280,12 +374,26 @@ void Simulation::CheckCreate(const std::string& id) {
   if (wanted == nullptr || OnHold(*wanted) || wanted->spec.suspend || IsRemote(*wanted)) {
     return Break("Create " + id + " which nobody wants");
   }
+  // What a roll-out is taken back to is the other revision then.
+  const bool rolls = UpdateTypeOf(wanted->spec) == UpdateType::kRollingUpdate;
+  std::string revision = wanted->revision;
+  for (const std::string& before : ever_[key]) {
+    const bool undone = rolls && wanted->spec.update_strategy.auto_rollback;
+    if (undone && id.starts_with(key.name + "-" + before.substr(0, 8) + "-")) revision = before;
+  }
+  if (!id.starts_with(key.name + "-" + revision.substr(0, 8) + "-"))
+    return Break("Create " + id + " of another revision");
+  int others = 0;
   for (const FakeContainer& container : Containers()) {
     if (container.report.server == key && container.report.id != id &&
-        container.report.state == InstanceState::kRunning && container.report.revision != wanted->revision) {
+        container.report.state == InstanceState::kRunning && container.report.revision != revision) {
       // A new mcplet waits 3 s for the first answer of an engine, then it can't know what runs there.
       if (!answered_.contains(container.report.runtime) && clock_.Now() >= booted_ + seconds(3)) {
         excused_.insert(key);
+        continue;
+      }
+      if (rolls && revision == wanted->revision && ++others == 1) {
+        beside_.insert(key);
         continue;
       }
       Break("Create " + id + " while another revision runs");
@@ -310,6 +418,12 @@ DesiredServer Simulation::Draw(const ServerKey& key) {
   if (Chance() < 0.15)
     server.spec.restart_policy.condition = Chance() < 0.5 ? RestartCondition::kNever : RestartCondition::kOnFailure;
   if (Chance() < 0.1) server.spec.restart_policy.max_attempts = 3;
+  UpdateStrategy& strategy = server.spec.update_strategy;
+  if (Chance() < 0.3) strategy.type = UpdateType::kRecreate;
+  strategy.drain_timeout = seconds(Pick(200));
+  strategy.progress_deadline = seconds(30 + Pick(300));
+  strategy.auto_rollback = Chance() < 0.7;
+  if (Chance() < 0.25) server.spec.activation = {ActivationMode::kOnDemand, seconds(20 + Pick(300))};
   server.revision = RevisionOf(server.spec);
   return server;
 }
@@ -338,7 +452,9 @@ void Simulation::EditDesired() {
     Trace(std::string("  removals ") + (meant_.removals_allowed ? "allowed" : "wait"));
   } else {
     DesiredServer server = Draw(key);
-    Trace("  apply " + key.name + " " + server.revision.substr(0, 8));
+    const bool recreate = UpdateTypeOf(server.spec) == UpdateType::kRecreate;
+    Trace("  apply " + key.name + " " + server.revision.substr(0, 8) + (recreate ? ", Recreate" : ", RollingUpdate") +
+          (server.spec.activation.mode == ActivationMode::kOnDemand ? ", OnDemand" : ""));
     ever_[key].insert(server.revision);
     meant_.servers[key] = std::make_shared<DesiredServer>(std::move(server));
   }
@@ -359,6 +475,7 @@ void Simulation::World() {
     const std::string& id = all[Pick(all.size())].report.id;
     Trace("  child of " + id + " ends");
     inner_sessions_.ExitMain(id, kExits[Pick(4)]);
+    ChildEnded(id);
   } else if (what < 0.68 && !all.empty()) {
     const std::string& id = all[Pick(all.size())].report.id;
     Trace("  " + id + " is removed by hand");
@@ -394,6 +511,7 @@ std::string Simulation::Run(int rounds) {
   for (int round = 0; round < rounds && broken_.empty(); ++round) {
     fault_rate_ = 0.08;
     if (Chance() < 0.6) World();
+    if (Chance() < 0.3) ClientActs();
     StoreStep(true);
     const size_t steps = Pick(12);
     for (size_t i = 0; i < steps && broken_.empty() && controller_->NextDue() <= clock_.Now(); ++i) Step();
@@ -466,15 +584,27 @@ std::string Simulation::Converged() {
       const bool may_end = wanted->second->spec.restart_policy.condition != RestartCondition::kAlways ||
                            wanted->second->spec.restart_policy.max_attempts > 0;
       if (may_end && (ready->reason == "Failed" || ready->reason == "Completed")) continue;
+      const UpdateStrategy& strategy = wanted->second->spec.update_strategy;
+      const bool given_up = ReasonOf(key, "Progressing") == "ProgressDeadlineExceeded";
+      const bool undone = given_up && strategy.auto_rollback && mine.size() <= 1;
+      // Its own policy may have ended what it was taken back to.
+      if (undone && (ready->reason == "Failed" || ready->reason == "Completed")) continue;
+      if (given_up && !undone && may_end) continue;
+      const bool asleep = ready->reason == "Sleeping";
+      if (asleep && ready->status != ConditionStatus::kTrue) return ToString(key) + " sleeps and is not Ready";
+      if (asleep && mine.empty()) continue;
       if (mine.size() != 1) {
         return ToString(key) + " has " + std::to_string(mine.size()) + " instances; " + ready->reason + ": " +
                ready->message;
       }
       const InstanceReport& report = mine[0].report;
-      if (report.state != InstanceState::kRunning || !Matches(report, *wanted->second))
+      if (report.state != InstanceState::kRunning || (!undone && !Matches(report, *wanted->second)))
         return report.id + " is not what is wanted; " + ready->reason + ": " + ready->message;
-      if (inner_sessions_.Main(report.id).phase != MainState::Phase::kRunning)
-        return report.id + " has no running child; " + ready->reason + ": " + ready->message;
+      const bool runs = inner_sessions_.Main(report.id).phase == MainState::Phase::kRunning;
+      if (runs == asleep)
+        return report.id + (asleep ? " has a child; " : " has no running child; ") + ready->reason + ": " +
+               ready->message;
+      if (undone && ReasonOf(key, "Verified") == "Verified") continue;
       if (ready->status != ConditionStatus::kTrue) return ToString(key) + " is not Ready: " + ready->reason;
       if (status->observed_generation != wanted->second->generation) return ToString(key) + " has an old generation";
     }

@@ -2,8 +2,11 @@
 // whose operator changes his mind; everything drawn from one seed. The planner, the queue and the reconciler are the
 // real ones. Invariants are checked at every call to a runtime or a shim and after every step:
 //
-//   - never two running instances of one server with different revisions;
-//   - never a stop of what nobody deleted, changed or suspended, except restarts by policy and duplicates;
+//   - never two running instances of one server with different revisions, unless its updates roll; never three;
+//   - never a stop of what nobody deleted, changed or suspended, except restarts by policy, duplicates, roll-outs that
+//     failed, and servers on demand that nobody uses;
+//   - of a server whose updates roll, never a stop of the last instance that answers, nor of one with conversations
+//     before its drainTimeout;
 //   - never an instance that was not wanted when it was created;
 //   - the controller comes to rest at every instant, and converges once the faults stop.
 #pragma once
@@ -61,6 +64,7 @@ class Simulation {
   uint64_t fingerprint() const { return fingerprint_; }
 
   // For the session host.
+  void ChildEnded(const std::string& instance) { verified_.erase(instance); }
   FakeFault Fault(std::string_view verb, const std::string& id);
 
  protected:
@@ -98,6 +102,12 @@ class Simulation {
   void SyncSessions();
   void CheckWorld();
   void CheckStop(const std::string& verb, const std::string& id);
+  void CheckStopOfOld(const std::string& verb, const InstanceReport& report, const DesiredServer& wanted);
+  // A client asks for a server, or ends a conversation.
+  void ClientActs();
+  void NoteVerified(const ServerKey& key, const std::string& instance);
+  // What the controller says: "Ready", "Progressing" … of a server, as reason.
+  std::string ReasonOf(const ServerKey& key, const char* condition) const;
   void CheckCreate(const std::string& id);
   void Calm();
   std::string Converged();
@@ -114,6 +124,7 @@ class Simulation {
   FakeEventRecorder events_;
   FakeControllerMetrics metrics_;
   FakeNotebook notebook_;  // outlives mcplet
+  FakeTraffic traffic_{clock_};
   std::unique_ptr<FakeRuntime> docker_runtime_, process_runtime_;
 
   double fault_rate_ = 0;
@@ -124,6 +135,10 @@ class Simulation {
   std::map<ServerKey, MonoTime> broken_until_;  // the prober fails for these; restarts by policy are then no breach
   std::map<ServerKey, std::set<std::string>> ever_;  // revisions that were ever wanted
   std::set<std::string> live_;                       // instances that ran at the last look
+  std::set<ServerKey> beside_;                       // two revisions may run
+  std::set<std::string> verified_;                   // instances whose child has answered
+  std::map<std::string, MonoTime> superseded_;       // instances next to which the wanted revision has answered
+  std::map<ServerKey, MonoTime> used_;               // by a client
   int64_t generation_ = 0;
   std::deque<std::string> trace_;
   uint64_t fingerprint_ = 14695981039346656037u;

@@ -308,24 +308,5 @@ TEST_F(HttpPeerTest, ServerEverythingOverHttpIsVerified) {
   prober_.Forget("i1");
 }
 
-TEST(HttpUrlTest, UrlsAreTakenApart) {
-  StatusOr<HttpUrl> url = ParseHttpUrl("https://mcp.example.com/a/mcp?x=1#f");
-  ASSERT_TRUE(url.ok());
-  EXPECT_TRUE(url->endpoint.tls);
-  EXPECT_EQ(url->endpoint.host, "mcp.example.com");
-  EXPECT_EQ(url->endpoint.port, 443);
-  EXPECT_EQ(url->target, "/a/mcp?x=1");
-  url = ParseHttpUrl("http://[::1]:8080");
-  ASSERT_TRUE(url.ok());
-  EXPECT_EQ(url->endpoint.host, "::1");
-  EXPECT_EQ(url->endpoint.port, 8080);
-  EXPECT_EQ(url->target, "/");
-  EXPECT_EQ(url->host_header, "[::1]:8080");
-  for (const char* bad :
-       {"", "ftp://x/", "http://", "http://u:p@h/", "http://h:99999/", "http://h:x/", "http://[::1/", "http://h/a b"}) {
-    EXPECT_FALSE(ParseHttpUrl(bad).ok()) << bad;
-  }
-}
-
 }  // namespace
 }  // namespace mcpfleet

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/strings.h"
+#include "edge-runtime/mcp/tool_hash.h"
 #include "tests/edge-runtime/probe/scripted_channel.h"
 
 namespace mcpfleet {
@@ -57,6 +58,20 @@ TEST_F(McpProberTest, ALegacyServerIsVerifiedWithAllPagesAndCounts) {
   EXPECT_EQ(found->catalog.tool_names, (std::vector<std::string>{"alpha", "beta"}));
   EXPECT_TRUE(found->catalog.tools_hash.starts_with("sha256:"));
   EXPECT_EQ(channel->CountSent("notifications/initialized"), 1);
+}
+
+TEST_F(McpProberTest, TheCatalogueHasTheHashOfEachToolAndWhereTextIsHidden) {
+  const Json add = {{"name", "add"}, {"description", "Adds.\u200b"}};
+  auto channel = Channel([add](const mcp::Message& message, ScriptedChannel& self) {
+    if (message.method != "tools/list") return LegacyServer(message, self);
+    return std::vector<std::string>{
+        mcp::SerializeResult(message.id, {{"tools", Json::array({{{"name", "echo"}}, add})}})};
+  });
+  StatusOr<Verification> found = prober_.Verify(Target(channel), Deadline::After(10s));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->catalog.tool_hashes, (std::vector<std::pair<std::string, std::string>>{
+                                            {"add", mcp::ToolHash(add)}, {"echo", mcp::ToolHash({{"name", "echo"}})}}));
+  EXPECT_EQ(found->catalog.hidden_text, (std::vector<std::string>{"the description of add"}));
 }
 
 TEST_F(McpProberTest, AModernServerNeverSeesInitialize) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include "tests/integration/server/test_server.h"
@@ -12,28 +13,6 @@ namespace mcpfleet::test_server {
 namespace {
 
 constexpr size_t kMaxLine = size_t{8} << 20;
-
-Json Tool(const char* name, const char* description, const Json& properties = Json::object()) {
-  return {
-      {"name", name}, {"description", description}, {"inputSchema", {{"type", "object"}, {"properties", properties}}}};
-}
-
-Json Tools() {
-  return Json::array({Tool("echo", "Says it again", {{"message", {{"type", "string"}}}}),
-                      Tool("who", "The name of this server"), Tool("stats", "What this process has seen"),
-                      Tool("exit", "Ends the process", {{"code", {{"type", "integer"}}}}),
-                      Tool("oom", "Takes all memory it can get"), Tool("fork_bomb", "Forks until the kernel refuses"),
-                      Tool("grandchildren", "Forks daemons", {{"count", {{"type", "integer"}}}})});
-}
-
-Json Text(const std::string& text) { return {{"content", Json::array({{{"type", "text"}, {"text", text}}})}}; }
-
-std::string StringOf(const Json& object, const char* key) {
-  return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "";
-}
-int64_t IntOf(const Json& object, const char* key) {
-  return object.is_object() && object.contains(key) && object[key].is_number_integer() ? object[key].get<int64_t>() : 0;
-}
 
 bool* FlagOf(const std::string& word, Options* out) {
   if (word == "--modern") return &out->modern;
@@ -83,29 +62,36 @@ void Print(const Json& message) {
   }
 }
 
+// What lines there are of `buffer`, answered.
+void TakeLines(const Options& options, Conversation& conversation, std::string* buffer) {
+  size_t end;
+  while ((end = buffer->find('\n')) != std::string::npos) {
+    const Json message = Json::parse(buffer->substr(0, end), nullptr, false);
+    buffer->erase(0, end + 1);
+    if (options.mute) continue;
+    if (options.garbage) {
+      for (int i = 0; i < 2000; ++i) puts("I am no MCP server {");
+      fflush(stdout);
+      continue;
+    }
+    const Json answer = conversation.Answer(message);
+    if (!answer.is_null()) Print(answer);
+  }
+}
+
 int ServeStdio(const Options& options) {
-  Conversation conversation(options);
+  Conversation conversation(options, Print);
   std::string buffer;
   char bytes[65536];
   for (;;) {
+    pollfd input{.fd = 0, .events = POLLIN, .revents = 0};
+    if (poll(&input, 1, conversation.WakeUp()) <= 0) continue;
     const ssize_t n = read(0, bytes, sizeof bytes);
     if (n <= 0 && options.ignore_sigterm) pause();
     if (n <= 0) return 0;
     buffer.append(bytes, static_cast<size_t>(n));
     if (buffer.size() > kMaxLine) return 4;
-    size_t end;
-    while ((end = buffer.find('\n')) != std::string::npos) {
-      const Json message = Json::parse(buffer.substr(0, end), nullptr, false);
-      buffer.erase(0, end + 1);
-      if (options.mute) continue;
-      if (options.garbage) {
-        for (int i = 0; i < 2000; ++i) puts("I am no MCP server {");
-        fflush(stdout);
-        continue;
-      }
-      const Json answer = conversation.Answer(message);
-      if (!answer.is_null()) Print(answer);
-    }
+    TakeLines(options, conversation, &buffer);
   }
 }
 
@@ -121,63 +107,6 @@ int Run(const Options& options) {
 }
 
 }  // namespace
-
-Json Conversation::CallTool(const Json& params) {
-  ++calls_;
-  const std::string tool = StringOf(params, "name");
-  const Json arguments = params.is_object() && params.contains("arguments") ? params["arguments"] : Json::object();
-  if (tool == "echo") return Text(StringOf(arguments, "message"));
-  if (tool == "who") return Text(options_.name);
-  if (tool == "stats")
-    return Text(Json{{"initialized", initialized_}, {"calls", calls_}, {"messages", messages_}}.dump());
-  if (tool == "exit") _exit(static_cast<int>(IntOf(arguments, "code")));
-  if (tool == "oom") EatMemory();
-  if (tool == "fork_bomb") return Text(std::to_string(ForkUntilRefused()));
-  if (tool == "grandchildren") {
-    SpawnGrandchildren(static_cast<int>(IntOf(arguments, "count")));
-    return Text("forked");
-  }
-  Json result = Text("no such tool");
-  result["isError"] = true;
-  return result;
-}
-
-// Null for a method that there is not.
-Json Conversation::Result(const Json& message) {
-  const std::string method = StringOf(message, "method");
-  const Json params = message.contains("params") ? message["params"] : Json::object();
-  const Json info = {{"name", options_.name}, {"version", "1.0"}};
-  if (method == "server/discover" && options_.modern) {
-    return {{"resultType", "complete"},
-            {"supportedVersions", {"2026-07-28"}},
-            {"capabilities", {{"tools", Json::object()}}},
-            {"serverInfo", info},
-            {"_meta", {{"io.modelcontextprotocol/serverInfo", info}}}};
-  }
-  if (method == "initialize" && !options_.modern) {
-    ++initialized_;
-    return {{"protocolVersion", "2025-11-25"}, {"capabilities", {{"tools", Json::object()}}}, {"serverInfo", info}};
-  }
-  Json result;
-  if (method == "ping") result = Json::object();
-  if (method == "tools/list") result = {{"tools", Tools()}};
-  if (method == "tools/call") result = CallTool(params);
-  if (options_.modern && result.is_object()) result["resultType"] = "complete";
-  return result;
-}
-
-Json Conversation::Answer(const Json& message) {
-  ++messages_;
-  if (!message.is_object() || !message.contains("id") || !message.contains("method")) return nullptr;
-  const Json result = Result(message);
-  Json answer = {{"jsonrpc", "2.0"}, {"id", message["id"]}};
-  if (result.is_null()) {
-    answer["error"] = {{"code", -32601}, {"message", "Method not found"}};
-  } else {
-    answer["result"] = result;
-  }
-  return answer;
-}
 
 }  // namespace mcpfleet::test_server
 

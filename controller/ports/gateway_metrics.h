@@ -1,0 +1,29 @@
+// What the gateway counts. Implementations are thread-safe and must not block.
+#pragma once
+
+#include <string_view>
+
+#include "base/clock.h"
+#include "crd/object.h"
+
+namespace mcpfleet {
+
+// Why requests are refused: the words that the metric has as labels.
+inline constexpr std::string_view kGatewayRejections[] = {"host",    "origin",  "auth",     "rate_limit", "accept",
+                                                          "content_type", "body", "session", "header",     "version",
+                                                          "meta",    "method",  "sessions", "not_ready",  "tool"};
+
+class GatewayMetrics {
+ public:
+  virtual ~GatewayMetrics() = default;
+  // A request of a client was answered (or given up by it). `method`: a known MCP method, "other", or the HTTP method of
+  // what is no MCP request; `code`: the HTTP status.
+  virtual void GatewayRequest(const ServerKey& server, std::string_view method, int code, Duration took) = 0;
+  // Refused before it reached a server; one of kGatewayRejections.
+  virtual void GatewayRejected(std::string_view reason) = 0;
+  virtual void GatewaySessions(const ServerKey& server, int open) = 0;
+  virtual void GatewaySessionEnded(const ServerKey& server, Duration lived) = 0;
+  virtual void GatewayForget(const ServerKey& server) = 0;
+};
+
+}  // namespace mcpfleet

@@ -1,0 +1,164 @@
+#include "edge-runtime/gateway/children.h"
+
+#include <atomic>
+
+namespace mcpfleet::gateway {
+namespace {
+
+// Sending waits for nobody: what the pipe does not take is kept in the journal.
+Deadline Now() { return Deadline::After(std::chrono::seconds(1)); }
+
+}  // namespace
+
+// Alive while the gateway is: host callbacks hold it weakly. Loop's thread only.
+struct Children::Shared {
+  Children* owner = nullptr;
+  std::map<Key, StdioLink*> links;
+};
+
+class StdioLink final : public Link {
+ public:
+  StdioLink(ClientSessions& sessions, Loop& loop, std::weak_ptr<Children::Shared> shared, ClientChild child,
+            Duration grace)
+      : sessions_(sessions),
+        loop_(loop),
+        shared_(std::move(shared)),
+        child_(std::move(child)),
+        grace_(grace),
+        inflow_(std::make_shared<Inflow>()) {
+    if (auto known = shared_.lock()) known->links[{child_.instance, child_.id}] = this;
+  }
+  ~StdioLink() override {
+    Unlink();
+    if (!released_) sessions_.EndClient(child_.instance, child_.id, grace_);
+  }
+
+  void Start(Events events) override {
+    inflow_->events = std::move(events);
+    inflow_->channel = child_.channel;
+    inflow_->loop = &loop_;
+    Inflow::Attach(inflow_);
+    // Gone before anybody read from it: nothing more comes to tell so.
+    if (gone_) {
+      loop_.Post([inflow = inflow_] {
+        if (const auto closed = std::exchange(inflow->events.on_closed, nullptr))
+          closed(Unavailable("its process has ended"));
+      });
+    }
+  }
+  Status Send(std::string_view line) override { return child_.channel->Send(line, Now()); }
+  bool closed() const override { return gone_; }
+  void Keep(std::string_view note) override { (void)child_.channel->SaveNote(note); }
+  void Release() override {
+    released_ = true;
+    Unlink();
+  }
+
+  void OnEnded() {
+    gone_ = true;
+    if (inflow_->events.on_closed == nullptr) return;
+    const auto closed = std::exchange(inflow_->events.on_closed, nullptr);
+    inflow_->events.on_line = nullptr;
+    closed(Unavailable("its process has ended"));
+  }
+  // The tree is gone. What it wrote may still be on its way; without a receiver nobody would tell.
+  void OnGone() {
+    if (inflow_->events.on_line == nullptr) gone_ = true;
+  }
+
+ private:
+  // Lines on their way from the host's thread to the loop.
+  struct Inflow {
+    Events events;  // loop
+    std::shared_ptr<StdioChannel> channel;
+    Loop* loop = nullptr;
+    std::atomic<size_t> queued{0};
+    std::atomic<bool> paused{false};
+
+    static void Attach(const std::shared_ptr<Inflow>& self) {
+      self->channel->SetReceiver([weak = std::weak_ptr<Inflow>(self)](std::string_view line) {
+        const auto inflow = weak.lock();
+        if (inflow == nullptr) return;
+        const size_t size = line.size();
+        if (inflow->queued.fetch_add(size) + size > Children::kWindowBytes && !inflow->paused.exchange(true))
+          inflow->channel->SetReceiver(nullptr);
+        inflow->loop->Post([weak, text = std::string(line)]() mutable {
+          const auto alive = weak.lock();
+          if (alive == nullptr) return;
+          const size_t taken = text.size();
+          if (alive->events.on_line) alive->events.on_line(std::move(text));
+          const size_t left = alive->queued.fetch_sub(taken) - taken;
+          if (left <= Children::kWindowBytes / 2 && alive->paused.exchange(false)) Attach(alive);
+        });
+      });
+    }
+  };
+
+  void Unlink() {
+    if (auto known = shared_.lock()) known->links.erase({child_.instance, child_.id});
+    child_.channel->SetReceiver(nullptr);
+    inflow_->events = {};
+  }
+
+  ClientSessions& sessions_;
+  Loop& loop_;
+  const std::weak_ptr<Children::Shared> shared_;
+  const ClientChild child_;
+  const Duration grace_;
+  const std::shared_ptr<Inflow> inflow_;  // shared with what is posted
+  bool gone_ = false, released_ = false;
+};
+
+Children::Children(ClientSessions& sessions, Loop& loop, Listeners listeners)
+    : sessions_(sessions), loop_(loop), listeners_(std::move(listeners)), shared_(std::make_shared<Shared>()) {
+  shared_->owner = this;
+  sessions_.SetClientListener(
+      [&loop, weak = std::weak_ptr<Shared>(shared_)](const std::string& instance, uint64_t id, ClientEvent event) {
+        loop.Post([weak, instance, id, event] {
+          if (auto shared = weak.lock()) shared->owner->OnEvent(instance, id, event);
+        });
+      });
+}
+
+Children::~Children() { sessions_.SetClientListener(nullptr); }
+
+void Children::OnEvent(const std::string& instance, uint64_t id, ClientEvent event) {
+  auto it = shared_->links.find({instance, id});
+  StdioLink* link = it == shared_->links.end() ? nullptr : it->second;
+  if (event == ClientEvent::kEnded && link != nullptr) link->OnEnded();
+  if (event == ClientEvent::kGone && link != nullptr) link->OnGone();
+  if (event != ClientEvent::kEnded) listeners_.changed(instance);
+}
+
+std::unique_ptr<Link> Children::MakeLink(ClientChild child, Duration grace) {
+  return std::make_unique<StdioLink>(sessions_, loop_, shared_, std::move(child), grace);
+}
+
+void Children::Spawn(const Order& order, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
+  sessions_.SpawnClient(order.instance, order.argv, order.env,
+                        [&sessions = sessions_, &loop = loop_, weak = std::weak_ptr<Shared>(shared_),
+                         grace = order.grace, done = std::move(done)](StatusOr<ClientChild> child) {
+                          loop.Post([&sessions, weak, grace, done, child = std::move(child)] {
+                            auto shared = weak.lock();
+                            if (shared == nullptr) {
+                              if (child.ok()) sessions.EndClient(child->instance, child->id, grace);
+                              return;
+                            }
+                            if (!child.ok()) return done(child.status());
+                            done(shared->owner->MakeLink(*child, grace));
+                          });
+                        });
+}
+
+std::vector<Children::Found> Children::TakeFound(const std::string& instance, Duration grace) {
+  std::vector<Found> found;
+  for (ClientChild& child : sessions_.Clients(instance)) {
+    if (shared_->links.contains({instance, child.id})) continue;
+    Found one{nullptr, child.channel->LoadNote(), child.channel->doubtful_line()};
+    one.link = MakeLink(std::move(child), grace);
+    found.push_back(std::move(one));
+  }
+  return found;
+}
+
+}  // namespace mcpfleet::gateway

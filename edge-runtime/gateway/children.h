@@ -1,0 +1,69 @@
+// Children of stdio servers as links. One object per gateway; what the session host says on its own thread arrives here
+// on the gateway's loop.
+//
+// A child that writes faster than the loop works is not read for a while (it then waits in its write): at most
+// kWindowBytes of lines wait between the two threads.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "controller/ports/client_sessions.h"
+#include "edge-runtime/gateway/link.h"
+#include "edge-runtime/gateway/loop.h"
+
+namespace mcpfleet::gateway {
+
+class StdioLink;
+
+class Children {
+ public:
+  static constexpr size_t kWindowBytes = size_t{4} << 20;
+
+  struct Listeners {
+    // Something of this instance's children has changed: one is gone, so that there is room, or its shim connected and
+    // children of the mcplet before may be there.
+    std::function<void(const std::string& instance)> changed;
+  };
+  // A child that the mcplet before this one had.
+  struct Found {
+    std::unique_ptr<Link> link;
+    std::string note, doubtful_line;
+  };
+  struct Order {
+    std::string instance;
+    std::vector<std::string> argv;
+    std::vector<EnvVar> env;
+    Duration grace = std::chrono::seconds(10);  // to end in, once its link is destroyed
+  };
+
+  // sessions, loop: outlive it. Begins to listen.
+  Children(ClientSessions& sessions, Loop& loop, Listeners listeners);
+  ~Children();
+
+  // `done` once, on the loop; never from inside. The link is not started.
+  void Spawn(const Order& order, std::function<void(StatusOr<std::unique_ptr<Link>>)> done);
+  // Each child of the instance that nobody has taken yet, once.
+  std::vector<Found> TakeFound(const std::string& instance, Duration grace);
+  // Children that have not ended wholly.
+  int Count(const std::string& instance) const { return sessions_.ClientCount(instance); }
+
+ private:
+  friend class StdioLink;
+  using Key = std::pair<std::string, uint64_t>;
+  struct Shared;  // what outlives us in callbacks of the host
+  void OnEvent(const std::string& instance, uint64_t id, ClientEvent event);
+  std::unique_ptr<Link> MakeLink(ClientChild child, Duration grace);
+
+  ClientSessions& sessions_;
+  Loop& loop_;
+  const Listeners listeners_;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,321 @@
+#include "edge-runtime/gateway/direct_conversation.h"
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "edge-runtime/gateway/answer.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr int kNoteFormat = 1;
+constexpr size_t kMaxKeptBytes = size_t{47} << 10;
+constexpr size_t kMaxSubscriptions = 256;
+constexpr size_t kMaxQueued = 64;
+constexpr size_t kMaxAsked = 256;
+constexpr char kInitialize[] = "initialize";
+constexpr char kInitialized[] = "notifications/initialized";
+
+bool IsAboutTheSession(std::string_view method) {
+  return method.ends_with("/list_changed") || method == "notifications/resources/updated";
+}
+
+}  // namespace
+
+std::string SessionNote::FixedText() const {
+  Json json = {{"format", kNoteFormat}, {"session", session}, {"subject", subject}, {"incarnation", incarnation}};
+  json["initialize"] = initialize;
+  json["initialized"] = initialized;
+  if (!level.empty()) json["level"] = level;
+  if (!subscriptions.empty()) json["subscriptions"] = subscriptions;
+  std::string text = DumpJson(json);
+  text.pop_back();
+  return text;
+}
+
+// By hand: with each call.
+std::string SessionNote::MovingText() const {
+  std::string text = R"(,"version":)" + mcp::Quote(version) + R"(,"next":)" + std::to_string(next_id) +
+                     R"(,"nextAsked":)" + std::to_string(next_asked) + R"(,"calls":[)";
+  for (const auto& [lane_call, call] : calls) {
+    if (text.back() != '[') text += ",";
+    text.append("[").append(std::to_string(lane_call)).append(",").append(std::to_string(call.call.call));
+    text.append(",").append(std::to_string(call.call.stream)).append(",").append(mcp::Quote(call.call.id));
+    text.append(",").append(mcp::Quote(call.token)).append(",").append(mcp::Quote(call.method)).append("]");
+  }
+  text += R"(],"asked":{)";
+  for (const auto& [ours, theirs] : asked) {
+    if (text.back() != '{') text += ",";
+    text.append(mcp::Quote(ours)).append(":").append(mcp::Quote(theirs));
+  }
+  return text + "}}";
+}
+
+std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, {.bytes = size_t{64} << 10, .depth = 8});
+  if (!json.ok() || GetInt(*json, "format") != kNoteFormat) return std::nullopt;
+  SessionNote note;
+  note.session = GetString(*json, "session");
+  note.subject = GetString(*json, "subject");
+  note.version = GetString(*json, "version");
+  note.incarnation = static_cast<uint64_t>(GetInt(*json, "incarnation"));
+  note.initialize = GetString(*json, "initialize");
+  note.initialized = GetString(*json, "initialized");
+  note.level = GetString(*json, "level");
+  note.next_id = static_cast<uint64_t>(GetInt(*json, "next"));
+  note.next_asked = static_cast<uint64_t>(GetInt(*json, "nextAsked", 1));
+  if (note.session.empty() || note.next_id == 0) return std::nullopt;
+  for (const Json& uri : GetMember(*json, "subscriptions")) {
+    if (uri.is_string()) note.subscriptions.push_back(uri.get<std::string>());
+  }
+  for (const Json& call : GetMember(*json, "calls")) {
+    const bool good = call.is_array() && call.size() == 6 && call[0].is_number_unsigned() &&
+                      call[1].is_number_unsigned() && call[2].is_number_unsigned() && call[3].is_string() &&
+                      call[4].is_string() && call[5].is_string();
+    if (!good) return std::nullopt;
+    note.calls[call[0].get<uint64_t>()] = {
+        {call[1].get<uint64_t>(), call[2].get<uint64_t>(), call[3].get<std::string>()},
+        call[4].get<std::string>(),
+        call[5].get<std::string>()};
+  }
+  for (const auto& [ours, theirs] : GetMember(*json, "asked").items()) {
+    if (theirs.is_string()) note.asked[ours] = theirs.get<std::string>();
+  }
+  return note;
+}
+
+DirectConversation::DirectConversation(Loop& loop, std::unique_ptr<Link> link, SessionNote note,
+                                       std::string doubtful_line, Options options)
+    : loop_(loop),
+      first_link_(std::move(link)),
+      doubtful_line_(std::move(doubtful_line)),
+      note_(std::move(note)),
+      options_(std::move(options)) {}
+
+DirectConversation::~DirectConversation() = default;
+
+void DirectConversation::Start(Events events) {
+  events_ = std::move(events);
+  for (const auto& [lane_call, call] : note_.calls) lane_calls_[call.call.call] = lane_call;
+  Open(std::move(first_link_));
+  if (!doubtful_line_.empty()) {
+    // Nobody knows how much of it arrived: whoever waits for its answer must not wait for ever.
+    const std::string line = std::exchange(doubtful_line_, "");
+    StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(line, mcp::Validation::kEnvelope);
+    if (envelope.ok() && envelope->kind == mcp::MessageKind::kRequest) {
+      const std::string id(envelope->id.In(line));
+      loop_.Post(self_.Bind([id](DirectConversation& self) {
+        for (const auto& [lane_call, call] : self.note_.calls) {
+          if (std::to_string(lane_call) != id) continue;
+          return self.lane_->Fail(lane_call, mcp::kInternalError, "mcplet ended while it sent this request");
+        }
+      }));
+    }
+  }
+}
+
+void DirectConversation::Open(std::unique_ptr<Link> link) {
+  lane_ = std::make_shared<Lane>(loop_, std::move(link), note_.next_id);
+  for (const auto& [lane_call, call] : note_.calls) lane_->Continue({lane_call, call.token}, EventsFor(lane_call));
+  lane_->Start(
+      {.notification =
+           self_.Bind([](DirectConversation& self, Incoming message) { self.OnNotification(std::move(message)); }),
+       .request = self_.Bind([](DirectConversation& self, const Incoming& message) { self.OnRequest(message); }),
+       .closed = self_.Bind([](DirectConversation& self, const Status& why) { self.OnLaneClosed(why); })});
+}
+
+CallEvents DirectConversation::EventsFor(uint64_t lane_call) {
+  return {.progress = self_.Bind([lane_call](DirectConversation& self, std::string line) {
+            auto it = self.note_.calls.find(lane_call);
+            if (it != self.note_.calls.end()) self.events_.to_call(it->second.call.call, std::move(line));
+          }),
+          .answer = self_.Bind(
+              [lane_call](DirectConversation& self, Incoming answer) { self.OnAnswer(lane_call, std::move(answer)); })};
+}
+
+// Before what the note tells of is sent.
+void DirectConversation::Keep() {
+  if (fixed_.empty()) fixed_ = note_.FixedText();
+  const std::string text = fixed_ + note_.MovingText();
+  if (text.size() <= kMaxKeptBytes) lane_->Keep(text);  // else a later mcplet ends the child
+}
+
+Status DirectConversation::Request(const SessionCall& call, const Incoming& message) {
+  if (lane_ == nullptr || replaying_) {
+    if (queued_.size() >= kMaxQueued) return ResourceExhausted("too many requests wait for the server");
+    queued_.emplace_back(call, message);
+    return OkStatus();
+  }
+  NoteRequest(message);
+  const uint64_t lane_call = lane_->next_id();
+  const mcp::Span token =
+      mcp::FindMember(message.text, mcp::FindMember(message.text, message.envelope.params, "_meta"), "progressToken");
+  note_.calls[lane_call] = {call, std::string(message.Part(token)), message.envelope.method};
+  lane_calls_[call.call] = lane_call;
+  note_.next_id = lane_call + 1;
+  Keep();
+  const StatusOr<uint64_t> sent = lane_->Request(message.text, message.envelope, {}, EventsFor(lane_call));
+  if (sent.ok()) return OkStatus();
+  note_.calls.erase(lane_call);
+  lane_calls_.erase(call.call);
+  return sent.status();
+}
+
+// What a successor of the server must be told again.
+void DirectConversation::NoteRequest(const Incoming& message) {
+  const std::string& method = message.envelope.method;
+  const bool kept = method == kInitialize || method == "logging/setLevel" || method == "resources/subscribe" ||
+                    method == "resources/unsubscribe";
+  if (kept) fixed_.clear();
+  if (method == kInitialize) {
+    note_.initialize = message.text;
+  } else if (method == "logging/setLevel") {
+    note_.level = message.text;
+  } else if (method == "resources/subscribe" || method == "resources/unsubscribe") {
+    const std::string uri =
+        mcp::Unquote(mcp::FindMember(message.text, message.envelope.params, "uri").In(message.text));
+    std::erase(note_.subscriptions, uri);
+    const bool room = note_.subscriptions.size() < kMaxSubscriptions;
+    if (method == "resources/subscribe" && room) note_.subscriptions.push_back(uri);
+  }
+}
+
+void DirectConversation::Notify(const Incoming& message) {
+  if (message.envelope.method == kInitialized) {
+    note_.initialized = message.text;
+    fixed_.clear();
+  }
+  if (lane_ == nullptr || replaying_) {
+    if (message.envelope.method != kInitialized && queued_.size() < kMaxQueued)
+      queued_.emplace_back(std::nullopt, message);
+    return;
+  }
+  if (message.envelope.method == kInitialized) Keep();
+  (void)lane_->Send(message.text);  // a server that is gone has closed the lane
+}
+
+void DirectConversation::Reply(const Incoming& message) {
+  auto it = note_.asked.find(std::string(message.Part(message.envelope.id)));
+  if (it == note_.asked.end() || lane_ == nullptr) return;
+  const std::string id = it->second;
+  note_.asked.erase(it);
+  (void)lane_->Send(message.WithId(id));
+}
+
+void DirectConversation::Cancel(uint64_t call, std::string_view reason) {
+  auto it = lane_calls_.find(call);
+  if (it == lane_calls_.end()) {
+    std::erase_if(queued_, [&](const auto& each) { return each.first && each.first->call == call; });
+    return;
+  }
+  const uint64_t lane_call = it->second;
+  lane_calls_.erase(it);
+  note_.calls.erase(lane_call);
+  if (lane_ != nullptr) lane_->Cancel(lane_call, reason);
+}
+
+void DirectConversation::Release() {
+  if (lane_ != nullptr) lane_->Release();
+}
+
+void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
+  auto it = note_.calls.find(lane_call);
+  if (it == note_.calls.end()) return;
+  const SessionNote::Call call = std::move(it->second);
+  note_.calls.erase(it);
+  lane_calls_.erase(call.call.call);
+  const bool result = answer.envelope.kind == mcp::MessageKind::kResult;
+  if (result) relinks_ = 0;
+  if (call.method == kInitialize && result) {
+    const mcp::Span version = mcp::FindMember(answer.text, answer.envelope.result, "protocolVersion");
+    note_.version = mcp::Unquote(answer.Part(version));
+  }
+  if (options_.inspect && result) options_.inspect(call.method, &answer);
+  events_.answer(call.call.call, answer.WithId(call.call.id));
+}
+
+void DirectConversation::OnNotification(Incoming message) {
+  if (message.envelope.method == "notifications/cancelled") {
+    // The server takes one of its own requests back.
+    const mcp::Span id = mcp::FindMember(message.text, message.envelope.params, "requestId");
+    for (auto it = note_.asked.begin(); it != note_.asked.end(); ++it) {
+      if (it->second != message.Part(id)) continue;
+      std::string line = mcp::ApplyEdits(message.text, {{id, it->first}});
+      note_.asked.erase(it);
+      return events_.to_session(std::move(line), About::kACall);
+    }
+    return;
+  }
+  const About about = IsAboutTheSession(message.envelope.method) ? About::kTheSession : About::kACall;
+  events_.to_session(std::move(message.text), about);
+}
+
+void DirectConversation::OnRequest(const Incoming& message) {
+  const std::string theirs(message.Part(message.envelope.id));
+  if (note_.asked.size() >= kMaxAsked) {
+    (void)lane_->Send(ErrorText(theirs, mcp::kInternalError, "too many requests of the server wait for the client"));
+    return;
+  }
+  const std::string ours = std::to_string(note_.next_asked++);
+  note_.asked[ours] = theirs;
+  Keep();
+  std::string line = message.WithId(ours);
+  // With one call under way there is no doubt which one it belongs to.
+  if (note_.calls.size() == 1) return events_.to_call(note_.calls.begin()->second.call.call, std::move(line));
+  events_.to_session(std::move(line), About::kACall);
+}
+
+// --- a successor --------------------------------------------------------------------------------------------------
+
+void DirectConversation::OnLaneClosed(const Status& why) {
+  note_.next_id = lane_->next_id();
+  note_.asked.clear();
+  lane_.reset();
+  const bool may = options_.relink != nullptr && !note_.initialized.empty() && relinks_++ < kMaxRelinks;
+  if (!may) return events_.closed(why);
+  LOG_INFO("a session's server has ended; it goes on with another", {{"reason", Message(why)}});
+  options_.relink(self_.Bind(
+      [](DirectConversation& self, StatusOr<std::unique_ptr<Link>> link) { self.TakeSuccessor(std::move(link)); }));
+}
+
+void DirectConversation::TakeSuccessor(StatusOr<std::unique_ptr<Link>> link) {
+  if (!link.ok()) return events_.closed(link.status());
+  replaying_ = true;
+  Open(*std::move(link));
+  StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(note_.initialize, mcp::Validation::kEnvelope);
+  const StatusOr<uint64_t> sent =
+      envelope.ok() ? lane_->Request(note_.initialize, *envelope, {},
+                                     {.answer = self_.Bind([](DirectConversation& self, const Incoming& answer) {
+                                       self.OnReplayed(answer);
+                                     })})
+                    : envelope.status();
+  if (!sent.ok()) events_.closed(sent.status());
+}
+
+void DirectConversation::OnReplayed(const Incoming& answer) {
+  if (answer.envelope.kind != mcp::MessageKind::kResult)
+    return events_.closed(Unavailable("the server refused the session's handshake"));
+  note_.next_id = lane_->next_id();
+  (void)lane_->Send(note_.initialized);
+  Replay();
+  replaying_ = false;
+  note_.next_id = lane_->next_id();
+  Keep();
+  for (auto& [call, message] : std::exchange(queued_, {})) {
+    if (!call) {
+      Notify(message);
+    } else if (const Status sent_now = Request(*call, message); !sent_now.ok()) {
+      events_.answer(call->call, ErrorText(call->id, mcp::kInternalError, Message(sent_now)));
+    }
+  }
+}
+
+void DirectConversation::Replay() {
+  if (StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(note_.level, mcp::Validation::kEnvelope); envelope.ok())
+    (void)lane_->Request(note_.level, *envelope, {}, {});
+  for (const std::string& uri : note_.subscriptions) (void)lane_->Request("resources/subscribe", {{"uri", uri}}, {});
+}
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,99 @@
+// A legacy session with a server of its own: everything the client says goes to that server, only ids change. When the
+// server's process dies and the session is resumable, another one takes its place: it gets the client's handshake, log
+// level and subscriptions again, and the session goes on; calls under way fail.
+//
+// What a later mcplet needs to go on is kept with the child (Link::Keep) before each call is sent.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "edge-runtime/gateway/conversation.h"
+#include "edge-runtime/gateway/loop.h"
+#include "edge-runtime/gateway/self.h"
+
+namespace mcpfleet::gateway {
+
+// What is kept of a session. Text form: JSON, at most what Link::Keep takes.
+struct SessionNote {
+  std::string session, subject, version;
+  uint64_t incarnation = 0;  // how many mcplets had it before
+  std::string initialize, initialized, level;
+  std::vector<std::string> subscriptions;
+  uint64_t next_id = 1;  // of the lane
+  struct Call {
+    SessionCall call;
+    std::string token, method;
+  };
+  std::map<uint64_t, Call> calls;            // by the lane's number
+  std::map<std::string, std::string> asked;  // requests of the server: our id -> its id, raw
+  uint64_t next_asked = 1;
+
+  // In two parts: the second changes with each call.
+  std::string FixedText() const;
+  std::string MovingText() const;
+  std::string ToText() const { return FixedText() + MovingText(); }
+  // Nullopt when it is not a session's note.
+  static std::optional<SessionNote> FromText(std::string_view text);
+};
+
+class DirectConversation final : public Conversation {
+ public:
+  // Filters what the server lists; gets the method and the answer, may change it.
+  using Inspect = std::function<void(std::string_view method, Incoming* answer)>;
+  // Another server for a resumable session; `done` once.
+  using Relink = std::function<void(std::function<void(StatusOr<std::unique_ptr<Link>>)> done)>;
+  struct Options {
+    Inspect inspect;  // may be null
+    Relink relink;    // null: the session ends with its server
+  };
+  static constexpr int kMaxRelinks = 3;  // without a call answered in between
+
+  // note: of a fresh session only who it is. A kept one goes on with its calls; `doubtful_line` fails.
+  DirectConversation(Loop& loop, std::unique_ptr<Link> link, SessionNote note, std::string doubtful_line,
+                     Options options);
+  ~DirectConversation() override;
+
+  void Start(Events events) override;
+  Status Request(const SessionCall& call, const Incoming& message) override;
+  void Notify(const Incoming& message) override;
+  void Reply(const Incoming& message) override;
+  void Cancel(uint64_t call, std::string_view reason) override;
+  void Release() override;
+
+ private:
+  void Open(std::unique_ptr<Link> link);
+  void Keep();
+  void OnAnswer(uint64_t lane_call, Incoming answer);
+  void OnNotification(Incoming message);
+  void OnRequest(const Incoming& message);
+  void OnLaneClosed(const Status& why);
+  void TakeSuccessor(StatusOr<std::unique_ptr<Link>> link);
+  void Replay();
+  void OnReplayed(const Incoming& answer);
+  void NoteRequest(const Incoming& message);
+  std::string ClientIdOf(uint64_t lane_call) const;
+  CallEvents EventsFor(uint64_t lane_call);
+
+  const Self<DirectConversation> self_{this};
+  Loop& loop_;
+  std::unique_ptr<Link> first_link_;
+  std::string doubtful_line_;
+  SessionNote note_;
+  const Options options_;
+  Events events_;
+  std::shared_ptr<Lane> lane_;
+  std::string fixed_;                        // of the note; "": to be made anew
+  std::map<uint64_t, uint64_t> lane_calls_;  // the session's call -> the lane's
+  bool replaying_ = false;
+  int relinks_ = 0;
+  std::deque<std::pair<std::optional<SessionCall>, Incoming>> queued_;  // while a successor is made ready
+};
+
+}  // namespace mcpfleet::gateway

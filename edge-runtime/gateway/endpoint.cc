@@ -1,0 +1,375 @@
+#include "edge-runtime/gateway/endpoint.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "edge-runtime/gateway/direct_conversation.h"
+#include "edge-runtime/gateway/origin_policy.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
+constexpr size_t kMaxSleepers = 256;
+
+}  // namespace
+
+Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target)
+    : w_(std::move(wiring)), settings_(std::move(settings)) {
+  SetTarget(std::move(target));
+}
+
+Endpoint::~Endpoint() = default;
+
+// --- the server ---------------------------------------------------------------------------------------------------
+
+void Endpoint::SetTarget(ClientTarget target) {
+  target_ = std::move(target);
+  ApplyPolicies();
+  ServerGroup* current = groups_.empty() ? nullptr : groups_.back().get();
+  const bool runs = !target_.instance.empty() || !target_.url.empty();
+  const bool same = current != nullptr && current->instance() == target_.instance &&
+                    current->target().modern == target_.modern &&
+                    current->target().server->spec.sessions == target_.server->spec.sessions;
+  if (same) {
+    current->SetTarget(target_);
+  } else if (runs && target_.ready) {
+    if (current != nullptr) current->Retire();
+    groups_.push_back(std::make_unique<ServerGroup>(
+        ServerGroup::Wiring{
+            w_.loop, w_.clock, w_.children, w_.http_upstream,
+            self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); }),
+            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }},
+        target_));
+  }
+  if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
+  if (!target_.ready) return;
+  for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.go();
+}
+
+void Endpoint::ApplyPolicies() {
+  const ServerSpec& spec = target_.server->spec;
+  if (authenticator_ == nullptr || spec.auth != auth_) {
+    auth_ = spec.auth;
+    std::vector<std::string> resources = settings_.urls;
+    const std::string metadata = resources.empty()
+                                     ? ""
+                                     : OriginOf(resources.front()) + "/.well-known/oauth-protected-resource/" +
+                                           target_.server->key.namespace_ + "/" + target_.server->key.name + "/mcp";
+    authenticator_ = std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys);
+  }
+  if (limiter_ == nullptr) {
+    limiter_ = std::make_unique<RateLimiter>(spec.rate_limit);
+  } else if (spec.rate_limit != rate_limit_) {
+    limiter_->Change(spec.rate_limit);
+  }
+  rate_limit_ = spec.rate_limit;
+  if (filter_ == nullptr || spec.tools != tools_) {
+    tools_ = spec.tools;
+    filter_ = std::make_unique<ToolFilter>(tools_);
+  }
+  for (const ToolFinding& finding : filter_->Learn(target_.tool_hashes)) {
+    LOG_WARNING("tool policy", {{"server", ToString(target_.server->key)}, {"finding", finding.message}});
+  }
+}
+
+std::optional<std::string> Endpoint::Metadata() const {
+  return settings_.urls.empty() ? std::nullopt : ResourceMetadata(auth_, settings_.urls.front());
+}
+
+ServerGroup* Endpoint::CurrentGroup() {
+  if (groups_.empty() || groups_.back()->retired()) return nullptr;
+  return groups_.back().get();
+}
+
+void Endpoint::OnChildrenChanged(const std::string& instance) {
+  for (const auto& group : groups_) {
+    if (group->instance() != instance) continue;
+    Adopt(group.get());
+    group->OnChildrenChanged();
+  }
+}
+
+// Sessions of the mcplet before this one go on; children of anything else are of no use.
+void Endpoint::Adopt(ServerGroup* group) {
+  for (Children::Found& found : group->TakeFound()) {
+    std::optional<SessionNote> note = SessionNote::FromText(found.note);
+    if (!note || sessions_.contains(note->session) || note->initialized.empty()) continue;
+    const std::shared_ptr<LegacySession> session = AddSession(note->session, note->subject, group);
+    ++note->incarnation;
+    std::vector<LegacySession::KeptCall> calls;
+    for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
+    session->Continue(note->version, note->incarnation, calls);
+    const std::string id = note->session;
+    session->Connect(DirectSide(group, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
+                     {.closed = self_.Bind([id](Endpoint& self) { self.RemoveSession(id); })});
+    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
+  }
+}
+
+void Endpoint::Inspect(std::string_view method, Incoming* answer) {
+  if (method != "tools/list" || answer->text.size() > mcp::kValidatedBytes) return;
+  StatusOr<Json> result = ParseJson(answer->Part(answer->envelope.result));
+  if (!result.ok()) return;
+  for (const Json& tool : GetMember(*result, "tools")) (void)tool_headers_.Note(tool);  // bad marks are the server's
+  if (filter_->passes_all()) return;
+  std::vector<ToolFinding> findings;
+  const bool changed = filter_->FilterList(&*result, &findings);
+  for (const ToolFinding& finding : findings) {
+    LOG_WARNING("tool policy", {{"server", ToString(target_.server->key)}, {"finding", finding.message}});
+  }
+  if (!changed) return;
+  Incoming filtered{mcp::ApplyEdits(answer->text, {{answer->envelope.result, DumpJson(*result)}}), {}};
+  filtered.envelope = mcp::ReadEnvelope(filtered.text, mcp::Validation::kEnvelope).value_or(mcp::Envelope{});
+  *answer = std::move(filtered);
+}
+
+// --- requests -----------------------------------------------------------------------------------------------------
+
+void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Responder> to, const std::string& cors) {
+  auto ask = std::make_shared<Ask>();
+  ask->answer = std::make_unique<Answer>(std::move(to));
+  if (!cors.empty()) {
+    ask->answer->AddHeader("Access-Control-Allow-Origin", cors);
+    ask->answer->AddHeader("Access-Control-Expose-Headers", "Mcp-Session-Id, WWW-Authenticate");
+    ask->answer->AddHeader("Vary", "Origin");
+  }
+  ask->log = std::make_shared<LoggedRequest>();
+  ask->log->server = ToString(target_.server->key);
+  ask->log->method = request.method;
+  ask->log->peer = ask->answer->peer();
+  const MonoTime began = w_.clock.Now();
+  ask->answer->WhenDone(self_.Bind([log = ask->log, began](Endpoint& self, int status) {
+    log->status = status;
+    log->took = self.w_.clock.Now() - began;
+    self.w_.metrics.GatewayRequest(self.target_.server->key, MethodLabel(log->method), status, log->took);
+    if (self.w_.access_log != nullptr) self.w_.access_log->Write(*log, self.w_.clock.Wall());
+    if (self.w_.audit_log != nullptr && log->method == "tools/call")
+      self.w_.audit_log->Write(*log, self.w_.clock.Wall());
+  }));
+  // Most are judged at once; the request is copied only when that takes longer than this call.
+  auto now = std::make_shared<const http::Request*>(&request);
+  authenticator_->Check(request, self_.Bind([ask, now](Endpoint& self, const Verdict& verdict) {
+    if (const auto* refusal = std::get_if<gateway::Refusal>(&verdict)) {
+      self.w_.metrics.GatewayRejected("auth");
+      if (!refusal->www_authenticate.empty()) ask->answer->AddHeader("WWW-Authenticate", refusal->www_authenticate);
+      if (refusal->status == 503) ask->answer->AddHeader("Retry-After", "10");
+      return ask->answer->Json(refusal->status, ErrorText("", kServerError, refusal->message));
+    }
+    ask->subject = std::get<Subject>(verdict);
+    ask->log->subject = ask->subject.Hash();
+    if (*now != nullptr) ask->request = **now;
+    self.Serve(std::move(*ask));
+  }));
+  if (ask->answer != nullptr && ask->request.body.empty()) ask->request = request;
+  *now = nullptr;
+}
+
+void Endpoint::Serve(Ask ask) {
+  w_.used(target_.server->key);
+  const std::string& method = ask.request.method;
+  if (method == "POST") return OnPost(std::move(ask));
+  if (method == "GET") return OnGet(std::move(ask));
+  if (method == "DELETE") return OnDelete(std::move(ask));
+  ask.answer->AddHeader("Allow", "GET, POST, DELETE");
+  ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed"));
+}
+
+void Endpoint::Refuse(Ask& ask, const Rejection& rejection) {
+  w_.metrics.GatewayRejected(rejection.reason);
+  ask.answer->Json(rejection.status, rejection.body);
+}
+
+void Endpoint::OnPost(Ask ask) {
+  if (const std::optional<Rejection> bad = CheckMediaTypes(ask.request.headers)) return Refuse(ask, *bad);
+  if (mcp::IsBatch(ask.request.body)) return OnBatch(std::move(ask));
+  Incoming message{std::exchange(ask.request.body, {}), {}};
+  StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(message.text, mcp::Validation::kWhole);
+  if (!envelope.ok()) {
+    const std::string why = Message(envelope.status());
+    const int64_t code = why.starts_with("not JSON:") || why.starts_with("not valid") ? kParseError : kInvalidRequest;
+    return Refuse(ask, {400, ErrorText("", code, why), "body"});
+  }
+  message.envelope = *std::move(envelope);
+  if (!message.envelope.method.empty()) ask.log->method = message.envelope.method;
+  if (message.envelope.kind == mcp::MessageKind::kRequest && !Admit(ask, message)) return;
+  if (ask.request.headers.Has("traceparent")) message = WithTrace(ask.request, std::move(message));
+  if (IsModernRequest(ask.request.headers, message)) return OnModern(std::move(ask), std::move(message));
+  std::vector<Incoming> one;
+  one.push_back(std::move(message));
+  OnLegacy(std::move(ask), std::move(one));
+}
+
+// Batches were in one revision only, and must be taken there.
+void Endpoint::OnBatch(Ask ask) {
+  ask.log->method = "batch";
+  const StatusOr<std::vector<std::string_view>> parts = mcp::SplitBatch(ask.request.body, 100);
+  if (!parts.ok()) {
+    const bool json = parts.status().code() != StatusCode::kInvalidArgument;
+    return Refuse(ask, {400, ErrorText("", json ? kInvalidRequest : kParseError, Message(parts.status())), "body"});
+  }
+  std::string version = ask.request.headers.Get("MCP-Protocol-Version").value_or("");
+  auto known = sessions_.find(ask.request.headers.Get(kSessionHeader).value_or(""));
+  if (known != sessions_.end()) version = known->second.session->version();
+  if (version != "2025-03-26")
+    return Refuse(ask, {400, ErrorText("", kInvalidRequest, "batches are in revision 2025-03-26 only"), "body"});
+  std::vector<Incoming> messages;
+  std::set<std::string> ids;
+  for (std::string_view part : *parts) {
+    StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(part, mcp::Validation::kWhole);
+    if (!envelope.ok()) return Refuse(ask, {400, ErrorText("", kInvalidRequest, Message(envelope.status())), "body"});
+    Incoming message{std::string(part), *std::move(envelope)};
+    const bool request = message.envelope.kind == mcp::MessageKind::kRequest;
+    if (message.envelope.method == "initialize")
+      return Refuse(ask, {400, ErrorText("", kInvalidRequest, "initialize must stand alone"), "body"});
+    if (request && !ids.insert(std::string(message.Part(message.envelope.id))).second)
+      return Refuse(ask, {400, ErrorText("", kInvalidRequest, "two requests of the batch have one id"), "body"});
+    messages.push_back(std::move(message));
+  }
+  for (const Incoming& message : messages) {
+    if (message.envelope.method == "tools/call" && !Admit(ask, message)) return;
+  }
+  OnLegacy(std::move(ask), std::move(messages));
+}
+
+bool Endpoint::Admit(Ask& ask, const Incoming& message) {
+  const std::string_view id = message.Part(message.envelope.id);
+  if (const std::optional<Duration> wait = limiter_->Admit(ask.subject, w_.clock.Now())) {
+    w_.metrics.GatewayRejected("rate_limit");
+    ask.answer->AddHeader("Retry-After",
+                          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(*wait).count()));
+    ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
+    return false;
+  }
+  // Until the answer is complete.
+  ask.answer->WhenDone(self_.Bind([](Endpoint& self, int) { self.limiter_->Release(); }));
+  if (message.envelope.method != "tools/call") return true;
+  const std::string name = mcp::Unquote(message.Part(mcp::FindMember(message.text, message.envelope.params, "name")));
+  ask.log->tool = Printable(name, 128);
+  if (filter_->passes_all()) return true;
+  const std::string refusal = filter_->Refusal(name);
+  if (refusal.empty()) return true;
+  w_.metrics.GatewayRejected("tool");
+  ask.answer->Json(200, ErrorText(id, mcp::kInvalidParams, refusal));
+  return false;
+}
+
+Incoming Endpoint::WithTrace(const http::Request& request, Incoming message) const {
+  std::vector<std::string> members;
+  const mcp::Span params = message.envelope.params;
+  const mcp::Span meta = mcp::FindMember(message.text, params, "_meta");
+  for (const char* name : {"traceparent", "tracestate", "baggage"}) {
+    const std::optional<std::string> value = request.headers.Get(name);
+    const bool sent = static_cast<bool>(mcp::FindMember(message.text, meta, name));
+    if (value && value->size() <= 512 && !sent && IsUtf8(*value))
+      members.push_back(mcp::Quote(name) + ":" + mcp::Quote(*value));
+  }
+  if (members.empty() || message.envelope.method.empty()) return message;
+  const std::string text = Join(members, ",");
+  mcp::Edit edit;
+  if (mcp::IsObject(message.Part(meta))) {
+    edit = mcp::AddMembers(message.text, meta, text);
+  } else if (meta || (params && !mcp::IsObject(message.Part(params)))) {
+    return message;
+  } else if (params) {
+    edit = mcp::AddMember(message.text, params, "_meta", "{" + text + "}");
+  } else {
+    edit = mcp::AddMember(message.text, {0, message.text.size()}, "params", R"({"_meta":{)" + text + "}}");
+  }
+  Incoming traced{mcp::ApplyEdits(message.text, {edit}), {}};
+  StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(traced.text, mcp::Validation::kEnvelope);
+  if (!envelope.ok()) return message;
+  traced.envelope = *std::move(envelope);
+  return traced;
+}
+
+// What a server that runs on demand needs is some time; any other one is ready or not.
+void Endpoint::WhenReady(std::function<void()> go, std::function<void(const std::string& why)> fail) {
+  const bool wakes = target_.sleeping || target_.server->spec.activation.mode == ActivationMode::kOnDemand;
+  if (target_.ready && CurrentGroup() != nullptr) return go();
+  if (!wakes || sleepers_.size() >= kMaxSleepers) {
+    return fail("the server is not ready" + (target_.reason.empty() ? "" : ": " + target_.reason));
+  }
+  sleepers_.push_back({std::move(go), std::move(fail), w_.clock.Now() + settings_.wake_timeout});
+}
+
+// --- the modern era -----------------------------------------------------------------------------------------------
+
+bool Endpoint::CheckToolHeaders(Ask& ask, const Incoming& message) {
+  if (message.envelope.method != "tools/call" || tool_headers_.empty()) return true;
+  mcp::Span name, arguments;
+  mcp::FindMembers(message.text, message.envelope.params, {{"name", &name}, {"arguments", &arguments}});
+  const std::string tool = mcp::Unquote(message.Part(name));
+  if (!tool_headers_.Marks(tool)) return true;
+  const StatusOr<Json> values = arguments ? ParseJson(message.Part(arguments)) : StatusOr<Json>(Json::object());
+  for (const auto& [header, expected] : tool_headers_.For(tool, values.value_or(Json::object()))) {
+    const std::optional<std::string> sent = ask.request.headers.Get(header);
+    const std::optional<std::string> decoded = sent ? DecodeHeaderValue(*sent) : std::nullopt;
+    if (decoded && decoded == DecodeHeaderValue(expected)) continue;
+    Refuse(ask, {400,
+                 ErrorText(message.Part(message.envelope.id), mcp::kHeaderMismatch,
+                           "header " + header + (sent ? " is not the argument that it repeats" : " is missing")),
+                 "header"});
+    return false;
+  }
+  return true;
+}
+
+void Endpoint::OnModern(Ask ask, Incoming message) {
+  ModernMeta meta = ReadModernMeta(message.text, message.envelope);
+  if (const std::optional<Rejection> bad = CheckModernRequest(ask.request.headers, message, meta))
+    return Refuse(ask, *bad);
+  // The core defines no notification that a client POSTs in this era.
+  if (message.envelope.kind == mcp::MessageKind::kNotification) return ask.answer->Empty(202);
+  if (!CheckToolHeaders(ask, message)) return;
+  auto call = std::make_shared<ModernRequest>(ModernRequest{std::move(message), std::move(meta), ask.subject.id});
+  auto held = std::make_shared<Ask>(std::move(ask));
+  WhenReady(self_.Bind([call, held](Endpoint& self) {
+    ServerGroup* group = self.CurrentGroup();
+    if (group == nullptr) return;
+    group->modern().Call(std::move(*call), std::move(held->answer));
+  }),
+            self_.Bind([call, held](Endpoint& self, const std::string& why) {
+              self.RefuseFull(*held, call->message.Part(call->message.envelope.id), Unavailable(why));
+            }));
+}
+
+void Endpoint::RefuseFull(Ask& ask, std::string_view id, const Status& why) {
+  w_.metrics.GatewayRejected(why.code() == StatusCode::kResourceExhausted ? "sessions" : "not_ready");
+  ask.answer->AddHeader("Retry-After", "10");
+  ask.answer->Json(503, ErrorText(id, mcp::kInternalError, Message(why)));
+}
+
+std::string_view MethodLabel(std::string_view method) {
+  static constexpr std::string_view kKnown[] = {"initialize",
+                                                "notifications/initialized",
+                                                "ping",
+                                                "server/discover",
+                                                "subscriptions/listen",
+                                                "tools/list",
+                                                "tools/call",
+                                                "resources/list",
+                                                "resources/templates/list",
+                                                "resources/read",
+                                                "resources/subscribe",
+                                                "resources/unsubscribe",
+                                                "prompts/list",
+                                                "prompts/get",
+                                                "completion/complete",
+                                                "logging/setLevel",
+                                                "notifications/cancelled",
+                                                "notifications/progress",
+                                                "notifications/roots/list_changed",
+                                                "batch",
+                                                "GET",
+                                                "POST",
+                                                "DELETE"};
+  for (std::string_view known : kKnown) {
+    if (method == known) return known;
+  }
+  return "other";
+}
+
+}  // namespace mcpfleet::gateway

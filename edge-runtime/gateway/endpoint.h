@@ -1,0 +1,142 @@
+// One server's place on the gateway: /<namespace>/<name>/mcp, for clients of both eras. Decides who may ask and what,
+// keeps the sessions, and finds for each request the instance that serves it.
+//
+// On the gateway's loop only.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/http/message.h"
+#include "controller/ports/gateway_metrics.h"
+#include "controller/ports/gateway_servers.h"
+#include "edge-runtime/gateway/authenticator.h"
+#include "edge-runtime/gateway/direct_conversation.h"
+#include "edge-runtime/gateway/legacy_session.h"
+#include "edge-runtime/gateway/modern_server.h"
+#include "edge-runtime/gateway/post_rules.h"
+#include "edge-runtime/gateway/rate_limiter.h"
+#include "edge-runtime/gateway/request_log.h"
+#include "edge-runtime/gateway/server_group.h"
+#include "edge-runtime/gateway/tool_filter.h"
+#include "edge-runtime/mcp/modern_headers.h"
+
+namespace mcpfleet::gateway {
+
+struct EndpointSettings {
+  size_t max_sessions = 256;
+  SessionSettings session;
+  Duration wake_timeout = std::chrono::seconds(60);  // how long a request waits for a server that is being started
+  std::vector<std::string> urls;                     // of this endpoint, as clients may write them
+};
+
+class Endpoint {
+ public:
+  struct Wiring {
+    Loop& loop;
+    const Clock& clock;
+    Children& children;
+    std::function<StatusOr<std::shared_ptr<HttpUpstream>>(const ClientTarget&)> http_upstream;
+    JwksCache& keys;
+    GatewayMetrics& metrics;
+    RequestLog* access_log = nullptr;
+    RequestLog* audit_log = nullptr;
+    // A client asked; the server may sleep.
+    std::function<void(const ServerKey&)> used;
+  };
+
+  Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target);
+  ~Endpoint();
+
+  void SetTarget(ClientTarget target);
+  // A request for /mcp that passed the checks of Host and Origin. `cors`: the origin whose page may read the answer,
+  // "".
+  void Handle(const http::Request& request, std::shared_ptr<http::Responder> to, const std::string& cors);
+  bool ready() const { return target_.ready; }
+  const ClientTarget& target() const { return target_; }
+  // RFC 9728; nullopt when there is none.
+  std::optional<std::string> Metadata() const;
+
+  void OnChildrenChanged(const std::string& instance);
+  void Tick(MonoTime now);
+  // Sessions and calls under way, by instance.
+  std::map<std::string, int> Conversations() const;
+  bool HasWork() const;
+  // The server is gone from this node: everything ends.
+  void Close();
+  // mcplet ends: sessions that the next one can go on with are left alone.
+  void Release();
+
+ private:
+  struct Ask {
+    http::Request request;  // without its body once that was parsed
+    Subject subject;
+    std::unique_ptr<Answer> answer;
+    std::shared_ptr<LoggedRequest> log;  // shared with the answer's end
+  };
+  struct SessionEntry {
+    std::shared_ptr<LegacySession> session;
+    ServerGroup* group = nullptr;
+  };
+  struct Sleeper {
+    std::function<void()> go;
+    std::function<void(const std::string& why)> fail;
+    MonoTime until{};
+  };
+
+  void Serve(Ask ask);
+  void OnPost(Ask ask);
+  void OnBatch(Ask ask);
+  void OnGet(Ask ask);
+  void OnDelete(Ask ask);
+  void OnLegacy(Ask ask, std::vector<Incoming> messages);
+  void OnModern(Ask ask, Incoming message);
+  void BeginSession(Ask ask, Incoming message);
+  void OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_ptr<Incoming>& message);
+  std::shared_ptr<LegacySession> AddSession(const std::string& id, const std::string& subject, ServerGroup* group);
+  std::unique_ptr<Conversation> DirectSide(ServerGroup* group, std::unique_ptr<Link> link, SessionNote note,
+                                           std::string doubtful_line);
+  void Adopt(ServerGroup* group);
+  // The session that the request names and its subject owns; else answers and returns null.
+  std::shared_ptr<LegacySession> FindSession(Ask& ask);
+  void RemoveSession(const std::string& id);
+  bool EvictSession(const ServerGroup* group, MonoTime other);
+
+  // Whether a request may go on; else it was answered.
+  bool Admit(Ask& ask, const Incoming& message);
+  bool CheckToolHeaders(Ask& ask, const Incoming& message);
+  void Refuse(Ask& ask, const Rejection& rejection);
+  void RefuseFull(Ask& ask, std::string_view id, const Status& why);
+  void WhenReady(std::function<void()> go, std::function<void(const std::string& why)> fail);
+  void Inspect(std::string_view method, Incoming* answer);
+  ServerGroup* CurrentGroup();
+  void ApplyPolicies();
+  void CountSessions();
+  Incoming WithTrace(const http::Request& request, Incoming message) const;
+
+  const Self<Endpoint> self_{this};
+  const Wiring w_;
+  const EndpointSettings settings_;
+  ClientTarget target_;
+  std::unique_ptr<Authenticator> authenticator_;
+  std::unique_ptr<RateLimiter> limiter_;
+  std::unique_ptr<ToolFilter> filter_;
+  AuthSpec auth_;
+  ToolsSpec tools_;
+  RateLimitSpec rate_limit_;
+  mcp::ToolHeaders tool_headers_;
+  std::vector<std::unique_ptr<ServerGroup>> groups_;  // the last one is current
+  std::map<std::string, SessionEntry, std::less<>> sessions_;
+  std::deque<Sleeper> sleepers_;
+  bool closed_ = false;
+};
+
+// A known MCP method, or "other": what may be a metric's label.
+std::string_view MethodLabel(std::string_view method);
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,238 @@
+// The sessions of an endpoint: clients of the legacy era.
+#include <algorithm>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/strings.h"
+#include "edge-runtime/gateway/direct_conversation.h"
+#include "edge-runtime/gateway/endpoint.h"
+#include "edge-runtime/mcp/era.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
+// A session is younger than this only if its client is about to use it: never the one that must go.
+constexpr Duration kYoung = std::chrono::seconds(1);
+
+}  // namespace
+
+std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
+  const std::optional<std::string> id = ask.request.headers.Get(kSessionHeader);
+  if (!id) {
+    Refuse(ask, {400, ErrorText("", kServerError, "Bad Request: Mcp-Session-Id header is required"), "session"});
+    return nullptr;
+  }
+  auto it = sessions_.find(*id);
+  // Another subject's session does not exist for this one.
+  const bool found =
+      it != sessions_.end() && !it->second.session->closed() && it->second.session->subject() == ask.subject.id;
+  if (!found) {
+    Refuse(ask, {404, ErrorText("", kSessionNotFound, "Session not found"), "session"});
+    return nullptr;
+  }
+  if (const std::optional<Rejection> bad = CheckLegacyVersion(ask.request.headers)) {
+    Refuse(ask, *bad);
+    return nullptr;
+  }
+  ask.log->session = Sha256Hex(*id).substr(0, 12);
+  return it->second.session;
+}
+
+void Endpoint::OnLegacy(Ask ask, std::vector<Incoming> messages) {
+  if (messages.front().envelope.method == "initialize" &&
+      messages.front().envelope.kind == mcp::MessageKind::kRequest) {
+    return BeginSession(std::move(ask), std::move(messages.front()));
+  }
+  const std::shared_ptr<LegacySession> session = FindSession(ask);
+  if (session == nullptr) return;
+  session->Post(std::move(messages), std::move(ask.answer));
+}
+
+void Endpoint::BeginSession(Ask ask, Incoming message) {
+  const std::string id(message.Part(message.envelope.id));
+  const std::optional<std::string> named = ask.request.headers.Get(kSessionHeader);
+  if (named && sessions_.contains(*named))
+    return Refuse(ask, {400, ErrorText(id, kInvalidRequest, "Server already initialized"), "session"});
+  if (const std::optional<Rejection> bad = CheckLegacyVersion(ask.request.headers)) return Refuse(ask, *bad);
+  if (sessions_.size() >= settings_.max_sessions)
+    return RefuseFull(ask, id, ResourceExhausted("the server has as many sessions as it may have"));
+  auto held = std::make_shared<Ask>(std::move(ask));
+  auto first = std::make_shared<Incoming>(std::move(message));
+  WhenReady(
+      self_.Bind([held, first](Endpoint& self) { self.OpenSession(held, first); }),
+      self_.Bind([held, id](Endpoint& self, const std::string& why) { self.RefuseFull(*held, id, Unavailable(why)); }));
+}
+
+void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_ptr<Incoming>& message) {
+  ServerGroup* group = CurrentGroup();
+  const std::string request(message->Part(message->envelope.id));
+  if (group == nullptr) return RefuseFull(*ask, request, Unavailable("the server is not ready"));
+  const std::string id = RandomHex(16);
+  const auto begin = [id, ask, message](Endpoint& self, ServerGroup* where, std::unique_ptr<Conversation> side) {
+    const std::shared_ptr<LegacySession> session = self.AddSession(id, ask->subject.id, where);
+    ask->answer->AddHeader(kSessionHeader, id);
+    session->Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
+    std::vector<Incoming> first;
+    first.push_back(std::move(*message));
+    session->Post(std::move(first), std::move(ask->answer));
+  };
+  if (std::unique_ptr<Conversation> side = group->SharedSide()) return begin(*this, group, std::move(side));
+  group->NewConversation(
+      self_.Bind([id, ask, request, begin, group](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
+        if (!link.ok()) return self.RefuseFull(*ask, request, link.status());
+        SessionNote note;
+        note.session = id;
+        note.subject = ask->subject.id;
+        begin(self, group, self.DirectSide(group, *std::move(link), std::move(note), ""));
+      }));
+}
+
+std::shared_ptr<LegacySession> Endpoint::AddSession(const std::string& id, const std::string& subject,
+                                                    ServerGroup* group) {
+  auto session = std::make_shared<LegacySession>(id, subject, settings_.session, w_.loop, w_.clock);
+  sessions_[id] = {session, group};
+  CountSessions();
+  return session;
+}
+
+std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, std::unique_ptr<Link> link, SessionNote note,
+                                                   std::string doubtful_line) {
+  DirectConversation::Options options;
+  options.inspect =
+      self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); });
+  if (group->target().server->spec.sessions.resumable) {
+    const std::string id = note.session;
+    options.relink = self_.Bind([id](Endpoint& self, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
+      // With whatever serves now, which may be another instance than before.
+      self.WhenReady(
+          self.self_.Bind([id, done](Endpoint& owner) {
+            ServerGroup* now = owner.CurrentGroup();
+            auto entry = owner.sessions_.find(id);
+            if (now == nullptr || entry == owner.sessions_.end()) return;
+            entry->second.group = now;
+            now->NewConversation(done);
+          }),
+          [done, &loop = self.w_.loop](const std::string& why) { loop.Post([done, why] { done(Unavailable(why)); }); });
+    });
+  }
+  return std::make_unique<DirectConversation>(w_.loop, std::move(link), std::move(note), std::move(doubtful_line),
+                                              std::move(options));
+}
+
+// From the loop: the session may be what called.
+void Endpoint::RemoveSession(const std::string& id) {
+  w_.loop.Post(self_.Bind([id](Endpoint& self) {
+    auto it = self.sessions_.find(id);
+    if (it == self.sessions_.end()) return;
+    const std::shared_ptr<LegacySession> session = it->second.session;
+    self.sessions_.erase(it);
+    session->Close();
+    self.w_.metrics.GatewaySessionEnded(self.target_.server->key, self.w_.clock.Now() - session->began());
+    self.CountSessions();
+  }));
+}
+
+bool Endpoint::EvictSession(const ServerGroup* group, MonoTime other) {
+  const MonoTime before = w_.clock.Now() - kYoung;
+  SessionEntry* oldest = nullptr;
+  for (auto& [id, entry] : sessions_) {
+    const LegacySession& session = *entry.session;
+    if (entry.group != group || session.closed() || session.calls() > 0 || session.last_used() > before) continue;
+    if (oldest == nullptr || session.last_used() < oldest->session->last_used()) oldest = &entry;
+  }
+  if (oldest == nullptr || other < oldest->session->last_used()) return false;
+  const std::string id = oldest->session->id();
+  oldest->session->Close();
+  RemoveSession(id);
+  return true;
+}
+
+void Endpoint::OnGet(Ask ask) {
+  if (!ask.request.headers.Has(kSessionHeader) && NamesModernEra(ask.request.headers)) {
+    ask.answer->AddHeader("Allow", "POST");
+    return ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed in this era"));
+  }
+  if (!Accepts(ask.request.headers, "text/event-stream"))
+    return Refuse(ask,
+                  {406, ErrorText("", kServerError, "Not Acceptable: Accept must list text/event-stream"), "accept"});
+  const std::shared_ptr<LegacySession> session = FindSession(ask);
+  if (session == nullptr) return;
+  const std::optional<std::string> last = ask.request.headers.Get("Last-Event-ID");
+  std::optional<EventId> after;
+  if (last && !last->empty()) {
+    after = EventId::Parse(*last);
+    if (!after) return Refuse(ask, {400, ErrorText("", kServerError, "Last-Event-ID is not one of ours"), "header"});
+  }
+  session->Get(after, std::move(ask.answer));
+}
+
+void Endpoint::OnDelete(Ask ask) {
+  if (!ask.request.headers.Has(kSessionHeader) && NamesModernEra(ask.request.headers)) {
+    ask.answer->AddHeader("Allow", "POST");
+    return ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed in this era"));
+  }
+  const std::shared_ptr<LegacySession> session = FindSession(ask);
+  if (session == nullptr) return;
+  session->Close();
+  RemoveSession(session->id());
+  ask.answer->Empty(200);
+}
+
+void Endpoint::CountSessions() { w_.metrics.GatewaySessions(target_.server->key, static_cast<int>(sessions_.size())); }
+
+void Endpoint::Tick(MonoTime now) {
+  const SessionsSpec& spec = target_.server->spec.sessions;
+  for (auto& [id, entry] : sessions_) {
+    LegacySession& session = *entry.session;
+    session.Tick(now);
+    const bool idle = session.calls() == 0 && now - session.last_used() >= spec.idle_timeout;
+    if (session.closed() || idle || now - session.began() >= spec.max_lifetime) {
+      session.Close();
+      RemoveSession(id);
+    }
+  }
+  while (!sleepers_.empty() && sleepers_.front().until <= now) {
+    const Sleeper sleeper = std::move(sleepers_.front());
+    sleepers_.pop_front();
+    sleeper.fail("the server did not become ready in time");
+  }
+  for (const auto& group : groups_) group->Tick(now);
+  // An old instance's group goes when nothing is under way there.
+  const std::map<std::string, int> conversations = Conversations();
+  std::erase_if(groups_, [&](const std::unique_ptr<ServerGroup>& group) {
+    const bool used = std::any_of(sessions_.begin(), sessions_.end(),
+                                  [&](const auto& each) { return each.second.group == group.get(); });
+    return group->retired() && !used && group->calls() == 0 && group->opening() == 0;
+  });
+}
+
+std::map<std::string, int> Endpoint::Conversations() const {
+  std::map<std::string, int> out;
+  for (const auto& [id, entry] : sessions_) ++out[entry.group->instance()];
+  for (const auto& group : groups_) {
+    if (group->calls() > 0) out[group->instance()] += static_cast<int>(group->calls());
+  }
+  return out;
+}
+
+bool Endpoint::HasWork() const {
+  const bool busy = std::any_of(groups_.begin(), groups_.end(), [](const auto& group) { return group->HasWork(); });
+  return busy || groups_.size() > 1 || !sessions_.empty() || !sleepers_.empty();
+}
+
+void Endpoint::Close() {
+  closed_ = true;
+  for (auto& [id, entry] : sessions_) entry.session->Close();
+  sessions_.clear();
+  for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.fail("the server is gone");
+  groups_.clear();
+  w_.metrics.GatewayForget(target_.server->key);
+}
+
+void Endpoint::Release() {
+  for (auto& [id, entry] : sessions_) entry.session->Release();
+}
+
+}  // namespace mcpfleet::gateway

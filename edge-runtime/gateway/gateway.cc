@@ -1,0 +1,407 @@
+#include "edge-runtime/gateway/gateway.h"
+
+#include <future>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/http/server.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/strings.h"
+#include "base/version.h"
+#include "edge-runtime/gateway/endpoint.h"
+#include "edge-runtime/gateway/jwks_fetch.h"
+#include "edge-runtime/gateway/origin_policy.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr Duration kTick = std::chrono::seconds(1);
+constexpr Duration kConnectTimeout = std::chrono::seconds(10);
+constexpr std::string_view kMetadataPrefix = "/.well-known/oauth-protected-resource";
+
+bool IsLoopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+// The event loop of the HTTP server.
+class ServerLoop final : public Loop {
+ public:
+  explicit ServerLoop(http::Server& server) : server_(server) {}
+  void Post(std::function<void()> task) override { server_.Post(std::move(task)); }
+  void PostAt(MonoTime when, std::function<void()> task) override { server_.PostAt(when, std::move(task)); }
+
+ private:
+  http::Server& server_;
+};
+
+// What the controller reads from other threads.
+class TrafficBoard {
+ public:
+  int Conversations(const std::string& instance) const {
+    MutexLock lock(&mu_);
+    auto it = conversations_.find(instance);
+    return it == conversations_.end() ? 0 : it->second;
+  }
+  std::optional<MonoTime> LastUsed(const ServerKey& server) const {
+    MutexLock lock(&mu_);
+    auto it = used_.find(server);
+    return it == used_.end() ? std::nullopt : std::optional(it->second);
+  }
+  void Use(const ServerKey& server, MonoTime now) {
+    MutexLock lock(&mu_);
+    used_[server] = now;
+  }
+  void Forget(const ServerKey& server) {
+    MutexLock lock(&mu_);
+    used_.erase(server);
+    per_server_.erase(server);
+    Sum();
+  }
+  // True when an instance lost its last conversation.
+  bool Set(const ServerKey& server, std::map<std::string, int> conversations) {
+    MutexLock lock(&mu_);
+    std::map<std::string, int>& before = per_server_[server];
+    if (before == conversations) return false;
+    bool lost = false;
+    for (const auto& [instance, count] : before) lost = lost || !conversations.contains(instance);
+    before = std::move(conversations);
+    Sum();
+    return lost;
+  }
+  void SetListener(std::function<void(const ServerKey&)> changed) {
+    MutexLock lock(&listener_mu_);
+    listener_ = std::move(changed);
+  }
+  // The listener only posts: called under a lock of its own, so that none runs after SetListener(nullptr).
+  void Tell(const ServerKey& server) {
+    MutexLock lock(&listener_mu_);
+    if (listener_) listener_(server);
+  }
+
+ private:
+  void Sum() EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    conversations_.clear();
+    for (const auto& [server, instances] : per_server_) {
+      for (const auto& [instance, count] : instances) conversations_[instance] += count;
+    }
+  }
+  mutable Mutex mu_;
+  std::map<ServerKey, MonoTime> used_ GUARDED_BY(mu_);
+  std::map<ServerKey, std::map<std::string, int>> per_server_ GUARDED_BY(mu_);
+  std::map<std::string, int> conversations_ GUARDED_BY(mu_);
+  Mutex listener_mu_;
+  std::function<void(const ServerKey&)> listener_ GUARDED_BY(listener_mu_);
+};
+
+// "/ns/name/rest" in parts; nullopt for any other path.
+struct Place {
+  ServerKey server;
+  std::string_view what;
+};
+std::optional<Place> PlaceOf(std::string_view path) {
+  const std::vector<std::string> parts = Split(path, '/');
+  if (parts.size() != 4 || !parts[0].empty() || parts[1].empty() || parts[2].empty()) return std::nullopt;
+  const size_t last = path.rfind('/');
+  return Place{{parts[1], parts[2]}, path.substr(last + 1)};
+}
+
+http::Response RefusalOf(int status) {
+  return http::JsonResponse(status, ErrorText("", kServerError, http::ReasonPhrase(status)));
+}
+
+// Everything that lives on the loop.
+class Hall {
+ public:
+  Hall(const GatewayOptions& options, const GatewayDeps& deps, Loop& loop, http::Server& server, TrafficBoard& board,
+       std::vector<std::string> bases, std::optional<RequestLog> access, std::optional<RequestLog> audit)
+      : options_(options),
+        deps_(deps),
+        loop_(loop),
+        server_(server),
+        board_(board),
+        bases_(std::move(bases)),
+        origins_(options.public_urls, options.allowed_hosts, AllOrigins(options), IsLoopback(options.address)),
+        access_(std::move(access)),
+        audit_(std::move(audit)),
+        keys_(deps.clock, MakeHttpsFetch(loop)),
+        children_(deps.sessions, loop, {.changed = [this](const std::string& instance) { OnChildren(instance); }}) {
+    if (!options_.keys_directory.empty()) keys_.SetDirectory(options_.keys_directory);
+  }
+
+  void Handle(const http::Request& request, std::shared_ptr<http::Responder> to);
+  void Update(const ServerKey& key);
+  void Release() {
+    for (auto& [key, endpoint] : endpoints_) endpoint->Release();
+  }
+
+ private:
+  static std::vector<std::string> AllOrigins(const GatewayOptions& options) {
+    std::vector<std::string> all = options.allowed_origins;
+    all.insert(all.end(), options.cors_origins.begin(), options.cors_origins.end());
+    return all;
+  }
+  void OnChildren(const std::string& instance) {
+    for (auto& [key, endpoint] : endpoints_) endpoint->OnChildrenChanged(instance);
+  }
+  std::unique_ptr<Endpoint> MakeEndpoint(ClientTarget target);
+  StatusOr<std::shared_ptr<HttpUpstream>> MakeUpstream(const ClientTarget& target);
+  // Whether the request may go on; else it was answered.
+  bool CheckOrigin(const http::Request& request, http::Responder& to);
+  void SendHealth(const Endpoint* endpoint, http::Responder& to);
+  void SendMetadata(std::string_view path, http::Responder& to);
+  bool AllowsCors(const std::string& origin) const;
+  void Preflight(const http::Request& request, const std::string& origin, http::Responder& to);
+  void Tick();
+  void ArmTick();
+
+  const GatewayOptions options_;
+  const GatewayDeps deps_;
+  Loop& loop_;
+  http::Server& server_;
+  TrafficBoard& board_;
+  const std::vector<std::string> bases_;  // of endpoints' URLs
+  const OriginPolicy origins_;
+  std::optional<RequestLog> access_, audit_;
+  JwksCache keys_;
+  Children children_;
+  std::map<ServerKey, std::unique_ptr<Endpoint>> endpoints_;
+  const Self<Hall> self_{this};
+  bool ticking_ = false;
+};
+
+std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
+  EndpointSettings settings{.max_sessions = options_.max_sessions};
+  const ServerKey key = target.server->key;
+  for (const std::string& base : bases_) settings.urls.push_back(base + "/" + key.namespace_ + "/" + key.name + "/mcp");
+  return std::make_unique<Endpoint>(
+      Endpoint::Wiring{loop_, deps_.clock, children_, [this](const ClientTarget& of) { return MakeUpstream(of); },
+                       keys_, deps_.metrics, access_ ? &*access_ : nullptr, audit_ ? &*audit_ : nullptr,
+                       [this](const ServerKey& server) {
+                         board_.Use(server, deps_.clock.Now());
+                         auto it = endpoints_.find(server);
+                         if (it != endpoints_.end() && !it->second->ready()) board_.Tell(server);
+                       }},
+      std::move(settings), std::move(target));
+}
+
+StatusOr<std::shared_ptr<HttpUpstream>> Hall::MakeUpstream(const ClientTarget& target) {
+  HttpUpstream::Options options{.url = target.url, .identity = {"mcpfleet", Version()}};
+  const ServerSpec& spec = target.server->spec;
+  if (const auto* remote = std::get_if<RemoteSource>(&spec.source)) options.headers = remote->headers;
+  if (target.network_pid != 0 && deps_.connect_in_namespace) {
+    options.connect = [connect = deps_.connect_in_namespace, pid = target.network_pid, port = spec.port] {
+      return connect(pid, "127.0.0.1", static_cast<uint16_t>(port), Deadline::After(kConnectTimeout));
+    };
+  }
+  return HttpUpstream::Create(std::move(options), loop_, server_.context());
+}
+
+void Hall::Update(const ServerKey& key) {
+  StatusOr<ClientTarget> target = deps_.servers.ClientTargetOf(key);
+  auto it = endpoints_.find(key);
+  if (!target.ok()) {
+    if (it == endpoints_.end()) return;
+    it->second->Close();
+    board_.Forget(key);
+    // From the loop: links and sessions may be on the way of a task.
+    loop_.Post([gone = std::shared_ptr<Endpoint>(std::move(it->second))] {});
+    endpoints_.erase(it);
+    return;
+  }
+  if (it == endpoints_.end()) {
+    endpoints_.emplace(key, MakeEndpoint(*std::move(target)));
+  } else {
+    it->second->SetTarget(*std::move(target));
+  }
+  ArmTick();
+}
+
+bool Hall::AllowsCors(const std::string& origin) const {
+  const std::string clean = OriginOf(origin);
+  for (const std::string& allowed : options_.cors_origins) {
+    if (!clean.empty() && OriginOf(allowed) == clean) return true;
+  }
+  return false;
+}
+
+bool Hall::CheckOrigin(const http::Request& request, http::Responder& to) {
+  const std::string host = request.headers.Get("Host").value_or("");
+  if (!origins_.AllowsHost(host)) {
+    deps_.metrics.GatewayRejected("host");
+    to.Send(http::JsonResponse(
+        403,
+        ErrorText("", kServerError, "Host is not allowed here: add it to spec.gateway.publicUrls or allowedHosts")));
+    return false;
+  }
+  const std::optional<std::string> origin = request.headers.Get("Origin");
+  if (origin && !origins_.AllowsOrigin(*origin)) {
+    deps_.metrics.GatewayRejected("origin");
+    to.Send(http::JsonResponse(
+        403, ErrorText("", kServerError, "Origin is not allowed here: add it to spec.gateway.allowedOrigins")));
+    return false;
+  }
+  return true;
+}
+
+void Hall::Preflight(const http::Request& request, const std::string& origin, http::Responder& to) {
+  http::Response response{.status = 204};
+  response.headers.Add("Access-Control-Allow-Origin", origin);
+  response.headers.Add("Vary", "Origin");
+  response.headers.Add("Access-Control-Allow-Methods", "GET, POST, DELETE");
+  // Mcp-Param-* has no end: what is asked for is what is allowed.
+  response.headers.Add("Access-Control-Allow-Headers",
+                       request.headers.Get("Access-Control-Request-Headers").value_or("Content-Type"));
+  response.headers.Add("Access-Control-Max-Age", "600");
+  to.Send(std::move(response));
+}
+
+void Hall::SendHealth(const Endpoint* endpoint, http::Responder& to) {
+  const bool good = endpoint != nullptr && (endpoint->ready() || endpoint->target().sleeping);
+  if (good) return to.Send(http::TextResponse(200, "ok\n"));
+  if (endpoint == nullptr) return to.Send(http::TextResponse(404, "no such server on this node\n"));
+  to.Send(http::TextResponse(503, "not ready: " + endpoint->target().reason + "\n"));
+}
+
+void Hall::SendMetadata(std::string_view path, http::Responder& to) {
+  const std::optional<Place> place = PlaceOf(path);
+  auto it = place && place->what == "mcp" ? endpoints_.find(place->server) : endpoints_.end();
+  const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata();
+  if (!metadata) return to.Send(http::TextResponse(404, "no authorization server is known for this resource\n"));
+  to.Send(http::JsonResponse(200, *metadata));
+}
+
+void Hall::Handle(const http::Request& request, std::shared_ptr<http::Responder> to) {
+  if (!CheckOrigin(request, *to)) return;
+  const std::string origin = request.headers.Get("Origin").value_or("");
+  const bool cors = !origin.empty() && AllowsCors(origin);
+  if (request.method == "OPTIONS" && cors) return Preflight(request, origin, *to);
+  const std::string_view path = request.Path();
+  if (path.starts_with(kMetadataPrefix) && request.method == "GET")
+    return SendMetadata(path.substr(kMetadataPrefix.size()), *to);
+  const std::optional<Place> place = PlaceOf(path);
+  auto it = place ? endpoints_.find(place->server) : endpoints_.end();
+  Endpoint* endpoint = it == endpoints_.end() ? nullptr : it->second.get();
+  if (place && place->what == "healthz" && (request.method == "GET" || request.method == "HEAD"))
+    return SendHealth(endpoint, *to);
+  if (endpoint == nullptr || place->what != "mcp") {
+    return to->Send(http::JsonResponse(
+        404, ErrorText("", kServerError, "no such server here; endpoints are /<namespace>/<server>/mcp")));
+  }
+  endpoint->Handle(request, std::move(to), cors ? origin : "");
+  ArmTick();
+}
+
+void Hall::ArmTick() {
+  if (std::exchange(ticking_, true)) return;
+  loop_.PostAt(deps_.clock.Now() + kTick, self_.Bind([](Hall& self) { self.Tick(); }));
+}
+
+// Only while there is something that time changes: an idle gateway sleeps.
+void Hall::Tick() {
+  ticking_ = false;
+  bool work = false;
+  const MonoTime now = deps_.clock.Now();
+  for (auto& [key, endpoint] : endpoints_) {
+    endpoint->Tick(now);
+    if (board_.Set(key, endpoint->Conversations())) board_.Tell(key);
+    work = work || endpoint->HasWork();
+  }
+  if (work) ArmTick();
+}
+
+class GatewayImpl final : public Gateway {
+ public:
+  static StatusOr<std::unique_ptr<Gateway>> Create(const GatewayOptions& options, const GatewayDeps& deps) {
+    std::optional<RequestLog> access, audit;
+    if (!options.access_log.empty()) {
+      ASSIGN_OR_RETURN(access, RequestLog::Open({.path = options.access_log}));
+    }
+    if (!options.audit_log.empty()) {
+      ASSIGN_OR_RETURN(audit, RequestLog::Open({.path = options.audit_log}));
+    }
+    auto gateway = std::make_unique<GatewayImpl>();
+    GatewayImpl* self = gateway.get();
+    http::Server::Options server{.address = options.address,
+                                 .port = options.port,
+                                 .max_connections = options.max_connections,
+                                 .max_body = options.max_body,
+                                 // One message of the largest kind, and a window.
+                                 .max_queued = limits::kChildLineBytes + (size_t{8} << 20),
+                                 .refusal = RefusalOf};
+    ASSIGN_OR_RETURN(gateway->server_, http::Server::Create(server, [self](const http::Request& request,
+                                                                           std::shared_ptr<http::Responder> to) {
+                       if (self->hall_ == nullptr) return to->Send(RefusalOf(503));  // not open yet, or closing
+                       self->hall_->Handle(request, std::move(to));
+                     }));
+    gateway->loop_ = std::make_unique<ServerLoop>(*gateway->server_);
+    const std::string local =
+        (options.address.find(':') == std::string::npos ? options.address : "[" + options.address + "]") + ":" +
+        std::to_string(gateway->server_->port());
+    std::vector<std::string> bases;
+    for (std::string base : options.public_urls) {
+      while (base.ends_with('/')) base.pop_back();
+      bases.push_back(std::move(base));
+    }
+    bases.push_back("http://" + local);
+    if (options.address == "127.0.0.1") bases.push_back("http://localhost:" + std::to_string(gateway->server_->port()));
+    gateway->base_ = bases.front();
+    gateway->OnLoop([&] {
+      gateway->hall_ = std::make_unique<Hall>(options, deps, *gateway->loop_, *gateway->server_, gateway->board_,
+                                              std::move(bases), std::move(access), std::move(audit));
+    });
+    return std::unique_ptr<Gateway>(std::move(gateway));
+  }
+  ~GatewayImpl() override { Stop(); }
+
+  uint16_t port() const override { return port_ != 0 ? port_ : server_->port(); }
+  std::string EndpointOf(const ServerKey& server) const override {
+    return base_ + "/" + server.namespace_ + "/" + server.name + "/mcp";
+  }
+  void Stop() override {
+    if (server_ == nullptr) return;
+    port_ = server_->port();
+    OnLoop([this] {
+      hall_->Release();
+      hall_.reset();
+    });
+    server_.reset();
+  }
+  void ServerChanged(const ServerKey& key) override {
+    if (loop_ == nullptr) return;
+    loop_->Post([this, key] {
+      if (hall_ != nullptr) hall_->Update(key);
+    });
+  }
+  int Conversations(const std::string& instance) const override { return board_.Conversations(instance); }
+  std::optional<MonoTime> LastUsed(const ServerKey& server) const override { return board_.LastUsed(server); }
+  void SetListener(std::function<void(const ServerKey& server)> changed) override {
+    board_.SetListener(std::move(changed));
+  }
+
+ private:
+  // Waits until the loop has done it.
+  void OnLoop(const std::function<void()>& task) {
+    std::promise<void> done;
+    server_->Post([&] {
+      task();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
+  TrafficBoard board_;
+  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<ServerLoop> loop_;
+  std::unique_ptr<Hall> hall_;  // made, used and destroyed on the loop
+  std::string base_;
+  uint16_t port_ = 0;  // once it was stopped
+};
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Gateway>> Gateway::Create(const GatewayOptions& options, const GatewayDeps& deps) {
+  return GatewayImpl::Create(options, deps);
+}
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,63 @@
+// The gateway of a node: one HTTP listener, each MCP server of the node at /<namespace>/<name>/mcp (Streamable HTTP,
+// both protocol eras on one URL) and /<namespace>/<name>/healthz (200 only when it is Ready).
+//
+//   ASSIGN_OR_RETURN(auto gateway, Gateway::Create(options, deps));
+//   gateway->ServerChanged(key);   // from the controller, whenever what clients get changes
+//   gateway->Stop();               // sessions go on with the next mcplet
+//
+// All of it runs on the listener's one event loop. ServerChanged and the reads of Traffic are thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/status.h"
+#include "controller/ports/client_sessions.h"
+#include "controller/ports/gateway_metrics.h"
+#include "controller/ports/gateway_servers.h"
+#include "controller/ports/traffic.h"
+
+namespace mcpfleet::gateway {
+
+struct GatewayOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 8700;                    // 0: the system's choice
+  std::vector<std::string> public_urls;    // what clients write, "https://mcp.example.com"; tells hosts and origins
+  std::vector<std::string> allowed_hosts;  // beside those of the public URLs
+  std::vector<std::string> allowed_origins;
+  std::vector<std::string> cors_origins;  // web pages that may read answers
+  size_t max_body = size_t{4} << 20;
+  size_t max_connections = 16384;
+  size_t max_sessions = 256;          // of one server
+  std::string access_log, audit_log;  // files; "": none
+  std::string keys_directory;         // of issuers' keys; "": not kept over a restart
+};
+
+// All outlive the gateway.
+struct GatewayDeps {
+  GatewayServers& servers;
+  ClientSessions& sessions;
+  GatewayMetrics& metrics;
+  const Clock& clock;
+  // Connects inside another network namespace (shim/network.h).
+  std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port, Deadline)> connect_in_namespace;
+};
+
+class Gateway : public GatewayNews, public Traffic {
+ public:
+  // Listening when it returns. AlreadyExists: the port is taken; InvalidArgument: an option can't be used.
+  static StatusOr<std::unique_ptr<Gateway>> Create(const GatewayOptions& options, const GatewayDeps& deps);
+  // The address that it listens on.
+  virtual uint16_t port() const = 0;
+  // "http://127.0.0.1:8700/default/weather/mcp", or below the first public URL.
+  virtual std::string EndpointOf(const ServerKey& server) const = 0;
+  // Closes every connection. Idempotent.
+  virtual void Stop() = 0;
+};
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,111 @@
+#include "edge-runtime/gateway/modern_calls.h"
+
+#include <vector>
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr Duration kKeepAlive = std::chrono::seconds(20);
+constexpr Duration kCallTimeout = std::chrono::seconds(300);  // since the last sign of progress
+constexpr Duration kCallLimit = std::chrono::hours(1);
+constexpr std::string_view kTimedOut = R"("timed out")";
+
+}  // namespace
+
+int StatusOfAnswer(const Incoming& answer) {
+  if (answer.envelope.kind != mcp::MessageKind::kError) return 200;
+  const std::string_view code = answer.Part(mcp::FindMember(answer.text, answer.envelope.error, "code"));
+  if (code == std::to_string(mcp::kMethodNotFound)) return 404;
+  const bool refusal = code == std::to_string(mcp::kMissingClientCapability) ||
+                       code == std::to_string(mcp::kUnsupportedProtocolVersion) ||
+                       code == std::to_string(mcp::kHeaderMismatch);
+  return refusal ? 400 : 200;
+}
+
+void PendingCall::Notify(std::string_view line, MonoTime now) {
+  progressed_ = said_ = now;
+  answer_->Event(line);
+}
+
+void PendingCall::Finish(int status, std::string text) {
+  if (!answer_->streaming()) return answer_->Json(status, std::move(text));
+  answer_->Event(text);
+  answer_->End();
+}
+
+bool PendingCall::Tick(MonoTime now) {
+  if (now - said_ >= kKeepAlive) {
+    said_ = now;
+    answer_->BeginStream();
+    answer_->KeepAlive();
+  }
+  return listens_ || (now - progressed_ < kCallTimeout && now - began_ < kCallLimit);
+}
+
+ModernPassage::~ModernPassage() {
+  for (const auto& [number, call] : calls_) hub_->Cancel(number);
+}
+
+void ModernPassage::Call(ModernRequest request, std::unique_ptr<Answer> answer) {
+  const Incoming& message = request.message;
+  const std::string method = message.envelope.method;
+  hub_->Touch(clock_.Now());
+  auto call = std::make_unique<PendingCall>(std::move(answer), std::string(message.Part(message.envelope.id)),
+                                            method == "subscriptions/listen", clock_.Now());
+  // The number is known to the callbacks before any of them can come.
+  const auto number = std::make_shared<uint64_t>(0);
+  ModernHub::Caller caller{.id = call->id(),
+                           .listens = call->listens(),
+                           .wants_logs = !request.meta.log_level.empty(),
+                           .message = self_.Bind([number](ModernPassage& self, const std::string& line) {
+                             auto it = self.calls_.find(*number);
+                             if (it != self.calls_.end()) it->second->Notify(line, self.clock_.Now());
+                           }),
+                           .answer = self_.Bind([number, method](ModernPassage& self, Incoming reply) {
+                             self.OnAnswer(*number, method, std::move(reply));
+                           })};
+  *number = hub_->Request(std::move(request.message), {}, std::move(caller));
+  call->OnGone(self_.Bind([number](ModernPassage& self) {
+    self.hub_->Cancel(*number);
+    self.calls_.erase(*number);
+  }));
+  calls_[*number] = std::move(call);
+}
+
+void ModernPassage::OnAnswer(uint64_t number, const std::string& method, Incoming answer) {
+  auto it = calls_.find(number);
+  if (it == calls_.end()) return;
+  const std::unique_ptr<PendingCall> call = std::move(it->second);
+  calls_.erase(it);
+  if (call->listens()) {
+    // The subscription has ended, with the server or by its word; its id is the client's everywhere.
+    if (answer.envelope.kind == mcp::MessageKind::kResult) {
+      const mcp::Span meta = mcp::FindMember(answer.text, answer.envelope.result, "_meta");
+      const mcp::Span subscription = mcp::FindMember(answer.text, meta, kMetaSubscription);
+      std::vector<mcp::Edit> edits = {{answer.envelope.id, call->id()}};
+      if (subscription) edits.push_back({subscription, call->id()});
+      return call->Finish(200, mcp::ApplyEdits(answer.text, std::move(edits)));
+    }
+    return call->Finish(StatusOfAnswer(answer), answer.WithId(call->id()));
+  }
+  if (inspect_ && answer.envelope.kind == mcp::MessageKind::kResult) inspect_(method, &answer);
+  std::vector<mcp::Edit> edits;
+  if (method == "server/discover") edits = OurVersions(answer);
+  edits.push_back({answer.envelope.id, call->id()});
+  call->Finish(StatusOfAnswer(answer), mcp::ApplyEdits(answer.text, std::move(edits)));
+}
+
+void ModernPassage::Tick(MonoTime now) {
+  std::vector<uint64_t> late;
+  for (const auto& [number, call] : calls_) {
+    if (!call->Tick(now)) late.push_back(number);
+  }
+  for (uint64_t number : late) {
+    hub_->Cancel(number, kTimedOut);
+    const std::unique_ptr<PendingCall> call = std::move(calls_[number]);
+    calls_.erase(number);
+    call->Finish(200, ErrorText(call->id(), mcp::kInternalError, "the server did not answer in time"));
+  }
+}
+
+}  // namespace mcpfleet::gateway

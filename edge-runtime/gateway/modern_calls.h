@@ -1,0 +1,66 @@
+// HTTP requests of modern clients under way, and the passage of those to a modern server: ids and progress tokens
+// change, nothing else.
+//
+// A PendingCall is one HTTP request: it answers with one JSON body, or becomes a stream with the first notification
+// (or after some seconds of silence, so that proxies see life). A client that goes away has cancelled its call.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "edge-runtime/gateway/modern_hub.h"
+#include "edge-runtime/gateway/modern_server.h"
+
+namespace mcpfleet::gateway {
+
+// One HTTP request of a modern client. Not movable: its Answer calls back.
+class PendingCall {
+ public:
+  PendingCall(std::unique_ptr<Answer> answer, std::string id, bool listens, MonoTime now)
+      : id_(std::move(id)), listens_(listens), answer_(std::move(answer)), began_(now), progressed_(now), said_(now) {}
+  // The client is gone.
+  void OnGone(std::function<void()> gone) { answer_->OnGone(std::move(gone)); }
+  void Notify(std::string_view line, MonoTime now);
+  // The final message; `status` counts only while no stream has begun.
+  void Finish(int status, std::string text);
+  // Keeps the connection alive. False: the call has taken too long.
+  bool Tick(MonoTime now);
+  const std::string& id() const { return id_; }
+  bool listens() const { return listens_; }
+
+ private:
+  const std::string id_;  // raw, as the client sent it
+  const bool listens_;
+  std::unique_ptr<Answer> answer_;
+  MonoTime began_, progressed_, said_;
+};
+
+class ModernPassage final : public ModernServer {
+ public:
+  // Changes what a server lists: method and answer.
+  using Inspect = std::function<void(std::string_view method, Incoming* answer)>;
+  // hub: shared with translated sessions.
+  ModernPassage(Loop& loop, const Clock& clock, std::shared_ptr<ModernHub> hub, Inspect inspect)
+      : loop_(loop), clock_(clock), hub_(std::move(hub)), inspect_(std::move(inspect)) {}
+  ~ModernPassage() override;
+
+  void Call(ModernRequest request, std::unique_ptr<Answer> answer) override;
+  size_t calls() const override { return calls_.size(); }
+  void Tick(MonoTime now) override;
+  bool EvictOne() override { return false; }  // its one child stays
+  MonoTime OldestIdle() const override { return MonoTime::max(); }
+
+ private:
+  void OnAnswer(uint64_t number, const std::string& method, Incoming answer);
+
+  const Self<ModernPassage> self_{this};
+  Loop& loop_;
+  const Clock& clock_;
+  const std::shared_ptr<ModernHub> hub_;
+  const Inspect inspect_;
+  std::map<uint64_t, std::unique_ptr<PendingCall>> calls_;
+};
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,53 @@
+// One JSON line per request in a file: who asked what of which server, how it went and how long it took. Arguments and
+// results are not in it. Used for the access log (every request) and the audit log (tool calls).
+//
+// A full file is renamed to NAME.1 and so on, the oldest goes. A disk that takes nothing costs lines, never requests:
+// they are counted and the count is the next line that fits. On the gateway's loop only; writing goes to the page
+// cache.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace mcpfleet::gateway {
+
+struct LoggedRequest {
+  std::string server;   // "namespace/name"
+  std::string method;   // of MCP, or of HTTP
+  std::string tool;     // tools/call
+  std::string subject;  // hash
+  std::string peer;     // address
+  std::string session;  // first characters of its hash
+  int status = 0;
+  Duration took{};
+};
+
+class RequestLog {
+ public:
+  struct Options {
+    std::string path;
+    int64_t max_bytes = int64_t{10} << 20;
+    int max_files = 5;  // with the current one
+  };
+  // Opens it for appending; mode 0600.
+  static StatusOr<RequestLog> Open(Options options);
+
+  void Write(const LoggedRequest& request, WallTime now);
+
+ private:
+  explicit RequestLog(Options options) : options_(std::move(options)) {}
+  Status Reopen();
+  void Rotate();
+
+  Options options_;
+  UniqueFd fd_;
+  int64_t size_ = 0;
+  uint64_t lost_ = 0;
+};
+
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,181 @@
+#include "edge-runtime/gateway/server_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "edge-runtime/gateway/bridge.h"
+#include "edge-runtime/gateway/legacy_face.h"
+#include "edge-runtime/gateway/modern_calls.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr Duration kSpareRetry = std::chrono::seconds(10);
+
+}  // namespace
+
+ServerGroup::ServerGroup(Wiring wiring, ClientTarget target) : w_(std::move(wiring)), target_(std::move(target)) {
+  FillSpares();
+}
+
+void ServerGroup::SetTarget(ClientTarget target) {
+  const bool other_url = target.url != target_.url;
+  target_ = std::move(target);
+  if (other_url) upstream_.reset();
+  FillSpares();
+  Pump();
+}
+
+bool ServerGroup::shared_mode() const { return target_.server->spec.sessions.mode == SessionMode::kShared; }
+
+// From the loop, as everything that comes later.
+void ServerGroup::Post(const Done& done, Status why) {
+  w_.loop.Post([done, why = std::move(why)] { done(why); });
+}
+
+bool ServerGroup::HasRoom() const { return w_.children.Count(target_.instance) < target_.server->spec.sessions.max; }
+
+void ServerGroup::NewConversation(Done done) {
+  ++opening_;
+  Begin([alive = self_.Bind([](ServerGroup& self) { --self.opening_; }),
+         done = std::move(done)](StatusOr<std::unique_ptr<Link>> link) mutable {
+    alive();
+    done(std::move(link));
+  });
+}
+
+void ServerGroup::Begin(Done done) {
+  if (!target_.url.empty()) {
+    if (upstream_ == nullptr) {
+      StatusOr<std::shared_ptr<HttpUpstream>> made = w_.http_upstream(target_);
+      if (!made.ok()) return Post(done, made.status());
+      upstream_ = *std::move(made);
+    }
+    w_.loop.Post([done, upstream = upstream_] { done(MakeHttpLink(upstream)); });
+    return;
+  }
+  if (target_.attached)
+    return Post(done,
+                FailedPrecondition("its stdio is attached (condition StdioTransport): there is no child for clients"));
+  if (target_.instance.empty() || target_.argv.empty()) return Post(done, Unavailable("it does not run now"));
+  std::erase_if(spares_, [](const std::unique_ptr<Link>& spare) { return spare->closed(); });
+  if (!spares_.empty()) {
+    auto link = std::make_shared<std::unique_ptr<Link>>(std::move(spares_.front()));
+    spares_.pop_front();
+    w_.loop.Post([done, link] { done(std::move(*link)); });
+    return FillSpares();
+  }
+  if (HasRoom()) return Spawn(std::move(done));
+  const bool other_is_older = !w_.evict_session(this, modern_ == nullptr ? MonoTime::max() : modern_->OldestIdle());
+  if (other_is_older && (modern_ == nullptr || !modern_->EvictOne())) {
+    return Post(done, ResourceExhausted("all " + std::to_string(target_.server->spec.sessions.max) +
+                                        " children of the server are in use (spec.sessions.max)"));
+  }
+  waiting_.push_back({std::move(done), w_.clock.Now() + kRoomTimeout});
+}
+
+void ServerGroup::Spawn(Done done) {
+  w_.children.Spawn({target_.instance, target_.argv, target_.server->spec.env, target_.server->spec.termination_grace},
+                    std::move(done));
+}
+
+void ServerGroup::FillSpares() {
+  if (retired_ || !target_.ready || target_.modern || target_.attached || target_.argv.empty()) return;
+  if (w_.clock.Now() - spare_failed_ < kSpareRetry && spare_failed_ != MonoTime{}) return;
+  const int wanted = shared_mode() ? 0 : target_.server->spec.sessions.warm_spares;
+  while (static_cast<int>(spares_.size()) + spares_coming_ < wanted && HasRoom()) {
+    ++spares_coming_;
+    Spawn(self_.Bind([](ServerGroup& self, StatusOr<std::unique_ptr<Link>> link) {
+      --self.spares_coming_;
+      if (!link.ok()) {
+        self.spare_failed_ = self.w_.clock.Now();
+        LOG_WARNING("a warm spare did not start",
+                    {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
+        return;
+      }
+      if (self.retired_) return;
+      self.spares_.push_back(*std::move(link));
+      self.Pump();
+    }));
+  }
+}
+
+void ServerGroup::Pump() {
+  while (!waiting_.empty() && (!spares_.empty() || HasRoom())) {
+    Done done = std::move(waiting_.front().done);
+    waiting_.pop_front();
+    Begin(std::move(done));
+  }
+}
+
+void ServerGroup::OnChildrenChanged() {
+  Pump();
+  FillSpares();
+}
+
+void ServerGroup::Retire() {
+  retired_ = true;
+  spares_.clear();
+}
+
+void ServerGroup::Tick(MonoTime now) {
+  while (!waiting_.empty() && waiting_.front().until <= now) {
+    Post(waiting_.front().done, ResourceExhausted("no child of the server became free in time"));
+    waiting_.pop_front();
+  }
+  if (modern_ != nullptr) modern_->Tick(now);
+  const SessionsSpec& sessions = target_.server->spec.sessions;
+  if (hub_ != nullptr && hub_->open() && now - hub_->last_used() >= sessions.idle_timeout) hub_->CloseIdle();
+  FillSpares();
+}
+
+bool ServerGroup::HasWork() const {
+  const bool spares = !retired_ && static_cast<int>(spares_.size()) < target_.server->spec.sessions.warm_spares;
+  return opening_ > 0 || modern_ != nullptr || hub_ != nullptr || spares;
+}
+
+ModernHub& ServerGroup::hub() {
+  if (hub_ == nullptr) {
+    hub_ = std::make_shared<ModernHub>(
+        w_.loop, self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }));
+    hub_->Touch(w_.clock.Now());
+  }
+  return *hub_;
+}
+
+std::unique_ptr<Conversation> ServerGroup::SharedSide() {
+  if (target_.modern) {
+    hub();
+    return std::make_unique<LegacyFace>(w_.loop, hub_, w_.inspect);
+  }
+  if (!shared_mode()) return nullptr;
+  if (shared_ == nullptr) {
+    shared_ = std::make_shared<SharedServer>(
+        w_.loop, self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }));
+  }
+  return std::make_unique<SharedConversation>(w_.loop, shared_, w_.inspect);
+}
+
+ModernServer& ServerGroup::modern() {
+  if (modern_ != nullptr) return *modern_;
+  if (target_.modern) {
+    hub();
+    modern_ = std::make_unique<ModernPassage>(w_.loop, w_.clock, hub_, w_.inspect);
+  } else {
+    const SessionsSpec& sessions = target_.server->spec.sessions;
+    modern_ = std::make_unique<Bridge>(
+        w_.loop, w_.clock,
+        BridgeSettings{
+            .shared = shared_mode(), .idle_timeout = sessions.idle_timeout, .max_lifetime = sessions.max_lifetime},
+        self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }), w_.inspect);
+  }
+  return *modern_;
+}
+
+std::vector<Children::Found> ServerGroup::TakeFound() {
+  if (target_.instance.empty()) return {};
+  return w_.children.TakeFound(target_.instance, target_.server->spec.termination_grace);
+}
+
+}  // namespace mcpfleet::gateway

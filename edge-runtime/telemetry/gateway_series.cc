@@ -1,0 +1,129 @@
+#include "edge-runtime/telemetry/gateway_series.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "base/mutex.h"
+
+namespace mcpfleet {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Labels;
+using Buckets = Histogram::BucketBoundaries;
+
+double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+// OpenTelemetry's buckets for MCP operations.
+const Buckets& Operations() {
+  static const Buckets buckets{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
+  return buckets;
+}
+const Buckets& Lives() {
+  static const Buckets buckets{1, 10, 60, 300, 1800, 3600, 14400, 43200, 86400};
+  return buckets;
+}
+
+Labels LabelsOf(const ServerKey& server) { return {{"namespace", server.namespace_}, {"server", server.name}}; }
+
+Labels With(Labels labels, const char* name, std::string value) {
+  labels[name] = std::move(value);
+  return labels;
+}
+
+}  // namespace
+
+struct GatewaySeries::Families {
+  // By name of the method's word, which is a constant, and the status.
+  struct Server {
+    std::map<std::pair<std::string, int>, Counter*> requests;
+    std::map<std::string, Histogram*> durations;
+    Gauge* sessions = nullptr;
+    Histogram* lives = nullptr;
+  };
+  Server& Of(const ServerKey& key) EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    auto [it, fresh] = servers.try_emplace(key);
+    Server& server = it->second;
+    if (!fresh) return server;
+    server.sessions = &sessions.Add(LabelsOf(key));
+    server.lives = &lives.Add(LabelsOf(key), Lives());
+    server.requests[{"tools/call", 200}] =
+        &requests.Add(With(With(LabelsOf(key), "method", "tools/call"), "code", "200"));
+    server.durations["tools/call"] = &durations.Add(With(LabelsOf(key), "method", "tools/call"), Operations());
+    return server;
+  }
+
+  Mutex mu;
+  std::map<ServerKey, Server> servers GUARDED_BY(mu);
+  Family<Counter> requests{"mcpfleet_gateway_requests_total", "Requests of clients by method and HTTP status", {}};
+  Family<Histogram> durations{
+      "mcp_server_operation_duration_seconds", "From a client's request to the end of its answer", {}};
+  Family<Counter> rejected{"mcpfleet_gateway_rejected_total", "Requests refused before they reached a server", {}};
+  Family<Gauge> sessions{"mcpfleet_sessions", "Open sessions of clients", {}};
+  Family<Histogram> lives{"mcp_server_session_duration_seconds", "How long sessions of clients were open", {}};
+};
+
+GatewaySeries::GatewaySeries() : families_(std::make_unique<Families>()) {
+  for (std::string_view reason : kGatewayRejections) families_->rejected.Add({{"reason", std::string(reason)}});
+}
+
+GatewaySeries::~GatewaySeries() = default;
+
+void GatewaySeries::GatewayRequest(const ServerKey& key, std::string_view method, int code, Duration took) {
+  Families& f = *families_;
+  const std::string word(method);
+  MutexLock lock(&f.mu);
+  Families::Server& server = f.Of(key);
+  Counter*& counter = server.requests[{word, code}];
+  if (counter == nullptr)
+    counter = &f.requests.Add(With(With(LabelsOf(key), "method", word), "code", std::to_string(code)));
+  counter->Increment();
+  Histogram*& duration = server.durations[word];
+  if (duration == nullptr) duration = &f.durations.Add(With(LabelsOf(key), "method", word), Operations());
+  duration->Observe(Seconds(took));
+}
+
+void GatewaySeries::GatewayRejected(std::string_view reason) {
+  families_->rejected.Add({{"reason", std::string(reason)}}).Increment();
+}
+
+void GatewaySeries::GatewaySessions(const ServerKey& server, int open) {
+  MutexLock lock(&families_->mu);
+  families_->Of(server).sessions->Set(open);
+}
+
+void GatewaySeries::GatewaySessionEnded(const ServerKey& server, Duration lived) {
+  MutexLock lock(&families_->mu);
+  families_->Of(server).lives->Observe(Seconds(lived));
+}
+
+void GatewaySeries::GatewayForget(const ServerKey& key) {
+  Families& f = *families_;
+  MutexLock lock(&f.mu);
+  auto found = f.servers.find(key);
+  if (found == f.servers.end()) return;
+  for (const auto& [name, counter] : found->second.requests) f.requests.Remove(counter);
+  for (const auto& [name, histogram] : found->second.durations) f.durations.Remove(histogram);
+  f.sessions.Remove(found->second.sessions);
+  f.lives.Remove(found->second.lives);
+  f.servers.erase(found);
+}
+
+void GatewaySeries::Collect(std::vector<prometheus::MetricFamily>* out) const {
+  const prometheus::Collectable* all[] = {&families_->requests, &families_->durations, &families_->rejected,
+                                          &families_->sessions, &families_->lives};
+  for (const prometheus::Collectable* family : all) {
+    for (prometheus::MetricFamily& one : family->Collect()) out->push_back(std::move(one));
+  }
+}
+
+}  // namespace mcpfleet
