@@ -26,9 +26,9 @@ class Session;
 struct ServerCore {
   boost::asio::io_context loop;
   Server::Options options;
-  Server::Handler handler;                         // called on the loop or on a worker
-  std::set<std::shared_ptr<Session>> sessions;     // loop's thread only
-  std::function<void(std::function<void()>)> run;  // runs a handler: inline or on a worker
+  Server::Handler handler;                                        // called on the loop or on a worker
+  std::set<std::shared_ptr<Session>> sessions;                    // loop's thread only
+  std::function<void(std::function<void()>)> run;                 // runs a handler: inline or on a worker
   std::vector<char> chunk = std::vector<char>(size_t{64} << 10);  // what is being read; loop's thread only
 
   Mutex mu;

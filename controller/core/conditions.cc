@@ -33,7 +33,9 @@ class StatusBuilder {
     remote_ = in_.desired != nullptr && IsRemote(*in_.desired);
     hold_ = in_.desired != nullptr && OnHold(*in_.desired);
     runs_ = remote_ || (serving_ != nullptr && MainRuns(*serving_));
-    sleeps_ = in_.desired != nullptr && Sleeps(*in_.desired, observed_) && in_.failure.reason.empty();
+    // What failed before it fell asleep is past; what fails while it wakes is not.
+    sleeps_ = in_.desired != nullptr && Sleeps(*in_.desired, observed_) &&
+              (observed_.sleep.phase == SleepState::Phase::kAsleep || in_.failure.reason.empty());
     if (serving_ != nullptr && !remote_) {
       probe_ = serving_->probe;
       restart_ = serving_->restart;

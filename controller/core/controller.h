@@ -99,7 +99,7 @@ class Controller final : public GatewayServers {
   StatusOr<InstanceReport> InstanceOf(const ServerKey& key) const;
   StatusOr<ClientTarget> ClientTargetOf(const ServerKey& key) const override;
   // Whether every runtime was listed and every desired server looked at once: what /readyz asks.
-  bool Synced() const;
+  bool Synced() const override;
 
  private:
   class Impl;

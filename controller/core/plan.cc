@@ -271,7 +271,7 @@ class Planner {
                         sleep.revision == desired_->revision;
       const bool in_use = std::any_of(observed_.instances.begin(), observed_.instances.end(),
                                       [](const InstanceView& i) { return i.conversations > 0; });
-      const bool asked = in_use || (observed_.last_used && *observed_.last_used > sleep.since);
+      const bool asked = in_use || (observed_.last_used && *observed_.last_used >= sleep.since);
       if (on_demand && same && !asked) {
         StayAsleep(wanted);
       } else {

@@ -848,6 +848,7 @@ bool ServerReconciler::Remember(const ServerKey& key, ServerRecord* record, cons
     const Verification& last = record->instances[sleep->instance].probe.last;
     record->sleep = {SleepState::Phase::kAsleep, look.now, look.desired->uid, look.desired->revision,
                      look.desired->generation,   last};
+    record->failure = ActionFailure{};
     event("Normal", "Sleeping",
           "nobody used it for " + FormatDuration(look.desired->spec.activation.idle_after) +
               "; the next request starts it");

@@ -40,6 +40,8 @@ class GatewayServers {
   // ready. While an old revision or a version before a rejected one still answers it is ready, whatever the condition
   // Ready says. Cheap; thread-safe.
   virtual StatusOr<ClientTarget> ClientTargetOf(const ServerKey& key) const = 0;
+  // Whether every server that is desired here is known; until then a server that is not may yet come.
+  virtual bool Synced() const { return true; }
 };
 
 // Who wants to know when that changes.

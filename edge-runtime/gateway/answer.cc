@@ -12,7 +12,12 @@ Answer::~Answer() {
   }
 }
 
-void Answer::OnGone(std::function<void()> gone) { to_->OnGone(std::move(gone)); }
+// A connection may be found broken when its answer was given long ago.
+void Answer::OnGone(std::function<void()> gone) {
+  to_->OnGone([alive = std::weak_ptr<bool>(alive_), gone = std::move(gone)] {
+    if (!alive.expired()) gone();
+  });
+}
 
 bool Answer::over() const { return answered_ && (stream_ == nullptr || stream_->closed()); }
 
@@ -57,7 +62,13 @@ bool Answer::Event(std::string_view data, std::string_view id) {
   event.reserve(data.size() + id.size() + 32);
   event += "event: message\n";
   if (!id.empty()) event.append("id: ").append(id).append("\n");
-  event.append("data: ").append(data).append("\n\n");
+  // A carriage return ends a line of the stream; in JSON it is white space.
+  if (data.find('\r') == std::string_view::npos) {
+    event.append("data: ").append(data);
+  } else {
+    event.append("data: ").append(mcp::OneLine(std::string(data)));
+  }
+  event += "\n\n";
   return stream_->Write(event);
 }
 

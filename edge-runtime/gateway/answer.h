@@ -57,6 +57,7 @@ class Answer {
   std::shared_ptr<http::StreamWriter> stream_;
   std::vector<std::pair<std::string, std::string>> headers_;
   std::vector<Done> done_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // watched by what may come after our end
   bool answered_ = false;
 };
 

@@ -189,7 +189,8 @@ class Authenticator::Tokens : public std::enable_shared_from_this<Authenticator:
   std::string Challenge(std::string_view error, std::string_view description) const {
     std::vector<std::string> parameters;
     // A scheme alone is no challenge (RFC 6750 §3); fixed tokens have nothing to discover.
-    parameters.push_back(HasIssuer(spec_.type) ? "resource_metadata=" + Quoted(metadata_url_) : "realm=\"mcpfleet\"");
+    parameters.push_back(HasIssuer(spec_.type) && !metadata_url_.empty() ? "resource_metadata=" + Quoted(metadata_url_)
+                                                                         : "realm=\"mcpfleet\"");
     if (!error.empty()) {
       parameters.push_back("error=" + Quoted(error));
       parameters.push_back("error_description=" + Quoted(description));

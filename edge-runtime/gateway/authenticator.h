@@ -47,7 +47,8 @@ class Authenticator {
   using Done = std::function<void(const Verdict& verdict)>;
 
   // `resources`: the endpoint's URLs as clients may write them, one of which a JWT must be for unless the spec names an
-  // audience. `metadata_url`: where ResourceMetadata is served. `clock` and `keys` outlive what is under way.
+  // audience. `metadata_url`: where ResourceMetadata is served, "": nowhere. `clock` and `keys` outlive what is under
+  // way.
   Authenticator(AuthSpec spec, std::vector<std::string> resources, std::string metadata_url, const Clock& clock,
                 JwksCache& keys, AuthenticatorOptions options = {});
   ~Authenticator();

@@ -37,8 +37,9 @@ std::unique_ptr<PendingCall> Bridge::Pend(uint64_t number, const ModernRequest& 
   pending->OnGone(self_.Bind([number, which = pending.get()](Bridge& self) {
     // The client went away: that is its cancellation.
     if (auto listener = self.listeners_.find(number); listener != self.listeners_.end()) {
+      const uint64_t lane = listener->second.lane;
       self.listeners_.erase(listener);
-      return;
+      return self.DropSubscriptions(lane);
     }
     auto it = self.calls_.find(number);
     if (it == self.calls_.end() || it->second.http.get() != which) return;
@@ -166,6 +167,9 @@ void Bridge::Resume(ModernRequest request, std::unique_ptr<Answer> answer) {
   }
   auto lane = lanes_.find(call.lane);
   if (lane == lanes_.end()) return Fail(number, 200, mcp::kInternalError, "the server has ended");
+  const mcp::Span meta = mcp::FindMember(message.text, message.envelope.params, "_meta");
+  lane->second.lane->SetToken(call.lane_call,
+                              std::string(message.Part(mcp::FindMember(message.text, meta, "progressToken"))));
   for (const auto& [key, place] : mcp::MembersOf(message.text, responses)) {
     auto question = call.questions.find(key);
     if (question == call.questions.end()) continue;
@@ -209,6 +213,7 @@ void Bridge::Listen(const ModernRequest& request, std::unique_ptr<Answer> answer
 // The lane stands: what it can tell of is confirmed, and asked for.
 void Bridge::BeginListening(uint64_t number) {
   Listener& listener = listeners_[number];
+  listener.begun = true;
   BridgeLane& lane = lanes_[listener.lane];
   const Json& features = GetMember(lane.initialize_result, "capabilities");
   Json honoured = Json::object();
@@ -234,10 +239,26 @@ void Bridge::BeginListening(uint64_t number) {
   }
 }
 
-void Bridge::EndListening(uint64_t number) {
+void Bridge::DropSubscriptions(uint64_t number) {
+  auto it = lanes_.find(number);
+  if (it == lanes_.end()) return;
+  BridgeLane& lane = it->second;
+  std::erase_if(lane.subscribed, [&](const std::string& uri) {
+    const bool wanted = std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& each) {
+      return each.second.lane == number && each.second.uris.contains(uri);
+    });
+    if (!wanted && lane.lane) (void)lane.lane->Request("resources/unsubscribe", {{"uri", uri}}, {});
+    return !wanted;
+  });
+}
+
+void Bridge::EndListening(uint64_t number, const Status& why) {
   auto it = listeners_.find(number);
   const Listener listener = std::move(it->second);
   listeners_.erase(it);
+  if (!listener.begun) {
+    return listener.http->Finish(503, ErrorText(listener.http->id(), mcp::kInternalError, Message(why)));
+  }
   listener.http->Finish(
       200, ResultText(listener.http->id(), R"({"resultType":"complete","_meta":{)" + mcp::Quote(kMetaSubscription) +
                                                ":" + listener.http->id() + "}}"));

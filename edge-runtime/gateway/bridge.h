@@ -87,6 +87,7 @@ class Bridge final : public ModernServer {
     std::set<std::string> methods;  // of notifications
     std::set<std::string> uris;
     uint64_t lane = 0;
+    bool begun = false;  // acknowledged
   };
 
   // --- lanes (bridge_lanes.cc)
@@ -112,7 +113,9 @@ class Bridge final : public ModernServer {
   std::unique_ptr<PendingCall> Pend(uint64_t number, const ModernRequest& request, std::unique_ptr<Answer> answer);
   void Listen(const ModernRequest& request, std::unique_ptr<Answer> answer);
   void BeginListening(uint64_t number);
-  void EndListening(uint64_t number);
+  void EndListening(uint64_t number, const Status& why);
+  // Takes back subscriptions to resources that nobody listens to any more.
+  void DropSubscriptions(uint64_t lane);
 
   const Self<Bridge> self_{this};
   Loop& loop_;

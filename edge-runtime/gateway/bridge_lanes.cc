@@ -172,7 +172,7 @@ void Bridge::OnLaneClosed(uint64_t number, const Status& why) {
   for (const auto& [id, listener] : listeners_) {
     if (listener.lane == number) ending.push_back(id);
   }
-  for (uint64_t id : ending) EndListening(id);
+  for (uint64_t id : ending) EndListening(id, why);
 }
 
 void Bridge::DispatchWaiting(uint64_t number) {
@@ -249,16 +249,24 @@ void Bridge::OnNotification(uint64_t number, const Incoming& message) {
   }
   const mcp::Span uri = mcp::FindMember(message.text, message.envelope.params, "uri");
   for (auto& [id, listener] : listeners_) {
-    if (listener.subject != it->second.subject && !settings_.shared) continue;
+    if (!listener.begun || (listener.subject != it->second.subject && !settings_.shared)) continue;
     const bool wanted = method == "notifications/resources/updated"
                             ? listener.uris.contains(mcp::Unquote(message.Part(uri)))
                             : listener.methods.contains(method);
     if (!wanted) continue;
     const std::string meta = "{" + mcp::Quote(kMetaSubscription) + ":" + listener.http->id() + "}";
     const mcp::Span params = message.envelope.params;
-    const mcp::Edit edit = mcp::IsObject(message.Part(params)) ? mcp::AddMember(message.text, params, "_meta", meta)
-                                                               : mcp::AddMember(message.text, {0, message.text.size()},
-                                                                                "params", R"({"_meta":)" + meta + "}");
+    const mcp::Span present = mcp::FindMember(message.text, params, "_meta");
+    mcp::Edit edit;
+    if (mcp::IsObject(message.Part(present))) {
+      edit = mcp::AddMember(message.text, present, kMetaSubscription, listener.http->id());
+    } else if (present) {
+      edit = {present, meta};
+    } else if (mcp::IsObject(message.Part(params))) {
+      edit = mcp::AddMember(message.text, params, "_meta", meta);
+    } else {
+      edit = mcp::AddMember(message.text, {0, message.text.size()}, "params", R"({"_meta":)" + meta + "}");
+    }
     listener.http->Notify(mcp::ApplyEdits(message.text, {edit}), clock_.Now());
   }
 }

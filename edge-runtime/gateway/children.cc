@@ -1,6 +1,10 @@
 #include "edge-runtime/gateway/children.h"
 
+#include <algorithm>
 #include <atomic>
+#include <set>
+
+#include "base/mutex.h"
 
 namespace mcpfleet::gateway {
 namespace {
@@ -10,10 +14,32 @@ Deadline Now() { return Deadline::After(std::chrono::seconds(1)); }
 
 }  // namespace
 
+// Shut when we end: the loop may be gone before the host has said its last word. Thread-safe.
+class Children::Door {
+ public:
+  explicit Door(Loop& loop) : loop_(&loop) {}
+  // False: it is shut.
+  bool Post(std::function<void()> task) {
+    MutexLock lock(&mu_);
+    if (loop_ != nullptr) loop_->Post(std::move(task));
+    return loop_ != nullptr;
+  }
+  void Shut() {
+    MutexLock lock(&mu_);
+    loop_ = nullptr;
+  }
+
+ private:
+  Mutex mu_;
+  Loop* loop_ GUARDED_BY(mu_);
+};
+
 // Alive while the gateway is: host callbacks hold it weakly. Loop's thread only.
 struct Children::Shared {
   Children* owner = nullptr;
   std::map<Key, StdioLink*> links;
+  std::map<std::string, int> starting;  // by instance: ordered, and no link yet
+  std::set<std::string> unsure;         // instances where a child was seen that may be one of these
 };
 
 class StdioLink final : public Link {
@@ -110,17 +136,24 @@ class StdioLink final : public Link {
 };
 
 Children::Children(ClientSessions& sessions, Loop& loop, Listeners listeners)
-    : sessions_(sessions), loop_(loop), listeners_(std::move(listeners)), shared_(std::make_shared<Shared>()) {
+    : sessions_(sessions),
+      loop_(loop),
+      listeners_(std::move(listeners)),
+      shared_(std::make_shared<Shared>()),
+      door_(std::make_shared<Door>(loop)) {
   shared_->owner = this;
-  sessions_.SetClientListener(
-      [&loop, weak = std::weak_ptr<Shared>(shared_)](const std::string& instance, uint64_t id, ClientEvent event) {
-        loop.Post([weak, instance, id, event] {
-          if (auto shared = weak.lock()) shared->owner->OnEvent(instance, id, event);
-        });
-      });
+  sessions_.SetClientListener([door = door_, weak = std::weak_ptr<Shared>(shared_)](const std::string& instance,
+                                                                                    uint64_t id, ClientEvent event) {
+    door->Post([weak, instance, id, event] {
+      if (auto shared = weak.lock()) shared->owner->OnEvent(instance, id, event);
+    });
+  });
 }
 
-Children::~Children() { sessions_.SetClientListener(nullptr); }
+Children::~Children() {
+  sessions_.SetClientListener(nullptr);
+  door_->Shut();
+}
 
 void Children::OnEvent(const std::string& instance, uint64_t id, ClientEvent event) {
   auto it = shared_->links.find({instance, id});
@@ -134,26 +167,49 @@ std::unique_ptr<Link> Children::MakeLink(ClientChild child, Duration grace) {
   return std::make_unique<StdioLink>(sessions_, loop_, shared_, std::move(child), grace);
 }
 
+int Children::Ending(const std::string& instance) const {
+  int held = 0;
+  for (auto it = shared_->links.lower_bound({instance, 0}); it != shared_->links.end() && it->first.first == instance;
+       ++it) {
+    ++held;
+  }
+  const auto starting = shared_->starting.find(instance);
+  if (starting != shared_->starting.end()) held += starting->second;
+  return std::max(0, Count(instance) - held);
+}
+
 void Children::Spawn(const Order& order, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
-  sessions_.SpawnClient(order.instance, order.argv, order.env,
-                        [&sessions = sessions_, &loop = loop_, weak = std::weak_ptr<Shared>(shared_),
-                         grace = order.grace, done = std::move(done)](StatusOr<ClientChild> child) {
-                          loop.Post([&sessions, weak, grace, done, child = std::move(child)] {
-                            auto shared = weak.lock();
-                            if (shared == nullptr) {
-                              if (child.ok()) sessions.EndClient(child->instance, child->id, grace);
-                              return;
-                            }
-                            if (!child.ok()) return done(child.status());
-                            done(shared->owner->MakeLink(*child, grace));
-                          });
-                        });
+  ++shared_->starting[order.instance];
+  sessions_.SpawnClient(
+      order.instance, order.argv, order.env,
+      [&sessions = sessions_, door = door_, weak = std::weak_ptr<Shared>(shared_), grace = order.grace,
+       instance = order.instance, done = std::move(done)](const StatusOr<ClientChild>& child) {
+        const bool open = door->Post([&sessions, weak, grace, instance, done, child] {
+          auto shared = weak.lock();
+          if (shared == nullptr) {
+            if (child.ok()) sessions.EndClient(child->instance, child->id, grace);
+            return;
+          }
+          if (--shared->starting[instance] == 0) shared->starting.erase(instance);
+          std::unique_ptr<Link> link = child.ok() ? shared->owner->MakeLink(*child, grace) : nullptr;
+          if (!shared->starting.contains(instance) && shared->unsure.erase(instance) > 0)
+            shared->owner->listeners_.changed(instance);
+          if (!child.ok()) return done(child.status());
+          done(std::move(link));
+        });
+        if (!open && child.ok()) sessions.EndClient(child->instance, child->id, grace);
+      });
 }
 
 std::vector<Children::Found> Children::TakeFound(const std::string& instance, Duration grace) {
   std::vector<Found> found;
   for (ClientChild& child : sessions_.Clients(instance)) {
     if (shared_->links.contains({instance, child.id})) continue;
+    if (shared_->starting.contains(instance) && child.channel->LoadNote().empty()) {
+      // Ours perhaps, and its link on the way: we look again when all are there.
+      shared_->unsure.insert(instance);
+      continue;
+    }
     Found one{nullptr, child.channel->LoadNote(), child.channel->doubtful_line()};
     one.link = MakeLink(std::move(child), grace);
     found.push_back(std::move(one));

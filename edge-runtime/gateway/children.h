@@ -52,11 +52,14 @@ class Children {
   std::vector<Found> TakeFound(const std::string& instance, Duration grace);
   // Children that have not ended wholly.
   int Count(const std::string& instance) const { return sessions_.ClientCount(instance); }
+  // Those of them that nobody has any more: there will be room without anybody's doing.
+  int Ending(const std::string& instance) const;
 
  private:
   friend class StdioLink;
   using Key = std::pair<std::string, uint64_t>;
   struct Shared;  // what outlives us in callbacks of the host
+  class Door;     // from the host's thread to the loop
   void OnEvent(const std::string& instance, uint64_t id, ClientEvent event);
   std::unique_ptr<Link> MakeLink(ClientChild child, Duration grace);
 
@@ -64,6 +67,7 @@ class Children {
   Loop& loop_;
   const Listeners listeners_;
   std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<Door> door_;  // shared with callbacks of the host
 };
 
 }  // namespace mcpfleet::gateway

@@ -139,7 +139,8 @@ CallEvents DirectConversation::EventsFor(uint64_t lane_call) {
 void DirectConversation::Keep() {
   if (fixed_.empty()) fixed_ = note_.FixedText();
   const std::string text = fixed_ + note_.MovingText();
-  if (text.size() <= kMaxKeptBytes) lane_->Keep(text);  // else a later mcplet ends the child
+  // Without a note a later mcplet ends the child; with an old one it would give ids away twice.
+  lane_->Keep(text.size() <= kMaxKeptBytes ? text : "");
 }
 
 Status DirectConversation::Request(const SessionCall& call, const Incoming& message) {
@@ -217,7 +218,10 @@ void DirectConversation::Cancel(uint64_t call, std::string_view reason) {
 }
 
 void DirectConversation::Release() {
-  if (lane_ != nullptr) lane_->Release();
+  if (lane_ == nullptr) return;
+  // Calls that were answered since the last one began are not to be waited for.
+  if (!replaying_ && !note_.initialized.empty()) Keep();
+  lane_->Release();
 }
 
 void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
@@ -295,6 +299,7 @@ void DirectConversation::TakeSuccessor(StatusOr<std::unique_ptr<Link>> link) {
 }
 
 void DirectConversation::OnReplayed(const Incoming& answer) {
+  if (lane_->closed()) return;  // OnLaneClosed comes next and decides
   if (answer.envelope.kind != mcp::MessageKind::kResult)
     return events_.closed(Unavailable("the server refused the session's handshake"));
   note_.next_id = lane_->next_id();

@@ -19,6 +19,7 @@ constexpr size_t kMaxSleepers = 256;
 Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target)
     : w_(std::move(wiring)), settings_(std::move(settings)) {
   SetTarget(std::move(target));
+  CountSessions();  // none: its series begin
 }
 
 Endpoint::~Endpoint() = default;
@@ -110,20 +111,31 @@ void Endpoint::Adopt(ServerGroup* group) {
 }
 
 void Endpoint::Inspect(std::string_view method, Incoming* answer) {
-  if (method != "tools/list" || answer->text.size() > mcp::kValidatedBytes) return;
+  if (method != "tools/list") return;
+  const bool passes = filter_->passes_all();
+  if (passes && answer->text.size() > mcp::kValidatedBytes) return;
+  const auto replace = [answer](std::string text) {
+    Incoming other{std::move(text), {}};
+    other.envelope = mcp::ReadEnvelope(other.text, mcp::Validation::kEnvelope).value_or(mcp::Envelope{});
+    *answer = std::move(other);
+  };
   StatusOr<Json> result = ParseJson(answer->Part(answer->envelope.result));
-  if (!result.ok()) return;
+  if (!result.ok()) {
+    // What can't be judged is not shown: a member that stands there twice could hide what the policy forbids.
+    if (!passes) {
+      replace(ErrorText(answer->Part(answer->envelope.id), mcp::kInternalError,
+                        "the server's list of tools can't be read: " + Message(result.status())));
+    }
+    return;
+  }
   for (const Json& tool : GetMember(*result, "tools")) (void)tool_headers_.Note(tool);  // bad marks are the server's
-  if (filter_->passes_all()) return;
+  if (passes) return;
   std::vector<ToolFinding> findings;
   const bool changed = filter_->FilterList(&*result, &findings);
   for (const ToolFinding& finding : findings) {
     LOG_WARNING("tool policy", {{"server", ToString(target_.server->key)}, {"finding", finding.message}});
   }
-  if (!changed) return;
-  Incoming filtered{mcp::ApplyEdits(answer->text, {{answer->envelope.result, DumpJson(*result)}}), {}};
-  filtered.envelope = mcp::ReadEnvelope(filtered.text, mcp::Validation::kEnvelope).value_or(mcp::Envelope{});
-  *answer = std::move(filtered);
+  if (changed) replace(mcp::ApplyEdits(answer->text, {{answer->envelope.result, DumpJson(*result)}}));
 }
 
 // --- requests -----------------------------------------------------------------------------------------------------
@@ -189,7 +201,7 @@ void Endpoint::OnPost(Ask ask) {
   StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(message.text, mcp::Validation::kWhole);
   if (!envelope.ok()) {
     const std::string why = Message(envelope.status());
-    const int64_t code = why.starts_with("not JSON:") || why.starts_with("not valid") ? kParseError : kInvalidRequest;
+    const int64_t code = why.starts_with("not JSON") || why.starts_with("not valid") ? kParseError : kInvalidRequest;
     return Refuse(ask, {400, ErrorText("", code, why), "body"});
   }
   message.envelope = *std::move(envelope);
@@ -286,8 +298,8 @@ Incoming Endpoint::WithTrace(const http::Request& request, Incoming message) con
 }
 
 // What a server that runs on demand needs is some time; any other one is ready or not.
-void Endpoint::WhenReady(std::function<void()> go, std::function<void(const std::string& why)> fail) {
-  const bool wakes = target_.sleeping || target_.server->spec.activation.mode == ActivationMode::kOnDemand;
+void Endpoint::WhenReady(bool waits, std::function<void()> go, std::function<void(const std::string& why)> fail) {
+  const bool wakes = waits || target_.sleeping || target_.server->spec.activation.mode == ActivationMode::kOnDemand;
   if (target_.ready && CurrentGroup() != nullptr) return go();
   if (!wakes || sleepers_.size() >= kMaxSleepers) {
     return fail("the server is not ready" + (target_.reason.empty() ? "" : ": " + target_.reason));
@@ -304,7 +316,15 @@ bool Endpoint::CheckToolHeaders(Ask& ask, const Incoming& message) {
   const std::string tool = mcp::Unquote(message.Part(name));
   if (!tool_headers_.Marks(tool)) return true;
   const StatusOr<Json> values = arguments ? ParseJson(message.Part(arguments)) : StatusOr<Json>(Json::object());
-  for (const auto& [header, expected] : tool_headers_.For(tool, values.value_or(Json::object()))) {
+  if (!values.ok()) {
+    // An argument that stands there twice: nobody knows which one the server takes.
+    Refuse(ask, {400,
+                 ErrorText(message.Part(message.envelope.id), mcp::kInvalidParams,
+                           "params.arguments: " + Message(values.status())),
+                 "header"});
+    return false;
+  }
+  for (const auto& [header, expected] : tool_headers_.For(tool, *values)) {
     const std::optional<std::string> sent = ask.request.headers.Get(header);
     const std::optional<std::string> decoded = sent ? DecodeHeaderValue(*sent) : std::nullopt;
     if (decoded && decoded == DecodeHeaderValue(expected)) continue;
@@ -318,17 +338,20 @@ bool Endpoint::CheckToolHeaders(Ask& ask, const Incoming& message) {
 }
 
 void Endpoint::OnModern(Ask ask, Incoming message) {
+  // The core defines no notification that a client POSTs in this era: accepted, and of no effect.
+  if (message.envelope.kind == mcp::MessageKind::kNotification) return ask.answer->Empty(202);
   ModernMeta meta = ReadModernMeta(message.text, message.envelope);
   if (const std::optional<Rejection> bad = CheckModernRequest(ask.request.headers, message, meta))
     return Refuse(ask, *bad);
-  // The core defines no notification that a client POSTs in this era.
-  if (message.envelope.kind == mcp::MessageKind::kNotification) return ask.answer->Empty(202);
   if (!CheckToolHeaders(ask, message)) return;
   auto call = std::make_shared<ModernRequest>(ModernRequest{std::move(message), std::move(meta), ask.subject.id});
   auto held = std::make_shared<Ask>(std::move(ask));
-  WhenReady(self_.Bind([call, held](Endpoint& self) {
+  WhenReady(false, self_.Bind([call, held](Endpoint& self) {
     ServerGroup* group = self.CurrentGroup();
-    if (group == nullptr) return;
+    if (group == nullptr) {
+      return self.RefuseFull(*held, call->message.Part(call->message.envelope.id),
+                             Unavailable("the server is not ready"));
+    }
     group->modern().Call(std::move(*call), std::move(held->answer));
   }),
             self_.Bind([call, held](Endpoint& self, const std::string& why) {

@@ -112,7 +112,10 @@ class Endpoint {
   bool CheckToolHeaders(Ask& ask, const Incoming& message);
   void Refuse(Ask& ask, const Rejection& rejection);
   void RefuseFull(Ask& ask, std::string_view id, const Status& why);
-  void WhenReady(std::function<void()> go, std::function<void(const std::string& why)> fail);
+  // `waits`: also for a server that is only being restarted.
+  void WhenReady(bool waits, std::function<void()> go, std::function<void(const std::string& why)> fail);
+  // Whether the request's session may only not be known yet, because the server is not ready: then `again` comes later.
+  bool AwaitSession(Ask* ask, std::function<void(Endpoint& self, Ask ask)> again);
   void Inspect(std::string_view method, Incoming* answer);
   ServerGroup* CurrentGroup();
   void ApplyPolicies();

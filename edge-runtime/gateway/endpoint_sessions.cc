@@ -40,14 +40,29 @@ std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
   return it->second.session;
 }
 
+// After a restart of mcplet sessions are known once their server answers again: until then nobody can say that a
+// session is not there.
+bool Endpoint::AwaitSession(Ask* ask, std::function<void(Endpoint& self, Ask ask)> again) {
+  const std::optional<std::string> id = ask->request.headers.Get(kSessionHeader);
+  if (!id || sessions_.contains(*id) || target_.ready || closed_) return false;
+  auto held = std::make_shared<Ask>(std::move(*ask));
+  WhenReady(
+      true, self_.Bind([held, again](Endpoint& self) { again(self, std::move(*held)); }),
+      self_.Bind([held](Endpoint& self, const std::string& why) { self.RefuseFull(*held, "", Unavailable(why)); }));
+  return true;
+}
+
 void Endpoint::OnLegacy(Ask ask, std::vector<Incoming> messages) {
   if (messages.front().envelope.method == "initialize" &&
       messages.front().envelope.kind == mcp::MessageKind::kRequest) {
     return BeginSession(std::move(ask), std::move(messages.front()));
   }
+  auto held = std::make_shared<std::vector<Incoming>>(std::move(messages));
+  if (AwaitSession(&ask, [held](Endpoint& self, Ask later) { self.OnLegacy(std::move(later), std::move(*held)); }))
+    return;
   const std::shared_ptr<LegacySession> session = FindSession(ask);
   if (session == nullptr) return;
-  session->Post(std::move(messages), std::move(ask.answer));
+  session->Post(std::move(*held), std::move(ask.answer));
 }
 
 void Endpoint::BeginSession(Ask ask, Incoming message) {
@@ -61,7 +76,7 @@ void Endpoint::BeginSession(Ask ask, Incoming message) {
   auto held = std::make_shared<Ask>(std::move(ask));
   auto first = std::make_shared<Incoming>(std::move(message));
   WhenReady(
-      self_.Bind([held, first](Endpoint& self) { self.OpenSession(held, first); }),
+      false, self_.Bind([held, first](Endpoint& self) { self.OpenSession(held, first); }),
       self_.Bind([held, id](Endpoint& self, const std::string& why) { self.RefuseFull(*held, id, Unavailable(why)); }));
 }
 
@@ -70,7 +85,11 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
   const std::string request(message->Part(message->envelope.id));
   if (group == nullptr) return RefuseFull(*ask, request, Unavailable("the server is not ready"));
   const std::string id = RandomHex(16);
-  const auto begin = [id, ask, message](Endpoint& self, ServerGroup* where, std::unique_ptr<Conversation> side) {
+  const auto begin = [id, ask, message, request](Endpoint& self, ServerGroup* where,
+                                                 std::unique_ptr<Conversation> side) {
+    // Others may have begun while this one waited.
+    if (self.sessions_.size() >= self.settings_.max_sessions)
+      return self.RefuseFull(*ask, request, ResourceExhausted("the server has as many sessions as it may have"));
     const std::shared_ptr<LegacySession> session = self.AddSession(id, ask->subject.id, where);
     ask->answer->AddHeader(kSessionHeader, id);
     session->Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
@@ -82,6 +101,7 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
   group->NewConversation(
       self_.Bind([id, ask, request, begin, group](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
         if (!link.ok()) return self.RefuseFull(*ask, request, link.status());
+        if (self.closed_) return self.RefuseFull(*ask, request, Unavailable("the server is gone"));  // and the group
         SessionNote note;
         note.session = id;
         note.subject = ask->subject.id;
@@ -107,7 +127,7 @@ std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, std::uniq
     options.relink = self_.Bind([id](Endpoint& self, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
       // With whatever serves now, which may be another instance than before.
       self.WhenReady(
-          self.self_.Bind([id, done](Endpoint& owner) {
+          true, self.self_.Bind([id, done](Endpoint& owner) {
             ServerGroup* now = owner.CurrentGroup();
             auto entry = owner.sessions_.find(id);
             if (now == nullptr || entry == owner.sessions_.end()) return;
@@ -150,6 +170,7 @@ bool Endpoint::EvictSession(const ServerGroup* group, MonoTime other) {
 }
 
 void Endpoint::OnGet(Ask ask) {
+  if (AwaitSession(&ask, [](Endpoint& self, Ask later) { self.OnGet(std::move(later)); })) return;
   if (!ask.request.headers.Has(kSessionHeader) && NamesModernEra(ask.request.headers)) {
     ask.answer->AddHeader("Allow", "POST");
     return ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed in this era"));
@@ -169,6 +190,7 @@ void Endpoint::OnGet(Ask ask) {
 }
 
 void Endpoint::OnDelete(Ask ask) {
+  if (AwaitSession(&ask, [](Endpoint& self, Ask later) { self.OnDelete(std::move(later)); })) return;
   if (!ask.request.headers.Has(kSessionHeader) && NamesModernEra(ask.request.headers)) {
     ask.answer->AddHeader("Allow", "POST");
     return ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed in this era"));

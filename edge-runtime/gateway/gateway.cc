@@ -189,7 +189,8 @@ StatusOr<std::shared_ptr<HttpUpstream>> Hall::MakeUpstream(const ClientTarget& t
   HttpUpstream::Options options{.url = target.url, .identity = {"mcpfleet", Version()}};
   const ServerSpec& spec = target.server->spec;
   if (const auto* remote = std::get_if<RemoteSource>(&spec.source)) options.headers = remote->headers;
-  if (target.network_pid != 0 && deps_.connect_in_namespace) {
+  if (target.network_pid != 0) {
+    if (!deps_.connect_in_namespace) return Unimplemented("no way into the server's network namespace");
     options.connect = [connect = deps_.connect_in_namespace, pid = target.network_pid, port = spec.port] {
       return connect(pid, "127.0.0.1", static_cast<uint16_t>(port), Deadline::After(kConnectTimeout));
     };
@@ -284,6 +285,11 @@ void Hall::Handle(const http::Request& request, std::shared_ptr<http::Responder>
   Endpoint* endpoint = it == endpoints_.end() ? nullptr : it->second.get();
   if (place && place->what == "healthz" && (request.method == "GET" || request.method == "HEAD"))
     return SendHealth(endpoint, *to);
+  if (endpoint == nullptr && place && place->what == "mcp" && !deps_.servers.Synced()) {
+    http::Response later = http::JsonResponse(503, ErrorText("", kServerError, "this node has just started"));
+    later.headers.Add("Retry-After", "1");
+    return to->Send(std::move(later));
+  }
   if (endpoint == nullptr || place->what != "mcp") {
     return to->Send(http::JsonResponse(
         404, ErrorText("", kServerError, "no such server here; endpoints are /<namespace>/<server>/mcp")));

@@ -82,6 +82,10 @@ void Lane::Fail(uint64_t call, int64_t code, std::string_view message) {
   if (events.answer) events.answer(std::move(answer));
 }
 
+void Lane::SetToken(uint64_t call, std::string token) {
+  if (auto it = calls_.find(call); it != calls_.end()) it->second.token = std::move(token);
+}
+
 void Lane::Cancel(uint64_t call, std::string_view reason) {
   if (calls_.erase(call) == 0 || link_ == nullptr) return;
   std::string line = R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":)";

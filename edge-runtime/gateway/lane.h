@@ -72,6 +72,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void Fail(uint64_t call, int64_t code, std::string_view message);
   // Tells the server and forgets the call: a late answer is dropped. `reason` is a raw token or "".
   void Cancel(uint64_t call, std::string_view reason = "");
+  // The caller goes on under another progress token (raw; "": it wants no progress any more).
+  void SetToken(uint64_t call, std::string token);
   // Forgets a call without telling the server.
   void Forget(uint64_t call) { calls_.erase(call); }
   Status Send(std::string line);

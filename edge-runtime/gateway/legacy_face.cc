@@ -57,6 +57,7 @@ Status LegacyFace::Request(const SessionCall& call, const Incoming& message) {
   } else if (method == "server/discover" || method.starts_with("subscriptions/") || method.starts_with("tasks/")) {
     Refuse(call, mcp::kMethodNotFound, "Method not found: " + Printable(method, 80));
   } else {
+    if (std::exchange(lost_, false)) Listen();
     calls_[call.call] = {call, message};
     Send(call.call, message);
   }
@@ -98,6 +99,7 @@ void LegacyFace::OnAnswer(uint64_t number, Incoming answer) {
   if (result && mcp::Unquote(answer.Part(mcp::FindMember(answer.text, answer.envelope.result, "resultType"))) ==
                     "input_required") {
     if (AskClient(&call, answer)) return;
+    for (const auto& [key, id] : call.inputs) asked_.erase(id);
     const std::string refusal =
         ErrorText(call.call.id, mcp::kInternalError, "the server asks for input that this client can't be asked for");
     calls_.erase(it);
@@ -106,11 +108,9 @@ void LegacyFace::OnAnswer(uint64_t number, Incoming answer) {
   const SessionCall of = call.call;
   calls_.erase(it);
   if (method == "server/discover" && result) {
-    const StatusOr<Json> discovered = ParseJson(answer.Part(answer.envelope.result));
-    const Json& features = GetMember(discovered.value_or(Json()), "capabilities");
-    lists_change_ = features.is_object();
-    return events_.answer(
-        number, ResultText(of.id, mcpfleet::gateway::InitializeResult(discovered.value_or(Json()), version_)));
+    const Json discovered = ParseJson(answer.Part(answer.envelope.result)).value_or(Json());
+    lists_change_ = GetMember(discovered, "capabilities").is_object();
+    return events_.answer(number, ResultText(of.id, mcpfleet::gateway::InitializeResult(discovered, version_)));
   }
   if (inspect_ && result) inspect_(method, &answer);
   events_.answer(number, answer.WithId(of.id));
@@ -118,7 +118,8 @@ void LegacyFace::OnAnswer(uint64_t number, Incoming answer) {
 
 // The requests inside of an input_required result become requests to the client.
 bool LegacyFace::AskClient(Call* call, const Incoming& answer) {
-  if (++call->rounds > kMaxRounds) return false;
+  const Incoming& asked_for = call->message;
+  if (++call->rounds > kMaxRounds || !mcp::IsObject(asked_for.Part(asked_for.envelope.params))) return false;
   mcp::Span requests, state;
   mcp::FindMembers(answer.text, answer.envelope.result, {{"inputRequests", &requests}, {"requestState", &state}});
   call->state = answer.Part(state);
@@ -213,8 +214,12 @@ void LegacyFace::Subscribe(const SessionCall& call, const Incoming& message, boo
 
 // One subscription for the session: a changed one takes the old one's place.
 void LegacyFace::Listen() {
-  if (!lists_change_ && subscriptions_.empty()) return;
   const uint64_t before = std::exchange(listening_, 0);
+  acknowledged_ = false;
+  if (!lists_change_ && subscriptions_.empty()) {
+    if (before != 0) hub_->Cancel(before);
+    return;
+  }
   Json wanted = {{"toolsListChanged", true}, {"promptsListChanged", true}, {"resourcesListChanged", true}};
   if (!subscriptions_.empty()) wanted["resourceSubscriptions"] = subscriptions_;
   Incoming message = MessageOf(RequestText("subscriptions/listen", DumpJson({{"notifications", wanted}})));
@@ -224,16 +229,30 @@ void LegacyFace::Listen() {
                     {.id = "0",
                      .listens = true,
                      .message = self_.Bind([](LegacyFace& self, const std::string& line) { self.OnListened(line); }),
-                     .answer = self_.Bind([](LegacyFace& self, const Incoming&) { self.listening_ = 0; })});
+                     .answer = self_.Bind([](LegacyFace& self, const Incoming&) { self.OnListenEnded(); })});
   if (before != 0) hub_->Cancel(before);
 }
 
 void LegacyFace::OnListened(const std::string& line) {
   const StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(line, mcp::Validation::kEnvelope);
-  if (!envelope.ok() || envelope->method == "notifications/subscriptions/acknowledged") return;
+  if (!envelope.ok()) return;
+  if (envelope->method == "notifications/subscriptions/acknowledged") {
+    acknowledged_ = true;
+    return;
+  }
   // The subscription is the gateway's.
   std::string text = mcp::ApplyEdits(line, StripModernMeta(line, *envelope));
   events_.to_session(std::move(text), About::kTheSession);
+}
+
+// The server was replaced: another one may list something else. One that never began to listen can't, and is not asked
+// again.
+void LegacyFace::OnListenEnded() {
+  listening_ = 0;
+  if (!std::exchange(acknowledged_, false)) return;
+  lost_ = true;
+  if (lists_change_)
+    events_.to_session(mcp::SerializeNotification("notifications/tools/list_changed", Json()), About::kTheSession);
 }
 
 }  // namespace mcpfleet::gateway

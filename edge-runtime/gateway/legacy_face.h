@@ -54,6 +54,7 @@ class LegacyFace final : public Conversation {
   void Subscribe(const SessionCall& call, const Incoming& message, bool on);
   void Listen();
   void OnListened(const std::string& line);
+  void OnListenEnded();
 
   const Self<LegacyFace> self_{this};
   Loop& loop_;
@@ -67,6 +68,8 @@ class LegacyFace final : public Conversation {
   uint64_t next_asked_ = 1;
   std::set<std::string> subscriptions_;
   uint64_t listening_ = 0;
+  bool acknowledged_ = false;  // that subscription
+  bool lost_ = false;          // it ended by itself: with the client's next request there is another
 };
 
 }  // namespace mcpfleet::gateway

@@ -158,7 +158,8 @@ void LegacySession::Get(const std::optional<EventId>& last, std::unique_ptr<Answ
   if (it == streams_.end()) {
     // Answered and over, perhaps still kept; else nothing is known of it.
     const std::vector<const ResumeBuffer::Event*> events = resume_.After(*last);
-    if (events.empty() && !resume_.HasGap(*last) && last->sequence + 1 < first_sequence_)
+    const bool unknown = number >= next_stream_ || last->sequence + 1 < first_sequence_ || resume_.HasGap(*last);
+    if (events.empty() && unknown)
       return answer->Json(400, ErrorText("", -32000, "Last-Event-ID: nothing is kept of this stream"));
     if (!answer->BeginStream()) return;
     for (const ResumeBuffer::Event* event : events) answer->Event(event->data, event->id.ToString());

@@ -26,8 +26,8 @@
 namespace mcpfleet::gateway {
 
 struct SessionSettings {
-  size_t max_calls = 64;
-  size_t max_streams = 128;
+  size_t max_calls = 256;
+  size_t max_streams = 512;
   Duration json_wait = std::chrono::milliseconds(50);  // an answer within this, and alone, is one JSON body
   Duration call_timeout = std::chrono::seconds(300);   // since the last sign of progress
   Duration call_limit = std::chrono::hours(1);         // in all

@@ -58,7 +58,10 @@ void ServerGroup::Begin(Done done) {
   if (target_.attached)
     return Post(done,
                 FailedPrecondition("its stdio is attached (condition StdioTransport): there is no child for clients"));
-  if (target_.instance.empty() || target_.argv.empty()) return Post(done, Unavailable("it does not run now"));
+  if (target_.instance.empty()) return Post(done, Unavailable("it does not run now"));
+  // mcplet has begun anew and looks for what the server runs from: it comes with the next target.
+  const auto wait = [&] { waiting_.push_back({std::move(done), w_.clock.Now() + kRoomTimeout}); };
+  if (target_.argv.empty()) return wait();
   std::erase_if(spares_, [](const std::unique_ptr<Link>& spare) { return spare->closed(); });
   if (!spares_.empty()) {
     auto link = std::make_shared<std::unique_ptr<Link>>(std::move(spares_.front()));
@@ -67,12 +70,13 @@ void ServerGroup::Begin(Done done) {
     return FillSpares();
   }
   if (HasRoom()) return Spawn(std::move(done));
+  if (static_cast<int>(waiting_.size()) < w_.children.Ending(target_.instance)) return wait();
   const bool other_is_older = !w_.evict_session(this, modern_ == nullptr ? MonoTime::max() : modern_->OldestIdle());
   if (other_is_older && (modern_ == nullptr || !modern_->EvictOne())) {
     return Post(done, ResourceExhausted("all " + std::to_string(target_.server->spec.sessions.max) +
                                         " children of the server are in use (spec.sessions.max)"));
   }
-  waiting_.push_back({std::move(done), w_.clock.Now() + kRoomTimeout});
+  wait();
 }
 
 void ServerGroup::Spawn(Done done) {
@@ -102,7 +106,7 @@ void ServerGroup::FillSpares() {
 }
 
 void ServerGroup::Pump() {
-  while (!waiting_.empty() && (!spares_.empty() || HasRoom())) {
+  while (!waiting_.empty() && !target_.argv.empty() && (!spares_.empty() || HasRoom())) {
     Done done = std::move(waiting_.front().done);
     waiting_.pop_front();
     Begin(std::move(done));

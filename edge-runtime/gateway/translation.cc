@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 #include "edge-runtime/gateway/answer.h"
 #include "edge-runtime/mcp/era.h"
+#include "edge-runtime/mcp/json_scan.h"
 
 namespace mcpfleet::gateway {
 namespace {
@@ -65,14 +67,31 @@ bool IsCacheable(std::string_view method) {
 
 std::vector<mcp::Edit> StripModernMeta(std::string_view text, const mcp::Envelope& envelope) {
   const mcp::Span meta = mcp::FindMember(text, envelope.params, "_meta");
-  if (!meta) return {};
-  std::string kept = "{";
-  for (const auto& [key, value] : mcp::MembersOf(text, meta)) {
-    if (key.starts_with(kModernPrefix)) continue;
-    if (kept.size() > 1) kept += ",";
-    kept.append(mcp::Quote(key)).append(":").append(value.In(text));
-  }
-  return {{meta, kept + "}"}};
+  const std::string_view inside = meta.In(text);
+  mcp::JsonScan scan(inside);
+  if (!scan.Take('{') || scan.Take('}')) return {};
+  // Only what goes is touched: the lane rewrites the token among what stays.
+  std::vector<mcp::Edit> edits;
+  bool first = true;    // nothing that stays has come yet
+  size_t last_end = 0;  // of the member before
+  bool open = false;    // the last edit reaches to the next member
+  do {
+    const std::string_view key = scan.Value();
+    if (key.empty() || !scan.Take(':')) break;
+    const std::string_view value = scan.Value();
+    const size_t begin = meta.at + static_cast<size_t>(key.data() - inside.data());
+    const size_t end = meta.at + static_cast<size_t>(value.data() - inside.data()) + value.size();
+    if (std::exchange(open, false)) edits.back().where.size = begin - edits.back().where.at;
+    if (mcp::Unquote(key).starts_with(kModernPrefix)) {
+      open = first;  // with the comma behind it, else with the one before
+      const size_t from = first ? begin : last_end;
+      edits.push_back({{from, end - from}, ""});
+    } else {
+      first = false;
+    }
+    last_end = end;
+  } while (scan.Take(','));
+  return edits;
 }
 
 Incoming ForLegacyServer(const Incoming& message) {
@@ -113,7 +132,10 @@ std::string ToModernAnswer(const Incoming& answer, std::string_view method, std:
   if (!type) members.emplace_back(R"("resultType":"complete")");
   if (IsCacheable(method) && !ttl) members.emplace_back(R"("ttlMs":0)");
   if (IsCacheable(method) && !scope) members.emplace_back(R"("cacheScope":"private")");
-  if (!server_info.empty() && !meta) {
+  const bool odd = meta && !mcp::IsObject(answer.Part(meta));
+  if (!server_info.empty() && odd) {
+    edits.push_back({meta, "{" + mcp::Quote(kMetaServerInfo) + ":" + std::string(server_info) + "}"});
+  } else if (!server_info.empty() && !meta) {
     members.push_back(R"("_meta":{)" + mcp::Quote(kMetaServerInfo) + ":" + std::string(server_info) + "}");
   } else if (!server_info.empty() && !mcp::FindMember(answer.text, meta, kMetaServerInfo)) {
     edits.push_back(mcp::AddMember(answer.text, meta, kMetaServerInfo, server_info));

@@ -18,11 +18,39 @@ Status Refused(simdjson::error_code error) {
   return InvalidArgument("not JSON: " + std::string(simdjson::error_message(error)));
 }
 
+// Whether valid JSON is nested deeper than simdjson would take it.
+bool IsTooDeep(std::string_view text) {
+  size_t depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+// Without simdjson: for what is too long for it, and for numbers that it can't hold though JSON can.
+Status Accept(std::string_view text) {
+  if (!Json::accept(text.begin(), text.end())) return InvalidArgument("not JSON: a syntax error");
+  if (IsTooDeep(text)) return InvalidArgument("not JSON: nested deeper than 64 levels");
+  return OkStatus();
+}
+
 Status Parse(simdjson::dom::parser* parser, std::string_view text) {
   if (parser->max_depth() != kMaxDepth) {
     if (parser->allocate(text.size(), kMaxDepth) != simdjson::SUCCESS) return Internal("no memory for the JSON parser");
   }
   const auto error = parser->parse(text.data(), text.size()).error();
+  if (error == simdjson::NUMBER_ERROR) return Accept(text);
   return error == simdjson::SUCCESS ? OkStatus() : Refused(error);
 }
 
@@ -36,8 +64,7 @@ Status Validate(std::string_view text, Validation validation) {
     return Parse(&once, text);
   }
   if (!simdjson::validate_utf8(text.data(), text.size())) return InvalidArgument("not valid UTF-8");
-  if (validation == Validation::kWhole && !Json::accept(text.begin(), text.end())) return InvalidArgument("not JSON");
-  return OkStatus();
+  return validation == Validation::kWhole ? Accept(text) : OkStatus();
 }
 
 // Whether the raw key token (with quotes, perhaps with escapes) spells `key`.
@@ -55,6 +82,16 @@ Span SpanOf(std::string_view text, std::string_view part) {
 bool IsIdToken(std::string_view token) {
   return token == "null" || token.front() == '"' || token.front() == '-' ||
          (token.front() >= '0' && token.front() <= '9');
+}
+
+// A member that stands there twice means something else to us, who take the first, than to most servers: nothing that
+// is decided about a message (the tool's name, the token) may rest on it.
+Status CheckOnce(std::string_view text, Span object, std::string_view what) {
+  std::vector<std::string> keys;
+  for (auto& [key, value] : MembersOf(text, object)) keys.push_back(std::move(key));
+  std::sort(keys.begin(), keys.end());
+  const bool twice = std::adjacent_find(keys.begin(), keys.end()) != keys.end();
+  return twice ? InvalidArgument("a member of " + std::string(what) + " stands there twice") : OkStatus();
 }
 
 Status Judge(std::string_view text, Span version, Span method, Envelope* envelope) {
@@ -119,6 +156,10 @@ StatusOr<Envelope> ReadEnvelope(std::string_view text, Validation validation) {
   }
   if (!scan.AtEnd()) return InvalidArgument("not JSON: more than one value");
   RETURN_IF_ERROR(Judge(text, version, method, &envelope));
+  if (validation == Validation::kWhole && envelope.params) {
+    RETURN_IF_ERROR(CheckOnce(text, envelope.params, "params"));
+    RETURN_IF_ERROR(CheckOnce(text, FindMember(text, envelope.params, "_meta"), "params._meta"));
+  }
   return envelope;
 }
 
@@ -211,18 +252,18 @@ Edit AddMember(std::string_view text, Span object, std::string_view key, std::st
 }
 
 std::string OneLine(std::string text) {
-  if (text.find_first_of("\r\n") == std::string::npos) return text;
+  if (text.find('\n') == std::string::npos && text.find('\r') == std::string::npos) return text;
   std::string out(text.size() + 64, '\0');
   size_t size = 0;
-  if (simdjson::minify(text.data(), text.size(), out.data(), size) != simdjson::SUCCESS) {
-    // Not JSON after all: a line end outside of a string is white space, inside it is not allowed.
-    for (char& c : text) {
-      if (c == '\r' || c == '\n') c = ' ';
-    }
-    return text;
+  if (simdjson::minify(text.data(), text.size(), out.data(), size) == simdjson::SUCCESS) {
+    out.resize(size);
+    text = std::move(out);
   }
-  out.resize(size);
-  return out;
+  // Those that are left are where JSON allows none: inside of strings, or it is no JSON at all.
+  for (char& c : text) {
+    if (c == '\r' || c == '\n') c = ' ';
+  }
+  return text;
 }
 
 }  // namespace mcpfleet::mcp

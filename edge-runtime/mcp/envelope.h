@@ -39,7 +39,8 @@ enum class Validation { kEnvelope, kWhole };
 inline constexpr size_t kValidatedBytes = size_t{1} << 20;
 
 // InvalidArgument when `text` is no JSON-RPC 2.0 message (also an array: see IsBatch). Depth is at most 64 in texts up
-// to kValidatedBytes; a member of the envelope may stand there once.
+// to kValidatedBytes, and in whole ones; a member of the envelope may stand there once, and with kWhole each one of
+// params and params._meta.
 StatusOr<Envelope> ReadEnvelope(std::string_view text, Validation validation);
 // Whether the text begins as an array.
 bool IsBatch(std::string_view text);

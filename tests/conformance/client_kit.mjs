@@ -82,9 +82,24 @@ export async function connectV1(url, name, capabilities) {
   if (capabilities.roots) answer(types.ListRootsRequestSchema);
   client.fallbackNotificationHandler = async (notification) => person.told.push(notification);
   await client.connect(transport);
+  watchIds(person);
   person.call = (tool, given = {}, options = {}) =>
     client.callTool({ name: tool, arguments: given }, undefined, options);
   return person;
+}
+
+// Keeps the ids of the last request either way: what an intruder would have to know.
+function watchIds(person) {
+  const { transport } = person;
+  const deliver = transport.onmessage, send = transport.send.bind(transport);
+  transport.onmessage = (message, extra) => {
+    if (message.method !== undefined && message.id !== undefined) person.askedId = message.id;
+    deliver(message, extra);
+  };
+  transport.send = (message, options) => {
+    if (message.method !== undefined && message.id !== undefined) person.calledId = message.id;
+    return send(message, options);
+  };
 }
 
 // A client of the 2.x SDK: mode 'auto', 'legacy' or {pin}.
@@ -106,6 +121,16 @@ export async function connectV2(url, name, capabilities, mode) {
   return person;
 }
 export const kPinned = { pin: kModern };
+
+// The progress of one call, and its result. The 2.x SDK tells of its own rounds of input as progress without a total.
+export async function progressOf(person, tool, given, options = {}) {
+  const seen = [];
+  const onprogress = ({ progress, total }) => {
+    if (total !== undefined) seen.push(progress);
+  };
+  const result = await person.call(tool, given, { ...options, onprogress });
+  return { seen, result };
+}
 
 function answersOf(name) {
   return {

@@ -10,6 +10,7 @@ import {
   kAllCapabilities,
   kPinned,
   namesOf,
+  progressOf,
   RawSession,
   step,
   textOf,
@@ -22,14 +23,8 @@ const kWatched = 'demo://resource/dynamic/text/1';
 const logs = ({ method }) => method === 'notifications/message';
 const says = (words) => (message) => logs(message) && JSON.stringify(message.params.data).includes(words);
 
-// Calls the slow tool and collects its progress until its result.
-async function slowly(person, steps, seconds, options = {}) {
-  const seen = [];
-  const onprogress = ({ progress, total }) => seen.push([progress, total]);
-  const result = await person.call(kSlow, { duration: seconds, steps }, { ...options, onprogress });
-  return { seen, result };
-}
-const everyStep = (steps) => Array.from({ length: steps }, (_, i) => [i + 1, steps]);
+const slowly = (person, steps, seconds) => progressOf(person, kSlow, { duration: seconds, steps });
+const everyStep = (steps) => Array.from({ length: steps }, (_, i) => i + 1);
 
 // Until the server has registered what it offers to a client that can do everything.
 async function conditionalTools(person) {
@@ -103,13 +98,11 @@ await step('only the session that was asked can answer, and only the one that ca
   const intruder = await (await new RawSession(url).open()).initialized();
   const accepting = a.answers['elicitation/create'];
   a.answers['elicitation/create'] = async (params) => {
-    // Every id that a gateway or a child could have given the question.
-    for (const id of [0, 1, 2, 3, 4, 5, 6, 7, 8, '0', '1', '2', '3', 'g0', 'g1', 'g2', 'g3', 'g4', 'g5']) {
-      const answer = { jsonrpc: '2.0', id, result: { action: 'accept', content: { name: 'the intruder' } } };
-      assert.equal((await intruder.post(answer)).status, 202);
-      const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } };
-      assert.equal((await intruder.post(cancel)).status, 202);
-    }
+    const answer = { action: 'accept', content: { name: 'the intruder' } };
+    assert.equal((await intruder.post({ jsonrpc: '2.0', id: a.askedId, result: answer })).status, 202);
+    const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: a.calledId } };
+    assert.equal((await intruder.post(cancel)).status, 202);
+    assert.equal((await intruder.request(a.calledId, 'ping')).result !== undefined, true);
     return accepting(params);
   };
   const text = textOf(await a.call('trigger-elicitation-request'));
@@ -194,7 +187,7 @@ await step('a stream that breaks off is resumed where it was, with the answer of
   }
   // What the server says of itself meanwhile (that its tools have changed) may come here too.
   const all = messages([...before, ...after]).filter(({ method }) => !method?.endsWith('/list_changed'));
-  assert.deepEqual(all.slice(0, -1).map((m) => m.params.progress), everyStep(10).map(([progress]) => progress));
+  assert.deepEqual(all.slice(0, -1).map((m) => m.params.progress), everyStep(10));
   assert.deepEqual(all.slice(0, -1).map((m) => m.params.progressToken), Array(10).fill('p'));
   assert.equal(all.at(-1).id, 77);
   const ids = [...before, ...after].map(({ id }) => id).filter((id) => id !== undefined);

@@ -69,6 +69,7 @@ export const kTools = [
   }),
   tool('test_missing_capability', 'Needs a client that can sample'),
   tool('test_streaming_elicitation', 'Reports progress, then asks the user'),
+  tool('test_progress_around_input', "Reports progress, asks for the user's name, and reports more"),
   tool('test_logging_tool', 'Logs while it runs'),
   tool('test_trigger_tool_change', 'Adds or removes a tool'),
   tool('test_trigger_prompt_change', 'Adds or removes a prompt'),

@@ -1,14 +1,30 @@
 // Clients of one protocol era with servers of the other, through the gateway; both servers are our fixtures.
 // usage: NPM_PACKAGES=DIR node era_clients.mjs LEGACY_URL MODERN_URL
-import { assert, connectV1, connectV2, finish, kAllCapabilities, kPinned, namesOf, step, textOf } from './client_kit.mjs';
+import {
+  assert,
+  connectV1,
+  connectV2,
+  finish,
+  kAllCapabilities,
+  kPinned,
+  namesOf,
+  progressOf,
+  step,
+  textOf,
+} from './client_kit.mjs';
 
 const [, , legacy_url, modern_url] = process.argv;
 const kWatched = 'test://watched-resource';
 
-async function progressOf(person) {
-  const seen = [];
-  await person.call('test_tool_with_progress', {}, { onprogress: ({ progress }) => seen.push(progress) });
-  return seen;
+async function hasProgress(person) {
+  const { seen } = await progressOf(person, 'test_tool_with_progress', {});
+  assert.deepEqual(seen, [0, 50, 100]);
+}
+// What comes after the answer belongs to the call as much as what came before.
+async function hasProgressAroundInput(person) {
+  const { seen, result } = await progressOf(person, 'test_progress_around_input', {});
+  assert.deepEqual(seen, [10, 60, 100]);
+  assert.match(textOf(result), /accept/);
 }
 
 let old;
@@ -30,7 +46,8 @@ if (old !== undefined) {
     await assert.rejects(old.client.readResource({ uri: 'test://nothing' }));
     await old.client.ping();
   });
-  await step('… has progress', async () => assert.deepEqual(await progressOf(old), [0, 50, 100]));
+  await step('… has progress', () => hasProgress(old));
+  await step('… has progress before and after it is asked', () => hasProgressAroundInput(old));
   await step('… answers what an input_required result asks, as requests', async () => {
     assert.equal(textOf(await old.call('test_input_required_result_elicitation')), 'Hello, the user of alice!');
     assert.equal(textOf(await old.call('test_input_required_result_sampling')), 'the model of alice');
@@ -95,7 +112,8 @@ for (const [kind, url] of [['2025-11-25', legacy_url], ['2026-07-28', modern_url
     assert.deepEqual(completion.values, ['paris', 'park', 'party']);
     await assert.rejects(person.client.readResource({ uri: 'test://nothing' }), (error) => error.code === -32602);
   });
-  await step(`… has progress (${kind})`, async () => assert.deepEqual(await progressOf(person), [0, 50, 100]));
+  await step(`… has progress (${kind})`, () => hasProgress(person));
+  await step(`… has progress before and after it is asked (${kind})`, () => hasProgressAroundInput(person));
   await step(`… is asked by input_required (${kind})`, async () => {
     assert.equal(textOf(await person.call('test_input_required_result_elicitation')), 'Hello, the user of carol!');
     assert.equal(textOf(await person.call('test_input_required_result_sampling')), 'the model of carol');

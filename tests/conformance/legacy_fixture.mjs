@@ -107,6 +107,14 @@ const kCalls = {
     await progress(call, 50);
     return asking(ask.name(), call, (answer) => say(outcome(answer)));
   },
+  async test_progress_around_input(_, call) {
+    await progress(call, 10);
+    return asking(ask.name(), call, async (answer) => {
+      await progress(call, 60);
+      await progress(call, 100);
+      return say(outcome(answer));
+    });
+  },
   async test_logging_tool() {
     await log('This is logged');
     return say('logged');

@@ -79,6 +79,15 @@ const kCalls = {
     await progress(call, 50);
     return asking(call, { user_name: ask.name() }, ({ user_name }) => say(`${user_name.action}`));
   },
+  async test_progress_around_input(_, call) {
+    const questions = { user_name: ask.name() };
+    if (answers(call, questions) === null) await progress(call, 10);
+    return asking(call, questions, async ({ user_name }) => {
+      await progress(call, 60);
+      await progress(call, 100);
+      return say(`${user_name.action}`);
+    });
+  },
   async test_logging_tool(_, call) {
     await call.mcpReq.log('info', 'This is logged');
     return say('logged');

@@ -451,7 +451,8 @@ TEST(PlanTest, ASleepingServersChildEndsAndItsShimStays) {
 TEST(PlanTest, ASleepingServerWakesWhenAClientAsksOrItsSpecChanges) {
   const DesiredServer server = Server("weather").OnDemand();
   const auto seen = [&] { return Seen().Pulled().Instance("a", server).Asleep(server, seconds(60)); };
-  EXPECT_EQ(PlanText(&server, seen().Used(seconds(60))), "");
+  EXPECT_EQ(PlanText(&server, seen().Used(seconds(61))), "");
+  EXPECT_EQ(PlanText(&server, seen().Used(seconds(60))), "WakeUp") << "asked in the moment that it fell asleep";
   EXPECT_EQ(PlanText(&server, seen().Used(seconds(59))), "WakeUp");
   EXPECT_EQ(PlanText(&server, seen().Used(seconds(90)).Conversations(1)), "WakeUp");
   const DesiredServer changed = Server("weather").OnDemand().Generation(2);

@@ -18,9 +18,8 @@ class GatewayPolicyTest : public GatewayNodeTest {
  protected:
   NodeOptions Options() const override {
     NodeOptions options;
-    options.gateway = {{"accessLog", "On"},
-                       {"corsOrigins", {"https://app.example.com"}},
-                       {"publicUrls", {"https://mcp.example.com"}}};
+    options.gateway = {
+        {"accessLog", "On"}, {"corsOrigins", {"https://app.example.com"}}, {"publicUrls", {"https://mcp.example.com"}}};
     return options;
   }
   std::string LogFile(const std::string& name) const {
@@ -44,9 +43,8 @@ class Upstream {
   Upstream() {
     http::Server::Options options;
     StatusOr<std::unique_ptr<http::Server>> server = http::Server::Create(
-        options, [this](const http::Request& request, const std::shared_ptr<http::Responder>& to) {
-          Take(request, to);
-        });
+        options,
+        [this](const http::Request& request, const std::shared_ptr<http::Responder>& to) { Take(request, to); });
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -133,11 +131,10 @@ TEST_F(GatewayPolicyTest, ATokenThatWasRemovedFromTheSpecIsRefusedAtOnce) {
 TEST_F(GatewayPolicyTest, AClientsTokenIsNotSentToTheServer) {
   Upstream upstream;
   Json spec = BearerAuth({{"ada", "mcpf_ada"}});
-  spec["source"] = {{"remote", {{"url", upstream.url()}, {"headers", {{{"name", "X-Key"}, {"value", "of-the-spec"}}}}}}};
-  const Json far = {{"apiVersion", "mcpfleet.dev/v1alpha1"},
-                    {"kind", "MCPServer"},
-                    {"metadata", {{"name", "far"}}},
-                    {"spec", spec}};
+  spec["source"] = {
+      {"remote", {{"url", upstream.url()}, {"headers", {{{"name", "X-Key"}, {"value", "of-the-spec"}}}}}}};
+  const Json far = {
+      {"apiVersion", "mcpfleet.dev/v1alpha1"}, {"kind", "MCPServer"}, {"metadata", {{"name", "far"}}}, {"spec", spec}};
   ASSERT_TRUE(behind_->Run({far}));
   const auto legacy = behind_->Session("far", With("mcpf_ada"));
   ASSERT_NE(legacy, nullptr);
@@ -252,9 +249,11 @@ TEST_F(GatewayPolicyTest, RequestsAndSessionsAreCounted) {
     const size_t at = text.find("\n" + line + " ");
     return at == std::string::npos ? -1 : std::atoi(text.c_str() + at + line.size() + 2);
   };
-  const std::string labels = R"(namespace="default",server="weather")";
-  const std::string calls = "mcpfleet_gateway_requests_total{" + labels + R"(,method="tools/call",code="200"})";
-  const std::string sessions = "mcpfleet_sessions{" + labels + "}";
+  const std::string server = R"(namespace="default",server="weather"})", sessions = "mcpfleet_sessions{" + server;
+  const auto requests = [&server](const std::string& method, const std::string& code) {
+    return "mcpfleet_gateway_requests_total{code=\"" + code + "\",method=\"" + method + "\"," + server;
+  };
+  const std::string calls = requests("tools/call", "200");
   EXPECT_EQ(metric(calls), 0);
   EXPECT_EQ(metric(sessions), 0);
   const auto client = behind_->Session("weather");
@@ -264,7 +263,7 @@ TEST_F(GatewayPolicyTest, RequestsAndSessionsAreCounted) {
   EXPECT_EQ(behind_->Modern("weather")->Call("who"), "test-server");
   EXPECT_EQ(metric(calls), 6);
   EXPECT_TRUE(client->Request("constructor").contains("error"));
-  EXPECT_EQ(metric("mcpfleet_gateway_requests_total{" + labels + R"(,method="other",code="200"})"), 1);
+  EXPECT_EQ(metric(requests("other", "200")), 1);
   EXPECT_EQ(client->Delete(), 200);
   EXPECT_EQ(metric(sessions), 0);
   EXPECT_EQ(GetInt(client->Request("tools/list"), "status"), 404);
@@ -284,7 +283,8 @@ TEST_F(GatewayPolicyTest, CallsAreWrittenDownWithoutTheirArguments) {
       EXPECT_EQ(log.find(secret), std::string::npos) << log;
     EXPECT_EQ(log.find(client->session()), std::string::npos) << log;
     const size_t end = log.find('\n', log.find("tools/call"));
-    const Json line = ParseJson(log.substr(log.rfind('\n', end - 1) + 1, end - log.rfind('\n', end - 1) - 1)).value_or(Json());
+    const Json line =
+        ParseJson(log.substr(log.rfind('\n', end - 1) + 1, end - log.rfind('\n', end - 1) - 1)).value_or(Json());
     EXPECT_EQ(GetString(line, "server"), "default/weather") << log;
     EXPECT_EQ(GetString(line, "tool"), "echo") << log;
     EXPECT_EQ(GetInt(line, "status"), 200) << log;

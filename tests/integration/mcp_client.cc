@@ -113,7 +113,9 @@ bool McpStream::AwaitId(Duration timeout) {
 // --- a client -----------------------------------------------------------------------------------------------------
 
 McpClient::McpClient(std::string url, Options options)
-    : options_(std::move(options)), client_(EndpointOf(url), {.max_idle = 128}), path_(url.substr(BaseOf(url).size())) {}
+    : options_(std::move(options)),
+      client_(EndpointOf(url), {.max_idle = 128}),
+      path_(url.substr(BaseOf(url).size())) {}
 
 HeaderList McpClient::HeadersFor(const Json& message) const {
   HeaderList headers = options_.headers;

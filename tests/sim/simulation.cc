@@ -148,6 +148,7 @@ void Simulation::Boot(bool power_lost) {
   controller_.reset();
   inner_sessions_.AgentRestarts();
   traffic_.AgentRestarts();
+  used_.clear();  // whoever asked lost his connection with mcplet
   StoreReboot(power_lost);
   booted_ = clock_.Now();
   answered_.clear();

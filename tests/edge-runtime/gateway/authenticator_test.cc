@@ -179,6 +179,13 @@ TEST_F(AuthenticatorTest, TheJwtChallengeLeadsToTheMetadata) {
                 "scope=\"mcp.read mcp.call\"");
 }
 
+TEST_F(AuthenticatorTest, AChallengeWithoutMetadataLeadsNowhere) {
+  authenticator_ = std::make_unique<Authenticator>(JwtSpec(), std::vector<std::string>{}, "", clock_, cache_);
+  ServeKeys(signer_);
+  EXPECT_EQ(Challenge({}), "Bearer realm=\"mcpfleet\"");
+  EXPECT_EQ(CheckToken(Token()), "401 the token is for another audience") << "an endpoint without a URL is nobody's";
+}
+
 TEST_F(AuthenticatorTest, AGoodTokenWithoutTheScopesIsForbiddenAndToldWhichItNeeds) {
   AuthSpec spec = JwtSpec();
   spec.scopes = {"mcp.read", "mcp.call"};

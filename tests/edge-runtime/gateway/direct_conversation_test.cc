@@ -41,12 +41,12 @@ class DirectConversationTest : public ::testing::Test {
     Open({}, "", resumable);
     ASSERT_TRUE(Request(1, RequestOf("i", "initialize", {{"capabilities", {{"roots", Json::object()}}}})).ok());
     wire_->Answer(wire_->Next("initialize"), {{"protocolVersion", "2025-06-18"}});
-    side_->Notify(Message(NotificationOf("notifications/initialized")));
+    side_->Notify(Parsed(NotificationOf("notifications/initialized")));
     wire_->Next("notifications/initialized");
     seen_.clear();
   }
   Status Request(uint64_t call, const Json& message) {
-    return side_->Request({call, call + 100, message["id"].dump()}, Message(message));
+    return side_->Request({call, call + 100, message["id"].dump()}, Parsed(message));
   }
   SessionNote Note() {
     const std::optional<SessionNote> note = SessionNote::FromText(wire_->note);
@@ -97,12 +97,12 @@ TEST_F(DirectConversationTest, WhatTheServerAsksGetsAnIdOfOursAndItsAnswerTheSer
   EXPECT_EQ(seen_[0].to, "call 5") << "with one call under way there is no doubt";
   const Json ours = seen_[0].message["id"];
   EXPECT_NE(ours, "srv");
-  side_->Reply(Message(ResultOf("srv", "forged")));
-  side_->Reply(Message(ResultOf(ours.dump(), "other token")));
+  side_->Reply(Parsed(ResultOf("srv", "forged")));
+  side_->Reply(Parsed(ResultOf(ours.dump(), "other token")));
   EXPECT_TRUE(wire_->AllRead()) << "nobody waits for these";
-  side_->Reply(Message(ResultOf(ours, "yes")));
+  side_->Reply(Parsed(ResultOf(ours, "yes")));
   EXPECT_EQ(wire_->Next(), ResultOf("srv", "yes"));
-  side_->Reply(Message(ResultOf(ours, "again")));
+  side_->Reply(Parsed(ResultOf(ours, "again")));
   EXPECT_TRUE(wire_->AllRead());
 }
 
@@ -246,7 +246,7 @@ TEST_F(DirectConversationTest, AKeptSessionsCallsGoOn) {
   EXPECT_EQ(seen_[0].message["params"]["progressToken"], "tok");
   EXPECT_EQ(seen_[1].to, "answer 5");
   EXPECT_EQ(seen_[1].message["id"], "x");
-  side_->Reply(Message(ResultOf(ours, "roots")));
+  side_->Reply(Parsed(ResultOf(ours, "roots")));
   EXPECT_EQ(wire_->Next(), ResultOf("srv", "roots"));
   ASSERT_TRUE(Request(6, RequestOf("y", "tools/call")).ok());
   EXPECT_GT(wire_->Next("tools/call")["id"], sent["id"]);

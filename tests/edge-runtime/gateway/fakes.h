@@ -93,6 +93,7 @@ struct Wire {
     // A copy: whoever hears it may let go of the link.
     if (const auto hear = events.on_line) hear(line);
   }
+  void Say(const char* line) { Say(std::string(line)); }
   void Say(const Json& message) { Say(message.dump()); }
   void Answer(const Json& request, const Json& result) {
     ASSERT_TRUE(request.is_object() && request.contains("id")) << request;
@@ -271,12 +272,13 @@ inline std::unique_ptr<gateway::Answer> AnswerTo(const std::shared_ptr<Exchange>
 }
 
 // A message as it would have been read.
-inline Incoming Message(std::string text) {
+inline Incoming Parsed(std::string text) {
   StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(text, mcp::Validation::kWhole);
   EXPECT_TRUE(envelope.ok()) << envelope.status() << ": " << text;
   return {std::move(text), envelope.ok() ? *std::move(envelope) : mcp::Envelope{}};
 }
-inline Incoming Message(const Json& message) { return Message(message.dump()); }
+inline Incoming Parsed(const char* text) { return Parsed(std::string(text)); }
+inline Incoming Parsed(const Json& message) { return Parsed(message.dump()); }
 inline Json RequestOf(const Json& id, const std::string& method, const Json& params = Json::object()) {
   return {{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}};
 }

@@ -67,7 +67,7 @@ class LegacySessionTest : public ::testing::Test {
   std::shared_ptr<Exchange> PostAll(const std::vector<Json>& messages) {
     auto exchange = std::make_shared<Exchange>();
     std::vector<Incoming> incoming;
-    for (const Json& message : messages) incoming.push_back(Message(message));
+    for (const Json& message : messages) incoming.push_back(Parsed(message));
     session_->Post(std::move(incoming), AnswerTo(exchange));
     return exchange;
   }
@@ -409,7 +409,7 @@ TEST_F(LegacySessionTest, ACancelledCallEndsItsStreamWithoutAnAnswer) {
 TEST_F(LegacySessionTest, OnlyCallsOfTheSessionThatAreUnderWayCanBeCancelled) {
   Begin();
   const auto exchange = Post(RequestOf(0, "initialize"));
-  for (const Json id : {Json(0), Json(7), Json("0"), Json(nullptr)})
+  for (const Json& id : {Json(0), Json(7), Json("0"), Json(nullptr)})
     EXPECT_EQ(Post(NotificationOf("notifications/cancelled", {{"requestId", id}}))->status(), 202);
   Post(NotificationOf("notifications/cancelled"));
   EXPECT_TRUE(side_->cancelled.empty()) << "initialize is not to be cancelled";

@@ -12,7 +12,7 @@ const char kCapabilitiesKey[] = "io.modelcontextprotocol/clientCapabilities";
 const char kServerInfoKey[] = "io.modelcontextprotocol/serverInfo";
 
 Json Stripped(const std::string& text) {
-  const Incoming message = Message(text);
+  const Incoming message = Parsed(text);
   const std::string out = mcp::ApplyEdits(message.text, StripModernMeta(message.text, message.envelope));
   EXPECT_TRUE(Json::accept(out)) << out;
   return Json::parse(out, nullptr, false);
@@ -27,7 +27,7 @@ Json ModernAnswer(const std::string& text, const std::string& method = "tools/ca
   return Json::parse(out, nullptr, false);
 }
 Json WithMeta(const std::string& text, const std::string& level = "") {
-  const Incoming message = Message(text);
+  const Incoming message = Parsed(text);
   const std::string out = mcp::ApplyEdits(
       message.text,
       AddModernMeta(message.text, message.envelope, R"({"roots":{}})", R"({"name":"c","version":"1"})", level));
@@ -38,7 +38,7 @@ Json WithMeta(const std::string& text, const std::string& level = "") {
 // ---- reading
 
 TEST(TranslationTest, WhatAModernRequestSaysOfItselfIsRead) {
-  const Incoming message = Message(
+  const Incoming message = Parsed(
       R"({"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{)"
       R"("io.modelcontextprotocol/logLevel":"debug","io.modelcontextprotocol/protocolVersion":"2026\u002d07-28",)"
       R"("io.modelcontextprotocol/clientInfo":{"name":"c"},"io.modelcontextprotocol/clientCapabilities":{ }}}})");
@@ -47,7 +47,7 @@ TEST(TranslationTest, WhatAModernRequestSaysOfItselfIsRead) {
   EXPECT_EQ(meta.capabilities, "{ }");
   EXPECT_EQ(meta.client_info, R"({"name":"c"})");
   EXPECT_EQ(meta.log_level, "\"debug\"");
-  const Incoming none = Message(R"({"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":[1]}})");
+  const Incoming none = Parsed(R"({"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":[1]}})");
   EXPECT_EQ(ReadModernMeta(none.text, none.envelope).version, "");
 }
 

@@ -151,7 +151,8 @@ TEST(EnvelopeTest, ABatchIsSplitIntoItsElements) {
   ASSERT_TRUE(parts.ok());
   EXPECT_EQ(*parts, (std::vector<std::string_view>{R"({"a":"]"})", "2", "[3,4]"}));
   EXPECT_EQ(SplitBatch(text, 2).status().code(), StatusCode::kResourceExhausted);
-  for (const char* bad : {"[]", "[", "[1,]", "[1]2", "{}", "[\xff]"}) {
+  EXPECT_EQ(SplitBatch(" [ ]", 10).status().code(), StatusCode::kFailedPrecondition) << "JSON, but no batch";
+  for (const char* bad : {"[", "[1,]", "[1]2", "{}", "[\xff]"}) {
     EXPECT_EQ(SplitBatch(bad, 10).status().code(), StatusCode::kInvalidArgument) << bad;
   }
   EXPECT_FALSE(SplitBatch("[\"" + std::string(size_t{2} << 20, 'x') + "\"]", 10).ok());

@@ -80,7 +80,7 @@ Json Conversation::Tools() const {
 }
 
 Json Conversation::Stats() const {
-  return {{"initialized", initialized_}, {"calls", calls_},  {"messages", messages_}, {"cancelled", cancelled_},
+  return {{"initialized", initialized_},  {"calls", calls_}, {"messages", messages_},         {"cancelled", cancelled_},
           {"sleeping", sleepers_.size()}, {"level", level_}, {"listeners", listeners_.size()}};
 }
 
@@ -236,9 +236,7 @@ Json Conversation::Answer(const Json& message) {
   std::optional<Json> result = Result(message);
   if (result && result->is_null()) return nullptr;
   if (result) return AnswerTo(message["id"], *std::move(result));
-  return {{"jsonrpc", "2.0"},
-          {"id", message["id"]},
-          {"error", {{"code", -32601}, {"message", "Method not found"}}}};
+  return {{"jsonrpc", "2.0"}, {"id", message["id"]}, {"error", {{"code", -32601}, {"message", "Method not found"}}}};
 }
 
 }  // namespace mcpfleet::test_server

@@ -1,0 +1,713 @@
+#include "edge-runtime/gateway/endpoint.h"
+
+#include "base/digest.h"
+#include "tests/edge-runtime/gateway/fake_children.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+using namespace test;
+
+struct CountingMetrics final : GatewayMetrics {
+  void GatewayRequest(const ServerKey&, std::string_view method, int code, Duration) override {
+    ++requests[std::string(method) + " " + std::to_string(code)];
+  }
+  void GatewayRejected(std::string_view reason) override {
+    EXPECT_NE(std::find(std::begin(kGatewayRejections), std::end(kGatewayRejections), reason),
+              std::end(kGatewayRejections))
+        << reason;
+    ++rejected[std::string(reason)];
+  }
+  void GatewaySessions(const ServerKey&, int open) override { sessions = open; }
+  void GatewaySessionEnded(const ServerKey&, Duration) override { ++ended; }
+  void GatewayForget(const ServerKey&) override {}
+  std::map<std::string, int> requests, rejected;
+  int sessions = 0, ended = 0;
+};
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+const char kAccept[] = "application/json, text/event-stream";
+const char kVersionKey[] = "io.modelcontextprotocol/protocolVersion";
+const char kCapabilitiesKey[] = "io.modelcontextprotocol/clientCapabilities";
+
+class EndpointTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    host_.start_at_once = true;
+    spec_.sessions.max = 4;
+    target_.ready = true;
+    target_.instance = "i-1";
+    target_.argv = {"server"};
+    settings_.urls = {"http://127.0.0.1:8700/default/weather/mcp"};
+  }
+  void TearDown() override {
+    endpoint_.reset();
+    loop_.Run();
+    children_.reset();
+  }
+  ClientTarget Target() {
+    auto server = std::make_shared<DesiredServer>();
+    server->key = {"default", "weather"};
+    server->spec = spec_;
+    target_.server = server;
+    return target_;
+  }
+  void Open() {
+    children_ = std::make_unique<Children>(
+        host_, loop_, Children::Listeners{[this](const std::string& instance) {
+          if (endpoint_) endpoint_->OnChildrenChanged(instance);
+        }});
+    endpoint_ = std::make_unique<Endpoint>(
+        Endpoint::Wiring{loop_, clock_, *children_,
+                         [](const ClientTarget&) -> StatusOr<std::shared_ptr<HttpUpstream>> {
+                           return Unavailable("none in this test");
+                         },
+                         keys_, metrics_, nullptr, nullptr, [this](const ServerKey&) { ++used_; }},
+        settings_, Target());
+    loop_.Run();
+  }
+  void Update() {
+    endpoint_->SetTarget(Target());
+    loop_.Run();
+  }
+  std::shared_ptr<Exchange> Ask(const std::string& method, const Fields& fields, const std::string& body = "") {
+    auto exchange = std::make_shared<Exchange>();
+    http::Request request{.method = method, .target = "/default/weather/mcp", .body = body};
+    for (const auto& [name, value] : fields) request.headers.Add(name, value);
+    endpoint_->Handle(request, std::make_shared<FakeResponder>(exchange), "");
+    loop_.Run();
+    return exchange;
+  }
+  std::shared_ptr<Exchange> PostText(const std::string& body, Fields fields = {}) {
+    fields.emplace_back("Accept", kAccept);
+    fields.emplace_back("Content-Type", "application/json");
+    return Ask("POST", fields, body);
+  }
+  std::shared_ptr<Exchange> Post(const Json& message, const Fields& fields = {}) {
+    return PostText(message.dump(), fields);
+  }
+  static Fields In(const std::string& session, const Fields& more = {}) {
+    Fields fields = {{"Mcp-Session-Id", session}};
+    fields.insert(fields.end(), more.begin(), more.end());
+    return fields;
+  }
+  // The child that was asked to initialize last, once it was.
+  FakeChannel& Newest() { return host_.channel(host_.children.size() - 1); }
+  std::shared_ptr<Exchange> Initialize(const Fields& fields = {}) {
+    return Post(RequestOf(0, "initialize", {{"protocolVersion", "2025-11-25"}, {"capabilities", Json::object()}}),
+                fields);
+  }
+  // The answer of a child to the handshake of the session that was begun with `exchange`: the session's id.
+  std::string Shaken(const Exchange& exchange, FakeChannel& channel, const Fields& fields = {}) {
+    channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2025-11-25"}, {"capabilities", Json::object()}});
+    loop_.Run();
+    EXPECT_EQ(exchange.status(), 200);
+    const std::string id = exchange.Header("mcp-session-id");
+    EXPECT_EQ(Post(NotificationOf("notifications/initialized"), In(id, fields))->status(), 202);
+    channel.Next("notifications/initialized");
+    return id;
+  }
+  std::string OpenSession(const Fields& fields = {}) {
+    const auto exchange = Initialize(fields);
+    return Shaken(*exchange, Newest(), fields);
+  }
+  static Json Modern(const Json& id, const std::string& method, Json params = Json::object()) {
+    params["_meta"] = {{kVersionKey, "2026-07-28"}, {kCapabilitiesKey, Json::object()}};
+    return RequestOf(id, method, params);
+  }
+  std::shared_ptr<Exchange> PostModern(const Json& message, Fields fields = {}) {
+    fields.emplace_back("MCP-Protocol-Version", "2026-07-28");
+    fields.emplace_back("Mcp-Method", message["method"]);
+    const Json name = message["params"].value("name", Json());
+    if (name.is_string()) fields.emplace_back("Mcp-Name", name);
+    return Post(message, fields);
+  }
+  void ShakeLane(FakeChannel& channel) {
+    channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2025-11-25"}, {"capabilities", Json::object()}});
+    loop_.Run();
+    channel.Next("notifications/initialized");
+  }
+  void Tick(Duration by) {
+    loop_.Advance(by);
+    endpoint_->Tick(clock_.Now());
+    loop_.Run();
+  }
+  void UseTokens() {
+    spec_.auth.type = AuthType::kBearer;
+    for (const char* name : {"ann", "bob"}) spec_.auth.tokens.push_back({name, Sha256Hex(std::string(name) + "-secret")});
+  }
+  const Fields ann_ = {{"Authorization", "Bearer ann-secret"}}, bob_ = {{"Authorization", "Bearer bob-secret"}};
+
+  FakeClock clock_;
+  ManualLoop loop_{&clock_};
+  FakeHost host_;
+  CountingMetrics metrics_;
+  JwksCache keys_{clock_, [](const std::string&, const std::function<void(StatusOr<std::string>)>& done) {
+                    done(Unavailable("offline"));
+                  }};
+  ServerSpec spec_;
+  ClientTarget target_;
+  EndpointSettings settings_;
+  int used_ = 0;
+  std::unique_ptr<Children> children_;
+  std::unique_ptr<Endpoint> endpoint_;
+};
+
+std::string Verdict(const Exchange& exchange) {
+  if (!exchange.response) return "none";
+  const Json body = Json::parse(exchange.response->body, nullptr, false);
+  return std::to_string(exchange.status()) + " " + std::to_string(CodeOf(body.is_discarded() ? Json() : body));
+}
+
+// ---- the rules of HTTP
+
+TEST_F(EndpointTest, ARequestIsJudgedInTheOrderThatClientsExpect) {
+  Open();
+  const std::string ping = RequestOf(1, "ping").dump();
+  const std::pair<std::string, std::string> json = {"Content-Type", "application/json"}, both = {"Accept", kAccept};
+  EXPECT_EQ(Ask("PUT", {json, both}, ping)->status(), 405);
+  EXPECT_EQ(Ask("PUT", {json, both}, ping)->Header("allow"), "GET, POST, DELETE");
+  EXPECT_EQ(Ask("POST", {}, "not json")->status(), 406);
+  EXPECT_EQ(Ask("POST", {both}, "not json")->status(), 415);
+  EXPECT_EQ(Verdict(*PostText("not json")), "400 -32700");
+  EXPECT_EQ(Verdict(*PostText("")), "400 -32700");
+  EXPECT_EQ(Verdict(*PostText("{\"a\":\"\xff\"}")), "400 -32700");
+  EXPECT_EQ(Verdict(*PostText(std::string(size_t{2} << 20, '{'))), "400 -32700");
+  EXPECT_EQ(Verdict(*PostText("{}")), "400 -32600");
+  EXPECT_EQ(Verdict(*PostText(R"({"jsonrpc":"2.0","id":1,"id":2,"method":"ping"})")), "400 -32600");
+  EXPECT_EQ(Verdict(*PostText(ping)), "400 -32000") << "no session";
+  for (const char* id : {"unknown", "constructor", "__proto__", "", "../x", "\xff"})
+    EXPECT_EQ(Verdict(*PostText(ping, In(id))), "404 -32001") << id;
+  const std::string session = OpenSession();
+  EXPECT_EQ(Verdict(*PostText(ping, In(session, {{"MCP-Protocol-Version", "1999-01-01"}}))), "400 -32000");
+  EXPECT_EQ(Verdict(*Initialize(In(session))), "400 -32600") << "already initialized";
+  EXPECT_EQ(host_.alive(), 1);
+}
+
+TEST_F(EndpointTest, ASessionIdCantBeGuessedAndIsVisible) {
+  Open();
+  const std::string a = OpenSession(), b = OpenSession();
+  EXPECT_NE(a, b);
+  EXPECT_GE(a.size(), 32U);
+  for (char c : a) EXPECT_TRUE(c >= 0x21 && c <= 0x7e);
+}
+
+TEST_F(EndpointTest, SessionsHaveChildrenOfTheirOwn) {
+  Open();
+  const std::string a = OpenSession(), b = OpenSession();
+  const auto of_a = Post(RequestOf(1, "tools/list"), In(a)), of_b = Post(RequestOf(1, "tools/list"), In(b));
+  host_.channel(1).Answer(host_.channel(1).Next("tools/list"), "b");
+  host_.channel(0).Answer(host_.channel(0).Next("tools/list"), "a");
+  loop_.Run();
+  EXPECT_EQ(of_a->Body(), ResultOf(1, "a"));
+  EXPECT_EQ(of_b->Body(), ResultOf(1, "b"));
+  EXPECT_EQ(metrics_.sessions, 2);
+}
+
+TEST_F(EndpointTest, GetHasItsRules) {
+  Open();
+  EXPECT_EQ(Ask("GET", {{"Accept", "application/json"}})->status(), 406);
+  EXPECT_EQ(Verdict(*Ask("GET", {{"Accept", "text/event-stream"}})), "400 -32000");
+  EXPECT_EQ(Verdict(*Ask("GET", In("unknown", {{"Accept", "text/event-stream"}}))), "404 -32001");
+  const auto modern = Ask("GET", {{"Accept", "text/event-stream"}, {"MCP-Protocol-Version", "2026-07-28"}});
+  EXPECT_EQ(modern->status(), 405);
+  EXPECT_EQ(modern->Header("allow"), "POST");
+  EXPECT_EQ(Ask("DELETE", {{"MCP-Protocol-Version", "2026-07-28"}})->status(), 405);
+  const std::string session = OpenSession();
+  EXPECT_EQ(Ask("GET", In(session, {{"Accept", "text/event-stream"}, {"Last-Event-ID", "not ours"}}))->status(), 400);
+  const auto stream = Ask("GET", In(session, {{"Accept", "text/event-stream"}}));
+  EXPECT_TRUE(stream->streaming);
+  EXPECT_FALSE(stream->ended);
+  Newest().Say(NotificationOf("notifications/tools/list_changed"));
+  loop_.Run();
+  EXPECT_EQ(stream->Messages().size(), 1U);
+}
+
+TEST_F(EndpointTest, DeleteEndsTheSessionAndItsChild) {
+  Open();
+  EXPECT_EQ(Verdict(*Ask("DELETE", {})), "400 -32000");
+  EXPECT_EQ(Verdict(*Ask("DELETE", In("unknown"))), "404 -32001");
+  const std::string session = OpenSession();
+  const auto call = Post(RequestOf(1, "tools/call", {{"name", "x"}}), In(session));
+  EXPECT_EQ(Ask("DELETE", In(session))->status(), 200);
+  EXPECT_EQ(CodeOf(call->Final()), -32603);
+  EXPECT_EQ(Verdict(*Post(RequestOf(1, "ping"), In(session))), "404 -32001");
+  EXPECT_EQ(Verdict(*Ask("DELETE", In(session))), "404 -32001");
+  EXPECT_EQ(host_.alive(), 0);
+  EXPECT_EQ(metrics_.sessions, 0);
+}
+
+TEST_F(EndpointTest, BatchesAreInOneRevisionOnly) {
+  Open();
+  const std::string batch = Json({RequestOf(1, "ping"), NotificationOf("n")}).dump();
+  EXPECT_EQ(Verdict(*PostText(batch)), "400 -32600");
+  const std::string newer = OpenSession();
+  EXPECT_EQ(Verdict(*PostText(batch, In(newer))), "400 -32600");
+  const auto begun = Initialize();
+  FakeChannel& channel = Newest();
+  channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2025-03-26"}});
+  loop_.Run();
+  const std::string session = begun->Header("mcp-session-id");
+  const auto exchange = PostText(batch, In(session));
+  channel.Next("ping");
+  channel.Next("n");
+  EXPECT_TRUE(exchange->streaming);
+  const auto refuse = [&](const Json& messages) { return Verdict(*PostText(messages.dump(), In(session))); };
+  EXPECT_EQ(refuse({RequestOf(5, "ping"), RequestOf(5, "ping")}), "400 -32600");
+  EXPECT_EQ(refuse({RequestOf(5, "initialize")}), "400 -32600");
+  EXPECT_EQ(refuse({RequestOf(5, "ping"), 7}), "400 -32600");
+  EXPECT_EQ(refuse(Json::array()), "400 -32600");
+  EXPECT_EQ(refuse(Json(std::vector<Json>(101, NotificationOf("n")))), "400 -32600");
+  EXPECT_EQ(channel.read, channel.sent.size());
+}
+
+// ---- subjects
+
+TEST_F(EndpointTest, AnotherSubjectsSessionDoesNotExist) {
+  UseTokens();
+  Open();
+  EXPECT_EQ(Initialize()->status(), 401);
+  const std::string session = OpenSession(ann_);
+  for (const char* method : {"GET", "DELETE", "POST"}) {
+    Fields fields = In(session, bob_);
+    fields.emplace_back("Accept", kAccept);
+    fields.emplace_back("Content-Type", "application/json");
+    EXPECT_EQ(Verdict(*Ask(method, fields, RequestOf(1, "ping").dump())), "404 -32001") << method;
+  }
+  EXPECT_EQ(Post(RequestOf(1, "ping"), In(session))->status(), 401) << "each request, not the first alone";
+  Post(RequestOf(1, "ping"), In(session, ann_));
+  Newest().Next("ping");
+}
+
+// ---- bounds
+
+TEST_F(EndpointTest, WhatDoesNotFitIsSentAwayForAWhileAndMaxIsNeverExceeded) {
+  spec_.sessions.max = 2;
+  Open();
+  const std::string a = OpenSession(), b = OpenSession();
+  const auto busy_a = Post(RequestOf(1, "tools/call", {{"name", "x"}}), In(a));
+  const auto busy_b = Post(RequestOf(1, "tools/call", {{"name", "x"}}), In(b));
+  Tick(10s);
+  const auto third = Initialize();
+  EXPECT_EQ(Verdict(*third), "503 -32603");
+  EXPECT_NE(third->Header("retry-after"), "");
+  EXPECT_EQ(third->Header("mcp-session-id"), "");
+  EXPECT_EQ(host_.children.size(), 2U);
+}
+
+TEST_F(EndpointTest, TheSessionUnusedTheLongestMakesRoomOnceItsChildIsGone) {
+  spec_.sessions.max = 2;
+  Open();
+  const std::string a = OpenSession();
+  Tick(5s);
+  const std::string b = OpenSession();
+  Tick(5s);
+  const auto third = Initialize();
+  EXPECT_FALSE(third->response) << "it waits for the room";
+  EXPECT_EQ(host_.ended, std::vector<uint64_t>{host_.id(0)});
+  EXPECT_EQ(host_.children.size(), 2U);
+  host_.EndAll();
+  loop_.Run();
+  ASSERT_EQ(host_.children.size(), 3U);
+  Shaken(*third, Newest());
+  EXPECT_EQ(Verdict(*Post(RequestOf(1, "ping"), In(a))), "404 -32001");
+  EXPECT_FALSE(Post(RequestOf(1, "ping"), In(b))->response);
+}
+
+TEST_F(EndpointTest, ManyAtOnceNeverExceedTheChildrenNorTheSessions) {
+  host_.start_at_once = false;
+  spec_.sessions.max = 3;
+  Open();
+  std::vector<std::shared_ptr<Exchange>> all;
+  for (int i = 0; i < 20; ++i) all.push_back(Initialize());
+  EXPECT_EQ(host_.children.size(), 3U);
+  for (size_t i = 0; i < 3; ++i) host_.Started(i);
+  loop_.Run();
+  int refused = 0;
+  for (const auto& exchange : all) refused += exchange->status() == 503;
+  EXPECT_EQ(refused, 17);
+}
+
+TEST_F(EndpointTest, SessionsThatAreBeingOpenedCount) {
+  host_.start_at_once = false;
+  spec_.sessions.max = 10;
+  settings_.max_sessions = 2;
+  Open();
+  std::vector<std::shared_ptr<Exchange>> all;
+  for (int i = 0; i < 5; ++i) all.push_back(Initialize());
+  for (size_t i = 0; i < host_.children.size(); ++i) host_.Started(i);
+  loop_.Run();
+  EXPECT_LE(metrics_.sessions, 2);
+  int refused = 0;
+  for (const auto& exchange : all) refused += exchange->status() == 503;
+  EXPECT_EQ(refused, 3);
+  EXPECT_EQ(host_.alive(), 2);
+}
+
+TEST_F(EndpointTest, AnAbandonedSessionIsReapedAfterTheIdleTime) {
+  spec_.sessions.idle_timeout = 30min;
+  Open();
+  const std::string session = OpenSession();
+  const auto stream = Ask("GET", In(session, {{"Accept", "text/event-stream"}}));
+  Tick(29min);
+  EXPECT_EQ(host_.alive(), 1);
+  Tick(1min);
+  EXPECT_EQ(host_.alive(), 0) << "an open stream is no use";
+  EXPECT_TRUE(stream->ended);
+  EXPECT_EQ(metrics_.sessions, 0);
+  EXPECT_EQ(metrics_.ended, 1);
+  host_.EndAll();
+  loop_.Run();
+  EXPECT_FALSE(endpoint_->HasWork());
+}
+
+TEST_F(EndpointTest, NoSessionLivesForEver) {
+  spec_.sessions.max_lifetime = 2h;
+  Open();
+  const std::string session = OpenSession();
+  for (int i = 0; i < 8; ++i) {
+    Post(NotificationOf("notifications/x"), In(session));
+    Tick(14min);
+  }
+  EXPECT_EQ(host_.alive(), 1);
+  Tick(14min);
+  EXPECT_EQ(host_.alive(), 0);
+}
+
+TEST_F(EndpointTest, TooManyRequestsAreSentAwayForAWhile) {
+  spec_.rate_limit = {.requests = 3, .per = 60s};
+  Open();
+  const std::string session = OpenSession();
+  Post(RequestOf(1, "ping"), In(session));
+  Post(RequestOf(2, "ping"), In(session));
+  const auto refused = Post(RequestOf(3, "ping"), In(session));
+  EXPECT_EQ(Verdict(*refused), "429 -32603");
+  EXPECT_GE(std::stoi(refused->Header("retry-after")), 1);
+  EXPECT_EQ(refused->Body()["id"], 3);
+  EXPECT_EQ(metrics_.rejected["rate_limit"], 1);
+  Tick(60s);
+  EXPECT_FALSE(Post(RequestOf(3, "ping"), In(session))->response);
+}
+
+TEST_F(EndpointTest, RequestsAtOnceAreCountedUntilTheirAnswer) {
+  spec_.rate_limit.max_concurrent = 1;
+  Open();
+  const std::string session = OpenSession();
+  Post(RequestOf(1, "tools/list"), In(session));
+  EXPECT_EQ(Post(RequestOf(2, "tools/list"), In(session))->status(), 429);
+  Newest().Answer(Newest().Next("tools/list"), 1);
+  loop_.Run();
+  EXPECT_FALSE(Post(RequestOf(2, "tools/list"), In(session))->response);
+}
+
+TEST_F(EndpointTest, WarmSparesAreThereBeforeAnybodyAsksAndAreReplaced) {
+  spec_.sessions.warm_spares = 1;
+  Open();
+  EXPECT_EQ(host_.children.size(), 1U);
+  EXPECT_TRUE(host_.channel(0).sent.empty()) << "the handshake is the client's";
+  const auto exchange = Initialize();
+  EXPECT_EQ(host_.children.size(), 2U);
+  Shaken(*exchange, host_.channel(0));
+}
+
+// ---- ends
+
+TEST_F(EndpointTest, AChildThatDiesEndsItsSessionUnlessTheSessionIsResumable) {
+  spec_.sessions.resumable = false;
+  Open();
+  const std::string session = OpenSession();
+  const auto call = Post(RequestOf(1, "tools/call", {{"name", "x"}}), In(session));
+  host_.End(0);
+  loop_.Run();
+  EXPECT_EQ(CodeOf(call->Final()), -32603);
+  EXPECT_EQ(Verdict(*Post(RequestOf(2, "ping"), In(session))), "404 -32001");
+
+  spec_.sessions.resumable = true;
+  Update();
+  const std::string other = OpenSession();
+  const auto lost = Post(RequestOf(1, "tools/call", {{"name", "x"}}), In(other));
+  host_.End(host_.children.size() - 1);
+  loop_.Run();
+  EXPECT_EQ(CodeOf(lost->Final()), -32603);
+  const auto next = Post(RequestOf(2, "tools/list"), In(other));
+  EXPECT_FALSE(next->response);
+  FakeChannel& channel = Newest();
+  channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2025-11-25"}});
+  loop_.Run();
+  channel.Next("notifications/initialized");
+  channel.Answer(channel.Next("tools/list"), "goes on");
+  loop_.Run();
+  EXPECT_EQ(next->Final(), ResultOf(2, "goes on"));
+}
+
+TEST_F(EndpointTest, TheEndOfTheServerIsTheEndOfEverything) {
+  host_.start_at_once = false;
+  Open();
+  const auto opening = Initialize();
+  const auto modern = PostModern(Modern(1, "tools/list"));
+  endpoint_->Close();
+  for (size_t i = 0; i < host_.children.size(); ++i) host_.Started(i);
+  loop_.Run();
+  endpoint_.reset();
+  loop_.Run();
+  EXPECT_GE(opening->status(), 500);
+  EXPECT_GE(modern->status(), 500);
+  EXPECT_EQ(host_.alive(), 0) << "children that came too late are ended";
+}
+
+// ---- not ready
+
+TEST_F(EndpointTest, AServerThatIsNotReadySaysWhy) {
+  target_.ready = false;
+  target_.reason = "CrashLoop";
+  Open();
+  for (const auto& exchange : {Initialize(), PostModern(Modern(0, "tools/list"))}) {
+    EXPECT_EQ(Verdict(*exchange), "503 -32603");
+    EXPECT_NE(exchange->Header("retry-after"), "");
+    EXPECT_NE(exchange->response->body.find("CrashLoop"), std::string::npos);
+    EXPECT_EQ(exchange->Body()["id"], 0);
+  }
+}
+
+TEST_F(EndpointTest, ARequestThatWakesAServerWaitsAndIsAnswered) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto legacy = Initialize(), modern = PostModern(Modern(1, "tools/list"));
+  EXPECT_FALSE(legacy->response);
+  EXPECT_EQ(used_, 2) << "somebody must wake it";
+  EXPECT_TRUE(endpoint_->HasWork());
+  target_.ready = true;
+  target_.sleeping = false;
+  target_.instance = "i-2";
+  Update();
+  ASSERT_EQ(host_.children.size(), 2U);
+  Shaken(*legacy, host_.channel(0));
+  ShakeLane(host_.channel(1));
+  host_.channel(1).Answer(host_.channel(1).Next("tools/list"), Json::object());
+  loop_.Run();
+  EXPECT_EQ(modern->status(), 200);
+}
+
+TEST_F(EndpointTest, AServerThatDoesNotWakeIsAnErrorInTime) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  settings_.wake_timeout = 60s;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto exchange = Initialize();
+  Tick(59s);
+  EXPECT_FALSE(exchange->response);
+  Tick(1s);
+  EXPECT_EQ(Verdict(*exchange), "503 -32603");
+  EXPECT_FALSE(endpoint_->HasWork());
+}
+
+TEST_F(EndpointTest, ANewInstanceTakesNewSessionsAndTheOldOneFinishesWhatItHas) {
+  Open();
+  const std::string old = OpenSession();
+  target_.instance = "i-2";
+  Update();
+  const auto fresh = Initialize();
+  EXPECT_EQ(host_.children.at(1).instance, "i-2");
+  Shaken(*fresh, host_.channel(1));
+  const auto call = Post(RequestOf(1, "tools/list"), In(old));
+  host_.channel(0).Answer(host_.channel(0).Next("tools/list"), "old");
+  loop_.Run();
+  EXPECT_EQ(call->Body(), ResultOf(1, "old"));
+  EXPECT_EQ(endpoint_->Conversations(), (std::map<std::string, int>{{"i-1", 1}, {"i-2", 1}}));
+  Ask("DELETE", In(old));
+  Tick(1s);
+  EXPECT_EQ(endpoint_->Conversations(), (std::map<std::string, int>{{"i-2", 1}}));
+}
+
+// ---- a later mcplet
+
+TEST_F(EndpointTest, SessionsOfTheMcpletBeforeGoOnAndOtherChildrenOfItEnd) {
+  SessionNote note;
+  note.session = "kept";
+  note.subject = "anonymous";
+  note.version = "2025-11-25";
+  note.initialize = RequestOf(0, "initialize").dump();
+  note.initialized = NotificationOf("notifications/initialized").dump();
+  note.next_id = 9;
+  note.calls[8] = {{3, 2, "\"c\""}, "", "tools/call"};
+  host_.Before("i-1", note.ToText(), "");
+  host_.Before("i-1", "", "");
+  SessionNote half = note;
+  half.session = "half";
+  half.initialized = "";
+  host_.Before("i-1", half.ToText(), "");
+  Open();
+  EXPECT_EQ(host_.ended, (std::vector<uint64_t>{host_.id(1), host_.id(2)}));
+  const auto resumed = Ask("GET", In("kept", {{"Accept", "text/event-stream"}, {"Last-Event-ID", "2-0"}}));
+  host_.channel(0).Say(ResultOf(8, "late but there"));
+  loop_.Run();
+  EXPECT_EQ(resumed->Final(), ResultOf("c", "late but there"));
+  Post(RequestOf(1, "ping"), In("kept"));
+  EXPECT_EQ(host_.channel(0).Next("ping")["id"], 9);
+  EXPECT_EQ(metrics_.sessions, 1);
+}
+
+TEST_F(EndpointTest, AtTheEndOfMcpletSessionsAreLeftAlone) {
+  Open();
+  OpenSession();
+  endpoint_->Release();
+  endpoint_.reset();
+  loop_.Run();
+  EXPECT_TRUE(host_.ended.empty());
+  EXPECT_TRUE(SessionNote::FromText(host_.channel(0).note));
+}
+
+// ---- tools
+
+TEST_F(EndpointTest, AToolThatIsDeniedIsNeitherListedNorCallableInEitherEra) {
+  spec_.tools.deny = {"rm"};
+  Open();
+  const Json tools = {{"tools", {{{"name", "ls"}, {"inputSchema", Json::object()}},
+                                 {{"name", "rm"}, {"inputSchema", Json::object()}}}}};
+  const std::string session = OpenSession();
+  const auto list = Post(RequestOf(1, "tools/list"), In(session));
+  Newest().Answer(Newest().Next("tools/list"), tools);
+  loop_.Run();
+  ASSERT_EQ(list->Body()["result"]["tools"].size(), 1U);
+  EXPECT_EQ(list->Body()["result"]["tools"][0]["name"], "ls");
+  const auto call = Post(RequestOf(2, "tools/call", {{"name", "rm"}}), In(session));
+  EXPECT_EQ(Verdict(*call), "200 -32602");
+  EXPECT_EQ(Newest().read, Newest().sent.size());
+
+  const auto modern = PostModern(Modern(1, "tools/list"));
+  ShakeLane(Newest());
+  Newest().Answer(Newest().Next("tools/list"), tools);
+  loop_.Run();
+  EXPECT_EQ(modern->Body()["result"]["tools"].size(), 1U);
+  EXPECT_EQ(CodeOf(PostModern(Modern(2, "tools/call", {{"name", "rm"}}))->Body()), -32602);
+  EXPECT_EQ(Newest().read, Newest().sent.size());
+  EXPECT_EQ(metrics_.rejected["tool"], 2);
+}
+
+TEST_F(EndpointTest, ACallIsJudgedByTheNameThatTheServerReads) {
+  spec_.tools.deny = {"rm"};
+  Open();
+  const std::string session = OpenSession();
+  for (const char* params : {R"({"name":"ls","name":"rm"})", R"({"name":"ls","n\u0061me":"rm"})"}) {
+    const auto exchange = PostText(
+        std::string(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":)") + params + "}", In(session));
+    EXPECT_EQ(Verdict(*exchange), "400 -32600") << params;
+  }
+  EXPECT_EQ(Verdict(*Post(RequestOf(1, "tools/call", {{"name", "r\u006d"}}), In(session))), "200 -32602");
+  EXPECT_EQ(Newest().read, Newest().sent.size());
+}
+
+// A list that can't be judged is not shown: a server could hide in it what the policy forbids.
+TEST_F(EndpointTest, AListThatCantBeJudgedIsNotShownUnderAPolicy) {
+  spec_.tools.deny = {"rm"};
+  Open();
+  const std::string session = OpenSession();
+  const auto twice = Post(RequestOf(1, "tools/list"), In(session));
+  const Json sent = Newest().Next("tools/list");
+  Newest().Say(R"({"jsonrpc":"2.0","id":)" + sent["id"].dump() +
+               R"(,"result":{"tools":[],"tools":[{"name":"rm","inputSchema":{}}]}})");
+  loop_.Run();
+  EXPECT_EQ(CodeOf(twice->Body()), -32603);
+  // However long it is.
+  const auto longer = Post(RequestOf(2, "tools/list"), In(session));
+  Newest().Answer(Newest().Next("tools/list"),
+                  {{"tools", {{{"name", "rm"}, {"description", std::string(size_t{2} << 20, 'x')}},
+                              {{"name", "ls"}, {"description", "d"}}}}});
+  loop_.Run();
+  ASSERT_EQ(longer->Final()["result"]["tools"].size(), 1U);
+  EXPECT_EQ(longer->Final()["result"]["tools"][0]["name"], "ls");
+}
+
+TEST_F(EndpointTest, WithoutAPolicyAListPassesAsItIs) {
+  Open();
+  const std::string session = OpenSession();
+  const auto list = Post(RequestOf(1, "tools/list"), In(session));
+  const Json sent = Newest().Next("tools/list");
+  Newest().Say(R"({"jsonrpc":"2.0","id":)" + sent["id"].dump() + R"(,"result":{"tools":[{"name":"a",  "x":1.50}]}})");
+  loop_.Run();
+  EXPECT_EQ(list->response->body, R"({"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a",  "x":1.50}]}})");
+}
+
+TEST_F(EndpointTest, ArgumentsThatAToolMarksMustStandInHeaders) {
+  Open();
+  const auto list = PostModern(Modern(1, "tools/list"));
+  ShakeLane(Newest());
+  Newest().Answer(
+      Newest().Next("tools/list"),
+      {{"tools",
+        {{{"name", "q"},
+          {"inputSchema",
+           {{"type", "object"}, {"properties", {{"region", {{"type", "string"}, {"x-mcp-header", "Region"}}}}}}}}}}});
+  loop_.Run();
+  EXPECT_EQ(list->status(), 200);
+  const auto call = [&](const Json& arguments, const Fields& fields) {
+    return Verdict(*PostModern(Modern(2, "tools/call", {{"name", "q"}, {"arguments", arguments}}), fields));
+  };
+  EXPECT_EQ(call({{"region", "eu"}}, {}), "400 -32020");
+  EXPECT_EQ(call({{"region", "eu"}}, {{"Mcp-Param-Region", "us"}}), "400 -32020");
+  EXPECT_EQ(call({{"region", "eu"}}, {{"mcp-param-region", "=?base64?ZXU=?="}}), "none");
+  EXPECT_EQ(call({{"region", nullptr}}, {}), "none");
+  EXPECT_EQ(call(Json::object(), {{"Mcp-Param-Other", "x"}}), "none");
+  // Whoever reads only headers must not be told another value than the server.
+  const std::string twice =
+      R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"q","arguments":{"region":"eu","region":"us"},)"
+      R"("_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",)"
+      R"("io.modelcontextprotocol/clientCapabilities":{}}}})";
+  const Fields headers = {{"MCP-Protocol-Version", "2026-07-28"}, {"Mcp-Method", "tools/call"}, {"Mcp-Name", "q"}};
+  EXPECT_EQ(PostText(twice, headers)->status(), 400);
+}
+
+// ---- the modern era
+
+TEST_F(EndpointTest, AModernRequestNeedsNoSessionAndIgnoresOne) {
+  Open();
+  const auto exchange = PostModern(Modern("m", "tools/list"), In("whatever"));
+  ASSERT_EQ(host_.children.size(), 1U);
+  ShakeLane(Newest());
+  Newest().Answer(Newest().Next("tools/list"), Json::object());
+  loop_.Run();
+  EXPECT_EQ(exchange->status(), 200);
+  EXPECT_EQ(exchange->Header("mcp-session-id"), "");
+  EXPECT_EQ(exchange->Body()["result"]["ttlMs"], 0);
+  EXPECT_EQ(Verdict(*PostModern(Modern(1, "ping"))), "404 -32601");
+  EXPECT_EQ(Verdict(*PostModern(Modern(1, "initialize"))), "404 -32601");
+  EXPECT_EQ(host_.children.size(), 1U) << "no child per request";
+}
+
+TEST_F(EndpointTest, AModernNotificationIsAcceptedAndIgnored) {
+  Open();
+  Json message = NotificationOf("notifications/cancelled", {{"requestId", 1}});
+  EXPECT_EQ(Post(message, {{"MCP-Protocol-Version", "2026-07-28"}})->status(), 202);
+  EXPECT_TRUE(host_.children.empty());
+}
+
+TEST_F(EndpointTest, TraceContextGoesOnInMeta) {
+  Open();
+  const std::string session = OpenSession();
+  Post(RequestOf(1, "tools/list", {{"_meta", {{"tracestate", "mine"}}}}),
+       In(session, {{"traceparent", "00-a-b-01"}, {"tracestate", "theirs"}}));
+  EXPECT_EQ(Newest().Next("tools/list")["params"]["_meta"], Json({{"traceparent", "00-a-b-01"}, {"tracestate", "mine"}}));
+  Post({{"jsonrpc", "2.0"}, {"id", 2}, {"method", "tools/list"}}, In(session, {{"traceparent", "\"\\"}}));
+  EXPECT_EQ(Newest().Next("tools/list")["params"]["_meta"]["traceparent"], "\"\\");
+  Post(RequestOf(3, "tools/list", {{"_meta", 7}}), In(session, {{"traceparent", "x"}}));
+  EXPECT_EQ(Newest().Next("tools/list")["params"]["_meta"], 7);
+}
+
+TEST_F(EndpointTest, MethodsOfMetricsAreAmongFew) {
+  EXPECT_EQ(MethodLabel("tools/call"), "tools/call");
+  EXPECT_EQ(MethodLabel("x\"y"), "other");
+  Open();
+  Post(RequestOf(1, "made/up"), In(OpenSession()));
+  Newest().Answer(Newest().Next("made/up"), 1);
+  loop_.Run();
+  EXPECT_EQ(metrics_.requests["other 200"], 1);
+}
+
+}  // namespace
+}  // namespace mcpfleet::gateway

@@ -1,0 +1,187 @@
+#include "edge-runtime/gateway/modern_calls.h"
+
+#include "tests/edge-runtime/gateway/fakes.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+using namespace test;
+
+const char kSubscriptionKey[] = "io.modelcontextprotocol/subscriptionId";
+
+class ModernCallsTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<Exchange> Call(const Json& message) {
+    auto exchange = std::make_shared<Exchange>();
+    ModernRequest request{Parsed(message), {}, "anonymous"};
+    request.meta = ReadModernMeta(request.message.text, request.message.envelope);
+    passage_->Call(std::move(request), AnswerTo(exchange));
+    loop_.Run();
+    return exchange;
+  }
+  Wire& Server() { return wires_[wires_.size() == 0 ? 0 : wires_.size() - 1]; }
+  static Json Logging(const Json& id) {
+    return RequestOf(id, "tools/call", {{"_meta", {{"io.modelcontextprotocol/logLevel", "debug"}}}});
+  }
+
+  FakeClock clock_;
+  ManualLoop loop_{&clock_};
+  Wires wires_{&loop_};
+  std::shared_ptr<ModernHub> hub_ = std::make_shared<ModernHub>(loop_, wires_.AsNewLink());
+  std::unique_ptr<ModernPassage> passage_ =
+      std::make_unique<ModernPassage>(loop_, clock_, hub_, [](std::string_view, Incoming*) {});
+};
+
+TEST_F(ModernCallsTest, OneServerAnswersEveryClient) {
+  const auto a = Call(RequestOf("same", "tools/call", {{"n", 1}})), b = Call(RequestOf("same", "tools/call", {{"n", 2}}));
+  const Json first = Server().Next("tools/call"), second = Server().Next("tools/call");
+  EXPECT_NE(first["id"], second["id"]);
+  Server().Answer(second, "b");
+  Server().Answer(first, "a");
+  EXPECT_EQ(a->Body(), ResultOf("same", "a"));
+  EXPECT_EQ(b->Body(), ResultOf("same", "b"));
+  EXPECT_EQ(wires_.size(), 1U);
+  EXPECT_EQ(passage_->calls(), 0U);
+}
+
+TEST_F(ModernCallsTest, ProgressMakesItAStreamWithoutIdsOrRetry) {
+  const auto exchange = Call(RequestOf(1, "tools/call", {{"_meta", {{"progressToken", "p"}}}}));
+  const Json sent = Server().Next("tools/call");
+  Server().Notify("notifications/progress", {{"progressToken", sent["id"]}});
+  Server().Answer(sent, 1);
+  ASSERT_TRUE(exchange->ended);
+  EXPECT_EQ(exchange->Header("x-accel-buffering"), "no");
+  EXPECT_EQ(exchange->Messages().at(0)["params"]["progressToken"], "p");
+  EXPECT_EQ(exchange->Messages().at(1), ResultOf(1, 1));
+  EXPECT_EQ(exchange->bytes.find("id:"), std::string::npos);
+  EXPECT_EQ(exchange->bytes.find("retry:"), std::string::npos);
+}
+
+TEST_F(ModernCallsTest, ErrorsOfTheProtocolHaveTheirStatus) {
+  for (const auto& [code, status] : std::map<int, int>{
+           {-32601, 404}, {-32020, 400}, {-32021, 400}, {-32022, 400}, {-32602, 200}, {-32603, 200}, {-32000, 200}}) {
+    const auto exchange = Call(RequestOf(1, "tools/call"));
+    Server().Refuse(Server().Next("tools/call"), code, "x");
+    EXPECT_EQ(exchange->status(), status) << code;
+    EXPECT_EQ(CodeOf(exchange->Body()), code);
+  }
+}
+
+TEST_F(ModernCallsTest, AClientThatLeavesHasCancelled) {
+  const auto exchange = Call(RequestOf(1, "tools/call")), other = Call(RequestOf(2, "tools/call"));
+  const Json sent = Server().Next("tools/call");
+  Server().Next("tools/call");
+  exchange->Leave();
+  EXPECT_EQ(Server().Next("notifications/cancelled")["params"]["requestId"], sent["id"]);
+  Server().Answer(sent, "late");
+  EXPECT_EQ(passage_->calls(), 1U);
+  EXPECT_FALSE(other->response);
+}
+
+TEST_F(ModernCallsTest, AClientThatLeavesBeforeTheServerStandsIsForgotten) {
+  auto exchange = std::make_shared<Exchange>();
+  passage_->Call({Parsed(RequestOf(1, "tools/call")), {}, "anonymous"}, AnswerTo(exchange));
+  exchange->Leave();
+  loop_.Run();
+  EXPECT_EQ(passage_->calls(), 0U);
+  EXPECT_TRUE(Server().AllRead());
+}
+
+TEST_F(ModernCallsTest, LogsAreShownWhereThereIsNoDoubt) {
+  const auto silent = Call(RequestOf(1, "tools/call"));
+  Server().Notify("notifications/message", {{"level", "info"}});
+  EXPECT_FALSE(silent->response);
+  const auto one = Call(Logging(2));
+  Server().Notify("notifications/message", {{"level", "info"}});
+  EXPECT_EQ(one->Messages().size(), 1U);
+  const auto two = Call(Logging(3));
+  Server().Notify("notifications/message", {{"level", "info"}});
+  EXPECT_EQ(one->Messages().size(), 1U);
+  EXPECT_FALSE(two->response);
+  EXPECT_FALSE(silent->response);
+}
+
+TEST_F(ModernCallsTest, ASubscriptionHasTheClientsIdEverywhere) {
+  const auto exchange = Call(RequestOf("sub", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}));
+  const auto other = Call(RequestOf("sub", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}));
+  const Json sent = Server().Next("subscriptions/listen");
+  Server().Notify("notifications/subscriptions/acknowledged", {{"_meta", {{kSubscriptionKey, sent["id"]}}}});
+  Server().Notify("notifications/tools/list_changed", {{"_meta", {{kSubscriptionKey, sent["id"]}}}});
+  Server().Answer(sent, {{"resultType", "complete"}, {"_meta", {{kSubscriptionKey, sent["id"]}}}});
+  ASSERT_TRUE(exchange->ended);
+  ASSERT_EQ(exchange->Messages().size(), 3U);
+  EXPECT_EQ(exchange->Messages()[0]["params"]["_meta"][kSubscriptionKey], "sub");
+  EXPECT_EQ(exchange->Messages()[1]["params"]["_meta"][kSubscriptionKey], "sub");
+  EXPECT_EQ(exchange->Messages()[2]["result"]["_meta"][kSubscriptionKey], "sub");
+  EXPECT_EQ(exchange->Messages()[2]["id"], "sub");
+  EXPECT_FALSE(other->response) << "of another subscription";
+}
+
+TEST_F(ModernCallsTest, AServerThatEndsFailsItsCallsAndTheNextOneGetsAnother) {
+  const auto exchange = Call(RequestOf(1, "tools/call"));
+  Server().Close();
+  loop_.Run();
+  EXPECT_EQ(CodeOf(exchange->Body()), -32603);
+  const auto next = Call(RequestOf(2, "tools/call"));
+  EXPECT_EQ(wires_.size(), 2U);
+  Server().Answer(Server().Next("tools/call"), 1);
+  EXPECT_EQ(next->Body(), ResultOf(2, 1));
+}
+
+TEST_F(ModernCallsTest, WithoutAServerCallsFailAtOnceAndNoneIsForgotten) {
+  wires_.refusal = Unavailable("it does not run now");
+  const auto exchange = Call(RequestOf(1, "tools/call"));
+  EXPECT_EQ(CodeOf(exchange->Body()), -32603);
+  EXPECT_EQ(exchange->Body()["id"], 1);
+  wires_.refusal = OkStatus();
+  EXPECT_FALSE(Call(RequestOf(2, "tools/call"))->response);
+  EXPECT_EQ(wires_.size(), 1U);
+}
+
+TEST_F(ModernCallsTest, ARequestOfTheServerIsRefused) {
+  Call(RequestOf(1, "tools/call"));
+  Server().Next("tools/call");
+  Server().Ask("s", "sampling/createMessage");
+  const Json refusal = Server().Next();
+  EXPECT_EQ(refusal["id"], "s");
+  EXPECT_EQ(CodeOf(refusal), -32601);
+}
+
+TEST_F(ModernCallsTest, SilenceIsFilledAndEndsAtTheLimitExceptForListeners) {
+  const auto call = Call(RequestOf(1, "tools/call"));
+  const auto listener = Call(RequestOf(2, "subscriptions/listen"));
+  const Json sent = Server().Next("tools/call");
+  loop_.Advance(25s);
+  passage_->Tick(clock_.Now());
+  EXPECT_TRUE(call->streaming);
+  EXPECT_NE(call->bytes.find(":"), std::string::npos);
+  loop_.Advance(280s);
+  passage_->Tick(clock_.Now());
+  EXPECT_EQ(CodeOf(call->Final()), -32603);
+  Server().Next("subscriptions/listen");
+  EXPECT_EQ(Server().Next("notifications/cancelled")["params"]["requestId"], sent["id"]);
+  EXPECT_FALSE(listener->ended);
+  EXPECT_EQ(passage_->calls(), 1U);
+}
+
+TEST_F(ModernCallsTest, AnIdleServerIsLetGoAndABusyOneIsNot) {
+  Call(RequestOf(1, "tools/call"));
+  hub_->CloseIdle();
+  EXPECT_TRUE(hub_->open());
+  Server().Answer(Server().Next("tools/call"), 1);
+  hub_->CloseIdle();
+  loop_.Run();
+  EXPECT_FALSE(hub_->open());
+  EXPECT_TRUE(Server().destroyed);
+}
+
+TEST_F(ModernCallsTest, AtTheEndCallsAreCancelledAndClientsToldSomething) {
+  const auto exchange = Call(RequestOf(1, "tools/call"));
+  Server().Next("tools/call");
+  passage_.reset();
+  Server().Next("notifications/cancelled");
+  EXPECT_EQ(exchange->status(), 500);
+}
+
+}  // namespace
+}  // namespace mcpfleet::gateway
