@@ -32,8 +32,8 @@ Status Executor::Execute(const Action& action, const ExecutionContext& context) 
   Status status = std::visit(
       [&](const auto& a) -> Status {
         using T = std::decay_t<decltype(a)>;
-        if constexpr (kIsOneOf<T, PullArtifact, Verify, Ping, BeginDrain, BeginRollout, UndoRollout, GoToSleep, WakeUp,
-                               Also, WaitUntil>) {
+        if constexpr (kIsOneOf<T, PullArtifact, Verify, Ping, BeginDrain, ResumeOld, BeginRollout, UndoRollout,
+                               GoToSleep, WakeUp, Also, WaitUntil>) {
           return Internal("not an action of the executor");
         } else {
           return Do(a, context);

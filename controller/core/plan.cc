@@ -27,6 +27,7 @@ struct Describe {
   std::string operator()(const Verify& a) const { return "Verify " + a.instance; }
   std::string operator()(const Ping& a) const { return "Ping " + a.instance; }
   std::string operator()(const BeginDrain& a) const { return "BeginDrain " + a.instance; }
+  std::string operator()(const ResumeOld& a) const { return "ResumeOld " + a.instance; }
   std::string operator()(const BeginRollout&) const { return "BeginRollout"; }
   std::string operator()(const UndoRollout&) const { return "UndoRollout"; }
   std::string operator()(const GoToSleep& a) const { return "GoToSleep " + a.instance; }
@@ -139,20 +140,39 @@ class Planner {
     return same_object && UpdateTypeOf(desired_->spec) == UpdateType::kRollingUpdate;
   }
 
+  // Whether clients have somewhere else to go than to what drains.
+  bool Succeeded() const {
+    return OnHold(*desired_) ||
+           std::any_of(observed_.instances.begin(), observed_.instances.end(),
+                       [](const InstanceView& i) { return !i.draining_since && i.probe.verified; });
+  }
+  // Whether that may soon be so: one is being asked, or its shim is about to tell of it.
+  bool MayYetAnswer() const {
+    return std::any_of(observed_.instances.begin(), observed_.instances.end(), [this](const InstanceView& i) {
+      if (i.draining_since || i.report.state != InstanceState::kRunning) return false;
+      const bool unknown = i.report.shim && !i.connected && !ShimIsAway(i, now_);
+      return unknown || i.main.phase == Phase::kStarting || (MainRuns(i) && !i.probe.handshake);
+    });
+  }
+
   void FinishDrains() {
+    const bool succeeded = Succeeded(), may_yet = MayYetAnswer();
     for (const InstanceView& instance : observed_.instances) {
       if (!instance.draining_since) continue;
       const InstanceReport& report = instance.report;
       const MonoTime settled = *instance.draining_since + kSettle;
       const MonoTime end =
           instance.conversations == 0 ? settled : std::max(settled, *instance.draining_since + observed_.drain_timeout);
-      if (report.state != InstanceState::kRunning || ShimIsAway(instance, now_) || now_ >= end) {
+      const bool lost = report.state != InstanceState::kRunning || ShimIsAway(instance, now_);
+      const bool last = !succeeded && Rolls(report);  // that answers, as far as is known
+      if (lost || (now_ >= end && !last)) {
         Drain(instance);
         continue;
       }
       // Its conversations outlive mcplet only when their shim is expected.
       if (report.shim && !instance.expected) Do(ExpectShim{report.id, report.pid});
-      Wait(end, "drain");
+      if (last && !may_yet) Do(ResumeOld{report.id});
+      if (now_ < end) Wait(end, "drain");
     }
   }
 

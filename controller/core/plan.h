@@ -12,8 +12,8 @@
 //
 // With RollingUpdate the old instance is not stopped but served on while the new one starts beside it, never more than
 // the two. Once the new one is verified clients go there; the old one drains: it takes nothing new and goes when its
-// conversations are over, after drainTimeout at the latest. A new revision that is not verified within
-// progressDeadline is undone when autoRollback says so.
+// conversations are over, after drainTimeout at the latest. If the new one ceases to answer meanwhile, the old one
+// serves again. A new revision that is not verified within progressDeadline is undone when autoRollback says so.
 //
 // With activation OnDemand a verified server that nobody uses sleeps: its main child ends, its shim stays to start it
 // again at once; an instance without a shim goes. It wakes when a client asks or its spec changes.
@@ -99,6 +99,10 @@ struct Ping {
 struct BeginDrain {
   std::string instance;
 };
+// What drained serves again: the new revision has ceased to answer.
+struct ResumeOld {
+  std::string instance;
+};
 // The clock of progressDeadline starts.
 struct BeginRollout {};
 // The wanted revision is given up until the spec changes; the one before is wanted again.
@@ -118,8 +122,8 @@ struct WaitUntil {
 };
 
 using Action = std::variant<PullArtifact, CreateInstance, StartInstance, ExpectShim, StartMain, StopMain, StopInstance,
-                            RemoveInstance, ForgetInstance, Verify, Ping, BeginDrain, BeginRollout, UndoRollout,
-                            GoToSleep, WakeUp, Also, WaitUntil>;
+                            RemoveInstance, ForgetInstance, Verify, Ping, BeginDrain, ResumeOld, BeginRollout,
+                            UndoRollout, GoToSleep, WakeUp, Also, WaitUntil>;
 
 // "StopInstance weather-1a2b3c4d-x7k2p", for logs and tests.
 std::string ToString(const Action& action);

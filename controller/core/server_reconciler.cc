@@ -831,6 +831,10 @@ bool ServerReconciler::Remember(const ServerKey& key, ServerRecord* record, cons
     event("Normal", "Draining",
           "clients go to " + brief(look.desired->revision) + "; instance " + drain->instance +
               " finishes its conversations, for " + FormatDuration(look.observed.drain_timeout) + " at most");
+  } else if (const auto* resume = std::get_if<ResumeOld>(&action)) {
+    record->instances[resume->instance].draining_since.reset();
+    event("Warning", "Resumed",
+          "instance " + resume->instance + " serves again: " + brief(look.desired->revision) + " does not answer");
   } else if (std::holds_alternative<BeginRollout>(action)) {
     const InstanceView* old = OldInstance(*look.desired, look.observed);
     RolloutState state{look.now, old != nullptr && old->probe.verified, look.observed.previous};

@@ -1,5 +1,5 @@
-// Children of an instance for MCP clients, beside its main child: one per conversation. Their pipes and journals outlive
-// mcplet like those of the main child (session_host.h).
+// Children of an instance for MCP clients, beside its main child: one per conversation. Their pipes and journals
+// outlive mcplet like those of the main child (session_host.h).
 //
 // Thread-safe. Callbacks come on the host's I/O thread and must not block.
 #pragma once

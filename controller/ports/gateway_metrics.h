@@ -9,15 +9,15 @@
 namespace mcpfleet {
 
 // Why requests are refused: the words that the metric has as labels.
-inline constexpr std::string_view kGatewayRejections[] = {"host",    "origin",  "auth",     "rate_limit", "accept",
-                                                          "content_type", "body", "session", "header",     "version",
-                                                          "meta",    "method",  "sessions", "not_ready",  "tool"};
+inline constexpr std::string_view kGatewayRejections[] = {"host",         "origin", "auth",     "rate_limit", "accept",
+                                                          "content_type", "body",   "session",  "header",     "version",
+                                                          "meta",         "method", "sessions", "not_ready",  "tool"};
 
 class GatewayMetrics {
  public:
   virtual ~GatewayMetrics() = default;
-  // A request of a client was answered (or given up by it). `method`: a known MCP method, "other", or the HTTP method of
-  // what is no MCP request; `code`: the HTTP status.
+  // A request of a client was answered (or given up by it). `method`: a known MCP method, "other", or the HTTP method
+  // of what is no MCP request; `code`: the HTTP status.
   virtual void GatewayRequest(const ServerKey& server, std::string_view method, int code, Duration took) = 0;
   // Refused before it reached a server; one of kGatewayRejections.
   virtual void GatewayRejected(std::string_view reason) = 0;

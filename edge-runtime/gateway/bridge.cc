@@ -44,8 +44,11 @@ std::unique_ptr<PendingCall> Bridge::Pend(uint64_t number, const ModernRequest& 
     auto it = self.calls_.find(number);
     if (it == self.calls_.end() || it->second.http.get() != which) return;
     self.Leave(number);
-    if (auto lane = self.lanes_.find(it->second.lane); lane != self.lanes_.end() && lane->second.lane)
+    if (auto lane = self.lanes_.find(it->second.lane); lane != self.lanes_.end() && lane->second.lane) {
+      for (const auto& [key, question] : it->second.questions)
+        (void)lane->second.lane->Send(ErrorText(question.id, mcp::kInternalError, "the client has gone"));
       lane->second.lane->Cancel(it->second.lane_call);
+    }
     self.calls_.erase(it);
   }));
   return pending;

@@ -46,6 +46,8 @@ class Conversation {
   virtual void Reply(const Incoming& message) = 0;
   // The client does not want the answer any more. `reason`: raw token or "".
   virtual void Cancel(uint64_t call, std::string_view reason) = 0;
+  // Every few seconds.
+  virtual void Tick() {}
   // mcplet ends: what can go on with the next one is left alone.
   virtual void Release() {}
 };

@@ -100,6 +100,8 @@ void DirectConversation::Start(Events events) {
   events_ = std::move(events);
   for (const auto& [lane_call, call] : note_.calls) lane_calls_[call.call.call] = lane_call;
   Open(std::move(first_link_));
+  // At once: the mcplet after this one must not give out the ids of this one's events.
+  if (note_.incarnation > 0) Keep();
   if (!doubtful_line_.empty()) {
     // Nobody knows how much of it arrived: whoever waits for its answer must not wait for ever.
     const std::string line = std::exchange(doubtful_line_, "");
@@ -141,6 +143,13 @@ void DirectConversation::Keep() {
   const std::string text = fixed_ + note_.MovingText();
   // Without a note a later mcplet ends the child; with an old one it would give ids away twice.
   lane_->Keep(text.size() <= kMaxKeptBytes ? text : "");
+  kept_calls_ = note_.calls.size();
+}
+
+// Calls that were answered since the last one began are not to be waited for.
+void DirectConversation::Tick() {
+  const bool stands = lane_ != nullptr && !replaying_ && !note_.initialized.empty();
+  if (stands && note_.calls.size() != kept_calls_) Keep();
 }
 
 Status DirectConversation::Request(const SessionCall& call, const Incoming& message) {
@@ -219,7 +228,6 @@ void DirectConversation::Cancel(uint64_t call, std::string_view reason) {
 
 void DirectConversation::Release() {
   if (lane_ == nullptr) return;
-  // Calls that were answered since the last one began are not to be waited for.
   if (!replaying_ && !note_.initialized.empty()) Keep();
   lane_->Release();
 }

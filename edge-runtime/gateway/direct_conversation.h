@@ -65,6 +65,7 @@ class DirectConversation final : public Conversation {
   void Notify(const Incoming& message) override;
   void Reply(const Incoming& message) override;
   void Cancel(uint64_t call, std::string_view reason) override;
+  void Tick() override;
   void Release() override;
 
  private:
@@ -90,6 +91,7 @@ class DirectConversation final : public Conversation {
   Events events_;
   std::shared_ptr<Lane> lane_;
   std::string fixed_;                        // of the note; "": to be made anew
+  size_t kept_calls_ = 0;                    // that the kept note tells of; they only become fewer without a new note
   std::map<uint64_t, uint64_t> lane_calls_;  // the session's call -> the lane's
   bool replaying_ = false;
   int relinks_ = 0;

@@ -59,7 +59,8 @@ void Endpoint::ApplyPolicies() {
                                      ? ""
                                      : OriginOf(resources.front()) + "/.well-known/oauth-protected-resource/" +
                                            target_.server->key.namespace_ + "/" + target_.server->key.name + "/mcp";
-    authenticator_ = std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys);
+    authenticator_ = std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys,
+                                                     AuthenticatorOptions{.now = w_.trusted_time});
   }
   if (limiter_ == nullptr) {
     limiter_ = std::make_unique<RateLimiter>(spec.rate_limit);

@@ -48,6 +48,7 @@ class Endpoint {
     RequestLog* audit_log = nullptr;
     // A client asked; the server may sleep.
     std::function<void(const ServerKey&)> used;
+    std::function<WallTime()> trusted_time = nullptr;  // for expiry of tokens; null: the clock's
   };
 
   Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target);

@@ -181,7 +181,8 @@ std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
                          board_.Use(server, deps_.clock.Now());
                          auto it = endpoints_.find(server);
                          if (it != endpoints_.end() && !it->second->ready()) board_.Tell(server);
-                       }},
+                       },
+                       deps_.trusted_time},
       std::move(settings), std::move(target));
 }
 

@@ -44,6 +44,7 @@ struct GatewayDeps {
   ClientSessions& sessions;
   GatewayMetrics& metrics;
   const Clock& clock;
+  std::function<WallTime()> trusted_time;  // what expiry is judged by; the clock's wall time when empty
   // Connects inside another network namespace (shim/network.h).
   std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port, Deadline)> connect_in_namespace;
 };

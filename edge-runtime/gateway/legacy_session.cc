@@ -317,6 +317,7 @@ void LegacySession::Release() {
 
 void LegacySession::Tick(MonoTime now) {
   resume_.Prune(now);
+  if (conversation_ != nullptr) conversation_->Tick();
   if (now - kept_alive_ >= kKeepAlive) {
     kept_alive_ = now;
     for (auto& [number, stream] : streams_) {

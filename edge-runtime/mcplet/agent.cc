@@ -168,25 +168,23 @@ Status NodeAgent::Open() {
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");
   gateway_ = std::make_unique<GatewayPort>(config_);
-  controller_ = std::make_unique<Controller>(ControllerDeps{.runtimes = runtimes_.Pointers(),
-                                                            .sessions = *sessions_,
-                                                            .prober = *prober_,
-                                                            .desired = desired_,
-                                                            .status = *status_,
-                                                            .events = events_,
-                                                            .metrics = metrics_,
-                                                            .clock = clock_,
-                                                            .seed = seed,
-                                                            .node = config_.node,
-                                                            .notebook = notebook_.get(),
-                                                            .artifacts = artifacts_.get(),
-                                                            .traffic = gateway_.get(),
-                                                            .gateway = gateway_.get(),
-                                                            .endpoint_of =
-                                                                [this](const ServerKey& server) {
-                                                                  return gateway_->EndpointOf(server);
-                                                                }},
-                                             ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
+  controller_ = std::make_unique<Controller>(
+      ControllerDeps{.runtimes = runtimes_.Pointers(),
+                     .sessions = *sessions_,
+                     .prober = *prober_,
+                     .desired = desired_,
+                     .status = *status_,
+                     .events = events_,
+                     .metrics = metrics_,
+                     .clock = clock_,
+                     .seed = seed,
+                     .node = config_.node,
+                     .notebook = notebook_.get(),
+                     .artifacts = artifacts_.get(),
+                     .traffic = gateway_.get(),
+                     .gateway = gateway_.get(),
+                     .endpoint_of = [this](const ServerKey& server) { return gateway_->EndpointOf(server); }},
+      ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
   return OkStatus();
 }
 
@@ -231,12 +229,18 @@ Status NodeAgent::Start() {
 }
 
 void NodeAgent::OpenGateway() {
-  const Status opened = gateway_->Open({.servers = *controller_,
-                                        .sessions = *shims_,
-                                        .metrics = metrics_.gateway(),
-                                        .clock = clock_,
-                                        .connect_in_namespace = ConnectInNamespace},
-                                       *controller_);
+  const Status opened =
+      gateway_->Open({.servers = *controller_,
+                      .sessions = *shims_,
+                      .metrics = metrics_.gateway(),
+                      .clock = clock_,
+                      .trusted_time =
+                          [this] {
+                            const auto state = store_->state();
+                            return TrustedTime(clock_.Wall(), BuildTime(), state->head ? state->head->time : "");
+                          },
+                      .connect_in_namespace = ConnectInNamespace},
+                     *controller_);
   if (!opened.ok()) LOG_WARNING("the gateway can't open", {{"error", opened}});
 }
 

@@ -347,6 +347,17 @@ TEST(PlanTest, OnceVerifiedTheNewRevisionTakesTheClientsAndTheOldOneDrains) {
   EXPECT_EQ(PlanText(&kRolling, draining(seconds(600), 1)), stop);
 }
 
+TEST(PlanTest, AnOldRevisionServesAgainWhenTheNewOneCeasesToAnswerBeforeItIsGone) {
+  const auto seen = [](MainState::Phase phase) {
+    return Serving().Pulled().Draining(seconds(900), 0).Instance("new", kRolling).Main(phase);
+  };
+  EXPECT_EQ(PlanText(&kRolling, seen(kRunning)), "Verify new") << "a new mcplet has not asked it yet";
+  EXPECT_EQ(PlanText(&kRolling, seen(MainState::Phase::kExited)), "ResumeOld old, Also, StartMain new");
+  EXPECT_EQ(PlanText(&kRolling, Serving().Pulled().Draining(seconds(1), 0)),
+            "ResumeOld old, WaitUntil drain, Also, CreateInstance weather-new, StartInstance weather-new")
+      << "somebody removed the new one";
+}
+
 TEST(PlanTest, AThirdRevisionWaitsUntilTheFirstOneHasDrained) {
   const DesiredServer third = Server("weather").Image("v3");
   const auto seen = [](Duration ago) {

@@ -90,6 +90,26 @@ TEST_F(RollingUpdateTest, ConversationsEndWithTheDrainTimeout) {
   EXPECT_TRUE(world.Instances(kV1).empty());
 }
 
+TEST_F(RollingUpdateTest, WhatDrainsServesAgainWhenTheNewRevisionDies) {
+  const std::string old = Only(kV1);
+  world.traffic.Converse(kWeather, old, 1);
+  world.desired.Put(kV2);
+  world.Pass(seconds(30));
+  ASSERT_EQ(Target().instance, Only(kV2));
+  world.sessions.DefaultScript().exits_at_once = ExitInfo{.code = 3};
+  world.sessions.ExitMain(Only(kV2), {.code = 3});
+  world.Pass(seconds(30));
+  EXPECT_EQ(Target().instance, old);
+  EXPECT_TRUE(Target().ready);
+  EXPECT_EQ(world.events.Count("Resumed"), 1);
+  world.sessions.DefaultScript().exits_at_once.reset();
+  world.Pass(minutes(2));
+  EXPECT_EQ(Target().instance, Only(kV2));
+  world.traffic.Converse(kWeather, old, 0);
+  world.Pass(seconds(5));
+  EXPECT_EQ(world.Instance(), Only(kV2));
+}
+
 TEST_F(RollingUpdateTest, ARevisionThatNeverAnswersIsUndoneAndTriedAgainOnlyWhenTheSpecChanges) {
   const std::string old = Only(kV1);
   Break(kV2);

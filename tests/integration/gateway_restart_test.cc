@@ -72,20 +72,39 @@ TEST_P(GatewayRestartTest, EventsOfTheSessionsStreamGoOnUnderNewIds) {
   ASSERT_TRUE(behind_->Run({Server("weather")}));
   const auto client = behind_->Session("weather");
   ASSERT_NE(client, nullptr);
+  // Nothing but the stream is used from now on: no call makes the session's note new.
+  const std::vector<int> times = {2500, 6500, 10'500};
+  for (const int ms : times) EXPECT_EQ(client->Call("change_tools", {{"ms", ms}}), "changed");
   std::vector<std::string> ids;
   std::string last;
-  // Nothing but the stream is used in between: no call makes the session's note new.
-  for (int i = 0; i < 3; ++i) {
-    auto own = client->Listen(last);
+  for (size_t i = 0; i < times.size(); ++i) {
+    Restart(true);
+    const auto own = client->Listen(last);
     ASSERT_EQ(own->status(), 200);
-    EXPECT_EQ(client->Call("change_tools"), "changed");
-    ASSERT_TRUE(own->Next()) << own->problem();
+    const std::optional<Json> told = own->Next();
+    ASSERT_TRUE(told) << own->problem();
+    EXPECT_EQ(GetString(*told, "method"), "notifications/tools/list_changed");
     for (const std::string& id : own->ids()) ids.push_back(id);
     last = own->last_id();
-    Restart(true);
-    Restart(true);
   }
+  EXPECT_GE(ids.size(), times.size());
   ExpectUnique(ids);
+}
+
+TEST_P(GatewayRestartTest, ACallThatWasAnsweredIsNotWaitedForAfterAKill) {
+  ASSERT_TRUE(behind_->Run({Server("weather", {}, {{"sessions", {{"max", 1}}}})}));
+  const auto client = behind_->Session("weather");
+  ASSERT_NE(client, nullptr);
+  EXPECT_EQ(client->Call("who"), "test-server");
+  LetPass(seconds(2));
+  Restart(true);
+  EXPECT_EQ(client->Call("who"), "test-server");
+  LetPass(seconds(2));
+  Restart(true);
+  LetPass(seconds(2));
+  // The session is idle: another may have its place.
+  EXPECT_NE(behind_->Session("weather"), nullptr);
+  EXPECT_EQ(GetInt(client->Request("tools/list"), "status"), 404);
 }
 
 TEST_P(GatewayRestartTest, AnAnswerOfTheClientReachesTheServerThatAskedBeforeTheRestart) {

@@ -70,7 +70,7 @@ struct NodeOptions {
   std::string store_token_file;
   Json policy = Json::object();
   Json gateway = Json::object();  // of spec.gateway, over the port
-  std::string directory;  // "": a new one below /tmp
+  std::string directory;          // "": a new one below /tmp
 };
 
 class Node {

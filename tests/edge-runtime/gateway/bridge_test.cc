@@ -13,6 +13,7 @@ const char kLogLevelKey[] = "io.modelcontextprotocol/logLevel";
 const char kSubscriptionKey[] = "io.modelcontextprotocol/subscriptionId";
 const char kServerInfoKey[] = "io.modelcontextprotocol/serverInfo";
 
+constexpr Duration kTogether = 10ms;  // what is asked within this is one input_required
 const Json kAsking = {{"elicitation", Json::object()}};
 const Json kFeatures = {{"tools", {{"listChanged", true}}},
                         {"resources", {{"subscribe", true}, {"listChanged", true}}},
@@ -66,7 +67,7 @@ class BridgeTest : public ::testing::Test {
     if (wires_[child].sent.size() == 1) Shake(child);
     Asked asked{wires_[child].Next("tools/call"), {}, {}};
     wires_[child].Ask("q", "elicitation/create", {{"message", "name?"}});
-    loop_.Run();
+    loop_.Advance(kTogether);
     const Json result = exchange->Final()["result"];
     EXPECT_EQ(result["resultType"], "input_required") << result;
     EXPECT_EQ(result["inputRequests"].size(), 1U);
@@ -169,9 +170,13 @@ TEST_F(BridgeTest, AClientThatCanBeAskedHasOneCallAtATimeInAChild) {
   const auto first = Call(1, kAsking);
   Shake(0);
   const auto second = Call(2, kAsking);
-  EXPECT_EQ(wires_.size(), 2U) << "another child for it";
   const Json sent = wires_[0].Next("tools/call");
-  EXPECT_TRUE(wires_[0].AllRead());
+  EXPECT_TRUE(wires_[0].AllRead()) << "it waits for its turn";
+  EXPECT_EQ(wires_.size(), 1U);
+  loop_.Advance(1s);
+  bridge_->Tick(clock_.Now());
+  loop_.Run();
+  ASSERT_EQ(wires_.size(), 2U) << "but not for long";
   Shake(1);
   wires_[1].Answer(wires_[1].Next("tools/call"), "second");
   wires_[0].Answer(sent, "first");
@@ -187,7 +192,11 @@ TEST_F(BridgeTest, WithoutRoomForAnotherChildCallsWaitForTheirTurn) {
   const Json sent = wires_[0].Next("tools/call");
   wires_.refusal = ResourceExhausted("all children are in use");
   const auto second = Call(2, kAsking), third = Call(3, kAsking);
+  loop_.Advance(5s);
+  bridge_->Tick(clock_.Now());
+  loop_.Run();
   EXPECT_TRUE(wires_[0].AllRead());
+  EXPECT_EQ(bridge_->lanes(), 1U);
   wires_[0].Answer(sent, 1);
   loop_.Run();
   wires_[0].Answer(wires_[0].Next("tools/call"), 2);
@@ -271,7 +280,7 @@ TEST_F(BridgeTest, SeveralQuestionsAtOnceAreAskedAtOnceAndWhatIsNotAnsweredAgain
   const Json sent = wires_[0].Next("tools/call");
   wires_[0].Ask("a", "elicitation/create", {{"message", "?"}});
   wires_[0].Ask("b", "roots/list");
-  loop_.Run();
+  loop_.Advance(kTogether);
   const Json first = exchange->Final()["result"];
   ASSERT_EQ(first["inputRequests"].size(), 2U);
   std::string roots, elicitation;
@@ -293,6 +302,26 @@ TEST_F(BridgeTest, SeveralQuestionsAtOnceAreAskedAtOnceAndWhatIsNotAnsweredAgain
   EXPECT_EQ(wires_[0].Next()["id"], "a");
   wires_[0].Answer(sent, "done");
   EXPECT_EQ(fourth->Body()["result"], "done");
+}
+
+TEST_F(BridgeTest, WhileAClientIsAskedItsOtherCallsDoNotWait) {
+  Ask("first");
+  Call("second", kAsking);
+  ASSERT_EQ(wires_.size(), 2U);
+  Shake(1);
+  EXPECT_EQ(wires_[1].Next("tools/call")["params"]["name"], "greet");
+}
+
+TEST_F(BridgeTest, AClientThatLeavesBeforeItWasAskedLeavesNoQuestionOpen) {
+  const auto exchange = Call(1, kAsking);
+  Shake(0);
+  wires_[0].Next("tools/call");
+  wires_[0].Ask("q", "elicitation/create");
+  exchange->Leave();
+  EXPECT_EQ(wires_[0].Next()["id"], "q");
+  wires_[0].Next("notifications/cancelled");
+  loop_.Advance(1s);
+  EXPECT_EQ(bridge_->calls(), 0U);
 }
 
 TEST_F(BridgeTest, AStateThatIsNotItsOwnIsRefusedAndHarmsNothing) {
@@ -358,7 +387,7 @@ TEST_F(BridgeTest, AClientIsNeverAskedForWhatItDoesNotOffer) {
   wires_[0].Ask("x", "tools/list");
   EXPECT_EQ(CodeOf(wires_[0].Next()), -32601);
   EXPECT_EQ(CodeOf(wires_[0].Next()), -32601);
-  loop_.Run();
+  loop_.Advance(kTogether);
   EXPECT_FALSE(exchange->response);
 }
 

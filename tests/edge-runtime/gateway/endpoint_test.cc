@@ -59,11 +59,15 @@ class EndpointTest : public ::testing::Test {
           if (endpoint_) endpoint_->OnChildrenChanged(instance);
         }});
     endpoint_ = std::make_unique<Endpoint>(
-        Endpoint::Wiring{loop_, clock_, *children_,
-                         [](const ClientTarget&) -> StatusOr<std::shared_ptr<HttpUpstream>> {
+        Endpoint::Wiring{.loop = loop_,
+                         .clock = clock_,
+                         .children = *children_,
+                         .http_upstream = [](const ClientTarget&) -> StatusOr<std::shared_ptr<HttpUpstream>> {
                            return Unavailable("none in this test");
                          },
-                         keys_, metrics_, nullptr, nullptr, [this](const ServerKey&) { ++used_; }},
+                         .keys = keys_,
+                         .metrics = metrics_,
+                         .used = [this](const ServerKey&) { ++used_; }},
         settings_, Target());
     loop_.Run();
   }
@@ -250,9 +254,10 @@ TEST_F(EndpointTest, BatchesAreInOneRevisionOnly) {
   loop_.Run();
   const std::string session = begun->Header("mcp-session-id");
   const auto exchange = PostText(batch, In(session));
-  channel.Next("ping");
   channel.Next("n");
-  EXPECT_TRUE(exchange->streaming);
+  channel.Answer(channel.Next("ping"), Json::object());
+  loop_.Run();
+  EXPECT_EQ(exchange->Final(), ResultOf(1, Json::object()));
   const auto refuse = [&](const Json& messages) { return Verdict(*PostText(messages.dump(), In(session))); };
   EXPECT_EQ(refuse({RequestOf(5, "ping"), RequestOf(5, "ping")}), "400 -32600");
   EXPECT_EQ(refuse({RequestOf(5, "initialize")}), "400 -32600");

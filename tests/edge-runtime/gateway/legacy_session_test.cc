@@ -144,7 +144,7 @@ TEST_F(LegacySessionTest, OnlyRevisionsThatKnowItGetAPrimingEvent) {
   loop_.Advance(1s);
   ASSERT_EQ(exchange->Events().size(), 1U);
   EXPECT_EQ(exchange->Events()[0].data, "");
-  EXPECT_EQ(exchange->Events()[0].id, "1-0");
+  EXPECT_EQ(exchange->Events()[0].id, "2-0");
   EXPECT_NE(exchange->bytes.find("retry: 3000\n"), std::string::npos);
   for (const char* older : {"2025-06-18", "2025-03-26", "2024-11-05"}) {
     Open(older);
@@ -340,14 +340,14 @@ TEST_F(LegacySessionTest, AClientThatLeftBeforeAnythingCameStillHasItsCall) {
   exchange->Leave();
   loop_.Advance(1s);
   side_->Answer(0, "late");
-  EXPECT_EQ(Seen(*Get("1-0")), "1");
+  EXPECT_EQ(Seen(*Get("2-0")), "1");
   EXPECT_TRUE(side_->cancelled.empty());
 }
 
 TEST_F(LegacySessionTest, AnIdOfAStreamThatNeverWasIsRefused) {
   Open();
   EXPECT_EQ(Get("zz-1")->status(), 400);
-  EXPECT_EQ(Get("1-0")->status(), 400);
+  EXPECT_EQ(Get("2-0")->status(), 400);
 }
 
 TEST_F(LegacySessionTest, WhatIsGoneForGoodIsAnErrorAndNotAWaitWithoutEnd) {
@@ -356,7 +356,7 @@ TEST_F(LegacySessionTest, WhatIsGoneForGoodIsAnErrorAndNotAWaitWithoutEnd) {
   loop_.Advance(1s);
   exchange->Leave();
   for (int i = 0; i < 5; ++i) side_->ToCall(0, NotificationOf("p" + std::to_string(i)));
-  const auto resumed = Get("1-0");
+  const auto resumed = Get("2-0");
   EXPECT_TRUE(resumed->ended);
   ASSERT_FALSE(resumed->Messages().empty());
   EXPECT_EQ(CodeOf(resumed->Messages().back()), -32603);
@@ -373,7 +373,7 @@ TEST_F(LegacySessionTest, AnAnswerThatIsNotKeptAnyMoreIsSaidToBeGone) {
   side_->Answer(0, "done");
   loop_.Advance(61s);
   session_->Tick(clock_.Now());
-  EXPECT_EQ(Get("1-0")->status(), 400);
+  EXPECT_EQ(Get("2-0")->status(), 400);
 }
 
 TEST_F(LegacySessionTest, AClientThatHasSeenTheAnswerIsToldThatThereIsNoMore) {

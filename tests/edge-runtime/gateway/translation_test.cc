@@ -77,7 +77,7 @@ TEST(TranslationTest, ModernMembersOfMetaAreTakenOutAndTheOthersStay) {
   const std::string v = std::string("\"") + kVersionKey + "\":\"2026-07-28\"";
   const std::string c = std::string("\"") + kCapabilitiesKey + "\":{\"a\":{\"b\":\",}\"}}";
   const std::string head = R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"x":1,"_meta":{)";
-  for (const std::string members :
+  for (const std::string& members :
        {v + "," + c + R"(,"progressToken":1,"traceparent":"t")", R"("progressToken":1,"traceparent":"t",)" + v + "," + c,
         v + R"(,"progressToken":1,)" + c + R"(,"traceparent":"t")", R"("progressToken":1,)" + v + "," + c + R"(,"traceparent":"t")",
         " \"progressToken\" : 1 , " + v + " ,\"traceparent\":\"t\" , " + c + " "}) {

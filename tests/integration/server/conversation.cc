@@ -74,7 +74,7 @@ Json Conversation::Tools() const {
                 Tool("ask", "Asks the client", {{"method", {{"type", "string"}}}, {"params", {{"type", "object"}}}}),
                 Tool("progress", "Tells of its progress", {{"count", {{"type", "integer"}}}}),
                 Tool("log", "Writes to the log", {{"message", {{"type", "string"}}}}),
-                Tool("change_tools", "One tool more")};
+                Tool("change_tools", "One tool more", {{"ms", {{"type", "integer"}}}})};
   for (int64_t i = 1; i <= more_tools_; ++i) tools.push_back(Tool(("more_" + std::to_string(i)).c_str(), "One more"));
   return tools;
 }
@@ -108,7 +108,9 @@ Json Conversation::CallTool(const Json& id, const Json& params) {
     return Text("logged");
   }
   if (tool == "change_tools") {
-    ChangeTools();
+    const int64_t ms = IntOf(arguments, "ms");
+    if (ms > 0) sleepers_.push_back({id, NowMs() + ms, "", true});
+    if (ms == 0) ChangeTools();
     return Text("changed");
   }
   Json result = Text("no such tool");
@@ -122,7 +124,7 @@ Json Conversation::Sleep(const Json& id, const Json& arguments) {
     poll(nullptr, 0, static_cast<int>(ms));
     return Text(StringOf(arguments, "message"));
   }
-  sleepers_.push_back({id, NowMs() + ms, StringOf(arguments, "message")});
+  sleepers_.push_back({id, NowMs() + ms, StringOf(arguments, "message"), false});
   return nullptr;
 }
 
@@ -130,7 +132,9 @@ int Conversation::WakeUp() {
   const int64_t now = NowMs();
   int64_t next = -1;
   for (const Sleeper& sleeper : sleepers_) {
-    if (sleeper.due_ms <= now) {
+    if (sleeper.due_ms <= now && sleeper.changes_tools) {
+      ChangeTools();
+    } else if (sleeper.due_ms <= now) {
       say_(AnswerTo(sleeper.id, Text(sleeper.message)));
     } else if (next < 0 || sleeper.due_ms - now < next) {
       next = sleeper.due_ms - now;

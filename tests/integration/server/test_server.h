@@ -20,7 +20,7 @@
 //   ask{method, params}     asks the client, and answers what it said
 //   progress{count}         that many notifications before the answer
 //   log{message}            one line of log before the answer
-//   change_tools            one tool more from now on
+//   change_tools{ms}        one tool more from then on
 // Over HTTP it answers requests only, so of the last four none is any use there.
 #pragma once
 
@@ -64,6 +64,7 @@ class Conversation {
     Json id;
     int64_t due_ms = 0;
     std::string message;
+    bool changes_tools = false;  // instead of an answer
   };
 
   // Nullopt: no such method; null: it is said later.
