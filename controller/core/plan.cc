@@ -128,8 +128,13 @@ class Planner {
 
   // An instance that is not what is wanted now, but all there is: it serves until what is wanted is ready.
   void KeepOld(const InstanceView& old) {
-    if (observed_.previous == nullptr || old.report.state != InstanceState::kRunning) return;
-    Serve(old, *observed_.previous, true);
+    if (old.report.state != InstanceState::kRunning) return;
+    if (observed_.previous != nullptr) {
+      Serve(old, *observed_.previous, true);
+    } else if (old.report.shim && !old.expected) {
+      // Nobody knows how to ask it, but its conversations can go on.
+      Do(ExpectShim{old.report.id, old.report.pid});
+    }
   }
 
   // Whether the wanted revision may run beside this instance.
@@ -140,23 +145,21 @@ class Planner {
     return same_object && UpdateTypeOf(desired_->spec) == UpdateType::kRollingUpdate;
   }
 
-  // Whether clients have somewhere else to go than to what drains.
-  bool Succeeded() const {
-    return OnHold(*desired_) ||
-           std::any_of(observed_.instances.begin(), observed_.instances.end(),
-                       [](const InstanceView& i) { return !i.draining_since && i.probe.verified; });
-  }
-  // Whether that may soon be so: one is being asked, or its shim is about to tell of it.
-  bool MayYetAnswer() const {
-    return std::any_of(observed_.instances.begin(), observed_.instances.end(), [this](const InstanceView& i) {
-      if (i.draining_since || i.report.state != InstanceState::kRunning) return false;
-      const bool unknown = i.report.shim && !i.connected && !ShimIsAway(i, now_);
-      return unknown || i.main.phase == Phase::kStarting || (MainRuns(i) && !i.probe.handshake);
-    });
+  // Whether what drains is all that clients have, and why: the wanted instance is gone or has ceased to answer. One
+  // that is being asked, or whose shim is about to tell of it, may yet answer.
+  enum class Successor { kAnswers, kMayYet, kNone };
+  Successor FindSuccessor() const {
+    if (OnHold(*desired_) || OldInstance(*desired_, observed_) != nullptr) return Successor::kAnswers;
+    const InstanceView* wanted = WantedInstance(*desired_, observed_);
+    if (wanted == nullptr || wanted->report.state != InstanceState::kRunning) return Successor::kNone;
+    if (wanted->probe.verified) return Successor::kAnswers;
+    const bool unknown = wanted->report.shim && !wanted->connected && !ShimIsAway(*wanted, now_);
+    const bool asked = wanted->main.phase == Phase::kStarting || (MainRuns(*wanted) && !wanted->probe.handshake);
+    return unknown || asked ? Successor::kMayYet : Successor::kNone;
   }
 
   void FinishDrains() {
-    const bool succeeded = Succeeded(), may_yet = MayYetAnswer();
+    const Successor successor = FindSuccessor();
     for (const InstanceView& instance : observed_.instances) {
       if (!instance.draining_since) continue;
       const InstanceReport& report = instance.report;
@@ -164,14 +167,14 @@ class Planner {
       const MonoTime end =
           instance.conversations == 0 ? settled : std::max(settled, *instance.draining_since + observed_.drain_timeout);
       const bool lost = report.state != InstanceState::kRunning || ShimIsAway(instance, now_);
-      const bool last = !succeeded && Rolls(report);  // that answers, as far as is known
+      const bool last = successor != Successor::kAnswers && Rolls(report);
       if (lost || (now_ >= end && !last)) {
         Drain(instance);
         continue;
       }
       // Its conversations outlive mcplet only when their shim is expected.
       if (report.shim && !instance.expected) Do(ExpectShim{report.id, report.pid});
-      if (last && !may_yet) Do(ResumeOld{report.id});
+      if (last && successor == Successor::kNone) Do(ResumeOld{report.id});
       if (now_ < end) Wait(end, "drain");
     }
   }
@@ -247,7 +250,12 @@ class Planner {
 
   // Nothing of the wanted revision is there. `beside`: what goes on next to it; null when nothing may.
   void Replace(const InstanceView* beside) {
-    if (!StartsNow()) return;
+    if (!StartsNow()) {
+      // The wanted revision had its time, and its policy ended it: an old one that comes to light is a leftover.
+      const RestartVerdict verdict = observed_.restart.VerdictOn(desired_->revision);
+      if (verdict != RestartVerdict::kRestart && !observed_.rollout) DrainAllBut(nullptr, nullptr);
+      return;
+    }
     if (!HaveArtifact()) {
       const InstanceView* old = OldInstance(*desired_, observed_);
       if (beside == nullptr && old != nullptr) KeepOld(*old);

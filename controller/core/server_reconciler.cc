@@ -711,6 +711,8 @@ void ServerReconciler::NoteIncarnations(ServerRecord* record, const Look& look) 
   }
   record->instances.erase("");
   for (const InstanceView* view : TendedInstances(look.desired.get(), look.observed)) {
+    // One that nobody can ask has not failed to answer.
+    if (SpecOf(*record, view->report.revision) == nullptr) continue;
     note(view->report.id, view->report.revision, MainRuns(*view) ? IncarnationOf(*view) : "");
   }
 }

@@ -42,8 +42,8 @@ class ModernPassage final : public ModernServer {
   // Changes what a server lists: method and answer.
   using Inspect = std::function<void(std::string_view method, Incoming* answer)>;
   // hub: shared with translated sessions.
-  ModernPassage(Loop& loop, const Clock& clock, std::shared_ptr<ModernHub> hub, Inspect inspect)
-      : loop_(loop), clock_(clock), hub_(std::move(hub)), inspect_(std::move(inspect)) {}
+  ModernPassage(const Clock& clock, std::shared_ptr<ModernHub> hub, Inspect inspect)
+      : clock_(clock), hub_(std::move(hub)), inspect_(std::move(inspect)) {}
   ~ModernPassage() override;
 
   void Call(ModernRequest request, std::unique_ptr<Answer> answer) override;
@@ -56,7 +56,6 @@ class ModernPassage final : public ModernServer {
   void OnAnswer(uint64_t number, const std::string& method, Incoming answer);
 
   const Self<ModernPassage> self_{this};
-  Loop& loop_;
   const Clock& clock_;
   const std::shared_ptr<ModernHub> hub_;
   const Inspect inspect_;

@@ -165,7 +165,7 @@ ModernServer& ServerGroup::modern() {
   if (modern_ != nullptr) return *modern_;
   if (target_.modern) {
     hub();
-    modern_ = std::make_unique<ModernPassage>(w_.loop, w_.clock, hub_, w_.inspect);
+    modern_ = std::make_unique<ModernPassage>(w_.clock, hub_, w_.inspect);
   } else {
     const SessionsSpec& sessions = target_.server->spec.sessions;
     modern_ = std::make_unique<Bridge>(

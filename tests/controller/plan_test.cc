@@ -420,6 +420,13 @@ TEST(PlanTest, ARolloutWhoseRestartsAreOverIsUndoneBeforeItsDeadline) {
             "WaitUntil probe, Also, StopInstance new, RemoveInstance new, ForgetInstance new, UndoRollout");
 }
 
+TEST(PlanTest, AnOldRevisionThatComesToLightWhenTheWantedOneHasEndedForGoodIsALeftover) {
+  const auto seen = [] { return Seen().Pulled().Instance("old", kV1).Main(kRunning).Verified(); };
+  EXPECT_EQ(PlanText(&kRolling, seen().Ended(RestartVerdict::kCompleted)),
+            "StopMain old, StopInstance old, RemoveInstance old, ForgetInstance old");
+  EXPECT_EQ(PlanText(&kRolling, seen().Ended(RestartVerdict::kCompleted).Rollout(seconds(1), nullptr)), "");
+}
+
 TEST(PlanTest, AnIdleServerOnDemandGoesToSleep) {
   DesiredServer server = Server("weather").OnDemand(seconds(60));
   const auto seen = [&](Duration verified_for, std::optional<Duration> used) {

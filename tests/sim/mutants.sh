@@ -110,7 +110,7 @@ mutant "the old revision goes before the new one answers" controller/core/plan.c
 mutant "clients go to a revision that has not answered" controller/core/plan.cc 's/\(old == nullptr \|\| wanted->probe\.verified\)/(old == nullptr || wanted->probe.verified || kAtOnce)/;s/^const InstanceView\* ServingInstance/constexpr bool kAtOnce = true;\n&/'
 mutant "a drain never ends" controller/core/plan.cc 's/if \(lost \|\| \(now_ >= end && !last\)\) \{/if (lost) {/'
 mutant "a drain cuts conversations off" controller/core/plan.cc 's/instance\.conversations == 0 \? settled/instance.conversations >= 0 ? settled/'
-mutant "the old revision goes although the new one has died" controller/core/plan.cc 's/if \(lost \|\| \(now_ >= end && !last\)\) \{/if (lost || now_ >= end) {/;s/if \(last && !may_yet\)/if (last \&\& !may_yet \&\& now_ < end)/'
+mutant "the old revision goes although the new one has died" controller/core/plan.cc 's/if \(lost \|\| \(now_ >= end && !last\)\) \{/if (lost || now_ >= end) {/;s/if \(last && successor == Successor::kNone\)/if (last \&\& now_ < MonoTime{})/'
 mutant "a third revision does not wait for the first" controller/core/plan.cc 's/if \(beside != nullptr && draining\) return;/(void)draining;/'
 mutant "a failed roll-out is not undone" controller/core/plan.cc 's/^    Do\(UndoRollout\{failure\}\);//'
 mutant "what fails of one revision stops the other" controller/core/server_reconciler.cc 's/^        failed = false;$//'

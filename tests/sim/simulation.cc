@@ -103,6 +103,7 @@ Simulation::Simulation(uint64_t seed) : random_(seed), seed_(seed) {
     auto it = broken_until_.find(target.server);
     const bool broken = it != broken_until_.end() && it->second > clock_.Now();
     if (!broken) NoteVerified(target.server, target.instance);
+    if (!broken) known_.insert(target.instance);
     return broken ? DeadlineExceeded("scripted: no answer") : OkStatus();
   });
 }
@@ -149,6 +150,7 @@ void Simulation::Boot(bool power_lost) {
   inner_sessions_.AgentRestarts();
   traffic_.AgentRestarts();
   used_.clear();  // whoever asked lost his connection with mcplet
+  known_.clear();
   StoreReboot(power_lost);
   booted_ = clock_.Now();
   answered_.clear();
@@ -355,6 +357,12 @@ void Simulation::CheckStopOfOld(const std::string& verb, const InstanceReport& r
   const bool another = std::any_of(all.begin(), all.end(), [&](const FakeContainer& c) {
     return c.report.server == report.server && c.report.id != report.id && verified_.contains(c.report.id);
   });
+  // Of two old ones that it has not asked yet a new mcplet can't know which one answers.
+  const bool blind = !known_.contains(report.id) && std::any_of(all.begin(), all.end(), [&](const FakeContainer& c) {
+    return c.report.server == report.server && c.report.id != report.id && c.report.state == InstanceState::kRunning &&
+           !Matches(c.report, wanted);
+  });
+  if (blind) return;
   const auto superseded = superseded_.find(report.id);
   if (verified_.contains(report.id) && !another && superseded == superseded_.end()) {
     return Break(verb + " " + report.id + ", the last instance that answers");

@@ -137,6 +137,7 @@ class Simulation {
   std::set<std::string> live_;                       // instances that ran at the last look
   std::set<ServerKey> beside_;                       // two revisions may run
   std::set<std::string> verified_;                   // instances whose child has answered
+  std::set<std::string> known_;                      // those that have answered this mcplet
   std::map<std::string, MonoTime> superseded_;       // instances next to which the wanted revision has answered
   std::map<ServerKey, MonoTime> used_;               // by a client
   int64_t generation_ = 0;
