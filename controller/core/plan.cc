@@ -61,6 +61,13 @@ bool ShimIsAway(const InstanceView& instance, MonoTime now) {
          now >= instance.expected_at + kShimConnectTimeout;
 }
 
+// It was not asked since it runs, or since this mcplet does.
+bool NotAskedYet(const InstanceView& instance, MonoTime now) {
+  if (instance.report.state != InstanceState::kRunning) return false;
+  if (instance.report.shim && !instance.connected) return !ShimIsAway(instance, now);
+  return MainRuns(instance) && !instance.probe.handshake && instance.probe.startup_failures == 0;
+}
+
 class Planner {
  public:
   Planner(const DesiredServer* desired, const Observed& observed, MonoTime now)
@@ -277,7 +284,8 @@ class Planner {
     const RolloutState& rollout = *observed_.rollout;
     const std::string failure = RolloutFailure(*desired_, observed_, now_);
     if (failure.empty()) {
-      Wait(rollout.since + strategy.progress_deadline, "progress deadline");
+      const MonoTime deadline = rollout.since + strategy.progress_deadline;
+      if (now_ < deadline) Wait(deadline, "progress deadline");  // later the answer wakes the server
       return false;
     }
     // An old revision that did not work either is nothing to go back to.
@@ -566,6 +574,8 @@ std::string RolloutFailure(const DesiredServer& desired, const Observed& observe
   const bool over = verdict == RestartVerdict::kFailed || verdict == RestartVerdict::kCompleted;
   const Duration deadline = desired.spec.update_strategy.progress_deadline;
   if (!over && now < observed.rollout->since + deadline) return "";
+  // A mcplet that was away, or busy, does not condemn what it has not asked.
+  if (!over && restart.attempts == 0 && wanted != nullptr && NotAskedYet(*wanted, now)) return "";
   std::string text = "revision " + desired.revision.substr(0, 12) +
                      (over ? " ended and its restartPolicy does not restart it"
                            : " did not answer over MCP within " + FormatDuration(deadline));

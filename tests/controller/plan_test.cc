@@ -87,6 +87,7 @@ class Seen {
     return *this;
   }
   Seen& LivenessFailures(int n) { return Verified(), observed_.instances.back().probe.liveness_failures = n, *this; }
+  Seen& Unanswered(int n) { return observed_.instances.back().probe.startup_failures = n, *this; }
   // A roll-out under way, begun so long ago.
   Seen& Rollout(Duration ago, const DesiredServer* before, bool old_was_good = true) {
     observed_.rollout = RolloutState{kNow - ago, old_was_good, nullptr};
@@ -396,8 +397,10 @@ TEST(PlanTest, AServerMadeAgainUnderTheSameNameTakesOverNoClients) {
 
 TEST(PlanTest, ARolloutThatMissesItsDeadlineIsUndone) {
   const auto seen = [](Duration ago, const DesiredServer* before, bool good) {
-    return Serving().Pulled().Rollout(ago, before, good).Instance("new", kRolling).Main(kRunning);
+    return Serving().Pulled().Rollout(ago, before, good).Instance("new", kRolling).Main(kRunning).Unanswered(1);
   };
+  EXPECT_EQ(PlanText(&kRolling, seen(seconds(300), &kV1, true).Unanswered(0)), "WaitUntil probe, Also, Verify new")
+      << "it was not asked yet";
   EXPECT_EQ(PlanText(&kRolling, seen(seconds(300), &kV1, true)),
             "WaitUntil probe, Also, StopMain new, StopInstance new, RemoveInstance new, ForgetInstance new, "
             "UndoRollout");

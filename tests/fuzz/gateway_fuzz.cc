@@ -1,6 +1,6 @@
-// What clients and servers may send the gateway. The first byte chooses. Besides not crashing: what was valid JSON stays
-// valid JSON whatever is edited in it, on one line where it goes to a server; an answer has its caller's id; texts that
-// are read are written as they were.
+// What clients and servers may send the gateway. The first byte chooses. Besides not crashing: what was valid JSON
+// stays valid JSON whatever is edited in it, on one line where it goes to a server; an answer has its caller's id;
+// texts that are read are written as they were.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

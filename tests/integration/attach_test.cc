@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/strings.h"
-#include "tests/integration/fixture.h"
+#include "tests/integration/gateway_fixture.h"
 
 namespace mcpfleet {
 namespace {
@@ -74,6 +74,16 @@ TEST_F(AttachTest, AServerThatHadCompletedIsNotRunAgainByTheNextMcplet) {
   node_->Start();
   ASSERT_TRUE(node_->WaitCondition("once", "Available", "False", "Completed"));
   EXPECT_EQ(node_->InstanceIds("once"), before);
+}
+
+TEST_F(AttachTest, ClientsOfTheGatewayAreToldThatThereIsNoProcessForThem) {
+  Behind behind(*node_);
+  ASSERT_TRUE(behind.Run({DockerServer("weather")}));
+  const auto client = behind.Client("weather");
+  EXPECT_FALSE(client->Initialize());
+  EXPECT_TRUE(client->problem().starts_with("503 ")) << client->problem();
+  EXPECT_NE(client->problem().find("StdioTransport"), std::string::npos) << client->problem();
+  EXPECT_EQ(GetInt(behind.Modern("weather")->Request("tools/list"), "status"), 503);
 }
 
 TEST_F(AttachTest, AFloodOfStderrDisturbsNobodyAndIsBoundedOnTheDisk) {

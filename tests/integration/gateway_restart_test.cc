@@ -132,6 +132,21 @@ TEST_P(GatewayRestartTest, ProcessesOfNoSessionEndWithTheMcpletThatHadThem) {
   EXPECT_TRUE(behind_->Counts(3)) << "the watched one, the session's, one spare";
 }
 
+TEST_P(GatewayRestartTest, SessionsWithoutAProcessOfTheirOwnAreBegunAnew) {
+  ASSERT_TRUE(behind_->Run({Server("weather", {}, {{"sessions", {{"mode", "Shared"}}}}), Server("new", {"--modern"})}));
+  for (const char* server : {"weather", "new"}) {
+    const auto client = behind_->Session(server);
+    ASSERT_NE(client, nullptr);
+    EXPECT_EQ(client->Call("who"), "test-server");
+    Restart(true);
+    ASSERT_TRUE(behind_->Open(server));
+    EXPECT_EQ(GetInt(client->Request("tools/list"), "status"), 404);
+    EXPECT_TRUE(client->Initialize()) << client->problem();
+    EXPECT_EQ(client->Call("who"), "test-server");
+  }
+  EXPECT_TRUE(WaitFor([&] { return behind_->Pids().size() <= 4; })) << "what served the sessions before is left";
+}
+
 TEST_P(GatewayRestartTest, ASessionWhoseProcessDiedWhileMcpletWasAwayIsGone) {
   ASSERT_TRUE(behind_->Run({Server("weather")}));
   const std::set<pid_t> watched = behind_->Pids();

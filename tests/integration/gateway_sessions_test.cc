@@ -297,7 +297,8 @@ TEST_P(GatewaySessionsTest, ALostConnectionCancelsNothingAndItsAnswerIsKept) {
   const auto other = behind_->Session("weather");
   ASSERT_NE(other, nullptr);
   const auto foreign = other->Listen(last);
-  for (const Json& message : foreign->Rest()) EXPECT_EQ(DumpJson(message).find("late"), std::string::npos) << DumpJson(message);
+  for (const Json& message : foreign->Rest())
+    EXPECT_EQ(DumpJson(message).find("late"), std::string::npos) << DumpJson(message);
   EXPECT_EQ(GetInt(behind_->Stats(*client), "cancelled"), 0);
 }
 

@@ -598,7 +598,7 @@ std::string Simulation::Converged() {
       const bool undone = given_up && strategy.auto_rollback && mine.size() <= 1;
       // Its own policy may have ended what it was taken back to.
       if (undone && (ready->reason == "Failed" || ready->reason == "Completed")) continue;
-      if (given_up && !undone && may_end) continue;
+      if (given_up && may_end) continue;  // nothing good may have been left to go back to
       const bool asleep = ready->reason == "Sleeping";
       if (asleep && ready->status != ConditionStatus::kTrue) return ToString(key) + " sleeps and is not Ready";
       if (asleep && mine.empty()) continue;

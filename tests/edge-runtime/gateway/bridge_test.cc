@@ -79,10 +79,10 @@ class BridgeTest : public ::testing::Test {
   }
   std::shared_ptr<Exchange> Resume(const Json& id, const Json& state, const Json& responses,
                                    const std::string& subject = "anonymous", const std::string& name = "greet") {
-    return Send(WithMeta(RequestOf(id, "tools/call",
-                                   {{"name", name}, {"requestState", state}, {"inputResponses", responses}}),
-                         kAsking),
-                subject);
+    return Send(
+        WithMeta(RequestOf(id, "tools/call", {{"name", name}, {"requestState", state}, {"inputResponses", responses}}),
+                 kAsking),
+        subject);
   }
 
   FakeClock clock_;
@@ -287,9 +287,9 @@ TEST_F(BridgeTest, SeveralQuestionsAtOnceAreAskedAtOnceAndWhatIsNotAnsweredAgain
   for (const auto& [key, question] : first["inputRequests"].items())
     (question["method"] == "roots/list" ? roots : elicitation) = key;
   const auto resume = [&](const Json& id, const Json& state, const Json& responses) {
-    return Send(WithMeta(RequestOf(id, "tools/call",
-                                   {{"name", "greet"}, {"requestState", state}, {"inputResponses", responses}}),
-                         {{"elicitation", Json::object()}, {"roots", Json::object()}}));
+    return Send(WithMeta(
+        RequestOf(id, "tools/call", {{"name", "greet"}, {"requestState", state}, {"inputResponses", responses}}),
+        {{"elicitation", Json::object()}, {"roots", Json::object()}}));
   };
   const auto second = resume(2, first["requestState"], {{roots, {{"roots", Json::array()}}}, {"unknown", 1}});
   EXPECT_EQ(wires_[0].Next()["id"], "b");
@@ -302,6 +302,23 @@ TEST_F(BridgeTest, SeveralQuestionsAtOnceAreAskedAtOnceAndWhatIsNotAnsweredAgain
   EXPECT_EQ(wires_[0].Next()["id"], "a");
   wires_[0].Answer(sent, "done");
   EXPECT_EQ(fourth->Body()["result"], "done");
+}
+
+TEST_F(BridgeTest, ProgressAfterAnAnswerComesWithTheTokenOfTheNewRequest) {
+  const auto first = Call(1, kAsking, "anonymous", {{"progressToken", "old"}});
+  Shake(0);
+  const Json sent = wires_[0].Next("tools/call");
+  wires_[0].Ask("q", "elicitation/create");
+  loop_.Advance(kTogether);
+  const Json result = first->Final()["result"];
+  const auto second = Send(WithMeta(RequestOf(2, "tools/call",
+                                              {{"name", "greet"},
+                                               {"requestState", result["requestState"]},
+                                               {"inputResponses", {{result["inputRequests"].begin().key(), 1}}}}),
+                                    kAsking, {{"progressToken", "new"}}));
+  wires_[0].Notify("notifications/progress", {{"progressToken", sent["params"]["_meta"]["progressToken"]}});
+  ASSERT_EQ(second->Messages().size(), 1U);
+  EXPECT_EQ(second->Messages()[0]["params"]["progressToken"], "new");
 }
 
 TEST_F(BridgeTest, WhileAClientIsAskedItsOtherCallsDoNotWait) {
@@ -470,8 +487,8 @@ TEST_F(BridgeTest, ANotificationKeepsTheMetaThatItHas) {
 TEST_F(BridgeTest, NothingComesBeforeTheAcknowledgement) {
   Call(1);
   Shake(0);
-  const auto exchange =
-      Send(WithMeta(RequestOf("l", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}), kAsking));
+  const auto exchange = Send(
+      WithMeta(RequestOf("l", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}), kAsking));
   ASSERT_EQ(wires_.size(), 2U);
   wires_[0].Notify("notifications/tools/list_changed");
   Shake(1);

@@ -23,17 +23,14 @@ class DirectConversationTest : public ::testing::Test {
     DirectConversation::Options options;
     options.inspect = [this](std::string_view method, Incoming*) { inspected_.emplace_back(method); };
     if (resumable) options.relink = wires_.AsNewLink();
-    side_ = std::make_unique<DirectConversation>(loop_, std::make_unique<ScriptedLink>(wire_), std::move(note), doubtful,
-                                                 options);
-    side_->Start({.to_call = [this](uint64_t call,
-                                    const std::string& line) { See("call " + std::to_string(call), line); },
-                  .answer = [this](uint64_t call,
-                                   const std::string& line) { See("answer " + std::to_string(call), line); },
-                  .to_session =
-                      [this](const std::string& line, About about) {
-                        See(about == About::kACall ? "a call" : "session", line);
-                      },
-                  .closed = [this](const Status& why) { closed_.push_back(why); }});
+    side_ = std::make_unique<DirectConversation>(loop_, std::make_unique<ScriptedLink>(wire_), std::move(note),
+                                                 doubtful, options);
+    side_->Start(
+        {.to_call = [this](uint64_t call, const std::string& line) { See("call " + std::to_string(call), line); },
+         .answer = [this](uint64_t call, const std::string& line) { See("answer " + std::to_string(call), line); },
+         .to_session = [this](const std::string& line,
+                              About about) { See(about == About::kACall ? "a call" : "session", line); },
+         .closed = [this](const Status& why) { closed_.push_back(why); }});
   }
   void See(const std::string& to, const std::string& line) { seen_.push_back({to, Json::parse(line)}); }
   // A session whose handshake is done.
@@ -184,11 +181,11 @@ TEST_F(DirectConversationTest, ANoteIsReadAsItWasWritten) {
 }
 
 TEST_F(DirectConversationTest, ANoteThatIsNotOursIsNone) {
-  for (const char* text : {"", "{}", "null", R"({"format":2,"session":"s","next":1})", R"({"format":1,"next":1})",
-                           R"({"format":1,"session":"s"})", R"({"format":1,"session":"s","next":1,"calls":[[1]]})",
-                           R"({"format":1,"session":"s","next":1,"calls":[[1,2,3,"a","b",4]]})",
-                           R"({"format":1,"session":"s","next":1,"calls":[[-1,2,3,"a","b","c"]]})",
-                           "{\"probe\":\"of another kind\"}"})
+  for (const char* text :
+       {"", "{}", "null", R"({"format":2,"session":"s","next":1})", R"({"format":1,"next":1})",
+        R"({"format":1,"session":"s"})", R"({"format":1,"session":"s","next":1,"calls":[[1]]})",
+        R"({"format":1,"session":"s","next":1,"calls":[[1,2,3,"a","b",4]]})",
+        R"({"format":1,"session":"s","next":1,"calls":[[-1,2,3,"a","b","c"]]})", "{\"probe\":\"of another kind\"}"})
     EXPECT_FALSE(SessionNote::FromText(text)) << text;
 }
 
@@ -217,12 +214,30 @@ TEST_F(DirectConversationTest, AtTheEndOfMcpletAnAnsweredCallIsNotKept) {
   EXPECT_TRUE(Note().calls.empty()) << "the next mcplet would wait for its answer";
 }
 
+TEST_F(DirectConversationTest, AfterAWhileAnAnsweredCallIsNotKeptEither) {
+  OpenReady();
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  wire_->Answer(wire_->Next("tools/call"), 1);
+  side_->Tick();
+  EXPECT_TRUE(Note().calls.empty()) << "mcplet may be killed";
+}
+
+TEST_F(DirectConversationTest, ASessionThatGoesOnIsKeptAtOnce) {
+  OpenReady();
+  SessionNote note = Note();
+  side_.reset();
+  note.incarnation = 1;
+  Open(note);
+  EXPECT_EQ(Note().incarnation, 1U) << "the mcplet after this one must not give out the same event ids";
+}
+
 TEST_F(DirectConversationTest, WhatIsTooMuchToKeepLeavesNoOldNoteBehind) {
   OpenReady();
   ASSERT_NE(wire_->note, "");
   for (int i = 0; i < 60; ++i) {
     ASSERT_TRUE(
-        Request(10 + i, RequestOf(i, "resources/subscribe", {{"uri", std::string(1000, 'u') + std::to_string(i)}})).ok());
+        Request(10 + i, RequestOf(i, "resources/subscribe", {{"uri", std::string(1000, 'u') + std::to_string(i)}}))
+            .ok());
   }
   EXPECT_FALSE(SessionNote::FromText(wire_->note)) << "an old note would give ids away twice";
 }
@@ -293,7 +308,8 @@ TEST_F(DirectConversationTest, AfterTheServerDiedTheSessionGoesOnWithAnother) {
   ASSERT_TRUE(Request(6, RequestOf(2, "resources/subscribe", {{"uri", "a"}})).ok());
   ASSERT_TRUE(Request(7, RequestOf(3, "resources/subscribe", {{"uri", "b"}})).ok());
   ASSERT_TRUE(Request(8, RequestOf(4, "resources/unsubscribe", {{"uri", "a"}})).ok());
-  for (Json message = wire_->Next(); !message.is_null(); message = wire_->Next()) wire_->Answer(message, Json::object());
+  for (Json message = wire_->Next(); !message.is_null(); message = wire_->Next())
+    wire_->Answer(message, Json::object());
   ASSERT_TRUE(Request(9, RequestOf("under way", "tools/call")).ok());
   const Json before = wire_->Next("tools/call");
   seen_.clear();

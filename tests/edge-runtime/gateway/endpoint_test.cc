@@ -54,10 +54,9 @@ class EndpointTest : public ::testing::Test {
     return target_;
   }
   void Open() {
-    children_ = std::make_unique<Children>(
-        host_, loop_, Children::Listeners{[this](const std::string& instance) {
-          if (endpoint_) endpoint_->OnChildrenChanged(instance);
-        }});
+    children_ = std::make_unique<Children>(host_, loop_, Children::Listeners{[this](const std::string& instance) {
+                                             if (endpoint_) endpoint_->OnChildrenChanged(instance);
+                                           }});
     endpoint_ = std::make_unique<Endpoint>(
         Endpoint::Wiring{.loop = loop_,
                          .clock = clock_,
@@ -139,7 +138,8 @@ class EndpointTest : public ::testing::Test {
   }
   void UseTokens() {
     spec_.auth.type = AuthType::kBearer;
-    for (const char* name : {"ann", "bob"}) spec_.auth.tokens.push_back({name, Sha256Hex(std::string(name) + "-secret")});
+    for (const char* name : {"ann", "bob"})
+      spec_.auth.tokens.push_back({name, Sha256Hex(std::string(name) + "-secret")});
   }
   const Fields ann_ = {{"Authorization", "Bearer ann-secret"}}, bob_ = {{"Authorization", "Bearer bob-secret"}};
 
@@ -558,6 +558,38 @@ TEST_F(EndpointTest, SessionsOfTheMcpletBeforeGoOnAndOtherChildrenOfItEnd) {
   EXPECT_EQ(metrics_.sessions, 1);
 }
 
+TEST_F(EndpointTest, WhileMcpletLooksForItsServersNobodySaysThatASessionIsNotThere) {
+  SessionNote note;
+  note.session = "kept";
+  note.subject = "anonymous";
+  note.version = "2025-11-25";
+  note.initialized = NotificationOf("notifications/initialized").dump();
+  target_.ready = false;
+  target_.instance = "";
+  Open();
+  const auto waits = Post(RequestOf(1, "ping"), In("kept")), unknown = Post(RequestOf(1, "ping"), In("unknown"));
+  EXPECT_FALSE(waits->response);
+  host_.Before("i-1", note.ToText(), "");
+  target_.ready = true;
+  target_.instance = "i-1";
+  Update();
+  host_.channel(0).Answer(host_.channel(0).Next("ping"), "there");
+  loop_.Run();
+  EXPECT_EQ(waits->Final(), ResultOf(1, "there"));
+  EXPECT_EQ(Verdict(*unknown), "404 -32001");
+}
+
+TEST_F(EndpointTest, AConversationWaitsUntilItIsKnownWhatTheServerRunsFrom) {
+  target_.argv = {};
+  Open();
+  const auto exchange = Initialize();
+  EXPECT_FALSE(exchange->response);
+  target_.argv = {"server"};
+  Update();
+  ASSERT_EQ(host_.children.size(), 1U);
+  Shaken(*exchange, Newest());
+}
+
 TEST_F(EndpointTest, AtTheEndOfMcpletSessionsAreLeftAlone) {
   Open();
   OpenSession();
@@ -573,8 +605,9 @@ TEST_F(EndpointTest, AtTheEndOfMcpletSessionsAreLeftAlone) {
 TEST_F(EndpointTest, AToolThatIsDeniedIsNeitherListedNorCallableInEitherEra) {
   spec_.tools.deny = {"rm"};
   Open();
-  const Json tools = {{"tools", {{{"name", "ls"}, {"inputSchema", Json::object()}},
-                                 {{"name", "rm"}, {"inputSchema", Json::object()}}}}};
+  const Json tools = {
+      {"tools",
+       {{{"name", "ls"}, {"inputSchema", Json::object()}}, {{"name", "rm"}, {"inputSchema", Json::object()}}}}};
   const std::string session = OpenSession();
   const auto list = Post(RequestOf(1, "tools/list"), In(session));
   Newest().Answer(Newest().Next("tools/list"), tools);
@@ -600,8 +633,8 @@ TEST_F(EndpointTest, ACallIsJudgedByTheNameThatTheServerReads) {
   Open();
   const std::string session = OpenSession();
   for (const char* params : {R"({"name":"ls","name":"rm"})", R"({"name":"ls","n\u0061me":"rm"})"}) {
-    const auto exchange = PostText(
-        std::string(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":)") + params + "}", In(session));
+    const auto exchange =
+        PostText(std::string(R"({"jsonrpc":"2.0","id":1,"method":"tools/call","params":)") + params + "}", In(session));
     EXPECT_EQ(Verdict(*exchange), "400 -32600") << params;
   }
   EXPECT_EQ(Verdict(*Post(RequestOf(1, "tools/call", {{"name", "r\u006d"}}), In(session))), "200 -32602");
@@ -621,9 +654,9 @@ TEST_F(EndpointTest, AListThatCantBeJudgedIsNotShownUnderAPolicy) {
   EXPECT_EQ(CodeOf(twice->Body()), -32603);
   // However long it is.
   const auto longer = Post(RequestOf(2, "tools/list"), In(session));
-  Newest().Answer(Newest().Next("tools/list"),
-                  {{"tools", {{{"name", "rm"}, {"description", std::string(size_t{2} << 20, 'x')}},
-                              {{"name", "ls"}, {"description", "d"}}}}});
+  Newest().Answer(Newest().Next("tools/list"), {{"tools",
+                                                 {{{"name", "rm"}, {"description", std::string(size_t{2} << 20, 'x')}},
+                                                  {{"name", "ls"}, {"description", "d"}}}}});
   loop_.Run();
   ASSERT_EQ(longer->Final()["result"]["tools"].size(), 1U);
   EXPECT_EQ(longer->Final()["result"]["tools"][0]["name"], "ls");
@@ -697,7 +730,8 @@ TEST_F(EndpointTest, TraceContextGoesOnInMeta) {
   const std::string session = OpenSession();
   Post(RequestOf(1, "tools/list", {{"_meta", {{"tracestate", "mine"}}}}),
        In(session, {{"traceparent", "00-a-b-01"}, {"tracestate", "theirs"}}));
-  EXPECT_EQ(Newest().Next("tools/list")["params"]["_meta"], Json({{"traceparent", "00-a-b-01"}, {"tracestate", "mine"}}));
+  EXPECT_EQ(Newest().Next("tools/list")["params"]["_meta"],
+            Json({{"traceparent", "00-a-b-01"}, {"tracestate", "mine"}}));
   Post({{"jsonrpc", "2.0"}, {"id", 2}, {"method", "tools/list"}}, In(session, {{"traceparent", "\"\\"}}));
   EXPECT_EQ(Newest().Next("tools/list")["params"]["_meta"]["traceparent"], "\"\\");
   Post(RequestOf(3, "tools/list", {{"_meta", 7}}), In(session, {{"traceparent", "x"}}));

@@ -183,9 +183,7 @@ struct Exchange {
   std::function<void()> on_gone;
 
   int status() const { return response ? response->status : 0; }
-  std::string Header(std::string_view name) const {
-    return response ? response->headers.Get(name).value_or("") : "";
-  }
+  std::string Header(std::string_view name) const { return response ? response->headers.Get(name).value_or("") : ""; }
   bool Done() const { return response && (!streaming || ended); }
   Json Body() const {
     EXPECT_TRUE(response && !streaming) << "no body";

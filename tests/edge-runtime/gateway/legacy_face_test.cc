@@ -21,16 +21,16 @@ class LegacyFaceTest : public ::testing::Test {
   };
   void Open() {
     face_ = std::make_unique<LegacyFace>(loop_, hub_, [](std::string_view, Incoming*) {});
-    face_->Start({.to_call = [this](uint64_t call,
-                                    const std::string& line) { See("call " + std::to_string(call), line); },
-                  .answer = [this](uint64_t call,
-                                   const std::string& line) { See("answer " + std::to_string(call), line); },
-                  .to_session = [this](const std::string& line, About) { See("session", line); },
-                  .closed = [](const Status&) {}});
+    face_->Start(
+        {.to_call = [this](uint64_t call, const std::string& line) { See("call " + std::to_string(call), line); },
+         .answer = [this](uint64_t call, const std::string& line) { See("answer " + std::to_string(call), line); },
+         .to_session = [this](const std::string& line, About) { See("session", line); },
+         .closed = [](const Status&) {}});
   }
   void See(const std::string& to, const std::string& line) { seen_.push_back({to, Json::parse(line)}); }
   // A session of a client that offers `capabilities`, in front of a server with these.
-  void OpenReady(const Json& capabilities = Json::object(), const Json& features = {{"tools", {{"listChanged", true}}}}) {
+  void OpenReady(const Json& capabilities = Json::object(),
+                 const Json& features = {{"tools", {{"listChanged", true}}}}) {
     Open();
     ASSERT_TRUE(Request(1, RequestOf("i", "initialize",
                                      {{"protocolVersion", "2025-06-18"},
@@ -171,8 +171,8 @@ TEST_F(LegacyFaceTest, AClientThatDeclinesEndsItsCall) {
   OpenReady(kAsking);
   ASSERT_TRUE(Request(2, RequestOf("x", "tools/call", {{"name", "n"}})).ok());
   AskForInput(Server().Next("tools/call"), {{"k", kQuestion}});
-  face_->Reply(Parsed(Json{
-      {"jsonrpc", "2.0"}, {"id", seen_.at(0).message["id"]}, {"error", {{"code", -1}, {"message", "not now"}}}}));
+  face_->Reply(Parsed(
+      Json{{"jsonrpc", "2.0"}, {"id", seen_.at(0).message["id"]}, {"error", {{"code", -1}, {"message", "not now"}}}}));
   loop_.Run();
   EXPECT_EQ(seen_.back().to, "answer 2");
   EXPECT_EQ(CodeOf(seen_.back().message), -32603);
@@ -245,8 +245,7 @@ TEST_F(LegacyFaceTest, AChangedSubscriptionTakesThePlaceOfTheOldOne) {
   EXPECT_EQ(second["params"]["notifications"]["resourceSubscriptions"], Json({"file:///a"}));
   EXPECT_EQ(wire.Next("notifications/cancelled")["params"]["requestId"], listen_["id"]);
   seen_.clear();
-  wire.Notify("notifications/resources/updated",
-              {{"uri", "file:///a"}, {"_meta", {{kSubscriptionKey, second["id"]}}}});
+  wire.Notify("notifications/resources/updated", {{"uri", "file:///a"}, {"_meta", {{kSubscriptionKey, second["id"]}}}});
   EXPECT_EQ(seen_.size(), 1U);
   ASSERT_TRUE(Request(3, RequestOf(3, "resources/subscribe", {{"uri", "file:///a"}})).ok());
   EXPECT_TRUE(wire.AllRead()) << "nothing has changed";

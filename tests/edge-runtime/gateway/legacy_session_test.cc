@@ -179,7 +179,8 @@ TEST_F(LegacySessionTest, ARefusedInitializeEndsTheSession) {
 
 TEST_F(LegacySessionTest, NotificationsAndAnswersArePassedOnAndAccepted) {
   Open();
-  const auto exchange = PostAll({NotificationOf("notifications/initialized"), ResultOf(4, "yes"),
+  const auto exchange = PostAll({NotificationOf("notifications/initialized"),
+                                 ResultOf(4, "yes"),
                                  {{"jsonrpc", "2.0"}, {"id", 5}, {"error", {{"code", 1}, {"message", ""}}}}});
   EXPECT_EQ(exchange->status(), 202);
   EXPECT_EQ(exchange->response->body, "");

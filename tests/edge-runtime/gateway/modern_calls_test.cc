@@ -33,7 +33,8 @@ class ModernCallsTest : public ::testing::Test {
 };
 
 TEST_F(ModernCallsTest, OneServerAnswersEveryClient) {
-  const auto a = Call(RequestOf("same", "tools/call", {{"n", 1}})), b = Call(RequestOf("same", "tools/call", {{"n", 2}}));
+  const auto a = Call(RequestOf("same", "tools/call", {{"n", 1}})),
+             b = Call(RequestOf("same", "tools/call", {{"n", 2}}));
   const Json first = Server().Next("tools/call"), second = Server().Next("tools/call");
   EXPECT_NE(first["id"], second["id"]);
   Server().Answer(second, "b");
@@ -102,7 +103,8 @@ TEST_F(ModernCallsTest, LogsAreShownWhereThereIsNoDoubt) {
 }
 
 TEST_F(ModernCallsTest, ASubscriptionHasTheClientsIdEverywhere) {
-  const auto exchange = Call(RequestOf("sub", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}));
+  const auto exchange =
+      Call(RequestOf("sub", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}));
   const auto other = Call(RequestOf("sub", "subscriptions/listen", {{"notifications", {{"toolsListChanged", true}}}}));
   const Json sent = Server().Next("subscriptions/listen");
   Server().Notify("notifications/subscriptions/acknowledged", {{"_meta", {{kSubscriptionKey, sent["id"]}}}});

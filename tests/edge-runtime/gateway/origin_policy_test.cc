@@ -11,15 +11,31 @@ const OriginPolicy kPublic({"https://MCP.example.com/base", "http://plain.exampl
                            false);
 
 TEST(OriginPolicyTest, OnLoopbackTheMachinesOwnNamesAreHostsWithAnyPort) {
-  for (const char* host : {"localhost", "LocalHost:8700", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8700",
-                           " localhost:8700 "}) {
+  for (const char* host :
+       {"localhost", "LocalHost:8700", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8700", " localhost:8700 "}) {
     EXPECT_TRUE(kLocal.AllowsHost(host)) << host;
     EXPECT_FALSE(kPublic.AllowsHost(host)) << host;
   }
-  for (const char* host :
-       {"", ":8700", "evil.com", "localhost.evil.com", "evil.com:8700", "localhost:", "localhost:8700:1", "localhost:x",
-        "127.0.0.1.evil.com", "127.0.0.2", "[::1", "[::1]x", "[::1]:", "::1", "localhost@evil.com", "evil.com@localhost",
-        "localhost/", "localhost,evil.com", "localhost:123456", "0.0.0.0"}) {
+  for (const char* host : {"",
+                           ":8700",
+                           "evil.com",
+                           "localhost.evil.com",
+                           "evil.com:8700",
+                           "localhost:",
+                           "localhost:8700:1",
+                           "localhost:x",
+                           "127.0.0.1.evil.com",
+                           "127.0.0.2",
+                           "[::1",
+                           "[::1]x",
+                           "[::1]:",
+                           "::1",
+                           "localhost@evil.com",
+                           "evil.com@localhost",
+                           "localhost/",
+                           "localhost,evil.com",
+                           "localhost:123456",
+                           "0.0.0.0"}) {
     EXPECT_FALSE(kLocal.AllowsHost(host)) << host;
   }
 }
@@ -33,8 +49,8 @@ TEST(OriginPolicyTest, OnLoopbackPagesOfTheMachineItselfMayAsk) {
   for (const char* origin :
        {"", "null", "localhost", "http://", "http://evil.com", "http://localhost.evil.com", "http://localhost@evil.com",
         "http://evil.com@localhost", "http://localhost:80@evil.com", "file://localhost", "chrome-extension://localhost",
-        "http://localhost:", "http://localhost:x", "http://[::1", "http://[::1]evil.com", "//localhost", "http:/localhost",
-        "http://localhost evil.com", "http://localhost,http://evil.com"}) {
+        "http://localhost:", "http://localhost:x", "http://[::1", "http://[::1]evil.com", "//localhost",
+        "http:/localhost", "http://localhost evil.com", "http://localhost,http://evil.com"}) {
     EXPECT_FALSE(kLocal.AllowsOrigin(origin)) << origin;
   }
 }

@@ -125,7 +125,9 @@ TEST(PostRulesTest, ANameMayBeEncoded) {
   EXPECT_EQ(Modern(Headers("tools/call", "=?base64?%%%?="), Call("add")), "400 -32020");
   EXPECT_EQ(Modern(Headers("tools/call", "\xc3\xa9"), Call("\xc3\xa9")), "400 -32020") << "not in a header as it is";
   EXPECT_EQ(DecodeHeaderValue("  plain text\t"), "plain text");
-  EXPECT_EQ(DecodeHeaderValue("=?base64?" "?="), "");
+  EXPECT_EQ(DecodeHeaderValue("=?base64?"
+                              "?="),
+            "");
   EXPECT_EQ(DecodeHeaderValue("=?base64?"), "=?base64?");
   EXPECT_EQ(DecodeHeaderValue("=?base64?="), "=?base64?=");
   for (const char* bad : {"a\x01", "a\x7f", "\xff", "=?base64?gICA?=", "=?base64?YWR?=", "=?base64?YW Rk?="})
@@ -161,17 +163,19 @@ TEST(PostRulesTest, AVersionThatIsNotSpokenIsAnsweredWithThoseThatAre) {
 }
 
 TEST(PostRulesTest, MethodsOfTheLegacyEraAreNotFound) {
-  for (const char* method : {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}) {
-    EXPECT_EQ(Modern(Headers(method), RequestOf("x", method, {{"uri", "u"}, {"_meta", kMeta}})), "404 -32601") << method;
+  for (const char* method :
+       {"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"}) {
+    EXPECT_EQ(Modern(Headers(method), RequestOf("x", method, {{"uri", "u"}, {"_meta", kMeta}})), "404 -32601")
+        << method;
   }
 }
 
 TEST(PostRulesTest, HeadersComeBeforeMetaAndMetaBeforeTheVersion) {
   EXPECT_EQ(Modern({{"MCP-Protocol-Version", "2026-07-28"}}, RequestOf(1, "tools/list")), "400 -32020");
   Json meta = {{"io.modelcontextprotocol/protocolVersion", "2031-01-01"}};
-  EXPECT_EQ(Modern({{"MCP-Protocol-Version", "2031-01-01"}, {"Mcp-Method", "ping"}},
-                   RequestOf(1, "ping", {{"_meta", meta}})),
-            "400 -32022");
+  EXPECT_EQ(
+      Modern({{"MCP-Protocol-Version", "2031-01-01"}, {"Mcp-Method", "ping"}}, RequestOf(1, "ping", {{"_meta", meta}})),
+      "400 -32022");
 }
 
 }  // namespace

@@ -25,10 +25,11 @@ class SharedServerTest : public ::testing::Test {
     const auto see = [s](const std::string& to, const std::string& line) {
       s->seen.emplace_back(to, Json::parse(line));
     };
-    s->side->Start({.to_call = [see](uint64_t call, const std::string& line) { see("call " + std::to_string(call), line); },
-                    .answer = [see](uint64_t call, const std::string& line) { see("answer " + std::to_string(call), line); },
-                    .to_session = [see](const std::string& line, About) { see("session", line); },
-                    .closed = [s](const Status&) { ++s->closed; }});
+    s->side->Start(
+        {.to_call = [see](uint64_t call, const std::string& line) { see("call " + std::to_string(call), line); },
+         .answer = [see](uint64_t call, const std::string& line) { see("answer " + std::to_string(call), line); },
+         .to_session = [see](const std::string& line, About) { see("session", line); },
+         .closed = [s](const Status&) { ++s->closed; }});
     return session;
   }
   std::unique_ptr<Session> JoinReady() {

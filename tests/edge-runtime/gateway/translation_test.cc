@@ -28,9 +28,8 @@ Json ModernAnswer(const std::string& text, const std::string& method = "tools/ca
 }
 Json WithMeta(const std::string& text, const std::string& level = "") {
   const Incoming message = Parsed(text);
-  const std::string out = mcp::ApplyEdits(
-      message.text,
-      AddModernMeta(message.text, message.envelope, R"({"roots":{}})", R"({"name":"c","version":"1"})", level));
+  const std::string out = mcp::ApplyEdits(message.text, AddModernMeta(message.text, message.envelope, R"({"roots":{}})",
+                                                                      R"({"name":"c","version":"1"})", level));
   EXPECT_TRUE(Json::accept(out)) << out;
   return Json::parse(out, nullptr, false);
 }
@@ -77,16 +76,18 @@ TEST(TranslationTest, ModernMembersOfMetaAreTakenOutAndTheOthersStay) {
   const std::string v = std::string("\"") + kVersionKey + "\":\"2026-07-28\"";
   const std::string c = std::string("\"") + kCapabilitiesKey + "\":{\"a\":{\"b\":\",}\"}}";
   const std::string head = R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"x":1,"_meta":{)";
-  for (const std::string& members :
-       {v + "," + c + R"(,"progressToken":1,"traceparent":"t")", R"("progressToken":1,"traceparent":"t",)" + v + "," + c,
-        v + R"(,"progressToken":1,)" + c + R"(,"traceparent":"t")", R"("progressToken":1,)" + v + "," + c + R"(,"traceparent":"t")",
-        " \"progressToken\" : 1 , " + v + " ,\"traceparent\":\"t\" , " + c + " "}) {
+  for (const std::string& members : {v + "," + c + R"(,"progressToken":1,"traceparent":"t")",
+                                     R"("progressToken":1,"traceparent":"t",)" + v + "," + c,
+                                     v + R"(,"progressToken":1,)" + c + R"(,"traceparent":"t")",
+                                     R"("progressToken":1,)" + v + "," + c + R"(,"traceparent":"t")",
+                                     " \"progressToken\" : 1 , " + v + " ,\"traceparent\":\"t\" , " + c + " "}) {
     const Json out = Stripped(head + members + "}}}");
     EXPECT_EQ(out["params"], Json({{"x", 1}, {"_meta", {{"progressToken", 1}, {"traceparent", "t"}}}})) << members;
   }
   EXPECT_EQ(Stripped(head + v + "," + c + "}}}")["params"], Json({{"x", 1}, {"_meta", Json::object()}}));
   EXPECT_EQ(Stripped(head + "}}}")["params"], Json({{"x", 1}, {"_meta", Json::object()}}));
-  EXPECT_EQ(Stripped(R"({"jsonrpc":"2.0","id":1,"method":"m"})"), Json::parse(R"({"jsonrpc":"2.0","id":1,"method":"m"})"));
+  EXPECT_EQ(Stripped(R"({"jsonrpc":"2.0","id":1,"method":"m"})"),
+            Json::parse(R"({"jsonrpc":"2.0","id":1,"method":"m"})"));
 }
 
 TEST(TranslationTest, AMetaThatIsNoObjectIsLeftAlone) {
@@ -150,14 +151,15 @@ TEST(TranslationTest, ALegacyRequestGetsWhatTheModernEraDemands) {
   const Json expected = {{kVersionKey, "2026-07-28"},
                          {kCapabilitiesKey, {{"roots", Json::object()}}},
                          {"io.modelcontextprotocol/clientInfo", {{"name", "c"}, {"version", "1"}}}};
-  for (const char* text : {R"({"jsonrpc":"2.0","id":1,"method":"m"})", R"({"jsonrpc":"2.0","id":1,"method":"m","params":{}})",
-                           R"({"jsonrpc":"2.0","id":1,"method":"m","params":[]})",
-                           R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{}}})",
-                           R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":null}})"}) {
+  for (const char* text :
+       {R"({"jsonrpc":"2.0","id":1,"method":"m"})", R"({"jsonrpc":"2.0","id":1,"method":"m","params":{}})",
+        R"({"jsonrpc":"2.0","id":1,"method":"m","params":[]})",
+        R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":{}}})",
+        R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"_meta":null}})"}) {
     EXPECT_EQ(WithMeta(text)["params"]["_meta"], expected) << text;
   }
-  const Json more =
-      WithMeta(R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"n","_meta":{"progressToken":3}}})", "\"info\"");
+  const Json more = WithMeta(
+      R"({"jsonrpc":"2.0","id":1,"method":"m","params":{"name":"n","_meta":{"progressToken":3}}})", "\"info\"");
   EXPECT_EQ(more["params"]["name"], "n");
   EXPECT_EQ(more["params"]["_meta"]["progressToken"], 3);
   EXPECT_EQ(more["params"]["_meta"]["io.modelcontextprotocol/logLevel"], "info");

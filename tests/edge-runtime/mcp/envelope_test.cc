@@ -64,18 +64,36 @@ TEST(EnvelopeTest, IdsStayTheTokensThatTheyWere) {
 }
 
 TEST(EnvelopeTest, WhatIsNoMessageIsRefused) {
-  for (const char* text :
-       {"", " ", "null", "1", "\"x\"", "[]", "{}", "{", "}", "{]", R"({"jsonrpc":"2.0"})",
-        R"({"jsonrpc":"1.0","id":1,"method":"ping"})", R"({"jsonrpc":2.0,"id":1,"method":"ping"})",
-        R"({"id":1,"method":"ping"})", R"({"jsonrpc":"2.0","id":1,"method":7})",
-        R"({"jsonrpc":"2.0","id":1,"method":""})", R"({"jsonrpc":"2.0","id":1,"method":"ping","params":1})",
-        R"({"jsonrpc":"2.0","id":1,"method":"ping","params":null})", R"({"jsonrpc":"2.0","id":1})",
-        R"({"jsonrpc":"2.0","id":1,"result":{},"error":{}})", R"({"jsonrpc":"2.0","id":1,"error":"x"})",
-        R"({"jsonrpc":"2.0","result":{}})", R"({"jsonrpc":"2.0","id":null,"result":{}})",
-        R"({"jsonrpc":"2.0","id":1,"method":"ping"}{})", R"({"jsonrpc":"2.0","id":1,"method":"ping"},)",
-        R"({"jsonrpc":"2.0","id":1,"method":"ping",})", R"({"jsonrpc":"2.0","id":01,"method":"ping"})",
-        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"pi\nng\"}", R"({'jsonrpc':"2.0","id":1,"method":"ping"})",
-        "\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"}) {
+  for (const char* text : {"",
+                           " ",
+                           "null",
+                           "1",
+                           "\"x\"",
+                           "[]",
+                           "{}",
+                           "{",
+                           "}",
+                           "{]",
+                           R"({"jsonrpc":"2.0"})",
+                           R"({"jsonrpc":"1.0","id":1,"method":"ping"})",
+                           R"({"jsonrpc":2.0,"id":1,"method":"ping"})",
+                           R"({"id":1,"method":"ping"})",
+                           R"({"jsonrpc":"2.0","id":1,"method":7})",
+                           R"({"jsonrpc":"2.0","id":1,"method":""})",
+                           R"({"jsonrpc":"2.0","id":1,"method":"ping","params":1})",
+                           R"({"jsonrpc":"2.0","id":1,"method":"ping","params":null})",
+                           R"({"jsonrpc":"2.0","id":1})",
+                           R"({"jsonrpc":"2.0","id":1,"result":{},"error":{}})",
+                           R"({"jsonrpc":"2.0","id":1,"error":"x"})",
+                           R"({"jsonrpc":"2.0","result":{}})",
+                           R"({"jsonrpc":"2.0","id":null,"result":{}})",
+                           R"({"jsonrpc":"2.0","id":1,"method":"ping"}{})",
+                           R"({"jsonrpc":"2.0","id":1,"method":"ping"},)",
+                           R"({"jsonrpc":"2.0","id":1,"method":"ping",})",
+                           R"({"jsonrpc":"2.0","id":01,"method":"ping"})",
+                           "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"pi\nng\"}",
+                           R"({'jsonrpc':"2.0","id":1,"method":"ping"})",
+                           "\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"}) {
     EXPECT_TRUE(Refuses(text)) << text;
     EXPECT_TRUE(Refuses(text, Validation::kEnvelope)) << text;
   }
@@ -233,7 +251,8 @@ TEST(EnvelopeTest, AMessageIsPutOnOneLine) {
 // ---- json_scan
 
 TEST(EnvelopeTest, AScanNeverReadsPastTheEndOfNonsense) {
-  for (const std::string text : {"\"", "\"\\", "{\"a", "{\"a\\\"", "[[[[", "]]]]", "\"\\\\\\\"", ",", ":", "{:}", "{,}"}) {
+  for (const std::string text :
+       {"\"", "\"\\", "{\"a", "{\"a\\\"", "[[[[", "]]]]", "\"\\\\\\\"", ",", ":", "{:}", "{,}"}) {
     JsonScan scan(text);
     for (int i = 0; i < 10; ++i) {
       const std::string_view value = scan.Value();
