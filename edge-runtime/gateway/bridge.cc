@@ -171,8 +171,14 @@ void Bridge::Resume(ModernRequest request, std::unique_ptr<Answer> answer) {
   auto lane = lanes_.find(call.lane);
   if (lane == lanes_.end()) return Fail(number, 200, mcp::kInternalError, "the server has ended");
   const mcp::Span meta = mcp::FindMember(message.text, message.envelope.params, "_meta");
-  lane->second.lane->SetToken(call.lane_call,
-                              std::string(message.Part(mcp::FindMember(message.text, meta, "progressToken"))));
+  const std::string token(message.Part(mcp::FindMember(message.text, meta, "progressToken")));
+  lane->second.lane->SetToken(call.lane_call, token);
+  for (const std::string& line : std::exchange(call.held, {})) {
+    const StatusOr<mcp::Envelope> held = mcp::ReadEnvelope(line, mcp::Validation::kEnvelope);
+    if (!held.ok() || token.empty()) continue;
+    call.http->Notify(mcp::ApplyEdits(line, {{mcp::FindMember(line, held->params, "progressToken"), token}}),
+                      clock_.Now());
+  }
   for (const auto& [key, place] : mcp::MembersOf(message.text, responses)) {
     auto question = call.questions.find(key);
     if (question == call.questions.end()) continue;

@@ -78,6 +78,7 @@ class Bridge final : public ModernServer {
     std::map<std::string, Question> questions;  // by key
     std::string ticket;                         // of the input_required that is out: its requestState
     std::optional<Incoming> answer;             // came while it was parked
+    std::vector<std::string> held;              // progress that came while it was parked
     std::string lacks;                          // a capability of the client that the server asked for in vain
     MonoTime parked{};
   };
@@ -98,6 +99,7 @@ class Bridge final : public ModernServer {
   void OnLaneClosed(uint64_t lane, const Status& why);
   void DispatchWaiting(uint64_t lane);
   void Dispatch(uint64_t number, uint64_t lane);
+  void OnProgress(uint64_t number, std::string line);
   void Leave(uint64_t number);
   bool IsIdle(uint64_t number, const BridgeLane& lane) const;
   bool IsHeldUp(const BridgeLane& lane) const;

@@ -13,6 +13,7 @@ namespace mcpfleet::gateway {
 namespace {
 
 constexpr size_t kMaxWaiting = 64;
+constexpr size_t kMaxHeld = 256;
 constexpr Duration kTogether = std::chrono::milliseconds(10);
 constexpr Duration kLong = std::chrono::seconds(1);  // for a call to keep others waiting
 
@@ -208,14 +209,20 @@ void Bridge::Dispatch(uint64_t number, uint64_t lane_number) {
   const Incoming stripped = ForLegacyServer(message);
   const StatusOr<uint64_t> sent = lane.lane->Request(
       stripped.text, stripped.envelope, {},
-      {.progress = self_.Bind([number](Bridge& self, const std::string& line) {
-         auto found = self.calls_.find(number);
-         if (found != self.calls_.end() && found->second.http) found->second.http->Notify(line, self.clock_.Now());
-       }),
+      {.progress = self_.Bind([number](Bridge& self, std::string line) { self.OnProgress(number, std::move(line)); }),
        .answer = self_.Bind([number](Bridge& self, Incoming answer) { self.OnAnswer(number, std::move(answer)); })});
   if (!sent.ok()) return Fail(number, 503, mcp::kInternalError, Message(sent.status()));
   call.lane_call = *sent;
   lane.active.insert(number);
+}
+
+// While the client is asked nobody listens: it comes on the stream of the request that goes on with the call.
+void Bridge::OnProgress(uint64_t number, std::string line) {
+  auto it = calls_.find(number);
+  if (it == calls_.end()) return;
+  OpenCall& call = it->second;
+  if (call.http != nullptr) return call.http->Notify(line, clock_.Now());
+  if (call.held.size() < kMaxHeld) call.held.push_back(std::move(line));
 }
 
 // The call is no longer at its lane; the next one may be.

@@ -130,6 +130,18 @@ TEST_F(GatewayErasTest, ModernCallsEndAtOnceWhenTheirProcessDiesAndTheNextGetsAn
   EXPECT_EQ(node_->Restarts("weather"), 0);
 }
 
+TEST_F(GatewayErasTest, McpctlCallsToolsAsAnyClientOrAsksTheWatchedProcess) {
+  ASSERT_TRUE(behind_->Run({ProcessServer("weather")}));
+  const CommandResult client = node_->Mcpctl({"tools", "call", "weather", "nonce", "--via", "gateway"});
+  ASSERT_TRUE(client.ok()) << client;
+  const std::string watched = node_->CallTool("weather", "nonce");
+  EXPECT_FALSE(watched.empty());
+  EXPECT_NE(Trim(client.out), watched);
+  const CommandResult unsaid = node_->Mcpctl({"tools", "call", "weather", "nonce"});
+  ASSERT_TRUE(unsaid.ok()) << unsaid;
+  EXPECT_NE(Trim(unsaid.out), watched) << "the gateway is there to be used";
+}
+
 // --- a modern server ------------------------------------------------------------------------------------------------
 
 TEST_F(GatewayErasTest, ModernClientsPassThroughToAModernServer) {

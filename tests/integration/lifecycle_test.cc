@@ -242,8 +242,9 @@ TEST_P(LifecycleTest, AChangedSpecMakesANewInstance) {
   ASSERT_TRUE(node_->Apply({Server("weather", {"--name", "two"})}).ok());
   ASSERT_TRUE(WaitFor([&] { return node_->CallTool("weather", "who") == "two"; }));
   ASSERT_TRUE(node_->WaitReady("weather"));
+  // The old one stops when the new one serves.
+  EXPECT_TRUE(WaitFor([&] { return node_->TestServerPids().size() == 1; })) << node_->TestServerPids().size();
   EXPECT_NE(node_->InstanceIds("weather"), before);
-  EXPECT_EQ(node_->TestServerPids().size(), 1u);
   EXPECT_EQ(node_->Restarts("weather"), 0);
   const CommandResult undone = node_->Mcpctl({"rollout", "undo", "mcp/weather"});
   ASSERT_TRUE(undone.ok()) << undone;

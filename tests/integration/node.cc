@@ -242,12 +242,12 @@ CommandResult Node::Apply(const std::vector<Json>& manifests) {
 }
 
 std::string Node::CallTool(const std::string& server, const std::string& tool, const Json& arguments) {
-  const CommandResult result = Mcpctl({"tools", "call", server, tool, "--args", DumpJson(arguments)});
+  const CommandResult result = Mcpctl({"tools", "call", server, tool, "--via", "admin", "--args", DumpJson(arguments)});
   return result.ok() ? std::string(Trim(result.out)) : "";
 }
 
 void Node::Poke(const std::string& server, const std::string& tool, const Json& arguments) {
-  Mcpctl({"tools", "call", server, tool, "--timeout", "10s", "--args", DumpJson(arguments)});
+  Mcpctl({"tools", "call", server, tool, "--via", "admin", "--timeout", "10s", "--args", DumpJson(arguments)});
 }
 
 namespace {

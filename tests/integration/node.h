@@ -91,7 +91,8 @@ class Node {
   CommandResult Mcpctl(const std::vector<std::string>& args, const std::string& input = "",
                        Duration timeout = std::chrono::seconds(90));
   CommandResult Apply(const std::vector<Json>& manifests);
-  // The text that a tool answers; "" on an error.
+  // The text that a tool answers; "" on an error. Of the process that mcplet watches: clients of the gateway have
+  // others.
   std::string CallTool(const std::string& server, const std::string& tool, const Json& arguments = Json::object());
   // Like CallTool, but nobody waits for the answer for long: for tools that end the process.
   void Poke(const std::string& server, const std::string& tool, const Json& arguments = Json::object());
