@@ -181,9 +181,32 @@ TEST(PrometheusMetricsTest, AServerCannotBreakTheTextFormat) {
   EXPECT_NE(metrics.Serialize().find("name=\"invalid\""), std::string::npos);
 }
 
+TEST(PrometheusMetricsTest, WhatTheGatewayCountsIsThereFromTheStartAndGoesWithItsServer) {
+  PrometheusMetrics metrics({});
+  const auto refused = [&](std::string_view reason) {
+    return ValueOf(metrics, "mcpfleet_gateway_rejected_total", {"reason=\"" + std::string(reason) + "\""});
+  };
+  for (std::string_view reason : kGatewayRejections) EXPECT_EQ(refused(reason), "0");
+  GatewaySeries& gateway = metrics.gateway();
+  gateway.GatewayRejected("origin");
+  EXPECT_EQ(refused("origin"), "1");
+  const std::set<std::string> weather = {"namespace=\"default\"", "server=\"weather\""};
+  gateway.GatewaySessions(kWeather, 3);
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_sessions", weather), "3");
+  std::set<std::string> calls = weather;
+  calls.insert({"code=\"200\"", "method=\"tools/call\""});
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_requests_total", calls), "0");
+  gateway.GatewayRequest(kWeather, "tools/call", 200, std::chrono::milliseconds(3));
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_requests_total", calls), "1");
+  gateway.GatewaySessionEnded(kWeather, std::chrono::seconds(30));
+  EXPECT_EQ(ValueOf(metrics, "mcp_server_session_duration_seconds_count", weather), "1");
+  gateway.GatewayForget(kWeather);
+  EXPECT_EQ(metrics.Serialize().find("server=\"weather\""), std::string::npos);
+}
+
 // Names of metrics in a text, without the suffixes of a histogram's series.
 std::set<std::string> NamesIn(const std::string& text) {
-  static const std::regex name("\\b(mcpfleet_|workqueue_|controller_runtime_)[a-z_]+");
+  static const std::regex name("\\b(mcpfleet_|mcp_server_|workqueue_|controller_runtime_)[a-z_]+");
   std::set<std::string> names;
   for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it) {
     names.insert(std::regex_replace(it->str(), std::regex("_(bucket|count|sum)$"), ""));
@@ -195,6 +218,7 @@ TEST(PrometheusMetricsTest, RulesAndDashboardUseOurNamesAndTheDashboardShowsThem
   PrometheusMetrics metrics({.store_operations = {"get"}});
   metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
   metrics.SetServerUsage(kWeather, 1, 1);
+  metrics.gateway().GatewaySessions(kWeather, 0);
   std::set<std::string> ours = NamesIn(metrics.Serialize());
   const std::string folder = std::string(MCPFLEET_SOURCE_DIR) + "/manifests/monitoring/";
   std::set<std::string> shown = NamesIn(*ReadFile(folder + "dashboard.json", 1 << 20));
