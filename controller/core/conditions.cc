@@ -141,6 +141,9 @@ class StatusBuilder {
 
   Verdict Exposed() const {
     if (in_.endpoint->empty()) return False("NoEndpoint", "the gateway does not serve it");
+    if (serving_ != nullptr && !serving_->report.attached.empty())
+      return False("Attached",
+                   "its stdio is attached (condition StdioTransport), so there are no processes for clients");
     if (Verified().status != ConditionStatus::kTrue) return Unknown("NotVerified");
     return True("Exposed", *in_.endpoint);
   }

@@ -31,9 +31,12 @@ TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndW
   view.connected = true;
   observed.instances.push_back(view);
   observed.instances[0].probe.handshake = observed.instances[0].probe.verified = true;
-  const StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
+  StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
+  input.endpoint = "http://127.0.0.1:8700/default/weather/mcp";
   ServerStatus status = BuildStatus(input, nullptr);
   EXPECT_TRUE(IsReady(status));
+  EXPECT_EQ(FindCondition(status.conditions, "Exposed")->reason, "Attached") << "it has no processes for clients";
+  EXPECT_EQ(status.endpoint, "");
   const Condition* stdio = FindCondition(status.conditions, "StdioTransport");
   ASSERT_NE(stdio, nullptr);
   EXPECT_EQ(stdio->status, ConditionStatus::kFalse);
