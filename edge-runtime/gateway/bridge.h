@@ -31,7 +31,6 @@ struct BridgeSettings {
   Duration idle_timeout = std::chrono::minutes(30);
   Duration max_lifetime = std::chrono::hours(12);
   Duration park_timeout = std::chrono::minutes(5);  // how long a call waits for its client's answers
-  size_t max_parked = 64;                           // of one subject
 };
 
 // Sends `initialize` over a lane for a client that offers `capabilities` (raw), then notifications/initialized; the

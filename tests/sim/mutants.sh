@@ -16,7 +16,7 @@ killed=0 survived=0
 # Each side's own simulation and tables: a mutant of the controller that only the store's simulation sees, or the other
 # way round, would be killed by luck.
 controller_binaries="sim_tests controller_tests"
-controller_filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*'
+controller_filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*:RollingUpdate*:OnDemand*:ClientTarget*'
 store_binaries="sim_tests store_tests"
 store_filter='StoreSim*:HeadSync*:LocalCache*:Writer*'
 

@@ -351,6 +351,8 @@ void Simulation::CheckStop(const std::string& verb, const std::string& id) {
 
 void Simulation::CheckStopOfOld(const std::string& verb, const InstanceReport& report, const DesiredServer& wanted) {
   if (UpdateTypeOf(wanted.spec) != UpdateType::kRollingUpdate) return;
+  // Deleted and applied again: another object, which takes nothing over from the one before.
+  if (report.uid != wanted.uid) return;
   // What a roll-out was taken back to lives by its own spec.
   if (ReasonOf(report.server, "Progressing") == "ProgressDeadlineExceeded") return;
   const std::vector<FakeContainer> all = Containers();
