@@ -196,6 +196,17 @@ TEST_F(RollingUpdateTest, ACreateThatFailsForEverDoesNotKeepTheOldOneFromItsProb
   EXPECT_TRUE(Target().ready);
 }
 
+TEST_F(RollingUpdateTest, AnOldInstanceThatCanNotBeHelpedDoesNotHoldUpTheNewOne) {
+  const std::string old = Only(kV1);
+  world.sessions.Script(old).prepare_error = ResourceExhausted("no space left on device");
+  world.desired.Put(kV2);
+  world.Boot();
+  world.Pass(minutes(1));
+  EXPECT_EQ(Target().instance, Only(kV2));
+  EXPECT_TRUE(Target().ready);
+  EXPECT_TRUE(world.Instances(kV1).empty());
+}
+
 TEST_F(RollingUpdateTest, ANewMcpletGoesOnInTheMiddleOfARollout) {
   const std::string old = Only(kV1);
   Break(kV2);

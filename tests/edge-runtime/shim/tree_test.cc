@@ -84,9 +84,10 @@ TEST(ShimTreeTest, AKilledHelperCostsItsSessionAndLeavesNothing) {
   int leader = world.host().Main("helper").pid;
   std::string stat;
   for (int pid : ProcessesBelow(shim)) {
-    std::string children =
-        *ReadFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children", 4096);
-    if (children.find(std::to_string(leader) + " ") != std::string::npos) kill(pid, SIGKILL);
+    // It may have ended since it was seen.
+    const StatusOr<std::string> children =
+        ReadFile("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children", 4096);
+    if (children.ok() && children->find(std::to_string(leader) + " ") != std::string::npos) kill(pid, SIGKILL);
   }
   ASSERT_TRUE(Eventually([&] { return world.host().Main("helper").phase == Phase::kExited; }));
   EXPECT_TRUE(Eventually([&] { return ProcessesBelow(shim).empty(); }));
