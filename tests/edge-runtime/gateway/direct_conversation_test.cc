@@ -370,6 +370,20 @@ TEST_F(DirectConversationTest, AServerThatKeepsDyingIsGivenUp) {
   EXPECT_LE(wires_.size(), 2U + DirectConversation::kMaxRelinks);
 }
 
+TEST_F(DirectConversationTest, ASuccessorThatDiesInItsHandshakeIsFollowedByAnother) {
+  OpenReady();
+  wire_->Close();
+  Successor().Close();
+  loop_.Run();
+  EXPECT_TRUE(closed_.empty());
+  ASSERT_EQ(wires_.size(), 3U);
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/list")).ok());
+  Wire& third = wires_[2];
+  third.Answer(third.Next("initialize"), {{"protocolVersion", "2025-06-18"}});
+  third.Next("notifications/initialized");
+  third.Next("tools/list");
+}
+
 TEST_F(DirectConversationTest, ASuccessorThatDoesNotComeEndsTheSessionOnce) {
   OpenReady();
   wires_.refusal = ResourceExhausted("no room");

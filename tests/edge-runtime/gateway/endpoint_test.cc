@@ -454,6 +454,7 @@ TEST_F(EndpointTest, TheEndOfTheServerIsTheEndOfEverything) {
   endpoint_->Close();
   for (size_t i = 0; i < host_.children.size(); ++i) host_.Started(i);
   loop_.Run();
+  EXPECT_EQ(metrics_.sessions, 0) << "no session begins after the end";
   endpoint_.reset();
   loop_.Run();
   EXPECT_GE(opening->status(), 500);

@@ -145,7 +145,9 @@ class FakeHost final : public ClientSessions {
   void End(size_t i) {
     const Child child = children.at(i);
     children[i].gone = true;
-    child.channel->Finish([this, child] { Tell(child, ClientEvent::kEnded); });
+    Child told = child;
+    told.channel = nullptr;  // what the channel keeps must not keep the channel
+    child.channel->Finish([this, told] { Tell(told, ClientEvent::kEnded); });
     Tell(child, ClientEvent::kGone);
   }
   // Those that were told to end do so.

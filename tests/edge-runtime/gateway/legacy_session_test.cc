@@ -138,6 +138,15 @@ TEST_F(LegacySessionTest, WhatComesBeforeTheAnswerMakesItAStreamInOrder) {
   EXPECT_EQ(ids.size(), 5U) << "each event has its id, the priming one too";
 }
 
+// In JSON it is white space, in an event stream the end of a line.
+TEST_F(LegacySessionTest, ACarriageReturnOfAServerDoesNotTearAnEventApart) {
+  Open();
+  const auto exchange = Post(RequestOf(1, "tools/call"));
+  loop_.Advance(1s);
+  side_->events.answer(side_->Call(0).call, "{\"jsonrpc\":\"2.0\",\r\"id\":1,\"result\":\r\r\"x\"}\r");
+  EXPECT_EQ(exchange->Messages(), std::vector<Json>{ResultOf(1, "x")});
+}
+
 TEST_F(LegacySessionTest, OnlyRevisionsThatKnowItGetAPrimingEvent) {
   Open("2025-11-25");
   auto exchange = Post(RequestOf(1, "tools/call"));
