@@ -39,8 +39,10 @@ class StdioChannel {
   // The line whose write was under way when the mcplet before this one died, "" when there was none: how much of it
   // arrived is unknown, and the rest was given up with a newline. If it is a request, whoever waits for its id (by the
   // note) must be told that it failed, with JSON-RPC error -32603, before lines of the child are looked at: the child
-  // may never answer it. It may also have arrived whole; a later answer is then one that nobody waits for.
-  virtual std::string doubtful_line() const { return ""; }
+  // may never answer it. It may also have arrived whole; a later answer is then one that nobody waits for. The next
+  // mcplet finds the line again until SettleDoubt, which says that this was done; nothing more is written before.
+  virtual std::string DoubtfulLine() const { return ""; }
+  virtual void SettleDoubt() {}
   // Monotonic time of the last byte from the child.
   virtual MonoTime last_activity() const = 0;
   virtual bool closed() const = 0;

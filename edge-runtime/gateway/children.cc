@@ -74,6 +74,7 @@ class StdioLink final : public Link {
   }
   Status Send(std::string_view line) override { return child_.channel->Send(line, Now()); }
   bool closed() const override { return gone_; }
+  void SettleDoubt() override { child_.channel->SettleDoubt(); }
   void Keep(std::string_view note) override { (void)child_.channel->SaveNote(note); }
   void Release() override {
     released_ = true;
@@ -210,7 +211,7 @@ std::vector<Children::Found> Children::TakeFound(const std::string& instance, Du
       shared_->unsure.insert(instance);
       continue;
     }
-    Found one{nullptr, child.channel->LoadNote(), child.channel->doubtful_line()};
+    Found one{nullptr, child.channel->LoadNote(), child.channel->DoubtfulLine()};
     one.link = MakeLink(std::move(child), grace);
     found.push_back(std::move(one));
   }

@@ -33,7 +33,7 @@ class Children {
   // A child that the mcplet before this one had.
   struct Found {
     std::unique_ptr<Link> link;
-    std::string note, doubtful_line;
+    std::string note, doubtful_line;  // settle it on the link
   };
   struct Order {
     std::string instance;

@@ -104,17 +104,20 @@ void DirectConversation::Start(Events events) {
   if (note_.incarnation > 0) Keep();
   if (!doubtful_line_.empty()) {
     // Nobody knows how much of it arrived: whoever waits for its answer must not wait for ever.
-    const std::string line = std::exchange(doubtful_line_, "");
-    StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(line, mcp::Validation::kEnvelope);
-    if (envelope.ok() && envelope->kind == mcp::MessageKind::kRequest) {
-      const std::string id(envelope->id.In(line));
-      loop_.Post(self_.Bind([id](DirectConversation& self) {
-        for (const auto& [lane_call, call] : self.note_.calls) {
-          if (std::to_string(lane_call) != id) continue;
-          return self.lane_->Fail(lane_call, mcp::kInternalError, "mcplet ended while it sent this request");
-        }
-      }));
-    }
+    loop_.Post(self_.Bind([line = std::exchange(doubtful_line_, "")](DirectConversation& self) {
+      self.FailDoubtful(line);
+      if (self.lane_ != nullptr) self.lane_->SettleDoubt();
+    }));
+  }
+}
+
+void DirectConversation::FailDoubtful(std::string_view line) {
+  const StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(line, mcp::Validation::kEnvelope);
+  if (!envelope.ok() || envelope->kind != mcp::MessageKind::kRequest || lane_ == nullptr) return;
+  for (const auto& [lane_call, call] : note_.calls) {
+    if (std::to_string(lane_call) != envelope->id.In(line)) continue;
+    lane_->Fail(lane_call, mcp::kInternalError, "mcplet ended while it sent this request");
+    return Keep();
   }
 }
 

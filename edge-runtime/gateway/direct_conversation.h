@@ -71,6 +71,7 @@ class DirectConversation final : public Conversation {
  private:
   void Open(std::unique_ptr<Link> link);
   void Keep();
+  void FailDoubtful(std::string_view line);
   void OnAnswer(uint64_t lane_call, Incoming answer);
   void OnNotification(Incoming message);
   void OnRequest(const Incoming& message);

@@ -103,6 +103,10 @@ void Lane::Keep(std::string_view note) {
   if (link_ != nullptr) link_->Keep(note);
 }
 
+void Lane::SettleDoubt() {
+  if (link_ != nullptr) link_->SettleDoubt();
+}
+
 void Lane::Release() {
   if (link_ != nullptr) link_->Release();
 }

@@ -78,6 +78,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void Forget(uint64_t call) { calls_.erase(call); }
   Status Send(std::string line);
   void Keep(std::string_view note);
+  void SettleDoubt();
   void Release();
 
   size_t in_flight() const { return calls_.size(); }

@@ -31,6 +31,9 @@ class Link {
   virtual bool closed() const { return false; }
   // Bytes that stay with the server over a restart of mcplet, at most 48 KiB, where there is a place for them.
   virtual void Keep(std::string_view note) { (void)note; }
+  // Whoever waited for the line that was being sent when the mcplet before ended knows now that it failed: only then
+  // is anything sent again.
+  virtual void SettleDoubt() {}
   // mcplet ends: let go without ending the conversation, so that the next one finds it. Destroy it afterwards.
   virtual void Release() {}
 };

@@ -33,7 +33,9 @@ std::shared_ptr<StdioPeer> StdioPeer::Create(std::shared_ptr<StdioChannel> chann
   std::shared_ptr<StdioPeer> peer(new StdioPeer(std::move(channel), std::move(eras), std::move(options)));
   {
     MutexLock lock(&peer->mu_);
-    peer->Queue(peer->session_.OnLost(peer->channel_->doubtful_line()));
+    const std::string doubtful = peer->channel_->DoubtfulLine();
+    peer->Queue(peer->session_.OnLost(doubtful));
+    peer->doubt_ = !doubtful.empty();
   }
   // Weak: the channel may outlive the peer, and must not keep it.
   peer->channel_->SetReceiver([weak = std::weak_ptr<StdioPeer>(peer)](std::string_view line) {
@@ -72,19 +74,23 @@ void StdioPeer::Flush() {
       MutexLock lock(&mu_);
       save = session_.note_changed();
       send = !outbox_.empty();
-      if (!save && !send) {
-        flushing_ = false;
-        return;
-      }
+      if (!save && !send) flushing_ = false;
     }
+    if (!save && !send) return SettleDoubt();
     // The note first: after a crash the next mcplet must know of an `initialize` that may have left.
     Status done = save ? SaveNote() : SendFront();
     if (done.ok()) continue;
+    // Also then: a queue that is full empties only afterwards, and what is to be sent is not forgotten.
+    SettleDoubt();
     MutexLock lock(&mu_);
     flushing_ = false;
     changed_.NotifyAll();
     return;
   }
+}
+
+void StdioPeer::SettleDoubt() {
+  if (doubt_.exchange(false)) channel_->SettleDoubt();
 }
 
 Status StdioPeer::SaveNote() {

@@ -2,6 +2,7 @@
 // from any; whoever finds messages to send and nobody sending does the sending, in order.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -52,6 +53,7 @@ class StdioPeer final : public McpPeer, public std::enable_shared_from_this<Stdi
   // Gives up on a call: takes it back when it has not left, else tells the server.
   void Abandon(const std::string& id, bool tell) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Why the child can't be talked to, or OK.
+  void SettleDoubt();
   Status Health() const EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Status HandshakeTimeout() const EXCLUSIVE_LOCKS_REQUIRED(mu_);
   StatusOr<mcp::PeerInfo> Finished() EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -68,6 +70,7 @@ class StdioPeer final : public McpPeer, public std::enable_shared_from_this<Stdi
   bool closed_ GUARDED_BY(mu_) = false;  // by us
   MonoTime discover_until_ GUARDED_BY(mu_) = MonoTime::max();
   Status note_failure_ GUARDED_BY(mu_);
+  std::atomic<bool> doubt_{false};  // the channel waits to hear that the line in doubt was seen to
 };
 
 }  // namespace mcpfleet

@@ -13,7 +13,7 @@ namespace mcpfleet::shim {
 namespace {
 
 constexpr uint64_t kMagic = 0x6c6e724a70434d31;
-constexpr uint64_t kJournalVersion = 2;
+constexpr uint64_t kJournalVersion = 3;
 constexpr uint64_t kSkipBit = uint64_t{1} << 63;
 constexpr size_t kPage = 4096;
 constexpr size_t kMaxWindow = size_t{64} << 10;  // a pipe holds no more
@@ -130,6 +130,11 @@ Status Journal::Validate(uint64_t session) const {
     in_good = in_tail - in_head <= kRingBytes && *In(in_tail - 1) == '\n' && in_line <= in_head &&
               in_tail - in_line <= kRingBytes;
   }
+  if (in_good && h.in_doubt != 0) {
+    uint64_t begin = h.in_doubt - 1, end = h.in_doubt_end;
+    in_good = begin < end && end <= std::max(in_head, in_tail) && std::max(in_head, in_tail) - begin <= kRingBytes &&
+              *In(end - 1) == '\n';
+  }
   if (!in_good) return FailedPrecondition("journal: positions of the child's input are impossible");
   if (h.note_active > 1 || h.note_size[h.note_active] > kNoteBytes) {
     return FailedPrecondition("journal: the note is too long");
@@ -182,11 +187,23 @@ void Journal::RecoverIn() {
 void Journal::GiveUpLine(uint64_t head) {
   const char* newline = static_cast<const char*>(memchr(In(head), '\n', header_->in_tail - head));
   uint64_t end = head + static_cast<uint64_t>(newline - In(head)) + 1;
-  uint64_t begin = header_->in_line;
-  doubtful_line_.assign(In(begin), end - 1 - begin);
+  // In this order: a death between two of them is recovered like the one before, or is over.
+  header_->in_doubt_end = end;
+  header_->in_doubt = header_->in_line + 1;
   header_->in_newline = 1;
-  header_->in_line = end;
   header_->in_head = end;
+  header_->in_line = end;
+}
+
+std::string Journal::DoubtfulLine() const {
+  if (header_->in_doubt == 0) return "";
+  uint64_t begin = header_->in_doubt - 1;
+  return std::string(In(begin), header_->in_doubt_end - 1 - begin);
+}
+
+uint64_t Journal::InKept() const {
+  uint64_t kept = std::min<uint64_t>(header_->in_head, header_->in_line);
+  return header_->in_doubt == 0 ? kept : std::min(kept, header_->in_doubt - 1);
 }
 
 void Journal::ZeroOut(uint64_t from, uint64_t to) {
@@ -281,7 +298,7 @@ size_t Journal::InPending() const { return header_->in_tail - header_->in_head +
 Status Journal::InAppend(std::string_view line) {
   uint64_t head = header_->in_head, tail = header_->in_tail;
   if (line.size() > limits::kChildLineBytes) return InvalidArgument("line: longer than a child may be sent");
-  if (head == tail && tail != in_low_) {
+  if (head == tail && tail != in_low_ && header_->in_doubt == 0) {
     // Empty: back to the first page.
     if (tail - in_low_ >= kFreeAbove) Zero(In(in_low_), std::min<uint64_t>(tail - in_low_, kRingBytes));
     uint64_t start = NextRing(tail);
@@ -290,18 +307,19 @@ Status Journal::InAppend(std::string_view line) {
     in_low_ = start;
     head = tail = start;
   }
-  if (tail - std::min<uint64_t>(head, header_->in_line) + line.size() + 1 > kRingBytes && tail != head) {
+  if (head == tail) header_->in_line = head;
+  if (tail - InKept() + line.size() + 1 > kRingBytes) {
     return ResourceExhausted("child: its input queue is full");
   }
   memcpy(In(tail), line.data(), line.size());
   *In(tail + line.size()) = '\n';
-  if (head == tail) header_->in_line = head;
   header_->in_tail = tail + line.size() + 1;
   return OkStatus();
 }
 
 std::string_view Journal::InPiece() {
   if (header_->in_newline != 0) return "\n";
+  if (header_->in_doubt != 0) return {};
   uint64_t head = header_->in_head, tail = header_->in_tail;
   if (head == tail) return {};
   const char* at = In(head);

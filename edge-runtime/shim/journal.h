@@ -36,6 +36,8 @@ struct JournalHeader {
   // is being thrown away up to its newline.
   std::atomic<uint64_t> out_head{0}, out_tail{0}, out_zero{0};
   std::atomic<uint64_t> in_line{0}, in_head{0}, in_tail{0}, in_busy{0}, in_newline{0};
+  // The line that may have arrived in part, until somebody has seen to it; in_doubt is its begin + 1, 0 for none.
+  std::atomic<uint64_t> in_doubt{0}, in_doubt_end{0};
   std::atomic<uint64_t> note_active{0};
   std::atomic<uint64_t> note_size[2] = {{0}, {0}};
 };
@@ -74,13 +76,16 @@ class Journal {
   size_t InPending() const;
   // Takes a line (without newline) that is then safe from a crash. ResourceExhausted when it does not fit.
   Status InAppend(std::string_view line);
-  // The piece to write next, at most to the end of its line; empty: none. Surround the write with the two calls.
+  // The piece to write next, at most to the end of its line; empty: none, or none while a line is in doubt. Surround the
+  // write with the two calls.
   std::string_view InPiece();
   void InBegin();
   void InEnd(size_t written);
   void InDiscard();
-  // At adoption: the line of which a part may have arrived, "" if none.
-  const std::string& doubtful_line() const { return doubtful_line_; }
+  // The line of which a part may have arrived, "" if none. It stays, over adoptions too, until it is settled: who asks
+  // must first see to what waits for it. Nothing is written before, so that there is never more than one.
+  std::string DoubtfulLine() const;
+  void SettleDoubt() { header_->in_doubt = 0; }
 
   Status SaveNote(std::string_view note);
   std::string LoadNote() const;
@@ -92,6 +97,8 @@ class Journal {
   void RecoverOut();
   void RecoverIn();
   void GiveUpLine(uint64_t head);
+  // Bytes of the child's input from here on are not to be overwritten.
+  uint64_t InKept() const;
   char* Out(uint64_t position) const { return out_ + position % kRingBytes; }
   char* In(uint64_t position) const { return in_ + position % kRingBytes; }
   uint64_t OutHead() const;
@@ -111,7 +118,6 @@ class Journal {
   uint64_t line_end_ = 0;  // of the line handed out, behind its newline
   uint64_t out_dropped_ = 0;
   uint64_t in_low_ = 0;  // in pages touched since the last rewind begin here
-  std::string doubtful_line_;
 };
 
 }  // namespace mcpfleet::shim

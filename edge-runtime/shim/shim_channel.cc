@@ -46,6 +46,17 @@ void ShimChannel::Resume() {
   if (in_w_.valid() && in_token_ == 0) WriteSome();
 }
 
+std::string ShimChannel::DoubtfulLine() const {
+  MutexLock lock(&mu_);
+  return journal_->DoubtfulLine();
+}
+
+void ShimChannel::SettleDoubt() {
+  MutexLock lock(&mu_);
+  journal_->SettleDoubt();
+  if (in_w_.valid() && in_token_ == 0) WriteSome();
+}
+
 void ShimChannel::WriteSome() {
   for (std::string_view piece = journal_->InPiece(); !piece.empty(); piece = journal_->InPiece()) {
     journal_->InBegin();

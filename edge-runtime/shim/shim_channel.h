@@ -46,7 +46,8 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   void CloseInput();
   // No more input; lines of output are still delivered until the pipe ends.
   void MarkClosed();
-  std::string doubtful_line() const override { return journal_->doubtful_line(); }
+  std::string DoubtfulLine() const override;
+  void SettleDoubt() override;
   // Output lines thrown away because they were longer than limits::kChildLineBytes.
   uint64_t dropped_lines() const { return dropped_; }
 

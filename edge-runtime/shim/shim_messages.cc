@@ -205,7 +205,7 @@ void ShimHost::Adopt(Instance* instance, Session* session, const shim::Session& 
     SendEnd(instance, session->id, 0);
     return;
   }
-  if (!(*journal)->doubtful_line().empty()) {
+  if (!(*journal)->DoubtfulLine().empty()) {
     LOG_WARNING("a line to the child may have arrived in part; its request fails", {{"instance", instance->name}});
   }
   (*journal)->CloseFd();

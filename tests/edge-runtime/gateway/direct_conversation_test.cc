@@ -277,7 +277,10 @@ TEST_F(DirectConversationTest, ALineInDoubtFailsItsCallAndNoOther) {
   seen_.clear();
   Open(note, line);
   EXPECT_TRUE(seen_.empty()) << "not from inside";
+  EXPECT_FALSE(wire_->settled) << "the next mcplet must find it, should this one end now";
   loop_.Run();
+  EXPECT_TRUE(wire_->settled);
+  EXPECT_EQ(Note().calls.size(), 1U) << Note().ToText();
   ASSERT_EQ(seen_.size(), 1U);
   EXPECT_EQ(seen_[0].to, "answer 6");
   EXPECT_EQ(seen_[0].message["id"], "doubtful");
@@ -297,6 +300,7 @@ TEST_F(DirectConversationTest, ALineInDoubtThatIsNoRequestIsNothing) {
     Open(note, line);
     loop_.Run();
     EXPECT_TRUE(seen_.empty()) << line;
+    EXPECT_TRUE(wire_->settled) << line;
   }
 }
 

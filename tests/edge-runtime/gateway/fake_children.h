@@ -31,7 +31,8 @@ class FakeChannel final : public StdioChannel {
     return OkStatus();
   }
   std::string LoadNote() const override { return note; }
-  std::string doubtful_line() const override { return doubtful; }
+  std::string DoubtfulLine() const override { return doubtful; }
+  void SettleDoubt() override { doubtful.clear(); }
   MonoTime last_activity() const override { return {}; }
   bool closed() const override { return closed_; }
 

@@ -76,7 +76,7 @@ struct Wire {
   std::vector<std::string> sent;  // to the server
   size_t read = 0;
   Link::Events events;
-  bool started = false, destroyed = false, released = false;
+  bool started = false, destroyed = false, released = false, settled = false;
   std::string note;
   Status send_status = OkStatus();
 
@@ -136,6 +136,7 @@ class ScriptedLink final : public Link {
     return OkStatus();
   }
   void Keep(std::string_view note) override { wire_->note = note; }
+  void SettleDoubt() override { wire_->settled = true; }
   void Release() override { wire_->released = true; }
 
  private:

@@ -62,9 +62,14 @@ class ScriptedChannel : public StdioChannel {
     std::lock_guard<std::mutex> lock(mu_);
     return last_activity_;
   }
-  std::string doubtful_line() const override {
+  std::string DoubtfulLine() const override {
     std::lock_guard<std::mutex> lock(mu_);
     return doubtful_line_;
+  }
+  void SettleDoubt() override {
+    std::lock_guard<std::mutex> lock(mu_);
+    doubtful_line_.clear();
+    cv_.notify_all();
   }
   bool closed() const override {
     std::lock_guard<std::mutex> lock(mu_);
@@ -108,9 +113,11 @@ class ScriptedChannel : public StdioChannel {
   void Run() {
     std::unique_lock<std::mutex> lock(mu_);
     while (true) {
-      cv_.wait(lock, [&] { return ending_ || !to_script_.empty() || (!out_.empty() && receiver_); });
+      // As the shim's: nothing reaches the child while a line is in doubt.
+      const auto reads = [&] { return !to_script_.empty() && doubtful_line_.empty(); };
+      cv_.wait(lock, [&] { return ending_ || reads() || (!out_.empty() && receiver_); });
       if (ending_) return;
-      if (!to_script_.empty()) {
+      if (reads()) {
         std::string line = std::move(to_script_.front());
         to_script_.pop_front();
         lock.unlock();

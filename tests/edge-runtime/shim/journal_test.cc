@@ -143,7 +143,7 @@ TEST(JournalTest, WritingGoesOnInTheMiddleOfALine) {
   auto next = Next(*journal);
   ASSERT_TRUE(next.ok());
   EXPECT_EQ((*next)->InPiece(), "rst\n");
-  EXPECT_EQ((*next)->doubtful_line(), "");
+  EXPECT_EQ((*next)->DoubtfulLine(), "");
   (*next)->InBegin();
   (*next)->InEnd(4);
   EXPECT_EQ((*next)->InPiece(), "second\n");
@@ -161,16 +161,22 @@ TEST(JournalTest, AWriteUnderWayIsGivenUpWithANewlineAndNamed) {
   journal->InBegin();  // died in write(2)
   auto next = Next(*journal);
   ASSERT_TRUE(next.ok());
-  EXPECT_EQ((*next)->doubtful_line(), "first");
+  EXPECT_EQ((*next)->DoubtfulLine(), "first");
   EXPECT_EQ((*next)->InPiece(), "\n");
   (*next)->InBegin();  // and again, in the newline: one too many does no harm
   auto third = Next(**next);
   ASSERT_TRUE(third.ok());
-  EXPECT_EQ((*third)->doubtful_line(), "");
+  EXPECT_EQ((*third)->DoubtfulLine(), "first") << "nobody has seen to it yet";
   EXPECT_EQ((*third)->InPiece(), "\n");
   (*third)->InBegin();
   (*third)->InEnd(1);
+  EXPECT_EQ((*third)->InPiece(), "") << "one doubt at a time";
+  ASSERT_TRUE((*third)->InAppend("third").ok());
+  (*third)->SettleDoubt();
   EXPECT_EQ((*third)->InPiece(), "second\n");
+  auto fourth = Next(**third);
+  ASSERT_TRUE(fourth.ok());
+  EXPECT_EQ((*fourth)->DoubtfulLine(), "");
 }
 
 TEST(JournalTest, AWriteThatWasCountedIsNotInDoubt) {
@@ -185,12 +191,12 @@ TEST(JournalTest, AWriteThatWasCountedIsNotInDoubt) {
   mapped.header->in_line = 0;     // and before the line was counted as done
   auto next = Next(*journal);
   ASSERT_TRUE(next.ok());
-  EXPECT_EQ((*next)->doubtful_line(), "");
+  EXPECT_EQ((*next)->DoubtfulLine(), "");
   EXPECT_EQ((*next)->InPiece(), "second\n");
   (*next)->InBegin();
   auto third = Next(**next);
   ASSERT_TRUE(third.ok());
-  EXPECT_EQ((*third)->doubtful_line(), "second");
+  EXPECT_EQ((*third)->DoubtfulLine(), "second");
 }
 
 TEST(JournalTest, TheNoteIsTheOldOrTheNewOne) {
