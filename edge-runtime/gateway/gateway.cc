@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
+
 #include "base/http/server.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -33,6 +35,29 @@ class ServerLoop final : public Loop {
 
  private:
   http::Server& server_;
+};
+
+// Reads and writes the pipes of clients' children on the HTTP server's loop: a call costs no way to another thread.
+class ClientIo {
+ public:
+  ClientIo(ClientSessions& sessions, boost::asio::io_context& loop)
+      : sessions_(sessions), ready_(loop, sessions.ClientIoFd()) {
+    Wait();
+  }
+  ~ClientIo() { ready_.release(); }  // the descriptor is the host's
+
+ private:
+  void Wait() {
+    ready_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      self_.Bind([](ClientIo& self, const boost::system::error_code& error) {
+                        if (error) return;
+                        self.sessions_.RunClientIo();
+                        self.Wait();
+                      }));
+  }
+  ClientSessions& sessions_;
+  boost::asio::posix::stream_descriptor ready_;
+  const Self<ClientIo> self_{this};
 };
 
 // What the controller reads from other threads.
@@ -125,7 +150,8 @@ class Hall {
         access_(std::move(access)),
         audit_(std::move(audit)),
         keys_(deps.clock, MakeHttpsFetch(loop)),
-        children_(deps.sessions, loop, {.changed = [this](const std::string& instance) { OnChildren(instance); }}) {
+        children_(deps.sessions, loop, {.changed = [this](const std::string& instance) { OnChildren(instance); }}),
+        client_io_(deps.sessions, server.context()) {
     if (!options_.keys_directory.empty()) keys_.SetDirectory(options_.keys_directory);
   }
 
@@ -165,6 +191,7 @@ class Hall {
   std::optional<RequestLog> access_, audit_;
   JwksCache keys_;
   Children children_;
+  ClientIo client_io_;
   std::map<ServerKey, std::unique_ptr<Endpoint>> endpoints_;
   const Self<Hall> self_{this};
   bool ticking_ = false;

@@ -145,7 +145,7 @@ class EndpointTest : public ::testing::Test {
 
   FakeClock clock_;
   ManualLoop loop_{&clock_};
-  FakeHost host_;
+  FakeHost host_{loop_};
   CountingMetrics metrics_;
   JwksCache keys_{clock_, [](const std::string&, const std::function<void(StatusOr<std::string>)>& done) {
                     done(Unavailable("offline"));
