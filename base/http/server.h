@@ -87,7 +87,7 @@ class Server {
     Duration idle_timeout = std::chrono::seconds(120);
     std::function<Response(int status)> refusal;  // what those limits and timeouts answer; default: the phrase as text
   };
-  using Handler = std::function<void(const Request&, std::shared_ptr<Responder>)>;
+  using Handler = std::function<void(Request&, std::shared_ptr<Responder>)>;  // the request is the handler's to take
 
   // Listening when it returns.
   static StatusOr<std::unique_ptr<Server>> Create(Options options, Handler handler);

@@ -141,8 +141,9 @@ void Endpoint::Inspect(std::string_view method, Incoming* answer) {
 
 // --- requests -----------------------------------------------------------------------------------------------------
 
-void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Responder> to, const std::string& cors) {
+void Endpoint::Handle(http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors) {
   auto ask = std::make_shared<Ask>();
+  ask->request = std::move(request);
   ask->answer = std::make_unique<Answer>(std::move(to));
   if (!cors.empty()) {
     ask->answer->AddHeader("Access-Control-Allow-Origin", cors);
@@ -151,7 +152,7 @@ void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Respon
   }
   ask->log = std::make_shared<LoggedRequest>();
   ask->log->server = ToString(target_.server->key);
-  ask->log->method = request.method;
+  ask->log->method = ask->request.method;
   ask->log->peer = ask->answer->peer();
   const MonoTime began = w_.clock.Now();
   ask->answer->WhenDone(self_.Bind([log = ask->log, began](Endpoint& self, int status) {
@@ -162,9 +163,7 @@ void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Respon
     if (self.w_.audit_log != nullptr && log->method == "tools/call")
       self.w_.audit_log->Write(*log, self.w_.clock.Wall());
   }));
-  // Most are judged at once; the request is copied only when that takes longer than this call.
-  auto now = std::make_shared<const http::Request*>(&request);
-  authenticator_->Check(request, self_.Bind([ask, now](Endpoint& self, const Verdict& verdict) {
+  authenticator_->Check(ask->request, self_.Bind([ask](Endpoint& self, const Verdict& verdict) {
     if (const auto* refusal = std::get_if<gateway::Refusal>(&verdict)) {
       self.w_.metrics.GatewayRejected("auth");
       if (!refusal->www_authenticate.empty()) ask->answer->AddHeader("WWW-Authenticate", refusal->www_authenticate);
@@ -172,12 +171,11 @@ void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Respon
       return ask->answer->Json(refusal->status, ErrorText("", kServerError, refusal->message));
     }
     ask->subject = std::get<Subject>(verdict);
-    ask->log->subject = ask->subject.Hash();
-    if (*now != nullptr) ask->request = **now;
+    if (self.known_.hash.empty() || self.known_.subject != ask->subject)
+      self.known_ = {ask->subject, ask->subject.Hash()};
+    ask->log->subject = self.known_.hash;
     self.Serve(std::move(*ask));
   }));
-  if (ask->answer != nullptr && ask->request.body.empty()) ask->request = request;
-  *now = nullptr;
 }
 
 void Endpoint::Serve(Ask ask) {

@@ -57,7 +57,7 @@ class Endpoint {
   void SetTarget(ClientTarget target);
   // A request for /mcp that passed the checks of Host and Origin. `cors`: the origin whose page may read the answer,
   // "".
-  void Handle(const http::Request& request, std::shared_ptr<http::Responder> to, const std::string& cors);
+  void Handle(http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors);
   bool ready() const { return target_.ready; }
   const ClientTarget& target() const { return target_; }
   // RFC 9728; nullopt when there is none.
@@ -83,6 +83,11 @@ class Endpoint {
   struct SessionEntry {
     std::shared_ptr<LegacySession> session;
     ServerGroup* group = nullptr;
+  };
+  // What logs call the subject of the last request: one asks many times.
+  struct Known {
+    Subject subject;
+    std::string hash;
   };
   struct Sleeper {
     std::function<void()> go;
@@ -137,6 +142,7 @@ class Endpoint {
   std::vector<std::unique_ptr<ServerGroup>> groups_;  // the last one is current
   std::map<std::string, SessionEntry, std::less<>> sessions_;
   std::deque<Sleeper> sleepers_;
+  Known known_;
   bool closed_ = false;
 };
 

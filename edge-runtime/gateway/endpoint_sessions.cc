@@ -36,7 +36,7 @@ std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
     Refuse(ask, *bad);
     return nullptr;
   }
-  ask.log->session = Sha256Hex(*id).substr(0, 12);
+  ask.log->session = it->second.session->hash();
   return it->second.session;
 }
 

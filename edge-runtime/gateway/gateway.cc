@@ -155,7 +155,7 @@ class Hall {
     if (!options_.keys_directory.empty()) keys_.SetDirectory(options_.keys_directory);
   }
 
-  void Handle(const http::Request& request, std::shared_ptr<http::Responder> to);
+  void Handle(http::Request& request, std::shared_ptr<http::Responder> to);
   void Update(const ServerKey& key);
   void Release() {
     for (auto& [key, endpoint] : endpoints_) endpoint->Release();
@@ -300,7 +300,7 @@ void Hall::SendMetadata(std::string_view path, http::Responder& to) {
   to.Send(http::JsonResponse(200, *metadata));
 }
 
-void Hall::Handle(const http::Request& request, std::shared_ptr<http::Responder> to) {
+void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   if (!CheckOrigin(request, *to)) return;
   const std::string origin = request.headers.Get("Origin").value_or("");
   const bool cors = !origin.empty() && AllowsCors(origin);
@@ -322,7 +322,7 @@ void Hall::Handle(const http::Request& request, std::shared_ptr<http::Responder>
     return to->Send(http::JsonResponse(
         404, ErrorText("", kServerError, "no such server here; endpoints are /<namespace>/<server>/mcp")));
   }
-  endpoint->Handle(request, std::move(to), cors ? origin : "");
+  endpoint->Handle(std::move(request), std::move(to), cors ? origin : "");
   ArmTick();
 }
 
@@ -363,7 +363,7 @@ class GatewayImpl final : public Gateway {
                                  // One message of the largest kind, and a window.
                                  .max_queued = limits::kChildLineBytes + (size_t{8} << 20),
                                  .refusal = RefusalOf};
-    ASSIGN_OR_RETURN(gateway->server_, http::Server::Create(server, [self](const http::Request& request,
+    ASSIGN_OR_RETURN(gateway->server_, http::Server::Create(server, [self](http::Request& request,
                                                                            std::shared_ptr<http::Responder> to) {
                        if (self->hall_ == nullptr) return to->Send(RefusalOf(503));  // not open yet, or closing
                        self->hall_->Handle(request, std::move(to));

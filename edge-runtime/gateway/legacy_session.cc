@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/digest.h"
 #include "base/strings.h"
 
 namespace mcpfleet::gateway {
@@ -19,6 +20,7 @@ constexpr std::string_view kPrimingSince = "2025-11-25";
 LegacySession::LegacySession(std::string id, std::string subject, const SessionSettings& settings, Loop& loop,
                              const Clock& clock)
     : id_(std::move(id)),
+      hash_(Sha256Hex(id_).substr(0, 12)),
       subject_(std::move(subject)),
       settings_(settings),
       loop_(loop),
@@ -133,12 +135,24 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
     if (!sent.ok()) EndCall(calls[i].call, ErrorText(calls[i].id, mcp::kInternalError, Message(sent)));
   }
   if (initialize) return;  // one JSON body: its client does not know yet what else may come
-  loop_.PostAt(clock_.Now() + settings_.json_wait, [weak = weak_from_this(), number] {
-    auto self = weak.lock();
-    if (self == nullptr) return;
-    auto it = self->streams_.find(number);
-    if (it != self->streams_.end() && !it->second.begun) self->BeginEvents(number, &it->second);
-  });
+  undecided_.emplace_back(clock_.Now() + settings_.json_wait, number);
+  if (undecided_.size() == 1) BeginLateStreams();
+}
+
+// One timer at a time, however many requests there are: all wait equally long.
+void LegacySession::BeginLateStreams() {
+  const MonoTime now = clock_.Now();
+  while (!undecided_.empty()) {
+    const auto [until, number] = undecided_.front();
+    if (until > now) {
+      return loop_.PostAt(until, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->BeginLateStreams();
+      });
+    }
+    undecided_.pop_front();
+    auto it = streams_.find(number);
+    if (it != streams_.end()) BeginEvents(number, &it->second);
+  }
 }
 
 void LegacySession::TakeCancel(const Incoming& message) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -60,6 +61,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   void Release();
 
   const std::string& id() const { return id_; }
+  const std::string& hash() const { return hash_; }  // of the id, for logs
   const std::string& subject() const { return subject_; }
   const std::string& version() const { return version_; }
   bool closed() const { return closed_; }
@@ -87,6 +89,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   };
 
   void Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer);
+  void BeginLateStreams();
   void Take(const Incoming& message, uint64_t stream);
   void TakeCancel(const Incoming& message);
   void OnToCall(uint64_t call, std::string line);
@@ -104,7 +107,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   uint64_t StreamFor(Conversation::About about) const;
   bool Primes() const;
 
-  const std::string id_, subject_;
+  const std::string id_, hash_, subject_;
   const SessionSettings settings_;
   Loop& loop_;
   const Clock& clock_;
@@ -113,6 +116,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   Events events_;
   std::vector<std::pair<std::vector<Incoming>, std::unique_ptr<Answer>>> waiting_;  // for the server's side
   std::map<uint64_t, Stream> streams_;
+  std::deque<std::pair<MonoTime, uint64_t>> undecided_;  // streams that may still be one JSON body, and until when
   std::map<uint64_t, Call> calls_;
   std::map<std::string, uint64_t, std::less<>> by_client_id_;
   uint64_t next_stream_ = 1, next_call_ = 1, first_sequence_ = 1;
