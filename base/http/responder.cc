@@ -42,12 +42,13 @@ class StreamWriterImpl final : public StreamWriter {
   StreamWriterImpl(Channel channel, bool chunked) : channel_(std::move(channel)), chunked_(chunked) {}
   ~StreamWriterImpl() override { End(); }
 
-  bool Write(std::string_view bytes) override {
+  bool Write(std::string_view bytes) override { return Give(std::string(bytes)); }
+  bool Give(std::string bytes) override {
     if (ended_ || closed()) return false;
     if (bytes.empty()) return true;  // an empty chunk would end the body
     if (!channel_.Admit(bytes.size())) return false;
-    return channel_.Run([session = channel_.session(), outbox = channel_.outbox(), copy = std::string(bytes),
-                         chunked = chunked_]() mutable { session->WriteChunk(outbox, std::move(copy), chunked); });
+    return channel_.Run([session = channel_.session(), outbox = channel_.outbox(), bytes = std::move(bytes),
+                         chunked = chunked_]() mutable { session->WriteChunk(outbox, std::move(bytes), chunked); });
   }
   void End() override {
     if (ended_.exchange(true)) return;

@@ -39,6 +39,8 @@ class StreamWriter {
   virtual ~StreamWriter() = default;  // ends the stream
   // False once the peer is gone or more than the limit is queued: stop producing.
   virtual bool Write(std::string_view bytes) = 0;
+  // The same without a copy.
+  virtual bool Give(std::string bytes) { return Write(bytes); }
   virtual void End() = 0;
   virtual bool closed() const = 0;
 };

@@ -30,11 +30,12 @@ const std::string& DateNow() {
   return text;
 }
 
-std::string ChunkOf(std::string_view bytes) {
+std::string ChunkHead(size_t bytes) {
   char size[24];
-  snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  return std::string(size).append(bytes).append("\r\n");
+  return std::string(size, static_cast<size_t>(snprintf(size, sizeof size, "%zx\r\n", bytes)));
 }
+
+std::string ChunkOf(std::string_view bytes) { return ChunkHead(bytes.size()).append(bytes).append("\r\n"); }
 
 bool ConnectionHas(const Headers& headers, std::string_view item) {
   for (const auto& [name, value] : headers.fields()) {
@@ -259,8 +260,11 @@ void Session::BeginStream(const Exchange& exchange, const Response& head, std::s
 
 void Session::WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked) {
   if (state_ != State::kStreaming || outbox_ != outbox || finish_) return;
-  size_t counted = bytes.size();
-  Enqueue(chunked ? ChunkOf(bytes) : std::move(bytes), counted);
+  const size_t counted = bytes.size();
+  if (!chunked || counted <= kAheadBytes) return Enqueue(chunked ? ChunkOf(bytes) : std::move(bytes), counted);
+  Enqueue(ChunkHead(counted), 0);  // apart: a large piece is not copied
+  Enqueue(std::move(bytes), counted);
+  Enqueue("\r\n", 0);
 }
 
 void Session::EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked) {

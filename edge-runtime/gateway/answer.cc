@@ -3,6 +3,9 @@
 #include "edge-runtime/mcp/envelope.h"
 
 namespace mcpfleet::gateway {
+namespace {
+constexpr size_t kLargeEvent = size_t{64} << 10;  // not copied behind its first lines
+}
 
 Answer::~Answer() {
   if (stream_ != nullptr) {
@@ -56,20 +59,17 @@ bool Answer::BeginStream() {
   return !stream_->closed();
 }
 
-bool Answer::Event(std::string_view data, std::string_view id) {
+bool Answer::Event(std::string data, std::string_view id) {
   if (!BeginStream()) return false;
-  std::string event;
-  event.reserve(data.size() + id.size() + 32);
-  event += "event: message\n";
-  if (!id.empty()) event.append("id: ").append(id).append("\n");
   // A carriage return ends a line of the stream; in JSON it is white space.
-  if (data.find('\r') == std::string_view::npos) {
-    event.append("data: ").append(data);
-  } else {
-    event.append("data: ").append(mcp::OneLine(std::string(data)));
-  }
-  event += "\n\n";
-  return stream_->Write(event);
+  if (data.find('\r') != std::string::npos) data = mcp::OneLine(std::move(data));
+  std::string event = "event: message\n";
+  const bool apart = data.size() > kLargeEvent;
+  if (!apart) event.reserve(data.size() + id.size() + 32);
+  if (!id.empty()) event.append("id: ").append(id).append("\n");
+  event += "data: ";
+  if (!apart) return stream_->Give(std::move(event.append(data).append("\n\n")));
+  return stream_->Give(std::move(event)) && stream_->Give(std::move(data)) && stream_->Write("\n\n");
 }
 
 bool Answer::Prime(std::string_view id, int retry_ms) {

@@ -39,7 +39,7 @@ class Answer {
   // Begins a stream; true when it is one now.
   bool BeginStream();
   // An event of the stream, begun here if it was not. False when the client is gone or does not read.
-  bool Event(std::string_view data, std::string_view id = "");
+  bool Event(std::string data, std::string_view id = "");
   // The priming event of revision 2025-11-25: an id, no data, and how long to wait before coming back.
   bool Prime(std::string_view id, int retry_ms);
   void KeepAlive();

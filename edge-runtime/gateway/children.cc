@@ -59,9 +59,9 @@ class StdioLink final : public Link {
 
   void Start(Events events) override {
     events_ = std::make_shared<Events>(std::move(events));
-    child_.channel->SetReceiver([weak = std::weak_ptr<Events>(events_)](std::string_view line) {
+    child_.channel->SetReceiver([weak = std::weak_ptr<Events>(events_)](std::string line) {
       // Held: whoever hears the line may let go of the link.
-      if (const auto held = weak.lock(); held != nullptr && held->on_line) held->on_line(std::string(line));
+      if (const auto held = weak.lock(); held != nullptr && held->on_line) held->on_line(std::move(line));
     });
     // Gone before anybody read from it: nothing more comes to tell so.
     if (gone_) {

@@ -248,7 +248,7 @@ void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
     note_.version = mcp::Unquote(answer.Part(version));
   }
   if (options_.inspect && result) options_.inspect(call.method, &answer);
-  events_.answer(call.call.call, answer.WithId(call.call.id));
+  events_.answer(call.call.call, std::move(answer).WithId(call.call.id));
 }
 
 void DirectConversation::OnNotification(Incoming message) {

@@ -139,19 +139,18 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
   if (undecided_.size() == 1) BeginLateStreams();
 }
 
-// One timer at a time, however many requests there are: all wait equally long.
+// One timer at a time, however many requests there are: all wait equally long, and most are answered before.
 void LegacySession::BeginLateStreams() {
-  const MonoTime now = clock_.Now();
-  while (!undecided_.empty()) {
+  for (; !undecided_.empty(); undecided_.pop_front()) {
     const auto [until, number] = undecided_.front();
-    if (until > now) {
+    auto it = streams_.find(number);
+    if (it == streams_.end() || it->second.begun) continue;
+    if (until > clock_.Now()) {
       return loop_.PostAt(until, [weak = weak_from_this()] {
         if (auto self = weak.lock()) self->BeginLateStreams();
       });
     }
-    undecided_.pop_front();
-    auto it = streams_.find(number);
-    if (it != streams_.end()) BeginEvents(number, &it->second);
+    BeginEvents(number, &it->second);
   }
 }
 
@@ -279,11 +278,15 @@ void LegacySession::Emit(uint64_t number, std::string line) {
   Stream& stream = it->second;
   BeginEvents(number, &stream);
   const EventId id{number, stream.next++};
-  if (stream.answer != nullptr && stream.answer->Event(line, id.ToString())) {
+  if (resume_.Keeps(line.size())) {
+    resume_.Add(id, line, clock_.Now());
+  } else {
+    resume_.NoteGap(id);
+  }
+  if (stream.answer != nullptr && stream.answer->Event(std::move(line), id.ToString())) {
     stream.sent = id.sequence;
     last_used_ = clock_.Now();
   }
-  resume_.Add(id, std::move(line), clock_.Now());
 }
 
 void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {

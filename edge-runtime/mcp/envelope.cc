@@ -246,6 +246,11 @@ std::string ApplyEdits(std::string_view text, std::vector<Edit> edits) {
   return out.append(text.substr(at));
 }
 
+void EditInPlace(std::string* text, std::vector<Edit> edits) {
+  std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.where.at > b.where.at; });
+  for (const Edit& edit : edits) text->replace(edit.where.at, edit.where.size, edit.text);
+}
+
 Edit AddMembers(std::string_view text, Span object, std::string members) {
   JsonScan scan(object.In(text));
   scan.Take('{');

@@ -16,8 +16,9 @@ constexpr uint64_t kMagic = 0x6c6e724a70434d31;
 constexpr uint64_t kJournalVersion = 3;
 constexpr uint64_t kSkipBit = uint64_t{1} << 63;
 constexpr size_t kPage = 4096;
-constexpr size_t kMaxWindow = size_t{64} << 10;  // a pipe holds no more
+constexpr size_t kMaxWindow = kOutPipeBytes;
 constexpr size_t kFreeAbove = size_t{32} << 10;  // give pages back instead of clearing them
+constexpr size_t kTakeBytes = size_t{1} << 20;
 constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
 constexpr uint64_t kBusyWithNewline = ~uint64_t{0};
 
@@ -291,6 +292,22 @@ void Journal::OutConsume() {
   } else if (line_end_ - header_->out_zero >= 8 * kFreeAbove) {
     ZeroOut(header_->out_zero, line_end_);
   }
+}
+
+std::string Journal::OutTake() {
+  uint64_t at = OutHead();
+  const uint64_t end = line_end_ - 1;
+  std::string line;
+  line.reserve(end - at + 64);  // room for a longer id in its place
+  while (at < end) {
+    const size_t piece = std::min<uint64_t>(kTakeBytes, end - at);
+    line.append(Out(at), piece);
+    at += piece;
+    SetOutHead(at, true);  // what is left of it is no line
+    ZeroOut(header_->out_zero, at);
+  }
+  OutConsume();
+  return line;
 }
 
 size_t Journal::InPending() const { return header_->in_tail - header_->in_head + header_->in_newline; }

@@ -24,8 +24,8 @@ class FakeChannel final : public StdioChannel, public std::enable_shared_from_th
     sent.emplace_back(line);
     return OkStatus();
   }
-  void SetReceiver(std::function<void(std::string_view line)> receiver) override {
-    receiver_ = receiver ? std::make_shared<std::function<void(std::string_view)>>(std::move(receiver)) : nullptr;
+  void SetReceiver(std::function<void(std::string line)> receiver) override {
+    receiver_ = receiver ? std::make_shared<std::function<void(std::string)>>(std::move(receiver)) : nullptr;
     DeliverLater();
   }
   Status SaveNote(std::string_view text) override {
@@ -78,14 +78,14 @@ class FakeChannel final : public StdioChannel, public std::enable_shared_from_th
       const auto receiver = receiver_;
       const std::string line = std::move(lines_.front());
       lines_.pop_front();
-      (*receiver)(line);
+      (*receiver)(std::string(line));
     }
     if (lines_.empty() && receiver_ != nullptr) {
       if (const auto ended = std::exchange(ended_, nullptr)) ended();
     }
   }
   Loop& loop_;
-  std::shared_ptr<std::function<void(std::string_view)>> receiver_;  // shared with a delivery under way
+  std::shared_ptr<std::function<void(std::string)>> receiver_;  // shared with a delivery under way
   std::deque<std::string> lines_;
   std::function<void()> ended_;
   bool closed_ = false;
