@@ -36,7 +36,7 @@ void Endpoint::SetTarget(ClientTarget target) {
                     current->target().server->spec.sessions == target_.server->spec.sessions;
   if (same) {
     current->SetTarget(target_);
-  } else if (runs && target_.ready) {
+  } else if (runs && (target_.ready || (target_.sleeping && !sleepers_.empty()))) {
     if (current != nullptr) current->Retire();
     groups_.push_back(std::make_unique<ServerGroup>(
         ServerGroup::Wiring{
@@ -46,7 +46,10 @@ void Endpoint::SetTarget(ClientTarget target) {
         target_));
   }
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
-  if (!target_.ready) return;
+  if (!target_.ready) {
+    if (ServerGroup* group = CurrentGroup(); group != nullptr && target_.sleeping) group->Expect(sleepers_.size());
+    return;
+  }
   for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.go();
 }
 

@@ -79,6 +79,7 @@ class Endpoint {
     Subject subject;
     std::unique_ptr<Answer> answer;
     std::shared_ptr<LoggedRequest> log;  // shared with the answer's end
+    bool left = false;                   // its client has gone
   };
   struct SessionEntry {
     std::shared_ptr<LegacySession> session;

@@ -75,18 +75,23 @@ void Endpoint::BeginSession(Ask ask, Incoming message) {
     return RefuseFull(ask, id, ResourceExhausted("the server has as many sessions as it may have"));
   auto held = std::make_shared<Ask>(std::move(ask));
   auto first = std::make_shared<Incoming>(std::move(message));
+  held->answer->OnGone([weak = std::weak_ptr<Ask>(held)] {
+    if (const auto asked = weak.lock()) asked->left = true;
+  });
   WhenReady(
       false, self_.Bind([held, first](Endpoint& self) { self.OpenSession(held, first); }),
       self_.Bind([held, id](Endpoint& self, const std::string& why) { self.RefuseFull(*held, id, Unavailable(why)); }));
 }
 
 void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_ptr<Incoming>& message) {
+  if (ask->left) return;  // nobody would learn the session's id
   ServerGroup* group = CurrentGroup();
   const std::string request(message->Part(message->envelope.id));
   if (group == nullptr) return RefuseFull(*ask, request, Unavailable("the server is not ready"));
   const std::string id = RandomHex(16);
   const auto begin = [id, ask, message, request](Endpoint& self, ServerGroup* where,
                                                  std::unique_ptr<Conversation> side) {
+    if (ask->left) return;
     // Others may have begun while this one waited.
     if (self.sessions_.size() >= self.settings_.max_sessions)
       return self.RefuseFull(*ask, request, ResourceExhausted("the server has as many sessions as it may have"));

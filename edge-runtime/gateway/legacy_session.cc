@@ -1,5 +1,6 @@
 #include "edge-runtime/gateway/legacy_session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/digest.h"
@@ -213,6 +214,9 @@ void LegacySession::Detach(uint64_t number, const Answer* which) {
   if (it == streams_.end() || it->second.answer.get() != which) return;
   it->second.answer.reset();
   it->second.begun = true;  // whatever comes now is for a later GET
+  const auto opens = [this](uint64_t call) { return calls_[call].initialize; };
+  // Only the answer would have told the session's id.
+  if (std::any_of(it->second.calls.begin(), it->second.calls.end(), opens)) OnClosed();
 }
 
 // --- from the server ----------------------------------------------------------------------------------------------

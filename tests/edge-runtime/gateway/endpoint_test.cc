@@ -498,6 +498,57 @@ TEST_F(EndpointTest, ARequestThatWakesAServerWaitsAndIsAnswered) {
   EXPECT_EQ(modern->status(), 200);
 }
 
+TEST_F(EndpointTest, TheChildOfAClientThatWakesAServerStartsBesideTheMainOne) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto one = Initialize(), other = Initialize();
+  target_.instance = "i-2";
+  Update();
+  ASSERT_EQ(host_.children.size(), 2U) << "it runs, but does not answer yet";
+  EXPECT_FALSE(one->response);
+  target_.ready = true;
+  target_.sleeping = false;
+  Update();
+  ASSERT_EQ(host_.children.size(), 2U);
+  Shaken(*one, host_.channel(0));
+  Shaken(*other, host_.channel(1));
+}
+
+TEST_F(EndpointTest, AChildThatWasBegunForAClientThatLeftEnds) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto exchange = Initialize();
+  target_.instance = "i-2";
+  Update();
+  ASSERT_EQ(host_.children.size(), 1U);
+  exchange->Leave();
+  target_.ready = true;
+  target_.sleeping = false;
+  Update();
+  Tick(1s);
+  Tick(1s);
+  EXPECT_EQ(host_.alive(), 0);
+}
+
+TEST_F(EndpointTest, AClientThatLeavesBeforeItKnowsItsSessionLeavesNone) {
+  Open();
+  const auto exchange = Initialize();
+  loop_.Run();
+  ASSERT_EQ(host_.children.size(), 1U);
+  ASSERT_EQ(host_.channel(0).Next()["method"], "initialize");
+  EXPECT_EQ(host_.alive(), 1);
+  exchange->Leave();
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 0);
+  EXPECT_TRUE(endpoint_->Conversations().empty());
+}
+
 TEST_F(EndpointTest, AServerThatDoesNotWakeIsAnErrorInTime) {
   spec_.activation.mode = ActivationMode::kOnDemand;
   settings_.wake_timeout = 60s;
