@@ -5,7 +5,7 @@
 namespace mcpfleet::gateway {
 
 Answer::~Answer() {
-  if (stream_ != nullptr) {
+  if (stream_ != nullptr || accepted_) {
     End();
   } else if (!answered_) {
     Json(500, ErrorText("", mcp::kInternalError, "not answered"));
@@ -44,6 +44,14 @@ void Answer::Empty(int status) {
   Finish(status);
 }
 
+void Answer::Accept() {
+  if (std::exchange(answered_, true)) return;
+  accepted_ = true;
+  http::Response response = http::TextResponse(202, "Accepted");
+  for (const auto& [name, value] : headers_) response.headers.Add(name, value);
+  to_->Send(std::move(response));
+}
+
 bool Answer::BeginStream() {
   if (stream_ != nullptr) return !stream_->closed();
   if (std::exchange(answered_, true)) return false;
@@ -56,11 +64,11 @@ bool Answer::BeginStream() {
   return !stream_->closed();
 }
 
-bool Answer::Event(std::string_view data, std::string_view id) {
+bool Answer::Event(std::string_view data, std::string_view id, std::string_view type) {
   if (!BeginStream()) return false;
   std::string event;
   event.reserve(data.size() + id.size() + 32);
-  event += "event: message\n";
+  event.append("event: ").append(type).append("\n");
   if (!id.empty()) event.append("id: ").append(id).append("\n");
   // A carriage return ends a line of the stream; in JSON it is white space.
   if (data.find('\r') == std::string_view::npos) {
@@ -84,7 +92,7 @@ void Answer::KeepAlive() {
 }
 
 void Answer::End() {
-  if (stream_ == nullptr) return;
+  if (stream_ == nullptr) return accepted_ ? Finish(202) : void();
   stream_->End();
   Finish(200);
 }
