@@ -98,14 +98,12 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
     if (self.sessions_.size() >= self.settings_.max_sessions)
       return self.RefuseFull(*ask, request, ResourceExhausted("the server has as many sessions as it may have"));
     const std::shared_ptr<LegacySession> session = self.AddSession(id, ask->subject.id, where);
+    session->Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
     if (message == nullptr) {
       ask->log->session = LoggedSession(id);
-      session->OpenStream(self.MessagesUri(ask->request, id), std::move(ask->answer));
-    } else {
-      ask->answer->AddHeader(kSessionHeader, id);
+      return session->OpenStream(self.MessagesUri(ask->request, id), std::move(ask->answer));
     }
-    session->Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
-    if (message == nullptr) return;
+    ask->answer->AddHeader(kSessionHeader, id);
     std::vector<Incoming> first;
     first.push_back(std::move(*message));
     session->Post(std::move(first), std::move(ask->answer));

@@ -74,9 +74,8 @@ void LegacySession::Continue(std::string version, uint64_t incarnation, const st
 
 void LegacySession::OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer) {
   one_stream_ = true;
-  Stream& stream = streams_[kGetStream];
-  Attach(kGetStream, &stream, std::move(answer));
-  stream.answer->Event(endpoint, "", "endpoint");
+  answer->Event(endpoint, "", "endpoint");
+  Attach(kGetStream, &streams_[kGetStream], std::move(answer));
 }
 
 void LegacySession::Say(std::string line) { Emit(kGetStream, std::move(line)); }

@@ -55,7 +55,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   // A session of the mcplet before: its streams go on behind what that one sent, its calls are still to be answered.
   void Continue(std::string version, uint64_t incarnation, const std::vector<KeptCall>& calls);
 
-  // Makes it a session of HTTP+SSE, before Connect. `endpoint`: where its client POSTs.
+  // Makes it a session of HTTP+SSE, right behind Connect. `endpoint`: where its client POSTs.
   void OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer);
   // HTTP+SSE: an answer that is not the server's.
   void Say(std::string line);

