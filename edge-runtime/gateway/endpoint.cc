@@ -290,8 +290,7 @@ void Endpoint::OnBatch(Ask ask) {
   OnLegacy(std::move(ask), std::move(messages));
 }
 
-bool Endpoint::Admit(Ask& ask, const Incoming& message) {
-  const std::string_view id = message.Part(message.envelope.id);
+bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
   if (const std::optional<Duration> wait = limiter_->Admit(ask.subject, w_.clock.Now())) {
     w_.metrics.GatewayRejected("rate_limit");
     ask.answer->AddHeader("Retry-After",
@@ -299,6 +298,12 @@ bool Endpoint::Admit(Ask& ask, const Incoming& message) {
     ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
     return false;
   }
+  return true;
+}
+
+bool Endpoint::Admit(Ask& ask, const Incoming& message) {
+  const std::string_view id = message.Part(message.envelope.id);
+  if (!AdmitNow(ask, id)) return false;
   // Until the answer is complete.
   ask.answer->WhenDone(self_.Bind([](Endpoint& self, int) { self.limiter_->Release(); }));
   if (message.envelope.method != "tools/call") return true;

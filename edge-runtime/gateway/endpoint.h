@@ -126,6 +126,8 @@ class Endpoint {
 
   // Whether a request may go on; else it was answered.
   bool Admit(Ask& ask, const Incoming& message);
+  // By the rate limit alone; if so, limiter_->Release must follow.
+  bool AdmitNow(Ask& ask, std::string_view id);
   bool CheckToolHeaders(Ask& ask, const Incoming& message);
   void Refuse(Ask& ask, const Rejection& rejection);
   void RefuseMethod(Ask& ask, std::string_view allowed);

@@ -219,6 +219,9 @@ void Endpoint::OnSse(Ask ask) {
   if (!Accepts(ask.request.headers, "text/event-stream"))
     return Refuse(ask,
                   {406, ErrorText("", kServerError, "Not Acceptable: Accept must list text/event-stream"), "accept"});
+  // It takes a process, as the first request of another session does; but it lasts, and is no request under way.
+  if (!AdmitNow(ask, "")) return;
+  limiter_->Release();
   if (sessions_.size() >= settings_.max_sessions)
     return RefuseFull(ask, "", ResourceExhausted("the server has as many sessions as it may have"));
   auto held = std::make_shared<Ask>(std::move(ask));

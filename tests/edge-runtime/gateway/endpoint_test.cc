@@ -917,6 +917,15 @@ TEST_F(EndpointSseTest, RequestsAtOnceAreCountedUntilTheirAnswer) {
   EXPECT_EQ(Say(place, RequestOf(2, "tools/list"))->status(), 202);
 }
 
+TEST_F(EndpointSseTest, StreamsAreHeldToTheRateToo) {
+  spec_.rate_limit = {.requests = 2, .per = 60s};
+  Open();
+  EXPECT_EQ(Listen()->status(), 200);
+  EXPECT_EQ(Listen()->status(), 200);
+  EXPECT_EQ(Verdict(*Listen()), "429 -32603");
+  EXPECT_EQ(host_.alive(), 2);
+}
+
 TEST_F(EndpointSseTest, ItIsBoundedAndMakesRoomLikeAnyOtherSession) {
   spec_.sessions.max = 1;
   spec_.sessions.idle_timeout = 30min;
@@ -997,6 +1006,29 @@ TEST_F(EndpointSseTest, WithoutResumptionTheStreamEndsWithItsChild) {
   host_.End(0);
   loop_.Run();
   EXPECT_TRUE(stream->ended);
+}
+
+TEST_F(EndpointSseTest, StreamsOfASharedServerShareItsChild) {
+  spec_.sessions.mode = SessionMode::kShared;
+  Open();
+  const auto one = Listen(), other = Listen();
+  ASSERT_EQ(host_.children.size(), 1U);
+  ShakeLane(Newest());
+  for (const auto& stream : {one, other}) {
+    EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(0, "initialize", {{"protocolVersion", "2024-11-05"}}))->status(), 202);
+    EXPECT_EQ(Heard(*stream).at(0)["result"]["protocolVersion"], "2024-11-05");
+    Say(PlaceOf(*stream), RequestOf(1, "tools/list"));
+  }
+  Newest().Answer(Newest().Next("tools/list"), "of one");
+  Newest().Answer(Newest().Next("tools/list"), "of the other");
+  loop_.Run();
+  EXPECT_EQ(Heard(*one).at(1), ResultOf(1, "of one"));
+  EXPECT_EQ(Heard(*other).at(1), ResultOf(1, "of the other"));
+  one->Leave();
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 1);
+  Say(PlaceOf(*other), RequestOf(2, "tools/list"));
+  Newest().Next("tools/list");
 }
 
 TEST_F(EndpointSseTest, NothingOfItIsLeftToTheNextMcplet) {
