@@ -239,6 +239,7 @@ void Endpoint::OnPost(Ask ask) {
   if (const std::optional<Rejection> bad = sse ? CheckContentType(headers) : CheckMediaTypes(headers))
     return Refuse(ask, *bad);
   if (sse && (ask.session = FindSession(ask)) == nullptr) return;
+  // Batches came with a later revision than HTTP+SSE: there a POST has one message.
   if (!sse && mcp::IsBatch(ask.request.body)) return OnBatch(std::move(ask));
   Incoming message{std::exchange(ask.request.body, {}), {}};
   StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(message.text, mcp::Validation::kWhole);

@@ -1,6 +1,6 @@
 // One server's place on the gateway: /<namespace>/<name>/mcp, for clients of both eras, and /sse with /messages for
-// those of the transport of revision 2024-11-05. Decides who may ask and what,
-// keeps the sessions, and finds for each request the instance that serves it.
+// those of the transport of revision 2024-11-05. Decides who may ask and what, keeps the sessions, and finds for each
+// request the instance that serves it.
 //
 // On the gateway's loop only.
 #pragma once

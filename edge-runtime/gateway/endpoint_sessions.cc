@@ -245,7 +245,6 @@ std::string Endpoint::MessagesUri(const http::Request& request, const std::strin
   return path.substr(0, path.rfind('/')) + "/messages?" + std::string(kSessionParameter) + "=" + id;
 }
 
-// Batches came with a later revision than this transport: a POST has one message.
 void Endpoint::OnMessage(Ask ask, Incoming message) {
   const bool begins = message.envelope.method == "initialize" && message.envelope.kind == mcp::MessageKind::kRequest;
   if (begins && !ask.session->version().empty()) {
