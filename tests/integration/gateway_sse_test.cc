@@ -89,7 +89,7 @@ class RawSse {
 
 TEST_F(GatewaySseTest, TheClientOfTheSdkHasAllOfMcpOverIt) {
   const char* packages = getenv("MCPFLEET_TEST_NPM");
-  if (packages == nullptr) GTEST_SKIP() << "NOT RUN: no npm packages; scripts/test installs them";
+  if (packages == nullptr || *packages == '\0') GTEST_SKIP() << "NOT RUN: no npm packages; scripts/test installs them";
   Json tokens = Json::array();
   for (const char* name : {"ada", "bob"})
     tokens.push_back({{"name", name}, {"sha256", Sha256Hex(std::string("mcpf_") + name)}});
