@@ -142,6 +142,7 @@ CallEvents DirectConversation::EventsFor(uint64_t lane_call) {
 
 // Before what the note tells of is sent.
 void DirectConversation::Keep() {
+  if (note_.session.empty()) return;
   if (fixed_.empty()) fixed_ = note_.FixedText();
   const std::string text = fixed_ + note_.MovingText();
   // Without a note a later mcplet ends the child; with an old one it would give ids away twice.

@@ -22,6 +22,7 @@ namespace mcpfleet::gateway {
 
 // What is kept of a session. Text form: JSON, at most what Link::Keep takes.
 struct SessionNote {
+  // session "": it ends with this mcplet, and nothing is kept of it.
   std::string session, subject, version;
   uint64_t incarnation = 0;  // how many mcplets had it before
   std::string initialize, initialized, level;

@@ -14,7 +14,19 @@ namespace {
 constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
 constexpr size_t kMaxSleepers = 256;
 
+// The URL for another face of the endpoint at ".../mcp".
+std::string UrlOf(const std::string& url, Face face) {
+  return face == Face::kMcp ? url : url.substr(0, url.rfind('/')) + "/sse";
+}
+
 }  // namespace
+
+std::optional<Face> FaceOf(std::string_view word) {
+  if (word == "mcp") return Face::kMcp;
+  if (word == "sse") return Face::kSse;
+  if (word == "messages") return Face::kMessages;
+  return std::nullopt;
+}
 
 Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target)
     : w_(std::move(wiring)), settings_(std::move(settings)) {
@@ -57,13 +69,8 @@ void Endpoint::ApplyPolicies() {
   const ServerSpec& spec = target_.server->spec;
   if (authenticator_ == nullptr || spec.auth != auth_) {
     auth_ = spec.auth;
-    std::vector<std::string> resources = settings_.urls;
-    const std::string metadata = resources.empty()
-                                     ? ""
-                                     : OriginOf(resources.front()) + "/.well-known/oauth-protected-resource/" +
-                                           target_.server->key.namespace_ + "/" + target_.server->key.name + "/mcp";
-    authenticator_ = std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys,
-                                                     AuthenticatorOptions{.now = w_.trusted_time});
+    authenticator_ = MakeAuthenticator(Face::kMcp);
+    sse_authenticator_ = MakeAuthenticator(Face::kSse);
   }
   if (limiter_ == nullptr) {
     limiter_ = std::make_unique<RateLimiter>(spec.rate_limit);
@@ -80,8 +87,25 @@ void Endpoint::ApplyPolicies() {
   }
 }
 
-std::optional<std::string> Endpoint::Metadata() const {
-  return settings_.urls.empty() ? std::nullopt : ResourceMetadata(auth_, settings_.urls.front());
+std::unique_ptr<Authenticator> Endpoint::MakeAuthenticator(Face face) const {
+  // A token that is for one of the two is for the same server.
+  std::vector<std::string> resources;
+  for (const std::string& url : settings_.urls) {
+    resources.push_back(url);
+    resources.push_back(UrlOf(url, Face::kSse));
+  }
+  const ServerKey& key = target_.server->key;
+  const std::string metadata = resources.empty()
+                                   ? ""
+                                   : UrlOf(OriginOf(resources.front()) + "/.well-known/oauth-protected-resource/" +
+                                               key.namespace_ + "/" + key.name + "/mcp",
+                                           face);
+  return std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys,
+                                         AuthenticatorOptions{.now = w_.trusted_time});
+}
+
+std::optional<std::string> Endpoint::Metadata(Face face) const {
+  return settings_.urls.empty() ? std::nullopt : ResourceMetadata(auth_, UrlOf(settings_.urls.front(), face));
 }
 
 ServerGroup* Endpoint::CurrentGroup() {
@@ -108,7 +132,7 @@ void Endpoint::Adopt(ServerGroup* group) {
     for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
     session->Continue(note->version, note->incarnation, calls);
     const std::string id = note->session;
-    session->Connect(DirectSide(group, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
+    session->Connect(DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
                      {.closed = self_.Bind([id](Endpoint& self) { self.RemoveSession(id); })});
     LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
   }
@@ -144,9 +168,11 @@ void Endpoint::Inspect(std::string_view method, Incoming* answer) {
 
 // --- requests -----------------------------------------------------------------------------------------------------
 
-void Endpoint::Handle(http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors) {
+void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to,
+                      const std::string& cors) {
   auto ask = std::make_shared<Ask>();
   ask->request = std::move(request);
+  ask->face = face;
   ask->answer = std::make_unique<Answer>(std::move(to));
   if (!cors.empty()) {
     ask->answer->AddHeader("Access-Control-Allow-Origin", cors);
@@ -166,7 +192,8 @@ void Endpoint::Handle(http::Request request, std::shared_ptr<http::Responder> to
     if (self.w_.audit_log != nullptr && log->method == "tools/call")
       self.w_.audit_log->Write(*log, self.w_.clock.Wall());
   }));
-  authenticator_->Check(ask->request, self_.Bind([ask](Endpoint& self, const Verdict& verdict) {
+  Authenticator& authenticator = face == Face::kMcp ? *authenticator_ : *sse_authenticator_;
+  authenticator.Check(ask->request, self_.Bind([ask](Endpoint& self, const Verdict& verdict) {
     if (const auto* refusal = std::get_if<gateway::Refusal>(&verdict)) {
       self.w_.metrics.GatewayRejected("auth");
       if (!refusal->www_authenticate.empty()) ask->answer->AddHeader("WWW-Authenticate", refusal->www_authenticate);
@@ -184,10 +211,21 @@ void Endpoint::Handle(http::Request request, std::shared_ptr<http::Responder> to
 void Endpoint::Serve(Ask ask) {
   w_.used(target_.server->key);
   const std::string& method = ask.request.method;
-  if (method == "POST") return OnPost(std::move(ask));
-  if (method == "GET") return OnGet(std::move(ask));
-  if (method == "DELETE") return OnDelete(std::move(ask));
-  ask.answer->AddHeader("Allow", "GET, POST, DELETE");
+  switch (ask.face) {
+    case Face::kMcp:
+      if (method == "POST") return OnPost(std::move(ask));
+      if (method == "GET") return OnGet(std::move(ask));
+      if (method == "DELETE") return OnDelete(std::move(ask));
+      return RefuseMethod(ask, "GET, POST, DELETE");
+    case Face::kSse:
+      return method == "GET" ? OnSse(std::move(ask)) : RefuseMethod(ask, "GET");
+    case Face::kMessages:
+      return method == "POST" ? OnPost(std::move(ask)) : RefuseMethod(ask, "POST");
+  }
+}
+
+void Endpoint::RefuseMethod(Ask& ask, std::string_view allowed) {
+  ask.answer->AddHeader("Allow", allowed);
   ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed"));
 }
 
@@ -197,8 +235,13 @@ void Endpoint::Refuse(Ask& ask, const Rejection& rejection) {
 }
 
 void Endpoint::OnPost(Ask ask) {
-  if (const std::optional<Rejection> bad = CheckMediaTypes(ask.request.headers)) return Refuse(ask, *bad);
-  if (mcp::IsBatch(ask.request.body)) return OnBatch(std::move(ask));
+  const bool sse = ask.face == Face::kMessages;
+  const http::Headers& headers = ask.request.headers;
+  if (const std::optional<Rejection> bad = sse ? CheckContentType(headers) : CheckMediaTypes(headers))
+    return Refuse(ask, *bad);
+  if (sse && (ask.session = FindSession(ask)) == nullptr) return;
+  // Batches came with a later revision than HTTP+SSE: there a POST has one message.
+  if (!sse && mcp::IsBatch(ask.request.body)) return OnBatch(std::move(ask));
   Incoming message{std::exchange(ask.request.body, {}), {}};
   StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(message.text, mcp::Validation::kWhole);
   if (!envelope.ok()) {
@@ -210,6 +253,7 @@ void Endpoint::OnPost(Ask ask) {
   if (!message.envelope.method.empty()) ask.log->method = message.envelope.method;
   if (message.envelope.kind == mcp::MessageKind::kRequest && !Admit(ask, message)) return;
   if (ask.request.headers.Has("traceparent")) message = WithTrace(ask.request, std::move(message));
+  if (sse) return OnMessage(std::move(ask), std::move(message));
   if (IsModernRequest(ask.request.headers, message)) return OnModern(std::move(ask), std::move(message));
   std::vector<Incoming> one;
   one.push_back(std::move(message));
@@ -248,8 +292,7 @@ void Endpoint::OnBatch(Ask ask) {
   OnLegacy(std::move(ask), std::move(messages));
 }
 
-bool Endpoint::Admit(Ask& ask, const Incoming& message) {
-  const std::string_view id = message.Part(message.envelope.id);
+bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
   if (const std::optional<Duration> wait = limiter_->Admit(ask.subject, w_.clock.Now())) {
     w_.metrics.GatewayRejected("rate_limit");
     ask.answer->AddHeader("Retry-After",
@@ -257,6 +300,12 @@ bool Endpoint::Admit(Ask& ask, const Incoming& message) {
     ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
     return false;
   }
+  return true;
+}
+
+bool Endpoint::Admit(Ask& ask, const Incoming& message) {
+  const std::string_view id = message.Part(message.envelope.id);
+  if (!AdmitNow(ask, id)) return false;
   // Until the answer is complete.
   ask.answer->WhenDone(self_.Bind([](Endpoint& self, int) { self.limiter_->Release(); }));
   if (message.envelope.method != "tools/call") return true;
@@ -266,7 +315,12 @@ bool Endpoint::Admit(Ask& ask, const Incoming& message) {
   const std::string refusal = filter_->Refusal(name);
   if (refusal.empty()) return true;
   w_.metrics.GatewayRejected("tool");
-  ask.answer->Json(200, ErrorText(id, mcp::kInvalidParams, refusal));
+  if (ask.session == nullptr) {
+    ask.answer->Json(200, ErrorText(id, mcp::kInvalidParams, refusal));
+  } else {
+    ask.answer->Accept();
+    ask.session->Say(ErrorText(id, mcp::kInvalidParams, refusal));
+  }
   return false;
 }
 

@@ -294,8 +294,9 @@ void Hall::SendHealth(const Endpoint* endpoint, http::Responder& to) {
 
 void Hall::SendMetadata(std::string_view path, http::Responder& to) {
   const std::optional<Place> place = PlaceOf(path);
-  auto it = place && place->what == "mcp" ? endpoints_.find(place->server) : endpoints_.end();
-  const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata();
+  const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
+  auto it = face && face != Face::kMessages ? endpoints_.find(place->server) : endpoints_.end();
+  const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata(*face);
   if (!metadata) return to.Send(http::TextResponse(404, "no authorization server is known for this resource\n"));
   to.Send(http::JsonResponse(200, *metadata));
 }
@@ -313,16 +314,17 @@ void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   Endpoint* endpoint = it == endpoints_.end() ? nullptr : it->second.get();
   if (place && place->what == "healthz" && (request.method == "GET" || request.method == "HEAD"))
     return SendHealth(endpoint, *to);
-  if (endpoint == nullptr && place && place->what == "mcp" && !deps_.servers.Synced()) {
+  const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
+  if (endpoint == nullptr && face && !deps_.servers.Synced()) {
     http::Response later = http::JsonResponse(503, ErrorText("", kServerError, "this node has just started"));
     later.headers.Add("Retry-After", "1");
     return to->Send(std::move(later));
   }
-  if (endpoint == nullptr || place->what != "mcp") {
+  if (endpoint == nullptr || !face) {
     return to->Send(http::JsonResponse(
         404, ErrorText("", kServerError, "no such server here; endpoints are /<namespace>/<server>/mcp")));
   }
-  endpoint->Handle(std::move(request), std::move(to), cors ? origin : "");
+  endpoint->Handle(*face, std::move(request), std::move(to), cors ? origin : "");
   ArmTick();
 }
 

@@ -75,6 +75,14 @@ void LegacySession::Continue(std::string version, uint64_t incarnation, const st
   next_stream_ = std::max(next_stream_, first_sequence_);
 }
 
+void LegacySession::OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer) {
+  one_stream_ = true;
+  answer->Event(std::string(endpoint), "", "endpoint");
+  Attach(kGetStream, &streams_[kGetStream], std::move(answer));
+}
+
+void LegacySession::Say(std::string line) { Emit(kGetStream, std::move(line)); }
+
 bool LegacySession::HasCall(std::string_view client_id) const { return by_client_id_.contains(client_id); }
 
 bool LegacySession::Primes() const { return version_ >= kPrimingSince; }
@@ -102,7 +110,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
       conversation_->Notify(message);
     }
   }
-  if (requests.empty()) return answer->Empty(202);
+  if (requests.empty()) return one_stream_ ? answer->Accept() : answer->Empty(202);
   for (const Incoming* request : requests) {
     const std::string_view id = request->Part(request->envelope.id);
     if (HasCall(id))
@@ -117,9 +125,14 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
   Stream& stream = streams_[number];
   stream.next = first_sequence_;
   stream.answer = std::move(answer);
-  stream.answer->OnGone([weak = weak_from_this(), number, which = stream.answer.get()] {
-    if (auto self = weak.lock()) self->Detach(number, which);
-  });
+  if (one_stream_) {
+    stream.begun = true;
+    stream.answer->Accept();
+  } else {
+    stream.answer->OnGone([weak = weak_from_this(), number, which = stream.answer.get()] {
+      if (auto self = weak.lock()) self->Detach(number, which);
+    });
+  }
   if (requests.size() > 1) BeginEvents(number, &stream);
   const bool initialize = requests.front()->envelope.method == "initialize";
   // All are calls of the stream before the first can be answered.
@@ -135,6 +148,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
     const Status sent = conversation_->Request(calls[i], *requests[i]);
     if (!sent.ok()) EndCall(calls[i].call, ErrorText(calls[i].id, mcp::kInternalError, Message(sent)));
   }
+  if (one_stream_) return;
   if (initialize) return;  // one JSON body: its client does not know yet what else may come
   undecided_.emplace_back(clock_.Now() + settings_.json_wait, number);
   if (undecided_.size() == 1) BeginLateStreams();
@@ -214,6 +228,7 @@ void LegacySession::Detach(uint64_t number, const Answer* which) {
   if (it == streams_.end() || it->second.answer.get() != which) return;
   it->second.answer.reset();
   it->second.begun = true;  // whatever comes now is for a later GET
+  if (one_stream_) return OnClosed();
   const auto opens = [this](uint64_t call) { return calls_[call].initialize; };
   // Only the answer would have told the session's id.
   if (std::any_of(it->second.calls.begin(), it->second.calls.end(), opens)) OnClosed();
@@ -277,6 +292,11 @@ void LegacySession::BeginEvents(uint64_t number, Stream* stream) {
 }
 
 void LegacySession::Emit(uint64_t number, std::string line) {
+  if (one_stream_) {
+    Answer* to = streams_[kGetStream].answer.get();
+    if (to != nullptr && to->Event(line)) last_used_ = clock_.Now();
+    return;
+  }
   auto it = streams_.find(number);
   if (it == streams_.end()) return;
   Stream& stream = it->second;
@@ -333,6 +353,7 @@ void LegacySession::Close() {
 }
 
 void LegacySession::Release() {
+  if (one_stream_) return Close();
   if (conversation_ != nullptr) conversation_->Release();
 }
 

@@ -5,6 +5,9 @@
 // what a call caused on the stream of a call under way, the rest on the GET stream. A client that loses its connection
 // has cancelled nothing: calls go on, and their events are kept.
 //
+// A session of HTTP+SSE (revision 2024-11-05) has one stream, which everything goes to and which it ends with: POSTs
+// are answered 202, nothing is kept for a client that comes back, or for a later mcplet.
+//
 // A stream is numbered when it begins; 0 is the GET stream. On the gateway's loop only.
 #pragma once
 
@@ -53,6 +56,11 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   // A session of the mcplet before: its streams go on behind what that one sent, its calls are still to be answered.
   void Continue(std::string version, uint64_t incarnation, const std::vector<KeptCall>& calls);
 
+  // Makes it a session of HTTP+SSE, right behind Connect. `endpoint`: where its client POSTs.
+  void OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer);
+  // HTTP+SSE: an answer that is not the server's.
+  void Say(std::string line);
+
   // Messages of one POST that passed the rules for requests: one, or a batch.
   void Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer);
   void Get(const std::optional<EventId>& last, std::unique_ptr<Answer> answer);
@@ -65,6 +73,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   const std::string& subject() const { return subject_; }
   const std::string& version() const { return version_; }
   bool closed() const { return closed_; }
+  bool one_stream() const { return one_stream_; }
   size_t calls() const { return calls_.size(); }
   bool HasCall(std::string_view client_id) const;
   // The last request, or event that was handed to a connection.
@@ -122,7 +131,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   uint64_t next_stream_ = 1, next_call_ = 1, first_sequence_ = 1;
   ResumeBuffer resume_;
   MonoTime began_, last_used_, kept_alive_;
-  bool closed_ = false;
+  bool closed_ = false, one_stream_ = false;
 };
 
 }  // namespace mcpfleet::gateway
