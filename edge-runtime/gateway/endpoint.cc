@@ -130,6 +130,7 @@ void Endpoint::Adopt(ServerGroup* group) {
     ++note->incarnation;
     std::vector<LegacySession::KeptCall> calls;
     for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
+    for (const SessionNote::Answered& each : note->undelivered) calls.push_back({{0, each.stream, each.id}, true});
     session->Continue(note->version, note->incarnation, calls);
     const std::string id = note->session;
     session->Connect(DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),

@@ -60,8 +60,15 @@ void LegacySession::Continue(std::string version, uint64_t incarnation, const st
   version_ = std::move(version);
   first_sequence_ = (incarnation << kIncarnationShift) + 1;
   streams_[kGetStream].next = first_sequence_;
+  uint64_t lost = first_sequence_;
   for (const KeptCall& kept : calls) {
     const SessionCall& call = kept.call;
+    if (kept.lost) {
+      resume_.Add({call.stream, lost++},
+                  ErrorText(call.id, mcp::kInternalError, "mcplet ended before it could hand this request's answer over"),
+                  clock_.Now());
+      continue;
+    }
     Stream& stream = streams_[call.stream];
     stream.next = first_sequence_;
     stream.begun = true;
@@ -191,6 +198,7 @@ void LegacySession::Get(const std::optional<EventId>& last, std::unique_ptr<Answ
       return answer->Json(400, ErrorText("", -32000, "Last-Event-ID: nothing is kept of this stream"));
     if (!answer->BeginStream()) return;
     for (const ResumeBuffer::Event* event : events) answer->Event(event->data, event->id.ToString());
+    if (conversation_ != nullptr) conversation_->Delivered(number);
     return answer->End();
   }
   if (number != kGetStream && resume_.HasGap(*last)) {
@@ -291,14 +299,15 @@ void LegacySession::BeginEvents(uint64_t number, Stream* stream) {
   if (Primes()) stream->answer->Prime(EventId{number, stream->next - 1}.ToString(), settings_.retry_ms);
 }
 
-void LegacySession::Emit(uint64_t number, std::string line) {
+bool LegacySession::Emit(uint64_t number, std::string line) {
   if (one_stream_) {
     Answer* to = streams_[kGetStream].answer.get();
-    if (to != nullptr && to->Event(line)) last_used_ = clock_.Now();
-    return;
+    const bool taken = to != nullptr && to->Event(std::move(line));
+    if (taken) last_used_ = clock_.Now();
+    return taken;
   }
   auto it = streams_.find(number);
-  if (it == streams_.end()) return;
+  if (it == streams_.end()) return false;
   Stream& stream = it->second;
   BeginEvents(number, &stream);
   const EventId id{number, stream.next++};
@@ -307,10 +316,11 @@ void LegacySession::Emit(uint64_t number, std::string line) {
   } else {
     resume_.NoteGap(id);
   }
-  if (stream.answer != nullptr && stream.answer->Event(std::move(line), id.ToString())) {
-    stream.sent = id.sequence;
-    last_used_ = clock_.Now();
-  }
+  const bool taken = stream.answer != nullptr && stream.answer->Event(std::move(line), id.ToString());
+  if (!taken) return false;
+  stream.sent = id.sequence;
+  last_used_ = clock_.Now();
+  return true;
 }
 
 void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
@@ -328,7 +338,8 @@ void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
     last_used_ = clock_.Now();
     stream.answer->Json(200, *std::move(line));
   } else if (line) {
-    Emit(call.stream, *std::move(line));
+    const bool taken = Emit(call.stream, *std::move(line));
+    if (!taken && conversation_ != nullptr) conversation_->Undelivered({number, call.stream, call.client_id});
   }
   if (!last || call.stream == kGetStream) return;
   if (stream.answer != nullptr) {

@@ -44,9 +44,10 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   struct Events {
     std::function<void()> closed;  // the server's side is over: the session is of no more use
   };
-  // A call that the mcplet before this one had begun.
+  // A call that the mcplet before this one had begun. `lost`: its answer came, and went with that mcplet.
   struct KeptCall {
     SessionCall call;
+    bool lost = false;
   };
 
   LegacySession(std::string id, std::string subject, const SessionSettings& settings, Loop& loop, const Clock& clock);
@@ -107,7 +108,8 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   void OnClosed();
   bool ReadVersion(const std::string& line);
 
-  void Emit(uint64_t stream, std::string line);
+  // Whether a connection took it.
+  bool Emit(uint64_t stream, std::string line);
   void BeginEvents(uint64_t number, Stream* stream);
   void EndCall(uint64_t call, std::optional<std::string> line);
   void Attach(uint64_t number, Stream* stream, std::unique_ptr<Answer> answer);
