@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,9 @@ class ClientSessions {
   virtual std::vector<ClientChild> Clients(const std::string& instance) const = 0;
   // How many have not ended wholly yet, ending ones too.
   virtual int ClientCount(const std::string& instance) const = 0;
+  // Whether no child of the instance can trace, signal or talk to another one (files stay shared); nullopt while its
+  // shim is not connected.
+  virtual std::optional<bool> SeparatesClients(const std::string& instance) const = 0;
   virtual void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) = 0;  // nullptr ends it
 };

@@ -120,6 +120,7 @@ class FakeHost final : public ClientSessions {
     for (const Child& child : children) count += child.instance == instance && !child.gone ? 1 : 0;
     return count;
   }
+  std::optional<bool> SeparatesClients(const std::string&) const override { return separates; }
   void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) override {
     listener_ = std::move(changed);
@@ -168,6 +169,7 @@ class FakeHost final : public ClientSessions {
   std::deque<Child> children;
   std::vector<uint64_t> ended;
   bool start_at_once = false;
+  std::optional<bool> separates = true;
 
  private:
   void Tell(const Child& child, ClientEvent event) {
