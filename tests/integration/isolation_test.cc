@@ -1,11 +1,11 @@
 // Two subjects of one server on a kernel with landlock and on one without it.
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-#include "base/argv.h"
 #include "base/digest.h"
-#include "base/strings.h"
 #include "tests/fakes/landlock.h"
 #include "tests/integration/gateway_fixture.h"
 
