@@ -10,12 +10,9 @@
 namespace mcpfleet::gateway {
 namespace {
 
-constexpr int kNoteFormat = 1;
 constexpr size_t kMaxKeptBytes = size_t{47} << 10;
-constexpr size_t kMaxSubscriptions = 256;
 constexpr size_t kMaxQueued = 64;
 constexpr size_t kMaxAsked = 256;
-constexpr size_t kMaxUndelivered = 64;
 constexpr char kInitialize[] = "initialize";
 constexpr char kInitialized[] = "notifications/initialized";
 
@@ -24,78 +21,6 @@ bool IsAboutTheSession(std::string_view method) {
 }
 
 }  // namespace
-
-std::string SessionNote::FixedText() const {
-  Json json = {{"format", kNoteFormat}, {"session", session}, {"subject", subject}, {"incarnation", incarnation}};
-  json["initialize"] = initialize;
-  json["initialized"] = initialized;
-  if (!level.empty()) json["level"] = level;
-  if (!subscriptions.empty()) json["subscriptions"] = subscriptions;
-  std::string text = DumpJson(json);
-  text.pop_back();
-  return text;
-}
-
-// By hand: with each call.
-std::string SessionNote::MovingText() const {
-  std::string text = R"(,"version":)" + mcp::Quote(version) + R"(,"next":)" + std::to_string(next_id) +
-                     R"(,"nextAsked":)" + std::to_string(next_asked) + R"(,"calls":[)";
-  for (const auto& [lane_call, call] : calls) {
-    if (text.back() != '[') text += ",";
-    text.append("[").append(std::to_string(lane_call)).append(",").append(std::to_string(call.call.call));
-    text.append(",").append(std::to_string(call.call.stream)).append(",").append(mcp::Quote(call.call.id));
-    text.append(",").append(mcp::Quote(call.token)).append(",").append(mcp::Quote(call.method)).append("]");
-  }
-  text += R"(],"asked":{)";
-  for (const auto& [ours, theirs] : asked) {
-    if (text.back() != '{') text += ",";
-    text.append(mcp::Quote(ours)).append(":").append(mcp::Quote(theirs));
-  }
-  text += R"(},"undelivered":[)";
-  for (const Answered& each : undelivered) {
-    if (text.back() != '[') text += ",";
-    text.append("[").append(std::to_string(each.stream)).append(",").append(mcp::Quote(each.id)).append("]");
-  }
-  return text + "]}";
-}
-
-std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
-  const StatusOr<Json> json = ParseJson(text, {.bytes = size_t{64} << 10, .depth = 8});
-  if (!json.ok() || GetInt(*json, "format") != kNoteFormat) return std::nullopt;
-  SessionNote note;
-  note.session = GetString(*json, "session");
-  note.subject = GetString(*json, "subject");
-  note.version = GetString(*json, "version");
-  note.incarnation = static_cast<uint64_t>(GetInt(*json, "incarnation"));
-  note.initialize = GetString(*json, "initialize");
-  note.initialized = GetString(*json, "initialized");
-  note.level = GetString(*json, "level");
-  note.next_id = static_cast<uint64_t>(GetInt(*json, "next"));
-  note.next_asked = static_cast<uint64_t>(GetInt(*json, "nextAsked", 1));
-  if (note.session.empty() || note.next_id == 0) return std::nullopt;
-  for (const Json& uri : GetMember(*json, "subscriptions")) {
-    if (uri.is_string()) note.subscriptions.push_back(uri.get<std::string>());
-  }
-  for (const Json& call : GetMember(*json, "calls")) {
-    const bool good = call.is_array() && call.size() == 6 && call[0].is_number_unsigned() &&
-                      call[1].is_number_unsigned() && call[2].is_number_unsigned() && call[3].is_string() &&
-                      call[4].is_string() && call[5].is_string();
-    if (!good) return std::nullopt;
-    note.calls[call[0].get<uint64_t>()] = {
-        {call[1].get<uint64_t>(), call[2].get<uint64_t>(), call[3].get<std::string>()},
-        call[4].get<std::string>(),
-        call[5].get<std::string>()};
-  }
-  for (const Json& each : GetMember(*json, "undelivered")) {
-    const bool good = each.is_array() && each.size() == 2 && each[0].is_number_unsigned() && each[1].is_string();
-    if (!good) return std::nullopt;
-    note.undelivered.push_back({each[0].get<uint64_t>(), each[1].get<std::string>()});
-  }
-  for (const auto& [ours, theirs] : GetMember(*json, "asked").items()) {
-    if (theirs.is_string()) note.asked[ours] = theirs.get<std::string>();
-  }
-  return note;
-}
 
 DirectConversation::DirectConversation(Loop& loop, std::unique_ptr<Link> link, SessionNote note,
                                        std::string doubtful_line, Options options)
@@ -162,14 +87,12 @@ void DirectConversation::Keep() {
 }
 
 void DirectConversation::Undelivered(const SessionCall& call) {
-  if (note_.undelivered.size() >= kMaxUndelivered) note_.undelivered.erase(note_.undelivered.begin());
-  note_.undelivered.push_back({call.stream, call.id});
+  note_.AddUndelivered(call);
   if (lane_ != nullptr && !replaying_) Keep();
 }
 
 void DirectConversation::Delivered(uint64_t stream) {
-  const auto of_stream = [stream](const SessionNote::Answered& each) { return each.stream == stream; };
-  if (std::erase_if(note_.undelivered, of_stream) > 0 && lane_ != nullptr && !replaying_) Keep();
+  if (note_.DropUndelivered(stream) && lane_ != nullptr && !replaying_) Keep();
 }
 
 // Calls that were answered since the last one began are not to be waited for.
@@ -184,7 +107,7 @@ Status DirectConversation::Request(const SessionCall& call, const Incoming& mess
     queued_.emplace_back(call, message);
     return OkStatus();
   }
-  NoteRequest(message);
+  if (note_.TakeIn(message)) fixed_.clear();
   const uint64_t lane_call = lane_->next_id();
   const mcp::Span token =
       mcp::FindMember(message.text, mcp::FindMember(message.text, message.envelope.params, "_meta"), "progressToken");
@@ -199,30 +122,8 @@ Status DirectConversation::Request(const SessionCall& call, const Incoming& mess
   return sent.status();
 }
 
-// What a successor of the server must be told again.
-void DirectConversation::NoteRequest(const Incoming& message) {
-  const std::string& method = message.envelope.method;
-  const bool kept = method == kInitialize || method == "logging/setLevel" || method == "resources/subscribe" ||
-                    method == "resources/unsubscribe";
-  if (kept) fixed_.clear();
-  if (method == kInitialize) {
-    note_.initialize = message.text;
-  } else if (method == "logging/setLevel") {
-    note_.level = message.text;
-  } else if (method == "resources/subscribe" || method == "resources/unsubscribe") {
-    const std::string uri =
-        mcp::Unquote(mcp::FindMember(message.text, message.envelope.params, "uri").In(message.text));
-    std::erase(note_.subscriptions, uri);
-    const bool room = note_.subscriptions.size() < kMaxSubscriptions;
-    if (method == "resources/subscribe" && room) note_.subscriptions.push_back(uri);
-  }
-}
-
 void DirectConversation::Notify(const Incoming& message) {
-  if (message.envelope.method == kInitialized) {
-    note_.initialized = message.text;
-    fixed_.clear();
-  }
+  if (note_.TakeIn(message)) fixed_.clear();
   if (lane_ == nullptr || replaying_) {
     if (message.envelope.method != kInitialized && queued_.size() < kMaxQueued)
       queued_.emplace_back(std::nullopt, message);
@@ -266,10 +167,7 @@ void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
   lane_calls_.erase(call.call.call);
   const bool result = answer.envelope.kind == mcp::MessageKind::kResult;
   if (result) relinks_ = 0;
-  if (call.method == kInitialize && result) {
-    const mcp::Span version = mcp::FindMember(answer.text, answer.envelope.result, "protocolVersion");
-    note_.version = mcp::Unquote(answer.Part(version));
-  }
+  if (call.method == kInitialize && result) note_.TakeInVersion(answer);
   if (options_.inspect && result) options_.inspect(call.method, &answer);
   events_.answer(call.call.call, std::move(answer).WithId(call.call.id));
 }

@@ -17,38 +17,9 @@
 #include "edge-runtime/gateway/conversation.h"
 #include "edge-runtime/gateway/loop.h"
 #include "edge-runtime/gateway/self.h"
+#include "edge-runtime/gateway/session_note.h"
 
 namespace mcpfleet::gateway {
-
-// What is kept of a session. Text form: JSON, at most what Link::Keep takes.
-struct SessionNote {
-  // session "": it ends with this mcplet, and nothing is kept of it.
-  std::string session, subject, version;
-  uint64_t incarnation = 0;  // how many mcplets had it before
-  std::string initialize, initialized, level;
-  std::vector<std::string> subscriptions;
-  uint64_t next_id = 1;  // of the lane
-  struct Call {
-    SessionCall call;
-    std::string token, method;
-  };
-  std::map<uint64_t, Call> calls;            // by the lane's number
-  std::map<std::string, std::string> asked;  // requests of the server: our id -> its id, raw
-  // Answers that wait for their client here: what a later mcplet says is that they are lost.
-  struct Answered {
-    uint64_t stream = 0;
-    std::string id;
-  };
-  std::vector<Answered> undelivered;
-  uint64_t next_asked = 1;
-
-  // In two parts: the second changes with each call.
-  std::string FixedText() const;
-  std::string MovingText() const;
-  std::string ToText() const { return FixedText() + MovingText(); }
-  // Nullopt when it is not a session's note.
-  static std::optional<SessionNote> FromText(std::string_view text);
-};
 
 class DirectConversation final : public Conversation {
  public:
@@ -88,7 +59,6 @@ class DirectConversation final : public Conversation {
   void TakeSuccessor(StatusOr<std::unique_ptr<Link>> link);
   void Replay();
   void OnReplayed(const Incoming& answer);
-  void NoteRequest(const Incoming& message);
   std::string ClientIdOf(uint64_t lane_call) const;
   CallEvents EventsFor(uint64_t lane_call);
 

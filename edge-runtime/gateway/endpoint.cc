@@ -63,6 +63,7 @@ void Endpoint::SetTarget(ClientTarget target) {
     if (ServerGroup* group = CurrentGroup(); group != nullptr && target_.sleeping) group->Expect(sleepers_.size());
     return;
   }
+  if (ServerGroup* group = CurrentGroup(); group != nullptr) AdoptKept(group);
   for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.go();
 }
 
@@ -122,29 +123,6 @@ void Endpoint::OnChildrenChanged(const std::string& instance) {
   }
 }
 
-// Sessions of the mcplet before this one go on; children of anything else are of no use.
-void Endpoint::Adopt(ServerGroup* group) {
-  for (Children::Found& found : group->TakeFound()) {
-    std::optional<SessionNote> note = SessionNote::FromText(found.note);
-    if (!note || sessions_.contains(note->session) || note->initialized.empty()) continue;
-    if (!tenants_.Keep(group->instance(), note->subject, group->Apart())) {
-      LOG_WARNING("a client's session ends: the kernel does not keep it apart from another client's",
-                  {{"server", ToString(target_.server->key)}});
-      continue;
-    }
-    const std::shared_ptr<LegacySession> session = AddSession(note->session, note->subject, group);
-    ++note->incarnation;
-    std::vector<LegacySession::KeptCall> calls;
-    for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
-    for (const SessionNote::Answered& each : note->undelivered) calls.push_back({{0, each.stream, each.id}, true});
-    session->Continue(note->version, note->incarnation, calls);
-    const std::string id = note->session;
-    session->Connect(DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
-                     {.closed = self_.Bind([id](Endpoint& self) { self.RemoveSession(id); })});
-    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
-  }
-}
-
 void Endpoint::Inspect(std::string_view method, Incoming* answer) {
   if (method != "tools/list") return;
   const bool passes = filter_->passes_all();
@@ -175,8 +153,7 @@ void Endpoint::Inspect(std::string_view method, Incoming* answer) {
 
 // --- requests -----------------------------------------------------------------------------------------------------
 
-void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to,
-                      const std::string& cors) {
+void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors) {
   auto ask = std::make_shared<Ask>();
   ask->request = std::move(request);
   ask->face = face;

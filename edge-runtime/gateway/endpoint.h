@@ -18,6 +18,7 @@
 #include "controller/ports/gateway_servers.h"
 #include "edge-runtime/gateway/authenticator.h"
 #include "edge-runtime/gateway/direct_conversation.h"
+#include "edge-runtime/gateway/kept_sessions.h"
 #include "edge-runtime/gateway/legacy_session.h"
 #include "edge-runtime/gateway/modern_server.h"
 #include "edge-runtime/gateway/post_rules.h"
@@ -58,6 +59,7 @@ class Endpoint {
     // A client asked; the server may sleep.
     std::function<void(const ServerKey&)> used;
     std::function<WallTime()> trusted_time = nullptr;  // for expiry of tokens; null: the clock's
+    KeptSessions* kept = nullptr;                      // null: sessions without a child end with mcplet
   };
 
   Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target);
@@ -123,6 +125,10 @@ class Endpoint {
   std::unique_ptr<Conversation> DirectSide(ServerGroup* group, const std::string& id, std::unique_ptr<Link> link,
                                            SessionNote note, std::string doubtful_line);
   void Adopt(ServerGroup* group);
+  void AdoptKept(ServerGroup* group);
+  // `side` of a session that has no child of its own.
+  std::unique_ptr<Conversation> Kept(std::unique_ptr<Conversation> side, SessionNote note);
+  void Reconnect(ServerGroup* group, const std::shared_ptr<LegacySession>& session, SessionNote note);
   // The session that the request names and its subject owns; else answers and returns null.
   std::shared_ptr<LegacySession> FindSession(Ask& ask);
   void RemoveSession(const std::string& id);

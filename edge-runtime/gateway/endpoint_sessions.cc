@@ -111,16 +111,86 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
     first.push_back(std::move(*message));
     session->Post(std::move(first), std::move(ask->answer));
   };
-  if (std::unique_ptr<Conversation> side = group->SharedSide()) return begin(*this, group, std::move(side));
-  group->NewConversation(ask->subject.id, self_.Bind([id, ask, message, request, begin, group](
+  SessionNote note;
+  if (message != nullptr) note.session = id;  // HTTP+SSE: a session of its connection, which nothing outlives
+  note.subject = ask->subject.id;
+  if (std::unique_ptr<Conversation> side = group->SharedSide())
+    return begin(*this, group, message == nullptr ? std::move(side) : Kept(std::move(side), std::move(note)));
+  group->NewConversation(ask->subject.id, self_.Bind([id, ask, message, request, begin, group, note](
                                                          Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
     if (!link.ok()) return self.RefuseFull(*ask, request, link.status());
     if (self.closed_) return self.RefuseFull(*ask, request, Unavailable("the server is gone"));  // and the group
-    SessionNote note;
-    if (message != nullptr) note.session = id;
-    note.subject = ask->subject.id;
-    begin(self, group, self.DirectSide(group, id, *std::move(link), std::move(note), ""));
+    const bool kept = message != nullptr && !group->target().url.empty();
+    SessionNote own = note;
+    if (kept) own.session.clear();  // its link has no place for it
+    std::unique_ptr<Conversation> side = self.DirectSide(group, id, *std::move(link), std::move(own), "");
+    begin(self, group, kept ? self.Kept(std::move(side), note) : std::move(side));
   }));
+}
+
+// Sessions of the mcplet before this one go on; children of anything else are of no use.
+void Endpoint::Adopt(ServerGroup* group) {
+  for (Children::Found& found : group->TakeFound()) {
+    std::optional<SessionNote> note = SessionNote::FromText(found.note);
+    if (!note || sessions_.contains(note->session) || note->initialized.empty()) continue;
+    if (!tenants_.Keep(group->instance(), note->subject, group->Apart())) {
+      LOG_WARNING("a client's session ends: the kernel does not keep it apart from another client's",
+                  {{"server", ToString(target_.server->key)}});
+      continue;
+    }
+    const std::shared_ptr<LegacySession> session = AddSession(note->session, note->subject, group);
+    std::vector<LegacySession::KeptCall> calls;
+    for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
+    for (const SessionNote::Answered& each : note->undelivered) calls.push_back({{0, each.stream, each.id}, true});
+    session->Continue(note->version, ++note->incarnation, calls);
+    const std::string id = note->session;
+    session->Connect(DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
+                     {.closed = self_.Bind([id](Endpoint& self) { self.RemoveSession(id); })});
+    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
+  }
+}
+
+// Those without a child of their own: their handshake is made again with what serves now.
+void Endpoint::AdoptKept(ServerGroup* group) {
+  if (w_.kept == nullptr) return;
+  for (SessionNote& note : w_.kept->Take(target_.server->key)) {
+    const bool served = !target_.url.empty() || target_.modern || group->shared_mode();
+    if (!served || sessions_.contains(note.session)) {
+      w_.kept->Forget(note.session);
+      continue;
+    }
+    const std::shared_ptr<LegacySession> session = AddSession(note.session, note.subject, group);
+    std::vector<LegacySession::KeptCall> lost;
+    for (const auto& [number, call] : note.calls) lost.push_back({call.call, true});
+    for (const SessionNote::Answered& each : note.undelivered) lost.push_back({{0, each.stream, each.id}, true});
+    session->Continue(note.version, ++note.incarnation, lost);
+    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", lost.size()}});
+    Reconnect(group, session, std::move(note));
+  }
+}
+
+void Endpoint::Reconnect(ServerGroup* group, const std::shared_ptr<LegacySession>& session, SessionNote note) {
+  const std::string id = session->id();
+  const auto connect = [id](Endpoint& self, LegacySession& to, std::unique_ptr<Conversation> side) {
+    to.Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
+  };
+  if (std::unique_ptr<Conversation> side = group->SharedSide())
+    return connect(*this, *session, Kept(std::move(side), std::move(note)));
+  group->NewConversation(
+      session->subject(), self_.Bind([id, connect, weak = std::weak_ptr<LegacySession>(session), group,
+                                      note = std::move(note)](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
+        const std::shared_ptr<LegacySession> to = weak.lock();
+        if (to == nullptr || to->closed()) return;
+        if (!link.ok()) return self.RemoveSession(id);
+        SessionNote fresh;
+        fresh.subject = note.subject;
+        connect(self, *to, self.Kept(self.DirectSide(group, id, *std::move(link), std::move(fresh), ""), note));
+      }));
+}
+
+std::unique_ptr<Conversation> Endpoint::Kept(std::unique_ptr<Conversation> side, SessionNote note) {
+  if (w_.kept == nullptr) return side;
+  return std::make_unique<KeptConversation>(w_.loop, std::move(side), *w_.kept, target_.server->key, std::move(note));
 }
 
 std::shared_ptr<LegacySession> Endpoint::AddSession(const std::string& id, const std::string& subject,

@@ -153,6 +153,7 @@ class Hall {
         children_(deps.sessions, loop, {.changed = [this](const std::string& instance) { OnChildren(instance); }}),
         client_io_(deps.sessions, server.context()) {
     if (!options_.keys_directory.empty()) keys_.SetDirectory(options_.keys_directory);
+    if (!options_.sessions_directory.empty()) kept_.emplace(options_.sessions_directory);
   }
 
   void Handle(http::Request& request, std::shared_ptr<http::Responder> to);
@@ -190,6 +191,7 @@ class Hall {
   const OriginPolicy origins_;
   std::optional<RequestLog> access_, audit_;
   JwksCache keys_;
+  std::optional<KeptSessions> kept_;
   Children children_;
   ClientIo client_io_;
   std::map<ServerKey, std::unique_ptr<Endpoint>> endpoints_;
@@ -209,7 +211,7 @@ std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
                          auto it = endpoints_.find(server);
                          if (it != endpoints_.end() && !it->second->ready()) board_.Tell(server);
                        },
-                       deps_.trusted_time},
+                       deps_.trusted_time, kept_ ? &*kept_ : nullptr},
       std::move(settings), std::move(target));
 }
 
@@ -365,8 +367,8 @@ class GatewayImpl final : public Gateway {
                                  // One message of the largest kind, and a window.
                                  .max_queued = limits::kChildLineBytes + (size_t{8} << 20),
                                  .refusal = RefusalOf};
-    ASSIGN_OR_RETURN(gateway->server_, http::Server::Create(server, [self](http::Request& request,
-                                                                           std::shared_ptr<http::Responder> to) {
+    ASSIGN_OR_RETURN(gateway->server_,
+                     http::Server::Create(server, [self](http::Request& request, std::shared_ptr<http::Responder> to) {
                        if (self->hall_ == nullptr) return to->Send(RefusalOf(503));  // not open yet, or closing
                        self->hall_->Handle(request, std::move(to));
                      }));

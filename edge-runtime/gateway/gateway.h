@@ -37,6 +37,7 @@ struct GatewayOptions {
   size_t max_sessions = 256;          // of one server
   std::string access_log, audit_log;  // files; "": none
   std::string keys_directory;         // of issuers' keys; "": not kept over a restart
+  std::string sessions_directory;     // of sessions without a child; "": they end with mcplet
 };
 
 // All outlive the gateway.

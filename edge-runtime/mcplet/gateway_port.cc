@@ -29,7 +29,8 @@ Status GatewayPort::Open(const gateway::GatewayDeps& deps, const Controller& con
                                             .max_sessions = static_cast<size_t>(g.max_sessions),
                                             .access_log = g.access_log ? directory + "/access.log" : "",
                                             .audit_log = g.audit_log ? directory + "/audit.log" : "",
-                                            .keys_directory = directory + "/keys"},
+                                            .keys_directory = directory + "/keys",
+                                            .sessions_directory = directory + "/sessions"},
                                            deps)
                 : made;
   std::shared_ptr<gateway::Gateway> open;

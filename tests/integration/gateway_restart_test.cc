@@ -132,17 +132,30 @@ TEST_P(GatewayRestartTest, ProcessesOfNoSessionEndWithTheMcpletThatHadThem) {
   EXPECT_TRUE(behind_->Counts(3)) << "the watched one, the session's, one spare";
 }
 
-TEST_P(GatewayRestartTest, SessionsWithoutAProcessOfTheirOwnAreBegunAnew) {
+// Their server is another one afterwards, and gets their handshake again.
+TEST_P(GatewayRestartTest, SessionsWithoutAProcessOfTheirOwnGoOn) {
   ASSERT_TRUE(behind_->Run({Server("weather", {}, {{"sessions", {{"mode", "Shared"}}}}), Server("new", {"--modern"})}));
   for (const char* server : {"weather", "new"}) {
     const auto client = behind_->Session(server);
     ASSERT_NE(client, nullptr);
     EXPECT_EQ(client->Call("who"), "test-server");
+    std::vector<std::string> ids;
+    for (const bool kill9 : {true, false, true}) {
+      const auto call = client->BeginCall("sleep", {{"ms", 5000}, {"message", "in vain"}});
+      ASSERT_TRUE(call->AwaitId());
+      ids.push_back(call->last_id());
+      Restart(kill9);
+      ASSERT_TRUE(behind_->Open(server));
+      EXPECT_EQ(client->Call("who"), "test-server") << server;
+      const std::optional<Json> lost = ComeBack(*client, call->last_id());
+      ASSERT_TRUE(lost) << server;
+      EXPECT_EQ(GetInt(GetMember(*lost, "error"), "code"), -32603) << *lost;
+    }
+    ExpectUnique(ids);
+    EXPECT_EQ(client->Delete(), 200);
     Restart(true);
     ASSERT_TRUE(behind_->Open(server));
-    EXPECT_EQ(GetInt(client->Request("tools/list"), "status"), 404);
-    EXPECT_TRUE(client->Initialize()) << client->problem();
-    EXPECT_EQ(client->Call("who"), "test-server");
+    EXPECT_EQ(GetInt(client->Request("tools/list"), "status"), 404) << "it was over before";
   }
   EXPECT_TRUE(WaitFor([&] { return behind_->Pids().size() <= 4; })) << "what served the sessions before is left";
 }

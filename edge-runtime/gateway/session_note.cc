@@ -1,0 +1,122 @@
+#include "edge-runtime/gateway/session_note.h"
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+
+namespace mcpfleet::gateway {
+namespace {
+
+constexpr int kNoteFormat = 1;
+constexpr size_t kMaxSubscriptions = 256;
+constexpr size_t kMaxUndelivered = 64;
+
+}  // namespace
+
+bool SessionNote::TakeIn(const Incoming& message) {
+  const std::string& method = message.envelope.method;
+  if (method == "initialize") {
+    initialize = message.text;
+  } else if (method == "notifications/initialized") {
+    initialized = message.text;
+  } else if (method == "logging/setLevel") {
+    level = message.text;
+  } else if (method == "resources/subscribe" || method == "resources/unsubscribe") {
+    const std::string uri =
+        mcp::Unquote(mcp::FindMember(message.text, message.envelope.params, "uri").In(message.text));
+    std::erase(subscriptions, uri);
+    if (method == "resources/subscribe" && subscriptions.size() < kMaxSubscriptions) subscriptions.push_back(uri);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void SessionNote::TakeInVersion(const Incoming& answer) {
+  version = mcp::Unquote(answer.Part(mcp::FindMember(answer.text, answer.envelope.result, "protocolVersion")));
+}
+
+void SessionNote::AddUndelivered(const SessionCall& call) {
+  if (undelivered.size() >= kMaxUndelivered) undelivered.erase(undelivered.begin());
+  undelivered.push_back({call.stream, call.id});
+}
+
+bool SessionNote::DropUndelivered(uint64_t stream) {
+  return std::erase_if(undelivered, [stream](const Answered& each) { return each.stream == stream; }) > 0;
+}
+
+std::string SessionNote::FixedText() const {
+  Json json = {{"format", kNoteFormat}, {"session", session}, {"subject", subject}, {"incarnation", incarnation}};
+  json["initialize"] = initialize;
+  json["initialized"] = initialized;
+  if (!level.empty()) json["level"] = level;
+  if (!subscriptions.empty()) json["subscriptions"] = subscriptions;
+  std::string text = DumpJson(json);
+  text.pop_back();
+  return text;
+}
+
+// By hand: with each call.
+std::string SessionNote::MovingText() const {
+  std::string text = R"(,"version":)" + mcp::Quote(version) + R"(,"next":)" + std::to_string(next_id) +
+                     R"(,"nextAsked":)" + std::to_string(next_asked) + R"(,"calls":[)";
+  for (const auto& [lane_call, call] : calls) {
+    if (text.back() != '[') text += ",";
+    text.append("[").append(std::to_string(lane_call)).append(",").append(std::to_string(call.call.call));
+    text.append(",").append(std::to_string(call.call.stream)).append(",").append(mcp::Quote(call.call.id));
+    text.append(",").append(mcp::Quote(call.token)).append(",").append(mcp::Quote(call.method)).append("]");
+  }
+  text += R"(],"asked":{)";
+  for (const auto& [ours, theirs] : asked) {
+    if (text.back() != '{') text += ",";
+    text.append(mcp::Quote(ours)).append(":").append(mcp::Quote(theirs));
+  }
+  text += R"(},"undelivered":[)";
+  for (const Answered& each : undelivered) {
+    if (text.back() != '[') text += ",";
+    text.append("[").append(std::to_string(each.stream)).append(",").append(mcp::Quote(each.id)).append("]");
+  }
+  return text + "]}";
+}
+
+std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
+  const StatusOr<Json> json = ParseJson(text, {.bytes = size_t{64} << 10, .depth = 8});
+  if (!json.ok() || GetInt(*json, "format") != kNoteFormat) return std::nullopt;
+  SessionNote note;
+  note.session = GetString(*json, "session");
+  note.subject = GetString(*json, "subject");
+  note.version = GetString(*json, "version");
+  note.incarnation = static_cast<uint64_t>(GetInt(*json, "incarnation"));
+  note.initialize = GetString(*json, "initialize");
+  note.initialized = GetString(*json, "initialized");
+  note.level = GetString(*json, "level");
+  note.next_id = static_cast<uint64_t>(GetInt(*json, "next"));
+  note.next_asked = static_cast<uint64_t>(GetInt(*json, "nextAsked", 1));
+  if (note.session.empty() || note.next_id == 0) return std::nullopt;
+  for (const Json& uri : GetMember(*json, "subscriptions")) {
+    if (uri.is_string()) note.subscriptions.push_back(uri.get<std::string>());
+  }
+  for (const Json& call : GetMember(*json, "calls")) {
+    const bool good = call.is_array() && call.size() == 6 && call[0].is_number_unsigned() &&
+                      call[1].is_number_unsigned() && call[2].is_number_unsigned() && call[3].is_string() &&
+                      call[4].is_string() && call[5].is_string();
+    if (!good) return std::nullopt;
+    note.calls[call[0].get<uint64_t>()] = {
+        {call[1].get<uint64_t>(), call[2].get<uint64_t>(), call[3].get<std::string>()},
+        call[4].get<std::string>(),
+        call[5].get<std::string>()};
+  }
+  for (const Json& each : GetMember(*json, "undelivered")) {
+    const bool good = each.is_array() && each.size() == 2 && each[0].is_number_unsigned() && each[1].is_string();
+    if (!good) return std::nullopt;
+    note.undelivered.push_back({each[0].get<uint64_t>(), each[1].get<std::string>()});
+  }
+  for (const auto& [ours, theirs] : GetMember(*json, "asked").items()) {
+    if (theirs.is_string()) note.asked[ours] = theirs.get<std::string>();
+  }
+  return note;
+}
+
+}  // namespace mcpfleet::gateway
