@@ -15,6 +15,8 @@
 
 #include "base/http/request_parser.h"
 #include "base/http/server.h"
+#include "base/http/server_identity.h"
+#include "base/http/tls_stream.h"
 #include "base/http/websocket_frames.h"
 #include "base/mutex.h"
 
@@ -27,6 +29,7 @@ struct ServerCore {
   boost::asio::io_context loop;
   Server::Options options;
   Server::Handler handler;                                        // called on the loop or on a worker
+  std::unique_ptr<ServerIdentity> identity;                       // null: no TLS; loop's thread only
   std::set<std::shared_ptr<Session>> sessions;                    // loop's thread only
   std::function<void(std::function<void()>)> run;                 // runs a handler: inline or on a worker
   std::vector<char> chunk = std::vector<char>(size_t{64} << 10);  // what is being read; loop's thread only
@@ -75,6 +78,7 @@ class Session : public std::enable_shared_from_this<Session> {
   enum class State { kReading, kHandling, kStreaming, kWebSocket, kLingering, kClosed };
   enum class ReadTimer { kIdle, kHeader, kBody, kLinger, kPing };
 
+  void OnHandshake(const boost::system::error_code& error);
   void Read();
   void OnRead(const boost::system::error_code& error, size_t n);
   void ReadMore();
@@ -98,6 +102,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::shared_ptr<ServerCore> core_;
   const Peer peer_;
   Socket socket_;
+  std::unique_ptr<TlsStream> tls_;  // null: none
   boost::asio::steady_timer read_timer_, write_timer_;
   State state_ = State::kReading;
   ReadTimer purpose_ = ReadTimer::kHeader;

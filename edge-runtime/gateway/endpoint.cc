@@ -42,7 +42,7 @@ void Endpoint::SetTarget(ClientTarget target) {
         ServerGroup::Wiring{
             w_.loop, w_.clock, w_.children, w_.http_upstream,
             self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); }),
-            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }},
+            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }, settings_.modern},
         target_));
   }
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
@@ -218,7 +218,7 @@ void Endpoint::OnPost(Ask ask) {
 // Batches were in one revision only, and must be taken there.
 void Endpoint::OnBatch(Ask ask) {
   ask.log->method = "batch";
-  const StatusOr<std::vector<std::string_view>> parts = mcp::SplitBatch(ask.request.body, 100);
+  const StatusOr<std::vector<std::string_view>> parts = mcp::SplitBatch(ask.request.body, settings_.max_batch);
   if (!parts.ok()) {
     const bool json = parts.status().code() != StatusCode::kInvalidArgument;
     return Refuse(ask, {400, ErrorText("", json ? kInvalidRequest : kParseError, Message(parts.status())), "body"});

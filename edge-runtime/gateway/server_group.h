@@ -17,6 +17,7 @@
 #include "edge-runtime/gateway/http_upstream.h"
 #include "edge-runtime/gateway/modern_hub.h"
 #include "edge-runtime/gateway/modern_server.h"
+#include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/gateway/shared_server.h"
 
 namespace mcpfleet::gateway {
@@ -34,6 +35,7 @@ class ServerGroup {
     // Ends the session of this group that was unused the longest, of those without a call and unused since `before`;
     // false: there is none. What else is idle (`other`) goes only if it is older.
     std::function<bool(const ServerGroup* group, MonoTime other)> evict_session;
+    ModernSettings modern = {};
   };
   // How long what waits for room does so.
   static constexpr Duration kRoomTimeout = std::chrono::seconds(15);

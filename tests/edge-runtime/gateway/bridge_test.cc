@@ -362,7 +362,7 @@ TEST_F(BridgeTest, AStateThatIsNotItsOwnIsRefusedAndHarmsNothing) {
 }
 
 TEST_F(BridgeTest, AClientThatNeverComesBackFreesTheServerInTime) {
-  Make({.park_timeout = 300s});
+  Make({.modern = {.park_timeout = 300s}});
   const Asked asked = Ask("first");
   loop_.Advance(299s);
   bridge_->Tick(clock_.Now());

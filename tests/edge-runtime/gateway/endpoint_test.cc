@@ -20,6 +20,7 @@ struct CountingMetrics final : GatewayMetrics {
   }
   void GatewaySessions(const ServerKey&, int open) override { sessions = open; }
   void GatewaySessionEnded(const ServerKey&, Duration) override { ++ended; }
+  void GatewayCertificate(const StatusOr<WallTime>&) override {}
   void GatewayForget(const ServerKey&) override {}
   std::map<std::string, int> requests, rejected;
   int sessions = 0, ended = 0;

@@ -29,7 +29,7 @@ class ModernCallsTest : public ::testing::Test {
   Wires wires_{&loop_};
   std::shared_ptr<ModernHub> hub_ = std::make_shared<ModernHub>(loop_, wires_.AsNewLink());
   std::unique_ptr<ModernPassage> passage_ =
-      std::make_unique<ModernPassage>(clock_, hub_, [](std::string_view, Incoming*) {});
+      std::make_unique<ModernPassage>(clock_, ModernSettings{}, hub_, [](std::string_view, Incoming*) {});
 };
 
 TEST_F(ModernCallsTest, OneServerAnswersEveryClient) {
