@@ -118,7 +118,7 @@ void Advise(Session& session, const ConnectOptions& options, ClientKind client, 
   }
   if (auth == "CloudflareAccess")
     err << "The server is behind Cloudflare Access: its clients must come through that.\n";
-  if (!entry.ca_file.empty() && entry.url.starts_with("https://") && client != ClientKind::kClaude)
+  if (!entry.ca_file.empty() && client != ClientKind::kClaude)
     err << "Start " << TitleOf(client) << " with NODE_EXTRA_CA_CERTS=" << entry.ca_file << " in its environment.\n";
   if (!entry.wants_token || client == ClientKind::kClaude) return;
   if (client == ClientKind::kVsCode)
@@ -145,7 +145,8 @@ Status RunConnect(Session& session, const ConnectOptions& options) {
   RETURN_IF_ERROR(CheckEntryName(entry.name));
   ASSIGN_OR_RETURN(entry.mcpctl, OwnPath());
   if (!options.gateway.token_file.empty()) entry.token_file = Absolute(options.gateway.token_file);
-  if (const std::string ca = CaFileOf(options.gateway); !ca.empty()) entry.ca_file = Absolute(ca);
+  const std::string ca_file = CaFileOf(options.gateway);
+  if (!ca_file.empty() && entry.url.starts_with("https://")) entry.ca_file = Absolute(ca_file);
   ASSIGN_OR_RETURN(Json value, EntryFor(client, entry));
   if (!endpoint.local) {
     session.err() << "warning: " << endpoint.url << " is on the loopback of node " << endpoint.node
