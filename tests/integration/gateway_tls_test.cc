@@ -25,7 +25,7 @@ class GatewayTlsTest : public IntegrationTest {
   }
   void TearDown() override {
     node_.reset();
-    if (!files_.empty()) EXPECT_TRUE(RemoveTree(files_).ok());
+    EXPECT_TRUE(files_.empty() || RemoveTree(files_).ok());
   }
   std::string File(const std::string& name) const { return files_ + "/" + name; }
   void Renew(const testing::TlsIdentity& identity) const {
