@@ -83,7 +83,14 @@ class StatusBuilder {
   Verdict SandboxEnforced() const {
     if (remote_) return True("NotNeeded");
     if (serving_ == nullptr) return Unknown("NotStarted");
-    if (!serving_->report.unenforced.empty()) return False("PartlyEnforced", serving_->report.unenforced);
+    const std::string& lacks = serving_->report.unenforced;
+    if (SubjectsTakeTurns()) {
+      return False("SessionsNotIsolated",
+                   "processes of different clients can't be kept apart (landlock ABI 6, Linux 6.12, is missing): one "
+                   "subject at a time is served" +
+                       (lacks.empty() ? "" : "; " + lacks));
+    }
+    if (!lacks.empty()) return False("PartlyEnforced", lacks);
     return True("Enforced");
   }
 
@@ -250,6 +257,17 @@ class StatusBuilder {
   }
 
  private:
+  // Clients of several subjects would have children of their own side by side that nothing separates: the gateway then
+  // lets one subject in at a time.
+  bool SubjectsTakeTurns() const {
+    if (!in_.endpoint || in_.desired == nullptr || serving_->separates_clients.value_or(true)) return false;
+    const ServerSpec& spec = in_.desired->spec;
+    const bool modern = probe_.handshake ? probe_.last.modern : observed_.sleep.last.modern;
+    const bool one_child = spec.sessions.mode == SessionMode::kShared || modern;
+    const bool subjects =
+        spec.auth.type == AuthType::kBearer ? spec.auth.tokens.size() > 1 : spec.auth.type != AuthType::kNone;
+    return spec.transport == Transport::kStdio && subjects && !one_child;
+  }
   bool Suspended() const { return in_.desired != nullptr && !hold_ && in_.desired->spec.suspend; }
   // The policy of the server that runs: a new one may come with new tools. Null when it is not known.
   const ToolsSpec* ServingTools() const {

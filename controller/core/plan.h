@@ -130,10 +130,11 @@ std::string ToString(const Action& action);
 
 struct InstanceView {
   InstanceReport report;
-  bool expected = false;   // the session host knows its pid
-  MonoTime expected_at{};  // since when, or since when the shim is away
-  bool connected = false;  // the shim, or without one the attached session
-  int failed_starts = 0;   // in a row, of an instance that never ran
+  bool expected = false;                  // the session host knows its pid
+  MonoTime expected_at{};                 // since when, or since when the shim is away
+  bool connected = false;                 // the shim, or without one the attached session
+  std::optional<bool> separates_clients;  // while connected: SessionHost::SeparatesClients
+  int failed_starts = 0;                  // in a row, of an instance that never ran
   MainState main;
   ProbeState probe;
   RestartState restart;   // of its revision

@@ -553,6 +553,7 @@ void ServerReconciler::ObserveInstances(const ServerKey& key, ServerRecord* reco
         if (view.connected) {
           it->second.since = now;
           view.main = w_.deps.sessions.Main(id);
+          view.separates_clients = w_.deps.sessions.SeparatesClients(id);
         }
         view.expected_at = it->second.since;
       }

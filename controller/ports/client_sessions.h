@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,9 @@ class ClientSessions {
   // ClientIoFd is readable (level-triggered), always from one thread. It waits for nothing.
   virtual int ClientIoFd() const = 0;
   virtual void RunClientIo() = 0;
+  // Whether no child of the instance can trace, signal or talk to another one (files stay shared); nullopt while its
+  // shim is not connected.
+  virtual std::optional<bool> SeparatesClients(const std::string& instance) const = 0;
   virtual void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) = 0;  // nullptr ends it
 };

@@ -10,9 +10,9 @@
 namespace mcpfleet {
 
 // Why requests are refused: the words that the metric has as labels.
-inline constexpr std::string_view kGatewayRejections[] = {"host",         "origin", "auth",     "rate_limit", "accept",
-                                                          "content_type", "body",   "session",  "header",     "version",
-                                                          "meta",         "method", "sessions", "not_ready",  "tool"};
+inline constexpr std::string_view kGatewayRejections[] = {
+    "host",   "origin",  "auth", "rate_limit", "accept",   "content_type", "body", "session",
+    "header", "version", "meta", "method",     "sessions", "not_ready",    "tool", "isolation"};
 
 class GatewayMetrics {
  public:

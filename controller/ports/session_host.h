@@ -75,6 +75,9 @@ class SessionHost {
   virtual MainState Main(const std::string& instance) const = 0;
   // The main child's lines; null unless it is running with transport stdio.
   virtual std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) = 0;
+  // Whether the children in the instance are kept apart from each other (client_sessions.h); nullopt while that is not
+  // known, or there is no shim.
+  virtual std::optional<bool> SeparatesClients(const std::string& instance) const = 0;
   // The instance is gone: closes everything and removes its directory.
   virtual void Forget(const std::string& instance) = 0;
   // Called from the I/O thread when a main child or a connection changes state. Must not block.

@@ -40,14 +40,18 @@ void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view 
 
 class Bridge final : public ModernServer {
  public:
+  // NewLink for one subject; "": for everybody.
+  using NewLinkFor =
+      std::function<void(const std::string& subject, std::function<void(StatusOr<std::unique_ptr<Link>>)> done)>;
   using Inspect = std::function<void(std::string_view method, Incoming* answer)>;
-  Bridge(Loop& loop, const Clock& clock, const BridgeSettings& settings, NewLink new_link, Inspect inspect)
+  Bridge(Loop& loop, const Clock& clock, const BridgeSettings& settings, NewLinkFor new_link, Inspect inspect)
       : loop_(loop), clock_(clock), settings_(settings), new_link_(std::move(new_link)), inspect_(std::move(inspect)) {}
 
   void Call(ModernRequest request, std::unique_ptr<Answer> answer) override;
   size_t calls() const override { return calls_.size() + listeners_.size(); }
   void Tick(MonoTime now) override;
   bool EvictOne() override;
+  size_t idle() const override;
   MonoTime OldestIdle() const override;
   size_t lanes() const { return lanes_.size(); }
 
@@ -122,7 +126,7 @@ class Bridge final : public ModernServer {
   Loop& loop_;
   const Clock& clock_;
   const BridgeSettings settings_;
-  const NewLink new_link_;
+  const NewLinkFor new_link_;
   const Inspect inspect_;
   std::map<uint64_t, BridgeLane> lanes_;
   std::map<uint64_t, OpenCall> calls_;

@@ -108,9 +108,10 @@ uint64_t Bridge::OpenLane(const ModernRequest& request, std::string capabilities
   lane.capabilities = std::move(capabilities);
   lane.subject = std::move(subject);
   lane.began = lane.used = clock_.Now();
-  new_link_(self_.Bind([number, info = request.meta.client_info](Bridge& self, StatusOr<std::unique_ptr<Link>> link) {
-    self.OnLink(number, std::move(link), info);
-  }));
+  new_link_(lane.subject,
+            self_.Bind([number, info = request.meta.client_info](Bridge& self, StatusOr<std::unique_ptr<Link>> link) {
+              self.OnLink(number, std::move(link), info);
+            }));
   return number;
 }
 
@@ -314,6 +315,11 @@ MonoTime Bridge::OldestIdle() const {
     if (IsIdle(number, lane)) oldest = std::min(oldest, lane.used);
   }
   return oldest;
+}
+
+size_t Bridge::idle() const {
+  return static_cast<size_t>(
+      std::count_if(lanes_.begin(), lanes_.end(), [&](const auto& each) { return IsIdle(each.first, each.second); }));
 }
 
 bool Bridge::EvictOne() {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,7 @@ class Children {
   std::vector<Found> TakeFound(const std::string& instance, Duration grace);
   // Children that have not ended wholly.
   int Count(const std::string& instance) const { return sessions_.ClientCount(instance); }
+  std::optional<bool> Separates(const std::string& instance) const { return sessions_.SeparatesClients(instance); }
   // Those of them that nobody has any more: there will be room without anybody's doing.
   int Ending(const std::string& instance) const;
 

@@ -29,7 +29,7 @@ std::optional<Face> FaceOf(std::string_view word) {
 }
 
 Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target)
-    : w_(std::move(wiring)), settings_(std::move(settings)) {
+    : w_(std::move(wiring)), settings_(std::move(settings)), tenants_(w_.children) {
   SetTarget(std::move(target));
   CountSessions();  // none: its series begin
 }
@@ -54,7 +54,8 @@ void Endpoint::SetTarget(ClientTarget target) {
         ServerGroup::Wiring{
             w_.loop, w_.clock, w_.children, w_.http_upstream,
             self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); }),
-            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }, settings_.modern},
+            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }, tenants_,
+            [this] { w_.metrics.GatewayRejected("isolation"); }, settings_.modern},
         target_));
   }
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
@@ -126,6 +127,11 @@ void Endpoint::Adopt(ServerGroup* group) {
   for (Children::Found& found : group->TakeFound()) {
     std::optional<SessionNote> note = SessionNote::FromText(found.note);
     if (!note || sessions_.contains(note->session) || note->initialized.empty()) continue;
+    if (!tenants_.Keep(group->instance(), note->subject, group->Apart())) {
+      LOG_WARNING("a client's session ends: the kernel does not keep it apart from another client's",
+                  {{"server", ToString(target_.server->key)}});
+      continue;
+    }
     const std::shared_ptr<LegacySession> session = AddSession(note->session, note->subject, group);
     ++note->incarnation;
     std::vector<LegacySession::KeptCall> calls;
@@ -169,8 +175,7 @@ void Endpoint::Inspect(std::string_view method, Incoming* answer) {
 
 // --- requests -----------------------------------------------------------------------------------------------------
 
-void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to,
-                      const std::string& cors) {
+void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors) {
   auto ask = std::make_shared<Ask>();
   ask->request = std::move(request);
   ask->face = face;
@@ -417,7 +422,9 @@ void Endpoint::OnModern(Ask ask, Incoming message) {
 }
 
 void Endpoint::RefuseFull(Ask& ask, std::string_view id, const Status& why) {
-  w_.metrics.GatewayRejected(why.code() == StatusCode::kResourceExhausted ? "sessions" : "not_ready");
+  // Aborted: counted where it was refused, as for clients without a session.
+  if (why.code() != StatusCode::kAborted)
+    w_.metrics.GatewayRejected(why.code() == StatusCode::kResourceExhausted ? "sessions" : "not_ready");
   ask.answer->AddHeader("Retry-After", "10");
   ask.answer->Json(503, ErrorText(id, mcp::kInternalError, Message(why)));
 }

@@ -162,6 +162,7 @@ class Endpoint {
   ToolsSpec tools_;
   RateLimitSpec rate_limit_;
   mcp::ToolHeaders tool_headers_;
+  Tenants tenants_;
   std::vector<std::unique_ptr<ServerGroup>> groups_;  // the last one is current
   std::map<std::string, SessionEntry, std::less<>> sessions_;
   std::deque<Sleeper> sleepers_;

@@ -112,15 +112,15 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
     session->Post(std::move(first), std::move(ask->answer));
   };
   if (std::unique_ptr<Conversation> side = group->SharedSide()) return begin(*this, group, std::move(side));
-  group->NewConversation(
-      self_.Bind([id, ask, message, request, begin, group](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
-        if (!link.ok()) return self.RefuseFull(*ask, request, link.status());
-        if (self.closed_) return self.RefuseFull(*ask, request, Unavailable("the server is gone"));  // and the group
-        SessionNote note;
-        if (message != nullptr) note.session = id;
-        note.subject = ask->subject.id;
-        begin(self, group, self.DirectSide(group, id, *std::move(link), std::move(note), ""));
-      }));
+  group->NewConversation(ask->subject.id, self_.Bind([id, ask, message, request, begin, group](
+                                                         Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
+    if (!link.ok()) return self.RefuseFull(*ask, request, link.status());
+    if (self.closed_) return self.RefuseFull(*ask, request, Unavailable("the server is gone"));  // and the group
+    SessionNote note;
+    if (message != nullptr) note.session = id;
+    note.subject = ask->subject.id;
+    begin(self, group, self.DirectSide(group, id, *std::move(link), std::move(note), ""));
+  }));
 }
 
 std::shared_ptr<LegacySession> Endpoint::AddSession(const std::string& id, const std::string& subject,
@@ -146,7 +146,7 @@ std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, const std
             auto entry = owner.sessions_.find(id);
             if (now == nullptr || entry == owner.sessions_.end()) return;
             entry->second.group = now;
-            now->NewConversation(done);
+            now->NewConversation(entry->second.session->subject(), done);
           }),
           [done, &loop = self.w_.loop](const std::string& why) { loop.Post([done, why] { done(Unavailable(why)); }); });
     });

@@ -42,6 +42,7 @@ void PendingCall::Notify(std::string_view line, MonoTime now) {
 }
 
 void PendingCall::Finish(int status, std::string text) {
+  if (!answer_->streaming() && status == 503) answer_->AddHeader("Retry-After", "10");
   if (!answer_->streaming()) return answer_->Json(status, std::move(text));
   answer_->Event(std::move(text));
   answer_->End();

@@ -55,6 +55,7 @@ class ModernPassage final : public ModernServer {
   size_t calls() const override { return calls_.size(); }
   void Tick(MonoTime now) override;
   bool EvictOne() override { return false; }  // its one child stays
+  size_t idle() const override { return 0; }
   MonoTime OldestIdle() const override { return MonoTime::max(); }
 
  private:

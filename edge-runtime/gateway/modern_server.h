@@ -30,6 +30,8 @@ class ModernServer {
   virtual void Tick(MonoTime now) = 0;
   // Lets one child go that nobody uses now, the one unused for longest. False: there is none.
   virtual bool EvictOne() = 0;
+  // How many children EvictOne could let go.
+  virtual size_t idle() const = 0;
   // When EvictOne's child was last used; MonoTime::max() when there is none.
   virtual MonoTime OldestIdle() const = 0;
 };

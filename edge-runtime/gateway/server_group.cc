@@ -13,6 +13,9 @@ namespace {
 
 constexpr Duration kSpareRetry = std::chrono::seconds(10);
 constexpr size_t kMaxExpected = 8;
+constexpr char kNotIsolated[] =
+    "another client's processes are in use, and the server's kernel can't keep processes of different clients apart "
+    "(condition SandboxEnforced, reason SessionsNotIsolated): try again when they have ended";
 
 }  // namespace
 
@@ -37,16 +40,33 @@ void ServerGroup::Post(const Done& done, Status why) {
 
 bool ServerGroup::HasRoom() const { return w_.children.Count(target_.instance) < target_.server->spec.sessions.max; }
 
-void ServerGroup::NewConversation(Done done) {
+bool ServerGroup::Apart() const {
+  return target_.server->spec.auth.type == AuthType::kNone || w_.children.Separates(target_.instance).value_or(false);
+}
+
+Room ServerGroup::RoomFor(const std::string& subject) const {
+  return w_.tenants.RoomFor(target_.instance, subject, Apart());
+}
+
+// Makes way for another subject when all that is here serves nobody now. False: it does not.
+bool ServerGroup::LetIdleGo() {
+  const int held = w_.children.Count(target_.instance) - w_.children.Ending(target_.instance);
+  if (modern_ == nullptr || static_cast<int>(modern_->idle()) < held) return false;
+  while (modern_->EvictOne()) {
+  }
+  return true;
+}
+
+void ServerGroup::NewConversation(const std::string& subject, Done done) {
   ++opening_;
-  Begin([alive = self_.Bind([](ServerGroup& self) { --self.opening_; }),
-         done = std::move(done)](StatusOr<std::unique_ptr<Link>> link) mutable {
+  Begin(subject, [alive = self_.Bind([](ServerGroup& self) { --self.opening_; }),
+                  done = std::move(done)](StatusOr<std::unique_ptr<Link>> link) mutable {
     alive();
     done(std::move(link));
   });
 }
 
-void ServerGroup::Begin(Done done) {
+void ServerGroup::Begin(const std::string& subject, Done done) {
   if (!target_.url.empty()) {
     if (upstream_ == nullptr) {
       StatusOr<std::shared_ptr<HttpUpstream>> made = w_.http_upstream(target_);
@@ -61,16 +81,24 @@ void ServerGroup::Begin(Done done) {
                 FailedPrecondition("its stdio is attached (condition StdioTransport): there is no child for clients"));
   if (target_.instance.empty()) return Post(done, Unavailable("it does not run now"));
   // mcplet has begun anew and looks for what the server runs from: it comes with the next target.
-  const auto wait = [&] { waiting_.push_back({std::move(done), w_.clock.Now() + kRoomTimeout}); };
+  const auto wait = [&] { waiting_.push_back({subject, std::move(done), w_.clock.Now() + kRoomTimeout}); };
   if (target_.argv.empty()) return wait();
+  if (!w_.children.Separates(target_.instance)) return Post(done, Unavailable("its shim is not connected"));
+  const Room room = RoomFor(subject);
+  if (room == Room::kTaken && !LetIdleGo()) {
+    w_.not_isolated();
+    return Post(done, Aborted(kNotIsolated));
+  }
+  if (room != Room::kFree) return wait();
   std::erase_if(spares_, [](const std::unique_ptr<Link>& spare) { return spare->closed(); });
   if (!spares_.empty()) {
+    w_.tenants.Enter(target_.instance, subject);
     auto link = std::make_shared<std::unique_ptr<Link>>(std::move(spares_.front()));
     spares_.pop_front();
     w_.loop.Post([done, link] { done(std::move(*link)); });
     return FillSpares();
   }
-  if (HasRoom()) return Spawn(std::move(done));
+  if (HasRoom()) return Spawn(subject, std::move(done));
   if (static_cast<int>(waiting_.size()) < w_.children.Ending(target_.instance)) return wait();
   const bool other_is_older = !w_.evict_session(this, modern_ == nullptr ? MonoTime::max() : modern_->OldestIdle());
   if (other_is_older && (modern_ == nullptr || !modern_->EvictOne())) {
@@ -80,7 +108,8 @@ void ServerGroup::Begin(Done done) {
   wait();
 }
 
-void ServerGroup::Spawn(Done done) {
+void ServerGroup::Spawn(const std::string& subject, Done done) {
+  w_.tenants.Enter(target_.instance, subject);
   w_.children.Spawn({target_.instance, target_.argv, target_.server->spec.env, target_.server->spec.termination_grace},
                     std::move(done));
 }
@@ -98,11 +127,13 @@ void ServerGroup::Expect(size_t conversations) {
 
 void ServerGroup::FillSpares() {
   if (retired_ || !target_.url.empty() || target_.attached || target_.argv.empty()) return;
+  if (!Apart() && w_.children.Separates(target_.instance)) spares_.clear();
+  if (!Apart()) return;
   if (w_.clock.Now() - spare_failed_ < kSpareRetry && spare_failed_ != MonoTime{}) return;
   const int wanted = WantedSpares();
   while (static_cast<int>(spares_.size()) + spares_coming_ < wanted && HasRoom()) {
     ++spares_coming_;
-    Spawn(self_.Bind([](ServerGroup& self, StatusOr<std::unique_ptr<Link>> link) {
+    Spawn("", self_.Bind([](ServerGroup& self, StatusOr<std::unique_ptr<Link>> link) {
       --self.spares_coming_;
       if (!link.ok()) {
         self.spare_failed_ = self.w_.clock.Now();
@@ -110,7 +141,7 @@ void ServerGroup::FillSpares() {
                     {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
         return;
       }
-      if (self.retired_) return;
+      if (self.retired_ || !self.Apart()) return;
       self.spares_.push_back(*std::move(link));
       self.Pump();
     }));
@@ -118,10 +149,14 @@ void ServerGroup::FillSpares() {
 }
 
 void ServerGroup::Pump() {
-  while (!waiting_.empty() && !target_.argv.empty() && (!spares_.empty() || HasRoom())) {
-    Done done = std::move(waiting_.front().done);
-    waiting_.pop_front();
-    Begin(std::move(done));
+  for (size_t i = 0; i < waiting_.size() && !target_.argv.empty() && (!spares_.empty() || HasRoom());) {
+    if (RoomFor(waiting_[i].subject) == Room::kSoon) {
+      ++i;
+      continue;
+    }
+    Waiting next = std::move(waiting_[i]);
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    Begin(next.subject, std::move(next.done));
   }
 }
 
@@ -155,8 +190,9 @@ bool ServerGroup::HasWork() const {
 
 ModernHub& ServerGroup::hub() {
   if (hub_ == nullptr) {
-    hub_ = std::make_shared<ModernHub>(
-        w_.loop, self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }));
+    hub_ = std::make_shared<ModernHub>(w_.loop, self_.Bind([](ServerGroup& self, Done done) {
+      self.NewConversation(Tenants::kEverybody, std::move(done));
+    }));
     hub_->Touch(w_.clock.Now());
   }
   return *hub_;
@@ -169,8 +205,9 @@ std::unique_ptr<Conversation> ServerGroup::SharedSide() {
   }
   if (!shared_mode()) return nullptr;
   if (shared_ == nullptr) {
-    shared_ = std::make_shared<SharedServer>(
-        w_.loop, self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }));
+    shared_ = std::make_shared<SharedServer>(w_.loop, self_.Bind([](ServerGroup& self, Done done) {
+      self.NewConversation(Tenants::kEverybody, std::move(done));
+    }));
   }
   return std::make_unique<SharedConversation>(w_.loop, shared_, w_.inspect);
 }
@@ -182,13 +219,16 @@ ModernServer& ServerGroup::modern() {
     modern_ = std::make_unique<ModernPassage>(w_.clock, w_.modern, hub_, w_.inspect);
   } else {
     const SessionsSpec& sessions = target_.server->spec.sessions;
-    modern_ = std::make_unique<Bridge>(
-        w_.loop, w_.clock,
-        BridgeSettings{.shared = shared_mode(),
-                       .idle_timeout = sessions.idle_timeout,
-                       .max_lifetime = sessions.max_lifetime,
-                       .modern = w_.modern},
-        self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }), w_.inspect);
+    modern_ = std::make_unique<Bridge>(w_.loop, w_.clock,
+                                       BridgeSettings{.shared = shared_mode(),
+                                                      .idle_timeout = sessions.idle_timeout,
+                                                      .max_lifetime = sessions.max_lifetime,
+                                                      .modern = w_.modern},
+                                       self_.Bind([](ServerGroup& self, const std::string& subject, Done done) {
+                                         self.NewConversation(subject.empty() ? Tenants::kEverybody : subject,
+                                                              std::move(done));
+                                       }),
+                                       w_.inspect);
   }
   return *modern_;
 }

@@ -4,6 +4,9 @@
 // `sessions.max` bounds the children of the instance, starting and ending ones too. What does not fit takes the place
 // of the conversation that was unused the longest, once its child is gone, or is refused (ResourceExhausted).
 //
+// Where the instance's kernel does not keep children apart, those of one subject are there at a time (tenants.h): what
+// another one wants is refused (Aborted). Idle children of modern clients make way; sessions do not. No spares then.
+//
 // On the gateway's loop only.
 #pragma once
 
@@ -19,6 +22,7 @@
 #include "edge-runtime/gateway/modern_server.h"
 #include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/gateway/shared_server.h"
+#include "edge-runtime/gateway/tenants.h"
 
 namespace mcpfleet::gateway {
 
@@ -35,6 +39,8 @@ class ServerGroup {
     // Ends the session of this group that was unused the longest, of those without a call and unused since `before`;
     // false: there is none. What else is idle (`other`) goes only if it is older.
     std::function<bool(const ServerGroup* group, MonoTime other)> evict_session;
+    Tenants& tenants;
+    std::function<void()> not_isolated;  // one was refused for another subject's sake
     ModernSettings modern = {};
   };
   // How long what waits for room does so.
@@ -47,11 +53,13 @@ class ServerGroup {
   const ClientTarget& target() const { return target_; }
   const std::string& instance() const { return target_.instance; }
 
-  // A conversation of its own with the server.
-  void NewConversation(std::function<void(StatusOr<std::unique_ptr<Link>>)> done);
+  // A conversation of a subject's own with the server.
+  void NewConversation(const std::string& subject, std::function<void(StatusOr<std::unique_ptr<Link>>)> done);
   // The server's side of a new legacy session without a link of its own; null: it needs one (NewConversation).
   std::unique_ptr<Conversation> SharedSide();
   ModernServer& modern();
+  // Whether children of several subjects may be here at once.
+  bool Apart() const;
   // Children of the mcplet before this one.
   std::vector<Children::Found> TakeFound();
 
@@ -72,17 +80,20 @@ class ServerGroup {
 
  private:
   struct Waiting {
+    std::string subject;
     std::function<void(StatusOr<std::unique_ptr<Link>>)> done;
     MonoTime until{};
   };
   using Done = std::function<void(StatusOr<std::unique_ptr<Link>>)>;
   bool HasRoom() const;
-  void Spawn(Done done);
+  Room RoomFor(const std::string& subject) const;
+  bool LetIdleGo();
+  void Spawn(const std::string& subject, Done done);
   int WantedSpares() const;
   void FillSpares();
   void Pump();
   void Post(const Done& done, Status why);
-  void Begin(Done done);
+  void Begin(const std::string& subject, Done done);
   ModernHub& hub();
 
   const Self<ServerGroup> self_{this};

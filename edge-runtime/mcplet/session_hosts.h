@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ class SessionHosts final : public SessionHost {
   }
   MainState Main(const std::string& instance) const override;
   std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override;
+  std::optional<bool> SeparatesClients(const std::string& instance) const override {
+    return shims_.SeparatesClients(instance);
+  }
   // What an attachment has left goes with its container: its log is read until then.
   void Forget(const std::string& instance) override { shims_.Forget(instance); }
   void SetListener(std::function<void(const std::string& instance)> changed) override;

@@ -263,10 +263,11 @@ bool ShimHost::Connected(const std::string& name) const {
   return instance != nullptr && instance->connection.ready;
 }
 
-int ShimHost::LandlockAbi(const std::string& name) const {
+std::optional<bool> ShimHost::SeparatesClients(const std::string& name) const {
   MutexLock lock(&mu_);
   const Instance* instance = Find(name);
-  return instance == nullptr ? 0 : static_cast<int>(instance->connection.landlock_abi);
+  if (instance == nullptr || !instance->connection.ready) return std::nullopt;
+  return instance->connection.landlock_abi >= shim::kSeparatingLandlockAbi;
 }
 
 MainState ShimHost::Main(const std::string& name) const {

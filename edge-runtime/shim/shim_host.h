@@ -61,8 +61,8 @@ class ShimHost final : public SessionHost, public ClientSessions {
   void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) override;
 
-  // The landlock ABI that separates the children in this instance; 0 unknown or none.
-  int LandlockAbi(const std::string& instance) const;
+  // From landlock ABI 6 on; below that a child can at least signal those of others.
+  std::optional<bool> SeparatesClients(const std::string& instance) const override;
 
  private:
   struct Session {

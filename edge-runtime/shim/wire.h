@@ -193,7 +193,10 @@ struct Spawn {
 struct Spawned {
   int32_t pid = 0;  // in the shim's pid namespace
 };
-enum class Stage : uint8_t { kNone = 0, kLimit, kFork, kStdio, kChdir, kExec, kMessage };
+// Of Linux 6.12: signals and abstract sockets stay inside a domain, as tracing does since ABI 1. From there on a child
+// that can't enter a domain of its own does not start.
+inline constexpr uint32_t kSeparatingLandlockAbi = 6;
+enum class Stage : uint8_t { kNone = 0, kLimit, kFork, kStdio, kChdir, kExec, kMessage, kLandlock };
 struct SpawnFailed {
   Stage stage = Stage::kNone;
   int32_t error = 0;
@@ -233,6 +236,8 @@ inline const char* StageName(Stage stage) {
       return "exec";
     case Stage::kMessage:
       return "message";
+    case Stage::kLandlock:
+      return "landlock";
   }
   return "spawn";
 }
@@ -322,7 +327,7 @@ inline bool Take(Reader* r, Session* m) {
   m->stage = r->U8();
   m->error = r->I32();
   m->state = static_cast<SessionState>(state <= 4 ? state : 4);
-  return r->ok() && state <= 4 && m->descriptors < 8 && m->stage <= static_cast<uint8_t>(Stage::kMessage);
+  return r->ok() && state <= 4 && m->descriptors < 8 && m->stage <= static_cast<uint8_t>(Stage::kLandlock);
 }
 inline bool Take(Reader* r, Spawn* m) {
   bool ok = true;
@@ -339,8 +344,8 @@ inline bool Take(Reader* r, Spawned* m) {
 inline bool Take(Reader* r, SpawnFailed* m) {
   uint8_t stage = r->U8();
   m->error = r->I32();
-  m->stage = static_cast<Stage>(stage <= static_cast<uint8_t>(Stage::kMessage) ? stage : 0);
-  return r->ok() && stage <= static_cast<uint8_t>(Stage::kMessage);
+  m->stage = static_cast<Stage>(stage <= static_cast<uint8_t>(Stage::kLandlock) ? stage : 0);
+  return r->ok() && stage <= static_cast<uint8_t>(Stage::kLandlock);
 }
 inline bool Take(Reader* r, Signal* m) {
   m->signo = r->U8();

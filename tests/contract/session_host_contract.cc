@@ -95,8 +95,10 @@ TEST_P(SessionHostContract, AShimCountsOnceItIsExpectedAndTheListenerHearsOfIt) 
   ASSERT_TRUE(host().Prepare("a").ok());
   const int pid = world_->StartShim("a");
   EXPECT_FALSE(host().Connected("a"));
+  EXPECT_EQ(host().SeparatesClients("a"), std::nullopt);
   host().Expect("a", pid);
   EXPECT_TRUE(Eventually([&] { return host().Connected("a"); }));
+  EXPECT_NE(host().SeparatesClients("a"), std::nullopt);
   EXPECT_TRUE(Eventually([&] { return heard.Has("a"); }));
   host().Expect("a", pid);
   EXPECT_TRUE(host().Connected("a")) << "said twice";

@@ -162,5 +162,19 @@ TEST(ClientTargetTest, TheEndpointIsInTheStatusWhileTheServerAnswers) {
   EXPECT_EQ(world.Reason("weather", "Exposed"), "NotVerified");
 }
 
+TEST(ClientTargetTest, TheStatusSaysWhatTheShimSaysOfTheKernel) {
+  World world;
+  world.endpoint_of = [](const ServerKey& key) { return "http://127.0.0.1:8700/" + ToString(key) + "/mcp"; };
+  world.Boot();
+  world.sessions.DefaultScript().separates = false;
+  DesiredServer server = Server("weather");
+  server.spec.auth.type = AuthType::kBearer;
+  server.spec.auth.tokens = {{"ann", "1"}, {"bob", "2"}};
+  world.desired.Put(server);
+  world.Settle();
+  EXPECT_EQ(world.Reason("weather", "SandboxEnforced"), "SessionsNotIsolated");
+  EXPECT_TRUE(world.Ready("weather"));
+}
+
 }  // namespace
 }  // namespace mcpfleet

@@ -50,6 +50,65 @@ TEST(ConditionsTest, AnAttachedServerIsReadyAndItsStatusSaysThatItIsAttachedAndW
   EXPECT_EQ(FindCondition(BuildStatus(input, &status).conditions, "StdioTransport")->reason, "Shim");
 }
 
+// Two clients of a running stdio server with a child each.
+struct SubjectsWorld {
+  DesiredServer server = Server("weather");
+  Observed observed;
+  std::optional<std::string> endpoint = "http://127.0.0.1:8700/default/weather/mcp";
+
+  SubjectsWorld() {
+    server.spec.auth.type = AuthType::kBearer;
+    server.spec.auth.tokens = {{"ann", "1"}, {"bob", "2"}};
+    InstanceView view;
+    view.report = {.id = "a", .uid = server.uid, .revision = server.revision, .state = InstanceState::kRunning};
+    view.report.shim = view.connected = true;
+    view.separates_clients = false;
+    observed.instances.push_back(view);
+  }
+  InstanceView& instance() { return observed.instances[0]; }
+  Condition Sandbox() const {
+    StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
+    input.endpoint = endpoint;
+    return *FindCondition(BuildStatus(input, nullptr).conditions, "SandboxEnforced");
+  }
+  std::string Reason() const { return Sandbox().reason; }
+};
+
+TEST(ConditionsTest, WhereNothingKeepsClientsApartTheStatusSaysThatTheyTakeTurns) {
+  SubjectsWorld world;
+  EXPECT_EQ(world.Sandbox().status, ConditionStatus::kFalse);
+  EXPECT_EQ(world.Reason(), "SessionsNotIsolated");
+  world.instance().report.unenforced = "no cgroups";
+  EXPECT_TRUE(world.Sandbox().message.ends_with("; no cgroups")) << world.Sandbox().message;
+  world.instance().separates_clients = true;
+  EXPECT_EQ(world.Reason(), "PartlyEnforced");
+  world.instance().report.unenforced = "";
+  EXPECT_EQ(world.Reason(), "Enforced");
+  world.instance().separates_clients = std::nullopt;
+  EXPECT_EQ(world.Reason(), "Enforced") << "its shim is away: nothing is known";
+}
+
+TEST(ConditionsTest, NobodyTakesTurnsWhereNoTwoSubjectsHaveProcessesSideBySide) {
+  const auto reason = [](const std::function<void(SubjectsWorld&)>& change) {
+    SubjectsWorld world;
+    change(world);
+    return world.Reason();
+  };
+  EXPECT_EQ(reason([](SubjectsWorld& w) { w.server.spec.auth = {}; }), "Enforced");
+  EXPECT_EQ(reason([](SubjectsWorld& w) { w.server.spec.auth.tokens.pop_back(); }), "Enforced") << "one subject";
+  EXPECT_EQ(reason([](SubjectsWorld& w) { w.server.spec.sessions.mode = SessionMode::kShared; }), "Enforced");
+  EXPECT_EQ(reason([](SubjectsWorld& w) { w.server.spec.transport = Transport::kStreamableHttp; }), "Enforced");
+  EXPECT_EQ(reason([](SubjectsWorld& w) { w.endpoint.reset(); }), "Enforced") << "no gateway, no clients";
+  EXPECT_EQ(reason([](SubjectsWorld& w) { w.instance().probe.handshake = w.instance().probe.last.modern = true; }),
+            "Enforced")
+      << "a modern server has one child";
+  EXPECT_EQ(reason([](SubjectsWorld& w) {
+              w.server.spec.auth = {};
+              w.server.spec.auth.type = AuthType::kJwt;
+            }),
+            "SessionsNotIsolated");
+}
+
 // A running, verified server with the tools "add" and "echo".
 struct PinnedWorld {
   DesiredServer server = Server("weather");

@@ -59,6 +59,7 @@ class FakeSessionHost final : public SessionHost {
   // What happens to one instance's shim and child from now on.
   struct Behaviour {
     bool connects = true;                           // at Expect with a pid
+    bool separates = true;                          // the kernel keeps its children apart
     Status prepare_error, start_error, stop_error;  // returned instead of acting
     bool effect_before_error = false;               // start_error/stop_error come after the effect: the answer was lost
     std::string exec_failure;                       // StartMain is OK, Main() is kExited with this failure
@@ -79,6 +80,9 @@ class FakeSessionHost final : public SessionHost {
   Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override;
   MainState Main(const std::string& instance) const override;
   std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override;
+  std::optional<bool> SeparatesClients(const std::string& instance) const override {
+    return Connected(instance) ? std::optional(ScriptOf(instance).separates) : std::nullopt;
+  }
   void Forget(const std::string& instance) override;
   void SetListener(std::function<void(const std::string& instance)> changed) override;
 

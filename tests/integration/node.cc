@@ -189,7 +189,9 @@ void Node::WriteConfiguration() const {
 
 void Node::Spawn() {
   ASSERT_FALSE(Running());
-  pid_ = StartProgram({ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml"}, directory_ + "/mcplet.log");
+  std::vector<std::string> argv = options_.wrapper;
+  argv.insert(argv.end(), {ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml"});
+  pid_ = StartProgram(argv, directory_ + "/mcplet.log");
   ASSERT_GT(pid_, 0);
 }
 

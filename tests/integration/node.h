@@ -69,8 +69,9 @@ struct NodeOptions {
   std::string store_url;  // "": an embedded store
   std::string store_token_file;
   Json policy = Json::object();
-  Json gateway = Json::object();  // of spec.gateway, over the port
-  std::string directory;          // "": a new one below /tmp
+  Json gateway = Json::object();     // of spec.gateway, over the port
+  std::string directory;             // "": a new one below /tmp
+  std::vector<std::string> wrapper;  // what mcplet is started by, before its own argv
 };
 
 class Node {

@@ -96,6 +96,8 @@ mutant "suspend does nothing" controller/core/plan.cc 's/desired_->spec\.suspend
 mutant "an exited instance is left" controller/core/plan.cc 's/if \(!StartsNow\(\) \|\| !HaveArtifact\(\)\) return;/return;/'
 mutant "a failed pull hides how a policy ended" controller/core/conditions.cc '/kFailed:$/,/PullFailed/s/if \(NothingStarts\(\)\) return NotNeeded\(\);//'
 mutant "a changed tool does not matter under Block" controller/core/conditions.cc 's/if \(ToolsKeepFromReady\(\)\) return \*ToolsPinned\(\);//'
+mutant "clients that nothing keeps apart are no news" controller/core/server_reconciler.cc 's/view\.separates_clients = .*$//'
+mutant "a shim that is away keeps nobody apart" controller/core/conditions.cc 's/separates_clients\.value_or\(true\)/separates_clients.value_or(false)/'
 mutant "an adopted server asks for its artifact once" controller/core/plan.cc 's/if \(!previous\) \(void\)HaveArtifact\(\);/if (!previous \&\& RuntimeUsable() \&\& observed_.artifact.phase == ArtifactState::Phase::kAbsent) Do(PullArtifact{});/'
 mutant "own changes are not listed again" controller/core/server_reconciler.cc 's/if \(touched\) record->list_after.*$/(void)touched;/'
 mutant "a new child keeps the old handshake" controller/core/server_reconciler.cc 's/BeginIncarnation\(incarnation, look\.now, &instance\.probe\);/instance.probe.incarnation = incarnation;/'

@@ -45,6 +45,9 @@ class FaultySessionHost final : public SessionHost {
   std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override {
     return inner_.MainChannel(instance);
   }
+  std::optional<bool> SeparatesClients(const std::string& instance) const override {
+    return inner_.SeparatesClients(instance);
+  }
   void Forget(const std::string& instance) override;
   void SetListener(std::function<void(const std::string&)> changed) override { inner_.SetListener(std::move(changed)); }
 

@@ -27,26 +27,30 @@ struct PathBeneathAttr {
 
 // A domain of its own for each child: it can't trace, and from ABI 6 on not signal, children of other sessions, which
 // have the same uid. Files stay shared. ABI 1 can't allow renames across directories, so it is not used.
-void EnterLandlock(uint32_t abi) {
-  if (abi < 2) return;
+// False, with errno: it is not in a domain.
+bool EnterLandlock(uint32_t abi) {
+  if (abi < 2) return false;
   RulesetAttr attr{};
   size_t size = sizeof attr;
-  if (abi >= 6) {
+  if (abi >= kSeparatingLandlockAbi) {
     attr.scoped = kLandlockScopeAbstractUnixSocket | kLandlockScopeSignal;
   } else {
     attr.handled_access_fs = kLandlockRefer;
     size = sizeof attr.handled_access_fs;
   }
   int ruleset = static_cast<int>(syscall(kLandlockCreateRuleset, &attr, size, 0));
-  if (ruleset < 0) return;
+  if (ruleset < 0) return false;
   bool complete = true;
-  if (abi < 6) {
+  if (abi < kSeparatingLandlockAbi) {
     PathBeneathAttr beneath{kLandlockRefer, open("/", O_PATH | O_CLOEXEC)};
     complete = beneath.parent_fd >= 0 && syscall(kLandlockAddRule, ruleset, 1 /* path beneath */, &beneath, 0) == 0;
     if (beneath.parent_fd >= 0) close(beneath.parent_fd);
   }
-  if (complete) syscall(kLandlockRestrictSelf, ruleset, 0);
+  complete = complete && syscall(kLandlockRestrictSelf, ruleset, 0) == 0;
+  const int error = errno;
   close(ruleset);
+  errno = error;
+  return complete;
 }
 
 // When memory runs out the child goes, not the shim that would take every sibling with it.
@@ -217,7 +221,9 @@ void RunChild(const Spawn& spawn, int in_r, int out_w, int exec_status, const In
     if (cwd == nullptr || chdir(cwd) != 0) Die(exec_status, Stage::kChdir, errno);
   }
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  EnterLandlock(inherited.landlock_abi);
+  // mcplet was told that such children are kept apart, and lets several subjects in. An older kernel promises nothing.
+  if (!EnterLandlock(inherited.landlock_abi) && inherited.landlock_abi >= kSeparatingLandlockAbi)
+    Die(exec_status, Stage::kLandlock, errno);
   ResetSignals();
   Die(exec_status, Stage::kExec, Exec(argv, environment));
 }

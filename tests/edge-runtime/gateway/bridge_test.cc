@@ -23,7 +23,8 @@ class BridgeTest : public ::testing::Test {
  protected:
   void SetUp() override { Make({}); }
   void Make(const BridgeSettings& settings) {
-    bridge_ = std::make_unique<Bridge>(loop_, clock_, settings, wires_.AsNewLink(), [](std::string_view, Incoming*) {});
+    bridge_ =
+        std::make_unique<Bridge>(loop_, clock_, settings, wires_.AsNewLinkFor(), [](std::string_view, Incoming*) {});
   }
   static Json WithMeta(Json message, const Json& capabilities = Json::object(), const Json& more = Json::object()) {
     Json& meta = message["params"]["_meta"];

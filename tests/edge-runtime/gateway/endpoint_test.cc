@@ -446,6 +446,199 @@ TEST_F(EndpointTest, WarmSparesAreThereBeforeAnybodyAsksAndAreReplaced) {
   Shaken(*exchange, host_.channel(0));
 }
 
+// ---- where the kernel does not keep children apart
+
+class LetToOneSubjectTest : public EndpointTest {
+ protected:
+  void SetUp() override {
+    EndpointTest::SetUp();
+    host_.separates = false;
+    UseTokens();
+  }
+  std::shared_ptr<Exchange> ModernList(const Fields& who) { return PostModern(Modern("m", "tools/list"), who); }
+  // The session is over and its child is gone.
+  void EndSession(const std::string& id, const Fields& who) {
+    EXPECT_EQ(Ask("DELETE", In(id, who))->status(), 200);
+    loop_.Run();
+    host_.EndAll();
+    loop_.Run();
+  }
+  void ExpectRefused(const Exchange& exchange) {
+    EXPECT_EQ(Verdict(exchange), "503 -32603");
+    EXPECT_EQ(exchange.Header("retry-after"), "10");
+    ASSERT_TRUE(exchange.response);
+    EXPECT_NE(exchange.response->body.find("SessionsNotIsolated"), std::string::npos) << exchange.response->body;
+  }
+};
+
+TEST_F(LetToOneSubjectTest, AnotherSubjectIsSentAwayUntilTheFirstHasEnded) {
+  Open();
+  const std::string first = OpenSession(ann_), second = OpenSession(ann_);
+  ExpectRefused(*Initialize(bob_));
+  ExpectRefused(*ModernList(bob_));
+  EXPECT_EQ(host_.children.size(), 2U) << "nothing was started beside hers";
+  EXPECT_EQ(metrics_.rejected, (std::map<std::string, int>{{"isolation", 2}}));
+  EndSession(first, ann_);
+  ExpectRefused(*Initialize(bob_));
+  EndSession(second, ann_);
+  OpenSession(bob_);
+  ExpectRefused(*Initialize(ann_));
+}
+
+TEST_F(LetToOneSubjectTest, WhereTheyAreKeptApartAllComeIn) {
+  host_.separates = true;
+  Open();
+  OpenSession(ann_);
+  OpenSession(bob_);
+  ModernList(bob_);
+  EXPECT_EQ(host_.alive(), 3);
+  EXPECT_TRUE(metrics_.rejected.empty());
+}
+
+TEST_F(LetToOneSubjectTest, WhereNobodyIsToldFromAnybodyAllComeIn) {
+  spec_.auth = {};
+  Open();
+  OpenSession();
+  ModernList({});
+  EXPECT_EQ(host_.alive(), 2);
+  EXPECT_TRUE(metrics_.rejected.empty());
+}
+
+TEST_F(LetToOneSubjectTest, WhatIsSharedIsForEverybody) {
+  spec_.sessions.mode = SessionMode::kShared;
+  Open();
+  const auto of_ann = Initialize(ann_), of_bob = Initialize(bob_);
+  ASSERT_EQ(host_.children.size(), 1U);
+  ShakeLane(Newest());
+  EXPECT_EQ(of_ann->status(), 200);
+  EXPECT_EQ(of_bob->status(), 200);
+  ModernList(ann_);
+  ModernList(bob_);
+  EXPECT_EQ(host_.children.size(), 2U) << "one for each era";
+}
+
+TEST_F(LetToOneSubjectTest, ProcessesThatEndAreWaitedForAndOnlyOneOfThoseWhoWaitGetsIn) {
+  Open();
+  const std::string session = OpenSession(ann_);
+  EXPECT_EQ(Ask("DELETE", In(session, ann_))->status(), 200);
+  loop_.Run();
+  const auto of_bob = Initialize(bob_);
+  EXPECT_FALSE(of_bob->response) << "it waits for the end of hers";
+  EXPECT_EQ(host_.children.size(), 1U);
+  // She is still the one who lives there.
+  const auto of_ann = Initialize(ann_);
+  ASSERT_EQ(host_.children.size(), 2U);
+  Shaken(*of_ann, Newest(), ann_);
+  host_.EndAll();
+  loop_.Run();
+  ExpectRefused(*of_bob);
+}
+
+TEST_F(LetToOneSubjectTest, AWaitThatTakesTooLongIsAnError) {
+  Open();
+  EXPECT_EQ(Ask("DELETE", In(OpenSession(ann_), ann_))->status(), 200);
+  loop_.Run();
+  const auto of_bob = Initialize(bob_);
+  Tick(ServerGroup::kRoomTimeout);
+  EXPECT_EQ(Verdict(*of_bob), "503 -32603");
+  EXPECT_EQ(host_.children.size(), 1U);
+}
+
+TEST_F(LetToOneSubjectTest, IdleChildrenOfModernClientsMakeWayAndBusyOnesDoNot) {
+  Open();
+  const auto list = ModernList(ann_);
+  ShakeLane(Newest());
+  const Json request = Newest().Next("tools/list");
+  ExpectRefused(*ModernList(bob_));
+  Newest().Answer(request, Json::object());
+  loop_.Run();
+  EXPECT_EQ(list->status(), 200);
+  const auto of_bob = ModernList(bob_);
+  EXPECT_FALSE(of_bob->response);
+  EXPECT_EQ(host_.children.size(), 1U) << "hers must be gone first";
+  EXPECT_EQ(host_.ended, std::vector<uint64_t>{host_.id(0)});
+  host_.EndAll();
+  loop_.Run();
+  ASSERT_EQ(host_.children.size(), 2U);
+  ShakeLane(Newest());
+  Newest().Answer(Newest().Next("tools/list"), Json::object());
+  loop_.Run();
+  EXPECT_EQ(of_bob->status(), 200);
+}
+
+TEST_F(LetToOneSubjectTest, AnIdleChildStaysWhenItsEndWouldNotHelp) {
+  Open();
+  OpenSession(ann_);
+  ModernList(ann_);
+  ShakeLane(Newest());
+  Newest().Answer(Newest().Next("tools/list"), Json::object());
+  loop_.Run();
+  ExpectRefused(*Initialize(bob_));
+  EXPECT_TRUE(host_.ended.empty());
+}
+
+TEST_F(LetToOneSubjectTest, SparesAreMadeOnlyWhereAnybodyMayHaveThem) {
+  spec_.sessions.warm_spares = 1;
+  Open();
+  EXPECT_TRUE(host_.children.empty());
+  const AuthSpec tokens = std::exchange(spec_.auth, {});
+  Update();
+  EXPECT_EQ(host_.alive(), 1);
+  spec_.auth = tokens;
+  Update();
+  EXPECT_EQ(host_.alive(), 0) << "it was there while anybody could have been beside it";
+}
+
+TEST_F(LetToOneSubjectTest, WhoeverCameBeforeAuthenticationCountsAsAnotherSubject) {
+  const AuthSpec tokens = std::exchange(spec_.auth, {});
+  Open();
+  OpenSession();
+  spec_.auth = tokens;
+  Update();
+  ExpectRefused(*Initialize(ann_));
+  Tick(spec_.sessions.idle_timeout);
+  host_.EndAll();
+  loop_.Run();
+  OpenSession(ann_);
+}
+
+TEST_F(LetToOneSubjectTest, ItHoldsOverAChangeOfTheSpecThatKeepsTheInstance) {
+  Open();
+  OpenSession(ann_);
+  spec_.sessions.max = 3;
+  Update();
+  ExpectRefused(*Initialize(bob_));
+  OpenSession(ann_);
+}
+
+TEST_F(LetToOneSubjectTest, OfTheSessionsOfTheMcpletBeforeThoseOfOneSubjectGoOn) {
+  SessionNote note;
+  note.version = "2025-11-25";
+  note.initialize = RequestOf(0, "initialize").dump();
+  note.initialized = NotificationOf("notifications/initialized").dump();
+  for (const auto& [session, subject] :
+       {std::pair{"a", "bearer:ann"}, std::pair{"b", "bearer:bob"}, std::pair{"c", "bearer:ann"}}) {
+    note.session = session;
+    note.subject = subject;
+    host_.Before("i-1", note.ToText(), "");
+  }
+  Open();
+  EXPECT_EQ(host_.ended, std::vector<uint64_t>{host_.id(1)});
+  ExpectRefused(*Initialize(bob_));
+  Post(RequestOf(1, "ping"), In("a", ann_));
+  host_.channel(0).Next("ping");
+  OpenSession(ann_);
+}
+
+TEST_F(LetToOneSubjectTest, WhileItsShimIsAwayNothingStarts) {
+  host_.separates = std::nullopt;
+  Open();
+  const auto exchange = Initialize(ann_);
+  EXPECT_EQ(Verdict(*exchange), "503 -32603");
+  EXPECT_EQ(metrics_.rejected, (std::map<std::string, int>{{"not_ready", 1}}));
+  EXPECT_TRUE(host_.children.empty());
+}
+
 // ---- ends
 
 TEST_F(EndpointTest, AChildThatDiesEndsItsSessionUnlessTheSessionIsResumable) {

@@ -129,6 +129,7 @@ class FakeHost final : public ClientSessions {
   }
   int ClientIoFd() const override { return -1; }
   void RunClientIo() override {}
+  std::optional<bool> SeparatesClients(const std::string&) const override { return separates; }
   void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) override {
     listener_ = std::move(changed);
@@ -177,6 +178,7 @@ class FakeHost final : public ClientSessions {
   std::deque<Child> children;
   std::vector<uint64_t> ended;
   bool start_at_once = false;
+  std::optional<bool> separates = true;
 
  private:
   void Tell(const Child& child, ClientEvent event) {

@@ -158,6 +158,9 @@ class Wires {
   std::function<void(Done)> AsNewLink() {
     return [this](Done done) { Open(std::move(done)); };
   }
+  std::function<void(const std::string&, Done)> AsNewLinkFor() {
+    return [this](const std::string&, Done done) { Open(std::move(done)); };
+  }
   Wire& operator[](size_t i) {
     if (i >= all.size()) {
       ADD_FAILURE() << "there is no link " << i;

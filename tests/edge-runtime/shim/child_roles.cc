@@ -6,6 +6,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -183,6 +184,44 @@ int Hostile() {
   return 0;
 }
 
+sockaddr_un AbstractAddress(int pid) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "victim-%d", pid);
+  return address;
+}
+
+// Can be reached by an abstract socket; says its pid, then echoes.
+int Victim() {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un address = AbstractAddress(getpid());
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(fd, 1) != 0) return 93;
+  Print(std::to_string(getpid()));
+  EachLine([](const std::string& line) { Print(line); });
+  return 0;
+}
+
+// Tries what a hostile child would do to another client's, without harming it, and says what came of it.
+int Prowler(int victim) {
+  const auto say = [](const char* what, bool done) { Print(std::string(what) + (done ? " done" : " refused")); };
+  const std::string proc = "/proc/" + std::to_string(victim);
+  say("signal", kill(victim, SIGURG) == 0);
+  const bool traced = ptrace(PTRACE_SEIZE, victim, nullptr, nullptr) == 0;
+  say("trace", traced);
+  say("memory", open((proc + "/mem").c_str(), O_RDWR | O_CLOEXEC) >= 0);
+  char bytes[64];
+  const int environment = open((proc + "/environ").c_str(), O_RDONLY | O_CLOEXEC);
+  say("environment", environment >= 0 && read(environment, bytes, sizeof bytes) > 0);
+  say("descriptor", open((proc + "/fd/1").c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK) >= 0);
+  const iovec mine{bytes, 1}, its{reinterpret_cast<void*>(&Prowler), 1};
+  say("copy", process_vm_readv(victim, &mine, 1, &its, 1, 0) == 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_un address = AbstractAddress(victim);
+  say("socket", connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  EachLine([](const std::string& line) { Print(line); });
+  return 0;
+}
+
 // Connects for ever to whatever socket is there and says hello as the instance.
 int Flood(const std::string& instance) {
   Print("ready");
@@ -248,6 +287,8 @@ int Run(const std::string& role, const std::vector<std::string>& arguments) {
   if (role == "environment") return ShowEnvironment();
   if (role == "self") return ShowSelf();
   if (role == "hostile") return Hostile();
+  if (role == "victim") return Victim();
+  if (role == "prowler") return Prowler(atoi(arguments.at(0).c_str()));
   if (role == "flood") return Flood(arguments.at(0));
   if (role == "stream") return Stream(arguments.at(0));
   if (role == "oversized") return Oversized(static_cast<size_t>(atoll(arguments.at(0).c_str())));

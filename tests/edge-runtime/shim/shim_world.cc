@@ -82,6 +82,7 @@ int StartShimProcess(const std::string& instance, const std::string& directory, 
   Step(chdir("/") == 0, "chdir");
   // As in a container: no capabilities, not even for root.
   for (int capability = 0; capability < 64; ++capability) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  Step(PretendLandlock(options.landlock), "seccomp");
   if (options.uid != 0) {
     // Not glibc's, which would wait for threads that were not cloned.
     Step(syscall(SYS_setgroups, 0, nullptr) == 0 && syscall(SYS_setgid, options.uid) == 0 &&

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "edge-runtime/shim/shim_host.h"
+#include "tests/fakes/landlock.h"
 
 namespace mcpfleet::shim_test {
 
@@ -34,6 +35,7 @@ struct ShimProcessOptions {
   int uid = 65534;
   std::vector<std::string> default_argv;
   int stderr_fd = -1;  // -1: the test's own
+  Landlock landlock = Landlock::kAsItIs;
 };
 // Starts mcp-shim as PID 1 of new namespaces; its pid as seen here. `directory` is what Prepare returned.
 int StartShimProcess(const std::string& instance, const std::string& directory, const ShimProcessOptions& options = {});
