@@ -161,6 +161,10 @@ StatusOr<Json> EntryFor(ClientKind client, const ClientEntry& entry) {
       args.push_back("--token-file");
       args.push_back(entry.token_file);
     }
+    if (!entry.ca_file.empty()) {
+      args.push_back("--ca-file");
+      args.push_back(entry.ca_file);
+    }
     return Json{{"command", entry.mcpctl}, {"args", args}};
   }
   Json value = {{"type", "http"}, {"url", entry.url}};

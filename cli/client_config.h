@@ -31,6 +31,7 @@ struct ClientEntry {
   bool wants_token = false;
   std::string mcpctl;      // path of this program, for clients that only start programs
   std::string token_file;  // absolute; for those too
+  std::string ca_file;     // absolute; for those too
 };
 // InvalidArgument when the client can't be told what it needs: Claude Desktop starts its programs without the user's
 // environment, so a token must come from a file.

@@ -118,6 +118,8 @@ void Advise(Session& session, const ConnectOptions& options, ClientKind client, 
   }
   if (auth == "CloudflareAccess")
     err << "The server is behind Cloudflare Access: its clients must come through that.\n";
+  if (!entry.ca_file.empty() && client != ClientKind::kClaude)
+    err << "Start " << TitleOf(client) << " with NODE_EXTRA_CA_CERTS=" << entry.ca_file << " in its environment.\n";
   if (!entry.wants_token || client == ClientKind::kClaude) return;
   if (client == ClientKind::kVsCode)
     err << "VS Code asks for the token at the first start and keeps it.\n";
@@ -138,10 +140,13 @@ Status RunConnect(Session& session, const ConnectOptions& options) {
                     .url = endpoint.url,
                     .wants_token = auth == "Bearer" || auth == "JWT" || (auth.empty() && !token.empty()),
                     .mcpctl = {},
-                    .token_file = {}};
+                    .token_file = {},
+                    .ca_file = {}};
   RETURN_IF_ERROR(CheckEntryName(entry.name));
   ASSIGN_OR_RETURN(entry.mcpctl, OwnPath());
   if (!options.gateway.token_file.empty()) entry.token_file = Absolute(options.gateway.token_file);
+  const std::string ca_file = CaFileOf(options.gateway);
+  if (!ca_file.empty() && entry.url.starts_with("https://")) entry.ca_file = Absolute(ca_file);
   ASSIGN_OR_RETURN(Json value, EntryFor(client, entry));
   if (!endpoint.local) {
     session.err() << "warning: " << endpoint.url << " is on the loopback of node " << endpoint.node
@@ -174,7 +179,7 @@ void RegisterConnect(CLI::App& root, Session& session) {
   command->add_option("--file", options->file, "that file, where it is not at its usual place");
   command->add_option("--name", options->name, "of the entry; the server's by default");
   command->add_flag("--overwrite", options->overwrite, "also over an entry of that name that is another server's");
-  AddTokenOption(*command, &options->gateway);
+  AddEndpointOptions(*command, &options->gateway);
   command->callback([options, &session] { session.Finish(RunConnect(session, *options)); });
 }
 

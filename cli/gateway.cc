@@ -51,13 +51,15 @@ StatusOr<std::vector<NodeStatus>> Nodes(Session& session, const Context& context
 
 }  // namespace
 
-void AddTokenOption(CLI::App& command, GatewayOptions* options) {
+void AddEndpointOptions(CLI::App& command, GatewayOptions* options) {
   command.add_option("--token-file", options->token_file,
                      "file with the token for a protected server; else MCPCTL_TOKEN of the environment");
+  command.add_option("--ca-file", options->ca_file,
+                     "PEM file with the CA of an https endpoint; else MCPCTL_CA_FILE, else the system's CAs");
 }
 
 void AddGatewayOptions(CLI::App& command, GatewayOptions* options) {
-  AddTokenOption(command, options);
+  AddEndpointOptions(command, options);
   command.add_option("--via", options->via, "auto, gateway or admin; auto: the gateway where it can be reached")
       ->check(CLI::IsMember({"auto", "gateway", "admin"}));
 }
@@ -71,6 +73,11 @@ StatusOr<std::string> ReadToken(const GatewayOptions& options) {
   const std::string token(Trim(content));
   if (token.empty()) return InvalidArgument(options.token_file + ": holds no token");
   return token;
+}
+
+std::string CaFileOf(const GatewayOptions& options) {
+  const char* file = options.ca_file.empty() ? getenv("MCPCTL_CA_FILE") : options.ca_file.c_str();
+  return file == nullptr ? "" : file;
 }
 
 bool IsUrl(std::string_view text) { return text.starts_with("http://") || text.starts_with("https://"); }
@@ -127,6 +134,8 @@ Status ExplainGatewayError(const Status& status, const ServerEndpoint& endpoint)
   if (status.code() == StatusCode::kUnavailable && !endpoint.local) {
     what += "; its endpoint " + endpoint.url + " is on the loopback of node " + endpoint.node +
             ": run mcpctl there, or name the node's admin address: mcpctl config set-context NAME --admin URL";
+  } else if (Message(status).find(": certificate: ") != std::string::npos) {
+    what += "; name the CA that signed it: --ca-file FILE or MCPCTL_CA_FILE";
   } else if (!endpoint.is_url &&
              (status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kResourceExhausted ||
               status.code() == StatusCode::kNotFound || status.code() == StatusCode::kDeadlineExceeded)) {

@@ -16,13 +16,16 @@ namespace mcpfleet::cli {
 struct GatewayOptions {
   std::string via = "auto";  // auto | gateway | admin
   std::string token_file;
+  std::string ca_file;
 };
-// --token-file. A token is never an argument: those are in everybody's process list.
-void AddTokenOption(CLI::App& command, GatewayOptions* options);
-// That and --via, for verbs that mcplet's admin API can serve too.
+// --token-file and --ca-file. A token is never an argument: those are in everybody's process list.
+void AddEndpointOptions(CLI::App& command, GatewayOptions* options);
+// Those and --via, for verbs that mcplet's admin API can serve too.
 void AddGatewayOptions(CLI::App& command, GatewayOptions* options);
 // The first line of --token-file, else MCPCTL_TOKEN, else "".
 StatusOr<std::string> ReadToken(const GatewayOptions& options);
+// --ca-file, else MCPCTL_CA_FILE, else "": the system's certificates.
+std::string CaFileOf(const GatewayOptions& options);
 
 struct ServerEndpoint {
   std::string namespace_, name;  // of a URL: "" and the last but one segment of its path

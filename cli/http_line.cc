@@ -56,11 +56,12 @@ class HttpLine::Stream final : public http::ResponseStream {
   bool ended_ = false;
 };
 
-HttpLine::HttpLine(const http::Url& url)
+HttpLine::HttpLine(const http::Url& url, const std::string& ca_file)
     : url_(url),
-      client_(url.endpoint, {.max_idle = 1, .host_header = url.host_header, .connect = [this](Deadline deadline) {
-                               return Connect(deadline.AtMost(kConnect));
-                             }}) {}
+      client_(url.endpoint,
+              {.max_idle = 1, .host_header = url.host_header, .ca_file = ca_file, .connect = [this](Deadline deadline) {
+                 return Connect(deadline.AtMost(kConnect));
+               }}) {}
 
 StatusOr<std::unique_ptr<http::ResponseStream>> HttpLine::Open(const http::Request& request, Deadline deadline) {
   if (WasCut()) return Cancelled("cancelled");

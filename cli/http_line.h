@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "base/fd.h"
 #include "base/http/client.h"
@@ -16,7 +17,8 @@ namespace mcpfleet::cli {
 
 class HttpLine {
  public:
-  explicit HttpLine(const http::Url& url);
+  // `ca_file`: as http::ClientOptions has it.
+  HttpLine(const http::Url& url, const std::string& ca_file);
   HttpLine(const HttpLine&) = delete;
   HttpLine& operator=(const HttpLine&) = delete;
 

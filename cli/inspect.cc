@@ -69,7 +69,8 @@ Status Collect(Session& session, const InspectOptions& options, Found* found) {
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(found->endpoint, FindEndpoint(session, options.server, deadline));
   ASSIGN_OR_RETURN(std::string token, ReadToken(options.gateway));
-  McpClient::Options client_options{.token = token, .on_progress = {}, .on_request = {}};
+  McpClient::Options client_options{
+      .token = token, .ca_file = CaFileOf(options.gateway), .on_progress = {}, .on_request = {}};
   if (session.options().verbosity > 0)
     client_options.on_request = [&session](const std::string& line) { session.err() << "gateway: " << line << "\n"; };
   auto client = McpClient::Connect(found->endpoint.url, client_options, deadline);
@@ -168,7 +169,7 @@ void RegisterInspect(CLI::App& root, Session& session) {
       "  mcpctl inspect https://mcp.example.com/mcp --token-file token");
   command->add_option("server", options->server, "NAME, mcp/NAME or a URL")->required();
   command->add_option("-o,--output", options->output, "json, yaml or jsonpath=EXPRESSION");
-  AddTokenOption(*command, &options->gateway);
+  AddEndpointOptions(*command, &options->gateway);
   command->callback([options, &session] { FinishCall(session, RunInspect(session, *options)); });
 }
 

@@ -41,7 +41,10 @@ std::string InputWanted(const Json& result) {
 }  // namespace
 
 McpClient::McpClient(McpAddress address, Options options)
-    : address_(std::move(address)), options_(std::move(options)), line_(address_.url), side_line_(address_.url) {}
+    : address_(std::move(address)),
+      options_(std::move(options)),
+      line_(address_.url, address_.ca_file),
+      side_line_(address_.url, address_.ca_file) {}
 
 McpClient::~McpClient() {
   if (session_id_.empty()) return;
@@ -52,7 +55,7 @@ McpClient::~McpClient() {
 }
 
 StatusOr<std::unique_ptr<McpClient>> McpClient::Connect(const std::string& url, Options options, Deadline deadline) {
-  ASSIGN_OR_RETURN(McpAddress address, MakeAddress(url, options.token));
+  ASSIGN_OR_RETURN(McpAddress address, MakeAddress(url, options.token, options.ca_file));
   std::unique_ptr<McpClient> client(new McpClient(std::move(address), std::move(options)));
   RETURN_IF_ERROR(client->Handshake(deadline));
   return client;

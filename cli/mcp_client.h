@@ -28,6 +28,7 @@ class McpClient {
  public:
   struct Options {
     std::string token;
+    std::string ca_file;                                  // of an https endpoint; "": the system's
     mcp::Era era = mcp::Era::kUnknown;                    // kLegacy: a session, whatever else the endpoint speaks
     std::function<void(const std::string&)> on_progress;  // a line for a terminal; unset: progress isn't asked for
     std::function<void(const std::string&)> on_request;   // method and HTTP status, for -v

@@ -57,8 +57,8 @@ Duration PauseOf(const mcp::SseParser& parser) {
 
 }  // namespace
 
-StatusOr<McpAddress> MakeAddress(const std::string& url, const std::string& token) {
-  McpAddress address{.text = url, .url = {}, .token = std::string(Trim(token))};
+StatusOr<McpAddress> MakeAddress(const std::string& url, const std::string& token, const std::string& ca_file) {
+  McpAddress address{.text = url, .url = {}, .token = std::string(Trim(token)), .ca_file = ca_file};
   StatusOr<http::Url> parsed = http::ParseUrl(url);
   if (!parsed.ok()) return InvalidArgument(Printable(url, 200) + ": " + Message(parsed.status()));
   address.url = *std::move(parsed);

@@ -29,10 +29,11 @@ inline constexpr size_t kMessageBytes = size_t{64} << 20;
 struct McpAddress {
   std::string text;  // as it was given
   http::Url url;
-  std::string token;  // sent as "Authorization: Bearer", "" for none
+  std::string token;    // sent as "Authorization: Bearer", "" for none
+  std::string ca_file;  // PEM: with https, trusted instead of the system's certificates
 };
 // InvalidArgument: no http(s) URL, or a token that can't be in a header.
-StatusOr<McpAddress> MakeAddress(const std::string& url, const std::string& token);
+StatusOr<McpAddress> MakeAddress(const std::string& url, const std::string& token, const std::string& ca_file = "");
 
 // Which tools want some of their arguments repeated as Mcp-Param-* headers (x-mcp-header in a tool's schema, revision
 // 2026-07-28), learned from the lists that pass by. Thread-safe; bounded.

@@ -21,7 +21,7 @@ Status RunProxy(Session& session, const ProxyOptions& options) {
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(ServerEndpoint endpoint, FindEndpoint(session, options.server, deadline));
   ASSIGN_OR_RETURN(std::string token, ReadToken(options.gateway));
-  ASSIGN_OR_RETURN(McpAddress address, MakeAddress(endpoint.url, token));
+  ASSIGN_OR_RETURN(McpAddress address, MakeAddress(endpoint.url, token, CaFileOf(options.gateway)));
   // One write a line: several threads complain.
   const auto complain = [&session](const std::string& line) { session.err() << "mcpctl proxy: " + line + "\n"; };
   StdioProxy proxy({.address = std::move(address), .complain = complain, .request_timeout = timeout});
@@ -40,7 +40,7 @@ void RegisterProxy(CLI::App& root, Session& session) {
       "  mcpctl proxy weather --token-file ~/.config/weather.token");
   command->add_option("server", options->server, "NAME, mcp/NAME or a URL")->required();
   command->add_option("--timeout", options->timeout, "how long one request may take");
-  AddTokenOption(*command, &options->gateway);
+  AddEndpointOptions(*command, &options->gateway);
   command->callback([options, &session] { session.Finish(RunProxy(session, *options)); });
 }
 

@@ -39,9 +39,10 @@ class AdminCaller final : public ServerCaller {
 class GatewayCaller final : public ServerCaller {
  public:
   static StatusOr<std::unique_ptr<GatewayCaller>> Connect(Session& session, const ServerEndpoint& endpoint,
-                                                          const std::string& token, Deadline deadline) {
+                                                          const std::string& token, const std::string& ca_file,
+                                                          Deadline deadline) {
     std::unique_ptr<GatewayCaller> caller(new GatewayCaller(session, endpoint));
-    McpClient::Options options{.token = token, .on_progress = {}, .on_request = {}};
+    McpClient::Options options{.token = token, .ca_file = ca_file, .on_progress = {}, .on_request = {}};
     if (session.progress()) options.on_progress = [&session](const std::string& line) { session.ShowProgress(line); };
     if (session.options().verbosity > 0) {
       options.on_request = [&session](const std::string& line) { session.err() << "gateway: " << line << "\n"; };
@@ -92,7 +93,7 @@ StatusOr<std::unique_ptr<ServerCaller>> ServerCaller::Open(Session& session, con
   }
   if (!must && !endpoint->local) return ByAdmin(session, server);
   ASSIGN_OR_RETURN(std::string token, ReadToken(options));
-  auto caller = GatewayCaller::Connect(session, *endpoint, token, deadline);
+  auto caller = GatewayCaller::Connect(session, *endpoint, token, CaFileOf(options), deadline);
   if (caller.ok()) return std::unique_ptr<ServerCaller>(*std::move(caller));
   if (!must && caller.status().code() == StatusCode::kUnavailable) {
     if (session.options().verbosity > 0)

@@ -53,9 +53,9 @@ StatusOr<mcp::Message> Parse(const std::string& text) { return mcp::ParseMessage
 StdioProxy::StdioProxy(Options options)
     : options_(std::move(options)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      aside_(options_.address.url),
-      renewal_(options_.address.url),
-      listening_(options_.address.url) {}
+      aside_(options_.address.url, options_.address.ca_file),
+      renewal_(options_.address.url, options_.address.ca_file),
+      listening_(options_.address.url, options_.address.ca_file) {}
 
 StdioProxy::~StdioProxy() = default;
 
@@ -279,7 +279,7 @@ void StdioProxy::Enqueue(const JobPtr& job) {
 }
 
 void StdioProxy::Work() {
-  HttpLine line(options_.address.url);
+  HttpLine line(options_.address.url, options_.address.ca_file);
   for (;;) {
     JobPtr job;
     {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 
@@ -11,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 
+#include "base/http/tcp_options.h"
 #include "base/http/tls.h"
 
 namespace mcpfleet::http {
@@ -20,6 +20,7 @@ using boost::asio::generic::stream_protocol;
 using boost::system::error_code;
 
 constexpr size_t kMaxCandidates = 16;
+constexpr Duration kUnacknowledged = std::chrono::seconds(60);
 
 std::string NameOf(const Endpoint& endpoint) { return endpoint.host + ":" + std::to_string(endpoint.port); }
 
@@ -30,17 +31,6 @@ Status SocketStatus(const error_code& error, const std::string& name) {
     if (status.code() != StatusCode::kInternal) return status;
   }
   return Unavailable(name + ": " + error.message());
-}
-
-// Answers may take hours, so silence proves nothing: the kernel asks whether the peer still lives.
-void SetUp(int fd) {
-  const auto set = [fd](int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); };
-  set(IPPROTO_TCP, TCP_NODELAY, 1);
-  set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
-  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
-  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
-  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 60'000);
 }
 
 }  // namespace
@@ -117,7 +107,7 @@ void AsyncSocket::ConnectNext(Done done) {
 }
 
 void AsyncSocket::OnConnected(Done done) {
-  SetUp(socket_.native_handle());
+  SetTcpOptions(socket_.native_handle(), kUnacknowledged);
   if (!endpoint_.tls) return done(OkStatus());
   StartTls(std::move(done));
 }

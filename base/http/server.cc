@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,10 +20,13 @@
 
 #include "base/fd.h"
 #include "base/http/session.h"
+#include "base/http/tcp_options.h"
 #include "base/log.h"
 
 namespace mcpfleet::http {
 namespace {
+
+constexpr Duration kUnacknowledged = std::chrono::seconds(30);
 
 using boost::asio::generic::stream_protocol;
 
@@ -203,20 +205,9 @@ class TimedTasks {
   std::multimap<MonoTime, std::function<void()>> tasks_;
 };
 
-// No delay for small answers; a peer that is gone without a word is noticed, also while nothing is sent to it.
-void SetTcpOptions(int fd) {
-  const auto set = [fd](int level, int name, int value) { setsockopt(fd, level, name, &value, sizeof value); };
-  set(IPPROTO_TCP, TCP_NODELAY, 1);
-  set(SOL_SOCKET, SO_KEEPALIVE, 1);
-  set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
-  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
-  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
-  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);
-}
-
 class ServerImpl final : public Server {
  public:
-  ServerImpl(UniqueFd listener, Options options, Handler handler)
+  ServerImpl(UniqueFd listener, Options options, Handler handler, std::unique_ptr<ServerIdentity> identity)
       : core_(std::make_shared<ServerCore>()),
         listener_(core_->loop),
         retry_(core_->loop),
@@ -224,6 +215,7 @@ class ServerImpl final : public Server {
         port_(PortOf(listener.get())) {
     core_->options = std::move(options);
     core_->handler = std::move(handler);
+    core_->identity = std::move(identity);
     if (struct stat info{}; lstat(core_->options.unix_path.c_str(), &info) == 0) inode_ = info.st_ino;
     listener_.assign(listener.Release());
     if (core_->options.worker_threads > 0) {
@@ -233,6 +225,7 @@ class ServerImpl final : public Server {
       core_->run = [](const std::function<void()>& task) { task(); };
     }
     WaitForConnection();
+    if (core_->identity != nullptr) boost::asio::post(core_->loop, [this] { OnCertificate(OkStatus()); });
     thread_ = StartThread([this] { Loop(); });
   }
 
@@ -271,6 +264,22 @@ class ServerImpl final : public Server {
     }
   }
 
+  // Something was read, or (nullopt) nothing new was there.
+  void OnCertificate(const std::optional<Status>& read) {
+    const auto& tell = core_->options.on_certificate;
+    if (read && tell) tell(read->ok() ? StatusOr<WallTime>(core_->identity->expires()) : *read);
+    timed_.Add(std::chrono::steady_clock::now() + core_->options.tls_look, [this] {
+      if (!closing_) LookAtCertificate();
+    });
+  }
+
+  void LookAtCertificate() {
+    const std::optional<Status> read = core_->identity->Look();
+    if (read && read->ok()) LOG_INFO("a renewed certificate is used", {{"file", core_->options.tls.cert_file}});
+    if (read && !read->ok()) LOG_ERROR("a new certificate can't be used: the one before stays", {{"error", *read}});
+    OnCertificate(read);
+  }
+
   void CloseAll() {
     closing_ = true;
     listener_.close();
@@ -303,10 +312,10 @@ class ServerImpl final : public Server {
       if (core_->sessions.size() >= core_->options.max_connections) {
         constexpr std::string_view kFull =
             "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (core_->identity == nullptr) send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         continue;
       }
-      if (address.ss_family != AF_UNIX) SetTcpOptions(fd.get());
+      if (address.ss_family != AF_UNIX) SetTcpOptions(fd.get(), kUnacknowledged);
       Peer peer = PeerOf(fd.get(), address);
       int family = address.ss_family == 0 ? AF_UNIX : address.ss_family;
       Session::Socket socket(core_->loop);
@@ -334,10 +343,15 @@ class ServerImpl final : public Server {
 }  // namespace
 
 StatusOr<std::unique_ptr<Server>> Server::Create(Options options, Handler handler) {
+  std::unique_ptr<ServerIdentity> identity;
+  if (!options.tls.empty()) {
+    ASSIGN_OR_RETURN(identity, ServerIdentity::Load(options.tls));
+  }
   StatusOr<UniqueFd> listener = options.unix_path.empty() ? ListenTcp(options.address, options.port)
                                                           : ListenUnix(options.unix_path, options.unix_mode);
   if (!listener.ok()) return listener.status();
-  return std::make_unique<ServerImpl>(*std::move(listener), std::move(options), std::move(handler));
+  return std::make_unique<ServerImpl>(*std::move(listener), std::move(options), std::move(handler),
+                                      std::move(identity));
 }
 
 }  // namespace mcpfleet::http

@@ -72,6 +72,13 @@ class Responder {
   virtual void OnGone(std::function<void()> gone) = 0;
 };
 
+// PEM files: the certificate, followed by what signed it, and its key without a passphrase.
+struct TlsFiles {
+  std::string cert_file, key_file;
+  std::string setting;  // before the field in messages: "spec.gateway.tls."
+  bool empty() const { return cert_file.empty() && key_file.empty(); }
+};
+
 class Server {
  public:
   struct Options {
@@ -88,10 +95,17 @@ class Server {
     Duration body_timeout = std::chrono::seconds(60);
     Duration idle_timeout = std::chrono::seconds(120);
     std::function<Response(int status)> refusal;  // what those limits and timeouts answer; default: the phrase as text
+    // When set, TLS 1.2 or newer; the handshake is part of header_timeout. The files are looked at again and again: new
+    // ones are for new connections, and those that can't be used change nothing.
+    TlsFiles tls;
+    Duration tls_look = std::chrono::seconds(2);
+    // On the loop's thread: what was read, first at the start. When the certificate expires; or why the new pair is not
+    // used.
+    std::function<void(const StatusOr<WallTime>& expires)> on_certificate;
   };
   using Handler = std::function<void(Request&, std::shared_ptr<Responder>)>;  // the request is the handler's to take
 
-  // Listening when it returns.
+  // Listening when it returns. InvalidArgument: an address, a path or a file of `tls` can't be used.
   static StatusOr<std::unique_ptr<Server>> Create(Options options, Handler handler);
   virtual ~Server() = default;  // closes every connection, joins its threads
   virtual uint16_t port() const = 0;

@@ -73,12 +73,29 @@ Session::Session(std::shared_ptr<ServerCore> core, Socket socket, Peer peer)
 void Session::Start() {
   core_->sessions.insert(shared_from_this());
   ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
-  Read();
+  if (core_->identity == nullptr) return Read();
+  tls_ = std::make_unique<TlsStream>(socket_, core_->identity->context());
+  reading_ = true;
+  tls_->Handshake(
+      [self = shared_from_this()](const boost::system::error_code& error, size_t) { self->OnHandshake(error); });
+}
+
+// The timer goes on: the first request's head must follow within it.
+void Session::OnHandshake(const boost::system::error_code& error) {
+  reading_ = false;
+  if (state_ == State::kClosed) return;
+  if (!error) return Read();
+  LOG_DEBUG("tls handshake failed", {{"peer", peer_.address}, {"error", error.message()}});
+  if (!tls_->met_plain_http()) return Close();
+  tls_.reset();
+  state_ = State::kHandling;
+  WriteResponse({.method = "GET", .keep_alive = false}, TextResponse(400, "this port speaks TLS: write https://\n"));
 }
 
 void Session::Close() {
   if (state_ == State::kClosed) return;
   std::shared_ptr<Session> self = shared_from_this();
+  if (tls_ != nullptr && state_ == State::kReading) tls_->Farewell();
   state_ = State::kClosed;
   boost::system::error_code ignored;
   socket_.close(ignored);
@@ -98,9 +115,9 @@ void Session::Read() {
                 in_.size() < kAheadBytes;
   if (state_ == State::kClosed || reading_ || ended_ || !wanted) return;
   reading_ = true;
-  socket_.async_read_some(
-      boost::asio::buffer(chunk_),
-      [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnRead(error, n); });
+  auto done = [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnRead(error, n); };
+  if (tls_ != nullptr) return tls_->Read(boost::asio::buffer(chunk_), std::move(done));
+  socket_.async_read_some(boost::asio::buffer(chunk_), std::move(done));
 }
 
 void Session::OnRead(const boost::system::error_code& error, size_t n) {
@@ -123,7 +140,8 @@ void Session::OnRead(const boost::system::error_code& error, size_t n) {
 void Session::ReadMore() {
   for (int i = 0; i < 4; ++i) {
     boost::system::error_code error;
-    const size_t n = socket_.read_some(boost::asio::buffer(core_->chunk), error);
+    const auto buffer = boost::asio::buffer(core_->chunk);
+    const size_t n = tls_ != nullptr ? tls_->ReadSome(buffer, error) : socket_.read_some(buffer, error);
     if (error) return;
     if (state_ != State::kLingering) in_.append(core_->chunk.data(), n);
     if (n < core_->chunk.size()) return;
@@ -309,6 +327,7 @@ void Session::Linger() {
   boost::system::error_code ignored;
   if (ended_) return Close();
   state_ = State::kLingering;
+  if (tls_ != nullptr) tls_->Farewell();
   socket_.shutdown(Socket::shutdown_send, ignored);
   ArmRead(ReadTimer::kLinger, kLinger);
   Read();
@@ -340,9 +359,12 @@ void Session::Pump() {
   writing_ = true;
   ArmWrite();
   const std::string& front = out_.front().bytes;
-  socket_.async_write_some(
-      boost::asio::buffer(front.data() + out_offset_, front.size() - out_offset_),
-      [self = shared_from_this()](const boost::system::error_code& error, size_t n) { self->OnWritten(error, n); });
+  const auto buffer = boost::asio::buffer(front.data() + out_offset_, front.size() - out_offset_);
+  auto done = [self = shared_from_this()](const boost::system::error_code& error, size_t n) {
+    self->OnWritten(error, n);
+  };
+  if (tls_ != nullptr) return tls_->Write(buffer, std::move(done));
+  socket_.async_write_some(buffer, std::move(done));
 }
 
 void Session::OnWritten(const boost::system::error_code& error, size_t n) {

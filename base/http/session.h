@@ -16,6 +16,8 @@
 
 #include "base/http/request_parser.h"
 #include "base/http/server.h"
+#include "base/http/server_identity.h"
+#include "base/http/tls_stream.h"
 #include "base/http/websocket_frames.h"
 #include "base/mutex.h"
 
@@ -25,10 +27,11 @@ class Session;
 
 // What all sessions of a server share; outlives the Server while a handler still holds a Responder.
 struct ServerCore {
-  boost::asio::io_context loop{1};  // one thread runs it
+  boost::asio::io_context loop{1};        // one thread runs it
   std::atomic<std::thread::id> thread{};  // that one
   Server::Options options;
   Server::Handler handler;                                        // called on the loop or on a worker
+  std::unique_ptr<ServerIdentity> identity;                       // null: no TLS; loop's thread only
   std::set<std::shared_ptr<Session>> sessions;                    // loop's thread only
   std::function<void(std::function<void()>)> run;                 // runs a handler: inline or on a worker
   std::vector<char> chunk = std::vector<char>(size_t{64} << 10);  // what is being read; loop's thread only
@@ -90,6 +93,7 @@ class Session : public std::enable_shared_from_this<Session> {
     bool waiting = false;
   };
 
+  void OnHandshake(const boost::system::error_code& error);
   void Read();
   void OnRead(const boost::system::error_code& error, size_t n);
   void ReadMore();
@@ -117,6 +121,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::shared_ptr<ServerCore> core_;
   const Peer peer_;
   Socket socket_;
+  std::unique_ptr<TlsStream> tls_;  // null: none
   Timer read_timer_, write_timer_;
   State state_ = State::kReading;
   ReadTimer purpose_ = ReadTimer::kHeader;

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/status.h"
 #include "crd/object.h"
 
 namespace mcpfleet {
@@ -23,6 +24,8 @@ class GatewayMetrics {
   virtual void GatewayRejected(std::string_view reason) = 0;
   virtual void GatewaySessions(const ServerKey& server, int open) = 0;
   virtual void GatewaySessionEnded(const ServerKey& server, Duration lived) = 0;
+  // The files of the gateway's certificate were read: when it expires, or why they are not used.
+  virtual void GatewayCertificate(const StatusOr<WallTime>& expires) = 0;
   virtual void GatewayForget(const ServerKey& server) = 0;
 };
 

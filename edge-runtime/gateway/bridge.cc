@@ -11,7 +11,6 @@
 namespace mcpfleet::gateway {
 namespace {
 
-constexpr size_t kMaxListeners = 64;  // of one subject
 constexpr size_t kMaxCalls = 1024;
 constexpr size_t kMaxUris = 256;
 
@@ -31,9 +30,7 @@ bool Flag(const Incoming& message, mcp::Span wanted, std::string_view name) {
 
 std::unique_ptr<PendingCall> Bridge::Pend(uint64_t number, const ModernRequest& request,
                                           std::unique_ptr<Answer> answer) {
-  auto pending =
-      std::make_unique<PendingCall>(std::move(answer), std::string(request.message.Part(request.message.envelope.id)),
-                                    request.message.envelope.method == "subscriptions/listen", clock_.Now());
+  auto pending = std::make_unique<PendingCall>(std::move(answer), request, clock_.Now());
   pending->OnGone(self_.Bind([number, which = pending.get()](Bridge& self) {
     // The client went away: that is its cancellation.
     if (auto listener = self.listeners_.find(number); listener != self.listeners_.end()) {
@@ -194,11 +191,8 @@ void Bridge::Resume(ModernRequest request, std::unique_ptr<Answer> answer) {
 void Bridge::Listen(const ModernRequest& request, std::unique_ptr<Answer> answer) {
   const Incoming& message = request.message;
   const auto same = [&](const auto& each) { return each.second.subject == request.subject; };
-  if (static_cast<size_t>(std::count_if(listeners_.begin(), listeners_.end(), same)) >= kMaxListeners) {
-    answer->AddHeader("Retry-After", "60");
-    return answer->Json(429, ErrorText(message.Part(message.envelope.id), mcp::kInternalError,
-                                       "too many subscriptions of this client"));
-  }
+  if (static_cast<size_t>(std::count_if(listeners_.begin(), listeners_.end(), same)) >= settings_.modern.max_listens)
+    return RefuseListen(message, *answer);
   const mcp::Span wanted = mcp::FindMember(message.text, message.envelope.params, "notifications");
   Listener listener;
   listener.subject = request.subject;
@@ -278,9 +272,9 @@ void Bridge::EndListening(uint64_t number, const Status& why) {
 void Bridge::Tick(MonoTime now) {
   std::vector<std::pair<uint64_t, const char*>> late;
   for (const auto& [number, call] : calls_) {
-    if (call.http == nullptr && now - call.parked >= settings_.park_timeout) {
+    if (call.http == nullptr && now - call.parked >= settings_.modern.park_timeout) {
       late.emplace_back(number, "the client did not answer in time");
-    } else if (call.http != nullptr && !call.http->Tick(now)) {
+    } else if (call.http != nullptr && !call.http->Tick(now, settings_.modern)) {
       late.emplace_back(number, "the server did not answer in time");
     }
   }
@@ -295,7 +289,7 @@ void Bridge::Tick(MonoTime now) {
     Fail(number, 200, mcp::kInternalError, why);
   }
   Reassign();
-  for (auto& [number, listener] : listeners_) listener.http->Tick(now);
+  for (auto& [number, listener] : listeners_) listener.http->Tick(now, settings_.modern);
   std::erase_if(lanes_, [&](const auto& each) {
     const BridgeLane& lane = each.second;
     return IsIdle(each.first, lane) &&

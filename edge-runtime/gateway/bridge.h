@@ -30,7 +30,7 @@ struct BridgeSettings {
   bool shared = false;  // one lane for everybody, whose client offers nothing
   Duration idle_timeout = std::chrono::minutes(30);
   Duration max_lifetime = std::chrono::hours(12);
-  Duration park_timeout = std::chrono::minutes(5);  // how long a call waits for its client's answers
+  ModernSettings modern = {};
 };
 
 // Sends `initialize` over a lane for a client that offers `capabilities` (raw), then notifications/initialized; the

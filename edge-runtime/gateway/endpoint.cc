@@ -55,7 +55,7 @@ void Endpoint::SetTarget(ClientTarget target) {
             w_.loop, w_.clock, w_.children, w_.http_upstream,
             self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); }),
             [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }, tenants_,
-            [this] { w_.metrics.GatewayRejected("isolation"); }},
+            [this] { w_.metrics.GatewayRejected("isolation"); }, settings_.modern},
         target_));
   }
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
@@ -247,7 +247,7 @@ void Endpoint::OnPost(Ask ask) {
 // Batches were in one revision only, and must be taken there.
 void Endpoint::OnBatch(Ask ask) {
   ask.log->method = "batch";
-  const StatusOr<std::vector<std::string_view>> parts = mcp::SplitBatch(ask.request.body, 100);
+  const StatusOr<std::vector<std::string_view>> parts = mcp::SplitBatch(ask.request.body, settings_.max_batch);
   if (!parts.ok()) {
     const bool json = parts.status().code() != StatusCode::kInvalidArgument;
     return Refuse(ask, {400, ErrorText("", json ? kInvalidRequest : kParseError, Message(parts.status())), "body"});

@@ -32,7 +32,9 @@ namespace mcpfleet::gateway {
 
 struct EndpointSettings {
   size_t max_sessions = 256;
+  size_t max_batch = 100;
   SessionSettings session;
+  ModernSettings modern;
   Duration wake_timeout = std::chrono::seconds(60);  // how long a request waits for a server that is being started
   std::vector<std::string> urls;                     // of this endpoint, as clients may write them
 };

@@ -8,7 +8,6 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "base/http/server.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/strings.h"
@@ -200,7 +199,12 @@ class Hall {
 };
 
 std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
-  EndpointSettings settings{.max_sessions = options_.max_sessions};
+  const GatewayLimits& limits = options_.limits;
+  EndpointSettings settings{.max_sessions = options_.max_sessions,
+                            .max_batch = limits.batch_messages,
+                            .session = limits.session,
+                            .modern = limits.modern,
+                            .wake_timeout = limits.wake_timeout};
   const ServerKey key = target.server->key;
   for (const std::string& base : bases_) settings.urls.push_back(base + "/" + key.namespace_ + "/" + key.name + "/mcp");
   return std::make_unique<Endpoint>(
@@ -363,10 +367,17 @@ class GatewayImpl final : public Gateway {
     http::Server::Options server{.address = options.address,
                                  .port = options.port,
                                  .max_connections = options.max_connections,
+                                 .max_header = options.limits.header_bytes,
                                  .max_body = options.max_body,
-                                 // One message of the largest kind, and a window.
-                                 .max_queued = limits::kChildLineBytes + (size_t{8} << 20),
-                                 .refusal = RefusalOf};
+                                 .max_queued = options.limits.queued_bytes,
+                                 .header_timeout = options.limits.header_timeout,
+                                 .body_timeout = options.limits.body_timeout,
+                                 .idle_timeout = options.limits.idle_timeout,
+                                 .refusal = RefusalOf,
+                                 .tls = options.tls};
+    server.on_certificate = [self, &metrics = deps.metrics](const StatusOr<WallTime>& expires) {
+      self->OnCertificate(expires, metrics);
+    };
     ASSIGN_OR_RETURN(gateway->server_,
                      http::Server::Create(server, [self](http::Request& request, std::shared_ptr<http::Responder> to) {
                        if (self->hall_ == nullptr) return to->Send(RefusalOf(503));  // not open yet, or closing
@@ -381,8 +392,10 @@ class GatewayImpl final : public Gateway {
       while (base.ends_with('/')) base.pop_back();
       bases.push_back(std::move(base));
     }
-    bases.push_back("http://" + local);
-    if (options.address == "127.0.0.1") bases.push_back("http://localhost:" + std::to_string(gateway->server_->port()));
+    const std::string scheme = options.tls.empty() ? "http://" : "https://";
+    bases.push_back(scheme + local);
+    if (options.address == "127.0.0.1")
+      bases.push_back(scheme + "localhost:" + std::to_string(gateway->server_->port()));
     gateway->base_ = bases.front();
     gateway->OnLoop([&] {
       gateway->hall_ = std::make_unique<Hall>(options, deps, *gateway->loop_, *gateway->server_, gateway->board_,
@@ -395,6 +408,10 @@ class GatewayImpl final : public Gateway {
   uint16_t port() const override { return port_ != 0 ? port_ : server_->port(); }
   std::string EndpointOf(const ServerKey& server) const override {
     return base_ + "/" + server.namespace_ + "/" + server.name + "/mcp";
+  }
+  std::string certificate_problem() const override {
+    MutexLock lock(&mu_);
+    return certificate_problem_;
   }
   void Stop() override {
     if (server_ == nullptr) return;
@@ -428,7 +445,15 @@ class GatewayImpl final : public Gateway {
     done.get_future().wait();
   }
 
+  void OnCertificate(const StatusOr<WallTime>& expires, GatewayMetrics& metrics) {
+    metrics.GatewayCertificate(expires);
+    MutexLock lock(&mu_);
+    certificate_problem_ = expires.ok() ? "" : Message(expires.status());
+  }
+
   TrafficBoard board_;
+  mutable Mutex mu_;
+  std::string certificate_problem_ GUARDED_BY(mu_);
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<ServerLoop> loop_;
   std::unique_ptr<Hall> hall_;  // made, used and destroyed on the loop

@@ -17,11 +17,13 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/http/server.h"
 #include "base/status.h"
 #include "controller/ports/client_sessions.h"
 #include "controller/ports/gateway_metrics.h"
 #include "controller/ports/gateway_servers.h"
 #include "controller/ports/traffic.h"
+#include "edge-runtime/gateway/settings.h"
 
 namespace mcpfleet::gateway {
 
@@ -38,6 +40,8 @@ struct GatewayOptions {
   std::string access_log, audit_log;  // files; "": none
   std::string keys_directory;         // of issuers' keys; "": not kept over a restart
   std::string sessions_directory;     // of sessions without a child; "": they end with mcplet
+  GatewayLimits limits;
+  http::TlsFiles tls;  // empty: clients come without TLS
 };
 
 // All outlive the gateway.
@@ -57,8 +61,10 @@ class Gateway : public GatewayNews, public Traffic {
   static StatusOr<std::unique_ptr<Gateway>> Create(const GatewayOptions& options, const GatewayDeps& deps);
   // The address that it listens on.
   virtual uint16_t port() const = 0;
-  // "http://127.0.0.1:8700/default/weather/mcp", or below the first public URL.
+  // "http://127.0.0.1:8700/default/weather/mcp" (with TLS: https), or below the first public URL.
   virtual std::string EndpointOf(const ServerKey& server) const = 0;
+  // Why the files of the certificate, which have changed, are not used; "" when there is nothing to say. Thread-safe.
+  virtual std::string certificate_problem() const = 0;
   // Closes every connection. Idempotent.
   virtual void Stop() = 0;
 };

@@ -26,18 +26,9 @@
 #include "edge-runtime/gateway/conversation.h"
 #include "edge-runtime/gateway/loop.h"
 #include "edge-runtime/gateway/resume_buffer.h"
+#include "edge-runtime/gateway/settings.h"
 
 namespace mcpfleet::gateway {
-
-struct SessionSettings {
-  size_t max_calls = 256;
-  size_t max_streams = 512;
-  Duration json_wait = std::chrono::milliseconds(50);  // an answer within this, and alone, is one JSON body
-  Duration call_timeout = std::chrono::seconds(300);   // since the last sign of progress
-  Duration call_limit = std::chrono::hours(1);         // in all
-  int retry_ms = 3000;
-  ResumeBuffer::Limits resume;
-};
 
 class LegacySession : public std::enable_shared_from_this<LegacySession> {
  public:

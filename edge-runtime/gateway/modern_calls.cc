@@ -1,13 +1,12 @@
 #include "edge-runtime/gateway/modern_calls.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace mcpfleet::gateway {
 namespace {
 
 constexpr Duration kKeepAlive = std::chrono::seconds(20);
-constexpr Duration kCallTimeout = std::chrono::seconds(300);  // since the last sign of progress
-constexpr Duration kCallLimit = std::chrono::hours(1);
 constexpr std::string_view kTimedOut = R"("timed out")";
 
 }  // namespace
@@ -22,6 +21,21 @@ int StatusOfAnswer(const Incoming& answer) {
   return refusal ? 400 : 200;
 }
 
+void RefuseListen(const Incoming& message, Answer& answer) {
+  answer.AddHeader("Retry-After", "60");
+  answer.Json(
+      429, ErrorText(message.Part(message.envelope.id), mcp::kInternalError, "too many subscriptions of this client"));
+}
+
+PendingCall::PendingCall(std::unique_ptr<Answer> answer, const ModernRequest& request, MonoTime now)
+    : id_(request.message.Part(request.message.envelope.id)),
+      listens_(request.message.envelope.method == "subscriptions/listen"),
+      subject_(request.subject),
+      answer_(std::move(answer)),
+      began_(now),
+      progressed_(now),
+      said_(now) {}
+
 void PendingCall::Notify(std::string_view line, MonoTime now) {
   progressed_ = said_ = now;
   answer_->Event(std::string(line));
@@ -34,13 +48,13 @@ void PendingCall::Finish(int status, std::string text) {
   answer_->End();
 }
 
-bool PendingCall::Tick(MonoTime now) {
+bool PendingCall::Tick(MonoTime now, const ModernSettings& settings) {
   if (now - said_ >= kKeepAlive) {
     said_ = now;
     answer_->BeginStream();
     answer_->KeepAlive();
   }
-  return listens_ || (now - progressed_ < kCallTimeout && now - began_ < kCallLimit);
+  return listens_ || (now - progressed_ < settings.call_timeout && now - began_ < settings.call_limit);
 }
 
 ModernPassage::~ModernPassage() {
@@ -50,9 +64,10 @@ ModernPassage::~ModernPassage() {
 void ModernPassage::Call(ModernRequest request, std::unique_ptr<Answer> answer) {
   const Incoming& message = request.message;
   const std::string method = message.envelope.method;
+  if (method == "subscriptions/listen" && ListensOf(request.subject) >= settings_.max_listens)
+    return RefuseListen(message, *answer);
   hub_->Touch(clock_.Now());
-  auto call = std::make_unique<PendingCall>(std::move(answer), std::string(message.Part(message.envelope.id)),
-                                            method == "subscriptions/listen", clock_.Now());
+  auto call = std::make_unique<PendingCall>(std::move(answer), request, clock_.Now());
   // The number is known to the callbacks before any of them can come.
   const auto number = std::make_shared<uint64_t>(0);
   ModernHub::Caller caller{.id = call->id(),
@@ -71,6 +86,11 @@ void ModernPassage::Call(ModernRequest request, std::unique_ptr<Answer> answer) 
     self.calls_.erase(*number);
   }));
   calls_[*number] = std::move(call);
+}
+
+size_t ModernPassage::ListensOf(const std::string& subject) const {
+  const auto same = [&](const auto& each) { return each.second->listens() && each.second->subject() == subject; };
+  return static_cast<size_t>(std::count_if(calls_.begin(), calls_.end(), same));
 }
 
 void ModernPassage::OnAnswer(uint64_t number, const std::string& method, Incoming answer) {
@@ -102,7 +122,7 @@ void ModernPassage::OnAnswer(uint64_t number, const std::string& method, Incomin
 void ModernPassage::Tick(MonoTime now) {
   std::vector<uint64_t> late;
   for (const auto& [number, call] : calls_) {
-    if (!call->Tick(now)) late.push_back(number);
+    if (!call->Tick(now, settings_)) late.push_back(number);
   }
   for (uint64_t number : late) {
     hub_->Cancel(number, kTimedOut);

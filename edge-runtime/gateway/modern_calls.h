@@ -12,38 +12,43 @@
 
 #include "edge-runtime/gateway/modern_hub.h"
 #include "edge-runtime/gateway/modern_server.h"
+#include "edge-runtime/gateway/settings.h"
 
 namespace mcpfleet::gateway {
 
 // One HTTP request of a modern client. Not movable: its Answer calls back.
 class PendingCall {
  public:
-  PendingCall(std::unique_ptr<Answer> answer, std::string id, bool listens, MonoTime now)
-      : id_(std::move(id)), listens_(listens), answer_(std::move(answer)), began_(now), progressed_(now), said_(now) {}
+  PendingCall(std::unique_ptr<Answer> answer, const ModernRequest& request, MonoTime now);
   // The client is gone.
   void OnGone(std::function<void()> gone) { answer_->OnGone(std::move(gone)); }
   void Notify(std::string_view line, MonoTime now);
   // The final message; `status` counts only while no stream has begun.
   void Finish(int status, std::string text);
   // Keeps the connection alive. False: the call has taken too long.
-  bool Tick(MonoTime now);
+  bool Tick(MonoTime now, const ModernSettings& settings);
   const std::string& id() const { return id_; }
   bool listens() const { return listens_; }
+  const std::string& subject() const { return subject_; }
 
  private:
   const std::string id_;  // raw, as the client sent it
   const bool listens_;
+  const std::string subject_;
   std::unique_ptr<Answer> answer_;
   MonoTime began_, progressed_, said_;
 };
+
+// One subscription more than its subject may have.
+void RefuseListen(const Incoming& message, Answer& answer);
 
 class ModernPassage final : public ModernServer {
  public:
   // Changes what a server lists: method and answer.
   using Inspect = std::function<void(std::string_view method, Incoming* answer)>;
   // hub: shared with translated sessions.
-  ModernPassage(const Clock& clock, std::shared_ptr<ModernHub> hub, Inspect inspect)
-      : clock_(clock), hub_(std::move(hub)), inspect_(std::move(inspect)) {}
+  ModernPassage(const Clock& clock, const ModernSettings& settings, std::shared_ptr<ModernHub> hub, Inspect inspect)
+      : clock_(clock), settings_(settings), hub_(std::move(hub)), inspect_(std::move(inspect)) {}
   ~ModernPassage() override;
 
   void Call(ModernRequest request, std::unique_ptr<Answer> answer) override;
@@ -55,9 +60,11 @@ class ModernPassage final : public ModernServer {
 
  private:
   void OnAnswer(uint64_t number, const std::string& method, Incoming answer);
+  size_t ListensOf(const std::string& subject) const;
 
   const Self<ModernPassage> self_{this};
   const Clock& clock_;
+  const ModernSettings settings_;
   const std::shared_ptr<ModernHub> hub_;
   const Inspect inspect_;
   std::map<uint64_t, std::unique_ptr<PendingCall>> calls_;

@@ -216,17 +216,19 @@ ModernServer& ServerGroup::modern() {
   if (modern_ != nullptr) return *modern_;
   if (target_.modern) {
     hub();
-    modern_ = std::make_unique<ModernPassage>(w_.clock, hub_, w_.inspect);
+    modern_ = std::make_unique<ModernPassage>(w_.clock, w_.modern, hub_, w_.inspect);
   } else {
     const SessionsSpec& sessions = target_.server->spec.sessions;
-    modern_ = std::make_unique<Bridge>(
-        w_.loop, w_.clock,
-        BridgeSettings{
-            .shared = shared_mode(), .idle_timeout = sessions.idle_timeout, .max_lifetime = sessions.max_lifetime},
-        self_.Bind([](ServerGroup& self, const std::string& subject, Done done) {
-          self.NewConversation(subject.empty() ? Tenants::kEverybody : subject, std::move(done));
-        }),
-        w_.inspect);
+    modern_ = std::make_unique<Bridge>(w_.loop, w_.clock,
+                                       BridgeSettings{.shared = shared_mode(),
+                                                      .idle_timeout = sessions.idle_timeout,
+                                                      .max_lifetime = sessions.max_lifetime,
+                                                      .modern = w_.modern},
+                                       self_.Bind([](ServerGroup& self, const std::string& subject, Done done) {
+                                         self.NewConversation(subject.empty() ? Tenants::kEverybody : subject,
+                                                              std::move(done));
+                                       }),
+                                       w_.inspect);
   }
   return *modern_;
 }

@@ -20,6 +20,7 @@
 #include "edge-runtime/gateway/http_upstream.h"
 #include "edge-runtime/gateway/modern_hub.h"
 #include "edge-runtime/gateway/modern_server.h"
+#include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/gateway/shared_server.h"
 #include "edge-runtime/gateway/tenants.h"
 
@@ -40,6 +41,7 @@ class ServerGroup {
     std::function<bool(const ServerGroup* group, MonoTime other)> evict_session;
     Tenants& tenants;
     std::function<void()> not_isolated;  // one was refused for another subject's sake
+    ModernSettings modern = {};
   };
   // How long what waits for room does so.
   static constexpr Duration kRoomTimeout = std::chrono::seconds(15);

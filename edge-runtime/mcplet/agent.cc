@@ -273,6 +273,7 @@ void NodeAgent::LookAtNode() {
   facts.runtimes = checks_;
   facts.gateway_wanted = gateway_->wanted();
   facts.gateway_problem = gateway_->problem();
+  facts.certificate_problem = gateway_->certificate_problem();
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);

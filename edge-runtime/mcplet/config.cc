@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <climits>
+#include <functional>
 
 #include <nlohmann/json.hpp>
 
@@ -82,7 +83,53 @@ GatewayConfig DecodeGateway(const Json& gateway) {
           .max_connections = static_cast<int>(GetInt(gateway, "maxConnections")),
           .max_sessions = static_cast<int>(GetInt(gateway, "maxSessions")),
           .access_log = GetString(gateway, "accessLog") == "On",
-          .audit_log = GetString(gateway, "auditLog") == "On"};
+          .audit_log = GetString(gateway, "auditLog") == "On",
+          .tls_cert_file = GetString(GetMember(gateway, "tls"), "certFile"),
+          .tls_key_file = GetString(GetMember(gateway, "tls"), "keyFile")};
+}
+
+using Wrong = std::function<void(const std::string& path, const std::string& problem, const std::string& allowed)>;
+
+// The sizes and times of spec.gateway.limits; its numbers have their ranges in the schema.
+void DecodeLimits(const Json& json, gateway::GatewayLimits* limits, const Wrong& wrong) {
+  const std::string at = "spec.gateway.limits.";
+  const auto size = [&](const char* field, size_t* into, const char* least, const char* most) {
+    const StatusOr<int64_t> value = ParseBytes(GetString(json, field));
+    if (value.ok() && *value >= *ParseBytes(least) && *value <= *ParseBytes(most)) {
+      *into = static_cast<size_t>(*value);
+    } else {
+      wrong(at + field, "is not a size that can be", std::string("from ") + least + " to " + most);
+    }
+  };
+  const auto time = [&](const char* field, Duration* into, const char* most) {
+    const StatusOr<Duration> value = ParseDuration(GetString(json, field));
+    if (value.ok() && *value >= std::chrono::seconds(1) && *value <= *ParseDuration(most)) {
+      *into = *value;
+    } else {
+      wrong(at + field, "is not a duration that can be", std::string("from 1s to ") + most);
+    }
+  };
+  const auto count = [&](const char* field, size_t* into) { *into = static_cast<size_t>(GetInt(json, field)); };
+  size("headerBytes", &limits->header_bytes, "4Ki", "1Mi");
+  time("headerTimeout", &limits->header_timeout, "10m");
+  time("bodyTimeout", &limits->body_timeout, "1h");
+  time("idleTimeout", &limits->idle_timeout, "24h");
+  size("queuedBytes", &limits->queued_bytes, "1Mi", "1Gi");
+  count("batchMessages", &limits->batch_messages);
+  time("wakeTimeout", &limits->wake_timeout, "1h");
+  count("callsPerSession", &limits->session.max_calls);
+  count("streamsPerSession", &limits->session.max_streams);
+  count("events", &limits->session.resume.events);
+  size("eventBytes", &limits->session.resume.bytes, "1Ki", "1Gi");
+  time("eventAge", &limits->session.resume.age, "24h");
+  count("listensPerSubject", &limits->modern.max_listens);
+  time("inputTimeout", &limits->modern.park_timeout, "24h");
+  time("progressTimeout", &limits->session.call_timeout, "24h");
+  time("callTimeout", &limits->session.call_limit, "168h");
+  limits->modern.call_timeout = limits->session.call_timeout;
+  limits->modern.call_limit = limits->session.call_limit;
+  if (limits->session.call_limit < limits->session.call_timeout)
+    wrong(at + "callTimeout", "is shorter than progressTimeout", "at least progressTimeout");
 }
 
 // Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
@@ -191,6 +238,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
     wrong("spec.gateway.maxBody", "is not a size that can be",
           "from 4Ki to " + std::to_string(limits::kChildLineBytes >> 20) + "Mi, the longest line of a stdio server");
   }
+  DecodeLimits(GetMember(GetMember(spec, "gateway"), "limits"), &config.gateway.limits, wrong);
   config.policy = DecodePolicy(GetMember(spec, "policy"));
   if (auto quota = ParseBytes(GetString(spec, "cacheQuota")); quota.ok()) {
     config.cache_quota_bytes = *quota;

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "crd/object.h"
 #include "crd/violation.h"
+#include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/mcplet/policy.h"
 
 namespace mcpfleet {
@@ -33,6 +34,8 @@ struct GatewayConfig {
   int64_t max_body = 0;
   int max_connections = 0, max_sessions = 0;
   bool access_log = false, audit_log = false;
+  std::string tls_cert_file, tls_key_file;  // both, or neither
+  gateway::GatewayLimits limits;
 };
 
 struct Config {

@@ -30,7 +30,9 @@ Status GatewayPort::Open(const gateway::GatewayDeps& deps, const Controller& con
                                             .access_log = g.access_log ? directory + "/access.log" : "",
                                             .audit_log = g.audit_log ? directory + "/audit.log" : "",
                                             .keys_directory = directory + "/keys",
-                                            .sessions_directory = directory + "/sessions"},
+                                            .sessions_directory = directory + "/sessions",
+                                            .limits = g.limits,
+                                            .tls = {g.tls_cert_file, g.tls_key_file, "spec.gateway.tls."}},
                                            deps)
                 : made;
   std::shared_ptr<gateway::Gateway> open;
@@ -59,6 +61,11 @@ void GatewayPort::Close() {
 std::string GatewayPort::problem() const {
   MutexLock lock(&mu_);
   return problem_;
+}
+
+std::string GatewayPort::certificate_problem() const {
+  const auto open = Current();
+  return open == nullptr ? "" : open->certificate_problem();
 }
 
 std::string GatewayPort::address() const {

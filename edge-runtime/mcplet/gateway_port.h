@@ -25,6 +25,8 @@ class GatewayPort final : public GatewayNews, public Traffic {
   // Why the last Open failed; "" when it is open or not wanted.
   std::string problem() const;
   bool wanted() const { return config_.gateway.enabled; }
+  // Why the renewed certificate is not used; "": there is none, or it is.
+  std::string certificate_problem() const;
   std::string address() const;  // "127.0.0.1:8700"; "" when it is not open
   // Where clients reach a server; "" while it is not open.
   std::string EndpointOf(const ServerKey& server) const;

@@ -54,6 +54,14 @@ Condition StoreReachable(const NodeFacts& facts) {
               "the desired state is read, but this node's status can't be written: " + facts.status_refused);
 }
 
+// Clients are served with the certificate before; that ends with its validity.
+Condition GatewayReady(const NodeFacts& facts) {
+  if (!facts.gateway_problem.empty()) return Make("GatewayReady", false, "NotListening", facts.gateway_problem);
+  if (facts.certificate_problem.empty()) return Make("GatewayReady", true, "Listening", "");
+  return Make("GatewayReady", true, "CertificateNotRenewed",
+              "the certificate from before is used: " + facts.certificate_problem);
+}
+
 Condition ClockSynced(const NodeFacts& facts, WallTime now) {
   // Some minutes are the difference of two good clocks; more is a node without an RTC, or one that was set back.
   if (TrustedTime(now, facts.build_time, facts.head_time) > now + kClockDifference) {
@@ -123,8 +131,7 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
     SetCondition(&next, std::move(condition), now);
   }
   if (facts.gateway_wanted) {
-    const bool open = facts.gateway_problem.empty();
-    SetCondition(&next, Make("GatewayReady", open, open ? "Listening" : "NotListening", facts.gateway_problem), now);
+    SetCondition(&next, GatewayReady(facts), now);
   }
   return next;
 }

@@ -23,7 +23,8 @@ struct NodeFacts {
   WallTime build_time{};
   std::map<RuntimeKind, RuntimeCheck> runtimes;
   bool gateway_wanted = false;
-  std::string gateway_problem;  // why it is not open; "": it is
+  std::string gateway_problem;      // why it is not open; "": it is
+  std::string certificate_problem;  // why its renewed certificate is not used; "": it is
   bool clock_synced = true;
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;

@@ -69,6 +69,11 @@ struct GatewaySeries::Families {
       "mcp_server_operation_duration_seconds", "From a client's request to the end of its answer", {}};
   Family<Counter> rejected{"mcpfleet_gateway_rejected_total", "Requests refused before they reached a server", {}};
   Family<Gauge> sessions{"mcpfleet_sessions", "Open sessions of clients", {}};
+  // No series without TLS.
+  Family<Gauge> certificate{
+      "mcpfleet_gateway_certificate_expiration_timestamp_seconds", "When the gateway's TLS certificate expires", {}};
+  Family<Counter> certificate_reads{
+      "mcpfleet_gateway_certificate_reads_total", "Reads of the gateway's TLS certificate and key by result", {}};
   Family<Histogram> lives{"mcp_server_session_duration_seconds", "How long sessions of clients were open", {}};
 };
 
@@ -106,6 +111,14 @@ void GatewaySeries::GatewaySessionEnded(const ServerKey& server, Duration lived)
   families_->Of(server).lives->Observe(Seconds(lived));
 }
 
+void GatewaySeries::GatewayCertificate(const StatusOr<WallTime>& expires) {
+  Families& f = *families_;
+  Counter& ok = f.certificate_reads.Add({{"result", "ok"}});
+  Counter& error = f.certificate_reads.Add({{"result", "error"}});
+  (expires.ok() ? ok : error).Increment();
+  if (expires.ok()) f.certificate.Add({}).Set(Seconds(expires->time_since_epoch()));
+}
+
 void GatewaySeries::GatewayForget(const ServerKey& key) {
   Families& f = *families_;
   MutexLock lock(&f.mu);
@@ -119,8 +132,9 @@ void GatewaySeries::GatewayForget(const ServerKey& key) {
 }
 
 void GatewaySeries::Collect(std::vector<prometheus::MetricFamily>* out) const {
-  const prometheus::Collectable* all[] = {&families_->requests, &families_->durations, &families_->rejected,
-                                          &families_->sessions, &families_->lives};
+  const Families& f = *families_;
+  const prometheus::Collectable* all[] = {&f.requests, &f.durations,   &f.rejected,         &f.sessions,
+                                          &f.lives,    &f.certificate, &f.certificate_reads};
   for (const prometheus::Collectable* family : all) {
     for (prometheus::MetricFamily& one : family->Collect()) out->push_back(std::move(one));
   }

@@ -21,6 +21,7 @@ class GatewaySeries final : public GatewayMetrics {
   void GatewayRejected(std::string_view reason) override;
   void GatewaySessions(const ServerKey& server, int open) override;
   void GatewaySessionEnded(const ServerKey& server, Duration lived) override;
+  void GatewayCertificate(const StatusOr<WallTime>& expires) override;
   void GatewayForget(const ServerKey& server) override;
 
   // Appends what there is now.

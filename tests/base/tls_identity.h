@@ -46,6 +46,11 @@ struct TlsIdentity {
     PEM_write_X509(file, certificate);
     fclose(file);
   }
+  void WriteKeyTo(const std::string& path) const {
+    FILE* file = fopen(path.c_str(), "w");
+    PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+    fclose(file);
+  }
   // Of a server with this identity; the caller frees it.
   SSL_CTX* ServerContext() const {
     SSL_CTX* context = SSL_CTX_new(TLS_server_method());

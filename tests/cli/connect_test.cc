@@ -69,6 +69,18 @@ TEST_F(ConnectTest, ATokenIsNeverWrittenOnlyWhereItComesFrom) {
             Json({"proxy", kUrl, "--token-file", file}));
 }
 
+TEST_F(ConnectTest, TheCaOfAnHttpsEndpointIsGivenOnOrSaid) {
+  const std::string file = File("ca.pem", "");
+  const std::string url = "https://mcp.example.com/default/weather/mcp";
+  EXPECT_EQ(Parsed(Out({"connect", url, "--client", "claude", "--ca-file", "ca.pem"}))["mcpServers"]["weather"]["args"],
+            Json({"proxy", url, "--ca-file", file}));
+  const Ran code = Run({"connect", url, "--client", "claude-code", "--ca-file", "ca.pem"});
+  EXPECT_NE(code.err.find("NODE_EXTRA_CA_CERTS=" + file), std::string::npos) << code.err;
+  EXPECT_EQ(
+      Parsed(Out({"connect", kUrl, "--client", "claude", "--ca-file", "ca.pem"}))["mcpServers"]["weather"]["args"],
+      Json({"proxy", kUrl}));
+}
+
 TEST_F(ConnectTest, WritingKeepsEveryOtherByteTheModeAndABackup) {
   Declare();
   const std::string before =

@@ -27,7 +27,7 @@ inline DockerEngine* EngineWithImage() {
   return engine;
 }
 
-class IntegrationTest : public testing::Test {
+class IntegrationTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     static const bool swept = (SweepDeadRuns(), true);
@@ -40,7 +40,7 @@ class IntegrationTest : public testing::Test {
 
 enum class On { kProcess, kDocker };
 
-class RuntimesTest : public IntegrationTest, public testing::WithParamInterface<On> {
+class RuntimesTest : public IntegrationTest, public ::testing::WithParamInterface<On> {
  protected:
   void SetUp() override {
     IntegrationTest::SetUp();
@@ -62,7 +62,7 @@ class RuntimesTest : public IntegrationTest, public testing::WithParamInterface<
   std::unique_ptr<Node> node_;
 };
 
-inline std::string OnName(const testing::TestParamInfo<On>& info) {
+inline std::string OnName(const ::testing::TestParamInfo<On>& info) {
   return info.param == On::kDocker ? "Docker" : "Process";
 }
 

@@ -19,14 +19,14 @@ class Behind {
  public:
   explicit Behind(Node& node) : node_(node) {}
   // Applied, Ready, and open to clients.
-  testing::AssertionResult Run(const std::vector<Json>& manifests) {
+  ::testing::AssertionResult Run(const std::vector<Json>& manifests) {
     const CommandResult applied = node_.Apply(manifests);
-    if (!applied.ok()) return testing::AssertionFailure() << applied;
+    if (!applied.ok()) return ::testing::AssertionFailure() << applied;
     for (const Json& manifest : manifests) {
       const std::string name = GetString(GetMember(manifest, "metadata"), "name");
-      if (!Open(name)) return testing::AssertionFailure() << name << ": " << DumpJson(node_.ServerStatus(name));
+      if (!Open(name)) return ::testing::AssertionFailure() << name << ": " << DumpJson(node_.ServerStatus(name));
     }
-    return testing::AssertionSuccess();
+    return ::testing::AssertionSuccess();
   }
   bool Open(const std::string& server) {
     return node_.WaitReady(server) && WaitFor([&] { return Health(server) == 200; });
@@ -54,9 +54,9 @@ class Behind {
     return {pids.begin(), pids.end()};
   }
   // Looks until there are that many.
-  testing::AssertionResult Counts(size_t count) const {
-    if (WaitFor([&] { return Pids().size() == count; }, std::chrono::seconds(20))) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << Pids().size() << " processes, not " << count;
+  ::testing::AssertionResult Counts(size_t count) const {
+    if (WaitFor([&] { return Pids().size() == count; }, std::chrono::seconds(20))) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << Pids().size() << " processes, not " << count;
   }
   Json Stats(McpClient& client) const { return ParseJson(client.Call("stats")).value_or(Json()); }
 

@@ -226,6 +226,49 @@ TEST_F(GatewayPolicyTest, MoreThanTheRequestsAtOnceAreRefusedUntilOneIsAnswered)
   EXPECT_EQ(client->Call("who"), "test-server");
 }
 
+class GatewayLimitsTest : public GatewayNodeTest {
+ protected:
+  NodeOptions Options() const override {
+    NodeOptions options;
+    options.gateway = {{"limits",
+                        {{"headerBytes", "4Ki"},
+                         {"batchMessages", 2},
+                         {"callsPerSession", 1},
+                         {"listensPerSubject", 1},
+                         {"progressTimeout", "2s"}}}};
+    return options;
+  }
+};
+
+TEST_F(GatewayLimitsTest, LimitsOfTheConfigurationAreThoseOfTheGateway) {
+  ASSERT_TRUE(behind_->Run({ProcessServer("weather")}));
+  http::Request large{.target = "/default/weather/healthz"};
+  large.headers.Add("X-Large", std::string(5000, 'x'));
+  EXPECT_EQ(Ask(node_->GatewayUrl("weather"), large).status, 431);
+  const auto batch = [&](int messages) {
+    http::Request request{.method = "POST", .target = "/default/weather/mcp"};
+    request.headers.Add("Accept", "application/json, text/event-stream");
+    request.headers.Add("Content-Type", "application/json");
+    request.headers.Add("MCP-Protocol-Version", "2025-03-26");
+    request.body = DumpJson(Json(std::vector<Json>(messages, {{"jsonrpc", "2.0"}, {"method", "notifications/x"}})));
+    return Ask(node_->GatewayUrl("weather"), request).body;
+  };
+  EXPECT_NE(batch(2).find("Mcp-Session-Id"), std::string::npos) << "that is what it lacks then";
+  EXPECT_EQ(batch(3).find("Mcp-Session-Id"), std::string::npos);
+  const auto client = behind_->Session("weather");
+  ASSERT_NE(client, nullptr);
+  const auto slow = client->BeginCall("sleep", {{"ms", 60'000}});
+  EXPECT_EQ(client->BeginCall("who")->status(), 429);
+  const std::optional<Json> late = slow->Next(seconds(20));
+  EXPECT_TRUE(IsError(late)) << "no progress in two seconds";
+  EXPECT_EQ(client->Call("who"), "test-server");
+  const auto modern = behind_->Modern("weather");
+  const Json wanted = {{"notifications", Json::object()}};
+  const auto first = modern->Begin("subscriptions/listen", wanted);
+  EXPECT_EQ(first->status(), 200);
+  EXPECT_EQ(modern->Begin("subscriptions/listen", wanted)->status(), 429);
+}
+
 // --- what is written down -------------------------------------------------------------------------------------------
 
 TEST_F(GatewayPolicyTest, HealthFollowsReadiness) {

@@ -363,7 +363,7 @@ TEST_F(BridgeTest, AStateThatIsNotItsOwnIsRefusedAndHarmsNothing) {
 }
 
 TEST_F(BridgeTest, AClientThatNeverComesBackFreesTheServerInTime) {
-  Make({.park_timeout = 300s});
+  Make({.modern = {.park_timeout = 300s}});
   const Asked asked = Ask("first");
   loop_.Advance(299s);
   bridge_->Tick(clock_.Now());
@@ -539,6 +539,9 @@ TEST_F(BridgeTest, ASubjectHasSoManyListenersAndNoMore) {
   EXPECT_EQ(one_more->status(), 429);
   EXPECT_NE(one_more->Header("retry-after"), "");
   EXPECT_FALSE(Listen(65, Json::object(), "bearer:other")->response);
+  Make({.modern = {.max_listens = 1}});
+  EXPECT_FALSE(Listen(1, Json::object())->response);
+  EXPECT_EQ(Listen(2, Json::object())->status(), 429);
 }
 
 // ---- time
@@ -582,10 +585,14 @@ TEST_F(BridgeTest, TheChildUnusedTheLongestMakesRoom) {
 }
 
 TEST_F(BridgeTest, ACallThatTakesTooLongIsAnErrorAndCancelled) {
+  Make({.modern = {.call_timeout = 20s}});
   const auto exchange = Call(1);
   Shake(0);
   const Json sent = wires_[0].Next("tools/call");
-  loop_.Advance(301s);
+  loop_.Advance(19s);
+  bridge_->Tick(clock_.Now());
+  EXPECT_EQ(bridge_->calls(), 1U);
+  loop_.Advance(1s);
   bridge_->Tick(clock_.Now());
   EXPECT_EQ(CodeOf(exchange->Final()), -32603);
   EXPECT_EQ(wires_[0].Next("notifications/cancelled")["params"]["requestId"], sent["id"]);

@@ -20,6 +20,7 @@ struct CountingMetrics final : GatewayMetrics {
   }
   void GatewaySessions(const ServerKey&, int open) override { sessions = open; }
   void GatewaySessionEnded(const ServerKey&, Duration) override { ++ended; }
+  void GatewayCertificate(const StatusOr<WallTime>&) override {}
   void GatewayForget(const ServerKey&) override {}
   std::map<std::string, int> requests, rejected;
   int sessions = 0, ended = 0;
@@ -269,6 +270,31 @@ TEST_F(EndpointTest, BatchesAreInOneRevisionOnly) {
   EXPECT_EQ(refuse(Json::array()), "400 -32600");
   EXPECT_EQ(refuse(Json(std::vector<Json>(101, NotificationOf("n")))), "400 -32600");
   EXPECT_EQ(channel.read, channel.sent.size());
+}
+
+TEST_F(EndpointTest, ABatchHasSoManyMessagesAndNoMore) {
+  settings_.max_batch = 2;
+  Open();
+  const auto begun = Initialize();
+  FakeChannel& channel = Newest();
+  channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2025-03-26"}});
+  loop_.Run();
+  const Fields session = In(begun->Header("mcp-session-id"));
+  const auto batch = [](size_t n) { return Json(std::vector<Json>(n, NotificationOf("n"))).dump(); };
+  EXPECT_EQ(PostText(batch(2), session)->status(), 202);
+  EXPECT_EQ(Verdict(*PostText(batch(3), session)), "400 -32600");
+}
+
+TEST_F(EndpointTest, ASessionAndALaneHaveTheSettingsOfTheEndpoint) {
+  settings_.session.max_calls = 1;
+  settings_.modern.max_listens = 1;
+  Open();
+  const std::string session = OpenSession();
+  Post(RequestOf(1, "ping"), In(session));
+  EXPECT_EQ(Post(RequestOf(2, "ping"), In(session))->status(), 429);
+  const Json wanted = {{"notifications", Json::object()}};
+  PostModern(Modern(1, "subscriptions/listen", wanted));
+  EXPECT_EQ(PostModern(Modern(2, "subscriptions/listen", wanted))->status(), 429);
 }
 
 // ---- subjects

@@ -185,6 +185,24 @@ TEST_F(LegacySessionTest, MoreRequestsAtOnceThanAllowedAreSentAwayForAWhile) {
   EXPECT_FALSE(Post(RequestOf(3, "m"))->response);
 }
 
+TEST_F(LegacySessionTest, MoreStreamsThanAllowedAreSentAwayForAWhile) {
+  Open("2025-11-25", {.max_streams = 2});  // the one of GET is there always
+  Post(RequestOf(1, "m"));
+  EXPECT_EQ(Post(RequestOf(2, "m"))->status(), 429);
+  side_->Answer(0, 1);
+  EXPECT_FALSE(Post(RequestOf(2, "m"))->response);
+}
+
+TEST_F(LegacySessionTest, NoMoreBytesOfEventsAreKeptThanAllowed) {
+  Open("2025-11-25", {.resume = {.bytes = 100}});
+  const auto first = Get();
+  side_->ToSession(NotificationOf("n"), About::kTheSession);
+  const std::string last = first->Events().back().id;
+  first->Leave();
+  for (int i = 0; i < 3; ++i) side_->ToSession(NotificationOf("m" + std::to_string(i)), About::kTheSession);
+  EXPECT_EQ(Seen(*Get(last)), "m1 m2");
+}
+
 TEST_F(LegacySessionTest, ACallThatTheServersSideDoesNotTakeIsAnError) {
   Open();
   side_->refusal = ResourceExhausted("its input queue is full");

@@ -11,9 +11,9 @@ const char kSubscriptionKey[] = "io.modelcontextprotocol/subscriptionId";
 
 class ModernCallsTest : public ::testing::Test {
  protected:
-  std::shared_ptr<Exchange> Call(const Json& message) {
+  std::shared_ptr<Exchange> Call(const Json& message, const std::string& subject = "anonymous") {
     auto exchange = std::make_shared<Exchange>();
-    ModernRequest request{Parsed(message), {}, "anonymous"};
+    ModernRequest request{Parsed(message), {}, subject};
     request.meta = ReadModernMeta(request.message.text, request.message.envelope);
     passage_->Call(std::move(request), AnswerTo(exchange));
     loop_.Run();
@@ -28,8 +28,10 @@ class ModernCallsTest : public ::testing::Test {
   ManualLoop loop_{&clock_};
   Wires wires_{&loop_};
   std::shared_ptr<ModernHub> hub_ = std::make_shared<ModernHub>(loop_, wires_.AsNewLink());
-  std::unique_ptr<ModernPassage> passage_ =
-      std::make_unique<ModernPassage>(clock_, hub_, [](std::string_view, Incoming*) {});
+  std::unique_ptr<ModernPassage> Passage(const ModernSettings& settings) {
+    return std::make_unique<ModernPassage>(clock_, settings, hub_, [](std::string_view, Incoming*) {});
+  }
+  std::unique_ptr<ModernPassage> passage_ = Passage({});
 };
 
 TEST_F(ModernCallsTest, OneServerAnswersEveryClient) {
@@ -117,6 +119,35 @@ TEST_F(ModernCallsTest, ASubscriptionHasTheClientsIdEverywhere) {
   EXPECT_EQ(exchange->Messages()[2]["result"]["_meta"][kSubscriptionKey], "sub");
   EXPECT_EQ(exchange->Messages()[2]["id"], "sub");
   EXPECT_FALSE(other->response) << "of another subscription";
+}
+
+TEST_F(ModernCallsTest, ASubjectHasSoManySubscriptionsAndNoMore) {
+  passage_ = Passage({.max_listens = 2});
+  const Json listen = RequestOf(1, "subscriptions/listen", {{"notifications", Json::object()}});
+  const auto first = Call(listen), second = Call(listen), third = Call(listen);
+  EXPECT_EQ(third->status(), 429);
+  EXPECT_NE(third->Header("retry-after"), "");
+  EXPECT_FALSE(Call(RequestOf(2, "tools/call"))->response) << "is no subscription";
+  EXPECT_FALSE(Call(listen, "bearer:other")->response);
+  first->Leave();
+  EXPECT_FALSE(Call(listen)->response);
+}
+
+TEST_F(ModernCallsTest, ACallEndsAtItsTimesHoweverThoseAreSet) {
+  passage_ = Passage({.call_timeout = 10s, .call_limit = 15s});
+  const auto silent = Call(RequestOf(1, "tools/call"));
+  const auto busy = Call(RequestOf(2, "tools/call", {{"_meta", {{"progressToken", "p"}}}}));
+  Server().Next("tools/call");
+  const Json sent = Server().Next("tools/call");
+  loop_.Advance(9s);
+  Server().Notify("notifications/progress", {{"progressToken", sent["id"]}});
+  loop_.Advance(1s);
+  passage_->Tick(clock_.Now());
+  EXPECT_EQ(CodeOf(silent->Final()), -32603);
+  EXPECT_FALSE(busy->ended);
+  loop_.Advance(5s);
+  passage_->Tick(clock_.Now());
+  EXPECT_EQ(CodeOf(busy->Final()), -32603);
 }
 
 TEST_F(ModernCallsTest, AServerThatEndsFailsItsCallsAndTheNextOneGetsAnother) {

@@ -113,6 +113,117 @@ TEST(ConfigTest, AStatusIsWrittenEveryFiveSecondsAtMostWhereWritesAreFreeAndEver
   }
 }
 
+TEST(ConfigTest, TheGatewaysCertificateNeedsItsKey) {
+  const auto config =
+      ParseConfig(With("  gateway: {tls: {certFile: /c.pem, keyFile: /k.pem}}\n"), "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->gateway.tls_cert_file, "/c.pem");
+  EXPECT_EQ(config->gateway.tls_key_file, "/k.pem");
+  EXPECT_EQ(DefaultConfig().gateway.tls_cert_file, "");
+  for (const auto& [given, field] : {std::pair{"certFile: /c.pem", "keyFile"}, std::pair{"keyFile: /k.pem", "certFile"},
+                                     std::pair{"certFile: c.pem, keyFile: /k.pem", "certFile"}}) {
+    const std::vector<std::string> wrong = Wrong(With("  gateway: {tls: {" + std::string(given) + "}}\n"));
+    ASSERT_EQ(wrong.size(), 1u) << given;
+    EXPECT_NE(wrong[0].find(std::string("spec.gateway.tls.") + field + ": "), std::string::npos) << wrong[0];
+  }
+}
+
+TEST(ConfigTest, TheGatewaysLimitsHaveTheDefaultsOfTheCode) {
+  const gateway::GatewayLimits read = DefaultConfig().gateway.limits, code;
+  EXPECT_EQ(read.header_bytes, code.header_bytes);
+  EXPECT_EQ(read.header_timeout, code.header_timeout);
+  EXPECT_EQ(read.body_timeout, code.body_timeout);
+  EXPECT_EQ(read.idle_timeout, code.idle_timeout);
+  EXPECT_EQ(read.queued_bytes, code.queued_bytes);
+  EXPECT_EQ(read.batch_messages, code.batch_messages);
+  EXPECT_EQ(read.wake_timeout, code.wake_timeout);
+  EXPECT_EQ(read.session.max_calls, code.session.max_calls);
+  EXPECT_EQ(read.session.max_streams, code.session.max_streams);
+  EXPECT_EQ(read.session.call_timeout, code.session.call_timeout);
+  EXPECT_EQ(read.session.call_limit, code.session.call_limit);
+  EXPECT_EQ(read.session.resume.events, code.session.resume.events);
+  EXPECT_EQ(read.session.resume.bytes, code.session.resume.bytes);
+  EXPECT_EQ(read.session.resume.age, code.session.resume.age);
+  EXPECT_EQ(read.modern.call_timeout, code.modern.call_timeout);
+  EXPECT_EQ(read.modern.call_limit, code.modern.call_limit);
+  EXPECT_EQ(read.modern.park_timeout, code.modern.park_timeout);
+  EXPECT_EQ(read.modern.max_listens, code.modern.max_listens);
+}
+
+TEST(ConfigTest, EveryLimitOfTheGatewayIsRead) {
+  using std::chrono::seconds;
+  const auto config = ParseConfig(
+      With(
+          "  gateway:\n    limits: {headerBytes: 8Ki, headerTimeout: 1s, bodyTimeout: 2s, idleTimeout: 3s, "
+          "queuedBytes: "
+          "1Mi,\n             batchMessages: 4, callsPerSession: 5, streamsPerSession: 6, events: 7, eventBytes: 8Ki,\n"
+          "             eventAge: 9s, listensPerSubject: 10, progressTimeout: 11s, callTimeout: 12s, inputTimeout: "
+          "13s,\n"
+          "             wakeTimeout: 14s}\n"),
+      "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  const gateway::GatewayLimits& limits = config->gateway.limits;
+  EXPECT_EQ(limits.header_bytes, 8192u);
+  EXPECT_EQ(limits.header_timeout, seconds(1));
+  EXPECT_EQ(limits.body_timeout, seconds(2));
+  EXPECT_EQ(limits.idle_timeout, seconds(3));
+  EXPECT_EQ(limits.queued_bytes, size_t{1} << 20);
+  EXPECT_EQ(limits.batch_messages, 4u);
+  EXPECT_EQ(limits.session.max_calls, 5u);
+  EXPECT_EQ(limits.session.max_streams, 6u);
+  EXPECT_EQ(limits.session.resume.events, 7u);
+  EXPECT_EQ(limits.session.resume.bytes, 8192u);
+  EXPECT_EQ(limits.session.resume.age, seconds(9));
+  EXPECT_EQ(limits.modern.max_listens, 10u);
+  EXPECT_EQ(limits.session.call_timeout, seconds(11));
+  EXPECT_EQ(limits.modern.call_timeout, seconds(11));
+  EXPECT_EQ(limits.session.call_limit, seconds(12));
+  EXPECT_EQ(limits.modern.call_limit, seconds(12));
+  EXPECT_EQ(limits.modern.park_timeout, seconds(13));
+  EXPECT_EQ(limits.wake_timeout, seconds(14));
+}
+
+TEST(ConfigTest, ALimitOfTheGatewayOutsideItsRangeIsNamed) {
+  for (const char* given : {"headerBytes: 4095",
+                            "headerBytes: 2Mi",
+                            "headerBytes: many",
+                            "headerTimeout: 11m",
+                            "headerTimeout: 500ms",
+                            "bodyTimeout: 0s",
+                            "bodyTimeout: 2h",
+                            "idleTimeout: 25h",
+                            "queuedBytes: 1023Ki",
+                            "queuedBytes: 2Gi",
+                            "batchMessages: 0",
+                            "batchMessages: 10001",
+                            "callsPerSession: 0",
+                            "callsPerSession: 4097",
+                            "streamsPerSession: 1",
+                            "streamsPerSession: 8193",
+                            "events: 0",
+                            "events: 1000001",
+                            "eventBytes: 1023",
+                            "eventBytes: 2Gi",
+                            "eventAge: 0s",
+                            "eventAge: 25h",
+                            "listensPerSubject: 0",
+                            "listensPerSubject: 10001",
+                            "progressTimeout: 25h",
+                            "callTimeout: 169h",
+                            "callTimeout: 299s",
+                            "inputTimeout: soon",
+                            "inputTimeout: 25h",
+                            "wakeTimeout: 0s",
+                            "wakeTimeout: 2h"}) {
+    const std::string field(given, std::string_view(given).find(':'));
+    const std::vector<std::string> wrong = Wrong(With("  gateway:\n    limits:\n      " + std::string(given) + "\n"));
+    bool named = false;
+    for (const std::string& line : wrong)
+      named = named || line.find("8: spec.gateway.limits." + field + ": ") != std::string::npos;
+    EXPECT_TRUE(named) << given << (wrong.empty() ? "" : " -> " + wrong[0]);
+  }
+}
+
 TEST(ConfigTest, AUrlThatNamesNoHostIsRefused) {
   for (const char* url : {"http://", "https://x:port", "http://user:word@x"}) {
     std::vector<std::string> wrong = Wrong(With("  store: {type: Remote, url: \"" + std::string(url) + "\"}\n"));

@@ -127,6 +127,16 @@ TEST(NodeConditionsTest, TheTrustedTimeIsTheLatestOfThreeAndNonsenseIsNone) {
   EXPECT_GT(BuildTime(), WallTime(std::chrono::hours(24) * 365 * 50)) << "the build knows its time";
 }
 
+TEST(NodeConditionsTest, ACertificateThatCantBeRenewedIsToldWhileTheGatewayServesOn) {
+  NodeFacts facts = Healthy();
+  facts.gateway_wanted = true;
+  EXPECT_EQ(Reason(facts, "GatewayReady"), "True Listening");
+  facts.certificate_problem = "spec.gateway.tls.keyFile: /k: no such file";
+  EXPECT_EQ(Reason(facts, "GatewayReady"), "True CertificateNotRenewed");
+  facts.gateway_problem = "in use";
+  EXPECT_EQ(Reason(facts, "GatewayReady"), "False NotListening");
+}
+
 TEST(NodeConditionsTest, LittleDiskAndLittleMemoryAreTold) {
   NodeFacts facts = Healthy();
   facts.disk_free_bytes = facts.memory_available_bytes = 1;

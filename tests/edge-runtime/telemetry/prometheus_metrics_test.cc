@@ -200,6 +200,12 @@ TEST(PrometheusMetricsTest, WhatTheGatewayCountsIsThereFromTheStartAndGoesWithIt
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_requests_total", calls), "1");
   gateway.GatewaySessionEnded(kWeather, std::chrono::seconds(30));
   EXPECT_EQ(ValueOf(metrics, "mcp_server_session_duration_seconds_count", weather), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_certificate_reads_total", {"result=\"ok\""}), "none") << "without TLS";
+  gateway.GatewayCertificate(WallTime(std::chrono::seconds(1234)));
+  gateway.GatewayCertificate(InvalidArgument("keyFile: /k: is not the key"));
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_certificate_expiration_timestamp_seconds", {}), "1234");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_certificate_reads_total", {"result=\"ok\""}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_certificate_reads_total", {"result=\"error\""}), "1");
   gateway.GatewayForget(kWeather);
   EXPECT_EQ(metrics.Serialize().find("server=\"weather\""), std::string::npos);
 }
