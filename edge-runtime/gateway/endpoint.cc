@@ -45,6 +45,7 @@ void Endpoint::SetTarget(ClientTarget target) {
             [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }},
         target_));
   }
+  if (current != nullptr && target_.sleeping) current->Rest();
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
   if (!target_.ready) return;
   for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.go();

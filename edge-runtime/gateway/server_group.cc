@@ -98,7 +98,7 @@ void ServerGroup::FillSpares() {
                     {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
         return;
       }
-      if (self.retired_) return;
+      if (self.retired_ || !self.target_.ready) return;
       self.spares_.push_back(*std::move(link));
       self.Pump();
     }));
@@ -121,6 +121,15 @@ void ServerGroup::OnChildrenChanged() {
 void ServerGroup::Retire() {
   retired_ = true;
   spares_.clear();
+}
+
+void ServerGroup::Rest() {
+  target_.ready = false;  // no new spares
+  spares_.clear();
+  while (modern_ != nullptr && modern_->EvictOne()) {
+  }
+  if (hub_ != nullptr) hub_->CloseIdle();
+  if (shared_ != nullptr) shared_->CloseIdle();
 }
 
 void ServerGroup::Tick(MonoTime now) {

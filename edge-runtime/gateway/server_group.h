@@ -63,6 +63,8 @@ class ServerGroup {
   bool HasWork() const;
   // No warm spares any more: it only finishes what it has.
   void Retire();
+  // The server sleeps: nothing runs that no client uses now. Until the next target.
+  void Rest();
   bool retired() const { return retired_; }
   bool shared_mode() const;
 
