@@ -140,12 +140,14 @@ void ServerGroup::Tick(MonoTime now) {
   if (modern_ != nullptr) modern_->Tick(now);
   const SessionsSpec& sessions = target_.server->spec.sessions;
   if (hub_ != nullptr && hub_->open() && now - hub_->last_used() >= sessions.idle_timeout) hub_->CloseIdle();
+  if (shared_ != nullptr && shared_->used()) shared_used_ = now;
+  if (shared_ != nullptr && now - shared_used_ >= sessions.idle_timeout) shared_->CloseIdle();
   FillSpares();
 }
 
 bool ServerGroup::HasWork() const {
   const bool spares = !retired_ && static_cast<int>(spares_.size()) < target_.server->spec.sessions.warm_spares;
-  return opening_ > 0 || modern_ != nullptr || hub_ != nullptr || spares;
+  return opening_ > 0 || modern_ != nullptr || hub_ != nullptr || shared_ != nullptr || spares;
 }
 
 ModernHub& ServerGroup::hub() {
@@ -164,6 +166,7 @@ std::unique_ptr<Conversation> ServerGroup::SharedSide() {
   }
   if (!shared_mode()) return nullptr;
   if (shared_ == nullptr) {
+    shared_used_ = w_.clock.Now();
     shared_ = std::make_shared<SharedServer>(
         w_.loop, self_.Bind([](ServerGroup& self, Done done) { self.NewConversation(std::move(done)); }));
   }

@@ -93,6 +93,7 @@ class ServerGroup {
   int opening_ = 0;  // conversations asked for and not there yet
   std::shared_ptr<ModernHub> hub_;
   std::shared_ptr<SharedServer> shared_;
+  MonoTime shared_used_{};  // when a session was last there
   std::unique_ptr<ModernServer> modern_;
   bool retired_ = false;
 };

@@ -143,10 +143,10 @@ TEST_F(GatewayRolloutTest, ARevisionThatNeverAnswersIsUndone) {
 
 class GatewaySleepTest : public GatewayNodeTest {
  protected:
-  static Json Sleepy(const std::string& name, const std::vector<std::string>& args = {}) {
-    return ProcessServer(
-        name, args,
-        {{"activation", {{"mode", "OnDemand"}, {"idleAfter", "2s"}}}, {"sessions", {{"idleTimeout", "1h"}}}});
+  static Json Sleepy(const std::string& name, const std::vector<std::string>& args = {},
+                     const Json& sessions = Json::object()) {
+    return ProcessServer(name, args,
+                         {{"activation", {{"mode", "OnDemand"}, {"idleAfter", "2s"}}}, {"sessions", sessions}});
   }
   testing::AssertionResult Sleeps(const std::string& server) {
     const bool asleep = WaitFor([&] { return node_->Condition(server, "Ready") == "True/Sleeping"; }) &&

@@ -183,6 +183,11 @@ class GatewaySoakTest : public GatewayNodeTest {
                                        << " servers, " << watched_.size() << " before";
   }
 
+  void Tell() const {
+    printf("# %s\n# killed: %d children, %d mcplets\n", tally_.Text().c_str(), killed_children_, killed_mcplets_);
+    fflush(stdout);
+  }
+
   uint64_t seed_ = 0;
   std::mt19937_64 random_;
   Duration length_{};
@@ -206,17 +211,18 @@ TEST_F(GatewaySoakTest, NothingIsLostMixedUpOrLeftWhateverIsKilled) {
   Disturb(length_ * 2 / 3, true);
   StopClients();
   Recover();
-  ASSERT_TRUE(Returns(before));
+  Tell();
+  EXPECT_TRUE(Returns(before));
   const Measures between = Take();
 
   StartClients();
   Disturb(length_ / 3, false);
   StopClients();
   Recover();
+  Tell();
   EXPECT_TRUE(Returns(before));
   const Measures after = Take();
 
-  printf("# %s\n# killed: %d children, %d mcplets\n", tally_.Text().c_str(), killed_children_, killed_mcplets_);
   std::cout << "# before: " << before << "\n# between: " << between << "\n# after: " << after << "\n";
   EXPECT_EQ(tally_.wrong(), "");
   // A session ends with its process, or with one that died while mcplet was away. Nothing else ends it.
