@@ -524,6 +524,24 @@ TEST_F(EndpointTest, NothingThatNoClientUsesRunsInAServerThatSleeps) {
   EXPECT_EQ(host_.children.size(), 3U) << "awake: a spare again";
 }
 
+TEST_F(EndpointTest, ASharedChildEndsWhenNoSessionWasThereForTheIdleTime) {
+  spec_.sessions.mode = SessionMode::kShared;
+  Open();
+  const auto exchange = Initialize();
+  ShakeLane(host_.channel(0));
+  EXPECT_EQ(exchange->status(), 200);
+  const std::string id = exchange->Header("mcp-session-id");
+  Tick(spec_.sessions.idle_timeout / 2);
+  EXPECT_EQ(Ask("DELETE", In(id))->status(), 200);
+  Tick(spec_.sessions.idle_timeout - 1s);
+  EXPECT_FALSE(host_.children.at(0).ending);
+  EXPECT_TRUE(endpoint_->HasWork());
+  Tick(1s);
+  EXPECT_TRUE(host_.children.at(0).ending);
+  Initialize();
+  EXPECT_EQ(host_.children.size(), 2U);
+}
+
 TEST_F(EndpointTest, AServerThatDoesNotWakeIsAnErrorInTime) {
   spec_.activation.mode = ActivationMode::kOnDemand;
   settings_.wake_timeout = 60s;
