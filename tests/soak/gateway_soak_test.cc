@@ -105,6 +105,7 @@ class GatewaySoakTest : public GatewayNodeTest {
                                                              .url = node_->GatewayUrl(server),
                                                              .token = std::string("soak-") + subject,
                                                              .era = era,
+                                                             .is_asked = std::string(server) != "shared",
                                                              .keeps_session = own,
                                                              .seed = seed_ * 1000 + static_cast<uint64_t>(number)},
                                            tally_));

@@ -96,6 +96,7 @@ void SoakClient::Step() {
   const std::string text = Mark();
   switch (Below(12)) {
     case 0:
+      if (!options_.is_asked) return;
       return modern() ? AskModern() : Ask();
     case 1:
       return Cancel();
@@ -230,7 +231,8 @@ std::optional<SoakClient::Outcome> SoakClient::Read(McpStream& stream, Deadline 
     if (Foreign(text)) tally_.Wrong("client " + std::to_string(options_.number) + " got another's: " + text);
     if (message->contains("method") && message->contains("id")) Reply(*message);
     if (!IsFinal(*message, id)) continue;
-    if (message->contains("error")) return Outcome::kError;
+    // What the server was told in place of an answer of ours is an error too.
+    if (message->contains("error") || TextOf(*message).starts_with(R"({"error":)")) return Outcome::kError;
     if (TextOf(*message) == wanted) return Outcome::kOwn;
     tally_.Wrong("wanted " + Printable(wanted, 100) + ", got " + Printable(text, 300));
     return Outcome::kError;

@@ -35,6 +35,7 @@ struct SoakClientOptions {
   int number = 0;
   std::string url, token;
   McpClient::Era era = McpClient::Era::kLegacy;
+  bool is_asked = true;        // nobody asks the clients of a shared server anything
   bool keeps_session = false;  // over an end of mcplet: a session that is lost counts
   uint64_t seed = 0;
 };
