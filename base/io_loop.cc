@@ -10,7 +10,7 @@
 
 namespace mcpfleet {
 
-StatusOr<std::shared_ptr<IoLoop>> IoLoop::Create() {
+StatusOr<std::shared_ptr<IoLoop>> IoLoop::Make() {
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll.valid() || !wake.valid()) return ErrnoStatus(errno, "shim I/O loop");
@@ -19,9 +19,20 @@ StatusOr<std::shared_ptr<IoLoop>> IoLoop::Create() {
   event.data.u64 = 0;
   if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) return ErrnoStatus(errno, "shim I/O loop");
   // Shared: a channel that somebody still holds outlives the host.
-  std::shared_ptr<IoLoop> loop(new IoLoop(std::move(epoll), std::move(wake)));
+  return std::shared_ptr<IoLoop>(new IoLoop(std::move(epoll), std::move(wake)));
+}
+
+StatusOr<std::shared_ptr<IoLoop>> IoLoop::Create() {
+  ASSIGN_OR_RETURN(std::shared_ptr<IoLoop> loop, Make());
   loop->thread_ = std::thread([raw = loop.get()] { raw->Run(); });
   return loop;
+}
+
+StatusOr<std::shared_ptr<IoLoop>> IoLoop::CreateDriven() { return Make(); }
+
+void IoLoop::RunReady() {
+  runner_ = std::this_thread::get_id();
+  RunOnce(0);
 }
 
 IoLoop::~IoLoop() { Stop(); }
@@ -121,31 +132,36 @@ int IoLoop::WaitMillis() {
 }
 
 void IoLoop::Run() {
-  std::array<epoll_event, 64> events;
-  for (;;) {
-    int n = epoll_wait(epoll_.get(), events.data(), events.size(), WaitMillis());
-    if (n < 0 && errno != EINTR) return;
-    for (int i = 0; i < n; ++i) {
-      // epoll_event is packed: its members are copied, a reference to them would be misaligned.
-      const uint64_t token = events[static_cast<size_t>(i)].data.u64;
-      const uint32_t ready = events[static_cast<size_t>(i)].events;
-      if (token == 0) {
-        uint64_t count;
-        if (read(wake_.get(), &count, sizeof count) < 0) continue;
-        continue;
-      }
-      std::shared_ptr<Handler> handler;
-      {
-        MutexLock lock(&mu_);
-        auto it = handlers_.find(token);
-        if (it != handlers_.end()) handler = it->second;
-      }
-      if (handler) (*handler)(ready);
-    }
-    RunTasks();
-    MutexLock lock(&mu_);
-    if (stop_) return;
+  runner_ = std::this_thread::get_id();
+  while (RunOnce(WaitMillis())) {
   }
+}
+
+// False once it is to stop.
+bool IoLoop::RunOnce(int wait_millis) {
+  std::array<epoll_event, 64> events;
+  int n = epoll_wait(epoll_.get(), events.data(), events.size(), wait_millis);
+  if (n < 0 && errno != EINTR) return false;
+  for (int i = 0; i < n; ++i) {
+    // epoll_event is packed: its members are copied, a reference to them would be misaligned.
+    const uint64_t token = events[static_cast<size_t>(i)].data.u64;
+    const uint32_t ready = events[static_cast<size_t>(i)].events;
+    if (token == 0) {
+      uint64_t count;
+      if (read(wake_.get(), &count, sizeof count) < 0) continue;
+      continue;
+    }
+    std::shared_ptr<Handler> handler;
+    {
+      MutexLock lock(&mu_);
+      auto it = handlers_.find(token);
+      if (it != handlers_.end()) handler = it->second;
+    }
+    if (handler) (*handler)(ready);
+  }
+  RunTasks();
+  MutexLock lock(&mu_);
+  return !stop_;
 }
 
 }  // namespace mcpfleet

@@ -1,7 +1,9 @@
-// One thread with epoll for all sockets and pipes of a session host: an idle server costs no thread and no wake-up.
-// Handlers and tasks run on that thread, one at a time, and must not block. All methods may be called from any thread.
+// epoll for all sockets and pipes of a session host: an idle server costs no thread and no wake-up. The loop has a thread
+// of its own, or is driven: another event loop runs it. Handlers and tasks run on that one thread, one at a time, and
+// must not block. All methods but RunReady may be called from any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -21,6 +23,10 @@ class IoLoop {
  public:
   using Handler = std::function<void(uint32_t events)>;
   static StatusOr<std::shared_ptr<IoLoop>> Create();
+  // Without a thread: call RunReady whenever ready_fd() is readable, from one thread at a time. PostAt needs a thread.
+  static StatusOr<std::shared_ptr<IoLoop>> CreateDriven();
+  int ready_fd() const { return epoll_.get(); }
+  void RunReady();
   ~IoLoop();
   // Ends the thread; no handler runs afterwards. Not from a handler.
   void Stop();
@@ -32,17 +38,20 @@ class IoLoop {
   void Remove(uint64_t token, int fd);
   void Post(std::function<void()> task);
   void PostAt(MonoTime at, std::function<void()> task);
-  bool InLoop() const { return std::this_thread::get_id() == thread_.get_id(); }
+  bool InLoop() const { return std::this_thread::get_id() == runner_.load(std::memory_order_relaxed); }
 
  private:
   IoLoop(UniqueFd epoll, UniqueFd wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
+  static StatusOr<std::shared_ptr<IoLoop>> Make();
   void Run();
+  bool RunOnce(int wait_millis);
   void RunTasks();
   int WaitMillis();
   void Wake();
 
   const UniqueFd epoll_, wake_;
   std::thread thread_;
+  std::atomic<std::thread::id> runner_{};
   Mutex mu_;
   bool stop_ GUARDED_BY(mu_) = false;
   uint64_t next_token_ GUARDED_BY(mu_) = 1;

@@ -22,6 +22,12 @@ class Channel {
     outbox_->closed = true;
     return false;
   }
+  template <typename Task>
+  bool Run(Task task) {
+    if (core_->Run(std::move(task))) return true;
+    outbox_->closed = true;
+    return false;
+  }
   const std::shared_ptr<Session>& session() const { return session_; }
   const std::shared_ptr<Outbox>& outbox() const { return outbox_; }
 
@@ -36,16 +42,17 @@ class StreamWriterImpl final : public StreamWriter {
   StreamWriterImpl(Channel channel, bool chunked) : channel_(std::move(channel)), chunked_(chunked) {}
   ~StreamWriterImpl() override { End(); }
 
-  bool Write(std::string_view bytes) override {
+  bool Write(std::string_view bytes) override { return Give(std::string(bytes)); }
+  bool Give(std::string bytes) override {
     if (ended_ || closed()) return false;
     if (bytes.empty()) return true;  // an empty chunk would end the body
     if (!channel_.Admit(bytes.size())) return false;
-    return channel_.Post([session = channel_.session(), outbox = channel_.outbox(), copy = std::string(bytes),
-                          chunked = chunked_]() mutable { session->WriteChunk(outbox, std::move(copy), chunked); });
+    return channel_.Run([session = channel_.session(), outbox = channel_.outbox(), bytes = std::move(bytes),
+                         chunked = chunked_]() mutable { session->WriteChunk(outbox, std::move(bytes), chunked); });
   }
   void End() override {
     if (ended_.exchange(true)) return;
-    channel_.Post([session = channel_.session(), outbox = channel_.outbox(), chunked = chunked_] {
+    channel_.Run([session = channel_.session(), outbox = channel_.outbox(), chunked = chunked_] {
       session->EndStream(outbox, chunked);
     });
   }
@@ -88,8 +95,8 @@ class ResponderImpl final : public Responder {
 
   void Send(Response response) override {
     if (answered_.exchange(true)) return;
-    core_->Post([session = session_, exchange = exchange_, response = std::move(response)] {
-      session->WriteResponse(exchange, response);
+    core_->Run([session = session_, exchange = exchange_, response = std::move(response)]() mutable {
+      session->WriteResponse(exchange, std::move(response));
     });
   }
 
@@ -100,7 +107,7 @@ class ResponderImpl final : public Responder {
       channel.outbox()->closed = true;
       return writer;
     }
-    channel.Post([session = session_, exchange = exchange_, head = std::move(head), outbox = channel.outbox()] {
+    channel.Run([session = session_, exchange = exchange_, head = std::move(head), outbox = channel.outbox()] {
       session->BeginStream(exchange, head, outbox);
     });
     return writer;
@@ -123,8 +130,8 @@ class ResponderImpl final : public Responder {
   }
 
   void OnGone(std::function<void()> gone) override {
-    core_->Post([session = session_, exchange = exchange_, gone = std::move(gone)] {
-      session->NotifyWhenGone(exchange, gone);
+    core_->Run([session = session_, exchange = exchange_, gone = std::move(gone)]() mutable {
+      session->NotifyWhenGone(exchange, std::move(gone));
     });
   }
 

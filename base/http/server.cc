@@ -260,6 +260,7 @@ class ServerImpl final : public Server {
 
  private:
   void Loop() {
+    core_->thread = std::this_thread::get_id();
     for (;;) {
       try {
         core_->loop.run();

@@ -39,6 +39,8 @@ class StreamWriter {
   virtual ~StreamWriter() = default;  // ends the stream
   // False once the peer is gone or more than the limit is queued: stop producing.
   virtual bool Write(std::string_view bytes) = 0;
+  // The same without a copy.
+  virtual bool Give(std::string bytes) { return Write(bytes); }
   virtual void End() = 0;
   virtual bool closed() const = 0;
 };
@@ -87,7 +89,7 @@ class Server {
     Duration idle_timeout = std::chrono::seconds(120);
     std::function<Response(int status)> refusal;  // what those limits and timeouts answer; default: the phrase as text
   };
-  using Handler = std::function<void(const Request&, std::shared_ptr<Responder>)>;
+  using Handler = std::function<void(Request&, std::shared_ptr<Responder>)>;  // the request is the handler's to take
 
   // Listening when it returns.
   static StatusOr<std::unique_ptr<Server>> Create(Options options, Handler handler);

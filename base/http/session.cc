@@ -17,20 +17,25 @@ constexpr size_t kAheadBytes = size_t{64} << 10;
 // After a refusal the peer may still be sending; reading it lets it see the answer instead of a reset.
 constexpr Duration kLinger = std::chrono::seconds(2);
 
-std::string DateNow() {
-  time_t now = time(nullptr);
-  tm utc{};
-  gmtime_r(&now, &utc);
-  char text[40];
-  strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+const std::string& DateNow() {
+  thread_local time_t told = 0;
+  thread_local std::string text;
+  if (const time_t now = time(nullptr); now != told) {
+    tm utc{};
+    gmtime_r(&now, &utc);
+    char bytes[40];
+    text.assign(bytes, strftime(bytes, sizeof bytes, "%a, %d %b %Y %H:%M:%S GMT", &utc));
+    told = now;
+  }
   return text;
 }
 
-std::string ChunkOf(std::string_view bytes) {
+std::string ChunkHead(size_t bytes) {
   char size[24];
-  snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  return std::string(size).append(bytes).append("\r\n");
+  return std::string(size, static_cast<size_t>(snprintf(size, sizeof size, "%zx\r\n", bytes)));
 }
+
+std::string ChunkOf(std::string_view bytes) { return ChunkHead(bytes.size()).append(bytes).append("\r\n"); }
 
 bool ConnectionHas(const Headers& headers, std::string_view item) {
   for (const auto& [name, value] : headers.fields()) {
@@ -62,8 +67,8 @@ Session::Session(std::shared_ptr<ServerCore> core, Socket socket, Peer peer)
     : core_(std::move(core)),
       peer_(std::move(peer)),
       socket_(std::move(socket)),
-      read_timer_(core_->loop),
-      write_timer_(core_->loop) {}
+      read_timer_{boost::asio::steady_timer(core_->loop), &Session::OnReadTimer},
+      write_timer_{boost::asio::steady_timer(core_->loop), &Session::OnWriteTimer} {}
 
 void Session::Start() {
   core_->sessions.insert(shared_from_this());
@@ -77,8 +82,8 @@ void Session::Close() {
   state_ = State::kClosed;
   boost::system::error_code ignored;
   socket_.close(ignored);
-  read_timer_.cancel();
-  write_timer_.cancel();
+  read_timer_.timer.cancel();
+  write_timer_.timer.cancel();
   if (outbox_ != nullptr) outbox_->closed = true;
   core_->sessions.erase(self);
   WebSocketCallbacks callbacks = std::exchange(callbacks_, {});
@@ -152,12 +157,12 @@ void Session::ParseRequest() {
   if (parser_ == nullptr) {
     parser_ = std::make_unique<RequestParser>(core_->options.max_header, core_->options.max_body);
     continue_sent_ = false;
-    if (purpose_ != ReadTimer::kHeader) ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
   }
   bool had_head = parser_->head_done();
   in_.erase(0, parser_->Put(in_));
   if (parser_->error_status() != 0) return Refuse(parser_->error_status());
   if (parser_->done()) return Dispatch();
+  if (purpose_ == ReadTimer::kIdle) ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
   if (!parser_->head_done() && in_.size() > core_->options.max_header) return Refuse(431);
   if (parser_->head_done() && !had_head) ArmRead(ReadTimer::kBody, core_->options.body_timeout);
   if (parser_->expects_continue() && !continue_sent_) {
@@ -170,14 +175,14 @@ void Session::Dispatch() {
   Exchange exchange{.http10 = parser_->http10(), .keep_alive = parser_->keep_alive()};
   Request request = parser_->Take();
   parser_.reset();
-  read_timer_.cancel();
+  read_timer_.due = MonoTime::max();
   state_ = State::kHandling;
   keep_alive_ = exchange.keep_alive;
   exchange.method = request.method;
   exchange.websocket_key = WebSocketKey(request);
   exchange.number = number_;
   std::shared_ptr<Responder> responder = MakeResponder(core_, shared_from_this(), std::move(exchange));
-  core_->run([core = core_, request = std::move(request), responder = std::move(responder)] {
+  core_->run([core = core_, request = std::move(request), responder = std::move(responder)]() mutable {
     try {
       core->handler(request, responder);
     } catch (const std::exception& e) {
@@ -217,22 +222,29 @@ std::string Session::HeadText(const Exchange& exchange, const Response& response
   return out;
 }
 
-void Session::WriteResponse(const Exchange& exchange, const Response& response) {
+void Session::WriteResponse(const Exchange& exchange, Response response) {
   if (state_ != State::kHandling) return;
   keep_alive_ = keep_alive_ && exchange.keep_alive && !ConnectionHas(response.headers, "close");
   std::string out = HeadText(exchange, response, !keep_alive_);
   bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
   if (!bodiless) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
   out += "\r\n";
-  if (!bodiless && exchange.method != "HEAD") out += response.body;
-  finish_ = true;
+  if (bodiless || exchange.method == "HEAD") response.body.clear();
+  // A large body is not copied behind its head.
+  const bool apart = response.body.size() > kAheadBytes;
+  if (!apart) out += response.body;
+  finish_ = !apart;
   Enqueue(std::move(out), 0);
+  if (!apart) return;
+  finish_ = true;
+  Enqueue(std::move(response.body), 0);
 }
 
 void Session::BeginStream(const Exchange& exchange, const Response& head, std::shared_ptr<Outbox> outbox) {
   if (state_ != State::kHandling || ended_) {
     outbox->closed = true;
-    if (state_ == State::kHandling) Close();
+    // Later: whoever begins the stream is not to hear from inside that its peer is gone.
+    if (state_ == State::kHandling) core_->Post([self = shared_from_this()] { self->Close(); });
     return;
   }
   outbox_ = std::move(outbox);
@@ -248,8 +260,11 @@ void Session::BeginStream(const Exchange& exchange, const Response& head, std::s
 
 void Session::WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked) {
   if (state_ != State::kStreaming || outbox_ != outbox || finish_) return;
-  size_t counted = bytes.size();
-  Enqueue(chunked ? ChunkOf(bytes) : std::move(bytes), counted);
+  const size_t counted = bytes.size();
+  if (!chunked || counted <= kAheadBytes) return Enqueue(chunked ? ChunkOf(bytes) : std::move(bytes), counted);
+  Enqueue(ChunkHead(counted), 0);  // apart: a large piece is not copied
+  Enqueue(std::move(bytes), counted);
+  Enqueue("\r\n", 0);
 }
 
 void Session::EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked) {
@@ -261,7 +276,10 @@ void Session::EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked) {
 void Session::NotifyWhenGone(const Exchange& exchange, std::function<void()> gone) {
   if (exchange.number != number_ || state_ == State::kWebSocket) return;
   gone_ = std::move(gone);
-  if (state_ == State::kClosed || (ended_ && !finish_)) PeerIsGone();
+  if (state_ != State::kClosed && (!ended_ || finish_)) return;
+  core_->Post([self = shared_from_this()] {
+    if (!self->finish_) self->PeerIsGone();  // else it was answered since
+  });
 }
 
 void Session::PeerIsGone() {
@@ -314,7 +332,7 @@ void Session::Pump() {
     out_offset_ = 0;
   }
   if (out_.empty()) {
-    write_timer_.cancel();
+    write_timer_.due = MonoTime::max();
     if (finish_) FinishResponse();
     if (close_sent_) Linger();
     return;
@@ -337,13 +355,24 @@ void Session::OnWritten(const boost::system::error_code& error, size_t n) {
 
 // ---- time
 
+void Session::Wait(Timer* timer) {
+  if (timer->waiting && timer->timer.expiry() <= timer->due) return;
+  timer->waiting = true;
+  timer->timer.expires_at(timer->due);
+  timer->timer.async_wait([self = shared_from_this(), timer](const boost::system::error_code& error) {
+    if (error) return;  // closed, or waiting for an earlier time now
+    timer->waiting = false;
+    if (timer->due == MonoTime::max()) return;
+    if (timer->due > std::chrono::steady_clock::now()) return self->Wait(timer);
+    timer->due = MonoTime::max();
+    ((*self).*(timer->fired))();
+  });
+}
+
 void Session::ArmRead(ReadTimer purpose, Duration after) {
   purpose_ = purpose;
-  read_timer_.expires_after(after);
-  read_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    // A timer that fired just before it was set anew is old news.
-    if (!error && self->read_timer_.expiry() <= std::chrono::steady_clock::now()) self->OnReadTimer();
-  });
+  read_timer_.due = std::chrono::steady_clock::now() + after;
+  Wait(&read_timer_);
 }
 
 void Session::OnReadTimer() {
@@ -361,10 +390,12 @@ void Session::OnReadTimer() {
 
 // No byte taken for that long: the reader is stuck, not slow.
 void Session::ArmWrite() {
-  write_timer_.expires_after(core_->options.body_timeout);
-  write_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-    if (!error && self->writing_ && self->write_timer_.expiry() <= std::chrono::steady_clock::now()) self->Close();
-  });
+  write_timer_.due = std::chrono::steady_clock::now() + core_->options.body_timeout;
+  Wait(&write_timer_);
+}
+
+void Session::OnWriteTimer() {
+  if (writing_) Close();
 }
 
 // ---- WebSocket

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/http/request_parser.h"
@@ -24,7 +25,8 @@ class Session;
 
 // What all sessions of a server share; outlives the Server while a handler still holds a Responder.
 struct ServerCore {
-  boost::asio::io_context loop;
+  boost::asio::io_context loop{1};  // one thread runs it
+  std::atomic<std::thread::id> thread{};  // that one
   Server::Options options;
   Server::Handler handler;                                        // called on the loop or on a worker
   std::set<std::shared_ptr<Session>> sessions;                    // loop's thread only
@@ -35,6 +37,13 @@ struct ServerCore {
   bool stopped GUARDED_BY(mu) = false;
   // Runs `task` on the loop; false once the server is gone: what was posted then would keep itself alive for ever.
   bool Post(std::function<void()> task) LOCKS_EXCLUDED(mu);
+  // The same, but at once when this is the loop's thread: for tasks that call nobody back.
+  template <typename Task>
+  bool Run(Task task) LOCKS_EXCLUDED(mu) {
+    if (std::this_thread::get_id() != thread.load(std::memory_order_relaxed)) return Post(std::move(task));
+    task();
+    return true;
+  }
 };
 
 // Shared by a StreamWriter or WebSocket with its session.
@@ -62,7 +71,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Close();
   const Peer& peer() const { return peer_; }  // any thread
 
-  void WriteResponse(const Exchange& exchange, const Response& response);
+  void WriteResponse(const Exchange& exchange, Response response);
   void BeginStream(const Exchange& exchange, const Response& head, std::shared_ptr<Outbox> outbox);
   void WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked);
   void EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked);
@@ -74,6 +83,12 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   enum class State { kReading, kHandling, kStreaming, kWebSocket, kLingering, kClosed };
   enum class ReadTimer { kIdle, kHeader, kBody, kLinger, kPing };
+  struct Timer {
+    boost::asio::steady_timer timer;
+    void (Session::*fired)();
+    MonoTime due = MonoTime::max();  // max: nothing is waited for
+    bool waiting = false;
+  };
 
   void Read();
   void OnRead(const boost::system::error_code& error, size_t n);
@@ -93,12 +108,16 @@ class Session : public std::enable_shared_from_this<Session> {
   void ArmRead(ReadTimer purpose, Duration after);
   void OnReadTimer();
   void ArmWrite();
+  void OnWriteTimer();
+  // Makes the timer go off at `due` or before. One that goes off early waits again: with each request there is a new
+  // time to wait for, and few timers are ever needed.
+  void Wait(Timer* timer);
   std::string HeadText(const Exchange& exchange, const Response& response, bool framed_by_close) const;
 
   const std::shared_ptr<ServerCore> core_;
   const Peer peer_;
   Socket socket_;
-  boost::asio::steady_timer read_timer_, write_timer_;
+  Timer read_timer_, write_timer_;
   State state_ = State::kReading;
   ReadTimer purpose_ = ReadTimer::kHeader;
 

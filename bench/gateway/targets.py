@@ -147,7 +147,7 @@ class Gateway(harness.Node):
         self.port = harness.free_port()
         with open(self.config) as file:
             configuration = json.load(file)
-        configuration["spec"]["gateway"] = {"address": "127.0.0.1", "port": self.port} if gateway else {"enabled": "Never"}
+        configuration["spec"]["gateway"] = {"address": "127.0.0.1", "port": self.port, "maxSessions": 12000} if gateway else {"enabled": "Never"}
         with open(self.config, "w") as file:
             json.dump(configuration, file)
         self.start()

@@ -1,7 +1,9 @@
 // Children of an instance for MCP clients, beside its main child: one per conversation. Their pipes and journals
 // outlive mcplet like those of the main child (session_host.h).
 //
-// Thread-safe. Callbacks come on the host's I/O thread and must not block.
+// Thread-safe. Callbacks come on the host's I/O thread and must not block. Their lines come on the thread of whoever
+// drives their I/O: a line is taken from the journal once its receiver has returned, so what was only begun with when
+// mcplet died comes again.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,10 @@ class ClientSessions {
   virtual std::vector<ClientChild> Clients(const std::string& instance) const = 0;
   // How many have not ended wholly yet, ending ones too.
   virtual int ClientCount(const std::string& instance) const = 0;
+  // Lines are delivered, and what a full pipe did not take is written, while RunClientIo runs: call it whenever
+  // ClientIoFd is readable (level-triggered), always from one thread. It waits for nothing.
+  virtual int ClientIoFd() const = 0;
+  virtual void RunClientIo() = 0;
   virtual void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) = 0;  // nullptr ends it
 };

@@ -32,7 +32,7 @@ class StdioChannel {
   virtual Status Send(std::string_view line, Deadline deadline) = 0;
   // Every line of the child's stdout from now on, in order, one at a time, on the host's I/O thread: must not block.
   // Lines that arrived before are delivered first. nullptr detaches (lines are then kept, not lost).
-  virtual void SetReceiver(std::function<void(std::string_view line)> receiver) = 0;
+  virtual void SetReceiver(std::function<void(std::string line)> receiver) = 0;
   // Bytes of ours that live as long as the child, also over an mcplet restart (handshake result, next id). <= 48 KiB.
   virtual Status SaveNote(std::string_view note) = 0;
   virtual std::string LoadNote() const = 0;

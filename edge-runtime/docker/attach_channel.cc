@@ -184,11 +184,11 @@ void AttachChannel::End(const std::string& why) {
   events_.ended(why);
 }
 
-void AttachChannel::SetReceiver(std::function<void(std::string_view line)> receiver) {
+void AttachChannel::SetReceiver(std::function<void(std::string line)> receiver) {
   const bool receives = static_cast<bool>(receiver);
   {
     MutexLock lock(&mu_);
-    receiver_ = receives ? std::make_shared<std::function<void(std::string_view)>>(std::move(receiver)) : nullptr;
+    receiver_ = receives ? std::make_shared<std::function<void(std::string)>>(std::move(receiver)) : nullptr;
     while (!loop_->InLoop() && delivering_) idle_.Wait(&mu_);
     if (!receives) return;
   }
@@ -221,7 +221,7 @@ void AttachChannel::Deliver() {
   bool too_long = false;
   while (!too_long && NextLine(&receiver, &line)) {
     too_long = line.size() > limits::kChildLineBytes;
-    if (!too_long) (*receiver)(line);
+    if (!too_long) (*receiver)(std::string(line));
     kept_ -= line_end_ - delivered_;
     delivered_ = scanned_ = line_end_;
     MutexLock lock(&mu_);

@@ -43,7 +43,7 @@ class AttachChannel final : public StdioChannel, public std::enable_shared_from_
 
   Status Send(std::string_view line, Deadline deadline) override;
   // As with a shim's channel: after SetReceiver(nullptr) the old one is not running, unless it is the caller.
-  void SetReceiver(std::function<void(std::string_view line)> receiver) override;
+  void SetReceiver(std::function<void(std::string line)> receiver) override;
   // Unimplemented: there is no place that would outlive mcplet, and no child that would.
   Status SaveNote(std::string_view note) override;
   std::string LoadNote() const override { return ""; }
@@ -56,7 +56,7 @@ class AttachChannel final : public StdioChannel, public std::enable_shared_from_
   void Drop();
 
  private:
-  using Receiver = std::shared_ptr<std::function<void(std::string_view)>>;
+  using Receiver = std::shared_ptr<std::function<void(std::string)>>;
   void OnEvents(uint32_t events);
   void ReadSome();
   void Take(std::string_view bytes);

@@ -3,9 +3,12 @@
 #include "edge-runtime/mcp/envelope.h"
 
 namespace mcpfleet::gateway {
+namespace {
+constexpr size_t kLargeEvent = size_t{64} << 10;  // not copied behind its first lines
+}
 
 Answer::~Answer() {
-  if (stream_ != nullptr) {
+  if (stream_ != nullptr || accepted_) {
     End();
   } else if (!answered_) {
     Json(500, ErrorText("", mcp::kInternalError, "not answered"));
@@ -44,6 +47,14 @@ void Answer::Empty(int status) {
   Finish(status);
 }
 
+void Answer::Accept() {
+  if (std::exchange(answered_, true)) return;
+  accepted_ = true;
+  http::Response response = http::TextResponse(202, "Accepted");
+  for (const auto& [name, value] : headers_) response.headers.Add(name, value);
+  to_->Send(std::move(response));
+}
+
 bool Answer::BeginStream() {
   if (stream_ != nullptr) return !stream_->closed();
   if (std::exchange(answered_, true)) return false;
@@ -56,20 +67,18 @@ bool Answer::BeginStream() {
   return !stream_->closed();
 }
 
-bool Answer::Event(std::string_view data, std::string_view id) {
+bool Answer::Event(std::string data, std::string_view id, std::string_view type) {
   if (!BeginStream()) return false;
-  std::string event;
-  event.reserve(data.size() + id.size() + 32);
-  event += "event: message\n";
-  if (!id.empty()) event.append("id: ").append(id).append("\n");
   // A carriage return ends a line of the stream; in JSON it is white space.
-  if (data.find('\r') == std::string_view::npos) {
-    event.append("data: ").append(data);
-  } else {
-    event.append("data: ").append(mcp::OneLine(std::string(data)));
-  }
-  event += "\n\n";
-  return stream_->Write(event);
+  if (data.find('\r') != std::string::npos) data = mcp::OneLine(std::move(data));
+  std::string event = "event: ";
+  const bool apart = data.size() > kLargeEvent;
+  if (!apart) event.reserve(data.size() + id.size() + type.size() + 32);
+  event.append(type).append("\n");
+  if (!id.empty()) event.append("id: ").append(id).append("\n");
+  event += "data: ";
+  if (!apart) return stream_->Give(std::move(event.append(data).append("\n\n")));
+  return stream_->Give(std::move(event)) && stream_->Give(std::move(data)) && stream_->Write("\n\n");
 }
 
 bool Answer::Prime(std::string_view id, int retry_ms) {
@@ -84,7 +93,7 @@ void Answer::KeepAlive() {
 }
 
 void Answer::End() {
-  if (stream_ == nullptr) return;
+  if (stream_ == nullptr) return accepted_ ? Finish(202) : void();
   stream_->End();
   Finish(200);
 }

@@ -36,10 +36,12 @@ class Answer {
   // One body and the end. Nothing when it was answered before.
   void Json(int status, std::string body);
   void Empty(int status);
+  // 202: what the client wants comes on a stream that it has already. Over with End.
+  void Accept();
   // Begins a stream; true when it is one now.
   bool BeginStream();
   // An event of the stream, begun here if it was not. False when the client is gone or does not read.
-  bool Event(std::string_view data, std::string_view id = "");
+  bool Event(std::string data, std::string_view id = "", std::string_view type = "message");
   // The priming event of revision 2025-11-25: an id, no data, and how long to wait before coming back.
   bool Prime(std::string_view id, int retry_ms);
   void KeepAlive();
@@ -58,7 +60,7 @@ class Answer {
   std::vector<std::pair<std::string, std::string>> headers_;
   std::vector<Done> done_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // watched by what may come after our end
-  bool answered_ = false;
+  bool answered_ = false, accepted_ = false;
 };
 
 // "{"jsonrpc":"2.0","id":<id>,"error":{…}}"; `id` is a raw token, "" becomes null; `data` raw JSON or "".

@@ -1,7 +1,6 @@
 #include "edge-runtime/gateway/children.h"
 
 #include <algorithm>
-#include <atomic>
 #include <set>
 
 #include "base/mutex.h"
@@ -50,8 +49,7 @@ class StdioLink final : public Link {
         loop_(loop),
         shared_(std::move(shared)),
         child_(std::move(child)),
-        grace_(grace),
-        inflow_(std::make_shared<Inflow>()) {
+        grace_(grace) {
     if (auto known = shared_.lock()) known->links[{child_.instance, child_.id}] = this;
   }
   ~StdioLink() override {
@@ -60,15 +58,15 @@ class StdioLink final : public Link {
   }
 
   void Start(Events events) override {
-    inflow_->events = std::move(events);
-    inflow_->channel = child_.channel;
-    inflow_->loop = &loop_;
-    Inflow::Attach(inflow_);
+    events_ = std::make_shared<Events>(std::move(events));
+    child_.channel->SetReceiver([weak = std::weak_ptr<Events>(events_)](std::string line) {
+      // Held: whoever hears the line may let go of the link.
+      if (const auto held = weak.lock(); held != nullptr && held->on_line) held->on_line(std::move(line));
+    });
     // Gone before anybody read from it: nothing more comes to tell so.
     if (gone_) {
-      loop_.Post([inflow = inflow_] {
-        if (const auto closed = std::exchange(inflow->events.on_closed, nullptr))
-          closed(Unavailable("its process has ended"));
+      loop_.Post([weak = std::weak_ptr<Events>(events_)] {
+        if (const auto held = weak.lock()) TellClosed(*held);
       });
     }
   }
@@ -83,48 +81,23 @@ class StdioLink final : public Link {
 
   void OnEnded() {
     gone_ = true;
-    if (inflow_->events.on_closed == nullptr) return;
-    const auto closed = std::exchange(inflow_->events.on_closed, nullptr);
-    inflow_->events.on_line = nullptr;
-    closed(Unavailable("its process has ended"));
+    if (events_ == nullptr) return;
+    events_->on_line = nullptr;
+    TellClosed(*events_);
   }
   // The tree is gone. What it wrote may still be on its way; without a receiver nobody would tell.
   void OnGone() {
-    if (inflow_->events.on_line == nullptr) gone_ = true;
+    if (events_ == nullptr) gone_ = true;
   }
 
  private:
-  // Lines on their way from the host's thread to the loop.
-  struct Inflow {
-    Events events;  // loop
-    std::shared_ptr<StdioChannel> channel;
-    Loop* loop = nullptr;
-    std::atomic<size_t> queued{0};
-    std::atomic<bool> paused{false};
-
-    static void Attach(const std::shared_ptr<Inflow>& self) {
-      self->channel->SetReceiver([weak = std::weak_ptr<Inflow>(self)](std::string_view line) {
-        const auto inflow = weak.lock();
-        if (inflow == nullptr) return;
-        const size_t size = line.size();
-        if (inflow->queued.fetch_add(size) + size > Children::kWindowBytes && !inflow->paused.exchange(true))
-          inflow->channel->SetReceiver(nullptr);
-        inflow->loop->Post([weak, text = std::string(line)]() mutable {
-          const auto alive = weak.lock();
-          if (alive == nullptr) return;
-          const size_t taken = text.size();
-          if (alive->events.on_line) alive->events.on_line(std::move(text));
-          const size_t left = alive->queued.fetch_sub(taken) - taken;
-          if (left <= Children::kWindowBytes / 2 && alive->paused.exchange(false)) Attach(alive);
-        });
-      });
-    }
-  };
-
+  static void TellClosed(Events& events) {
+    if (const auto closed = std::exchange(events.on_closed, nullptr)) closed(Unavailable("its process has ended"));
+  }
   void Unlink() {
     if (auto known = shared_.lock()) known->links.erase({child_.instance, child_.id});
     child_.channel->SetReceiver(nullptr);
-    inflow_->events = {};
+    events_ = nullptr;
   }
 
   ClientSessions& sessions_;
@@ -132,7 +105,7 @@ class StdioLink final : public Link {
   const std::weak_ptr<Children::Shared> shared_;
   const ClientChild child_;
   const Duration grace_;
-  const std::shared_ptr<Inflow> inflow_;  // shared with what is posted
+  std::shared_ptr<Events> events_;  // null before Start; watched by what may come after us
   bool gone_ = false, released_ = false;
 };
 

@@ -1,8 +1,6 @@
 // Children of stdio servers as links. One object per gateway; what the session host says on its own thread arrives here
-// on the gateway's loop.
-//
-// A child that writes faster than the loop works is not read for a while (it then waits in its write): at most
-// kWindowBytes of lines wait between the two threads.
+// on the gateway's loop. The gateway's thread itself reads and writes the pipes (ClientSessions::RunClientIo): a child
+// that writes faster than the loop works waits in its write.
 #pragma once
 
 #include <functional>
@@ -23,8 +21,6 @@ class StdioLink;
 
 class Children {
  public:
-  static constexpr size_t kWindowBytes = size_t{4} << 20;
-
   struct Listeners {
     // Something of this instance's children has changed: one is gone, so that there is room, or its shim connected and
     // children of the mcplet before may be there.

@@ -46,6 +46,10 @@ class Conversation {
   virtual void Reply(const Incoming& message) = 0;
   // The client does not want the answer any more. `reason`: raw token or "".
   virtual void Cancel(uint64_t call, std::string_view reason) = 0;
+  // No connection took the call's answer: its client may come back for it, perhaps to the next mcplet.
+  virtual void Undelivered(const SessionCall& call) { (void)call; }
+  // The client has what was kept of that stream.
+  virtual void Delivered(uint64_t stream) { (void)stream; }
   // Every few seconds.
   virtual void Tick() {}
   // mcplet ends: what can go on with the next one is left alone.

@@ -15,6 +15,7 @@ constexpr size_t kMaxKeptBytes = size_t{47} << 10;
 constexpr size_t kMaxSubscriptions = 256;
 constexpr size_t kMaxQueued = 64;
 constexpr size_t kMaxAsked = 256;
+constexpr size_t kMaxUndelivered = 64;
 constexpr char kInitialize[] = "initialize";
 constexpr char kInitialized[] = "notifications/initialized";
 
@@ -50,7 +51,12 @@ std::string SessionNote::MovingText() const {
     if (text.back() != '{') text += ",";
     text.append(mcp::Quote(ours)).append(":").append(mcp::Quote(theirs));
   }
-  return text + "}}";
+  text += R"(},"undelivered":[)";
+  for (const Answered& each : undelivered) {
+    if (text.back() != '[') text += ",";
+    text.append("[").append(std::to_string(each.stream)).append(",").append(mcp::Quote(each.id)).append("]");
+  }
+  return text + "]}";
 }
 
 std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
@@ -79,6 +85,11 @@ std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
         {call[1].get<uint64_t>(), call[2].get<uint64_t>(), call[3].get<std::string>()},
         call[4].get<std::string>(),
         call[5].get<std::string>()};
+  }
+  for (const Json& each : GetMember(*json, "undelivered")) {
+    const bool good = each.is_array() && each.size() == 2 && each[0].is_number_unsigned() && each[1].is_string();
+    if (!good) return std::nullopt;
+    note.undelivered.push_back({each[0].get<uint64_t>(), each[1].get<std::string>()});
   }
   for (const auto& [ours, theirs] : GetMember(*json, "asked").items()) {
     if (theirs.is_string()) note.asked[ours] = theirs.get<std::string>();
@@ -142,11 +153,23 @@ CallEvents DirectConversation::EventsFor(uint64_t lane_call) {
 
 // Before what the note tells of is sent.
 void DirectConversation::Keep() {
+  if (note_.session.empty()) return;
   if (fixed_.empty()) fixed_ = note_.FixedText();
   const std::string text = fixed_ + note_.MovingText();
   // Without a note a later mcplet ends the child; with an old one it would give ids away twice.
   lane_->Keep(text.size() <= kMaxKeptBytes ? text : "");
   kept_calls_ = note_.calls.size();
+}
+
+void DirectConversation::Undelivered(const SessionCall& call) {
+  if (note_.undelivered.size() >= kMaxUndelivered) note_.undelivered.erase(note_.undelivered.begin());
+  note_.undelivered.push_back({call.stream, call.id});
+  if (lane_ != nullptr && !replaying_) Keep();
+}
+
+void DirectConversation::Delivered(uint64_t stream) {
+  const auto of_stream = [stream](const SessionNote::Answered& each) { return each.stream == stream; };
+  if (std::erase_if(note_.undelivered, of_stream) > 0 && lane_ != nullptr && !replaying_) Keep();
 }
 
 // Calls that were answered since the last one began are not to be waited for.
@@ -248,7 +271,7 @@ void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
     note_.version = mcp::Unquote(answer.Part(version));
   }
   if (options_.inspect && result) options_.inspect(call.method, &answer);
-  events_.answer(call.call.call, answer.WithId(call.call.id));
+  events_.answer(call.call.call, std::move(answer).WithId(call.call.id));
 }
 
 void DirectConversation::OnNotification(Incoming message) {

@@ -22,6 +22,7 @@ namespace mcpfleet::gateway {
 
 // What is kept of a session. Text form: JSON, at most what Link::Keep takes.
 struct SessionNote {
+  // session "": it ends with this mcplet, and nothing is kept of it.
   std::string session, subject, version;
   uint64_t incarnation = 0;  // how many mcplets had it before
   std::string initialize, initialized, level;
@@ -33,6 +34,12 @@ struct SessionNote {
   };
   std::map<uint64_t, Call> calls;            // by the lane's number
   std::map<std::string, std::string> asked;  // requests of the server: our id -> its id, raw
+  // Answers that wait for their client here: what a later mcplet says is that they are lost.
+  struct Answered {
+    uint64_t stream = 0;
+    std::string id;
+  };
+  std::vector<Answered> undelivered;
   uint64_t next_asked = 1;
 
   // In two parts: the second changes with each call.
@@ -65,6 +72,8 @@ class DirectConversation final : public Conversation {
   void Notify(const Incoming& message) override;
   void Reply(const Incoming& message) override;
   void Cancel(uint64_t call, std::string_view reason) override;
+  void Undelivered(const SessionCall& call) override;
+  void Delivered(uint64_t stream) override;
   void Tick() override;
   void Release() override;
 

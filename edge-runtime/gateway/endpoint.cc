@@ -14,7 +14,19 @@ namespace {
 constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
 constexpr size_t kMaxSleepers = 256;
 
+// The URL for another face of the endpoint at ".../mcp".
+std::string UrlOf(const std::string& url, Face face) {
+  return face == Face::kMcp ? url : url.substr(0, url.rfind('/')) + "/sse";
+}
+
 }  // namespace
+
+std::optional<Face> FaceOf(std::string_view word) {
+  if (word == "mcp") return Face::kMcp;
+  if (word == "sse") return Face::kSse;
+  if (word == "messages") return Face::kMessages;
+  return std::nullopt;
+}
 
 Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target)
     : w_(std::move(wiring)), settings_(std::move(settings)) {
@@ -36,7 +48,7 @@ void Endpoint::SetTarget(ClientTarget target) {
                     current->target().server->spec.sessions == target_.server->spec.sessions;
   if (same) {
     current->SetTarget(target_);
-  } else if (runs && target_.ready) {
+  } else if (runs && (target_.ready || (target_.sleeping && !sleepers_.empty()))) {
     if (current != nullptr) current->Retire();
     groups_.push_back(std::make_unique<ServerGroup>(
         ServerGroup::Wiring{
@@ -45,9 +57,12 @@ void Endpoint::SetTarget(ClientTarget target) {
             [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }},
         target_));
   }
-  if (current != nullptr && target_.sleeping) current->Rest();
+  if (current != nullptr && target_.sleeping && sleepers_.empty()) current->Rest();
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
-  if (!target_.ready) return;
+  if (!target_.ready) {
+    if (ServerGroup* group = CurrentGroup(); group != nullptr && target_.sleeping) group->Expect(sleepers_.size());
+    return;
+  }
   for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.go();
 }
 
@@ -55,13 +70,8 @@ void Endpoint::ApplyPolicies() {
   const ServerSpec& spec = target_.server->spec;
   if (authenticator_ == nullptr || spec.auth != auth_) {
     auth_ = spec.auth;
-    std::vector<std::string> resources = settings_.urls;
-    const std::string metadata = resources.empty()
-                                     ? ""
-                                     : OriginOf(resources.front()) + "/.well-known/oauth-protected-resource/" +
-                                           target_.server->key.namespace_ + "/" + target_.server->key.name + "/mcp";
-    authenticator_ = std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys,
-                                                     AuthenticatorOptions{.now = w_.trusted_time});
+    authenticator_ = MakeAuthenticator(Face::kMcp);
+    sse_authenticator_ = MakeAuthenticator(Face::kSse);
   }
   if (limiter_ == nullptr) {
     limiter_ = std::make_unique<RateLimiter>(spec.rate_limit);
@@ -78,8 +88,25 @@ void Endpoint::ApplyPolicies() {
   }
 }
 
-std::optional<std::string> Endpoint::Metadata() const {
-  return settings_.urls.empty() ? std::nullopt : ResourceMetadata(auth_, settings_.urls.front());
+std::unique_ptr<Authenticator> Endpoint::MakeAuthenticator(Face face) const {
+  // A token that is for one of the two is for the same server.
+  std::vector<std::string> resources;
+  for (const std::string& url : settings_.urls) {
+    resources.push_back(url);
+    resources.push_back(UrlOf(url, Face::kSse));
+  }
+  const ServerKey& key = target_.server->key;
+  const std::string metadata = resources.empty()
+                                   ? ""
+                                   : UrlOf(OriginOf(resources.front()) + "/.well-known/oauth-protected-resource/" +
+                                               key.namespace_ + "/" + key.name + "/mcp",
+                                           face);
+  return std::make_unique<Authenticator>(auth_, std::move(resources), metadata, w_.clock, w_.keys,
+                                         AuthenticatorOptions{.now = w_.trusted_time});
+}
+
+std::optional<std::string> Endpoint::Metadata(Face face) const {
+  return settings_.urls.empty() ? std::nullopt : ResourceMetadata(auth_, UrlOf(settings_.urls.front(), face));
 }
 
 ServerGroup* Endpoint::CurrentGroup() {
@@ -104,9 +131,10 @@ void Endpoint::Adopt(ServerGroup* group) {
     ++note->incarnation;
     std::vector<LegacySession::KeptCall> calls;
     for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
+    for (const SessionNote::Answered& each : note->undelivered) calls.push_back({{0, each.stream, each.id}, true});
     session->Continue(note->version, note->incarnation, calls);
     const std::string id = note->session;
-    session->Connect(DirectSide(group, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
+    session->Connect(DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
                      {.closed = self_.Bind([id](Endpoint& self) { self.RemoveSession(id); })});
     LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
   }
@@ -142,8 +170,10 @@ void Endpoint::Inspect(std::string_view method, Incoming* answer) {
 
 // --- requests -----------------------------------------------------------------------------------------------------
 
-void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Responder> to, const std::string& cors) {
+void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors) {
   auto ask = std::make_shared<Ask>();
+  ask->request = std::move(request);
+  ask->face = face;
   ask->answer = std::make_unique<Answer>(std::move(to));
   if (!cors.empty()) {
     ask->answer->AddHeader("Access-Control-Allow-Origin", cors);
@@ -152,7 +182,7 @@ void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Respon
   }
   ask->log = std::make_shared<LoggedRequest>();
   ask->log->server = ToString(target_.server->key);
-  ask->log->method = request.method;
+  ask->log->method = ask->request.method;
   ask->log->peer = ask->answer->peer();
   const MonoTime began = w_.clock.Now();
   ask->answer->WhenDone(self_.Bind([log = ask->log, began](Endpoint& self, int status) {
@@ -163,9 +193,8 @@ void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Respon
     if (self.w_.audit_log != nullptr && log->method == "tools/call")
       self.w_.audit_log->Write(*log, self.w_.clock.Wall());
   }));
-  // Most are judged at once; the request is copied only when that takes longer than this call.
-  auto now = std::make_shared<const http::Request*>(&request);
-  authenticator_->Check(request, self_.Bind([ask, now](Endpoint& self, const Verdict& verdict) {
+  Authenticator& authenticator = face == Face::kMcp ? *authenticator_ : *sse_authenticator_;
+  authenticator.Check(ask->request, self_.Bind([ask](Endpoint& self, const Verdict& verdict) {
     if (const auto* refusal = std::get_if<gateway::Refusal>(&verdict)) {
       self.w_.metrics.GatewayRejected("auth");
       if (!refusal->www_authenticate.empty()) ask->answer->AddHeader("WWW-Authenticate", refusal->www_authenticate);
@@ -173,21 +202,31 @@ void Endpoint::Handle(const http::Request& request, std::shared_ptr<http::Respon
       return ask->answer->Json(refusal->status, ErrorText("", kServerError, refusal->message));
     }
     ask->subject = std::get<Subject>(verdict);
-    ask->log->subject = ask->subject.Hash();
-    if (*now != nullptr) ask->request = **now;
+    if (self.known_.hash.empty() || self.known_.subject != ask->subject)
+      self.known_ = {ask->subject, ask->subject.Hash()};
+    ask->log->subject = self.known_.hash;
     self.Serve(std::move(*ask));
   }));
-  if (ask->answer != nullptr && ask->request.body.empty()) ask->request = request;
-  *now = nullptr;
 }
 
 void Endpoint::Serve(Ask ask) {
   w_.used(target_.server->key);
   const std::string& method = ask.request.method;
-  if (method == "POST") return OnPost(std::move(ask));
-  if (method == "GET") return OnGet(std::move(ask));
-  if (method == "DELETE") return OnDelete(std::move(ask));
-  ask.answer->AddHeader("Allow", "GET, POST, DELETE");
+  switch (ask.face) {
+    case Face::kMcp:
+      if (method == "POST") return OnPost(std::move(ask));
+      if (method == "GET") return OnGet(std::move(ask));
+      if (method == "DELETE") return OnDelete(std::move(ask));
+      return RefuseMethod(ask, "GET, POST, DELETE");
+    case Face::kSse:
+      return method == "GET" ? OnSse(std::move(ask)) : RefuseMethod(ask, "GET");
+    case Face::kMessages:
+      return method == "POST" ? OnPost(std::move(ask)) : RefuseMethod(ask, "POST");
+  }
+}
+
+void Endpoint::RefuseMethod(Ask& ask, std::string_view allowed) {
+  ask.answer->AddHeader("Allow", allowed);
   ask.answer->Json(405, ErrorText("", kServerError, "Method not allowed"));
 }
 
@@ -197,8 +236,13 @@ void Endpoint::Refuse(Ask& ask, const Rejection& rejection) {
 }
 
 void Endpoint::OnPost(Ask ask) {
-  if (const std::optional<Rejection> bad = CheckMediaTypes(ask.request.headers)) return Refuse(ask, *bad);
-  if (mcp::IsBatch(ask.request.body)) return OnBatch(std::move(ask));
+  const bool sse = ask.face == Face::kMessages;
+  const http::Headers& headers = ask.request.headers;
+  if (const std::optional<Rejection> bad = sse ? CheckContentType(headers) : CheckMediaTypes(headers))
+    return Refuse(ask, *bad);
+  if (sse && (ask.session = FindSession(ask)) == nullptr) return;
+  // Batches came with a later revision than HTTP+SSE: there a POST has one message.
+  if (!sse && mcp::IsBatch(ask.request.body)) return OnBatch(std::move(ask));
   Incoming message{std::exchange(ask.request.body, {}), {}};
   StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(message.text, mcp::Validation::kWhole);
   if (!envelope.ok()) {
@@ -210,6 +254,7 @@ void Endpoint::OnPost(Ask ask) {
   if (!message.envelope.method.empty()) ask.log->method = message.envelope.method;
   if (message.envelope.kind == mcp::MessageKind::kRequest && !Admit(ask, message)) return;
   if (ask.request.headers.Has("traceparent")) message = WithTrace(ask.request, std::move(message));
+  if (sse) return OnMessage(std::move(ask), std::move(message));
   if (IsModernRequest(ask.request.headers, message)) return OnModern(std::move(ask), std::move(message));
   std::vector<Incoming> one;
   one.push_back(std::move(message));
@@ -248,8 +293,7 @@ void Endpoint::OnBatch(Ask ask) {
   OnLegacy(std::move(ask), std::move(messages));
 }
 
-bool Endpoint::Admit(Ask& ask, const Incoming& message) {
-  const std::string_view id = message.Part(message.envelope.id);
+bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
   if (const std::optional<Duration> wait = limiter_->Admit(ask.subject, w_.clock.Now())) {
     w_.metrics.GatewayRejected("rate_limit");
     ask.answer->AddHeader("Retry-After",
@@ -257,6 +301,12 @@ bool Endpoint::Admit(Ask& ask, const Incoming& message) {
     ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
     return false;
   }
+  return true;
+}
+
+bool Endpoint::Admit(Ask& ask, const Incoming& message) {
+  const std::string_view id = message.Part(message.envelope.id);
+  if (!AdmitNow(ask, id)) return false;
   // Until the answer is complete.
   ask.answer->WhenDone(self_.Bind([](Endpoint& self, int) { self.limiter_->Release(); }));
   if (message.envelope.method != "tools/call") return true;
@@ -266,7 +316,12 @@ bool Endpoint::Admit(Ask& ask, const Incoming& message) {
   const std::string refusal = filter_->Refusal(name);
   if (refusal.empty()) return true;
   w_.metrics.GatewayRejected("tool");
-  ask.answer->Json(200, ErrorText(id, mcp::kInvalidParams, refusal));
+  if (ask.session == nullptr) {
+    ask.answer->Json(200, ErrorText(id, mcp::kInvalidParams, refusal));
+  } else {
+    ask.answer->Accept();
+    ask.session->Say(ErrorText(id, mcp::kInvalidParams, refusal));
+  }
   return false;
 }
 

@@ -1,5 +1,6 @@
-// One server's place on the gateway: /<namespace>/<name>/mcp, for clients of both eras. Decides who may ask and what,
-// keeps the sessions, and finds for each request the instance that serves it.
+// One server's place on the gateway: /<namespace>/<name>/mcp, for clients of both eras, and /sse with /messages for
+// those of the transport of revision 2024-11-05. Decides who may ask and what, keeps the sessions, and finds for each
+// request the instance that serves it.
 //
 // On the gateway's loop only.
 #pragma once
@@ -35,6 +36,14 @@ struct EndpointSettings {
   std::vector<std::string> urls;                     // of this endpoint, as clients may write them
 };
 
+// What a client speaks with, told by the last part of the path.
+enum class Face {
+  kMcp,       // Streamable HTTP
+  kSse,       // HTTP+SSE: the stream
+  kMessages,  // HTTP+SSE: what its client says
+};
+std::optional<Face> FaceOf(std::string_view word);
+
 class Endpoint {
  public:
   struct Wiring {
@@ -55,13 +64,13 @@ class Endpoint {
   ~Endpoint();
 
   void SetTarget(ClientTarget target);
-  // A request for /mcp that passed the checks of Host and Origin. `cors`: the origin whose page may read the answer,
+  // A request of a client that passed the checks of Host and Origin. `cors`: the origin whose page may read the answer,
   // "".
-  void Handle(const http::Request& request, std::shared_ptr<http::Responder> to, const std::string& cors);
+  void Handle(Face face, http::Request request, std::shared_ptr<http::Responder> to, const std::string& cors);
   bool ready() const { return target_.ready; }
   const ClientTarget& target() const { return target_; }
-  // RFC 9728; nullopt when there is none.
-  std::optional<std::string> Metadata() const;
+  // RFC 9728, of /mcp or /sse; nullopt when there is none.
+  std::optional<std::string> Metadata(Face face) const;
 
   void OnChildrenChanged(const std::string& instance);
   void Tick(MonoTime now);
@@ -75,14 +84,22 @@ class Endpoint {
 
  private:
   struct Ask {
+    Face face = Face::kMcp;
     http::Request request;  // without its body once that was parsed
     Subject subject;
     std::unique_ptr<Answer> answer;
-    std::shared_ptr<LoggedRequest> log;  // shared with the answer's end
+    std::shared_ptr<LoggedRequest> log;      // shared with the answer's end
+    std::shared_ptr<LegacySession> session;  // kMessages: whose stream has the answers; shared with `sessions_`
+    bool left = false;                       // its client has gone
   };
   struct SessionEntry {
     std::shared_ptr<LegacySession> session;
     ServerGroup* group = nullptr;
+  };
+  // What logs call the subject of the last request: one asks many times.
+  struct Known {
+    Subject subject;
+    std::string hash;
   };
   struct Sleeper {
     std::function<void()> go;
@@ -95,23 +112,31 @@ class Endpoint {
   void OnBatch(Ask ask);
   void OnGet(Ask ask);
   void OnDelete(Ask ask);
+  void OnSse(Ask ask);
+  void OnMessage(Ask ask, Incoming message);
   void OnLegacy(Ask ask, std::vector<Incoming> messages);
   void OnModern(Ask ask, Incoming message);
   void BeginSession(Ask ask, Incoming message);
+  // message: "initialize", or null for a session of HTTP+SSE.
   void OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_ptr<Incoming>& message);
   std::shared_ptr<LegacySession> AddSession(const std::string& id, const std::string& subject, ServerGroup* group);
-  std::unique_ptr<Conversation> DirectSide(ServerGroup* group, std::unique_ptr<Link> link, SessionNote note,
-                                           std::string doubtful_line);
+  std::unique_ptr<Conversation> DirectSide(ServerGroup* group, const std::string& id, std::unique_ptr<Link> link,
+                                           SessionNote note, std::string doubtful_line);
   void Adopt(ServerGroup* group);
   // The session that the request names and its subject owns; else answers and returns null.
   std::shared_ptr<LegacySession> FindSession(Ask& ask);
   void RemoveSession(const std::string& id);
+  // Where the client of an HTTP+SSE stream POSTs.
+  std::string MessagesUri(const http::Request& request, const std::string& id) const;
   bool EvictSession(const ServerGroup* group, MonoTime other);
 
   // Whether a request may go on; else it was answered.
   bool Admit(Ask& ask, const Incoming& message);
+  // By the rate limit alone; if so, limiter_->Release must follow.
+  bool AdmitNow(Ask& ask, std::string_view id);
   bool CheckToolHeaders(Ask& ask, const Incoming& message);
   void Refuse(Ask& ask, const Rejection& rejection);
+  void RefuseMethod(Ask& ask, std::string_view allowed);
   void RefuseFull(Ask& ask, std::string_view id, const Status& why);
   // `waits`: also for a server that is only being restarted.
   void WhenReady(bool waits, std::function<void()> go, std::function<void(const std::string& why)> fail);
@@ -120,6 +145,7 @@ class Endpoint {
   void Inspect(std::string_view method, Incoming* answer);
   ServerGroup* CurrentGroup();
   void ApplyPolicies();
+  std::unique_ptr<Authenticator> MakeAuthenticator(Face face) const;
   void CountSessions();
   Incoming WithTrace(const http::Request& request, Incoming message) const;
 
@@ -127,7 +153,7 @@ class Endpoint {
   const Wiring w_;
   const EndpointSettings settings_;
   ClientTarget target_;
-  std::unique_ptr<Authenticator> authenticator_;
+  std::unique_ptr<Authenticator> authenticator_, sse_authenticator_;  // they differ in what refusals point to
   std::unique_ptr<RateLimiter> limiter_;
   std::unique_ptr<ToolFilter> filter_;
   AuthSpec auth_;
@@ -137,6 +163,7 @@ class Endpoint {
   std::vector<std::unique_ptr<ServerGroup>> groups_;  // the last one is current
   std::map<std::string, SessionEntry, std::less<>> sessions_;
   std::deque<Sleeper> sleepers_;
+  Known known_;
   bool closed_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "base/http/url.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "edge-runtime/gateway/direct_conversation.h"
@@ -13,21 +14,25 @@ namespace mcpfleet::gateway {
 namespace {
 
 constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
+constexpr std::string_view kSessionParameter = "sessionId";
 // A session is younger than this only if its client is about to use it: never the one that must go.
 constexpr Duration kYoung = std::chrono::seconds(1);
 
 }  // namespace
 
 std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
-  const std::optional<std::string> id = ask.request.headers.Get(kSessionHeader);
+  const bool sse = ask.face == Face::kMessages;
+  const std::optional<std::string> id =
+      sse ? ask.request.Query(kSessionParameter) : ask.request.headers.Get(kSessionHeader);
   if (!id) {
-    Refuse(ask, {400, ErrorText("", kServerError, "Bad Request: Mcp-Session-Id header is required"), "session"});
+    const std::string lacks = sse ? "sessionId in the query" : "Mcp-Session-Id header";
+    Refuse(ask, {400, ErrorText("", kServerError, "Bad Request: " + lacks + " is required"), "session"});
     return nullptr;
   }
   auto it = sessions_.find(*id);
-  // Another subject's session does not exist for this one.
-  const bool found =
-      it != sessions_.end() && !it->second.session->closed() && it->second.session->subject() == ask.subject.id;
+  // Another subject's session does not exist for this one, nor does one of the other transport.
+  const bool found = it != sessions_.end() && !it->second.session->closed() &&
+                     it->second.session->subject() == ask.subject.id && it->second.session->one_stream() == sse;
   if (!found) {
     Refuse(ask, {404, ErrorText("", kSessionNotFound, "Session not found"), "session"});
     return nullptr;
@@ -36,7 +41,7 @@ std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
     Refuse(ask, *bad);
     return nullptr;
   }
-  ask.log->session = Sha256Hex(*id).substr(0, 12);
+  ask.log->session = it->second.session->hash();
   return it->second.session;
 }
 
@@ -75,37 +80,46 @@ void Endpoint::BeginSession(Ask ask, Incoming message) {
     return RefuseFull(ask, id, ResourceExhausted("the server has as many sessions as it may have"));
   auto held = std::make_shared<Ask>(std::move(ask));
   auto first = std::make_shared<Incoming>(std::move(message));
+  held->answer->OnGone([weak = std::weak_ptr<Ask>(held)] {
+    if (const auto asked = weak.lock()) asked->left = true;
+  });
   WhenReady(
       false, self_.Bind([held, first](Endpoint& self) { self.OpenSession(held, first); }),
       self_.Bind([held, id](Endpoint& self, const std::string& why) { self.RefuseFull(*held, id, Unavailable(why)); }));
 }
 
 void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_ptr<Incoming>& message) {
+  if (ask->left) return;  // nobody would learn the session's id
   ServerGroup* group = CurrentGroup();
-  const std::string request(message->Part(message->envelope.id));
+  const std::string request(message == nullptr ? "" : message->Part(message->envelope.id));
   if (group == nullptr) return RefuseFull(*ask, request, Unavailable("the server is not ready"));
   const std::string id = RandomHex(16);
   const auto begin = [id, ask, message, request](Endpoint& self, ServerGroup* where,
                                                  std::unique_ptr<Conversation> side) {
+    if (ask->left) return;
     // Others may have begun while this one waited.
     if (self.sessions_.size() >= self.settings_.max_sessions)
       return self.RefuseFull(*ask, request, ResourceExhausted("the server has as many sessions as it may have"));
     const std::shared_ptr<LegacySession> session = self.AddSession(id, ask->subject.id, where);
-    ask->answer->AddHeader(kSessionHeader, id);
     session->Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
+    if (message == nullptr) {
+      ask->log->session = session->hash();
+      return session->OpenStream(self.MessagesUri(ask->request, id), std::move(ask->answer));
+    }
+    ask->answer->AddHeader(kSessionHeader, id);
     std::vector<Incoming> first;
     first.push_back(std::move(*message));
     session->Post(std::move(first), std::move(ask->answer));
   };
   if (std::unique_ptr<Conversation> side = group->SharedSide()) return begin(*this, group, std::move(side));
   group->NewConversation(
-      self_.Bind([id, ask, request, begin, group](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
+      self_.Bind([id, ask, message, request, begin, group](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
         if (!link.ok()) return self.RefuseFull(*ask, request, link.status());
         if (self.closed_) return self.RefuseFull(*ask, request, Unavailable("the server is gone"));  // and the group
         SessionNote note;
-        note.session = id;
+        if (message != nullptr) note.session = id;
         note.subject = ask->subject.id;
-        begin(self, group, self.DirectSide(group, *std::move(link), std::move(note), ""));
+        begin(self, group, self.DirectSide(group, id, *std::move(link), std::move(note), ""));
       }));
 }
 
@@ -117,13 +131,13 @@ std::shared_ptr<LegacySession> Endpoint::AddSession(const std::string& id, const
   return session;
 }
 
-std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, std::unique_ptr<Link> link, SessionNote note,
+std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, const std::string& id,
+                                                   std::unique_ptr<Link> link, SessionNote note,
                                                    std::string doubtful_line) {
   DirectConversation::Options options;
   options.inspect =
       self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); });
   if (group->target().server->spec.sessions.resumable) {
-    const std::string id = note.session;
     options.relink = self_.Bind([id](Endpoint& self, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
       // With whatever serves now, which may be another instance than before.
       self.WhenReady(
@@ -200,6 +214,50 @@ void Endpoint::OnDelete(Ask ask) {
   session->Close();
   RemoveSession(session->id());
   ask.answer->Empty(200);
+}
+
+// --- HTTP+SSE -----------------------------------------------------------------------------------------------------
+
+void Endpoint::OnSse(Ask ask) {
+  if (!Accepts(ask.request.headers, "text/event-stream"))
+    return Refuse(ask,
+                  {406, ErrorText("", kServerError, "Not Acceptable: Accept must list text/event-stream"), "accept"});
+  // It takes a process, as the first request of another session does; but it lasts, and is no request under way.
+  if (!AdmitNow(ask, "")) return;
+  limiter_->Release();
+  if (sessions_.size() >= settings_.max_sessions)
+    return RefuseFull(ask, "", ResourceExhausted("the server has as many sessions as it may have"));
+  auto held = std::make_shared<Ask>(std::move(ask));
+  WhenReady(
+      false, self_.Bind([held](Endpoint& self) { self.OpenSession(held, nullptr); }),
+      self_.Bind([held](Endpoint& self, const std::string& why) { self.RefuseFull(*held, "", Unavailable(why)); }));
+}
+
+// A path, not a whole URL: whatever stands before the gateway, its client keeps the origin that it came by. Where a
+// public URL has a path, that is part of it.
+std::string Endpoint::MessagesUri(const http::Request& request, const std::string& id) const {
+  const ServerKey& key = target_.server->key;
+  std::string path = "/" + key.namespace_ + "/" + key.name + "/mcp";
+  const std::string host = request.headers.Get("Host").value_or("");
+  for (const std::string& url : settings_.urls) {
+    const StatusOr<http::Url> known = http::ParseUrl(url);
+    if (!known.ok() || !EqualsIgnoreCase(known->host_header, host)) continue;
+    path = known->target;
+    break;
+  }
+  return path.substr(0, path.rfind('/')) + "/messages?" + std::string(kSessionParameter) + "=" + id;
+}
+
+void Endpoint::OnMessage(Ask ask, Incoming message) {
+  const bool begins = message.envelope.method == "initialize" && message.envelope.kind == mcp::MessageKind::kRequest;
+  if (begins && !ask.session->version().empty()) {
+    return Refuse(
+        ask,
+        {400, ErrorText(message.Part(message.envelope.id), kInvalidRequest, "Server already initialized"), "session"});
+  }
+  std::vector<Incoming> one;
+  one.push_back(std::move(message));
+  ask.session->Post(std::move(one), std::move(ask.answer));
 }
 
 void Endpoint::CountSessions() { w_.metrics.GatewaySessions(target_.server->key, static_cast<int>(sessions_.size())); }

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/posix/stream_descriptor.hpp>
+
 #include "base/http/server.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -33,6 +35,29 @@ class ServerLoop final : public Loop {
 
  private:
   http::Server& server_;
+};
+
+// Reads and writes the pipes of clients' children on the HTTP server's loop: a call costs no way to another thread.
+class ClientIo {
+ public:
+  ClientIo(ClientSessions& sessions, boost::asio::io_context& loop)
+      : sessions_(sessions), ready_(loop, sessions.ClientIoFd()) {
+    Wait();
+  }
+  ~ClientIo() { ready_.release(); }  // the descriptor is the host's
+
+ private:
+  void Wait() {
+    ready_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      self_.Bind([](ClientIo& self, const boost::system::error_code& error) {
+                        if (error) return;
+                        self.sessions_.RunClientIo();
+                        self.Wait();
+                      }));
+  }
+  ClientSessions& sessions_;
+  boost::asio::posix::stream_descriptor ready_;
+  const Self<ClientIo> self_{this};
 };
 
 // What the controller reads from other threads.
@@ -125,11 +150,12 @@ class Hall {
         access_(std::move(access)),
         audit_(std::move(audit)),
         keys_(deps.clock, MakeHttpsFetch(loop)),
-        children_(deps.sessions, loop, {.changed = [this](const std::string& instance) { OnChildren(instance); }}) {
+        children_(deps.sessions, loop, {.changed = [this](const std::string& instance) { OnChildren(instance); }}),
+        client_io_(deps.sessions, server.context()) {
     if (!options_.keys_directory.empty()) keys_.SetDirectory(options_.keys_directory);
   }
 
-  void Handle(const http::Request& request, std::shared_ptr<http::Responder> to);
+  void Handle(http::Request& request, std::shared_ptr<http::Responder> to);
   void Update(const ServerKey& key);
   void Release() {
     for (auto& [key, endpoint] : endpoints_) endpoint->Release();
@@ -165,6 +191,7 @@ class Hall {
   std::optional<RequestLog> access_, audit_;
   JwksCache keys_;
   Children children_;
+  ClientIo client_io_;
   std::map<ServerKey, std::unique_ptr<Endpoint>> endpoints_;
   const Self<Hall> self_{this};
   bool ticking_ = false;
@@ -267,13 +294,14 @@ void Hall::SendHealth(const Endpoint* endpoint, http::Responder& to) {
 
 void Hall::SendMetadata(std::string_view path, http::Responder& to) {
   const std::optional<Place> place = PlaceOf(path);
-  auto it = place && place->what == "mcp" ? endpoints_.find(place->server) : endpoints_.end();
-  const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata();
+  const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
+  auto it = face && face != Face::kMessages ? endpoints_.find(place->server) : endpoints_.end();
+  const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata(*face);
   if (!metadata) return to.Send(http::TextResponse(404, "no authorization server is known for this resource\n"));
   to.Send(http::JsonResponse(200, *metadata));
 }
 
-void Hall::Handle(const http::Request& request, std::shared_ptr<http::Responder> to) {
+void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   if (!CheckOrigin(request, *to)) return;
   const std::string origin = request.headers.Get("Origin").value_or("");
   const bool cors = !origin.empty() && AllowsCors(origin);
@@ -286,16 +314,17 @@ void Hall::Handle(const http::Request& request, std::shared_ptr<http::Responder>
   Endpoint* endpoint = it == endpoints_.end() ? nullptr : it->second.get();
   if (place && place->what == "healthz" && (request.method == "GET" || request.method == "HEAD"))
     return SendHealth(endpoint, *to);
-  if (endpoint == nullptr && place && place->what == "mcp" && !deps_.servers.Synced()) {
+  const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
+  if (endpoint == nullptr && face && !deps_.servers.Synced()) {
     http::Response later = http::JsonResponse(503, ErrorText("", kServerError, "this node has just started"));
     later.headers.Add("Retry-After", "1");
     return to->Send(std::move(later));
   }
-  if (endpoint == nullptr || place->what != "mcp") {
+  if (endpoint == nullptr || !face) {
     return to->Send(http::JsonResponse(
         404, ErrorText("", kServerError, "no such server here; endpoints are /<namespace>/<server>/mcp")));
   }
-  endpoint->Handle(request, std::move(to), cors ? origin : "");
+  endpoint->Handle(*face, std::move(request), std::move(to), cors ? origin : "");
   ArmTick();
 }
 
@@ -336,7 +365,7 @@ class GatewayImpl final : public Gateway {
                                  // One message of the largest kind, and a window.
                                  .max_queued = limits::kChildLineBytes + (size_t{8} << 20),
                                  .refusal = RefusalOf};
-    ASSIGN_OR_RETURN(gateway->server_, http::Server::Create(server, [self](const http::Request& request,
+    ASSIGN_OR_RETURN(gateway->server_, http::Server::Create(server, [self](http::Request& request,
                                                                            std::shared_ptr<http::Responder> to) {
                        if (self->hall_ == nullptr) return to->Send(RefusalOf(503));  // not open yet, or closing
                        self->hall_->Handle(request, std::move(to));

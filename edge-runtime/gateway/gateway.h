@@ -1,5 +1,6 @@
 // The gateway of a node: one HTTP listener, each MCP server of the node at /<namespace>/<name>/mcp (Streamable HTTP,
-// both protocol eras on one URL) and /<namespace>/<name>/healthz (200 only when it is Ready).
+// both protocol eras on one URL), /<namespace>/<name>/sse (HTTP+SSE of revision 2024-11-05) and
+// /<namespace>/<name>/healthz (200 only when it is Ready).
 //
 //   ASSIGN_OR_RETURN(auto gateway, Gateway::Create(options, deps));
 //   gateway->ServerChanged(key);   // from the controller, whenever what clients get changes

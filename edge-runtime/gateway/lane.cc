@@ -20,8 +20,13 @@ uint64_t NumberOf(std::string_view token) {
 
 }  // namespace
 
-std::string Incoming::WithId(std::string_view id) const {
+std::string Incoming::WithId(std::string_view id) const& {
   return mcp::ApplyEdits(text, {{envelope.id, std::string(id)}});
+}
+
+std::string Incoming::WithId(std::string_view id) && {
+  text.replace(envelope.id.at, envelope.id.size, id);
+  return std::move(text);
 }
 
 // Not at once: we may be inside of a call of the link.

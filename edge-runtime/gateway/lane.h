@@ -30,7 +30,8 @@ struct Incoming {
 
   std::string_view Part(mcp::Span span) const { return span.In(text); }
   // The text with another id.
-  std::string WithId(std::string_view id) const;
+  std::string WithId(std::string_view id) const&;
+  std::string WithId(std::string_view id) &&;
 };
 
 struct CallEvents {

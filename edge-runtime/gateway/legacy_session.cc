@@ -1,7 +1,9 @@
 #include "edge-runtime/gateway/legacy_session.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/digest.h"
 #include "base/strings.h"
 
 namespace mcpfleet::gateway {
@@ -19,6 +21,7 @@ constexpr std::string_view kPrimingSince = "2025-11-25";
 LegacySession::LegacySession(std::string id, std::string subject, const SessionSettings& settings, Loop& loop,
                              const Clock& clock)
     : id_(std::move(id)),
+      hash_(Sha256Hex(id_).substr(0, 12)),
       subject_(std::move(subject)),
       settings_(settings),
       loop_(loop),
@@ -57,8 +60,15 @@ void LegacySession::Continue(std::string version, uint64_t incarnation, const st
   version_ = std::move(version);
   first_sequence_ = (incarnation << kIncarnationShift) + 1;
   streams_[kGetStream].next = first_sequence_;
+  uint64_t lost = first_sequence_;
   for (const KeptCall& kept : calls) {
     const SessionCall& call = kept.call;
+    if (kept.lost) {
+      resume_.Add({call.stream, lost++},
+                  ErrorText(call.id, mcp::kInternalError, "mcplet ended before it could hand this request's answer over"),
+                  clock_.Now());
+      continue;
+    }
     Stream& stream = streams_[call.stream];
     stream.next = first_sequence_;
     stream.begun = true;
@@ -71,6 +81,14 @@ void LegacySession::Continue(std::string version, uint64_t incarnation, const st
   // Streams of calls that were answered before mcplet ended are not known any more: never reuse their numbers.
   next_stream_ = std::max(next_stream_, first_sequence_);
 }
+
+void LegacySession::OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer) {
+  one_stream_ = true;
+  answer->Event(std::string(endpoint), "", "endpoint");
+  Attach(kGetStream, &streams_[kGetStream], std::move(answer));
+}
+
+void LegacySession::Say(std::string line) { Emit(kGetStream, std::move(line)); }
 
 bool LegacySession::HasCall(std::string_view client_id) const { return by_client_id_.contains(client_id); }
 
@@ -99,7 +117,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
       conversation_->Notify(message);
     }
   }
-  if (requests.empty()) return answer->Empty(202);
+  if (requests.empty()) return one_stream_ ? answer->Accept() : answer->Empty(202);
   for (const Incoming* request : requests) {
     const std::string_view id = request->Part(request->envelope.id);
     if (HasCall(id))
@@ -114,9 +132,14 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
   Stream& stream = streams_[number];
   stream.next = first_sequence_;
   stream.answer = std::move(answer);
-  stream.answer->OnGone([weak = weak_from_this(), number, which = stream.answer.get()] {
-    if (auto self = weak.lock()) self->Detach(number, which);
-  });
+  if (one_stream_) {
+    stream.begun = true;
+    stream.answer->Accept();
+  } else {
+    stream.answer->OnGone([weak = weak_from_this(), number, which = stream.answer.get()] {
+      if (auto self = weak.lock()) self->Detach(number, which);
+    });
+  }
   if (requests.size() > 1) BeginEvents(number, &stream);
   const bool initialize = requests.front()->envelope.method == "initialize";
   // All are calls of the stream before the first can be answered.
@@ -132,13 +155,25 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
     const Status sent = conversation_->Request(calls[i], *requests[i]);
     if (!sent.ok()) EndCall(calls[i].call, ErrorText(calls[i].id, mcp::kInternalError, Message(sent)));
   }
+  if (one_stream_) return;
   if (initialize) return;  // one JSON body: its client does not know yet what else may come
-  loop_.PostAt(clock_.Now() + settings_.json_wait, [weak = weak_from_this(), number] {
-    auto self = weak.lock();
-    if (self == nullptr) return;
-    auto it = self->streams_.find(number);
-    if (it != self->streams_.end() && !it->second.begun) self->BeginEvents(number, &it->second);
-  });
+  undecided_.emplace_back(clock_.Now() + settings_.json_wait, number);
+  if (undecided_.size() == 1) BeginLateStreams();
+}
+
+// One timer at a time, however many requests there are: all wait equally long, and most are answered before.
+void LegacySession::BeginLateStreams() {
+  for (; !undecided_.empty(); undecided_.pop_front()) {
+    const auto [until, number] = undecided_.front();
+    auto it = streams_.find(number);
+    if (it == streams_.end() || it->second.begun) continue;
+    if (until > clock_.Now()) {
+      return loop_.PostAt(until, [weak = weak_from_this()] {
+        if (auto self = weak.lock()) self->BeginLateStreams();
+      });
+    }
+    BeginEvents(number, &it->second);
+  }
 }
 
 void LegacySession::TakeCancel(const Incoming& message) {
@@ -163,6 +198,7 @@ void LegacySession::Get(const std::optional<EventId>& last, std::unique_ptr<Answ
       return answer->Json(400, ErrorText("", -32000, "Last-Event-ID: nothing is kept of this stream"));
     if (!answer->BeginStream()) return;
     for (const ResumeBuffer::Event* event : events) answer->Event(event->data, event->id.ToString());
+    if (conversation_ != nullptr) conversation_->Delivered(number);
     return answer->End();
   }
   if (number != kGetStream && resume_.HasGap(*last)) {
@@ -200,6 +236,10 @@ void LegacySession::Detach(uint64_t number, const Answer* which) {
   if (it == streams_.end() || it->second.answer.get() != which) return;
   it->second.answer.reset();
   it->second.begun = true;  // whatever comes now is for a later GET
+  if (one_stream_) return OnClosed();
+  const auto opens = [this](uint64_t call) { return calls_[call].initialize; };
+  // Only the answer would have told the session's id.
+  if (std::any_of(it->second.calls.begin(), it->second.calls.end(), opens)) OnClosed();
 }
 
 // --- from the server ----------------------------------------------------------------------------------------------
@@ -259,17 +299,28 @@ void LegacySession::BeginEvents(uint64_t number, Stream* stream) {
   if (Primes()) stream->answer->Prime(EventId{number, stream->next - 1}.ToString(), settings_.retry_ms);
 }
 
-void LegacySession::Emit(uint64_t number, std::string line) {
+bool LegacySession::Emit(uint64_t number, std::string line) {
+  if (one_stream_) {
+    Answer* to = streams_[kGetStream].answer.get();
+    const bool taken = to != nullptr && to->Event(std::move(line));
+    if (taken) last_used_ = clock_.Now();
+    return taken;
+  }
   auto it = streams_.find(number);
-  if (it == streams_.end()) return;
+  if (it == streams_.end()) return false;
   Stream& stream = it->second;
   BeginEvents(number, &stream);
   const EventId id{number, stream.next++};
-  if (stream.answer != nullptr && stream.answer->Event(line, id.ToString())) {
-    stream.sent = id.sequence;
-    last_used_ = clock_.Now();
+  if (resume_.Keeps(line.size())) {
+    resume_.Add(id, line, clock_.Now());
+  } else {
+    resume_.NoteGap(id);
   }
-  resume_.Add(id, std::move(line), clock_.Now());
+  const bool taken = stream.answer != nullptr && stream.answer->Event(std::move(line), id.ToString());
+  if (!taken) return false;
+  stream.sent = id.sequence;
+  last_used_ = clock_.Now();
+  return true;
 }
 
 void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
@@ -287,7 +338,8 @@ void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
     last_used_ = clock_.Now();
     stream.answer->Json(200, *std::move(line));
   } else if (line) {
-    Emit(call.stream, *std::move(line));
+    const bool taken = Emit(call.stream, *std::move(line));
+    if (!taken && conversation_ != nullptr) conversation_->Undelivered({number, call.stream, call.client_id});
   }
   if (!last || call.stream == kGetStream) return;
   if (stream.answer != nullptr) {
@@ -312,6 +364,7 @@ void LegacySession::Close() {
 }
 
 void LegacySession::Release() {
+  if (one_stream_) return Close();
   if (conversation_ != nullptr) conversation_->Release();
 }
 

@@ -5,10 +5,14 @@
 // what a call caused on the stream of a call under way, the rest on the GET stream. A client that loses its connection
 // has cancelled nothing: calls go on, and their events are kept.
 //
+// A session of HTTP+SSE (revision 2024-11-05) has one stream, which everything goes to and which it ends with: POSTs
+// are answered 202, nothing is kept for a client that comes back, or for a later mcplet.
+//
 // A stream is numbered when it begins; 0 is the GET stream. On the gateway's loop only.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -40,9 +44,10 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   struct Events {
     std::function<void()> closed;  // the server's side is over: the session is of no more use
   };
-  // A call that the mcplet before this one had begun.
+  // A call that the mcplet before this one had begun. `lost`: its answer came, and went with that mcplet.
   struct KeptCall {
     SessionCall call;
+    bool lost = false;
   };
 
   LegacySession(std::string id, std::string subject, const SessionSettings& settings, Loop& loop, const Clock& clock);
@@ -52,6 +57,11 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   // A session of the mcplet before: its streams go on behind what that one sent, its calls are still to be answered.
   void Continue(std::string version, uint64_t incarnation, const std::vector<KeptCall>& calls);
 
+  // Makes it a session of HTTP+SSE, right behind Connect. `endpoint`: where its client POSTs.
+  void OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer);
+  // HTTP+SSE: an answer that is not the server's.
+  void Say(std::string line);
+
   // Messages of one POST that passed the rules for requests: one, or a batch.
   void Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer);
   void Get(const std::optional<EventId>& last, std::unique_ptr<Answer> answer);
@@ -60,9 +70,11 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   void Release();
 
   const std::string& id() const { return id_; }
+  const std::string& hash() const { return hash_; }  // of the id, for logs
   const std::string& subject() const { return subject_; }
   const std::string& version() const { return version_; }
   bool closed() const { return closed_; }
+  bool one_stream() const { return one_stream_; }
   size_t calls() const { return calls_.size(); }
   bool HasCall(std::string_view client_id) const;
   // The last request, or event that was handed to a connection.
@@ -87,6 +99,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   };
 
   void Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer);
+  void BeginLateStreams();
   void Take(const Incoming& message, uint64_t stream);
   void TakeCancel(const Incoming& message);
   void OnToCall(uint64_t call, std::string line);
@@ -95,7 +108,8 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   void OnClosed();
   bool ReadVersion(const std::string& line);
 
-  void Emit(uint64_t stream, std::string line);
+  // Whether a connection took it.
+  bool Emit(uint64_t stream, std::string line);
   void BeginEvents(uint64_t number, Stream* stream);
   void EndCall(uint64_t call, std::optional<std::string> line);
   void Attach(uint64_t number, Stream* stream, std::unique_ptr<Answer> answer);
@@ -104,7 +118,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   uint64_t StreamFor(Conversation::About about) const;
   bool Primes() const;
 
-  const std::string id_, subject_;
+  const std::string id_, hash_, subject_;
   const SessionSettings settings_;
   Loop& loop_;
   const Clock& clock_;
@@ -113,12 +127,13 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   Events events_;
   std::vector<std::pair<std::vector<Incoming>, std::unique_ptr<Answer>>> waiting_;  // for the server's side
   std::map<uint64_t, Stream> streams_;
+  std::deque<std::pair<MonoTime, uint64_t>> undecided_;  // streams that may still be one JSON body, and until when
   std::map<uint64_t, Call> calls_;
   std::map<std::string, uint64_t, std::less<>> by_client_id_;
   uint64_t next_stream_ = 1, next_call_ = 1, first_sequence_ = 1;
   ResumeBuffer resume_;
   MonoTime began_, last_used_, kept_alive_;
-  bool closed_ = false;
+  bool closed_ = false, one_stream_ = false;
 };
 
 }  // namespace mcpfleet::gateway

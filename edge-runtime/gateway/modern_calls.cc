@@ -24,12 +24,12 @@ int StatusOfAnswer(const Incoming& answer) {
 
 void PendingCall::Notify(std::string_view line, MonoTime now) {
   progressed_ = said_ = now;
-  answer_->Event(line);
+  answer_->Event(std::string(line));
 }
 
 void PendingCall::Finish(int status, std::string text) {
   if (!answer_->streaming()) return answer_->Json(status, std::move(text));
-  answer_->Event(text);
+  answer_->Event(std::move(text));
   answer_->End();
 }
 
@@ -86,13 +86,16 @@ void ModernPassage::OnAnswer(uint64_t number, const std::string& method, Incomin
       if (subscription) edits.push_back({subscription, call->id()});
       return call->Finish(200, mcp::ApplyEdits(answer.text, std::move(edits)));
     }
-    return call->Finish(StatusOfAnswer(answer), answer.WithId(call->id()));
+    const int refused = StatusOfAnswer(answer);
+    return call->Finish(refused, std::move(answer).WithId(call->id()));
   }
   if (inspect_ && answer.envelope.kind == mcp::MessageKind::kResult) inspect_(method, &answer);
   std::vector<mcp::Edit> edits;
   if (method == "server/discover") edits = OurVersions(answer);
   edits.push_back({answer.envelope.id, call->id()});
-  call->Finish(StatusOfAnswer(answer), mcp::ApplyEdits(answer.text, std::move(edits)));
+  const int status = StatusOfAnswer(answer);
+  mcp::EditInPlace(&answer.text, std::move(edits));
+  call->Finish(status, std::move(answer.text));
 }
 
 void ModernPassage::Tick(MonoTime now) {

@@ -42,6 +42,12 @@ bool Accepts(const http::Headers& headers, std::string_view type) {
   return false;
 }
 
+std::optional<Rejection> CheckContentType(const http::Headers& headers) {
+  if (EqualsIgnoreCase(MediaType(headers.Get("content-type").value_or("")), "application/json")) return std::nullopt;
+  return Rejection{415, ErrorText("", kServerError, "Unsupported Media Type: Content-Type must be application/json"),
+                   "content_type"};
+}
+
 std::optional<Rejection> CheckMediaTypes(const http::Headers& headers) {
   if (!Accepts(headers, "application/json") || !Accepts(headers, "text/event-stream")) {
     return Rejection{
@@ -49,11 +55,7 @@ std::optional<Rejection> CheckMediaTypes(const http::Headers& headers) {
         ErrorText("", kServerError, "Not Acceptable: Accept must list both application/json and text/event-stream"),
         "accept"};
   }
-  if (!EqualsIgnoreCase(MediaType(headers.Get("content-type").value_or("")), "application/json")) {
-    return Rejection{415, ErrorText("", kServerError, "Unsupported Media Type: Content-Type must be application/json"),
-                     "content_type"};
-  }
-  return std::nullopt;
+  return CheckContentType(headers);
 }
 
 bool NamesModernEra(const http::Headers& headers) {

@@ -26,6 +26,8 @@ struct Rejection {
 
 // Whether Accept lists the media type (or what includes it).
 bool Accepts(const http::Headers& headers, std::string_view type);
+// Content-Type (415).
+std::optional<Rejection> CheckContentType(const http::Headers& headers);
 // Accept (406) and Content-Type (415).
 std::optional<Rejection> CheckMediaTypes(const http::Headers& headers);
 // Whether MCP-Protocol-Version names 2026-07-28 or a later revision.

@@ -8,10 +8,8 @@
 #include <cstdio>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
-#include "base/json.h"
 #include "base/log.h"
+#include "edge-runtime/mcp/envelope.h"
 
 namespace mcpfleet::gateway {
 
@@ -38,18 +36,31 @@ void RequestLog::Rotate() {
   if (const Status opened = Reopen(); !opened.ok()) LOG_WARNING("can't rotate a log", {{"error", opened}});
 }
 
+// By hand: for every request.
+std::string RequestLog::LineOf(const LoggedRequest& request, WallTime now, uint64_t lost) {
+  std::string line = "{";
+  line.reserve(320);
+  const auto add = [&line](std::string_view name, std::string_view value) {
+    if (line.size() > 1) line += ',';
+    line.append("\"").append(name).append("\":").append(value);
+  };
+  char seconds[32];
+  snprintf(seconds, sizeof seconds, "%.6f", std::chrono::duration<double>(request.took).count());
+  if (lost > 0) add("lostBefore", std::to_string(lost));
+  add("method", mcp::Quote(request.method));
+  add("peer", mcp::Quote(request.peer));
+  add("seconds", seconds);
+  add("server", mcp::Quote(request.server));
+  if (!request.session.empty()) add("session", mcp::Quote(request.session));
+  add("status", std::to_string(request.status));
+  add("subject", mcp::Quote(request.subject));
+  add("time", mcp::Quote(FormatTime(now)));
+  if (!request.tool.empty()) add("tool", mcp::Quote(request.tool));
+  return line + "}\n";
+}
+
 void RequestLog::Write(const LoggedRequest& request, WallTime now) {
-  Json json = {{"time", FormatTime(now)},
-               {"server", request.server},
-               {"method", request.method},
-               {"status", request.status},
-               {"seconds", std::chrono::duration<double>(request.took).count()},
-               {"subject", request.subject},
-               {"peer", request.peer}};
-  if (!request.tool.empty()) json["tool"] = request.tool;
-  if (!request.session.empty()) json["session"] = request.session;
-  if (lost_ > 0) json["lostBefore"] = lost_;
-  const std::string line = DumpJson(json) + "\n";
+  const std::string line = LineOf(request, now, lost_);
   if (size_ > 0 && size_ + static_cast<int64_t>(line.size()) > options_.max_bytes) Rotate();
   const ssize_t written = fd_.valid() ? write(fd_.get(), line.data(), line.size()) : -1;
   if (written == static_cast<ssize_t>(line.size())) {

@@ -40,6 +40,7 @@ class RequestLog {
   void Write(const LoggedRequest& request, WallTime now);
 
  private:
+  static std::string LineOf(const LoggedRequest& request, WallTime now, uint64_t lost);
   explicit RequestLog(Options options) : options_(std::move(options)) {}
   Status Reopen();
   void Rotate();

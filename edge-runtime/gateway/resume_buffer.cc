@@ -33,7 +33,7 @@ std::optional<EventId> EventId::Parse(std::string_view text) {
 }
 
 void ResumeBuffer::Add(const EventId& id, std::string data, MonoTime now) {
-  if (data.size() > limits_.bytes) return NoteGap(id);
+  if (!Keeps(data.size())) return NoteGap(id);
   bytes_ += data.size();
   events_.push_back({id, std::move(data), now});
   while (events_.size() > limits_.events || bytes_ > limits_.bytes) DropOldest();

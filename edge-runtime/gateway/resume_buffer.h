@@ -42,6 +42,10 @@ class ResumeBuffer {
 
   explicit ResumeBuffer(Limits limits) : limits_(limits) {}
   void Add(const EventId& id, std::string data, MonoTime now);
+  // Whether an event of that size is kept at all.
+  bool Keeps(size_t bytes) const { return bytes <= limits_.bytes; }
+  // An event that is not kept.
+  void NoteGap(const EventId& id);
   // The events of that stream behind `after`, oldest first; valid until the next change.
   std::vector<const Event*> After(const EventId& after) const;
   // Whether an event of that stream behind `after` was dropped.
@@ -56,7 +60,6 @@ class ResumeBuffer {
  private:
   static constexpr size_t kMaxGaps = 256;
   void DropOldest();
-  void NoteGap(const EventId& id);
 
   const Limits limits_;
   std::deque<Event> events_;

@@ -12,6 +12,7 @@ namespace mcpfleet::gateway {
 namespace {
 
 constexpr Duration kSpareRetry = std::chrono::seconds(10);
+constexpr size_t kMaxExpected = 8;
 
 }  // namespace
 
@@ -84,10 +85,21 @@ void ServerGroup::Spawn(Done done) {
                     std::move(done));
 }
 
+int ServerGroup::WantedSpares() const {
+  const bool one_for_all = shared_mode() || target_.modern;
+  if (!target_.ready) return one_for_all ? std::min(expected_, 1) : expected_;
+  return one_for_all ? 0 : target_.server->spec.sessions.warm_spares;
+}
+
+void ServerGroup::Expect(size_t conversations) {
+  expected_ = static_cast<int>(std::min(conversations, kMaxExpected));
+  FillSpares();
+}
+
 void ServerGroup::FillSpares() {
-  if (retired_ || !target_.ready || target_.modern || target_.attached || target_.argv.empty()) return;
+  if (retired_ || !target_.url.empty() || target_.attached || target_.argv.empty()) return;
   if (w_.clock.Now() - spare_failed_ < kSpareRetry && spare_failed_ != MonoTime{}) return;
-  const int wanted = shared_mode() ? 0 : target_.server->spec.sessions.warm_spares;
+  const int wanted = WantedSpares();
   while (static_cast<int>(spares_.size()) + spares_coming_ < wanted && HasRoom()) {
     ++spares_coming_;
     Spawn(self_.Bind([](ServerGroup& self, StatusOr<std::unique_ptr<Link>> link) {
@@ -98,7 +110,8 @@ void ServerGroup::FillSpares() {
                     {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
         return;
       }
-      if (self.retired_ || !self.target_.ready) return;
+      const bool wanted = self.target_.ready || static_cast<int>(self.spares_.size()) < self.WantedSpares();
+      if (self.retired_ || !wanted) return;
       self.spares_.push_back(*std::move(link));
       self.Pump();
     }));
@@ -125,6 +138,7 @@ void ServerGroup::Retire() {
 
 void ServerGroup::Rest() {
   target_.ready = false;  // no new spares
+  expected_ = 0;
   spares_.clear();
   while (modern_ != nullptr && modern_->EvictOne()) {
   }
@@ -137,6 +151,8 @@ void ServerGroup::Tick(MonoTime now) {
     Post(waiting_.front().done, ResourceExhausted("no child of the server became free in time"));
     waiting_.pop_front();
   }
+  // Begun for clients that did not come after all.
+  while (target_.ready && static_cast<int>(spares_.size()) > WantedSpares()) spares_.pop_back();
   if (modern_ != nullptr) modern_->Tick(now);
   const SessionsSpec& sessions = target_.server->spec.sessions;
   if (hub_ != nullptr && hub_->open() && now - hub_->last_used() >= sessions.idle_timeout) hub_->CloseIdle();
@@ -146,7 +162,7 @@ void ServerGroup::Tick(MonoTime now) {
 }
 
 bool ServerGroup::HasWork() const {
-  const bool spares = !retired_ && static_cast<int>(spares_.size()) < target_.server->spec.sessions.warm_spares;
+  const bool spares = !retired_ && static_cast<int>(spares_.size()) != WantedSpares();
   return opening_ > 0 || modern_ != nullptr || hub_ != nullptr || shared_ != nullptr || spares;
 }
 

@@ -61,6 +61,8 @@ class ServerGroup {
   int opening() const { return opening_; }
   // Whether Tick is needed.
   bool HasWork() const;
+  // So many clients wait until it answers: their children begin to start beside its main one.
+  void Expect(size_t conversations);
   // No warm spares any more: it only finishes what it has.
   void Retire();
   // The server sleeps: nothing runs that no client uses now. Until the next target.
@@ -76,6 +78,7 @@ class ServerGroup {
   using Done = std::function<void(StatusOr<std::unique_ptr<Link>>)>;
   bool HasRoom() const;
   void Spawn(Done done);
+  int WantedSpares() const;
   void FillSpares();
   void Pump();
   void Post(const Done& done, Status why);
@@ -88,6 +91,7 @@ class ServerGroup {
   std::shared_ptr<HttpUpstream> upstream_;
   std::deque<std::unique_ptr<Link>> spares_;
   int spares_coming_ = 0;
+  int expected_ = 0;  // conversations that will come once it is ready
   MonoTime spare_failed_{};
   std::deque<Waiting> waiting_;
   int opening_ = 0;  // conversations asked for and not there yet

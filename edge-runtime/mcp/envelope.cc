@@ -223,7 +223,14 @@ std::string Unquote(std::string_view token) {
   return decoded.is_string() ? decoded.get<std::string>() : "";
 }
 
-std::string Quote(std::string_view text) { return DumpJson(std::string(text)); }
+std::string Quote(std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(),
+                                 [](unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  if (!plain) return DumpJson(std::string(text));
+  std::string out;
+  out.reserve(text.size() + 2);
+  return out.append("\"").append(text).append("\"");
+}
 
 std::string ApplyEdits(std::string_view text, std::vector<Edit> edits) {
   std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.where.at < b.where.at; });
@@ -237,6 +244,11 @@ std::string ApplyEdits(std::string_view text, std::vector<Edit> edits) {
     at = edit.where.at + edit.where.size;
   }
   return out.append(text.substr(at));
+}
+
+void EditInPlace(std::string* text, std::vector<Edit> edits) {
+  std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.where.at > b.where.at; });
+  for (const Edit& edit : edits) text->replace(edit.where.at, edit.where.size, edit.text);
 }
 
 Edit AddMembers(std::string_view text, Span object, std::string members) {

@@ -66,6 +66,8 @@ struct Edit {
 };
 // `edits` do not overlap; any order.
 std::string ApplyEdits(std::string_view text, std::vector<Edit> edits);
+// The same without a second text: for long ones.
+void EditInPlace(std::string* text, std::vector<Edit> edits);
 // An edit that adds members, `"key":value,"key":value`, to the object at `object`: in front, so that nothing must be
 // looked for.
 Edit AddMembers(std::string_view text, Span object, std::string members);

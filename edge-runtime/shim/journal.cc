@@ -16,8 +16,9 @@ constexpr uint64_t kMagic = 0x6c6e724a70434d31;
 constexpr uint64_t kJournalVersion = 3;
 constexpr uint64_t kSkipBit = uint64_t{1} << 63;
 constexpr size_t kPage = 4096;
-constexpr size_t kMaxWindow = size_t{64} << 10;  // a pipe holds no more
+constexpr size_t kMaxWindow = kOutPipeBytes;
 constexpr size_t kFreeAbove = size_t{32} << 10;  // give pages back instead of clearing them
+constexpr size_t kTakeBytes = size_t{1} << 20;
 constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
 constexpr uint64_t kBusyWithNewline = ~uint64_t{0};
 
@@ -57,6 +58,29 @@ void Zero(char* at, size_t size) {
     }
   }
   memset(at, 0, size);
+}
+
+// Makes the pages from `at` to `end` present, many in one call where the kernel can (5.14). Returns where the next one
+// begins.
+uint64_t MakePresent(char* at, uint64_t from, uint64_t end) {
+  const uint64_t pages_end = (end + kPage - 1) / kPage * kPage;
+  char* first = at - from % kPage;
+  const size_t size = pages_end - from / kPage * kPage;
+#ifdef MADV_POPULATE_WRITE
+  if (size > kPage && madvise(first, size, MADV_POPULATE_WRITE) == 0) return pages_end;
+#endif
+  for (size_t done = 0; done < size; done += kPage) {
+    volatile char* page = first + done;
+    *page = *page;
+  }
+  return pages_end;
+}
+
+// Room for a long line, in large pages where the system has some.
+void ReserveLong(std::string* line, size_t size) {
+  line->reserve(size);
+  const size_t before = -reinterpret_cast<uintptr_t>(line->data()) & (kPage - 1);
+  if (size > before + kPage) madvise(line->data() + before, (size - before) / kPage * kPage, MADV_HUGEPAGE);
 }
 
 }  // namespace
@@ -234,11 +258,7 @@ Journal::Room Journal::OutRoom() {
   // The pages are made present first: a fault in the middle of read(2) could leave bytes here that are still in the
   // pipe.
   touched_ = std::max(touched_, tail);
-  while (touched_ < tail + size) {
-    volatile char* at = Out(touched_);
-    *at = *at;
-    touched_ = (touched_ / kPage + 1) * kPage;
-  }
+  if (touched_ < tail + size) touched_ = MakePresent(Out(touched_), touched_, tail + size);
   return {Out(tail), size};
 }
 
@@ -291,6 +311,22 @@ void Journal::OutConsume() {
   } else if (line_end_ - header_->out_zero >= 8 * kFreeAbove) {
     ZeroOut(header_->out_zero, line_end_);
   }
+}
+
+std::string Journal::OutTake() {
+  uint64_t at = OutHead();
+  const uint64_t end = line_end_ - 1;
+  std::string line;
+  ReserveLong(&line, end - at + 64);  // room for a longer id in its place
+  while (at < end) {
+    const size_t piece = std::min<uint64_t>(kTakeBytes, end - at);
+    line.append(Out(at), piece);
+    at += piece;
+    SetOutHead(at, true);  // what is left of it is no line
+    ZeroOut(header_->out_zero, at);
+  }
+  OutConsume();
+  return line;
 }
 
 size_t Journal::InPending() const { return header_->in_tail - header_->in_head + header_->in_newline; }

@@ -27,6 +27,9 @@
 
 namespace mcpfleet::shim {
 
+// What the pipe from a child holds, if the system allows: a long line takes fewer turns of both.
+inline constexpr size_t kOutPipeBytes = size_t{256} << 10;
+
 // The first page of the memfd. Shared between incarnations of mcplet: change the version with the layout.
 struct JournalHeader {
   uint64_t magic = 0;
@@ -69,6 +72,9 @@ class Journal {
   // The next complete line without its newline; valid until OutConsume, which must follow. False: none.
   bool OutLine(std::string_view* line);
   void OutConsume();
+  // Instead of OutConsume, for a long line: its place is given back while it is copied, so that it is in memory once.
+  // Who dies on the way loses the line.
+  std::string OutTake();
   // Lines thrown away for their length, and NULs replaced, since Create or Adopt.
   uint64_t out_dropped() const { return out_dropped_; }
 

@@ -12,6 +12,8 @@ namespace mcpfleet {
 namespace {
 // What one child may have read before the others get their turn.
 constexpr size_t kBytesPerTurn = size_t{512} << 10;
+// Longer than what is kept for a client that comes back: not worth being in memory twice for the next mcplet's sake.
+constexpr size_t kLongLine = size_t{1} << 20;
 }  // namespace
 
 ShimChannel::ShimChannel(std::shared_ptr<IoLoop> loop, const Clock& clock, UniqueFd in_w, UniqueFd out_r,
@@ -120,11 +122,11 @@ void ShimChannel::UnwatchOut() {
   out_token_ = 0;
 }
 
-void ShimChannel::SetReceiver(std::function<void(std::string_view line)> receiver) {
+void ShimChannel::SetReceiver(std::function<void(std::string line)> receiver) {
   bool receives = static_cast<bool>(receiver);
   {
     MutexLock lock(&mu_);
-    receiver_ = receives ? std::make_shared<std::function<void(std::string_view)>>(std::move(receiver)) : nullptr;
+    receiver_ = receives ? std::make_shared<std::function<void(std::string)>>(std::move(receiver)) : nullptr;
     if (!receives) UnwatchOut();
     while (!loop_->InLoop() && delivering_) idle_.Wait(&mu_);
     if (!receives) return;
@@ -166,7 +168,7 @@ bool ShimChannel::ReadSome() {
 }
 
 void ShimChannel::OnReadable() {
-  for (size_t bytes = 0; bytes < kBytesPerTurn; bytes += size_t{64} << 10) {
+  for (size_t bytes = 0; bytes < kBytesPerTurn; bytes += shim::kOutPipeBytes) {
     {
       MutexLock lock(&mu_);
       if (!receiver_) return;
@@ -177,11 +179,18 @@ void ShimChannel::OnReadable() {
   }
 }
 
-bool ShimChannel::NextLine(Receiver* receiver, std::string_view* line) {
+bool ShimChannel::NextLine(Receiver* receiver, std::string* line) {
   MutexLock lock(&mu_);
   if (delivering_ || !receiver_) return false;
   *receiver = receiver_;
-  delivering_ = journal_->OutLine(line);
+  std::string_view next;
+  delivering_ = journal_->OutLine(&next);
+  taken_ = delivering_ && next.size() > kLongLine;
+  if (taken_) {
+    *line = journal_->OutTake();
+  } else {
+    *line = next;
+  }
   if (journal_->out_dropped() != dropped_) {
     dropped_ = journal_->out_dropped();
     LOG_WARNING("child wrote a line longer than the limit; it was thrown away");
@@ -189,15 +198,19 @@ bool ShimChannel::NextLine(Receiver* receiver, std::string_view* line) {
   return delivering_;
 }
 
+void ShimChannel::Delivered() {
+  MutexLock lock(&mu_);
+  if (!taken_) journal_->OutConsume();
+  delivering_ = false;
+  idle_.NotifyAll();
+}
+
 void ShimChannel::Deliver() {
   Receiver receiver;
-  std::string_view line;
+  std::string line;
   while (NextLine(&receiver, &line)) {
-    (*receiver)(line);
-    MutexLock lock(&mu_);
-    journal_->OutConsume();
-    delivering_ = false;
-    idle_.NotifyAll();
+    (*receiver)(std::move(line));
+    Delivered();
   }
   TellEnd();
 }

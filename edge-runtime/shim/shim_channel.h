@@ -31,7 +31,7 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   Status Send(std::string_view line, Deadline deadline) override;
   // After SetReceiver(nullptr) the old receiver is not running any more, unless the caller is that receiver. So don't
   // hold a lock here that the receiver takes.
-  void SetReceiver(std::function<void(std::string_view line)> receiver) override;
+  void SetReceiver(std::function<void(std::string line)> receiver) override;
   Status SaveNote(std::string_view note) override;
   std::string LoadNote() const override;
   MonoTime last_activity() const override { return MonoTime(Duration(last_activity_.load())); }
@@ -52,11 +52,12 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   uint64_t dropped_lines() const { return dropped_; }
 
  private:
-  using Receiver = std::shared_ptr<std::function<void(std::string_view)>>;
+  using Receiver = std::shared_ptr<std::function<void(std::string)>>;
   void OnReadable();
   void OnWritable();
   void Deliver();
-  bool NextLine(Receiver* receiver, std::string_view* line);
+  bool NextLine(Receiver* receiver, std::string* line);
+  void Delivered();
   bool ReadSome();
   void TellEnd();
   void WriteSome() EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -77,6 +78,7 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   uint64_t in_token_ GUARDED_BY(mu_) = 0, out_token_ GUARDED_BY(mu_) = 0;
   bool out_ended_ GUARDED_BY(mu_) = false;
   bool delivering_ GUARDED_BY(mu_) = false;
+  bool taken_ GUARDED_BY(mu_) = false;  // what is being delivered is not in the journal any more
   Receiver receiver_ GUARDED_BY(mu_);
   std::function<void()> ended_ GUARDED_BY(mu_);
 };

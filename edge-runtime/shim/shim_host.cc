@@ -58,10 +58,15 @@ StatusOr<std::unique_ptr<ShimHost>> ShimHost::Create(std::string state_directory
   // A child that closes its stdin is its business, not our end.
   signal(SIGPIPE, SIG_IGN);
   ASSIGN_OR_RETURN(std::shared_ptr<IoLoop> loop, IoLoop::Create());
-  return std::unique_ptr<ShimHost>(new ShimHost(std::move(directory), std::move(lock), clock, std::move(loop)));
+  ASSIGN_OR_RETURN(std::shared_ptr<IoLoop> clients, IoLoop::CreateDriven());
+  return std::unique_ptr<ShimHost>(
+      new ShimHost(std::move(directory), std::move(lock), clock, std::move(loop), std::move(clients)));
 }
 
-ShimHost::~ShimHost() { loop_->Stop(); }
+ShimHost::~ShimHost() {
+  loop_->Stop();
+  client_loop_->Stop();
+}
 
 ShimHost::Instance* ShimHost::Find(const std::string& name) {
   auto it = instances_.find(name);

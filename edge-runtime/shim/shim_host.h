@@ -4,7 +4,7 @@
 // agent.sock. The shim connects; it is taken for the shim only if SO_PEERCRED shows the pid that Expect named, which no
 // other process in the container can have. Once it said hello, the socket is gone until it is needed again.
 //
-// One I/O thread for all instances. The verbs block on condition variables, each until its deadline. Ending mcplet, or
+// One I/O thread for all instances; the lines of clients' children come in whoever drives their I/O. The verbs block on condition variables, each until its deadline. Ending mcplet, or
 // destroying the ShimHost, ends no session: the shims keep pipes and journals, and the next ShimHost adopts them after
 // Prepare and Expect. Only one ShimHost can have a state directory at a time (flock).
 //
@@ -56,6 +56,8 @@ class ShimHost final : public SessionHost, public ClientSessions {
   void EndClient(const std::string& instance, uint64_t id, Duration grace) override;
   std::vector<ClientChild> Clients(const std::string& instance) const override;
   int ClientCount(const std::string& instance) const override;
+  int ClientIoFd() const override { return client_loop_->ready_fd(); }
+  void RunClientIo() override { client_loop_->RunReady(); }
   void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) override;
 
@@ -101,8 +103,13 @@ class ShimHost final : public SessionHost, public ClientSessions {
     uint64_t rejected = 0;
   };
 
-  ShimHost(std::string directory, UniqueFd lock, const Clock& clock, std::shared_ptr<IoLoop> loop)
-      : directory_(std::move(directory)), lock_(std::move(lock)), clock_(clock), loop_(std::move(loop)) {}
+  ShimHost(std::string directory, UniqueFd lock, const Clock& clock, std::shared_ptr<IoLoop> loop,
+           std::shared_ptr<IoLoop> client_loop)
+      : directory_(std::move(directory)),
+        lock_(std::move(lock)),
+        clock_(clock),
+        loop_(std::move(loop)),
+        client_loop_(std::move(client_loop)) {}
 
   Status Listen(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StopListening(Instance* instance) EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -155,7 +162,7 @@ class ShimHost final : public SessionHost, public ClientSessions {
   const std::string directory_;  // <state>/shim
   const UniqueFd lock_;
   const Clock& clock_;
-  const std::shared_ptr<IoLoop> loop_;
+  const std::shared_ptr<IoLoop> loop_, client_loop_;  // shared with channels
   mutable Mutex mu_;
   CondVar moved_;
   std::map<std::string, std::unique_ptr<Instance>> instances_ GUARDED_BY(mu_);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "edge-runtime/shim/journal.h"
 
 namespace mcpfleet::shim {
 namespace {
@@ -51,6 +52,7 @@ StatusOr<ChildPipes> MakeChildPipes() {
   // A server that opens /dev/stdin opens the pipe anew, as another user than who made it.
   fchmod(pipes.in_r.get(), 0666);
   fchmod(pipes.out_w.get(), 0666);
+  fcntl(pipes.out_r.get(), F_SETPIPE_SZ, kOutPipeBytes);
   fcntl(pipes.in_w.get(), F_SETFL, O_NONBLOCK);
   fcntl(pipes.out_r.get(), F_SETFL, O_NONBLOCK);
   return pipes;

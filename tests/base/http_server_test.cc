@@ -285,7 +285,7 @@ TEST(HttpServerTest, AnIdleStreamNoticesThatItsReaderWent) {
   RawSocket socket(server->port());
   socket.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   socket.ReadUntil("\r\n\r\n");
-  ASSERT_TRUE(started);
+  ASSERT_TRUE(Eventually([&] { return started.load(); }));
   EXPECT_FALSE(writer->closed());
   socket.Close();
   EXPECT_TRUE(Eventually([&] { return writer->closed(); }));
@@ -302,6 +302,7 @@ TEST(HttpServerTest, AReaderThatFallsTooFarBehindIsDisconnected) {
   RawSocket socket(server->port());
   socket.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   socket.ReadUntil("\r\n\r\n");
+  ASSERT_TRUE(Eventually([&] { return started.load(); }));
   size_t written = 0;
   std::string piece(64 << 10, 'x');
   while (writer->Write(piece) && written < (size_t{256} << 20)) written += piece.size();

@@ -50,7 +50,7 @@ Status FakeStdioChannel::Send(std::string_view line, Deadline) {
   return OkStatus();
 }
 
-void FakeStdioChannel::SetReceiver(std::function<void(std::string_view line)> receiver) {
+void FakeStdioChannel::SetReceiver(std::function<void(std::string line)> receiver) {
   std::vector<std::string> kept;
   {
     MutexLock lock(&mu_);
@@ -83,14 +83,14 @@ bool FakeStdioChannel::closed() const {
 }
 
 void FakeStdioChannel::Deliver(std::string_view line) {
-  std::function<void(std::string_view)> receiver;
+  std::function<void(std::string)> receiver;
   {
     MutexLock lock(&mu_);
     last_activity_ = clock_.Now();
     receiver = receiver_;
     if (!receiver) kept_.emplace_back(line);
   }
-  if (receiver) receiver(line);
+  if (receiver) receiver(std::string(line));
 }
 
 void FakeStdioChannel::SetResponder(std::function<std::vector<std::string>(std::string_view line)> responder) {

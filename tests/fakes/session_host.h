@@ -28,7 +28,7 @@ class FakeStdioChannel final : public StdioChannel {
  public:
   explicit FakeStdioChannel(const Clock& clock);
   Status Send(std::string_view line, Deadline deadline) override;
-  void SetReceiver(std::function<void(std::string_view line)> receiver) override;
+  void SetReceiver(std::function<void(std::string line)> receiver) override;
   Status SaveNote(std::string_view note) override;
   std::string LoadNote() const override;
   MonoTime last_activity() const override;
@@ -46,7 +46,7 @@ class FakeStdioChannel final : public StdioChannel {
  private:
   const Clock& clock_;
   mutable Mutex mu_;
-  std::function<void(std::string_view)> receiver_ GUARDED_BY(mu_);
+  std::function<void(std::string)> receiver_ GUARDED_BY(mu_);
   std::function<std::vector<std::string>(std::string_view)> responder_ GUARDED_BY(mu_);
   std::vector<std::string> sent_ GUARDED_BY(mu_), kept_ GUARDED_BY(mu_);
   std::string note_ GUARDED_BY(mu_);

@@ -267,6 +267,23 @@ TEST_F(DirectConversationTest, AKeptSessionsCallsGoOn) {
   EXPECT_GT(wire_->Next("tools/call")["id"], sent["id"]);
 }
 
+TEST_F(DirectConversationTest, AnAnswerThatWasNotDeliveredIsKeptInMindForALaterMcplet) {
+  OpenReady();
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  wire_->Answer(wire_->Next("tools/call"), "done");
+  side_->Undelivered({5, 105, "\"x\""});
+  side_->Undelivered({6, 106, "\"y\""});
+  const SessionNote note = Note();
+  EXPECT_TRUE(note.calls.empty());
+  ASSERT_EQ(note.undelivered.size(), 2U);
+  EXPECT_EQ(note.undelivered[0].stream, 105U);
+  EXPECT_EQ(note.undelivered[0].id, "\"x\"");
+  side_->Delivered(105);
+  EXPECT_EQ(Note().undelivered.size(), 1U);
+  for (uint64_t i = 0; i < 1000; ++i) side_->Undelivered({i, i, "1"});
+  EXPECT_LE(Note().undelivered.size(), 64U);
+}
+
 TEST_F(DirectConversationTest, ALineInDoubtFailsItsCallAndNoOther) {
   OpenReady();
   ASSERT_TRUE(Request(5, RequestOf("sure", "tools/call")).ok());

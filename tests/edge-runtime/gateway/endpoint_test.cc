@@ -75,10 +75,14 @@ class EndpointTest : public ::testing::Test {
     loop_.Run();
   }
   std::shared_ptr<Exchange> Ask(const std::string& method, const Fields& fields, const std::string& body = "") {
+    return AskAt(Face::kMcp, "/default/weather/mcp", method, fields, body);
+  }
+  std::shared_ptr<Exchange> AskAt(Face face, const std::string& target, const std::string& method, const Fields& fields,
+                                  const std::string& body = "") {
     auto exchange = std::make_shared<Exchange>();
-    http::Request request{.method = method, .target = "/default/weather/mcp", .body = body};
+    http::Request request{.method = method, .target = target, .body = body};
     for (const auto& [name, value] : fields) request.headers.Add(name, value);
-    endpoint_->Handle(request, std::make_shared<FakeResponder>(exchange), "");
+    endpoint_->Handle(face, request, std::make_shared<FakeResponder>(exchange), "");
     loop_.Run();
     return exchange;
   }
@@ -145,7 +149,7 @@ class EndpointTest : public ::testing::Test {
 
   FakeClock clock_;
   ManualLoop loop_{&clock_};
-  FakeHost host_;
+  FakeHost host_{loop_};
   CountingMetrics metrics_;
   JwksCache keys_{clock_, [](const std::string&, const std::function<void(StatusOr<std::string>)>& done) {
                     done(Unavailable("offline"));
@@ -542,6 +546,57 @@ TEST_F(EndpointTest, ASharedChildEndsWhenNoSessionWasThereForTheIdleTime) {
   EXPECT_EQ(host_.children.size(), 2U);
 }
 
+TEST_F(EndpointTest, TheChildOfAClientThatWakesAServerStartsBesideTheMainOne) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto one = Initialize(), other = Initialize();
+  target_.instance = "i-2";
+  Update();
+  ASSERT_EQ(host_.children.size(), 2U) << "it runs, but does not answer yet";
+  EXPECT_FALSE(one->response);
+  target_.ready = true;
+  target_.sleeping = false;
+  Update();
+  ASSERT_EQ(host_.children.size(), 2U);
+  Shaken(*one, host_.channel(0));
+  Shaken(*other, host_.channel(1));
+}
+
+TEST_F(EndpointTest, AChildThatWasBegunForAClientThatLeftEnds) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto exchange = Initialize();
+  target_.instance = "i-2";
+  Update();
+  ASSERT_EQ(host_.children.size(), 1U);
+  exchange->Leave();
+  target_.ready = true;
+  target_.sleeping = false;
+  Update();
+  Tick(1s);
+  Tick(1s);
+  EXPECT_EQ(host_.alive(), 0);
+}
+
+TEST_F(EndpointTest, AClientThatLeavesBeforeItKnowsItsSessionLeavesNone) {
+  Open();
+  const auto exchange = Initialize();
+  loop_.Run();
+  ASSERT_EQ(host_.children.size(), 1U);
+  ASSERT_EQ(host_.channel(0).Next()["method"], "initialize");
+  EXPECT_EQ(host_.alive(), 1);
+  exchange->Leave();
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 0);
+  EXPECT_TRUE(endpoint_->Conversations().empty());
+}
+
 TEST_F(EndpointTest, AServerThatDoesNotWakeIsAnErrorInTime) {
   spec_.activation.mode = ActivationMode::kOnDemand;
   settings_.wake_timeout = 60s;
@@ -791,6 +846,313 @@ TEST_F(EndpointTest, MethodsOfMetricsAreAmongFew) {
   Newest().Answer(Newest().Next("made/up"), 1);
   loop_.Run();
   EXPECT_EQ(metrics_.requests["other 200"], 1);
+}
+
+// ---- HTTP+SSE
+
+class EndpointSseTest : public EndpointTest {
+ protected:
+  std::shared_ptr<Exchange> Listen(Fields fields = {}) {
+    fields.emplace_back("Accept", "text/event-stream");
+    return AskAt(Face::kSse, "/default/weather/sse", "GET", fields);
+  }
+  // Where the stream says that messages go.
+  static std::string PlaceOf(const Exchange& stream) {
+    const std::vector<mcp::SseEvent> events = stream.Events();
+    if (events.empty() || events[0].type != "endpoint") return "no endpoint";
+    return events[0].data;
+  }
+  static std::vector<Json> Heard(const Exchange& stream) {
+    std::vector<Json> messages;
+    const std::vector<mcp::SseEvent> events = stream.Events();
+    for (size_t i = 1; i < events.size(); ++i) {
+      EXPECT_EQ(events[i].type, "message");
+      EXPECT_EQ(events[i].id, "") << "there is nothing to come back to";
+      messages.push_back(Json::parse(events[i].data, nullptr, false));
+    }
+    return messages;
+  }
+  std::shared_ptr<Exchange> Say(const std::string& place, const Json& message, Fields fields = {}) {
+    fields.emplace_back("Content-Type", "application/json");
+    return AskAt(Face::kMessages, place, "POST", fields, message.dump());
+  }
+  // Through the handshake with the child that came last.
+  std::shared_ptr<Exchange> Shake(const Fields& fields = {}) {
+    const auto stream = Listen(fields);
+    FakeChannel& channel = Newest();
+    EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(0, "initialize", {{"protocolVersion", "2024-11-05"}}), fields)->status(),
+              202);
+    channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2024-11-05"}});
+    loop_.Run();
+    EXPECT_EQ(Say(PlaceOf(*stream), NotificationOf("notifications/initialized"), fields)->status(), 202);
+    channel.Next("notifications/initialized");
+    return stream;
+  }
+};
+
+TEST_F(EndpointSseTest, TheStreamSaysWhereToPostAndHasAllTheAnswers) {
+  Open();
+  const auto stream = Listen();
+  EXPECT_EQ(stream->status(), 200);
+  EXPECT_EQ(stream->Header("content-type"), "text/event-stream");
+  const std::string place = PlaceOf(*stream);
+  const std::string begin = "/default/weather/messages?sessionId=";
+  ASSERT_TRUE(place.starts_with(begin)) << place;
+  EXPECT_GE(place.size(), begin.size() + 32);
+  const auto posted = Say(place, RequestOf("i", "initialize", {{"protocolVersion", "2024-11-05"}}));
+  EXPECT_EQ(posted->status(), 202);
+  EXPECT_EQ(posted->response->body, "Accepted");
+  EXPECT_EQ(metrics_.requests["initialize 202"], 0) << "it is under way until it is answered";
+  FakeChannel& channel = Newest();
+  channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2024-11-05"}});
+  loop_.Run();
+  EXPECT_EQ(metrics_.requests["initialize 202"], 1);
+  EXPECT_EQ(Heard(*stream).at(0), ResultOf("i", {{"protocolVersion", "2024-11-05"}}));
+  EXPECT_EQ(Verdict(*Say(place, RequestOf(9, "initialize"))), "400 -32600");
+  Say(place, NotificationOf("notifications/initialized"));
+  channel.Next("notifications/initialized");
+
+  Say(place, RequestOf(1, "tools/call", {{"name", "x"}, {"_meta", {{"progressToken", "p"}}}}));
+  const Json call = channel.Next("tools/call");
+  channel.Say(NotificationOf("notifications/progress",
+                             {{"progressToken", call["params"]["_meta"]["progressToken"]}, {"progress", 1}}));
+  channel.Say(RequestOf("theirs", "sampling/createMessage"));
+  loop_.Run();
+  const std::vector<Json> heard = Heard(*stream);
+  ASSERT_EQ(heard.size(), 3U);
+  EXPECT_EQ(heard[1]["params"]["progressToken"], "p");
+  EXPECT_EQ(heard[2]["method"], "sampling/createMessage");
+  EXPECT_EQ(Say(place, ResultOf(heard[2]["id"], "said"))->status(), 202);
+  loop_.Run();
+  EXPECT_EQ(Json::parse(channel.sent.at(channel.read++)), ResultOf("theirs", "said"));
+  channel.Answer(call, "done");
+  loop_.Run();
+  EXPECT_EQ(Heard(*stream).at(3), ResultOf(1, "done"));
+  EXPECT_FALSE(stream->ended);
+  Tick(20s);
+  EXPECT_TRUE(stream->bytes.ends_with("\n\n: keepalive\n\n"));
+}
+
+TEST_F(EndpointSseTest, ItsRulesAreThoseOfTheOtherTransport) {
+  Open();
+  EXPECT_EQ(AskAt(Face::kSse, "/default/weather/sse", "POST", {})->Header("allow"), "GET");
+  EXPECT_EQ(AskAt(Face::kMessages, "/default/weather/messages", "GET", {})->Header("allow"), "POST");
+  EXPECT_EQ(AskAt(Face::kSse, "/default/weather/sse", "GET", {{"Accept", "text/html"}})->status(), 406);
+  EXPECT_TRUE(host_.children.empty());
+  const std::string place = PlaceOf(*Shake());
+  const std::pair<std::string, std::string> json = {"Content-Type", "application/json"};
+  const auto post = [&](const Fields& fields, const std::string& body) {
+    return Verdict(*AskAt(Face::kMessages, place, "POST", fields, body));
+  };
+  EXPECT_EQ(post({}, "{}"), "415 -32000");
+  EXPECT_EQ(post({json}, "no"), "400 -32700");
+  EXPECT_EQ(post({json}, "{}"), "400 -32600");
+  EXPECT_EQ(post({json}, Json({RequestOf(1, "ping")}).dump()), "400 -32600") << "batches are of a later revision";
+  EXPECT_EQ(post({json, {"MCP-Protocol-Version", "1999-01-01"}}, RequestOf(1, "ping").dump()), "400 -32000");
+  EXPECT_EQ(Verdict(*Say("/default/weather/messages", RequestOf(1, "ping"))), "400 -32000");
+  EXPECT_EQ(Verdict(*Say("/default/weather/messages?sessionId=unknown", RequestOf(1, "ping"))), "404 -32001");
+  EXPECT_EQ(Say(place, RequestOf(1, "ping"))->status(), 202);
+  EXPECT_EQ(Verdict(*Say(place, RequestOf(1, "ping"))), "400 -32600") << "an id that is under way";
+}
+
+TEST_F(EndpointSseTest, ASessionIsOfItsTransportAndOfItsSubjectAlone) {
+  UseTokens();
+  Open();
+  EXPECT_EQ(Listen()->status(), 401);
+  const std::string place = PlaceOf(*Shake(ann_)), prefix = place.substr(0, place.find('=') + 1);
+  EXPECT_EQ(Say(place, RequestOf(1, "ping"))->status(), 401);
+  EXPECT_EQ(Verdict(*Say(place, RequestOf(1, "ping"), bob_)), "404 -32001");
+  EXPECT_EQ(Verdict(*Post(RequestOf(1, "ping"), In(place.substr(prefix.size()), ann_))), "404 -32001");
+  EXPECT_EQ(Verdict(*Say(prefix + OpenSession(ann_), RequestOf(1, "ping"), ann_)), "404 -32001");
+}
+
+TEST_F(EndpointSseTest, TheSessionEndsWithItsStream) {
+  Open();
+  const auto stream = Shake();
+  const std::string place = PlaceOf(*stream);
+  Say(place, RequestOf(1, "tools/call", {{"name", "x"}}));
+  stream->Leave();
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 0);
+  EXPECT_EQ(metrics_.sessions, 0);
+  EXPECT_EQ(metrics_.requests["tools/call 202"], 1) << "nobody waits for its answer";
+  EXPECT_EQ(Verdict(*Say(place, RequestOf(2, "ping"))), "404 -32001");
+}
+
+TEST_F(EndpointSseTest, AClientThatLeavesBeforeItsServerIsThereHasNoSession) {
+  host_.start_at_once = false;
+  Open();
+  const auto stream = Listen();
+  EXPECT_FALSE(stream->response);
+  stream->Leave();
+  host_.Started(0);
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 0);
+  EXPECT_EQ(metrics_.sessions, 0);
+}
+
+TEST_F(EndpointSseTest, ADeniedToolIsRefusedOnTheStream) {
+  spec_.tools.deny = {"rm"};
+  Open();
+  const auto stream = Shake();
+  EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(2, "tools/call", {{"name", "rm"}}))->status(), 202);
+  EXPECT_EQ(CodeOf(Heard(*stream).back()), -32602);
+  EXPECT_EQ(Heard(*stream).back()["id"], 2);
+  EXPECT_EQ(Newest().read, Newest().sent.size());
+}
+
+TEST_F(EndpointSseTest, RequestsAtOnceAreCountedUntilTheirAnswer) {
+  spec_.rate_limit.max_concurrent = 1;
+  Open();
+  const std::string place = PlaceOf(*Shake());
+  EXPECT_EQ(Say(place, RequestOf(1, "tools/list"))->status(), 202);
+  EXPECT_EQ(Verdict(*Say(place, RequestOf(2, "tools/list"))), "429 -32603");
+  Newest().Answer(Newest().Next("tools/list"), 1);
+  loop_.Run();
+  EXPECT_EQ(Say(place, RequestOf(2, "tools/list"))->status(), 202);
+}
+
+TEST_F(EndpointSseTest, StreamsAreHeldToTheRateToo) {
+  spec_.rate_limit = {.requests = 2, .per = 60s};
+  Open();
+  EXPECT_EQ(Listen()->status(), 200);
+  EXPECT_EQ(Listen()->status(), 200);
+  EXPECT_EQ(Verdict(*Listen()), "429 -32603");
+  EXPECT_EQ(host_.alive(), 2);
+}
+
+TEST_F(EndpointSseTest, ItIsBoundedAndMakesRoomLikeAnyOtherSession) {
+  spec_.sessions.max = 1;
+  spec_.sessions.idle_timeout = 30min;
+  Open();
+  const auto first = Shake();
+  Say(PlaceOf(*first), RequestOf(1, "tools/list"));
+  Tick(5s);
+  EXPECT_EQ(Verdict(*Listen()), "503 -32603");
+  Newest().Answer(Newest().Next("tools/list"), 1);
+  Tick(5s);
+  const auto second = Listen();
+  EXPECT_TRUE(first->ended) << "the one that was unused the longest goes";
+  EXPECT_FALSE(second->response);
+  host_.EndAll();
+  loop_.Run();
+  EXPECT_NE(PlaceOf(*second), "no endpoint");
+  Tick(30min);
+  EXPECT_TRUE(second->ended);
+  EXPECT_EQ(metrics_.sessions, 0);
+}
+
+TEST_F(EndpointSseTest, AStreamWakesItsServer) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Open();
+  const auto stream = Listen();
+  EXPECT_FALSE(stream->response);
+  EXPECT_EQ(used_, 1);
+  target_.ready = true;
+  target_.instance = "i-2";
+  Update();
+  EXPECT_NE(PlaceOf(*stream), "no endpoint");
+  EXPECT_EQ(endpoint_->Conversations(), (std::map<std::string, int>{{"i-2", 1}}));
+}
+
+TEST_F(EndpointSseTest, AnOldInstanceServesItsStreamsToTheirEnd) {
+  Open();
+  const auto old = Shake();
+  target_.instance = "i-2";
+  Update();
+  Shake();
+  Say(PlaceOf(*old), RequestOf(1, "tools/list"));
+  host_.channel(0).Answer(host_.channel(0).Next("tools/list"), "old");
+  loop_.Run();
+  EXPECT_EQ(Heard(*old).back(), ResultOf(1, "old"));
+  EXPECT_EQ(endpoint_->Conversations(), (std::map<std::string, int>{{"i-1", 1}, {"i-2", 1}}));
+  old->Leave();
+  loop_.Run();
+  Tick(1s);
+  EXPECT_EQ(endpoint_->Conversations(), (std::map<std::string, int>{{"i-2", 1}}));
+}
+
+TEST_F(EndpointSseTest, AChildThatDiesIsFollowedByAnotherUnderTheSameStream) {
+  Open();
+  const auto stream = Shake();
+  const std::string place = PlaceOf(*stream);
+  Say(place, RequestOf(1, "tools/list"));
+  host_.End(0);
+  loop_.Run();
+  EXPECT_EQ(CodeOf(Heard(*stream).back()), -32603);
+  Newest().Answer(Newest().Next("initialize"), {{"protocolVersion", "2024-11-05"}});
+  loop_.Run();
+  Newest().Next("notifications/initialized");
+  Say(place, RequestOf(2, "tools/list"));
+  Newest().Answer(Newest().Next("tools/list"), "goes on");
+  loop_.Run();
+  EXPECT_EQ(Heard(*stream).back(), ResultOf(2, "goes on"));
+  endpoint_->Close();
+  EXPECT_TRUE(stream->ended);
+}
+
+TEST_F(EndpointSseTest, WithoutResumptionTheStreamEndsWithItsChild) {
+  spec_.sessions.resumable = false;
+  Open();
+  const auto stream = Shake();
+  host_.End(0);
+  loop_.Run();
+  EXPECT_TRUE(stream->ended);
+}
+
+TEST_F(EndpointSseTest, StreamsOfASharedServerShareItsChild) {
+  spec_.sessions.mode = SessionMode::kShared;
+  Open();
+  const auto one = Listen(), other = Listen();
+  ASSERT_EQ(host_.children.size(), 1U);
+  ShakeLane(Newest());
+  for (const auto& stream : {one, other}) {
+    EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(0, "initialize", {{"protocolVersion", "2024-11-05"}}))->status(), 202);
+    EXPECT_EQ(Heard(*stream).at(0)["result"]["protocolVersion"], "2024-11-05");
+    Say(PlaceOf(*stream), RequestOf(1, "tools/list"));
+  }
+  Newest().Answer(Newest().Next("tools/list"), "of one");
+  Newest().Answer(Newest().Next("tools/list"), "of the other");
+  loop_.Run();
+  EXPECT_EQ(Heard(*one).at(1), ResultOf(1, "of one"));
+  EXPECT_EQ(Heard(*other).at(1), ResultOf(1, "of the other"));
+  one->Leave();
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 1);
+  Say(PlaceOf(*other), RequestOf(2, "tools/list"));
+  Newest().Next("tools/list");
+}
+
+TEST_F(EndpointSseTest, NothingOfItIsLeftToTheNextMcplet) {
+  Open();
+  const auto stream = Shake();
+  Say(PlaceOf(*stream), RequestOf(1, "tools/list"));
+  EXPECT_EQ(host_.channel(0).note, "") << "who finds its child ends it";
+  endpoint_->Release();
+  EXPECT_TRUE(stream->ended);
+  loop_.Run();
+  EXPECT_EQ(host_.alive(), 0);
+}
+
+TEST_F(EndpointSseTest, ThePathOfThePublicUrlThatAClientCameByIsKept) {
+  settings_.urls.insert(settings_.urls.begin(), "https://mcp.example.com/fleet/default/weather/mcp");
+  Open();
+  EXPECT_TRUE(PlaceOf(*Listen({{"Host", "mcp.example.com"}})).starts_with("/fleet/default/weather/messages?"));
+  EXPECT_TRUE(PlaceOf(*Listen({{"Host", "127.0.0.1:8700"}})).starts_with("/default/weather/messages?"));
+}
+
+TEST_F(EndpointSseTest, ItsProtectedResourceIsItsOwnUrl) {
+  spec_.auth.type = AuthType::kJwt;
+  spec_.auth.issuer = "https://issuer.example.com";
+  Open();
+  const std::string well_known = "http://127.0.0.1:8700/.well-known/oauth-protected-resource/default/weather/";
+  EXPECT_NE(Listen()->Header("www-authenticate").find(well_known + "sse\""), std::string::npos);
+  EXPECT_NE(Initialize()->Header("www-authenticate").find(well_known + "mcp\""), std::string::npos);
+  EXPECT_EQ(Json::parse(*endpoint_->Metadata(Face::kSse))["resource"], "http://127.0.0.1:8700/default/weather/sse");
+  EXPECT_EQ(Json::parse(*endpoint_->Metadata(Face::kMcp))["resource"], "http://127.0.0.1:8700/default/weather/mcp");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A session host whose children the test plays; everything on the test's thread, which is the host's as well.
+// A session host whose children the test plays; everything on the test's thread, which is the host's as well. Lines come
+// from the loop, as in the gateway.
 #pragma once
 
 #include <deque>
@@ -14,17 +15,18 @@
 
 namespace mcpfleet::gateway::test {
 
-class FakeChannel final : public StdioChannel {
+class FakeChannel final : public StdioChannel, public std::enable_shared_from_this<FakeChannel> {
  public:
+  explicit FakeChannel(Loop& loop) : loop_(loop) {}
   Status Send(std::string_view line, Deadline) override {
     if (closed_) return Unavailable("child: its stdin is closed");
     EXPECT_EQ(line.find('\n'), std::string_view::npos);
     sent.emplace_back(line);
     return OkStatus();
   }
-  void SetReceiver(std::function<void(std::string_view line)> receiver) override {
-    receiver_ = receiver ? std::make_shared<std::function<void(std::string_view)>>(std::move(receiver)) : nullptr;
-    Deliver();
+  void SetReceiver(std::function<void(std::string line)> receiver) override {
+    receiver_ = receiver ? std::make_shared<std::function<void(std::string)>>(std::move(receiver)) : nullptr;
+    DeliverLater();
   }
   Status SaveNote(std::string_view text) override {
     note = text;
@@ -38,7 +40,7 @@ class FakeChannel final : public StdioChannel {
 
   void Say(const std::string& line) {
     lines_.push_back(line);
-    Deliver();
+    DeliverLater();
   }
   void Say(const char* line) { Say(std::string(line)); }
   void Say(const Json& message) { Say(message.dump()); }
@@ -56,37 +58,42 @@ class FakeChannel final : public StdioChannel {
   void Finish(std::function<void()> ended) {
     closed_ = true;
     ended_ = std::move(ended);
-    Deliver();
+    DeliverLater();
   }
 
   std::vector<std::string> sent;
   size_t read = 0;
   std::string note, doubtful;
-  size_t unread = 0;
+  size_t unread() const { return lines_.size(); }
 
  private:
+  void DeliverLater() {
+    if (receiver_ == nullptr) return;
+    loop_.Post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->Deliver();
+    });
+  }
   void Deliver() {
-    while (!lines_.empty() && receiver_ != nullptr && !delivering_) {
+    while (!lines_.empty() && receiver_ != nullptr) {
       const auto receiver = receiver_;
       const std::string line = std::move(lines_.front());
       lines_.pop_front();
-      delivering_ = true;
-      (*receiver)(line);
-      delivering_ = false;
+      (*receiver)(std::string(line));
     }
-    unread = lines_.size();
-    if (lines_.empty() && receiver_ != nullptr && !delivering_) {
+    if (lines_.empty() && receiver_ != nullptr) {
       if (const auto ended = std::exchange(ended_, nullptr)) ended();
     }
   }
-  std::shared_ptr<std::function<void(std::string_view)>> receiver_;  // shared with a delivery under way
+  Loop& loop_;
+  std::shared_ptr<std::function<void(std::string)>> receiver_;  // shared with a delivery under way
   std::deque<std::string> lines_;
   std::function<void()> ended_;
-  bool delivering_ = false, closed_ = false;
+  bool closed_ = false;
 };
 
 class FakeHost final : public ClientSessions {
  public:
+  explicit FakeHost(Loop& loop) : loop_(loop) {}
   struct Child {
     std::string instance;
     uint64_t id = 0;
@@ -97,7 +104,7 @@ class FakeHost final : public ClientSessions {
 
   void SpawnClient(const std::string& instance, const std::vector<std::string>&, const std::vector<EnvVar>&,
                    std::function<void(StatusOr<ClientChild>)> done) override {
-    children.push_back({instance, children.size() + 1, std::make_shared<FakeChannel>(), std::move(done)});
+    children.push_back({instance, children.size() + 1, std::make_shared<FakeChannel>(loop_), std::move(done)});
     if (start_at_once) Started(children.size() - 1);
   }
   void EndClient(const std::string& instance, uint64_t id, Duration) override {
@@ -120,6 +127,8 @@ class FakeHost final : public ClientSessions {
     for (const Child& child : children) count += child.instance == instance && !child.gone ? 1 : 0;
     return count;
   }
+  int ClientIoFd() const override { return -1; }
+  void RunClientIo() override {}
   void SetClientListener(
       std::function<void(const std::string& instance, uint64_t id, ClientEvent event)> changed) override {
     listener_ = std::move(changed);
@@ -138,7 +147,7 @@ class FakeHost final : public ClientSessions {
   }
   // One that ran before this mcplet.
   void Before(const std::string& instance, const std::string& note, const std::string& doubtful) {
-    children.push_back({instance, children.size() + 1, std::make_shared<FakeChannel>(), nullptr, true});
+    children.push_back({instance, children.size() + 1, std::make_shared<FakeChannel>(loop_), nullptr, true});
     children.back().channel->note = note;
     children.back().channel->doubtful = doubtful;
   }
@@ -173,6 +182,7 @@ class FakeHost final : public ClientSessions {
   void Tell(const Child& child, ClientEvent event) {
     if (listener_) listener_(child.instance, child.id, event);
   }
+  Loop& loop_;
   std::function<void(const std::string&, uint64_t, ClientEvent)> listener_;
 };
 

@@ -15,6 +15,8 @@ struct Side {
   std::vector<std::pair<SessionCall, Json>> requests;
   std::vector<Json> notified, replied;
   std::vector<std::pair<uint64_t, std::string>> cancelled;
+  std::vector<std::string> undelivered;
+  std::vector<uint64_t> delivered;
   Status refusal = OkStatus();
   bool destroyed = false, released = false;
 
@@ -43,6 +45,8 @@ class FakeConversation final : public Conversation {
   void Notify(const Incoming& message) override { side_->notified.push_back(Json::parse(message.text)); }
   void Reply(const Incoming& message) override { side_->replied.push_back(Json::parse(message.text)); }
   void Cancel(uint64_t call, std::string_view reason) override { side_->cancelled.emplace_back(call, reason); }
+  void Undelivered(const SessionCall& call) override { side_->undelivered.push_back(call.id); }
+  void Delivered(uint64_t stream) override { side_->delivered.push_back(stream); }
   void Release() override { side_->released = true; }
 
  private:
@@ -518,6 +522,34 @@ TEST_F(LegacySessionTest, AKeptSessionGoesOnBehindWhatWasSentBefore) {
   ASSERT_TRUE(primed);
   EXPECT_GT(primed->stream, 1'000'000U);
   EXPECT_GT(side_->Call(0).call, 7U);
+}
+
+TEST_F(LegacySessionTest, AnAnswerThatWentWithTheMcpletBeforeIsAnErrorForWhoComesForIt) {
+  session_ = std::make_shared<LegacySession>("sid", "anonymous", SessionSettings{}, loop_, clock_);
+  session_->Continue("2025-11-25", 1, {{SessionCall{0, 3, "\"gone\""}, true}, {SessionCall{0, 4, "9"}, true}});
+  side_ = std::make_shared<Side>();
+  session_->Connect(std::make_unique<FakeConversation>(side_), {});
+  EXPECT_FALSE(session_->HasCall("\"gone\""));
+  const auto resumed = Get("3-5");
+  EXPECT_EQ(Seen(*resumed), "\"gone\"");
+  EXPECT_TRUE(resumed->ended);
+  EXPECT_EQ(side_->delivered, std::vector<uint64_t>{3});
+  EXPECT_EQ(Seen(*Get("4-1")), "9");
+}
+
+TEST_F(LegacySessionTest, AnAnswerThatNoConnectionTookIsToldToTheServersSide) {
+  Open();
+  const auto here = Post(RequestOf(1, "m"));
+  side_->Answer(0, "x");
+  EXPECT_TRUE(side_->undelivered.empty());
+  const auto away = Post(RequestOf(2, "m"));
+  loop_.Advance(1s);
+  const std::string last = away->Events().back().id;
+  away->Leave();
+  side_->Answer(1, "x");
+  EXPECT_EQ(side_->undelivered, std::vector<std::string>{"2"});
+  EXPECT_EQ(Seen(*Get(last)), "2");
+  EXPECT_EQ(side_->delivered.size(), 1U);
 }
 
 TEST_F(LegacySessionTest, AStreamOfTheMcpletBeforeThatWasOverIsNotKnownAnyMore) {

@@ -88,7 +88,7 @@ class PipeChannel : public StdioChannel {
     sent_lines_.emplace_back(line);
     return WriteAll(child_.in(), std::string(line) + "\n", deadline);
   }
-  void SetReceiver(std::function<void(std::string_view)> receiver) override {
+  void SetReceiver(std::function<void(std::string)> receiver) override {
     std::lock_guard<std::recursive_mutex> lock(mu_);
     receiver_ = std::move(receiver);
     Deliver();
@@ -139,7 +139,7 @@ class PipeChannel : public StdioChannel {
   mutable std::recursive_mutex mu_;
   std::mutex send_mu_;
   std::vector<std::string> sent_lines_;
-  std::function<void(std::string_view)> receiver_;
+  std::function<void(std::string)> receiver_;
   std::deque<std::string> kept_;
   std::string note_;
   std::atomic<int64_t> activity_{0};

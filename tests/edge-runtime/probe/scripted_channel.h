@@ -41,7 +41,7 @@ class ScriptedChannel : public StdioChannel {
     cv_.notify_all();
     return OkStatus();
   }
-  void SetReceiver(std::function<void(std::string_view)> receiver) override {
+  void SetReceiver(std::function<void(std::string)> receiver) override {
     std::unique_lock<std::mutex> lock(mu_);
     receiver_ = std::move(receiver);
     cv_.notify_all();
@@ -144,7 +144,7 @@ class ScriptedChannel : public StdioChannel {
   std::condition_variable cv_;
   std::deque<std::string> to_script_, out_;
   std::vector<std::string> sent_;
-  std::function<void(std::string_view)> receiver_;
+  std::function<void(std::string)> receiver_;
   std::string note_, doubtful_line_;
   MonoTime last_activity_{};
   bool closed_ = false, full_ = false, ending_ = false, delivering_ = false;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -134,10 +135,28 @@ World::~World() {
   for (auto& [instance, pid] : pids_) KillAndReap(pid);
 }
 
+ClientIoThread::ClientIoThread(ShimHost& host) : stop_(eventfd(0, EFD_CLOEXEC)) {
+  thread_ = std::thread([&host, stop = stop_.get()] {
+    for (;;) {
+      pollfd ready[] = {{host.ClientIoFd(), POLLIN, 0}, {stop, POLLIN, 0}};
+      if (poll(ready, 2, -1) < 0) continue;
+      if (ready[1].revents != 0) return;
+      host.RunClientIo();
+    }
+  });
+}
+
+ClientIoThread::~ClientIoThread() {
+  const uint64_t one = 1;
+  EXPECT_EQ(write(stop_.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  thread_.join();
+}
+
 void World::StartHost() {
   auto host = ShimHost::Create(directory_.path(), clock_);
   EXPECT_TRUE(host.ok()) << host.status();
   host_ = *std::move(host);
+  client_io_ = std::make_unique<ClientIoThread>(*host_);
   for (auto& [instance, pid] : pids_) {
     EXPECT_TRUE(host_->Prepare(instance).ok());
     host_->Expect(instance, pid);

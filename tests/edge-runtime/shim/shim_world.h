@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -44,6 +45,17 @@ inline constexpr char kInside[] = "/mnt";
 // The pids (as seen here) of living processes whose NSpid ends in a namespace where `shim` is 1, without the shim.
 std::vector<int> ProcessesBelow(int shim);
 
+// Plays the gateway's thread: runs the I/O of clients' children.
+class ClientIoThread {
+ public:
+  explicit ClientIoThread(ShimHost& host);
+  ~ClientIoThread();
+
+ private:
+  UniqueFd stop_;
+  std::thread thread_;
+};
+
 // A host, a directory and the shims started in it; everything ends with it.
 class World {
  public:
@@ -55,7 +67,10 @@ class World {
   int Start(const std::string& instance, const ShimProcessOptions& options = {});
   // The agent goes without a word and another comes: adoption.
   void RestartHost();
-  void StopHost() { host_.reset(); }
+  void StopHost() {
+    client_io_.reset();
+    host_.reset();
+  }
   void StartHost();
   int pid(const std::string& instance) const { return pids_.at(instance); }
 
@@ -63,6 +78,7 @@ class World {
   TempDirectory directory_;
   SystemClock clock_;
   std::unique_ptr<ShimHost> host_;
+  std::unique_ptr<ClientIoThread> client_io_;
   std::map<std::string, int> pids_;
 };
 
