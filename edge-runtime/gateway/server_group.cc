@@ -110,8 +110,8 @@ void ServerGroup::FillSpares() {
                     {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
         return;
       }
-      const bool wanted = self.target_.ready || static_cast<int>(self.spares_.size()) < self.WantedSpares();
-      if (self.retired_ || !wanted) return;
+      const bool needed = self.target_.ready || static_cast<int>(self.spares_.size()) < self.WantedSpares();
+      if (self.retired_ || !needed) return;
       self.spares_.push_back(*std::move(link));
       self.Pump();
     }));
