@@ -71,7 +71,8 @@ void ServerGroup::Begin(Done done) {
     return FillSpares();
   }
   if (HasRoom()) return Spawn(std::move(done));
-  if (static_cast<int>(waiting_.size()) < w_.children.Ending(target_.instance)) return wait();
+  // A child that ends makes room, one that was begun for whoever comes is for this one.
+  if (static_cast<int>(waiting_.size()) < w_.children.Ending(target_.instance) + spares_coming_) return wait();
   const bool other_is_older = !w_.evict_session(this, modern_ == nullptr ? MonoTime::max() : modern_->OldestIdle());
   if (other_is_older && (modern_ == nullptr || !modern_->EvictOne())) {
     return Post(done, ResourceExhausted("all " + std::to_string(target_.server->spec.sessions.max) +
@@ -108,7 +109,7 @@ void ServerGroup::FillSpares() {
         self.spare_failed_ = self.w_.clock.Now();
         LOG_WARNING("a warm spare did not start",
                     {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
-        return;
+        return self.Pump();
       }
       const bool needed = self.target_.ready || static_cast<int>(self.spares_.size()) < self.WantedSpares();
       if (self.retired_ || !needed) return;
