@@ -102,6 +102,13 @@ if(TARGET conformance_tests)
   target_sources(conformance_tests PRIVATE tests/integration/node.cc tests/integration/commands.cc)
 endif()
 
+# The gateway under load and kills, for as long as $MCPFLEET_SOAK_SECONDS says.
+mcpfleet_tests(soak LINK base base/http LABELS "soak;node" TIMEOUT 3600)
+if(TARGET soak_tests)
+  target_sources(soak_tests PRIVATE tests/integration/node.cc tests/integration/commands.cc tests/integration/mcp_client.cc)
+  add_dependencies(soak_tests mcp_test_server)
+endif()
+
 get_property(layer_table GLOBAL PROPERTY mcpfleet_layer_table)
 file(WRITE ${CMAKE_BINARY_DIR}/layers.txt "${layer_table}")
 add_test(NAME check_layers COMMAND ${CMAKE_SOURCE_DIR}/tests/tools/check_layers ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/layers.txt)

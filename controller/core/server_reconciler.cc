@@ -951,6 +951,12 @@ void ServerReconciler::BeginProbe(const ServerKey& key, ServerRecord* record, co
   if (kind == ProbeKind::kVerify && !probe.handshake) {
     timeout = std::max<Duration>(probe.started + probes.startup_timeout - now, std::chrono::milliseconds(100));
     if (instance.empty()) timeout = probes.readiness_timeout;
+    // A revision that is being rolled out has an answer by its deadline, if only that there was none.
+    const std::optional<RolloutState>& rollout = look.observed.rollout;
+    if (rollout && look.desired != nullptr && target->revision == look.desired->revision) {
+      const Duration left = rollout->since + look.desired->spec.update_strategy.progress_deadline - now;
+      if (left > Duration::zero()) timeout = std::min(timeout, left);
+    }
   }
   w_.probes.Submit(
       [this, key, kind, name, timeout, incarnation, quiet = probes.liveness_period, target = *std::move(target)] {

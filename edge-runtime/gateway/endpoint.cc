@@ -58,6 +58,7 @@ void Endpoint::SetTarget(ClientTarget target) {
             [this] { w_.metrics.GatewayRejected("isolation"); }, settings_.modern},
         target_));
   }
+  if (current != nullptr && target_.sleeping && sleepers_.empty()) current->Rest();
   if (current != nullptr || !groups_.empty()) Adopt(groups_.back().get());
   if (!target_.ready) {
     if (ServerGroup* group = CurrentGroup(); group != nullptr && target_.sleeping) group->Expect(sleepers_.size());

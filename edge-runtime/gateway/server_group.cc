@@ -99,7 +99,8 @@ void ServerGroup::Begin(const std::string& subject, Done done) {
     return FillSpares();
   }
   if (HasRoom()) return Spawn(subject, std::move(done));
-  if (static_cast<int>(waiting_.size()) < w_.children.Ending(target_.instance)) return wait();
+  // A child that ends makes room, one that was begun for whoever comes is for this one.
+  if (static_cast<int>(waiting_.size()) < w_.children.Ending(target_.instance) + spares_coming_) return wait();
   const bool other_is_older = !w_.evict_session(this, modern_ == nullptr ? MonoTime::max() : modern_->OldestIdle());
   if (other_is_older && (modern_ == nullptr || !modern_->EvictOne())) {
     return Post(done, ResourceExhausted("all " + std::to_string(target_.server->spec.sessions.max) +
@@ -139,9 +140,10 @@ void ServerGroup::FillSpares() {
         self.spare_failed_ = self.w_.clock.Now();
         LOG_WARNING("a warm spare did not start",
                     {{"server", ToString(self.target_.server->key)}, {"error", link.status()}});
-        return;
+        return self.Pump();
       }
-      if (self.retired_ || !self.Apart()) return;
+      const bool needed = self.target_.ready || static_cast<int>(self.spares_.size()) < self.WantedSpares();
+      if (self.retired_ || !needed || !self.Apart()) return;
       self.spares_.push_back(*std::move(link));
       self.Pump();
     }));
@@ -170,6 +172,16 @@ void ServerGroup::Retire() {
   spares_.clear();
 }
 
+void ServerGroup::Rest() {
+  target_.ready = false;  // no new spares
+  expected_ = 0;
+  spares_.clear();
+  while (modern_ != nullptr && modern_->EvictOne()) {
+  }
+  if (hub_ != nullptr) hub_->CloseIdle();
+  if (shared_ != nullptr) shared_->CloseIdle();
+}
+
 void ServerGroup::Tick(MonoTime now) {
   while (!waiting_.empty() && waiting_.front().until <= now) {
     Post(waiting_.front().done, ResourceExhausted("no child of the server became free in time"));
@@ -180,12 +192,14 @@ void ServerGroup::Tick(MonoTime now) {
   if (modern_ != nullptr) modern_->Tick(now);
   const SessionsSpec& sessions = target_.server->spec.sessions;
   if (hub_ != nullptr && hub_->open() && now - hub_->last_used() >= sessions.idle_timeout) hub_->CloseIdle();
+  if (shared_ != nullptr && shared_->used()) shared_used_ = now;
+  if (shared_ != nullptr && now - shared_used_ >= sessions.idle_timeout) shared_->CloseIdle();
   FillSpares();
 }
 
 bool ServerGroup::HasWork() const {
   const bool spares = !retired_ && static_cast<int>(spares_.size()) != WantedSpares();
-  return opening_ > 0 || modern_ != nullptr || hub_ != nullptr || spares;
+  return opening_ > 0 || modern_ != nullptr || hub_ != nullptr || shared_ != nullptr || spares;
 }
 
 ModernHub& ServerGroup::hub() {
@@ -205,6 +219,7 @@ std::unique_ptr<Conversation> ServerGroup::SharedSide() {
   }
   if (!shared_mode()) return nullptr;
   if (shared_ == nullptr) {
+    shared_used_ = w_.clock.Now();
     shared_ = std::make_shared<SharedServer>(w_.loop, self_.Bind([](ServerGroup& self, Done done) {
       self.NewConversation(Tenants::kEverybody, std::move(done));
     }));

@@ -75,6 +75,8 @@ class ServerGroup {
   void Expect(size_t conversations);
   // No warm spares any more: it only finishes what it has.
   void Retire();
+  // The server sleeps: nothing runs that no client uses now. Until the next target.
+  void Rest();
   bool retired() const { return retired_; }
   bool shared_mode() const;
 
@@ -108,6 +110,7 @@ class ServerGroup {
   int opening_ = 0;  // conversations asked for and not there yet
   std::shared_ptr<ModernHub> hub_;
   std::shared_ptr<SharedServer> shared_;
+  MonoTime shared_used_{};  // when a session was last there
   std::unique_ptr<ModernServer> modern_;
   bool retired_ = false;
 };

@@ -31,6 +31,12 @@ void SharedServer::Leave(SharedConversation* session) {
   for (const std::string& uri : uris) Unsubscribe(uri, session);
 }
 
+void SharedServer::CloseIdle() {
+  if (!sessions_.empty() || opening_) return;
+  ready_ = false;
+  lane_.reset();
+}
+
 void SharedServer::OnLink(StatusOr<std::unique_ptr<Link>> link) {
   if (!link.ok()) return End(link.status());
   lane_ = std::make_shared<Lane>(loop_, *std::move(link));

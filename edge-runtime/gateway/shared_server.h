@@ -24,6 +24,9 @@ class SharedConversation;
 class SharedServer {
  public:
   SharedServer(Loop& loop, NewLink new_link) : loop_(loop), new_link_(std::move(new_link)) {}
+  bool used() const { return !sessions_.empty(); }
+  // Lets the child go when no session is there; the next one starts another.
+  void CloseIdle();
 
  private:
   friend class SharedConversation;

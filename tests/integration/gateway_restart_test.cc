@@ -175,6 +175,24 @@ TEST_P(GatewayRestartTest, ASessionWhoseProcessDiedWhileMcpletWasAwayIsGone) {
   EXPECT_TRUE(behind_->Counts(2));
 }
 
+TEST_P(GatewayRestartTest, AnAnswerThatWaitedForItsClientIsThereOrAnErrorAfterAKill) {
+  ASSERT_TRUE(behind_->Run({Server("weather")}));
+  const auto client = behind_->Session("weather");
+  ASSERT_NE(client, nullptr);
+  for (const int ms : {0, 1000}) {
+    auto call = client->BeginCall("sleep", {{"ms", 200}, {"message", "while you were away"}});
+    ASSERT_TRUE(call->AwaitId());
+    const std::string last = call->last_id();
+    call.reset();
+    LetPass(std::chrono::milliseconds(ms));  // answered by then, or not
+    Restart(true);
+    const std::optional<Json> answer = ComeBack(*client, last);
+    ASSERT_TRUE(answer) << "silence, after " << ms << " ms";
+    EXPECT_TRUE(IsError(answer) || TextOf(*answer) == "while you were away") << DumpJson(*answer);
+    EXPECT_EQ(client->Call("who"), "test-server");
+  }
+}
+
 // --- the port -------------------------------------------------------------------------------------------------------
 
 class GatewayPortTest : public IntegrationTest {};

@@ -721,6 +721,50 @@ TEST_F(EndpointTest, ARequestThatWakesAServerWaitsAndIsAnswered) {
   EXPECT_EQ(modern->status(), 200);
 }
 
+TEST_F(EndpointTest, NothingThatNoClientUsesRunsInAServerThatSleeps) {
+  spec_.activation.mode = ActivationMode::kOnDemand;
+  spec_.sessions.warm_spares = 1;
+  Open();
+  const auto call = PostModern(Modern(1, "tools/list"));
+  ShakeLane(host_.channel(0));
+  host_.channel(0).Answer(host_.channel(0).Next("tools/list"), Json::object());
+  loop_.Run();
+  EXPECT_EQ(call->status(), 200);
+  ASSERT_EQ(host_.children.size(), 2U) << "the client's and the spare";
+  target_.ready = false;
+  target_.sleeping = true;
+  target_.instance = "";
+  Update();
+  Tick(1s);
+  EXPECT_TRUE(host_.children.at(0).ending);
+  EXPECT_TRUE(host_.children.at(1).ending);
+  EXPECT_EQ(host_.children.size(), 2U) << "no new spare";
+  target_.ready = true;
+  target_.sleeping = false;
+  target_.instance = "i-1";
+  for (size_t i = 0; i < 2; ++i) host_.End(i);
+  Update();
+  EXPECT_EQ(host_.children.size(), 3U) << "awake: a spare again";
+}
+
+TEST_F(EndpointTest, ASharedChildEndsWhenNoSessionWasThereForTheIdleTime) {
+  spec_.sessions.mode = SessionMode::kShared;
+  Open();
+  const auto exchange = Initialize();
+  ShakeLane(host_.channel(0));
+  EXPECT_EQ(exchange->status(), 200);
+  const std::string id = exchange->Header("mcp-session-id");
+  Tick(spec_.sessions.idle_timeout / 2);
+  EXPECT_EQ(Ask("DELETE", In(id))->status(), 200);
+  Tick(spec_.sessions.idle_timeout - 1s);
+  EXPECT_FALSE(host_.children.at(0).ending);
+  EXPECT_TRUE(endpoint_->HasWork());
+  Tick(1s);
+  EXPECT_TRUE(host_.children.at(0).ending);
+  Initialize();
+  EXPECT_EQ(host_.children.size(), 2U);
+}
+
 TEST_F(EndpointTest, TheChildOfAClientThatWakesAServerStartsBesideTheMainOne) {
   spec_.activation.mode = ActivationMode::kOnDemand;
   target_.ready = false;
