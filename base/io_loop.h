@@ -1,6 +1,6 @@
-// epoll for all sockets and pipes of a session host: an idle server costs no thread and no wake-up. The loop has a thread
-// of its own, or is driven: another event loop runs it. Handlers and tasks run on that one thread, one at a time, and
-// must not block. All methods but RunReady may be called from any thread.
+// epoll for all sockets and pipes of a session host: an idle server costs no thread and no wake-up. The loop has a
+// thread of its own, or is driven: another event loop runs it. Handlers and tasks run on that one thread, one at a
+// time, and must not block. All methods but RunReady may be called from any thread.
 #pragma once
 
 #include <atomic>

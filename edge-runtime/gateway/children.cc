@@ -45,11 +45,7 @@ class StdioLink final : public Link {
  public:
   StdioLink(ClientSessions& sessions, Loop& loop, std::weak_ptr<Children::Shared> shared, ClientChild child,
             Duration grace)
-      : sessions_(sessions),
-        loop_(loop),
-        shared_(std::move(shared)),
-        child_(std::move(child)),
-        grace_(grace) {
+      : sessions_(sessions), loop_(loop), shared_(std::move(shared)), child_(std::move(child)), grace_(grace) {
     if (auto known = shared_.lock()) known->links[{child_.instance, child_.id}] = this;
   }
   ~StdioLink() override {

@@ -64,9 +64,10 @@ void LegacySession::Continue(std::string version, uint64_t incarnation, const st
   for (const KeptCall& kept : calls) {
     const SessionCall& call = kept.call;
     if (kept.lost) {
-      resume_.Add({call.stream, lost++},
-                  ErrorText(call.id, mcp::kInternalError, "mcplet ended before it could hand this request's answer over"),
-                  clock_.Now());
+      resume_.Add(
+          {call.stream, lost++},
+          ErrorText(call.id, mcp::kInternalError, "mcplet ended before it could hand this request's answer over"),
+          clock_.Now());
       continue;
     }
     Stream& stream = streams_[call.stream];

@@ -82,8 +82,8 @@ class Journal {
   size_t InPending() const;
   // Takes a line (without newline) that is then safe from a crash. ResourceExhausted when it does not fit.
   Status InAppend(std::string_view line);
-  // The piece to write next, at most to the end of its line; empty: none, or none while a line is in doubt. Surround the
-  // write with the two calls.
+  // The piece to write next, at most to the end of its line; empty: none, or none while a line is in doubt. Surround
+  // the write with the two calls.
   std::string_view InPiece();
   void InBegin();
   void InEnd(size_t written);

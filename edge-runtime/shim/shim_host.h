@@ -4,9 +4,10 @@
 // agent.sock. The shim connects; it is taken for the shim only if SO_PEERCRED shows the pid that Expect named, which no
 // other process in the container can have. Once it said hello, the socket is gone until it is needed again.
 //
-// One I/O thread for all instances; the lines of clients' children come in whoever drives their I/O. The verbs block on condition variables, each until its deadline. Ending mcplet, or
-// destroying the ShimHost, ends no session: the shims keep pipes and journals, and the next ShimHost adopts them after
-// Prepare and Expect. Only one ShimHost can have a state directory at a time (flock).
+// One I/O thread for all instances; the lines of clients' children come in whoever drives their I/O. The verbs block on
+// condition variables, each until its deadline. Ending mcplet, or destroying the ShimHost, ends no session: the shims
+// keep pipes and journals, and the next ShimHost adopts them after Prepare and Expect. Only one ShimHost can have a
+// state directory at a time (flock).
 //
 // Needs the host's pid namespace: in another one the peers' pids can't be seen.
 #pragma once

@@ -178,8 +178,8 @@ bool ShimHost::TakeState(Instance* instance, Session* session, const shim::Sessi
 std::shared_ptr<ShimChannel> ShimHost::MakeChannel(Instance* instance, uint64_t id, UniqueFd in_w, UniqueFd out_r,
                                                    std::unique_ptr<shim::Journal> journal) {
   const bool client = (id & shim::kMainSessionBit) == 0;
-  auto channel = std::make_shared<ShimChannel>(client ? client_loop_ : loop_, clock_, std::move(in_w),
-                                               std::move(out_r), std::move(journal));
+  auto channel = std::make_shared<ShimChannel>(client ? client_loop_ : loop_, clock_, std::move(in_w), std::move(out_r),
+                                               std::move(journal));
   if (client) {
     channel->SetEnded([this, name = instance->name, id] { TellClient(name, id, ClientEvent::kEnded); });
   }

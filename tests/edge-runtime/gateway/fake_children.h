@@ -1,5 +1,5 @@
-// A session host whose children the test plays; everything on the test's thread, which is the host's as well. Lines come
-// from the loop, as in the gateway.
+// A session host whose children the test plays; everything on the test's thread, which is the host's as well. Lines
+// come from the loop, as in the gateway.
 #pragma once
 
 #include <deque>

@@ -109,8 +109,8 @@ void AppendLine(int log, int64_t n) {
   if (write(log, line.data(), line.size()) < 0) _exit(81);
 }
 
-// The agent that is killed: adopts the session, logs the number of every line that comes and of one that may have arrived
-// in part, sends the next numbers. The note says what was sent last.
+// The agent that is killed: adopts the session, logs the number of every line that comes and of one that may have
+// arrived in part, sends the next numbers. The note says what was sent last.
 [[noreturn]] void PlayAgent(const std::string& state, int shim, int received, int doubtful) {
   SystemClock clock;
   StatusOr<std::unique_ptr<ShimHost>> host = Unavailable("");
