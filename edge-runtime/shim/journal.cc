@@ -18,7 +18,6 @@ constexpr uint64_t kSkipBit = uint64_t{1} << 63;
 constexpr size_t kPage = 4096;
 constexpr size_t kMaxWindow = kOutPipeBytes;
 constexpr size_t kFreeAbove = size_t{32} << 10;  // give pages back instead of clearing them
-constexpr size_t kTakeBytes = size_t{1} << 20;
 constexpr uint64_t kMaxPosition = uint64_t{1} << 62;
 constexpr uint64_t kBusyWithNewline = ~uint64_t{0};
 
@@ -74,13 +73,6 @@ uint64_t MakePresent(char* at, uint64_t from, uint64_t end) {
     *page = *page;
   }
   return pages_end;
-}
-
-// Room for a long line, in large pages where the system has some.
-void ReserveLong(std::string* line, size_t size) {
-  line->reserve(size);
-  const size_t before = -reinterpret_cast<uintptr_t>(line->data()) & (kPage - 1);
-  if (size > before + kPage) madvise(line->data() + before, (size - before) / kPage * kPage, MADV_HUGEPAGE);
 }
 
 }  // namespace
@@ -313,20 +305,25 @@ void Journal::OutConsume() {
   }
 }
 
-std::string Journal::OutTake() {
-  uint64_t at = OutHead();
-  const uint64_t end = line_end_ - 1;
-  std::string line;
-  ReserveLong(&line, end - at + 64);  // room for a longer id in its place
-  while (at < end) {
-    const size_t piece = std::min<uint64_t>(kTakeBytes, end - at);
-    line.append(Out(at), piece);
-    at += piece;
-    SetOutHead(at, true);  // what is left of it is no line
-    ZeroOut(header_->out_zero, at);
+bool Journal::OutSpill(size_t bytes, std::string* line) {
+  const uint64_t head = OutHead(), tail = header_->out_tail;
+  if (Skipping() || tail - head <= bytes || scanned_ != tail) return false;
+  SetOutHead(head, true);  // the rest is no line for the next mcplet
+  line->append(Out(head), tail - head);
+  SetOutHead(tail, true);
+  RewindOut();
+  return true;
+}
+
+void Journal::OutPutBack(std::string_view rest) {
+  SetOutHead(OutHead(), false);
+  while (!rest.empty()) {
+    const Room room = OutRoom();
+    const size_t size = std::min(room.size, rest.size());
+    memcpy(room.at, rest.data(), size);
+    OutDidRead(size);
+    rest.remove_prefix(size);
   }
-  OutConsume();
-  return line;
 }
 
 size_t Journal::InPending() const { return header_->in_tail - header_->in_head + header_->in_newline; }

@@ -28,7 +28,7 @@
 namespace mcpfleet::shim {
 
 // What the pipe from a child holds, if the system allows: a long line takes fewer turns of both.
-inline constexpr size_t kOutPipeBytes = size_t{256} << 10;
+inline constexpr size_t kOutPipeBytes = size_t{512} << 10;
 
 // The first page of the memfd. Shared between incarnations of mcplet: change the version with the layout.
 struct JournalHeader {
@@ -72,9 +72,13 @@ class Journal {
   // The next complete line without its newline; valid until OutConsume, which must follow. False: none.
   bool OutLine(std::string_view* line);
   void OutConsume();
-  // Instead of OutConsume, for a long line: its place is given back while it is copied, so that it is in memory once.
-  // Who dies on the way loses the line.
-  std::string OutTake();
+  // When OutLine has none, and what is there of the next one is longer than `bytes`: moves it to the end of `*line`,
+  // for a reader that goes on by itself and puts back what comes behind the newline. Who dies on the way loses the
+  // line.
+  bool OutSpill(size_t bytes, std::string* line);
+  void OutPutBack(std::string_view rest);
+  // The line was longer than a child may write: what is still to come of it goes the journal's way, and nowhere.
+  void OutGiveUp() { ++out_dropped_; }
   // Lines thrown away for their length, and NULs replaced, since Create or Adopt.
   uint64_t out_dropped() const { return out_dropped_; }
 

@@ -1,6 +1,7 @@
 #include "edge-runtime/shim/shim_channel.h"
 
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -149,22 +150,58 @@ std::string ShimChannel::LoadNote() const {
   return journal_->LoadNote();
 }
 
-// One read; false when there is nothing more for now.
-bool ShimChannel::ReadSome() {
-  shim::Journal::Room room = journal_->OutRoom();
-  ssize_t n = read(out_r_.get(), room.at, room.size);
-  if (n < 0 && errno == EINTR) return true;
+// Bytes read; 0 when there is nothing more for now, or ever.
+ssize_t ShimChannel::ReadTo(char* at, size_t size) {
+  ssize_t n;
+  do {
+    n = read(out_r_.get(), at, size);
+  } while (n < 0 && errno == EINTR);
   if (n > 0) {
-    journal_->OutDidRead(static_cast<size_t>(n));
     last_activity_ = clock_.Now().time_since_epoch().count();
-    return static_cast<size_t>(n) == room.size;
+    return n;
   }
-  if (n < 0 && errno == EAGAIN) return false;
+  if (n < 0 && errno == EAGAIN) return 0;
   closed_ = true;
   MutexLock lock(&mu_);
   out_ended_ = true;
   UnwatchOut();
-  return false;
+  return 0;
+}
+
+// One read; false when there is nothing more for now.
+bool ShimChannel::ReadSome() {
+  if (long_line_ != nullptr && !long_line_->complete) return ReadLongLine();
+  const shim::Journal::Room room = journal_->OutRoom();
+  const ssize_t n = ReadTo(room.at, room.size);
+  if (n > 0) journal_->OutDidRead(static_cast<size_t>(n));
+  return n > 0 && static_cast<size_t>(n) == room.size;
+}
+
+void ShimChannel::BeginLongLine() {
+  std::string begin;
+  if (!journal_->OutSpill(kLongLine, &begin)) return;
+  long_line_ = std::make_unique_for_overwrite<LongLine>();
+  // Address space only; what the line fills of it is in large pages where the system has some.
+  std::string& text = long_line_->text;
+  text.reserve(limits::kChildLineBytes + shim::kOutPipeBytes);
+  const size_t page = 4096, before = -reinterpret_cast<uintptr_t>(text.data()) & (page - 1);
+  madvise(text.data() + before, (text.capacity() - before) / page * page, MADV_HUGEPAGE);
+  text += begin;
+}
+
+bool ShimChannel::ReadLongLine() {
+  LongLine& line = *long_line_;
+  const ssize_t n = ReadTo(line.chunk, sizeof line.chunk);
+  if (n <= 0) return false;
+  const std::string_view bytes(line.chunk, static_cast<size_t>(n));
+  const size_t end = bytes.find('\n');
+  line.text.append(bytes.substr(0, end));
+  const bool too_long = line.text.size() > limits::kChildLineBytes;
+  if (too_long) journal_->OutGiveUp();
+  line.complete = end != std::string_view::npos && !too_long;
+  if (end != std::string_view::npos) journal_->OutPutBack(bytes.substr(end + 1));
+  if (too_long) long_line_.reset();
+  return bytes.size() == sizeof line.chunk;
 }
 
 void ShimChannel::OnReadable() {
@@ -175,6 +212,7 @@ void ShimChannel::OnReadable() {
     }
     bool more = ReadSome();
     Deliver();
+    if (long_line_ == nullptr) BeginLongLine();
     if (!more) return;
   }
 }
@@ -183,14 +221,14 @@ bool ShimChannel::NextLine(Receiver* receiver, std::string* line) {
   MutexLock lock(&mu_);
   if (delivering_ || !receiver_) return false;
   *receiver = receiver_;
-  std::string_view next;
-  delivering_ = journal_->OutLine(&next);
-  taken_ = delivering_ && next.size() > kLongLine;
+  taken_ = long_line_ != nullptr && long_line_->complete;
   if (taken_) {
-    *line = journal_->OutTake();
-  } else {
-    *line = next;
+    *line = std::move(std::exchange(long_line_, nullptr)->text);
+    return delivering_ = true;
   }
+  std::string_view next;
+  delivering_ = long_line_ == nullptr && journal_->OutLine(&next);
+  if (delivering_) *line = next;
   if (journal_->out_dropped() != dropped_) {
     dropped_ = journal_->out_dropped();
     LOG_WARNING("child wrote a line longer than the limit; it was thrown away");

@@ -59,6 +59,9 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   bool NextLine(Receiver* receiver, std::string* line);
   void Delivered();
   bool ReadSome();
+  ssize_t ReadTo(char* at, size_t size);
+  void BeginLongLine();
+  bool ReadLongLine();
   void TellEnd();
   void WriteSome() EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CloseIn() EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -78,7 +81,15 @@ class ShimChannel final : public StdioChannel, public std::enable_shared_from_th
   uint64_t in_token_ GUARDED_BY(mu_) = 0, out_token_ GUARDED_BY(mu_) = 0;
   bool out_ended_ GUARDED_BY(mu_) = false;
   bool delivering_ GUARDED_BY(mu_) = false;
-  bool taken_ GUARDED_BY(mu_) = false;  // what is being delivered is not in the journal any more
+  bool taken_ GUARDED_BY(mu_) = false;  // what is being delivered is not in the journal
+
+  // A line that is too long for the journal, and what is read of it at a time. I/O thread.
+  struct LongLine {
+    std::string text;
+    bool complete = false;
+    char chunk[shim::kOutPipeBytes];
+  };
+  std::unique_ptr<LongLine> long_line_;
   Receiver receiver_ GUARDED_BY(mu_);
   std::function<void()> ended_ GUARDED_BY(mu_);
 };

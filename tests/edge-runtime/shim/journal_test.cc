@@ -125,6 +125,25 @@ TEST(JournalTest, ALineBeyondTheLimitIsDroppedAlsoOverACrash) {
   EXPECT_EQ(TakeLines(next->get()), std::vector<std::string>{"short"});
 }
 
+TEST(JournalTest, WhatIsSpilledIsTheReadersAndTheRestOfTheLineIsNoLineForAnotherMcplet) {
+  auto journal = Fresh();
+  std::string spilled;
+  Read(journal.get(), "short\nbegin");
+  EXPECT_FALSE(journal->OutSpill(3, &spilled)) << "a whole line is there";
+  EXPECT_EQ(TakeLines(journal.get()), std::vector<std::string>{"short"});
+  EXPECT_FALSE(journal->OutSpill(5, &spilled)) << "not longer than that";
+  ASSERT_TRUE(journal->OutSpill(4, &spilled));
+  EXPECT_EQ(spilled, "begin");
+  auto next = Next(*journal);
+  ASSERT_TRUE(next.ok()) << next.status();
+  Read(next->get(), "rest of it\nafter\n");
+  EXPECT_EQ(TakeLines(next->get()), std::vector<std::string>{"after"});
+  journal->OutPutBack("one\ntw");
+  Read(journal.get(), "o\n");
+  EXPECT_EQ(TakeLines(journal.get()), (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(journal->out_dropped(), 0u);
+}
+
 TEST(JournalTest, ANulBecomesAByteThatNoJsonHas) {
   auto journal = Fresh();
   Read(journal.get(), std::string_view("a\0b\0\n", 5));

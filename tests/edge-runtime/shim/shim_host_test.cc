@@ -179,6 +179,25 @@ TEST(ShimHostTest, LinesOfThreeHundredKilobytesPassBothWays) {
   EXPECT_EQ(lines.all(), sent);
 }
 
+TEST(ShimHostTest, LongLinesArriveWholeAndInOrderAmongShortOnes) {
+  World world;
+  world.Start("long");
+  ASSERT_TRUE(world.host().StartMain("long", ChildArgv("echo"), {}, Transport::kStdio, Soon()).ok());
+  const auto channel = world.host().MainChannel("long");
+  ASSERT_NE(channel, nullptr);
+  Lines lines(channel);
+  std::vector<std::string> sent;
+  for (const size_t size :
+       {size_t{10}, size_t{3} << 20, size_t{11}, (size_t{1} << 20) + 1, size_t{7} << 20, size_t{0}}) {
+    std::string line(size, static_cast<char>('a' + sent.size()));
+    line += std::to_string(size);
+    ASSERT_TRUE(channel->Send(line, Soon()).ok());
+    sent.push_back(std::move(line));
+    ASSERT_TRUE(lines.WaitFor(sent.size())) << size;
+  }
+  EXPECT_TRUE(lines.all() == sent);
+}
+
 TEST(ShimHostTest, AnOversizedLineIsThrownAwayAndTheNextOneArrives) {
   World world;
   world.Start("oversized");
