@@ -272,7 +272,7 @@ void Endpoint::OnBatch(Ask ask) {
     messages.push_back(std::move(message));
   }
   for (const Incoming& message : messages) {
-    if (message.envelope.method == "tools/call" && !Admit(ask, message)) return;
+    if (message.envelope.kind == mcp::MessageKind::kRequest && !Admit(ask, message)) return;
   }
   OnLegacy(std::move(ask), std::move(messages));
 }
@@ -281,7 +281,7 @@ bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
   if (const std::optional<Duration> wait = limiter_->Admit(ask.subject, w_.clock.Now())) {
     w_.metrics.GatewayRejected("rate_limit");
     ask.answer->AddHeader("Retry-After",
-                          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(*wait).count()));
+                          std::to_string(std::chrono::ceil<std::chrono::seconds>(*wait).count()));
     ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
     return false;
   }

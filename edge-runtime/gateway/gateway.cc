@@ -20,7 +20,6 @@ namespace mcpfleet::gateway {
 namespace {
 
 constexpr Duration kTick = std::chrono::seconds(1);
-constexpr Duration kConnectTimeout = std::chrono::seconds(10);
 constexpr std::string_view kMetadataPrefix = "/.well-known/oauth-protected-resource";
 
 bool IsLoopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
@@ -226,7 +225,7 @@ StatusOr<std::shared_ptr<HttpUpstream>> Hall::MakeUpstream(const ClientTarget& t
   if (target.network_pid != 0) {
     if (!deps_.connect_in_namespace) return Unimplemented("no way into the server's network namespace");
     options.connect = [connect = deps_.connect_in_namespace, pid = target.network_pid, port = spec.port] {
-      return connect(pid, "127.0.0.1", static_cast<uint16_t>(port), Deadline::After(kConnectTimeout));
+      return connect(pid, "127.0.0.1", static_cast<uint16_t>(port));
     };
   }
   return HttpUpstream::Create(std::move(options), loop_, server_.context());

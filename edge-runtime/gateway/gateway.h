@@ -51,8 +51,8 @@ struct GatewayDeps {
   GatewayMetrics& metrics;
   const Clock& clock;
   std::function<WallTime()> trusted_time;  // what expiry is judged by; the clock's wall time when empty
-  // Connects inside another network namespace (shim/network.h).
-  std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port, Deadline)> connect_in_namespace;
+  // Begins to connect inside another network namespace; must not wait (shim/network.h).
+  std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port)> connect_in_namespace;
 };
 
 class Gateway : public GatewayNews, public Traffic {

@@ -1,5 +1,7 @@
 #include "edge-runtime/gateway/shared_server.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +11,20 @@
 #include "edge-runtime/mcp/era.h"
 
 namespace mcpfleet::gateway {
+namespace {
+
+// Of RFC 5424, least urgent first.
+constexpr std::array<std::string_view, 8> kLevels = {"debug", "info",     "notice", "warning",
+                                                     "error", "critical", "alert",  "emergency"};
+
+std::optional<size_t> LevelOf(const Incoming& message) {
+  const std::string level = mcp::Unquote(message.Part(mcp::FindMember(message.text, message.envelope.params, "level")));
+  const auto it = std::find(kLevels.begin(), kLevels.end(), level);
+  if (it == kLevels.end()) return std::nullopt;
+  return static_cast<size_t>(it - kLevels.begin());
+}
+
+}  // namespace
 
 // --- the child ----------------------------------------------------------------------------------------------------
 
@@ -29,6 +45,7 @@ void SharedServer::Leave(SharedConversation* session) {
     if (subscribers.contains(session)) uris.push_back(uri);
   }
   for (const std::string& uri : uris) Unsubscribe(uri, session);
+  if (ready_) ApplyLevel();
 }
 
 void SharedServer::CloseIdle() {
@@ -58,6 +75,8 @@ void SharedServer::OnInitialized(StatusOr<Json> result) {
   const bool again = initialize_result_.is_object();
   initialize_result_ = *std::move(result);
   for (const auto& [uri, subscribers] : subscribers_) (void)lane_->Request("resources/subscribe", {{"uri", uri}}, {});
+  level_.reset();
+  ApplyLevel();
   if (again) {
     // Another child may list something else.
     for (SharedConversation* session : sessions_)
@@ -93,8 +112,19 @@ void SharedServer::OnNotification(const Incoming& message) {
       if (only != nullptr) return;
       only = session;
     }
-    if (only != nullptr) only->Say(message.text, Conversation::About::kACall);
+    const bool wanted = only != nullptr && (!only->level_ || LevelOf(message).value_or(*only->level_) >= *only->level_);
+    if (wanted) only->Say(message.text, Conversation::About::kACall);
   }
+}
+
+void SharedServer::ApplyLevel() {
+  std::optional<size_t> most;
+  for (const SharedConversation* session : sessions_) {
+    if (session->level_ && (!most || *session->level_ < *most)) most = session->level_;
+  }
+  if (!most || most == level_ || lane_ == nullptr) return;
+  level_ = most;
+  (void)lane_->Request("logging/setLevel", {{"level", std::string(kLevels[*most])}}, {});
 }
 
 bool SharedServer::Subscribe(const std::string& uri, SharedConversation* session) {
@@ -178,6 +208,7 @@ Status SharedConversation::Request(const SessionCall& call, const Incoming& mess
     Subscribe(call, message);
     return OkStatus();
   }
+  if (method == "logging/setLevel" && SetLevel(call, message)) return OkStatus();
   const StatusOr<uint64_t> sent =
       lane->Request(message.text, message.envelope, {},
                     {.progress = self_.Bind([number = call.call](SharedConversation& self, std::string line) {
@@ -196,6 +227,16 @@ Status SharedConversation::Request(const SessionCall& call, const Incoming& mess
   if (!sent.ok()) return sent.status();
   calls_[call.call] = {call, *sent};
   return OkStatus();
+}
+
+// False: the server is to say what is wrong with it.
+bool SharedConversation::SetLevel(const SessionCall& call, const Incoming& message) {
+  const std::optional<size_t> level = LevelOf(message);
+  if (!level || !GetMember(server_->initialize_result_, "capabilities").contains("logging")) return false;
+  level_ = level;
+  server_->ApplyLevel();
+  Answer(call, "{}");
+  return true;
 }
 
 void SharedConversation::Subscribe(const SessionCall& call, const Incoming& message) {

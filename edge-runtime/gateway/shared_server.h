@@ -2,7 +2,8 @@
 // client that offers nothing; sessions get its result, and share what the child remembers.
 //
 // What belongs to nobody in particular goes to every session once (list changes) or to those that subscribed; logs go
-// where one session alone is under way. The child's own requests are refused: nobody is there to answer them.
+// where one session alone is under way, and from the level on that it asked for. The child's own requests are refused:
+// nobody is there to answer them.
 //
 // On the gateway's loop only.
 #pragma once
@@ -10,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,6 +41,8 @@ class SharedServer {
   void OnInitialized(StatusOr<Json> result);
   void OnNotification(const Incoming& message);
   void End(const Status& why);
+  // The child logs what the session that wants most of it asked for.
+  void ApplyLevel();
   // Upstream subscriptions follow what sessions want, 0 to 1 and 1 to 0.
   bool Subscribe(const std::string& uri, SharedConversation* session);
   bool Unsubscribe(const std::string& uri, SharedConversation* session);
@@ -51,6 +55,7 @@ class SharedServer {
   bool opening_ = false, ready_ = false;
   int restarts_ = 0;
   Json initialize_result_;
+  std::optional<size_t> level_;  // that the child was told
   std::set<SharedConversation*> sessions_;
   std::map<std::string, std::set<SharedConversation*>> subscribers_;
 };
@@ -79,6 +84,7 @@ class SharedConversation final : public Conversation {
   void Say(std::string line, About about);
   void Answer(const SessionCall& call, std::string_view result);
   void Subscribe(const SessionCall& call, const Incoming& message);
+  bool SetLevel(const SessionCall& call, const Incoming& message);
 
   const Self<SharedConversation> self_{this};
   Loop& loop_;
@@ -88,6 +94,7 @@ class SharedConversation final : public Conversation {
   std::deque<std::pair<SessionCall, Incoming>> waiting_;
   std::map<uint64_t, std::pair<SessionCall, uint64_t>> calls_;  // -> the lane's
   size_t subscriptions_ = 0;
+  std::optional<size_t> level_;  // of logs, once it asked for one
   bool ended_ = false;
 };
 

@@ -239,7 +239,7 @@ void NodeAgent::OpenGateway() {
                             const auto state = store_->state();
                             return TrustedTime(clock_.Wall(), BuildTime(), state->head ? state->head->time : "");
                           },
-                      .connect_in_namespace = ConnectInNamespace},
+                      .connect_in_namespace = BeginConnectInNamespace},
                      *controller_);
   if (!opened.ok()) LOG_WARNING("the gateway can't open", {{"error", opened}});
 }

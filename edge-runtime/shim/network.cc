@@ -40,6 +40,10 @@ StatusOr<Address> ParseAddress(const std::string& host, int port) {
   return InvalidArgument(host + ": not an IP address");
 }
 
+std::string NameOf(int pid, const std::string& host, int port) {
+  return "connect to " + host + ":" + std::to_string(port) + " of process " + std::to_string(pid);
+}
+
 // A socket belongs to the namespace in which it was made, so only this needs to be done inside.
 StatusOr<UniqueFd> SocketIn(int space, int family) {
   StatusOr<UniqueFd> result = Internal("network namespace");
@@ -61,22 +65,27 @@ StatusOr<UniqueFd> SocketIn(int space, int family) {
 
 }  // namespace
 
-StatusOr<UniqueFd> ConnectInNamespace(int pid, const std::string& host, int port, Deadline deadline) {
+StatusOr<UniqueFd> BeginConnectInNamespace(int pid, const std::string& host, int port) {
   ASSIGN_OR_RETURN(Address address, ParseAddress(host, port));
-  std::string what = "connect to " + host + ":" + std::to_string(port) + " of process " + std::to_string(pid);
+  const std::string what = NameOf(pid, host, port);
   UniqueFd space(open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
   if (!space.valid()) return ErrnoStatus(errno, what);
   ASSIGN_OR_RETURN(UniqueFd fd, SocketIn(space.get(), address.storage.ss_family));
-  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address.storage), address.size) != 0) {
-    if (errno != EINPROGRESS) return ErrnoStatus(errno, what);
-    RETURN_IF_ERROR(Annotate(PollFd(fd.get(), POLLOUT, deadline), what));
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0) return ErrnoStatus(error, what);
-  }
   int one = 1;
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address.storage), address.size) != 0 && errno != EINPROGRESS)
+    return ErrnoStatus(errno, what);
+  return fd;
+}
+
+StatusOr<UniqueFd> ConnectInNamespace(int pid, const std::string& host, int port, Deadline deadline) {
+  ASSIGN_OR_RETURN(UniqueFd fd, BeginConnectInNamespace(pid, host, port));
+  const std::string what = NameOf(pid, host, port);
+  RETURN_IF_ERROR(Annotate(PollFd(fd.get(), POLLOUT, deadline), what));
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return ErrnoStatus(error, what);
   return fd;
 }
 

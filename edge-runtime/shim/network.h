@@ -13,5 +13,7 @@ namespace mcpfleet {
 // short-lived thread that enters its network namespace; the caller's own stays as it is. The descriptor works anywhere
 // and is non-blocking. NotFound: no such process; PermissionDenied: needs CAP_SYS_ADMIN; Unavailable: refused.
 StatusOr<UniqueFd> ConnectInNamespace(int pid, const std::string& host, int port, Deadline deadline);
+// The same without waiting: the connect may still be under way, its outcome is the socket's (writable, SO_ERROR).
+StatusOr<UniqueFd> BeginConnectInNamespace(int pid, const std::string& host, int port);
 
 }  // namespace mcpfleet

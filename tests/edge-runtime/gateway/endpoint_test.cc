@@ -1185,6 +1185,16 @@ TEST_F(EndpointSseTest, ASessionIsOfItsTransportAndOfItsSubjectAlone) {
   EXPECT_EQ(Verdict(*Say(prefix + OpenSession(ann_), RequestOf(1, "ping"), ann_)), "404 -32001");
 }
 
+TEST_F(EndpointSseTest, NothingReachesAServerBeforeTheHandshakeOfAStreamThatCameBack) {
+  Open();
+  const auto stream = Listen();
+  EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(1, "tools/list"))->status(), 404);
+  EXPECT_EQ(Say(PlaceOf(*stream), NotificationOf("notifications/initialized"))->status(), 404);
+  EXPECT_TRUE(Newest().Next().is_null());
+  EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(0, "initialize"))->status(), 202);
+  EXPECT_EQ(Say(PlaceOf(*stream), RequestOf(1, "ping"))->status(), 202) << "allowed while it is made";
+}
+
 TEST_F(EndpointSseTest, TheSessionEndsWithItsStream) {
   Open();
   const auto stream = Shake();

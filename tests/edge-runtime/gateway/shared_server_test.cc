@@ -44,7 +44,7 @@ class SharedServerTest : public ::testing::Test {
     shaken_ = true;
     const Json initialize = Server().Next("initialize");
     EXPECT_EQ(initialize["params"]["capabilities"], Json::object()) << "nobody can be asked";
-    Server().Answer(initialize, {{"protocolVersion", "2025-06-18"}, {"capabilities", {{"tools", Json::object()}}}});
+    Server().Answer(initialize, {{"protocolVersion", "2025-06-18"}, {"capabilities", capabilities_}});
     Server().Next("notifications/initialized");
     loop_.Run();
   }
@@ -59,6 +59,7 @@ class SharedServerTest : public ::testing::Test {
   ManualLoop loop_{&clock_};
   Wires wires_{&loop_};
   bool shaken_ = false;
+  Json capabilities_ = {{"tools", Json::object()}};
   std::shared_ptr<SharedServer> server_ = std::make_shared<SharedServer>(loop_, wires_.AsNewLink());
 };
 
@@ -108,6 +109,31 @@ TEST_F(SharedServerTest, ListChangesGoToEachSessionOnceAndLogsWhereThereIsNoDoub
   Server().Notify("notifications/message", {{"data", "of one of them"}});
   EXPECT_EQ(a->seen.size(), 2U);
   EXPECT_EQ(b->seen.size(), 1U);
+}
+
+TEST_F(SharedServerTest, EachSessionHasItsOwnLogLevelAndTheServerLogsForTheOneThatWantsMost) {
+  capabilities_["logging"] = Json::object();
+  auto much = JoinReady(), little = JoinReady();
+  const auto set = [&](Session& session, const char* level) {
+    EXPECT_TRUE(Request(session, 1, RequestOf("l", "logging/setLevel", {{"level", level}})).ok());
+  };
+  set(*little, "error");
+  EXPECT_EQ(Server().Next("logging/setLevel")["params"]["level"], "error");
+  set(*much, "info");
+  EXPECT_EQ(Server().Next("logging/setLevel")["params"]["level"], "info");
+  EXPECT_EQ(little->seen.at(0).second, ResultOf("l", Json::object()));
+  ASSERT_TRUE(Request(*little, 2, RequestOf("c", "tools/call")).ok());
+  const Json call = Server().Next("tools/call");
+  Server().Notify("notifications/message", {{"level", "info"}, {"data", "quiet"}});
+  Server().Notify("notifications/message", {{"level", "critical"}, {"data", "loud"}});
+  ASSERT_EQ(little->seen.size(), 2U);
+  EXPECT_EQ(little->seen[1].second["params"]["data"], "loud");
+  Server().Answer(call, "done");
+  much.reset();
+  loop_.Run();
+  EXPECT_EQ(Server().Next("logging/setLevel")["params"]["level"], "error") << "nobody wants more now";
+  ASSERT_TRUE(Request(*little, 3, RequestOf("x", "logging/setLevel", {{"level", "shouting"}})).ok());
+  EXPECT_EQ(Server().Next("logging/setLevel")["params"]["level"], "shouting") << "the server says what is wrong";
 }
 
 TEST_F(SharedServerTest, UpdatesGoToThoseWhoSubscribedAndTheServerHearsOfTheFirstAndTheLast) {
