@@ -57,6 +57,11 @@ class StreamWriterImpl final : public StreamWriter {
     });
   }
   bool closed() const override { return channel_.outbox()->closed; }
+  size_t queued() const override { return channel_.outbox()->queued; }
+  void OnDrained(size_t left, std::function<void()> drained) override {
+    channel_.Run([session = channel_.session(), outbox = channel_.outbox(), left,
+                  drained = std::move(drained)]() mutable { session->WatchDrain(outbox, left, std::move(drained)); });
+  }
 
  private:
   Channel channel_;

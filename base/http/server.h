@@ -43,6 +43,11 @@ class StreamWriter {
   virtual bool Give(std::string bytes) { return Write(bytes); }
   virtual void End() = 0;
   virtual bool closed() const = 0;
+  // Bytes that the peer's system has not taken yet.
+  virtual size_t queued() const = 0;
+  // `drained` is called once, on the loop, when no more than `left` are queued or nothing will be sent any more. One at
+  // a time.
+  virtual void OnDrained(size_t left, std::function<void()> drained) = 0;
 };
 
 // Thread-safe. Callbacks run on the loop's thread.

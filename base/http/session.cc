@@ -101,7 +101,7 @@ void Session::Close() {
   socket_.close(ignored);
   read_timer_.timer.cancel();
   write_timer_.timer.cancel();
-  if (outbox_ != nullptr) outbox_->closed = true;
+  EndOutbox();
   core_->sessions.erase(self);
   WebSocketCallbacks callbacks = std::exchange(callbacks_, {});
   if (callbacks.on_close) callbacks.on_close();
@@ -291,6 +291,23 @@ void Session::EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked) {
   Enqueue(chunked ? "0\r\n\r\n" : "", 0);
 }
 
+void Session::WatchDrain(const std::shared_ptr<Outbox>& outbox, size_t left, std::function<void()> drained) {
+  outbox->left = left;
+  outbox->drained = std::move(drained);
+  if (outbox_ != outbox || outbox->closed || outbox->queued <= left) TellDrained(*outbox);
+}
+
+// Later: whoever is told may be the one that writes.
+void Session::TellDrained(Outbox& outbox) {
+  if (auto drained = std::exchange(outbox.drained, nullptr)) core_->Post(std::move(drained));
+}
+
+void Session::EndOutbox() {
+  if (outbox_ == nullptr) return;
+  outbox_->closed = true;
+  TellDrained(*outbox_);
+}
+
 void Session::NotifyWhenGone(const Exchange& exchange, std::function<void()> gone) {
   if (exchange.number != number_ || state_ == State::kWebSocket) return;
   gone_ = std::move(gone);
@@ -308,7 +325,7 @@ void Session::FinishResponse() {
   finish_ = false;
   ++number_;
   gone_ = nullptr;
-  if (outbox_ != nullptr) outbox_->closed = true;
+  EndOutbox();
   outbox_.reset();
   if (!keep_alive_) return Linger();
   state_ = State::kReading;
@@ -345,7 +362,10 @@ void Session::Enqueue(std::string bytes, size_t counted) {
 void Session::Pump() {
   if (writing_ || state_ == State::kClosed) return;
   while (!out_.empty() && out_offset_ == out_.front().bytes.size()) {
-    if (outbox_ != nullptr) outbox_->queued -= out_.front().counted;
+    if (outbox_ != nullptr) {
+      outbox_->queued -= out_.front().counted;
+      if (outbox_->drained && outbox_->queued <= outbox_->left) TellDrained(*outbox_);
+    }
     out_total_ -= out_.front().bytes.size();
     out_.pop_front();
     out_offset_ = 0;

@@ -53,6 +53,8 @@ struct ServerCore {
 struct Outbox {
   std::atomic<bool> closed{false};
   std::atomic<size_t> queued{0};
+  size_t left = 0;                // loop's thread only, as `drained`
+  std::function<void()> drained;  // when no more than `left` are queued
 };
 
 // All methods on the loop's thread unless they say otherwise.
@@ -78,6 +80,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void BeginStream(const Exchange& exchange, const Response& head, std::shared_ptr<Outbox> outbox);
   void WriteChunk(const std::shared_ptr<Outbox>& outbox, std::string bytes, bool chunked);
   void EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked);
+  void WatchDrain(const std::shared_ptr<Outbox>& outbox, size_t left, std::function<void()> drained);
   void NotifyWhenGone(const Exchange& exchange, std::function<void()> gone);
   void BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> outbox, WebSocketCallbacks callbacks);
   void SendFrame(const std::shared_ptr<Outbox>& outbox, std::string frame, size_t counted);
@@ -103,6 +106,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void Dispatch();
   void Refuse(int status);
   void FinishResponse();
+  void TellDrained(Outbox& outbox);
+  void EndOutbox();
   void PeerIsGone();
   void Linger();
   void ReadFrames();

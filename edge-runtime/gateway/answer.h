@@ -47,6 +47,12 @@ class Answer {
   void KeepAlive();
   void End();
 
+  // Of the stream; see http::StreamWriter.
+  size_t queued() const { return stream_ == nullptr ? 0 : stream_->queued(); }
+  void OnDrained(size_t left, std::function<void()> drained) {
+    if (stream_ != nullptr) stream_->OnDrained(left, std::move(drained));
+  }
+
   bool streaming() const { return stream_ != nullptr; }
   // Nothing can be sent any more.
   bool over() const;

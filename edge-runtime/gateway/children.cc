@@ -55,10 +55,7 @@ class StdioLink final : public Link {
 
   void Start(Events events) override {
     events_ = std::make_shared<Events>(std::move(events));
-    child_.channel->SetReceiver([weak = std::weak_ptr<Events>(events_)](std::string line) {
-      // Held: whoever hears the line may let go of the link.
-      if (const auto held = weak.lock(); held != nullptr && held->on_line) held->on_line(std::move(line));
-    });
+    Receive();
     // Gone before anybody read from it: nothing more comes to tell so.
     if (gone_) {
       loop_.Post([weak = std::weak_ptr<Events>(events_)] {
@@ -68,6 +65,10 @@ class StdioLink final : public Link {
   }
   Status Send(std::string_view line) override { return child_.channel->Send(line, Now()); }
   bool closed() const override { return gone_; }
+  void Pause(bool paused) override {
+    if (!paused) return Receive();
+    child_.channel->SetReceiver(nullptr);
+  }
   void SettleDoubt() override { child_.channel->SettleDoubt(); }
   void Keep(std::string_view note) override { (void)child_.channel->SaveNote(note); }
   void Release() override {
@@ -87,6 +88,13 @@ class StdioLink final : public Link {
   }
 
  private:
+  void Receive() {
+    if (events_ == nullptr) return;
+    child_.channel->SetReceiver([weak = std::weak_ptr<Events>(events_)](std::string line) {
+      // Held: whoever hears the line may let go of the link.
+      if (const auto held = weak.lock(); held != nullptr && held->on_line) held->on_line(std::move(line));
+    });
+  }
   static void TellClosed(Events& events) {
     if (const auto closed = std::exchange(events.on_closed, nullptr)) closed(Unavailable("its process has ended"));
   }

@@ -50,6 +50,8 @@ class Conversation {
   virtual void Undelivered(const SessionCall& call) { (void)call; }
   // The client has what was kept of that stream.
   virtual void Delivered(uint64_t stream) { (void)stream; }
+  // The client reads more slowly than its server writes: the server's turn to wait, where it is the client's alone.
+  virtual void Pause(bool paused) { (void)paused; }
   // Every few seconds.
   virtual void Tick() {}
   // mcplet ends: what can go on with the next one is left alone.

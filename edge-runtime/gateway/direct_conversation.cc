@@ -95,6 +95,10 @@ void DirectConversation::Delivered(uint64_t stream) {
   if (note_.DropUndelivered(stream) && lane_ != nullptr && !replaying_) Keep();
 }
 
+void DirectConversation::Pause(bool paused) {
+  if (lane_ != nullptr) lane_->Pause(paused);
+}
+
 // Calls that were answered since the last one began are not to be waited for.
 void DirectConversation::Tick() {
   const bool stands = lane_ != nullptr && !replaying_ && !note_.initialized.empty();

@@ -45,6 +45,7 @@ class DirectConversation final : public Conversation {
   void Cancel(uint64_t call, std::string_view reason) override;
   void Undelivered(const SessionCall& call) override;
   void Delivered(uint64_t stream) override;
+  void Pause(bool paused) override;
   void Tick() override;
   void Release() override;
 

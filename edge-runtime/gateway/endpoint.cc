@@ -280,8 +280,7 @@ void Endpoint::OnBatch(Ask ask) {
 bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
   if (const std::optional<Duration> wait = limiter_->Admit(ask.subject, w_.clock.Now())) {
     w_.metrics.GatewayRejected("rate_limit");
-    ask.answer->AddHeader("Retry-After",
-                          std::to_string(std::chrono::ceil<std::chrono::seconds>(*wait).count()));
+    ask.answer->AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(*wait).count()));
     ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
     return false;
   }

@@ -325,10 +325,11 @@ void Endpoint::OnMessage(Ask ask, Incoming message) {
         ask,
         {400, ErrorText(message.Part(message.envelope.id), kInvalidRequest, "Server already initialized"), "session"});
   }
-  // A client that came back by itself, as an EventSource does, has a session that never began: better that it hears of it
-  // than that a server gets its requests before any handshake.
+  // A client that came back by itself, as an EventSource does, has a session that never began: better that it hears of
+  // it than that a server gets its requests before any handshake.
   if (!begins && ask.session->version().empty() && ask.session->calls() == 0)
-    return Refuse(ask, {404, ErrorText("", kSessionNotFound, "Session not found: it begins with initialize"), "session"});
+    return Refuse(ask,
+                  {404, ErrorText("", kSessionNotFound, "Session not found: it begins with initialize"), "session"});
   std::vector<Incoming> one;
   one.push_back(std::move(message));
   ask.session->Post(std::move(one), std::move(ask.answer));

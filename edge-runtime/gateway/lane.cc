@@ -108,6 +108,10 @@ void Lane::Keep(std::string_view note) {
   if (link_ != nullptr) link_->Keep(note);
 }
 
+void Lane::Pause(bool paused) {
+  if (link_ != nullptr) link_->Pause(paused);
+}
+
 void Lane::SettleDoubt() {
   if (link_ != nullptr) link_->SettleDoubt();
 }

@@ -80,6 +80,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   Status Send(std::string line);
   void Keep(std::string_view note);
   void SettleDoubt();
+  void Pause(bool paused);
   void Release();
 
   size_t in_flight() const { return calls_.size(); }

@@ -10,6 +10,7 @@ namespace mcpfleet::gateway {
 namespace {
 
 constexpr uint64_t kGetStream = 0;
+constexpr size_t kWindow = size_t{1} << 20;  // of a connection, before its server waits
 constexpr Duration kKeepAlive = std::chrono::seconds(20);
 constexpr int64_t kRequestTimeout = -32001;  // what the SDKs of this era use
 // Sequences begin so far behind those of the mcplet before that no event of both has one id.
@@ -304,7 +305,10 @@ bool LegacySession::Emit(uint64_t number, std::string line) {
   if (one_stream_) {
     Answer* to = streams_[kGetStream].answer.get();
     const bool taken = to != nullptr && to->Event(std::move(line));
-    if (taken) last_used_ = clock_.Now();
+    if (taken) {
+      last_used_ = clock_.Now();
+      Restrain(to);
+    }
     return taken;
   }
   auto it = streams_.find(number);
@@ -321,7 +325,20 @@ bool LegacySession::Emit(uint64_t number, std::string line) {
   if (!taken) return false;
   stream.sent = id.sequence;
   last_used_ = clock_.Now();
+  Restrain(stream.answer.get());
   return true;
+}
+
+void LegacySession::Restrain(Answer* answer) {
+  if (restrained_ || conversation_ == nullptr || answer->queued() <= kWindow) return;
+  restrained_ = true;
+  conversation_->Pause(true);
+  answer->OnDrained(kWindow / 2, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->restrained_ = false;
+    if (self->conversation_ != nullptr) self->conversation_->Pause(false);
+  });
 }
 
 void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {

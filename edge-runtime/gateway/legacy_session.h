@@ -99,6 +99,8 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   void OnClosed();
   bool ReadVersion(const std::string& line);
 
+  // Lets the server wait while a connection has more than a window to take.
+  void Restrain(Answer* answer);
   // Whether a connection took it.
   bool Emit(uint64_t stream, std::string line);
   void BeginEvents(uint64_t number, Stream* stream);
@@ -125,6 +127,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   ResumeBuffer resume_;
   MonoTime began_, last_used_, kept_alive_;
   bool closed_ = false, one_stream_ = false;
+  bool restrained_ = false;  // its server waits for a connection
 };
 
 }  // namespace mcpfleet::gateway

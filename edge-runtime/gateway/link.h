@@ -34,6 +34,8 @@ class Link {
   // Whoever waited for the line that was being sent when the mcplet before ended knows now that it failed: only then
   // is anything sent again.
   virtual void SettleDoubt() {}
+  // Reads nothing of the server for a while, which then waits in its write, where the transport can do that.
+  virtual void Pause(bool paused) { (void)paused; }
   // mcplet ends: let go without ending the conversation, so that the next one finds it. Destroy it afterwards.
   virtual void Release() {}
 };

@@ -310,6 +310,39 @@ TEST(HttpServerTest, AReaderThatFallsTooFarBehindIsDisconnected) {
   EXPECT_TRUE(writer->closed());
 }
 
+TEST(HttpServerTest, AWriterLearnsWhenItsSlowReaderCaughtUpOrWent) {
+  std::shared_ptr<StreamWriter> writer;
+  std::atomic<bool> started{false};
+  auto server = MustServe({.max_queued = 256 << 20}, [&](const Request&, const std::shared_ptr<Responder>& to) {
+    writer = to->StartStream({});
+    started = true;
+  });
+  for (const bool leaves : {false, true}) {
+    started = false;
+    RawSocket socket(server->port());
+    socket.Send("GET / HTTP/1.0\r\nHost: x\r\n\r\n");
+    socket.ReadUntil("\r\n\r\n");
+    ASSERT_TRUE(Eventually([&] { return started.load(); }));
+    // More than the system takes by itself.
+    const std::string piece(1 << 20, 'x');
+    while (writer->queued() < (size_t{8} << 20)) ASSERT_TRUE(writer->Write(piece));
+    std::atomic<bool> drained{false};
+    writer->OnDrained(100'000, [&] { drained = true; });
+    std::this_thread::sleep_for(20ms);
+    EXPECT_FALSE(drained);
+    if (leaves) {
+      socket.Close();
+    } else {
+      writer->End();
+      socket.ReadUntil("nothing but its end");
+    }
+    EXPECT_TRUE(Eventually([&] { return drained.load(); }));
+    std::atomic<bool> again{false};
+    writer->OnDrained(100'000, [&] { again = true; });
+    EXPECT_TRUE(Eventually([&] { return again.load(); })) << "nothing to wait for";
+  }
+}
+
 TEST(HttpServerTest, BlockingHandlersOnWorkersDoNotHoldUpEachOther) {
   std::atomic<int> inside{0};
   auto server = MustServe({.worker_threads = 2}, [&](const Request& request, const std::shared_ptr<Responder>& to) {

@@ -145,6 +145,27 @@ TEST_F(ChildrenTest, AChildOfTheMcpletBeforeIsNotForgottenBecauseAnotherWasStart
   EXPECT_EQ(host_.ended, std::vector<uint64_t>{host_.id(0)}) << "nobody wanted it";
 }
 
+TEST_F(ChildrenTest, APausedChildIsNotReadUntilItGoesOn) {
+  Spawn();
+  host_.Started(0);
+  loop_.Run();
+  StartLink(*links_[0]);
+  links_[0]->Pause(true);
+  host_.channel(0).Say("later");
+  loop_.Run();
+  EXPECT_TRUE(lines_.empty());
+  EXPECT_EQ(host_.channel(0).unread(), 1U);
+  links_[0]->Pause(false);
+  loop_.Run();
+  EXPECT_EQ(lines_, std::vector<std::string>{"later"});
+  links_[0]->Pause(true);
+  links_[0]->Release();
+  links_[0]->Pause(false);
+  host_.channel(0).Say("for the next mcplet");
+  loop_.Run();
+  EXPECT_EQ(lines_.size(), 1U);
+}
+
 TEST_F(ChildrenTest, WhatComesAfterTheEndOfTheGatewayHarmsNobody) {
   auto loop = std::make_unique<ManualLoop>(&clock_);
   auto children = std::make_unique<Children>(host_, *loop, Children::Listeners{[](const std::string&) {}});

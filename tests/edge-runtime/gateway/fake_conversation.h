@@ -19,6 +19,7 @@ struct Side {
   std::vector<std::pair<uint64_t, std::string>> cancelled;
   std::vector<std::string> undelivered;
   std::vector<uint64_t> delivered;
+  std::vector<bool> pauses;
   Status refusal = OkStatus();
   bool destroyed = false, released = false;
 
@@ -48,6 +49,7 @@ class FakeConversation final : public Conversation {
   void Reply(const Incoming& message) override { side_->replied.push_back(Json::parse(message.text)); }
   void Cancel(uint64_t call, std::string_view reason) override { side_->cancelled.emplace_back(call, reason); }
   void Undelivered(const SessionCall& call) override { side_->undelivered.push_back(call.id); }
+  void Pause(bool paused) override { side_->pauses.push_back(paused); }
   void Delivered(uint64_t stream) override { side_->delivered.push_back(stream); }
   void Release() override { side_->released = true; }
 

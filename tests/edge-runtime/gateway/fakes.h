@@ -182,6 +182,9 @@ struct Exchange {
   http::Peer peer{.address = "127.0.0.1:50000"};
   std::optional<http::Response> response;  // one body, or the head of the stream
   bool streaming = false, ended = false, gone = false;
+  bool slow = false;  // it takes nothing for now: what is written waits
+  size_t queued = 0;
+  std::function<void()> on_drained;
   bool stalled = false;  // the connection takes bytes but delivers none: nobody knows that the peer is gone
   std::string bytes;
   std::function<void()> on_gone;
@@ -216,6 +219,11 @@ struct Exchange {
     const std::vector<Json> messages = Messages();
     return messages.empty() ? Json() : messages.back();
   }
+  // It took what was waiting for it.
+  void Drain() {
+    queued = 0;
+    if (const auto tell = std::exchange(on_drained, nullptr)) tell();
+  }
   // The client breaks the connection.
   void Leave() {
     gone = true;
@@ -231,8 +239,11 @@ class FakeStream final : public http::StreamWriter {
     EXPECT_FALSE(to_->ended) << "written after the end: " << bytes;
     if (closed()) return false;
     to_->bytes += bytes;
+    if (to_->slow) to_->queued += bytes.size();
     return true;
   }
+  size_t queued() const override { return to_->queued; }
+  void OnDrained(size_t, std::function<void()> drained) override { to_->on_drained = std::move(drained); }
   void End() override {
     to_->ended = true;
     if (!to_->stalled) to_->on_gone = nullptr;

@@ -511,6 +511,24 @@ TEST_F(LegacySessionTest, AnAnswerThatWentWithTheMcpletBeforeIsAnErrorForWhoCome
   EXPECT_EQ(Seen(*Get("4-1")), "9");
 }
 
+TEST_F(LegacySessionTest, TheServerWaitsForAClientThatReadsSlowly) {
+  Open();
+  const auto exchange = Post(RequestOf(1, "m"));
+  loop_.Advance(1s);
+  exchange->slow = true;
+  const Json progress = NotificationOf("notifications/progress", {{"message", std::string(600'000, 'x')}});
+  side_->ToCall(0, progress);
+  EXPECT_TRUE(side_->pauses.empty());
+  side_->ToCall(0, progress);
+  side_->ToCall(0, progress);
+  EXPECT_EQ(side_->pauses, std::vector<bool>{true});
+  exchange->Drain();
+  EXPECT_EQ(side_->pauses, (std::vector<bool>{true, false}));
+  side_->ToCall(0, progress);
+  side_->ToCall(0, progress);
+  EXPECT_EQ(side_->pauses.size(), 3U);
+}
+
 TEST_F(LegacySessionTest, AnAnswerThatNoConnectionTookIsToldToTheServersSide) {
   Open();
   const auto here = Post(RequestOf(1, "m"));
