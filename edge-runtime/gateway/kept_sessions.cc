@@ -85,10 +85,13 @@ void KeptSessions::Save(const ServerKey& server, const std::string& session, con
   if (!file.valid() && errno == ENOENT && MakeDirectories(directory_, 0700).ok()) file = open_file();
   const bool saved =
       file.valid() && pwrite(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
-  if (!saved) unlink(path.c_str());  // an old one would give event ids out twice
-  if (!saved && !std::exchange(failed_, true))
-    LOG_WARNING("sessions are not kept over a restart", {{"error", ErrnoStatus(errno, path)}});
-  if (saved) failed_ = false;
+  if (saved) {
+    failed_ = false;
+    return;
+  }
+  const Status why = ErrnoStatus(errno, path);
+  unlink(path.c_str());  // an old one would give event ids out twice
+  if (!std::exchange(failed_, true)) LOG_WARNING("sessions are not kept over a restart", {{"error", why}});
 }
 
 void KeptSessions::Forget(const std::string& session) { unlink(PathOf(session).c_str()); }
