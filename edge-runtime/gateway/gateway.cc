@@ -170,6 +170,7 @@ class Hall {
     for (auto& [key, endpoint] : endpoints_) endpoint->OnChildrenChanged(instance);
   }
   std::unique_ptr<Endpoint> MakeEndpoint(ClientTarget target);
+  Endpoint* Find(const ServerKey& key, bool* synced);
   StatusOr<std::shared_ptr<HttpUpstream>> MakeUpstream(const ClientTarget& target);
   // Whether the request may go on; else it was answered.
   bool CheckOrigin(const http::Request& request, http::Responder& to);
@@ -306,6 +307,18 @@ void Hall::SendMetadata(std::string_view path, http::Responder& to) {
   to.Send(http::JsonResponse(200, *metadata));
 }
 
+// News of a server may still be on its way here when its first request comes. `synced`: whether one that is not found
+// is not there.
+Endpoint* Hall::Find(const ServerKey& key, bool* synced) {
+  auto it = endpoints_.find(key);
+  if (it == endpoints_.end()) {
+    *synced = deps_.servers.Synced();  // before the look: what is known by then is seen by it
+    Update(key);
+    it = endpoints_.find(key);
+  }
+  return it == endpoints_.end() ? nullptr : it->second.get();
+}
+
 void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   if (!CheckOrigin(request, *to)) return;
   const std::string origin = request.headers.Get("Origin").value_or("");
@@ -315,12 +328,12 @@ void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   if (path.starts_with(kMetadataPrefix) && request.method == "GET")
     return SendMetadata(path.substr(kMetadataPrefix.size()), *to);
   const std::optional<Place> place = PlaceOf(path);
-  auto it = place ? endpoints_.find(place->server) : endpoints_.end();
-  Endpoint* endpoint = it == endpoints_.end() ? nullptr : it->second.get();
+  bool synced = true;
+  Endpoint* endpoint = place ? Find(place->server, &synced) : nullptr;
   if (place && place->what == "healthz" && (request.method == "GET" || request.method == "HEAD"))
     return SendHealth(endpoint, *to);
   const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
-  if (endpoint == nullptr && face && !deps_.servers.Synced()) {
+  if (endpoint == nullptr && face && !synced) {
     http::Response later = http::JsonResponse(503, ErrorText("", kServerError, "this node has just started"));
     later.headers.Add("Retry-After", "1");
     return to->Send(std::move(later));
