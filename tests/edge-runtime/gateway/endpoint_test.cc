@@ -249,7 +249,7 @@ TEST_F(EndpointTest, DeleteEndsTheSessionAndItsChild) {
 
 TEST_F(EndpointTest, BatchesAreInOneRevisionOnly) {
   Open();
-  const std::string batch = Json({RequestOf(1, "ping"), NotificationOf("n")}).dump();
+  const std::string batch = Json::array({RequestOf(1, "ping"), NotificationOf("n")}).dump();
   EXPECT_EQ(Verdict(*PostText(batch)), "400 -32600");
   const std::string newer = OpenSession();
   EXPECT_EQ(Verdict(*PostText(batch, In(newer))), "400 -32600");
@@ -1166,7 +1166,8 @@ TEST_F(EndpointSseTest, ItsRulesAreThoseOfTheOtherTransport) {
   EXPECT_EQ(post({}, "{}"), "415 -32000");
   EXPECT_EQ(post({json}, "no"), "400 -32700");
   EXPECT_EQ(post({json}, "{}"), "400 -32600");
-  EXPECT_EQ(post({json}, Json({RequestOf(1, "ping")}).dump()), "400 -32600") << "batches are of a later revision";
+  EXPECT_EQ(post({json}, Json::array({RequestOf(1, "ping")}).dump()), "400 -32600")
+      << "batches are of a later revision";
   EXPECT_EQ(post({json, {"MCP-Protocol-Version", "1999-01-01"}}, RequestOf(1, "ping").dump()), "400 -32000");
   EXPECT_EQ(Verdict(*Say("/default/weather/messages", RequestOf(1, "ping"))), "400 -32000");
   EXPECT_EQ(Verdict(*Say("/default/weather/messages?sessionId=unknown", RequestOf(1, "ping"))), "404 -32001");
