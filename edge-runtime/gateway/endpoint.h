@@ -130,6 +130,8 @@ class Endpoint {
   void AdoptKept(ServerGroup* group);
   // `side` of a session that has no child of its own.
   std::unique_ptr<Conversation> Kept(std::unique_ptr<Conversation> side, SessionNote note);
+  // The session gets its server's side, and goes with it.
+  void Connect(LegacySession& session, std::unique_ptr<Conversation> side);
   void Reconnect(ServerGroup* group, const std::shared_ptr<LegacySession>& session, SessionNote note);
   // The session that the request names and its subject owns; else answers and returns null.
   std::shared_ptr<LegacySession> FindSession(Ask& ask);

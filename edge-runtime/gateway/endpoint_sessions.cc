@@ -18,6 +18,14 @@ constexpr std::string_view kSessionParameter = "sessionId";
 // A session is younger than this only if its client is about to use it: never the one that must go.
 constexpr Duration kYoung = std::chrono::seconds(1);
 
+// Of the mcplet before. `lost`: what was under way then is over.
+std::vector<LegacySession::KeptCall> CallsOf(const SessionNote& note, bool lost) {
+  std::vector<LegacySession::KeptCall> calls;
+  for (const auto& [number, call] : note.calls) calls.push_back({call.call, lost});
+  for (const SessionNote::Answered& each : note.undelivered) calls.push_back({{0, each.stream, each.id}, true});
+  return calls;
+}
+
 }  // namespace
 
 std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
@@ -101,7 +109,7 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
     if (self.sessions_.size() >= self.settings_.max_sessions)
       return self.RefuseFull(*ask, request, ResourceExhausted("the server has as many sessions as it may have"));
     const std::shared_ptr<LegacySession> session = self.AddSession(id, ask->subject.id, where);
-    session->Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
+    self.Connect(*session, std::move(side));
     if (message == nullptr) {
       ask->log->session = session->hash();
       return session->OpenStream(self.MessagesUri(ask->request, id), std::move(ask->answer));
@@ -139,13 +147,10 @@ void Endpoint::Adopt(ServerGroup* group) {
       continue;
     }
     const std::shared_ptr<LegacySession> session = AddSession(note->session, note->subject, group);
-    std::vector<LegacySession::KeptCall> calls;
-    for (const auto& [lane_call, call] : note->calls) calls.push_back({call.call});
-    for (const SessionNote::Answered& each : note->undelivered) calls.push_back({{0, each.stream, each.id}, true});
+    const std::vector<LegacySession::KeptCall> calls = CallsOf(*note, false);
     session->Continue(note->version, ++note->incarnation, calls);
     const std::string id = note->session;
-    session->Connect(DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)),
-                     {.closed = self_.Bind([id](Endpoint& self) { self.RemoveSession(id); })});
+    Connect(*session, DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)));
     LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
   }
 }
@@ -160,9 +165,7 @@ void Endpoint::AdoptKept(ServerGroup* group) {
       continue;
     }
     const std::shared_ptr<LegacySession> session = AddSession(note.session, note.subject, group);
-    std::vector<LegacySession::KeptCall> lost;
-    for (const auto& [number, call] : note.calls) lost.push_back({call.call, true});
-    for (const SessionNote::Answered& each : note.undelivered) lost.push_back({{0, each.stream, each.id}, true});
+    const std::vector<LegacySession::KeptCall> lost = CallsOf(note, true);
     session->Continue(note.version, ++note.incarnation, lost);
     LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", lost.size()}});
     Reconnect(group, session, std::move(note));
@@ -171,21 +174,25 @@ void Endpoint::AdoptKept(ServerGroup* group) {
 
 void Endpoint::Reconnect(ServerGroup* group, const std::shared_ptr<LegacySession>& session, SessionNote note) {
   const std::string id = session->id();
-  const auto connect = [id](Endpoint& self, LegacySession& to, std::unique_ptr<Conversation> side) {
-    to.Connect(std::move(side), {.closed = self.self_.Bind([id](Endpoint& owner) { owner.RemoveSession(id); })});
-  };
   if (std::unique_ptr<Conversation> side = group->SharedSide())
-    return connect(*this, *session, Kept(std::move(side), std::move(note)));
+    return Connect(*session, Kept(std::move(side), std::move(note)));
   group->NewConversation(
-      session->subject(), self_.Bind([id, connect, weak = std::weak_ptr<LegacySession>(session), group,
-                                      note = std::move(note)](Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
+      session->subject(), self_.Bind([id, weak = std::weak_ptr<LegacySession>(session), group, note = std::move(note)](
+                                         Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
         const std::shared_ptr<LegacySession> to = weak.lock();
-        if (to == nullptr || to->closed()) return;
-        if (!link.ok()) return self.RemoveSession(id);
+        if (to == nullptr || to->closed() || !link.ok()) {
+          self.w_.kept->Forget(id);  // nobody else does yet: it must not come back with the next mcplet
+          return self.RemoveSession(id);
+        }
         SessionNote fresh;
         fresh.subject = note.subject;
-        connect(self, *to, self.Kept(self.DirectSide(group, id, *std::move(link), std::move(fresh), ""), note));
+        self.Connect(*to, self.Kept(self.DirectSide(group, id, *std::move(link), std::move(fresh), ""), note));
       }));
+}
+
+void Endpoint::Connect(LegacySession& session, std::unique_ptr<Conversation> side) {
+  session.Connect(std::move(side),
+                  {.closed = self_.Bind([id = session.id()](Endpoint& self) { self.RemoveSession(id); })});
 }
 
 std::unique_ptr<Conversation> Endpoint::Kept(std::unique_ptr<Conversation> side, SessionNote note) {
