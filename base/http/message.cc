@@ -9,11 +9,16 @@ void Headers::Set(std::string_view name, std::string_view value) {
   Add(name, value);
 }
 
-std::optional<std::string> Headers::Get(std::string_view name) const {
+const std::string* Headers::Find(std::string_view name) const {
   for (const auto& [key, value] : fields_) {
-    if (EqualsIgnoreCase(key, name)) return value;
+    if (EqualsIgnoreCase(key, name)) return &value;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+std::optional<std::string> Headers::Get(std::string_view name) const {
+  const std::string* value = Find(name);
+  return value == nullptr ? std::nullopt : std::optional(*value);
 }
 
 std::string_view Request::Path() const { return std::string_view(target).substr(0, target.find('?')); }

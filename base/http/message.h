@@ -15,7 +15,8 @@ class Headers {
   void Add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
   void Set(std::string_view name, std::string_view value);
   std::optional<std::string> Get(std::string_view name) const;  // the first one
-  bool Has(std::string_view name) const { return Get(name).has_value(); }
+  const std::string* Find(std::string_view name) const;         // the same where it stands; null: absent
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
 
  private:

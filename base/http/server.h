@@ -40,7 +40,7 @@ class StreamWriter {
   // False once the peer is gone or more than the limit is queued: stop producing.
   virtual bool Write(std::string_view bytes) = 0;
   // The same without a copy.
-  virtual bool Give(std::string bytes) { return Write(bytes); }
+  virtual bool Give(std::string bytes) { return Write(bytes); }  // NOLINT(performance-unnecessary-value-param): to move
   virtual void End() = 0;
   virtual bool closed() const = 0;
   // Bytes that the peer's system has not taken yet.

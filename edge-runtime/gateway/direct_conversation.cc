@@ -80,7 +80,10 @@ CallEvents DirectConversation::EventsFor(uint64_t lane_call) {
 void DirectConversation::Keep() {
   if (note_.session.empty()) return;
   if (fixed_.empty()) fixed_ = note_.FixedText();
-  const std::string text = fixed_ + note_.MovingText();
+  std::string text;
+  text.reserve(fixed_.size() + 512);
+  text = fixed_;
+  note_.AppendMoving(&text);
   // Without a note a later mcplet ends the child; with an old one it would give ids away twice.
   lane_->Keep(text.size() <= kMaxKeptBytes ? text : "");
   kept_calls_ = note_.calls.size();

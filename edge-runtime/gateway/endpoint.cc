@@ -173,9 +173,7 @@ void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Re
     log->status = status;
     log->took = self.w_.clock.Now() - began;
     self.w_.metrics.GatewayRequest(self.target_.server->key, MethodLabel(log->method), status, log->took);
-    if (self.w_.access_log != nullptr) self.w_.access_log->Write(*log, self.w_.clock.Wall());
-    if (self.w_.audit_log != nullptr && log->method == "tools/call")
-      self.w_.audit_log->Write(*log, self.w_.clock.Wall());
+    if (self.w_.log) self.w_.log(*log);
   }));
   Authenticator& authenticator = face == Face::kMcp ? *authenticator_ : *sse_authenticator_;
   authenticator.Check(ask->request, self_.Bind([ask](Endpoint& self, const Verdict& verdict) {

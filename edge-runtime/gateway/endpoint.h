@@ -56,8 +56,8 @@ class Endpoint {
     std::function<StatusOr<std::shared_ptr<HttpUpstream>>(const ClientTarget&)> http_upstream;
     JwksCache& keys;
     GatewayMetrics& metrics;
-    RequestLog* access_log = nullptr;
-    RequestLog* audit_log = nullptr;
+    // What becomes of each request, once it is over.
+    std::function<void(const LoggedRequest&)> log;
     // A client asked; the server may sleep.
     std::function<void(const ServerKey&)> used;
     std::function<WallTime()> trusted_time = nullptr;  // for expiry of tokens; null: the clock's

@@ -123,10 +123,13 @@ struct Place {
   std::string_view what;
 };
 std::optional<Place> PlaceOf(std::string_view path) {
-  const std::vector<std::string> parts = Split(path, '/');
-  if (parts.size() != 4 || !parts[0].empty() || parts[1].empty() || parts[2].empty()) return std::nullopt;
-  const size_t last = path.rfind('/');
-  return Place{{parts[1], parts[2]}, path.substr(last + 1)};
+  if (!path.starts_with('/')) return std::nullopt;
+  const size_t name = path.find('/', 1) + 1;
+  const size_t what = name == 0 ? 0 : path.find('/', name) + 1;
+  const bool three = what != 0 && path.find('/', what) == std::string_view::npos;
+  if (!three || name <= 2 || what == name + 1) return std::nullopt;
+  return Place{{std::string(path.substr(1, name - 2)), std::string(path.substr(name, what - name - 1))},
+               path.substr(what)};
 }
 
 http::Response RefusalOf(int status) {
@@ -178,6 +181,7 @@ class Hall {
   void SendMetadata(std::string_view path, http::Responder& to);
   bool AllowsCors(const std::string& origin) const;
   void Preflight(const http::Request& request, const std::string& origin, http::Responder& to);
+  void Log(const LoggedRequest& request);
   void Tick();
   void ArmTick();
 
@@ -196,6 +200,7 @@ class Hall {
   std::map<ServerKey, std::unique_ptr<Endpoint>> endpoints_;
   const Self<Hall> self_{this};
   bool ticking_ = false;
+  bool logging_ = false;
 };
 
 std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
@@ -209,7 +214,7 @@ std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
   for (const std::string& base : bases_) settings.urls.push_back(base + "/" + key.namespace_ + "/" + key.name + "/mcp");
   return std::make_unique<Endpoint>(
       Endpoint::Wiring{loop_, deps_.clock, children_, [this](const ClientTarget& of) { return MakeUpstream(of); },
-                       keys_, deps_.metrics, access_ ? &*access_ : nullptr, audit_ ? &*audit_ : nullptr,
+                       keys_, deps_.metrics, [this](const LoggedRequest& request) { Log(request); },
                        [this](const ServerKey& server) {
                          board_.Use(server, deps_.clock.Now());
                          auto it = endpoints_.find(server);
@@ -261,16 +266,16 @@ bool Hall::AllowsCors(const std::string& origin) const {
 }
 
 bool Hall::CheckOrigin(const http::Request& request, http::Responder& to) {
-  const std::string host = request.headers.Get("Host").value_or("");
-  if (!origins_.AllowsHost(host)) {
+  const std::string* host = request.headers.Find("Host");
+  if (!origins_.AllowsHost(host == nullptr ? "" : *host)) {
     deps_.metrics.GatewayRejected("host");
     to.Send(http::JsonResponse(
         403,
         ErrorText("", kServerError, "Host is not allowed here: add it to spec.gateway.publicUrls or allowedHosts")));
     return false;
   }
-  const std::optional<std::string> origin = request.headers.Get("Origin");
-  if (origin && !origins_.AllowsOrigin(*origin)) {
+  const std::string* origin = request.headers.Find("Origin");
+  if (origin != nullptr && !origins_.AllowsOrigin(*origin)) {
     deps_.metrics.GatewayRejected("origin");
     to.Send(http::JsonResponse(
         403, ErrorText("", kServerError, "Origin is not allowed here: add it to spec.gateway.allowedOrigins")));
@@ -344,6 +349,19 @@ void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   }
   endpoint->Handle(*face, std::move(request), std::move(to), cors ? origin : "");
   ArmTick();
+}
+
+void Hall::Log(const LoggedRequest& request) {
+  const WallTime now = deps_.clock.Wall();
+  if (access_) access_->Add(request, now);
+  if (audit_ && request.method == "tools/call") audit_->Add(request, now);
+  if (std::exchange(logging_, true)) return;
+  // After whatever else is ready: many answers come in one turn of the loop.
+  loop_.Post(self_.Bind([](Hall& self) {
+    self.logging_ = false;
+    if (self.access_) self.access_->Flush();
+    if (self.audit_) self.audit_->Flush();
+  }));
 }
 
 void Hall::ArmTick() {

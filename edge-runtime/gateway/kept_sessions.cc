@@ -137,7 +137,9 @@ void KeptConversation::Save() {
   saved_calls_ = note_.calls.size();
   if (note_.initialized.empty()) return;
   if (fixed_.empty()) fixed_ = note_.FixedText();
-  files_.Save(server_, note_.session, fixed_ + note_.MovingText());
+  std::string text = fixed_;
+  note_.AppendMoving(&text);
+  files_.Save(server_, note_.session, text);
 }
 
 // A request of the gateway's own.

@@ -32,7 +32,9 @@ bool Accepts(const http::Headers& headers, std::string_view type) {
   const std::string_view major = type.substr(0, type.find('/'));
   for (const auto& [name, value] : headers.fields()) {
     if (!EqualsIgnoreCase(name, "accept")) continue;
-    for (const std::string& part : Split(value, ',')) {
+    for (std::string_view rest = value; !rest.empty();) {
+      const std::string_view part = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(part.size() + 1, rest.size()));
       const std::string_view media = MediaType(part);
       const bool any_minor = media.size() == major.size() + 2 && media.ends_with("/*") &&
                              EqualsIgnoreCase(media.substr(0, major.size()), major);
@@ -43,7 +45,8 @@ bool Accepts(const http::Headers& headers, std::string_view type) {
 }
 
 std::optional<Rejection> CheckContentType(const http::Headers& headers) {
-  if (EqualsIgnoreCase(MediaType(headers.Get("content-type").value_or("")), "application/json")) return std::nullopt;
+  const std::string* type = headers.Find("content-type");
+  if (type != nullptr && EqualsIgnoreCase(MediaType(*type), "application/json")) return std::nullopt;
   return Rejection{415, ErrorText("", kServerError, "Unsupported Media Type: Content-Type must be application/json"),
                    "content_type"};
 }
@@ -59,8 +62,8 @@ std::optional<Rejection> CheckMediaTypes(const http::Headers& headers) {
 }
 
 bool NamesModernEra(const http::Headers& headers) {
-  const std::optional<std::string> version = headers.Get(kVersionHeader);
-  if (!version || version->size() != kDate.size()) return false;
+  const std::string* version = headers.Find(kVersionHeader);
+  if (version == nullptr || version->size() != kDate.size()) return false;
   for (size_t i = 0; i < kDate.size(); ++i) {
     const char c = (*version)[i];
     if (kDate[i] == '-' ? c != '-' : c < '0' || c > '9') return false;
@@ -77,8 +80,8 @@ bool IsModernRequest(const http::Headers& headers, const Incoming& message) {
 }
 
 std::optional<Rejection> CheckLegacyVersion(const http::Headers& headers) {
-  const std::optional<std::string> version = headers.Get(kVersionHeader);
-  if (!version || mcp::IsLegacyVersion(*version)) return std::nullopt;
+  const std::string* version = headers.Find(kVersionHeader);
+  if (version == nullptr || mcp::IsLegacyVersion(*version)) return std::nullopt;
   return Rejection{400,
                    ErrorText("", kServerError,
                              "Bad Request: unsupported protocol version \"" + Printable(*version, 40) +

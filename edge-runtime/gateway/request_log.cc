@@ -12,6 +12,10 @@
 #include "edge-runtime/mcp/envelope.h"
 
 namespace mcpfleet::gateway {
+namespace {
+constexpr size_t kFlushBytes = size_t{64} << 10;
+constexpr size_t kMaxCountBytes = 40;  // of a brace and "lostBefore"
+}  // namespace
 
 StatusOr<RequestLog> RequestLog::Open(Options options) {
   RequestLog log(std::move(options));
@@ -36,40 +40,60 @@ void RequestLog::Rotate() {
   if (const Status opened = Reopen(); !opened.ok()) LOG_WARNING("can't rotate a log", {{"error", opened}});
 }
 
-// By hand: for every request.
-std::string RequestLog::LineOf(const LoggedRequest& request, WallTime now, uint64_t lost) {
-  std::string line = "{";
-  line.reserve(320);
-  const auto add = [&line](std::string_view name, std::string_view value) {
-    if (line.size() > 1) line += ',';
-    line.append("\"").append(name).append("\":").append(value);
-  };
-  char seconds[32];
-  snprintf(seconds, sizeof seconds, "%.6f", std::chrono::duration<double>(request.took).count());
-  if (lost > 0) add("lostBefore", std::to_string(lost));
-  add("method", mcp::Quote(request.method));
-  add("peer", mcp::Quote(request.peer));
-  add("seconds", seconds);
-  add("server", mcp::Quote(request.server));
-  if (!request.session.empty()) add("session", mcp::Quote(request.session));
-  add("status", std::to_string(request.status));
-  add("subject", mcp::Quote(request.subject));
-  add("time", mcp::Quote(FormatTime(now)));
-  if (!request.tool.empty()) add("tool", mcp::Quote(request.tool));
-  return line + "}\n";
+const std::string& RequestLog::TimeText(WallTime now) {
+  const int64_t second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
+  if (std::exchange(second_, second) != second) time_ = FormatTime(now);
+  return time_;
 }
 
-void RequestLog::Write(const LoggedRequest& request, WallTime now) {
-  const std::string line = LineOf(request, now, lost_);
-  if (size_ > 0 && size_ + static_cast<int64_t>(line.size()) > options_.max_bytes) Rotate();
-  const ssize_t written = fd_.valid() ? write(fd_.get(), line.data(), line.size()) : -1;
-  if (written == static_cast<ssize_t>(line.size())) {
+// By hand: for every request.
+void RequestLog::Add(const LoggedRequest& request, WallTime now) {
+  line_.clear();
+  const auto add = [this](std::string_view name, std::string_view value) {
+    line_.append(line_.empty() ? "\"" : ",\"").append(name).append("\":").append(value);
+  };
+  const auto text = [this, &add](std::string_view name, std::string_view value) {
+    add(name, "");
+    mcp::AppendQuoted(&line_, value);
+  };
+  const int64_t micros = std::chrono::duration_cast<std::chrono::microseconds>(request.took).count();
+  const std::string fraction = std::to_string(micros % 1'000'000);
+  text("method", request.method);
+  text("peer", request.peer);
+  add("seconds", std::to_string(micros / 1'000'000));
+  line_.append(".").append(6 - fraction.size(), '0').append(fraction);
+  text("server", request.server);
+  if (!request.session.empty()) text("session", request.session);
+  add("status", std::to_string(request.status));
+  text("subject", request.subject);
+  add("time", "\"");
+  line_.append(TimeText(now)).append("\"");
+  if (!request.tool.empty()) text("tool", request.tool);
+  line_ += "}\n";
+
+  const size_t all = lines_.size() + line_.size() + kMaxCountBytes;
+  if (all > kFlushBytes) Flush();
+  if (size_ + static_cast<int64_t>(all) > options_.max_bytes) {
+    Flush();
+    if (size_ > 0) Rotate();
+  }
+  lines_ += '{';
+  if (count_++ == 0 && lost_ > 0) lines_.append("\"lostBefore\":").append(std::to_string(lost_)).append(",");
+  lines_ += line_;
+}
+
+void RequestLog::Flush() {
+  if (lines_.empty()) return;
+  const ssize_t written = fd_.valid() ? write(fd_.get(), lines_.data(), lines_.size()) : -1;
+  if (written == static_cast<ssize_t>(lines_.size())) {
     size_ += written;
     lost_ = 0;
   } else {
     if (written > 0) (void)!ftruncate(fd_.get(), size_);  // no half lines
-    ++lost_;
+    lost_ += count_;
   }
+  lines_.clear();
+  count_ = 0;
 }
 
 }  // namespace mcpfleet::gateway

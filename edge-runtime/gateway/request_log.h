@@ -2,8 +2,8 @@
 // results are not in it. Used for the access log (every request) and the audit log (tool calls).
 //
 // A full file is renamed to NAME.1 and so on, the oldest goes. A disk that takes nothing costs lines, never requests:
-// they are counted and the count is the next line that fits. On the gateway's loop only; writing goes to the page
-// cache.
+// they are counted and the count is in the next line that fits. On the gateway's loop only; writing goes to the page
+// cache, all lines of one turn of the loop at once.
 #pragma once
 
 #include <cstdint>
@@ -36,19 +36,29 @@ class RequestLog {
   };
   // Opens it for appending; mode 0600.
   static StatusOr<RequestLog> Open(Options options);
+  RequestLog(RequestLog&&) = default;
+  RequestLog& operator=(RequestLog&&) = default;
+  ~RequestLog() { Flush(); }
 
-  void Write(const LoggedRequest& request, WallTime now);
+  // Stands in the file after Flush.
+  void Add(const LoggedRequest& request, WallTime now);
+  void Flush();
 
  private:
-  static std::string LineOf(const LoggedRequest& request, WallTime now, uint64_t lost);
   explicit RequestLog(Options options) : options_(std::move(options)) {}
   Status Reopen();
   void Rotate();
+  const std::string& TimeText(WallTime now);
 
   Options options_;
   UniqueFd fd_;
   int64_t size_ = 0;
-  uint64_t lost_ = 0;
+  std::string line_;     // being made
+  std::string lines_;    // not written yet
+  uint64_t count_ = 0;   // of them
+  uint64_t lost_ = 0;    // before them
+  int64_t second_ = -1;  // that time_ is the text of
+  std::string time_;
 };
 
 }  // namespace mcpfleet::gateway

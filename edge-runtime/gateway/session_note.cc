@@ -1,5 +1,7 @@
 #include "edge-runtime/gateway/session_note.h"
 
+#include <array>
+#include <charconv>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -59,26 +61,51 @@ std::string SessionNote::FixedText() const {
 }
 
 // By hand: with each call.
-std::string SessionNote::MovingText() const {
-  std::string text = R"(,"version":)" + mcp::Quote(version) + R"(,"next":)" + std::to_string(next_id) +
-                     R"(,"nextAsked":)" + std::to_string(next_asked) + R"(,"calls":[)";
-  for (const auto& [lane_call, call] : calls) {
-    if (text.back() != '[') text += ",";
-    text.append("[").append(std::to_string(lane_call)).append(",").append(std::to_string(call.call.call));
-    text.append(",").append(std::to_string(call.call.stream)).append(",").append(mcp::Quote(call.call.id));
-    text.append(",").append(mcp::Quote(call.token)).append(",").append(mcp::Quote(call.method)).append("]");
+void SessionNote::AppendMoving(std::string* text) const {
+  const auto number = [text](uint64_t value) {
+    std::array<char, 20> digits;
+    const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+    text->append(digits.data(), end);
+  };
+  const auto next = [text, first = true]() mutable { *text += std::exchange(first, false) ? "" : ","; };
+  *text += R"(,"version":)";
+  mcp::AppendQuoted(text, version);
+  *text += R"(,"next":)";
+  number(next_id);
+  *text += R"(,"nextAsked":)";
+  number(next_asked);
+  *text += R"(,"calls":[)";
+  for (auto comma = next; const auto& [lane_call, call] : calls) {
+    comma();
+    *text += "[";
+    for (uint64_t each : {lane_call, call.call.call, call.call.stream}) {
+      number(each);
+      *text += ",";
+    }
+    mcp::AppendQuoted(text, call.call.id);
+    *text += ",";
+    mcp::AppendQuoted(text, call.token);
+    *text += ",";
+    mcp::AppendQuoted(text, call.method);
+    *text += "]";
   }
-  text += R"(],"asked":{)";
-  for (const auto& [ours, theirs] : asked) {
-    if (text.back() != '{') text += ",";
-    text.append(mcp::Quote(ours)).append(":").append(mcp::Quote(theirs));
+  *text += R"(],"asked":{)";
+  for (auto comma = next; const auto& [ours, theirs] : asked) {
+    comma();
+    mcp::AppendQuoted(text, ours);
+    *text += ":";
+    mcp::AppendQuoted(text, theirs);
   }
-  text += R"(},"undelivered":[)";
-  for (const Answered& each : undelivered) {
-    if (text.back() != '[') text += ",";
-    text.append("[").append(std::to_string(each.stream)).append(",").append(mcp::Quote(each.id)).append("]");
+  *text += R"(},"undelivered":[)";
+  for (auto comma = next; const Answered& each : undelivered) {
+    comma();
+    *text += "[";
+    number(each.stream);
+    *text += ",";
+    mcp::AppendQuoted(text, each.id);
+    *text += "]";
   }
-  return text + "]}";
+  *text += "]}";
 }
 
 std::optional<SessionNote> SessionNote::FromText(std::string_view text) {

@@ -45,8 +45,12 @@ struct SessionNote {
 
   // In two parts: the second changes with each call.
   std::string FixedText() const;
-  std::string MovingText() const;
-  std::string ToText() const { return FixedText() + MovingText(); }
+  void AppendMoving(std::string* text) const;
+  std::string ToText() const {
+    std::string text = FixedText();
+    AppendMoving(&text);
+    return text;
+  }
   // Nullopt when it is not a session's note.
   static std::optional<SessionNote> FromText(std::string_view text);
 };

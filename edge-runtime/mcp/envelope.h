@@ -56,6 +56,7 @@ std::vector<std::pair<std::string, Span>> MembersOf(std::string_view text, Span 
 // The text of a JSON string token; "" for any other token.
 std::string Unquote(std::string_view token);
 std::string Quote(std::string_view text);
+void AppendQuoted(std::string* out, std::string_view text);
 // Whether the token is an object.
 inline bool IsObject(std::string_view token) { return !token.empty() && token.front() == '{'; }
 

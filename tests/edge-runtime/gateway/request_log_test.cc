@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +37,11 @@ class RequestLogTest : public ::testing::Test {
             .status = 200,
             .took = 1500ms};
   }
+  template <typename Log>
+  static void Write(Log&& log, const LoggedRequest& request, WallTime now) {
+    log.Add(request, now);
+    log.Flush();
+  }
   std::vector<Json> Lines(const std::string& suffix = "") const {
     std::vector<Json> lines;
     std::ifstream file(path_ + suffix);
@@ -50,8 +57,8 @@ class RequestLogTest : public ::testing::Test {
 TEST_F(RequestLogTest, ARequestIsOneLineOfJson) {
   StatusOr<RequestLog> log = RequestLog::Open({.path = path_});
   ASSERT_TRUE(log.ok());
-  log->Write(Call("get\nforecast"), now_);
-  log->Write({.server = "default/weather", .method = "GET", .session = "abc", .status = 404}, now_);
+  Write(*log, Call("get\nforecast"), now_);
+  Write(*log, {.server = "default/weather", .method = "GET", .session = "abc", .status = 404}, now_);
   const std::vector<Json> lines = Lines();
   ASSERT_EQ(lines.size(), 2U);
   EXPECT_EQ(lines[0], Json({{"time", FormatTime(now_)},
@@ -70,15 +77,15 @@ TEST_F(RequestLogTest, ARequestIsOneLineOfJson) {
 }
 
 TEST_F(RequestLogTest, ItGoesOnWithTheFileThatIsThere) {
-  RequestLog::Open({.path = path_})->Write(Call("a"), now_);
-  RequestLog::Open({.path = path_})->Write(Call("b"), now_);
+  Write(*RequestLog::Open({.path = path_}), Call("a"), now_);
+  Write(*RequestLog::Open({.path = path_}), Call("b"), now_);
   EXPECT_EQ(Lines().size(), 2U);
 }
 
 TEST_F(RequestLogTest, AFullFileIsRenamedAndTheOldestGoes) {
   StatusOr<RequestLog> log = RequestLog::Open({.path = path_, .max_bytes = 500, .max_files = 3});
   ASSERT_TRUE(log.ok());
-  for (int i = 0; i < 20; ++i) log->Write(Call(std::to_string(i)), now_);
+  for (int i = 0; i < 20; ++i) Write(*log, Call(std::to_string(i)), now_);
   EXPECT_EQ(Lines().back()["tool"], "19");
   EXPECT_TRUE(Exists(".1"));
   EXPECT_TRUE(Exists(".2"));
@@ -99,19 +106,50 @@ TEST_F(RequestLogTest, AFullFileIsRenamedAndTheOldestGoes) {
 TEST_F(RequestLogTest, LinesThatFoundNoPlaceAreCounted) {
   StatusOr<RequestLog> log = RequestLog::Open({.path = "/dev/full"});
   ASSERT_TRUE(log.ok());
-  log->Write(Call(), now_);  // nothing but a count
+  Write(*log, Call(), now_);  // nothing but a count
   StatusOr<RequestLog> moved = RequestLog::Open({.path = path_, .max_bytes = 1});
   ASSERT_TRUE(moved.ok());
-  moved->Write(Call("a"), now_);
+  Write(*moved, Call("a"), now_);
   // Rotation finds no directory any more; then it does again.
   ASSERT_EQ(rename(directory_.c_str(), (directory_ + ".away").c_str()), 0);
-  moved->Write(Call("b"), now_);
-  moved->Write(Call("c"), now_);
+  Write(*moved, Call("b"), now_);
+  Write(*moved, Call("c"), now_);
   ASSERT_EQ(rename((directory_ + ".away").c_str(), directory_.c_str()), 0);
-  moved->Write(Call("d"), now_);
+  Write(*moved, Call("d"), now_);
   ASSERT_EQ(Lines().size(), 1U);
   EXPECT_EQ(Lines()[0]["tool"], "d");
   EXPECT_EQ(Lines()[0]["lostBefore"], 2);
+}
+
+TEST_F(RequestLogTest, LinesOfOneTurnAreWrittenTogetherAndLostTogether) {
+  StatusOr<RequestLog> log = RequestLog::Open({.path = path_});
+  ASSERT_TRUE(log.ok());
+  for (const char* tool : {"a", "b", "c"}) log->Add(Call(tool), now_);
+  EXPECT_TRUE(Lines().empty());
+  log->Flush();
+  EXPECT_EQ(Lines().size(), 3U);
+  // More than a turn may hold is written before.
+  for (int i = 0; i < 600; ++i) log->Add(Call(), now_);
+  EXPECT_GT(Lines().size(), 300U);
+  EXPECT_LT(Lines().size(), 603U);
+  log->Flush();
+  EXPECT_EQ(Lines().size(), 603U);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit none{1, before.rlim_max};
+  const auto handler = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  for (const char* tool : {"d", "e"}) log->Add(Call(tool), now_);
+  log->Flush();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, handler);
+  for (const char* tool : {"f", "g"}) log->Add(Call(tool), now_);
+  log->Flush();
+  const std::vector<Json> lines = Lines();
+  ASSERT_EQ(lines.size(), 605U);
+  EXPECT_EQ(lines[603]["lostBefore"], 2);
+  EXPECT_EQ(lines[603]["tool"], "f");
+  EXPECT_FALSE(lines[604].contains("lostBefore"));
 }
 
 TEST_F(RequestLogTest, APlaceThatIsNoneIsAnError) {
