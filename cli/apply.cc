@@ -105,7 +105,7 @@ StatusOr<ApplyResult> WriteChanges(Session& session, const ChangeSet& changes, c
                                    bool quiet_unchanged) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  WriteOptions options{.message = message, .author = Session::Author(), .dry_run = dry_run};
+  WriteOptions options{.message = message, .author = Session::Author(), .dry_run = dry_run, .sign = Session::Signer()};
   ASSIGN_OR_RETURN(ApplyResult result, Apply(*kv, changes, options, session.clock(), deadline));
   for (const ObjectChange& change : result.changes) {
     if (quiet_unchanged && change.kind == ChangeKind::kUnchanged) continue;

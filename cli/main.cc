@@ -54,6 +54,8 @@ int main(int argc, char** argv) {
   cli::RegisterExplain(root, session);
   cli::RegisterApiResources(root, session);
   cli::RegisterStore(root, session);
+  cli::RegisterKeys(root, session);
+  cli::RegisterTrust(root, session);
   cli::RegisterConfig(root, session);
   cli::RegisterSupportBundle(root, session);
   cli::RegisterCompletion(root, session);

@@ -14,6 +14,7 @@
 #include "base/http/client.h"
 #include "base/status.h"
 #include "cli/context.h"
+#include "store/head_move.h"
 #include "store/kv_client.h"
 
 namespace CLI {
@@ -56,6 +57,8 @@ class Session {
   StatusOr<std::unique_ptr<http::ResponseStream>> AdminStream(const http::Request& request, Deadline deadline);
   // Now + --request-timeout.
   StatusOr<Deadline> RequestDeadline();
+  // Signs heads with the keys of `mcpctl keys`, where the fleet is signed.
+  static HeadSigner Signer();
   // Remembers the greatest head seen, in the context file.
   void SawHead(const HeadOrder& order);
 

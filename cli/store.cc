@@ -47,10 +47,12 @@ Status RunRestore(Session& session, const StoreOptions& options) {
   for (const NodeStatus& node : nodes) {
     if (auto order = ParseHeadOrder(node.accepted_head); order.ok()) epoch = std::max(epoch, order->epoch);
   }
-  ASSIGN_OR_RETURN(Head head,
-                   Restore(*kv, options.path,
-                           {.min_epoch = epoch, .replace_fleet = options.replace_fleet, .author = Session::Author()},
-                           session.clock(), deadline));
+  ASSIGN_OR_RETURN(Head head, Restore(*kv, options.path,
+                                      {.min_epoch = epoch,
+                                       .replace_fleet = options.replace_fleet,
+                                       .author = Session::Author(),
+                                       .sign = Session::Signer()},
+                                      session.clock(), deadline));
   session.SawHead(head.order);
   session.out() << "restored " << options.path << "; head is " << ToString(head.order) << "\n";
   return OkStatus();
@@ -82,7 +84,8 @@ Status RunRollback(Session& session, const StoreOptions& options) {
                     "\": " + (found.size() > 1 ? "more than one begins so" : "not in the history") +
                     "; see: mcpctl store history");
   }
-  WriteOptions write{.message = "roll back to " + found.front().substr(0, 12), .author = Session::Author()};
+  WriteOptions write{
+      .message = "roll back to " + found.front().substr(0, 12), .author = Session::Author(), .sign = Session::Signer()};
   ASSIGN_OR_RETURN(ApplyResult result, Rollback(*kv, found.front(), write, session.clock(), deadline));
   for (const ObjectChange& change : result.changes) {
     if (change.kind != ChangeKind::kUnchanged) session.out() << NameOf(change.key) << " rolled back\n";

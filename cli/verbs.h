@@ -35,6 +35,8 @@ void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);
 // The store and mcpctl itself.
 void RegisterStore(CLI::App& root, Session& session);  // gc, store backup|restore|history
+void RegisterKeys(CLI::App& root, Session& session);   // create, list
+void RegisterTrust(CLI::App& root, Session& session);  // init, rotate, show; head renew
 void RegisterConfig(CLI::App& root, Session& session);
 void RegisterSupportBundle(CLI::App& root, Session& session);
 void RegisterCompletion(CLI::App& root, Session& session);

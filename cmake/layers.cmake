@@ -21,9 +21,10 @@ mcpfleet_embed(mcpfleet_crd kEmbeddedCrds crd/mcpserver.yaml crd/mcpnode.yaml)
 mcpfleet_layer(controller/ports USES base crd)
 mcpfleet_layer(controller/placement USES base crd)
 mcpfleet_layer(controller/core USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(store USES base base/http crd controller/placement
+mcpfleet_layer(store/trust USES base crd LIBS PkgConfig::SODIUM ${J})
+mcpfleet_layer(store USES base base/http crd controller/placement store/trust
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
-mcpfleet_layer(store/server USES base base/http crd store LIBS SQLite::SQLite3 ${J})
+mcpfleet_layer(store/server USES base base/http crd store store/trust LIBS SQLite::SQLite3 ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
@@ -34,9 +35,9 @@ mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edg
                LIBS simdjson::simdjson OpenSSL::SSL ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet
-               USES base base/http crd controller/ports controller/placement controller/core store store/server edge-runtime/mcp
+               USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/telemetry
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
-mcpfleet_layer(cli USES base base/http crd store controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})
+mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -25,6 +25,8 @@ constexpr Duration kMissingPeriod = std::chrono::minutes(5);
 // How long the snapshot of a newer head is awaited before an older one will do: the schedule above, and once more.
 constexpr Duration kTargetPatience = std::chrono::minutes(8);
 constexpr Duration kLastBackOff = seconds(30);
+constexpr std::string_view kTrustLine = "trust ";
+constexpr int kTrustSteps = 16;  // documents of the chain for one look at the head
 
 Duration Jittered(std::mt19937_64& rng, Duration wait) {
   // Nine to eleven tenths: a fleet that started together spreads out.
@@ -42,6 +44,7 @@ HeadSync::HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t
       options_(std::move(options)),
       rng_(seed),
       fleet_(options_.fleet),
+      trust_(options_.trust_root),
       state_(std::make_shared<AcceptedState>()) {}
 
 std::shared_ptr<const AcceptedState> HeadSync::state() const {
@@ -76,6 +79,14 @@ Status HeadSync::Boot() {
     return OkStatus();
   }
   if (!fleet_.empty() && head->fleet != fleet_) return FailedPrecondition("the cache belongs to another fleet");
+  for (const std::string& line : lines) {
+    if (line.starts_with(kTrustLine)) trust_.Load(std::string_view(line).substr(kTrustLine.size()));
+  }
+  // What was accepted before this node was told of a root has nobody's signature.
+  if (const Status trusted = trust_.Judge(*head, false, WallTime::min()); !trusted.ok()) {
+    LOG_WARNING("cached state ignored", {{"error", trusted}});
+    return OkStatus();
+  }
   for (size_t i = 1; i < lines.size(); ++i) {
     std::vector<std::string> parts = Split(lines[i], ' ');
     ObjectKey key;
@@ -133,8 +144,10 @@ void HeadSync::PublishFromDisk(const Head& head) {
 }
 
 Status HeadSync::Save() {
-  // The head, then a line "<hash> <kind> <namespace> <name>" for each object in force.
+  // The head, then the trust document that it was judged by, then a line "<hash> <kind> <namespace> <name>" for each
+  // object in force.
   ASSIGN_OR_RETURN(std::string state, EncodeHead(*target_));
+  if (const std::string held = trust_.Save(); !held.empty()) state.append("\n").append(kTrustLine).append(held);
   for (const auto& [key, hash] : in_force_) {
     state += "\n" + hash + " " + PercentEncode(key.kind) + " " + PercentEncode(key.namespace_) + " " +
              PercentEncode(key.name);
@@ -186,8 +199,11 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
     Count(&SyncStats::stale_heads);
     return OkStatus();
   }
-  if (target_ && head->order == target_->order) {
-    if (head->snapshot == target_->snapshot) return OkStatus();
+  const bool known = target_ && head->order == target_->order;
+  if (known && head->snapshot == target_->snapshot) return OkStatus();
+  ASSIGN_OR_RETURN(const bool trusted, Trusts(*head));
+  if (!trusted) return OkStatus();
+  if (known) {
     Count(&SyncStats::conflicting_heads);
     LOG_ERROR("two heads of one order",
               {{"order", ToString(head->order)}, {"snapshot", head->snapshot}, {"other", target_->snapshot}});
@@ -196,6 +212,38 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
   }
   Follow(*std::move(head));
   return OkStatus();
+}
+
+StatusOr<bool> HeadSync::Trusts(const Head& head) {
+  Status trusted = WalkTrust(head);
+  if (trusted.ok()) trusted = trust_.Judge(head, !target_, options_.now ? options_.now() : clock_.Wall());
+  if (trusted.ok() && !target_ && head.order < options_.minimum) {
+    trusted = PermissionDenied("head: " + ToString(head.order) + " is lower than " + ToString(options_.minimum) +
+                               ", which this node was told when it joined");
+  }
+  if (!trusted.ok() && trusted.code() != StatusCode::kPermissionDenied) return trusted;
+  MutexLock lock(&mu_);
+  const std::string why = trusted.ok() ? "" : Message(trusted);
+  if (!trusted.ok()) ++stats_.untrusted_heads;
+  if (std::exchange(stats_.distrust, why) != why && !why.empty())
+    LOG_ERROR("a head is not followed", {{"order", ToString(head.order)}, {"reason", why}});
+  return trusted.ok();
+}
+
+Status HeadSync::WalkTrust(const Head& head) {
+  for (int step = 0; step < kTrustSteps; ++step) {
+    const std::optional<int64_t> version = trust_.Needed(head);
+    if (!version) return OkStatus();
+    Count(&SyncStats::reads);
+    auto value = kv_.Get(TrustKey(*version), Deadline::After(options_.request_timeout));
+    if (!value.ok()) {
+      Count(&SyncStats::failed_reads);
+      return Unavailable(TrustKey(*version) + ": " + Message(value.status()));
+    }
+    if (!*value) return Unavailable(TrustKey(*version) + " is not there (yet)");
+    RETURN_IF_ERROR(trust_.Take((*value)->value));
+  }
+  return Unavailable("the trust chain is read step by step");
 }
 
 // A head that was seen and whose snapshot the store does not show was taken back by a store that forgets; any head

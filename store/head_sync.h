@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "crd/object.h"
+#include "store/head_trust.h"
 #include "store/kv_client.h"
 #include "store/local_cache.h"
 #include "store/snapshot.h"
@@ -59,6 +61,8 @@ struct SyncStats {
   int64_t stale_heads = 0;        // lower than accepted: a cache's answer
   int64_t conflicting_heads = 0;  // equal order, another snapshot: an alarm
   int64_t foreign_heads = 0;      // of another fleet
+  int64_t untrusted_heads = 0;    // not signed as this node was told: refused
+  std::string distrust;           // why the last head was refused; "": it was not
   int64_t bad_answers = 0;        // malformed or with a wrong hash
   int64_t failed_reads = 0;
   int64_t pending_keys = 0;
@@ -73,6 +77,10 @@ struct HeadSyncOptions {
   int object_batches_per_step = 8;
   // A fleet id from a join token; "": that of the first head.
   std::string fleet;
+  // The fingerprint of trust/1, "" in a fleet that is not signed. A node that has one follows signed heads only.
+  std::string trust_root;
+  HeadOrder minimum;                        // a node without history refuses lower heads
+  std::function<WallTime()> now = nullptr;  // for expiry; null: the clock's
 };
 
 class HeadSync {
@@ -102,6 +110,9 @@ class HeadSync {
   Status PollHead();
   Status ConsiderHead(std::string_view bytes);
   bool TargetIsLost(const Head& head) const;
+  // False: refused, which `distrust` tells; an error: the store did not give what it takes to judge.
+  StatusOr<bool> Trusts(const Head& head);
+  Status WalkTrust(const Head& head);
   void Follow(Head head);
   // The snapshot and the shards of target_, when they are due; true once all of them are here.
   StatusOr<bool> FetchIndex();
@@ -141,6 +152,7 @@ class HeadSync {
   // Of the thread that steps.
   std::mt19937_64 rng_;
   std::string fleet_;
+  HeadTrust trust_;
   std::optional<Head> target_;  // the greatest head seen
   MonoTime target_seen_{};
   std::optional<Snapshot> snapshot_;                                        // of target_, once here

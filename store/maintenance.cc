@@ -68,7 +68,34 @@ std::vector<std::string> OldUnreachable(const std::vector<KvKey>& blobs, const s
 struct BackupContent {
   Head head;
   std::vector<KvPair> blobs;
+  std::vector<std::string> trust;  // documents 1, 2, …
 };
+
+// The documents that the head's signatures rest on, from the first.
+StatusOr<std::vector<std::string>> ReadTrustChain(KvClient& kv, const Head& head, Deadline deadline) {
+  std::vector<std::string> chain;
+  for (int64_t version = 1; version <= head.order.trust; ++version) {
+    ASSIGN_OR_RETURN(const TrustDocument document, ReadTrust(kv, version, deadline));
+    ASSIGN_OR_RETURN(std::string bytes, EncodeTrust(document));
+    chain.push_back(std::move(bytes));
+  }
+  return chain;
+}
+
+// What is there already stays, if it is the same: nodes may have walked on it.
+Status RestoreTrust(KvClient& kv, const std::vector<std::string>& chain, Deadline deadline) {
+  for (size_t i = 0; i < chain.size(); ++i) {
+    const auto version = static_cast<int64_t>(i) + 1;
+    const Status put = kv.Put(TrustKey(version), chain[i], {.if_none_match = true}, deadline);
+    if (put.ok()) continue;
+    const StatusOr<TrustDocument> there = ReadTrust(kv, version, deadline);
+    if (!there.ok()) return Annotate(put, TrustKey(version));
+    ASSIGN_OR_RETURN(const TrustDocument ours, ParseTrust(chain[i]));
+    if (SignedText(*there) != SignedText(ours))
+      return FailedPrecondition(TrustKey(version) + ": the store has another one than the backup");
+  }
+  return OkStatus();
+}
 
 StatusOr<BackupContent> ParseBackup(const std::string& text, const std::string& metadata) {
   size_t last = text.rfind('\n', text.size() < 2 ? 0 : text.size() - 2);
@@ -91,6 +118,12 @@ StatusOr<BackupContent> ParseBackup(const std::string& text, const std::string& 
       continue;
     }
     KvPair pair{GetString(line, "key"), GetString(line, "value"), metadata, 0};
+    if (pair.key.starts_with(kTrustPrefix)) {
+      if (pair.key != TrustKey(static_cast<int64_t>(content.trust.size()) + 1) || !ParseTrust(pair.value).ok())
+        return InvalidArgument("the backup is damaged: " + pair.key);
+      content.trust.push_back(std::move(pair.value));
+      continue;
+    }
     if (HashOfBlobKey(pair.key) != Sha256Hex(pair.value)) return InvalidArgument("the backup is damaged: " + pair.key);
     content.blobs.push_back(std::move(pair));
   }
@@ -100,6 +133,8 @@ StatusOr<BackupContent> ParseBackup(const std::string& text, const std::string& 
 
 // Everything that the head of the backup needs is in it.
 Status CheckComplete(const BackupContent& content) {
+  if (static_cast<int64_t>(content.trust.size()) < content.head.order.trust)
+    return InvalidArgument("the backup lacks trust documents");
   std::map<std::string, const std::string*> blobs;
   for (const KvPair& pair : content.blobs) blobs[pair.key] = &pair.value;
   auto find = [&blobs](const std::string& key) { return blobs.contains(key) ? blobs.at(key) : nullptr; };
@@ -155,9 +190,12 @@ StatusOr<size_t> Backup(KvClient& kv, const std::string& path, size_t snapshots,
     text += DumpJson({{"key", key}, {"value", blob->second}}) + "\n";
     if (text.size() > kBackupBytes) return ResourceExhausted("the backup would be larger than 1 GiB");
   }
+  ASSIGN_OR_RETURN(const std::vector<std::string> chain, ReadTrustChain(kv, *head, deadline));
+  for (size_t i = 0; i < chain.size(); ++i)
+    text += DumpJson({{"key", TrustKey(static_cast<int64_t>(i) + 1)}, {"value", chain[i]}}) + "\n";
   text += DumpJson({{"sha256", Sha256Hex(text)}}) + "\n";
   RETURN_IF_ERROR(WriteFileAtomically(path, text));
-  return keys.size();
+  return keys.size() + chain.size();
 }
 
 StatusOr<Head> Restore(KvClient& kv, const std::string& path, const RestoreOptions& options, const Clock& clock,
@@ -170,20 +208,13 @@ StatusOr<Head> Restore(KvClient& kv, const std::string& path, const RestoreOptio
   if (current && current->fleet != content->head.fleet && !options.replace_fleet) {
     return FailedPrecondition("the store belongs to another fleet than the backup");
   }
+  RETURN_IF_ERROR(RestoreTrust(kv, content->trust, deadline));
   RETURN_IF_ERROR(BulkPutAll(kv, content->blobs, deadline));
   Head next = content->head;
   int64_t epoch = std::max({next.order.epoch, options.min_epoch, current ? current->order.epoch : 0});
   next.order = {std::max(next.order.trust, current ? current->order.trust : 0), epoch + 1, 1};
   next.time = FormatTime(clock.Wall());
-  next.signatures = Json::array();  // they were over the old order
-  ASSIGN_OR_RETURN(std::string bytes, EncodeHead(next));
-  KvPutOptions put;
-  if (current) {
-    put.if_match = ToString(current->order);
-  } else {
-    put.if_none_match = true;
-  }
-  Status moved = kv.Put(kHeadKey, bytes, put, deadline);
+  Status moved = MoveHead(kv, current, &next, options.sign, deadline);
   if (!moved.ok()) {
     StatusOr<std::optional<Head>> now = ReadHead(kv, deadline);
     bool ours = now.ok() && *now && (*now)->order == next.order && (*now)->snapshot == next.snapshot;

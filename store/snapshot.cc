@@ -13,6 +13,7 @@
 namespace mcpfleet {
 namespace {
 
+constexpr std::string_view kSignedHead = "mcpfleet head v1\n";
 constexpr int64_t kGreatestInteger = (int64_t{1} << 53) - 1;
 
 // Size, then hash, then JSON: what did not pass one is not looked at by the next.
@@ -54,6 +55,13 @@ StatusOr<ShardEntry> ParseEntry(const Json& json) {
   ASSIGN_OR_RETURN(entry.generation, ParseCount(json, "generation"));
   entry.placement = GetMember(json, "placement");
   return entry;
+}
+
+Json Unsigned(const Head& head) {
+  return {{"fleet", head.fleet},           {"trust", head.order.trust},
+          {"epoch", head.order.epoch},     {"revision", head.order.revision},
+          {"snapshot", head.snapshot},     {"time", head.time},
+          {"validUntil", head.valid_until}};
 }
 
 StatusOr<std::string> EncodeBounded(const Json& json, size_t limit, std::string_view what) {
@@ -117,15 +125,13 @@ std::string EntryMismatch(const ShardEntry& entry, const Object& object) {
 }
 
 StatusOr<std::string> EncodeHead(const Head& head) {
-  Json json = {{"fleet", head.fleet},
-               {"trust", head.order.trust},
-               {"epoch", head.order.epoch},
-               {"revision", head.order.revision},
-               {"snapshot", head.snapshot},
-               {"time", head.time},
-               {"validUntil", head.valid_until},
-               {"signatures", head.signatures}};
+  Json json = Unsigned(head);
+  json["signatures"] = head.signatures;
   return EncodeBounded(json, limits::kHeadBytes, "head");
+}
+
+std::string SignedText(const Head& head) {
+  return std::string(kSignedHead) + Canonicalize(Unsigned(head)).value_or("");
 }
 
 StatusOr<std::string> EncodeSnapshot(const Snapshot& snapshot) {

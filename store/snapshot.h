@@ -45,7 +45,7 @@ struct Head {
   std::string snapshot;             // hash
   std::string time;                 // RFC 3339
   std::string valid_until;          // RFC 3339, "": for ever
-  Json signatures = Json::array();  // kept as they are
+  Json signatures = Json::array();  // [{key, signature}], see store/trust; kept as they are
 };
 
 // What a shard says of an object: enough to decide who needs it without reading it.
@@ -72,6 +72,8 @@ ShardEntry EntryOf(const Object& object, std::string_view hash);
 std::string EntryMismatch(const ShardEntry& entry, const Object& object);
 
 StatusOr<std::string> EncodeHead(const Head& head);
+// What is signed of a head: everything but the signatures, with a prefix that no other signed text has.
+std::string SignedText(const Head& head);
 StatusOr<std::string> EncodeSnapshot(const Snapshot& snapshot);
 StatusOr<std::string> EncodeShard(const Shard& shard);
 StatusOr<std::string> EncodeObject(const Object& object);

@@ -259,20 +259,10 @@ Status Transaction::Upload(const Draft& draft) {
 }
 
 StatusOr<Head> Transaction::Move(const Base& base, const std::string& snapshot) {
-  Head next;
-  next.fleet = base.head ? base.head->fleet : RandomHex(16);
-  next.order = base.head ? base.head->order : HeadOrder{0, 1, 0};
-  ++next.order.revision;
+  Head next =
+      base.head ? NextHead(*base.head, clock_) : Head{.fleet = RandomHex(16), .order = {0, 1, 1}, .time = time_};
   next.snapshot = snapshot;
-  next.time = time_;
-  ASSIGN_OR_RETURN(std::string bytes, EncodeHead(next));
-  KvPutOptions options;
-  if (base.head) {
-    options.if_match = ToString(base.head->order);
-  } else {
-    options.if_none_match = true;
-  }
-  RETURN_IF_ERROR(kv_.Put(kHeadKey, bytes, options, deadline_));
+  RETURN_IF_ERROR(MoveHead(kv_, base.head, &next, options_.sign, deadline_));
   return next;
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "crd/object.h"
+#include "store/head_move.h"
 #include "store/kv_client.h"
 #include "store/snapshot.h"
 
@@ -34,6 +35,7 @@ struct ChangeSet {
 struct WriteOptions {
   std::string message, author;
   bool dry_run = false;   // decides everything, writes nothing
+  HeadSigner sign;        // null: only for a fleet that is not signed
   int max_attempts = 20;  // moves of the head that may be lost to others
   // Of waits and, unless it is 0, of the uids of new objects. 0: from the kernel, as any real writer must.
   uint64_t seed = 0;
@@ -81,6 +83,7 @@ struct RestoreOptions {
   int64_t min_epoch = 0;       // the greatest epoch that the context or a node's status has shown
   bool replace_fleet = false;  // allow the store of another fleet id to be overwritten
   std::string author;
+  HeadSigner sign;
 };
 // Verifies the whole file, uploads it, then moves the head to its content with an epoch above every one seen.
 StatusOr<Head> Restore(KvClient& kv, const std::string& path, const RestoreOptions& options, const Clock& clock,

@@ -256,6 +256,7 @@ void NodeAgent::LookAtNode() {
   facts.build_time = BuildTime();
   auto state = store_->state();
   facts.has_head = state->head.has_value();
+  facts.distrust = store_->distrust();
   NodeStatus node;
   if (facts.has_head) {
     facts.valid_until = state->head->valid_until;

@@ -69,7 +69,8 @@ StoreConfig DecodeStore(const Json& store) {
           .state_namespace = GetString(store, "stateNamespace"),
           .token_file = GetString(store, "tokenFile"),
           .ca_file = GetString(store, "caFile"),
-          .proxy = GetString(store, "proxy")};
+          .proxy = GetString(store, "proxy"),
+          .trust_root = GetString(store, "trustRoot")};
 }
 
 GatewayConfig DecodeGateway(const Json& gateway) {

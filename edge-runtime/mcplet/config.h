@@ -22,6 +22,7 @@ struct StoreConfig {
   std::string url;      // remote
   std::string account, config_namespace, state_namespace;
   std::string token_file, ca_file, proxy;
+  std::string trust_root;  // "": the fleet is not signed
   Duration poll_interval{};
   Duration status_interval{};  // the least between two writes of the status
 };

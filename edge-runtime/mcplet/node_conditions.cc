@@ -113,9 +113,10 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
     expired = *until < TrustedTime(now, facts.build_time, facts.head_time);
   }
   Condition fresh =
-      !facts.has_head ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
-      : expired       ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
-                      : Make("DesiredStateFresh", true, "HeadAccepted", "");
+      !facts.distrust.empty() ? Make("DesiredStateFresh", false, "HeadNotTrusted", facts.distrust)
+      : !facts.has_head       ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
+      : expired ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
+                : Make("DesiredStateFresh", true, "HeadAccepted", "");
   for (Condition condition :
        {StoreReachable(facts), fresh, runtime, ClockSynced(facts, now),
         facts.disk_free_bytes >= kLeastDisk

@@ -19,6 +19,7 @@ struct NodeFacts {
   std::string status_refused;  // why the last write of the status failed; "": it did not
   bool has_head = false;
   std::string valid_until;  // of the accepted head; "": for ever
+  std::string distrust;     // why the store's newest head is not followed; "": it is
   std::string head_time;    // of the accepted head: when it was written
   WallTime build_time{};
   std::map<RuntimeKind, RuntimeCheck> runtimes;

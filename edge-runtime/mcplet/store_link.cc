@@ -6,6 +6,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "base/version.h"
+#include "edge-runtime/mcplet/node_conditions.h"
 #include "store/counted_kv.h"
 
 namespace mcpfleet {
@@ -63,9 +65,12 @@ StatusOr<std::unique_ptr<StoreLink>> StoreLink::Open(const Config& config, const
   std::unique_ptr<StoreLink> link(new StoreLink(config, clock, std::move(callbacks)));
   RETURN_IF_ERROR(Annotate(config.store.embedded ? link->OpenEmbedded() : link->OpenRemote(seed), "store"));
   ASSIGN_OR_RETURN(link->cache_, LocalCache::Open(config.state_directory + "/desired", kDesiredCacheQuota));
-  link->sync_ =
-      std::make_unique<HeadSync>(*link->config_kv_, *link->cache_, clock, seed,
-                                 HeadSyncOptions{.node = config.node, .poll_interval = config.store.poll_interval});
+  link->sync_ = std::make_unique<HeadSync>(
+      *link->config_kv_, *link->cache_, clock, seed,
+      HeadSyncOptions{.node = config.node,
+                      .poll_interval = config.store.poll_interval,
+                      .trust_root = config.store.trust_root,
+                      .now = [&clock] { return TrustedTime(clock.Wall(), BuildTime(), ""); }});
   RETURN_IF_ERROR(Annotate(link->sync_->Boot(), "cached state"));
   return link;
 }

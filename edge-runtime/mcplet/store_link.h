@@ -42,6 +42,7 @@ class StoreLink {
   KvClient& status_kv() { return *status_kv_; }
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
+  std::string distrust() const { return sync_->stats().distrust; }
   bool reachable() const { return reachable_.load(); }
   bool watching() const { return watch_ != nullptr && watch_->connected(); }  // after Start, before Stop
   uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }

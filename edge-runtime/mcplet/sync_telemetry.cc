@@ -17,6 +17,9 @@ void SyncTelemetry::OnStep(const Status& step, const SyncStats& stats) {
     events_.RecordNode(node_, "Warning", "ForeignHead",
                        "the store holds the head of another fleet; it is not followed");
   }
+  for (int64_t i = told_.untrusted_heads; i < stats.untrusted_heads; ++i) metrics_.UntrustedHead();
+  if (!stats.distrust.empty() && stats.distrust != told_.distrust)
+    events_.RecordNode(node_, "Warning", "UntrustedHead", stats.distrust + "; it is not followed");
   told_ = stats;
 }
 

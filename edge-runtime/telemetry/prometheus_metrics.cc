@@ -109,6 +109,9 @@ struct PrometheusMetrics::Families {
   Counter& conflicting_heads =
       Make<Counter>("mcpfleet_conflicting_heads_total", "Heads of the same order that name different snapshots")
           .Add({});
+  Counter& untrusted_heads =
+      Make<Counter>("mcpfleet_untrusted_heads_total", "Heads without the signatures that this fleet needs, refused")
+          .Add({});
   Counter& foreign_heads = Make<Counter>("mcpfleet_foreign_heads_total", "Heads of another fleet, refused").Add({});
   Counter& bad_answers = Make<Counter>("mcpfleet_store_bad_answers_total",
                                        "Values from the store that are malformed or not what their hash says")
@@ -185,6 +188,7 @@ void PrometheusMetrics::DriftCorrected() { families_->drift.Increment(); }
 void PrometheusMetrics::OrphanReaped() { families_->orphans.Increment(); }
 void PrometheusMetrics::StaleHead() { families_->stale_heads.Increment(); }
 void PrometheusMetrics::ConflictingHead() { families_->conflicting_heads.Increment(); }
+void PrometheusMetrics::UntrustedHead() { families_->untrusted_heads.Increment(); }
 void PrometheusMetrics::ForeignHead() { families_->foreign_heads.Increment(); }
 void PrometheusMetrics::BadAnswer() { families_->bad_answers.Increment(); }
 void PrometheusMetrics::StoreSucceeded(WallTime at) { families_->store_success.Set(Seconds(at.time_since_epoch())); }

@@ -64,6 +64,7 @@ class PrometheusMetrics final : public ControllerMetrics {
   // Two heads of one order: an alarm, two writers did not see each other.
   void ConflictingHead();
   void ForeignHead();
+  void UntrustedHead();
   void BadAnswer();
 
  private:

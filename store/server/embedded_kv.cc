@@ -14,6 +14,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "store/snapshot.h"
+#include "store/trust/trust.h"
 
 namespace mcpfleet {
 namespace {
@@ -133,6 +134,11 @@ class Connection {
   std::array<sqlite3_stmt*, kQueryCount> statements_{};
 };
 
+// Written once: nodes walk on from one to the next.
+bool IsTrust(std::string_view ns, std::string_view key) {
+  return ns == kConfigNamespace && key.starts_with(kTrustPrefix);
+}
+
 bool IsHead(std::string_view ns, std::string_view key) { return ns == kConfigNamespace && key == kHeadKey; }
 
 std::string EtagOf(std::string_view ns, std::string_view key, const std::string& value) {
@@ -219,8 +225,9 @@ class SqliteKv final : public EmbeddedKv {
     if (IsHead(ns, pair.key)) return MoveHead(pair, options);
     MutexLock lock(&write_mu_);
     return InTransaction([&]() EXCLUSIVE_LOCKS_REQUIRED(write_mu_) -> Status {
-      if (options.if_none_match) {
+      if (options.if_none_match || IsTrust(ns, pair.key)) {
         ASSIGN_OR_RETURN(auto present, Find(writer_, ns, pair.key));
+        if (present && !options.if_none_match && present->value == pair.value) return OkStatus();
         if (present) return Aborted("the key exists");
       }
       // Only the head has an etag, so that no other key can match one.
@@ -233,7 +240,8 @@ class SqliteKv final : public EmbeddedKv {
     RETURN_IF_ERROR(CheckNamespace(ns));
     if (pairs.size() > limits::kBulkPairs) return InvalidArgument("more than 10000 pairs");
     for (const KvPair& pair : pairs) {
-      if (IsHead(ns, pair.key)) return FailedPrecondition("the head can't be part of a bulk write");
+      if (IsHead(ns, pair.key) || IsTrust(ns, pair.key))
+        return FailedPrecondition("the head and trust documents can't be part of a bulk write");
       RETURN_IF_ERROR(CheckPair(ns, pair));
     }
     MutexLock lock(&write_mu_);
@@ -249,7 +257,8 @@ class SqliteKv final : public EmbeddedKv {
     for (const std::string& key : keys) {
       RETURN_IF_ERROR(CheckKey(key));
       // A deleted head would let the order start again.
-      if (IsHead(ns, key)) return FailedPrecondition("the head can't be deleted");
+      if (IsHead(ns, key) || IsTrust(ns, key))
+        return FailedPrecondition("the head and trust documents can't be deleted");
     }
     MutexLock lock(&write_mu_);
     return InTransaction([&]() EXCLUSIVE_LOCKS_REQUIRED(write_mu_) -> Status {

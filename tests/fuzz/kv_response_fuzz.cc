@@ -1,4 +1,5 @@
-// Whatever a store answers: envelopes, lists, bulk results, the head, blobs with their own right hash, form bodies.
+// Whatever a store answers: envelopes, lists, bulk results, the head, trust documents, blobs with their own right hash,
+// form bodies.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -11,6 +12,7 @@
 #include "store/kv_response.h"
 #include "store/server/multipart.h"
 #include "store/snapshot.h"
+#include "store/trust/trust.h"
 
 namespace {
 
@@ -34,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   (void)ParseHeadOrder(input).ok();
   std::string hash = Sha256Hex(input);
   RoundTrip(ParseHead(input), EncodeHead);
+  RoundTrip(ParseTrust(input), EncodeTrust);
   RoundTrip(ParseSnapshot(input, hash), EncodeSnapshot);
   RoundTrip(ParseShard(input, hash), EncodeShard);
   RoundTrip(ParseObjectBlob(input, hash), EncodeObject);

@@ -165,11 +165,17 @@ Node::~Node() {
   EXPECT_TRUE(removed.ok()) << removed;
 }
 
+void Node::SetTrustRoot(const std::string& fingerprint) {
+  trust_root_ = fingerprint;
+  WriteConfiguration();
+}
+
 void Node::WriteConfiguration() const {
   Json store = {{"type", "Embedded"}, {"port", store_port_.number}};
   if (!options_.store_url.empty()) {
     store = {{"type", "Remote"}, {"url", options_.store_url}, {"tokenFile", options_.store_token_file}};
   }
+  if (!trust_root_.empty()) store["trustRoot"] = trust_root_;
   const Json docker = options_.docker_socket.empty() ? Json{{"enabled", "Never"}}
                                                      : Json{{"socket", options_.docker_socket},
                                                             {"stdio", options_.docker_attach ? "Attach" : "Auto"}};

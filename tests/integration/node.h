@@ -132,6 +132,8 @@ class Node {
     return "http://127.0.0.1:" + std::to_string(gateway_port_.number) + "/default/" + server + "/mcp";
   }
   std::string AdminToken() const;
+  // spec.store.trustRoot, from the next start on.
+  void SetTrustRoot(const std::string& fingerprint);
 
  private:
   void WriteConfiguration() const;
@@ -142,6 +144,7 @@ class Node {
   HeldPort store_port_ = HoldPort(), admin_port_ = HoldPort(), gateway_port_ = HoldPort();
   pid_t pid_ = -1;
   bool context_made_ = false;
+  std::string trust_root_;
 };
 
 }  // namespace mcpfleet

@@ -54,6 +54,61 @@ TEST_F(NodeTest, AWrongManifestIsRefusedWithItsPlaceAndNothingIsWritten) {
   ASSERT_TRUE(node.WaitReady("weather"));
 }
 
+// The store's owner is root of this machine: he writes it directly, beside mcpctl.
+TEST_F(NodeTest, ANodeOfASignedFleetFollowsItsKeysAndNotItsStore) {
+  Node node({});
+  node.Start();
+  ASSERT_TRUE(node.Apply({ProcessServer("weather")}).ok());
+  ASSERT_TRUE(node.WaitReady("weather"));
+  ASSERT_TRUE(node.Mcpctl({"keys", "create", "root"}).ok());
+  ASSERT_TRUE(node.Mcpctl({"keys", "create", "laptop"}).ok());
+  const CommandResult init = node.Mcpctl({"trust", "init", "--root", "root", "--head", "laptop"});
+  ASSERT_TRUE(init.ok()) << init;
+  const pid_t pid = node.ServerPid("weather");
+  node.Terminate();
+  node.SetTrustRoot(std::string(Trim(init.out)));
+  node.Start();
+  ASSERT_TRUE(node.WaitReady("weather"));
+  EXPECT_EQ(node.ServerPid("weather"), pid) << "what runs is what the signed head says: it is adopted";
+  ASSERT_TRUE(node.Apply({ProcessServer("second")}).ok());
+  ASSERT_TRUE(node.WaitReady("second"));
+  // Somebody with the store's token, and another key: a head of his own making.
+  ASSERT_TRUE(node.Mcpctl({"store", "backup", node.directory() + "/before"}).ok());
+  http::Client store(
+      http::TcpEndpoint("127.0.0.1",
+                        static_cast<uint16_t>(std::stoi(node.store_url().substr(node.store_url().rfind(':') + 1)))),
+      {});
+  const std::string token = ReadFile(node.state() + "/store/operator-token", 4096).value_or("");
+  http::Request request;
+  request.target = "/client/v4/accounts/local/storage/kv/namespaces/CONFIG/values/head";
+  request.headers.Set("Authorization", "Bearer " + std::string(Trim(token)));
+  const auto read = store.Do(request, Deadline::After(seconds(10)));
+  ASSERT_TRUE(read.ok() && read->status == 200);
+  Json head = *ParseJson(read->body);
+  head["revision"] = GetInt(head, "revision") + 1;
+  request.method = "PUT";
+  request.headers.Set("If-Match", read->headers.Get("ETag").value_or(""));
+  request.body = DumpJson(head);
+  const auto written = store.Do(request, Deadline::After(seconds(10)));
+  ASSERT_TRUE(written.ok() && written->status == 200) << (written.ok() ? written->body : "");
+  EXPECT_TRUE(WaitFor([&] {
+    const Json status = node.NodeStatus();
+    for (const Json& condition : GetMember(status, "conditions")) {
+      if (GetString(condition, "type") == "DesiredStateFresh")
+        return GetString(condition, "reason") == "HeadNotTrusted";
+    }
+    return false;
+  })) << DumpJson(node.NodeStatus());
+  EXPECT_TRUE(node.WaitReady("weather"));
+  EXPECT_TRUE(node.WaitReady("second"));
+  const auto metrics = Ask(node, "/metrics");
+  ASSERT_TRUE(metrics.ok());
+  EXPECT_EQ(metrics->body.find("mcpfleet_untrusted_heads_total 0"), std::string::npos);
+  // The next change by the right key is followed.
+  ASSERT_TRUE(node.Apply({ProcessServer("third")}).ok());
+  EXPECT_TRUE(node.WaitReady("third"));
+}
+
 TEST_F(NodeTest, AForbiddenServerIsNotStartedAndAllOthersConverge) {
   Node node({.policy = {{"allowedHostPaths", {"/srv/allowed"}}}});
   node.Start();

@@ -73,6 +73,15 @@ TEST(NodeConditionsTest, WithoutAnyRuntimeItIsNotReadyAndSaysWhy) {
   EXPECT_EQ(Reason(facts, "Ready"), "False NoRuntime");
 }
 
+TEST(NodeConditionsTest, AHeadThatIsNotTrustedIsToldAndStopsNothing) {
+  NodeFacts facts = Healthy();
+  facts.distrust = "head: signed by 0 of the 1 keys that are needed; expected: KEY";
+  EXPECT_EQ(Reason(facts, "DesiredStateFresh"), "False HeadNotTrusted");
+  const std::vector<Condition> conditions = NodeConditions(facts, {}, kNow);
+  EXPECT_NE(FindCondition(conditions, "DesiredStateFresh")->message.find("expected: KEY"), std::string::npos);
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
 TEST(NodeConditionsTest, AnExpiredHeadIsNotFreshAndStopsNothing) {
   NodeFacts facts = Healthy();
   facts.valid_until = "2020-01-01T00:00:00Z";

@@ -39,6 +39,18 @@ TEST_F(SyncTelemetryTest, TwoHeadsOfOneOrderAreAWarningOfTheNode) {
   EXPECT_EQ(events_.List().front().reason, "ConflictingHeads");
 }
 
+TEST_F(SyncTelemetryTest, AnUntrustedHeadIsCountedAndToldWithItsReason) {
+  SyncStats stats{.untrusted_heads = 1, .distrust = "head: not signed"};
+  telemetry_.OnStep(OkStatus(), stats);
+  stats.untrusted_heads = 2;
+  telemetry_.OnStep(OkStatus(), stats);
+  EXPECT_TRUE(Shows("mcpfleet_untrusted_heads_total 2"));
+  ASSERT_EQ(events_.List().size(), 1u);
+  EXPECT_EQ(events_.List().front().reason, "UntrustedHead");
+  EXPECT_EQ(events_.List().front().count, 1);
+  EXPECT_NE(events_.List().front().message.find("not signed"), std::string::npos);
+}
+
 TEST_F(SyncTelemetryTest, AForeignHeadIsToldOnceHoweverOftenItIsRead) {
   for (int64_t seen = 1; seen <= 3; ++seen) telemetry_.OnStep(OkStatus(), {.foreign_heads = seen});
   ASSERT_EQ(events_.List().size(), 1u);

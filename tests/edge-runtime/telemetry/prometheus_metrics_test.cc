@@ -65,8 +65,9 @@ TEST(PrometheusMetricsTest, WhatHasNotHappenedYetIsZeroNotAbsent) {
   }
   for (const char* name :
        {"mcpfleet_stale_heads_total", "mcpfleet_conflicting_heads_total", "mcpfleet_foreign_heads_total",
-        "mcpfleet_store_bad_answers_total", "mcpfleet_drift_corrected_total", "mcpfleet_orphans_reaped_total",
-        "mcpfleet_store_last_success_timestamp_seconds", "mcpfleet_convergence_seconds_count"}) {
+        "mcpfleet_untrusted_heads_total", "mcpfleet_store_bad_answers_total", "mcpfleet_drift_corrected_total",
+        "mcpfleet_orphans_reaped_total", "mcpfleet_store_last_success_timestamp_seconds",
+        "mcpfleet_convergence_seconds_count"}) {
     EXPECT_EQ(ValueOf(metrics, name), "0") << name;
   }
   EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_time_seconds_count", {"controller=\"mcpserver\""}), "0");

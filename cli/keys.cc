@@ -1,0 +1,72 @@
+// `mcpctl keys`: the private keys that sign heads and trust documents.
+#include <memory>
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/key_ring.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+
+namespace mcpfleet::cli {
+namespace {
+
+Status RunCreateKey(Session& session, const std::string& name) {
+  const SigningKey key = SigningKey::Create();
+  ASSIGN_OR_RETURN(std::string path, StoreKey(name, key));
+  session.out() << key.public_key() << "\n";
+  session.err() << "the private key is in " << path << ": keep a copy of it where no thief and no fire gets both\n";
+  return OkStatus();
+}
+
+Status RunListKeys(Session& session, const std::string& output) {
+  RETURN_IF_ERROR(CheckOutput(output, {"json", "yaml", "jsonpath"}));
+  ASSIGN_OR_RETURN(std::vector<NamedKey> keys, LoadKeys());
+  if (!output.empty()) {
+    std::vector<Json> objects;
+    for (const NamedKey& each : keys) objects.push_back({{"name", each.name}, {"publicKey", each.key.public_key()}});
+    return PrintObjects(session.out(), output, objects, true);
+  }
+  if (keys.empty()) {
+    session.err() << "no keys in " << KeyDirectory() << "; make one with: mcpctl keys create NAME\n";
+    return OkStatus();
+  }
+  Table table({"NAME", "PUBLIC KEY"});
+  for (const NamedKey& each : keys) table.Add({each.name, each.key.public_key()});
+  table.Print(session.out());
+  return OkStatus();
+}
+
+}  // namespace
+
+HeadSigner Session::Signer() {
+  return [](KvClient& kv, Head* head, Deadline deadline) -> Status {
+    if (head->order.trust == 0) return OkStatus();
+    ASSIGN_OR_RETURN(std::vector<NamedKey> named, LoadKeys());
+    std::vector<SigningKey> keys;
+    for (NamedKey& each : named) keys.push_back(std::move(each.key));
+    return SignWith(std::move(keys))(kv, head, deadline);
+  };
+}
+
+void RegisterKeys(CLI::App& root, Session& session) {
+  auto* keys = root.add_subcommand("keys", "Private keys that sign what nodes follow: create, list");
+  keys->require_subcommand(1);
+  keys->footer(
+      "Keys are files in the folder `keys` beside mcpctl's contexts. In a signed fleet (mcpctl trust init) every "
+      "change\n"
+      "is signed with those of them that the fleet's trust document names.\n\n"
+      "Examples:\n  mcpctl keys create root\n  mcpctl keys create laptop\n  mcpctl keys list");
+  auto name = std::make_shared<std::string>();
+  auto* create = keys->add_subcommand("create", "Make a key and print its public half");
+  create->add_option("name", *name, "what to call it here")->required();
+  create->callback([name, &session] { session.Finish(RunCreateKey(session, *name)); });
+  auto output = std::make_shared<std::string>();
+  auto* list = keys->add_subcommand("list", "Names and public halves");
+  list->add_option("-o,--output", *output, "json, yaml or jsonpath=EXPRESSION");
+  list->callback([output, &session] { session.Finish(RunListKeys(session, *output)); });
+}
+
+}  // namespace mcpfleet::cli

@@ -1,0 +1,133 @@
+#include "store/head_move.h"
+
+#include <memory>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "store/reader.h"
+
+namespace mcpfleet {
+namespace {
+
+Status TooFew(const Status& why) {
+  return FailedPrecondition(Message(why) + ". The private keys here are not enough: mcpctl keys list shows them");
+}
+
+StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  if (!head) return FailedPrecondition("the store is empty: apply something first");
+  return *std::move(head);
+}
+
+// Puts the document where none is; when there is one already, it is the result if it says the same.
+StatusOr<TrustDocument> PutTrust(KvClient& kv, const TrustDocument& document, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::string bytes, EncodeTrust(document));
+  const std::string key = TrustKey(document.version);
+  const Status put = kv.Put(key, bytes, {.if_none_match = true}, deadline);
+  if (put.ok()) return document;
+  const StatusOr<TrustDocument> there = ReadTrust(kv, document.version, deadline);
+  if (!there.ok()) return Annotate(put, key);
+  const bool same = there->roots == document.roots && there->heads == document.heads &&
+                    there->expires == document.expires && there->fleet == document.fleet;
+  if (!same) return Aborted(key + ": there is one already, which says something else");
+  return *there;
+}
+
+}  // namespace
+
+StatusOr<TrustDocument> ReadTrust(KvClient& kv, int64_t version, Deadline deadline) {
+  ASSIGN_OR_RETURN(auto value, kv.Get(TrustKey(version), deadline));
+  if (!value) return NotFound(TrustKey(version) + " is not in the store");
+  StatusOr<TrustDocument> document = ParseTrust(value->value);
+  if (!document.ok()) return Annotate(document.status(), TrustKey(version));
+  if (document->version != version) return InvalidArgument(TrustKey(version) + ": holds another version");
+  return document;
+}
+
+Head NextHead(const Head& head, const Clock& clock) {
+  Head next = head;
+  ++next.order.revision;
+  next.time = FormatTime(clock.Wall());
+  const StatusOr<WallTime> time = ParseTime(head.time), until = ParseTime(head.valid_until);
+  if (time.ok() && until.ok()) next.valid_until = FormatTime(clock.Wall() + (*until - *time));
+  next.signatures = Json::array();
+  return next;
+}
+
+HeadSigner SignWith(std::vector<SigningKey> keys) {
+  return
+      [keys = std::make_shared<std::vector<SigningKey>>(std::move(keys))](KvClient& kv, Head* head, Deadline deadline) {
+        if (head->order.trust == 0) return OkStatus();
+        ASSIGN_OR_RETURN(TrustDocument document, ReadTrust(kv, head->order.trust, deadline));
+        const std::string text = SignedText(*head);
+        for (const SigningKey& key : *keys) {
+          for (const std::string& allowed : document.heads.keys) {
+            if (allowed == key.public_key()) AddSignature(&head->signatures, allowed, key.Sign(text));
+          }
+        }
+        const Status enough = CheckSigners(head->signatures, document.heads, text, "head");
+        return enough.ok() ? enough : TooFew(enough);
+      };
+}
+
+Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
+                Deadline deadline) {
+  next->signatures = Json::array();
+  if (sign) RETURN_IF_ERROR(sign(kv, next, deadline));
+  if (next->order.trust > 0 && next->signatures.empty())
+    return FailedPrecondition("this fleet is signed, and nothing signs here");
+  ASSIGN_OR_RETURN(std::string bytes, EncodeHead(*next));
+  KvPutOptions put;
+  if (current) {
+    put.if_match = ToString(current->order);
+  } else {
+    put.if_none_match = true;
+  }
+  return kv.Put(kHeadKey, bytes, put, deadline);
+}
+
+StatusOr<Head> RenewHead(KvClient& kv, Duration valid, const HeadSigner& sign, const Clock& clock, Deadline deadline) {
+  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
+  Head next = NextHead(current, clock);
+  next.valid_until = valid == Duration::zero() ? "" : FormatTime(clock.Wall() + valid);
+  RETURN_IF_ERROR(Annotate(MoveHead(kv, current, &next, sign, deadline), "moving the head"));
+  return next;
+}
+
+StatusOr<TrustDocument> ChangeTrust(KvClient& kv, const TrustChange& change, const std::vector<SigningKey>& keys,
+                                    const HeadSigner& sign, const Clock& clock, Deadline deadline) {
+  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
+  std::optional<TrustDocument> before;
+  if (current.order.trust > 0) {
+    ASSIGN_OR_RETURN(before, ReadTrust(kv, current.order.trust, deadline));
+  }
+  TrustDocument next{.fleet = current.fleet,
+                     .version = current.order.trust + 1,
+                     .roots = change.roots,
+                     .heads = change.heads,
+                     .time = FormatTime(clock.Wall()),
+                     .expires = change.expires};
+  const std::string text = SignedText(next);
+  const auto sign_as = [&](const Signers& signers) {
+    for (const SigningKey& key : keys) {
+      for (const std::string& allowed : signers.keys) {
+        if (allowed == key.public_key()) AddSignature(&next.signatures, allowed, key.Sign(text));
+      }
+    }
+  };
+  sign_as(next.roots);
+  if (before) sign_as(before->roots);
+  // What no node would follow must not be written: the key can't be taken back.
+  if (const Status good = CheckSuccession(before ? &*before : nullptr, next, Fingerprint(next)); !good.ok())
+    return TooFew(good);
+  ASSIGN_OR_RETURN(TrustDocument written, PutTrust(kv, next, deadline));
+  RETURN_IF_ERROR(CheckSuccession(before ? &*before : nullptr, written, Fingerprint(written)));
+  Head head = NextHead(current, clock);
+  head.order = {written.version, 1, 1};
+  RETURN_IF_ERROR(Annotate(MoveHead(kv, current, &head, sign, deadline), "moving the head"));
+  return written;
+}
+
+}  // namespace mcpfleet

@@ -1,0 +1,74 @@
+#include "store/trust/ed25519.h"
+
+#include <sodium.h>
+
+#include <cstdlib>
+#include <optional>
+
+#include "base/base64url.h"
+
+namespace mcpfleet {
+namespace {
+
+const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+
+// Thread-safe, and needed before anything else of the library.
+void Begin() {
+  static const bool ready = sodium_init() >= 0;
+  if (!ready) abort();  // no source of random bytes
+}
+
+std::optional<std::string> Decode(std::string_view text, size_t bytes) {
+  std::optional<std::string> decoded = Base64UrlDecode(text);
+  if (!decoded || decoded->size() != bytes) return std::nullopt;
+  return decoded;
+}
+
+}  // namespace
+
+SigningKey SigningKey::Create() {
+  Begin();
+  SigningKey key;
+  std::string public_key(crypto_sign_PUBLICKEYBYTES, '\0');
+  key.secret_.resize(crypto_sign_SECRETKEYBYTES);
+  crypto_sign_keypair(Bytes(public_key), Bytes(key.secret_));
+  key.public_key_ = Base64UrlEncode(public_key);
+  return key;
+}
+
+StatusOr<SigningKey> SigningKey::FromSeed(std::string_view seed) {
+  Begin();
+  std::optional<std::string> bytes = Decode(seed, crypto_sign_SEEDBYTES);
+  if (!bytes) return InvalidArgument("not a private key: 43 characters of base64url are expected");
+  SigningKey key;
+  std::string public_key(crypto_sign_PUBLICKEYBYTES, '\0');
+  key.secret_.resize(crypto_sign_SECRETKEYBYTES);
+  crypto_sign_seed_keypair(Bytes(public_key), Bytes(key.secret_), Bytes(*bytes));
+  sodium_memzero(bytes->data(), bytes->size());
+  key.public_key_ = Base64UrlEncode(public_key);
+  return key;
+}
+
+SigningKey::~SigningKey() { sodium_memzero(secret_.data(), secret_.size()); }
+
+std::string SigningKey::Seed() const {
+  return Base64UrlEncode(std::string_view(secret_).substr(0, crypto_sign_SEEDBYTES));
+}
+
+std::string SigningKey::Sign(std::string_view message) const {
+  std::string signature(crypto_sign_BYTES, '\0');
+  crypto_sign_detached(Bytes(signature), nullptr, Bytes(message), message.size(), Bytes(secret_));
+  return Base64UrlEncode(signature);
+}
+
+bool IsPublicKey(std::string_view text) { return Decode(text, crypto_sign_PUBLICKEYBYTES).has_value(); }
+
+bool VerifySignature(std::string_view public_key, std::string_view message, std::string_view signature) {
+  Begin();
+  const std::optional<std::string> key = Decode(public_key, crypto_sign_PUBLICKEYBYTES);
+  const std::optional<std::string> given = Decode(signature, crypto_sign_BYTES);
+  return key && given && crypto_sign_verify_detached(Bytes(*given), Bytes(message), message.size(), Bytes(*key)) == 0;
+}
+
+}  // namespace mcpfleet
