@@ -3,7 +3,12 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { authenticate } from "./auth/authenticate.js";
 import { CODE, refuse, Refusal } from "./http/envelope.js";
 import { type AppEnv, limitByAddress, securityHeaders } from "./http/guard.js";
+import { addAboutRoutes } from "./routes/about.js";
+import { addEnrolRoutes } from "./routes/enrol.js";
+import { addFleetRoutes } from "./routes/fleet.js";
 import { addKvRoutes } from "./routes/kv.js";
+import { addLogRoutes } from "./routes/logs.js";
+import { addMcpRoutes } from "./routes/mcp.js";
 import { addWatchRoute } from "./routes/watch.js";
 
 export function makeApp(): OpenAPIHono<AppEnv> {
@@ -17,6 +22,11 @@ export function makeApp(): OpenAPIHono<AppEnv> {
   app.use(securityHeaders, limitByAddress);
   addKvRoutes(app);
   addWatchRoute(app);
+  addEnrolRoutes(app);
+  addFleetRoutes(app);
+  addLogRoutes(app);
+  addMcpRoutes(app);
+  addAboutRoutes(app);
 
   app.notFound(async (c) => {
     // Who is nobody learns nothing of what there is.

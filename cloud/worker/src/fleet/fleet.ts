@@ -49,7 +49,7 @@ export interface ListedNode {
   tunnel: string | null;
   keys: { signing: string; sealing: string } | null;
   tokens: { id: string; created: number; expires: number | null }[];
-  metadata: unknown;
+  metadata: string; // JSON
 }
 export interface ListedServer extends ServerSummary {
   node: string;
@@ -263,7 +263,7 @@ export class Fleet extends DurableObject<Env> {
       tunnel: row.tunnel,
       keys: row.signing_key === null || row.sealing_key === null ? null : { signing: row.signing_key, sealing: row.sealing_key },
       tokens: tokens.tokensOf(this.sql, row.node).map(({ hash, created, expires }) => ({ id: hash.slice(0, 12), created, expires })),
-      metadata: JSON.parse(findStatus(this.sql, row.node)?.metadata ?? "null") as unknown,
+      metadata: findStatus(this.sql, row.node)?.metadata ?? "null",
     }));
   }
 
@@ -359,6 +359,12 @@ export class Fleet extends DurableObject<Env> {
       if (servers.some((server) => server.namespace === namespace && server.name === name && server.ready === "True")) ready.push({ node, tunnel });
     }
     return ready;
+  }
+
+  // Where a node that holds a session is; null when it is gone.
+  async tunnelOf(node: string): Promise<string | null> {
+    if (this.down().list.nodes.includes(node)) return null;
+    return nodes.findNode(this.sql, node)?.tunnel ?? null;
   }
 
   // ---- logs
