@@ -19,14 +19,17 @@ export interface DownState {
   list: DownList;
   // Since when a node of the list shows itself again without a gap, in milliseconds.
   steady: Record<string, number>;
+  // Nodes of the list that never came: they are off it with their first sign of life.
+  never: string[];
   // When the last sweep looked. A sweep that comes late has seen nothing in between.
   sweptAt: number;
 }
 
-export const emptyDown = (): DownState => ({ list: { sequence: 0, nodes: [], frozen: false }, steady: {}, sweptAt: 0 });
+export const emptyDown = (): DownState => ({ list: { sequence: 0, nodes: [], frozen: false }, steady: {}, never: [], sweptAt: 0 });
 
 export function decideDown(before: DownState, seen: readonly Seen[], now: number): DownState {
-  const wasDown = new Set(before.list.nodes);
+  const expected = new Set(before.never);
+  const wasDown = new Set(before.list.nodes.filter((node) => !expected.has(node)));
   const silent = (node: Seen) => now - node.last >= DOWN_AFTER_MS;
   // After a time in which we ourselves were away nobody can be blamed for silence yet.
   const away = before.sweptAt !== 0 && now - before.sweptAt > DOWN_AFTER_MS + SWEEP_MS;
@@ -48,5 +51,5 @@ export function decideDown(before: DownState, seen: readonly Seen[], now: number
   const nodes = [...down].sort();
   const changed = frozen !== before.list.frozen || nodes.join("\n") !== before.list.nodes.join("\n");
   const list = changed ? { sequence: before.list.sequence + 1, nodes, frozen } : before.list;
-  return { list, steady, sweptAt: now };
+  return { list, steady, never, sweptAt: now };
 }

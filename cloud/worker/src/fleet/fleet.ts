@@ -485,7 +485,8 @@ export class Fleet extends DurableObject<Env> {
   }
 
   private async schedule(): Promise<void> {
-    const sweepAt = readNote<number>(this.sql, "sweep-at") ?? 0;
+    let sweepAt = readNote<number>(this.sql, "sweep-at");
+    if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + SWEEP_MS));
     const due = nextDue(this.sql);
     // Nothing to look after in an empty fleet.
     const busy = nodes.countNodes(this.sql) > 0 || this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
@@ -612,7 +613,11 @@ export class Fleet extends DurableObject<Env> {
         texts.push(JSON.stringify({ ...hello, nonce, follow: this.follows(attachment.node) }));
       }
     }
-    if (attachment.node !== undefined) nodes.noteSeen(this.sql, attachment.node, Date.now());
+    if (attachment.node !== undefined) {
+      // Its first sign of life makes a node fit for placement: the list of down nodes should say so soon.
+      if (nodes.findNode(this.sql, attachment.node)?.last_seen === 0) writeNote(this.sql, "sweep-at", Date.now());
+      nodes.noteSeen(this.sql, attachment.node, Date.now());
+    }
     const head = currentHead(this.sql);
     if (head !== undefined) texts.push(head.body);
     return { texts, ...(head === undefined ? {} : { etag: head.etag }) };
