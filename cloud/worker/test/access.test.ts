@@ -3,7 +3,7 @@ import { makeApp } from "../src/app.js";
 import { forgetDevices } from "../src/auth/device.js";
 import { requestOf, type Row } from "./access_rows.js";
 import { TABLE } from "./access_table.js";
-import { ask, bindings, call, CERTS, clockAt, deviceToken, EXPIRED, freshAccount, FUTURE, type Identity, identity, OPERATOR, outside, VIEWER } from "./kit.js";
+import { ask, bindings, call, CERTS, clockAt, deviceToken, EXPIRED, freshAccount, FUTURE, type Identity, identity, listen, OPERATOR, outside, VIEWER } from "./kit.js";
 
 freshAccount();
 const YEAR = 366 * 86_400_000;
@@ -85,8 +85,7 @@ describe("who may do what", () => {
     const wrong: string[] = [];
     for (const credential of await credentials(row[2].includes("I"))) {
       const response = await ask(method, path, { as: "", headers: { ...headers, ...credential.headers }, ...(body === undefined ? {} : { body }) });
-      response.webSocket?.accept();
-      response.webSocket?.close();
+      if (response.webSocket) listen(response.webSocket);
       await response.arrayBuffer();
       const got = response.status === 401 || response.status === 403 ? response.status : "allowed";
       const want = expected(row, credential.column);

@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { ask, bindings, call, clockAt, deviceToken, fleet, freshAccount, FUTURE, headOf, inFleet, KV, putBlob, putHead, snapshotOf, statusOf, putStatus, textOf, valuePath, VIEWER } from "./kit.js";
+import { ask, bindings, call, clockAt, delivered, deviceToken, fleet, freshAccount, FUTURE, headOf, inFleet, KV, putBlob, putHead, snapshotOf, statusOf, putStatus, textOf, valuePath, VIEWER } from "./kit.js";
 import { failWrites } from "./operations.js";
 import { forgetDevices } from "../src/auth/device.js";
 import { mentions } from "../src/fleet/secrets.js";
@@ -91,6 +91,7 @@ describe("device tokens", () => {
     const mirror = (await bindings.DEVICE_TOKENS.get(name))!;
     expect((await call("GET", valuePath("CONFIG", "head"), { as: token })).status).toBe(404);
     await call("POST", "/v1/nodes/edge-1/revoke");
+    await delivered();
     expect((await putStatus("edge-1", token, statusOf("edge-1", 1))).status).toBe(401);
     expect((await ask("GET", "/v1/watch", { as: token, headers: { Upgrade: "websocket" } })).status).toBe(401);
     expect((await call("PUT", "/v1/logs/edge-1/boot-1", { as: token, body: "x" })).status).toBe(401);
@@ -126,6 +127,7 @@ describe("device tokens", () => {
     const token = "t".repeat(43);
     failWrites(`tokens/${sha256Hex(token)}`, 1);
     await fleet().putToken(sha256Hex(token), "edge-1", "me");
+    await delivered();
     await inFleet((instance) => instance.alarm());
     expect(await bindings.DEVICE_TOKENS.get(`tokens/${sha256Hex(token)}`)).toBeNull();
     clock.advance(1000);
@@ -160,8 +162,10 @@ describe("revoking a node", () => {
     await enrol();
     const token = (await redeem()).result.token as string;
     await putStatus("edge-1", token, statusOf("edge-1", 1));
+    await delivered();
     expect(await bindings.SERVER_STATE.get("nodes/edge-1")).not.toBeNull();
     expect((await call("DELETE", "/v1/nodes/edge-1")).status).toBe(200);
+    await delivered();
     expect((await redeem()).status).toBe(410);
     expect((await call("GET", "/v1/nodes")).result).toEqual([]);
     expect((await call("GET", `${KV}/SERVER_STATE/keys?prefix=nodes%2F`, { as: VIEWER })).result).toEqual([]);

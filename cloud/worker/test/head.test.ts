@@ -108,7 +108,7 @@ describe("the outbox", () => {
   it("mirrors many moves with few writes, at most one a second, and never reads the mirror", async () => {
     const clock = clockAt(FUTURE);
     const operations = countOperations();
-    await moveHeads(5);
+    await moveHeads(5); // each a moment after the other
     expect(operations.writesOf("head")).toBe(1);
     clock.advance(1000);
     await alarm();

@@ -19,6 +19,8 @@ export const KV = "/client/v4/accounts/local/storage/kv/namespaces";
 export const fleet = (): DurableObjectStub<Fleet> => bindings.FLEET.get(bindings.FLEET.idFromName("fleet"));
 export const inFleet = <R>(run: (instance: Fleet, state: DurableObjectState) => R | Promise<R>): Promise<R> => runInDurableObject(fleet(), run);
 export const alarm = (): Promise<boolean> => runDurableObjectAlarm(fleet());
+// Waits until what is due was told: requests don't wait for it.
+export const delivered = (): Promise<void> => inFleet((instance) => (instance as unknown as { deliver(): Promise<void> }).deliver());
 export const evict = (): Promise<void> => evictDurableObject(fleet());
 
 // Every test begins with an empty account.
@@ -33,7 +35,7 @@ export function freshAccount(): void {
   afterEach(async () => {
     vi.restoreAllMocks();
     vi.useRealTimers();
-    for (const socket of sockets.splice(0)) socket.close();
+    await Promise.all(watchers.splice(0).map(hangUp));
     await reset();
   });
 }
@@ -102,6 +104,7 @@ export async function moveHeads(revisions: number): Promise<string[]> {
     expect((await putHead(headOf(snapshot.hash, revision), on)).status).toBe(200);
     hashes.push(snapshot.hash);
   }
+  await delivered();
   return hashes;
 }
 
@@ -111,6 +114,7 @@ export async function moveHeads(revisions: number): Promise<string[]> {
 export async function deviceToken(node: string): Promise<string> {
   const { status, result } = await call("POST", `/v1/nodes/${node}/tokens`);
   expect(status).toBe(200);
+  await delivered();
   return result.token as string;
 }
 
@@ -145,7 +149,13 @@ export const putStatus = (node: string, token: string, status: object) => call("
 
 // ---- sockets
 
-const sockets: WebSocket[] = [];
+const watchers: Watcher[] = [];
+
+// Closes a socket and waits for the other side, which must not find its object gone.
+async function hangUp({ socket, closed }: Watcher): Promise<void> {
+  socket.close();
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 200))]);
+}
 
 export interface Watcher {
   socket: WebSocket;
@@ -171,7 +181,6 @@ export function listen(socket: WebSocket): Watcher {
   });
   const closed = new Promise<number>((resolve) => socket.addEventListener("close", (event) => resolve(event.code)));
   socket.accept();
-  sockets.push(socket);
   const next = async (matches: (text: string) => boolean = () => true): Promise<string> => {
     for (;;) {
       for (; at < texts.length; ++at) if (matches(texts[at]!)) return texts[at++]!;
@@ -179,7 +188,9 @@ export function listen(socket: WebSocket): Watcher {
     }
   };
   const message = async (type: string) => JSON.parse(await next((text) => text.startsWith("{") && JSON.parse(text).type === type));
-  return { socket, texts, closed, next, message };
+  const watcher = { socket, texts, closed, next, message };
+  watchers.push(watcher);
+  return watcher;
 }
 
 // ---- Cloudflare Access

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ask, bindings, call, deviceToken, freshAccount, headOf, KV, moveHeads, OPERATOR, putBlob, putHead, snapshotOf, valuePath, VIEWER, textOf } from "./kit.js";
+import { ask, bindings, call, delivered, deviceToken, freshAccount, headOf, KV, moveHeads, OPERATOR, putBlob, putHead, snapshotOf, valuePath, VIEWER, textOf } from "./kit.js";
 import { sha256Hex } from "../src/schema/hash.js";
 
 freshAccount();
@@ -152,10 +152,12 @@ describe("tokens in DEVICE_TOKENS", () => {
     expect((await call("PUT", valuePath("DEVICE_TOKENS", key), { body: entry })).status).toBe(200);
     const { result } = await call("GET", `${KV}/DEVICE_TOKENS/keys?prefix=tokens%2F`);
     expect(result).toEqual([{ name: key, metadata: { node: "edge-1", author: "me@here", createdAt: expect.any(String), expiresAt: expect.any(String) } }]);
+    await delivered();
     expect(JSON.parse((await bindings.DEVICE_TOKENS.get(key))!)).toMatchObject({ node: "edge-1", author: "me@here" });
     expect((await ask("GET", "/v1/whoami", { as: token })).status).toBe(200);
     expect((await call("DELETE", valuePath("DEVICE_TOKENS", key))).status).toBe(200);
     expect((await ask("GET", "/v1/whoami", { as: token })).status).toBe(401);
+    await delivered();
     expect(await bindings.DEVICE_TOKENS.get(key)).toBeNull();
     expect((await call("GET", `${KV}/DEVICE_TOKENS/keys`)).result).toEqual([]);
   });

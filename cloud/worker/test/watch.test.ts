@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { alarm, ask, bindings, call, clockAt, deviceToken, evict, fleet, freshAccount, FUTURE, inFleet, KV, listen, moveHeads, OPERATOR, putStatus, statusOf, valuePath, VIEWER, watch, textOf } from "./kit.js";
+import { alarm, ask, bindings, call, clockAt, delivered, deviceToken, evict, fleet, freshAccount, FUTURE, inFleet, KV, listen, moveHeads, OPERATOR, putStatus, statusOf, valuePath, VIEWER, watch, textOf } from "./kit.js";
 import { countOperations } from "./operations.js";
 import { decideDown, emptyDown } from "../src/fleet/down.js";
 import { hintsFor } from "../src/fleet/hints.js";
@@ -116,6 +116,7 @@ describe("statuses", () => {
     clock.advance(1000);
     for (let sequence = 21; sequence <= 40; ++sequence) await send(statusOf("edge-1", sequence, [{ name: sequence % 2 ? "b" : "a" }]));
     expect(people.texts.filter((text) => text.includes('"type":"status"'))).toHaveLength(21);
+    await delivered();
     expect(operations.writesOf("nodes/edge-1")).toBe(1);
     expect(JSON.parse((await bindings.SERVER_STATE.get("nodes/edge-1"))!).sequence).toBe(1);
     await send(statusOf("edge-1", 41, [{ name: "b" }]));
