@@ -1,0 +1,62 @@
+// From the credentials of a request to a caller.
+import { type Env, settingsOf } from "../env.js";
+import { unauthenticated } from "../http/envelope.js";
+import { equalsInConstantTime, sha256Hex } from "../schema/hash.js";
+import { accessCaller, verify } from "./access.js";
+import type { Caller, Rule } from "./caller.js";
+import { deviceOf } from "./device.js";
+
+export const ASSERTION = "Cf-Access-Jwt-Assertion";
+
+export function bearerOf(request: Request): string | undefined {
+  const match = /^bearer +(\S{1,4096})$/i.exec(request.headers.get("Authorization") ?? "");
+  return match?.[1];
+}
+
+function tokenCaller(hash: string, env: Env): Caller | undefined {
+  let found: Caller | undefined;
+  // All of them are compared: time tells nothing of which one matched.
+  for (const token of settingsOf(env).tokens) {
+    const expires = token.expires === undefined ? undefined : Date.parse(token.expires);
+    if (!equalsInConstantTime(token.sha256, hash) || (expires !== undefined && expires <= Date.now())) continue;
+    found = { kind: "person", role: token.role, name: token.name, via: "token", ...(expires === undefined ? {} : { expires }) };
+  }
+  return found;
+}
+
+// Throws a Refusal (401) when there are no credentials or wrong ones. A bearer token counts before an Access identity:
+// a node may come through an Access application as well.
+export async function authenticate(request: Request, env: Env, rule: Rule): Promise<Caller> {
+  const bearer = bearerOf(request);
+  const assertion = request.headers.get(ASSERTION);
+  if (rule.client) return authenticateClient(bearer, assertion, env);
+  if (bearer === undefined) {
+    if (assertion === null) throw unauthenticated();
+    return accessCaller(assertion, settingsOf(env));
+  }
+  const hash = sha256Hex(bearer);
+  const caller = tokenCaller(hash, env) ?? (await deviceOf(hash, env, rule.strong === true));
+  if (caller === undefined) throw unauthenticated();
+  return caller;
+}
+
+// Of routed MCP. Behind Access the Authorization header belongs to the server behind, not to us.
+async function authenticateClient(bearer: string | undefined, assertion: string | null, env: Env): Promise<Caller> {
+  const settings = settingsOf(env);
+  if (assertion !== null) return accessCaller(assertion, settings);
+  if (bearer === undefined) throw unauthenticated();
+  const hash = sha256Hex(bearer);
+  const known = tokenCaller(hash, env) ?? (await deviceOf(hash, env, true));
+  if (known !== undefined) return known;
+  const { routeJwt } = settings;
+  if (routeJwt === undefined || bearer.split(".").length !== 3) throw unauthenticated();
+  const payload = await verify(bearer, routeJwt.jwksUri, routeJwt.issuer, routeJwt.audience, ["RS256", "ES256", "EdDSA"]);
+  if (typeof payload.sub !== "string" || payload.sub === "") throw unauthenticated();
+  return { kind: "person", role: null, name: payload.sub.slice(0, 256), via: "jwt", expires: payload.exp! * 1000 };
+}
+
+// Whether the caller's bearer token is ours, and so nobody else's business.
+export function ownsBearer(request: Request, caller: Caller): boolean {
+  return bearerOf(request) !== undefined && caller.kind === "person" && caller.via === "token";
+}
+

@@ -1,0 +1,42 @@
+// Which chunks of logs there are: admission of uploads and the index for queries. A chunk's place in R2 is fixed when it
+// is admitted first, so that a repeat after midnight finds the same object.
+export interface Chunk {
+  node: string;
+  boot: string;
+  seq: number;
+  day: string; // yyyy/mm/dd, when it was received
+  first: number; // times of its first and last line, milliseconds
+  last: number;
+  bytes: number;
+  at: number;
+}
+
+export const chunkName = (chunk: Pick<Chunk, "node" | "boot" | "seq" | "day">): string =>
+  `logs/${chunk.node}/${chunk.day}/${chunk.boot}-${String(chunk.seq).padStart(12, "0")}`;
+
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10).replaceAll("-", "/");
+
+export type Admission = { admit: true; name: string; repeat: boolean } | { admit: false; retryAfterSeconds: number };
+
+// A repeat costs nothing of the node's rate: it is how a lost answer is found again.
+export function admitChunk(sql: SqlStorage, given: Omit<Chunk, "day" | "at">, bytesPerMinute: number, now: number): Admission {
+  const known = sql.exec("SELECT day FROM chunks WHERE node=? AND boot=? AND seq=?", given.node, given.boot, given.seq).toArray()[0];
+  if (known !== undefined) return { admit: true, name: chunkName({ ...given, day: String(known.day) }), repeat: true };
+  const recent = sql.exec<{ bytes: number; oldest: number | null }>(
+    "SELECT coalesce(sum(bytes),0) AS bytes, min(at) AS oldest FROM chunks WHERE node=? AND at>?",
+    given.node, now - 60_000,
+  ).one();
+  if (recent.bytes + given.bytes > bytesPerMinute && recent.oldest !== null) {
+    return { admit: false, retryAfterSeconds: Math.max(1, Math.ceil((recent.oldest + 60_000 - now) / 1000)) };
+  }
+  const day = dayOf(now);
+  sql.exec("INSERT INTO chunks(node,boot,seq,day,first,last,bytes,at) VALUES(?,?,?,?,?,?,?,?)", given.node, given.boot, given.seq, day, given.first, given.last, given.bytes, now);
+  return { admit: true, name: chunkName({ ...given, day }), repeat: false };
+}
+
+export function chunksWithin(sql: SqlStorage, from: number, until: number, node: string | undefined, most: number): Chunk[] {
+  return sql.exec(
+    "SELECT * FROM chunks WHERE last>=?1 AND first<?2 AND (?3='' OR node=?3) ORDER BY first, node, boot, seq LIMIT ?4",
+    from, until, node ?? "", most,
+  ).toArray() as unknown as Chunk[];
+}

@@ -1,0 +1,721 @@
+// The one object of a fleet: where the head lives, who may do what, who is connected, what is wrong.
+//
+// Everything that must not be lost is in its SQLite; memory holds nothing. A decision and the rows of the outbox that
+// tell it are written together, without an await in between, which the platform commits as one. deliver() tells at
+// once; when the object dies before that, the alarm tells.
+import { DurableObject } from "cloudflare:workers";
+import { evaluate } from "../alerts/evaluate.js";
+import { bodyFor, type Notice, signatureOf } from "../alerts/message.js";
+import { type Env, settingsOf } from "../env.js";
+import { HEAD_MIRROR_MS, NODES, SWEEP_MS, TTL_LEAST_SECONDS, WATCHERS, WEBHOOK_TRIES } from "../limits.js";
+import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
+import { sha256Hex } from "../schema/hash.js";
+import type { ServerSummary } from "../schema/status.js";
+import { type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
+import { type Admission, admitChunk, type Chunk, chunksWithin } from "./chunk_index.js";
+import { decideDown, type DownList, type DownState, emptyDown } from "./down.js";
+import { checkCondition, checkSnapshot, type Condition, type Verdict } from "./head_move.js";
+import { currentHead, foreignMirror, parsedHead, type StoredHead, writeHead } from "./heads.js";
+import { hintsFor } from "./hints.js";
+import * as joins from "./joins.js";
+import { FromNode, FromPerson, parseMessage } from "./messages.js";
+import * as nodes from "./nodes.js";
+import { delivered, dueLetters, failed, type Letter, nextDue, post } from "./outbox.js";
+import { type Blob, findRecent, hasRecent, pruneRecent, rememberBlobs } from "./recent.js";
+import { type Attachment, type Follow, type Liveness, Room, SUBPROTOCOL } from "./room.js";
+import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
+import { migrate, readNote, writeNote } from "./tables.js";
+import * as tokens from "./tokens.js";
+import { downSince, noteState, transitionsOf, type Uptime, uptimeWithin } from "./uptime.js";
+
+const DAY_MS = 86_400_000;
+const TOKEN_WARNING_MS = 14 * DAY_MS;
+const KEPT_MS = 90 * DAY_MS; // alerts that are over, tokens and joins that ended
+const UPTIME_KEPT_MS = 400 * DAY_MS;
+// Live lines of one node that are passed on to who watches, a second.
+const LIVE_LINE_BYTES = 256 * 1024;
+
+export interface ListedToken {
+  hash: string;
+  entry: string;
+}
+export interface ListedNode {
+  node: string;
+  created: number;
+  lastSeen: number;
+  connected: boolean;
+  down: boolean;
+  cloned: boolean;
+  tunnel: string | null;
+  keys: { signing: string; sealing: string } | null;
+  tokens: { id: string; created: number; expires: number | null }[];
+  metadata: string; // JSON
+}
+export interface ListedServer extends ServerSummary {
+  node: string;
+  nodeDown: boolean;
+}
+export type Redeemed = { ok: true; token: string; expires: number; fleet: string } | { ok: false; status: 403 | 404 | 409 | 410; message: string };
+
+export class Fleet extends DurableObject<Env> {
+  private readonly sql: SqlStorage;
+  private readonly room: Room;
+  private delivering: Promise<void> | undefined;
+  private live = new Map<string, { second: number; bytes: number }>();
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.sql = ctx.storage.sql;
+    this.room = new Room(ctx);
+    ctx.storage.transactionSync(() => migrate(this.sql));
+  }
+
+  // ---- the head
+
+  // `node` has shown a sign of life by asking.
+  async getHead(node?: string): Promise<StoredHead | null> {
+    if (node !== undefined) nodes.noteSeen(this.sql, node, Date.now());
+    return currentHead(this.sql) ?? null;
+  }
+
+  async moveHead(body: string, on: Condition): Promise<Verdict> {
+    const next = parseHead(body);
+    if (typeof next === "string") return { move: false, status: 400, message: next };
+    const early = checkCondition(this.current(), next, on);
+    if (!early.move) return early;
+    const snapshot = await this.findSnapshot(next.snapshot);
+    // From here to the alarm nothing is awaited: decision, head and outbox are one transaction.
+    const current = this.current(); // again: another move may have come in while the snapshot was read
+    const late = checkCondition(current, next, on);
+    if (!late.move) return late;
+    const verdict = checkSnapshot(current?.head, next, snapshot);
+    if (!verdict.move) return verdict;
+    const now = Date.now();
+    writeHead(this.sql, body, etagOf(next), now);
+    post(this.sql, "broadcast", "head", now);
+    post(this.sql, "mirror-head", "head", Math.max(now, (readNote<number>(this.sql, "head-mirrored-at") ?? 0) + HEAD_MIRROR_MS));
+    this.wakeBy(now + 1000);
+    this.kick();
+    return verdict;
+  }
+
+  private current() {
+    const stored = currentHead(this.sql);
+    return stored === undefined ? undefined : { head: parsedHead(stored), etag: stored.etag };
+  }
+
+  private async findSnapshot(hash: string): Promise<Snapshot | undefined> {
+    const key = `snapshots/${hash}`;
+    const bytes = findRecent(this.sql, [key])[0]?.value ?? (await this.env.CONFIG.get(key, "arrayBuffer"));
+    if (bytes === null || sha256Hex(new Uint8Array(bytes)) !== hash) return undefined;
+    try {
+      const parsed = Snapshot.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
+      return parsed.success ? parsed.data : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  // ---- recently written immutable values
+
+  async remember(blobs: Blob[]): Promise<void> {
+    const now = Date.now();
+    rememberBlobs(this.sql, blobs, now);
+    pruneRecent(this.sql, now);
+    await this.schedule();
+  }
+
+  async recent(keys: string[]): Promise<Blob[]> {
+    return findRecent(this.sql, keys);
+  }
+
+  // Those that somebody wrote minutes ago: gc must not take them.
+  async recentAmong(keys: string[]): Promise<string[]> {
+    return keys.filter((key) => hasRecent(this.sql, key));
+  }
+
+  // True when `key` holds these bytes or nobody has written it yet; then it holds them for ever.
+  async claimOnce(key: string, sha256: string): Promise<boolean> {
+    const before = readNote<string>(this.sql, `once/${key}`);
+    if (before === undefined) writeNote(this.sql, `once/${key}`, sha256);
+    return before === undefined || before === sha256;
+  }
+
+  // ---- device tokens
+
+  // The node of a live token; null for any other. Using a token ends the one that it replaced.
+  async checkToken(hash: string): Promise<{ node: string; expires: number | null } | null> {
+    const now = Date.now();
+    const token = tokens.findToken(this.sql, hash);
+    if (!tokens.isLive(token, now)) return null;
+    const ended = tokens.endReplaced(this.sql, token!, now);
+    if (ended !== undefined) {
+      this.wakeBy(now + 1000);
+      await this.closeSockets({ hashes: [ended] }, "token replaced");
+      this.kick();
+    }
+    return { node: token!.node, expires: token!.expires };
+  }
+
+  // A token that an operator made himself (`mcpctl store token create`): only its hash comes here.
+  async putToken(hash: string, node: string, author: string): Promise<boolean> {
+    const now = Date.now();
+    if (nodes.countNodes(this.sql) >= NODES && nodes.findNode(this.sql, node) === undefined) return false;
+    nodes.ensureNode(this.sql, node, now);
+    const expires = now + settingsOf(this.env).tokenDays * DAY_MS;
+    tokens.addToken(this.sql, { hash, node, author, created: now, expires, join_id: null, replaces: null }, now);
+    this.wakeBy(now + 1000);
+    this.kick();
+    return true;
+  }
+
+  async revokeTokens(hashes: string[]): Promise<number> {
+    const now = Date.now();
+    const revoked = hashes.filter((hash) => tokens.revokeToken(this.sql, hash, now));
+    this.wakeBy(now + 1000);
+    await this.closeSockets({ hashes: revoked }, "token revoked");
+    this.kick();
+    return revoked.length;
+  }
+
+  async listTokens(after: string, prefix: string, limit: number): Promise<ListedToken[]> {
+    const rows = this.sql.exec("SELECT * FROM tokens WHERE revoked IS NULL AND hash>?1 AND substr(hash,1,length(?2))=?2 ORDER BY hash LIMIT ?3", after, prefix, limit).toArray();
+    return (rows as unknown as tokens.TokenRow[]).map((row) => ({ hash: row.hash, entry: tokens.tokenEntry(row) }));
+  }
+
+  // None or one, live.
+  async findToken(hash: string): Promise<ListedToken[]> {
+    const token = tokens.findToken(this.sql, hash);
+    return token === undefined || !tokens.isLive(token, Date.now()) ? [] : [{ hash, entry: tokens.tokenEntry(token) }];
+  }
+
+  // A further token for a node. With `replacing`, that one ends with the first use of the new one.
+  async issueToken(node: string, author: string, replacing?: string): Promise<tokens.IssuedToken> {
+    const now = Date.now();
+    nodes.ensureNode(this.sql, node, now);
+    const lifeMs = settingsOf(this.env).tokenDays * DAY_MS;
+    const issued = tokens.issueToken(this.sql, { node, author, lifeMs, ...(replacing === undefined ? {} : { replaces: replacing }) }, now);
+    this.wakeBy(now + 1000);
+    this.kick();
+    return issued;
+  }
+
+  // ---- enrolment
+
+  async createJoin(id: string, given: { node: string; author: string; ttlSeconds: number; labels: Record<string, string> }): Promise<"created" | "exists" | "full"> {
+    const now = Date.now();
+    if (joins.findJoin(this.sql, id) !== undefined) return "exists";
+    if (Number(this.sql.exec("SELECT count(*) AS n FROM joins").one().n) >= NODES) return "full";
+    this.sql.exec(
+      "INSERT INTO joins(id,node,author,created,expires,labels) VALUES(?,?,?,?,?,?)",
+      id, given.node, given.author, now, now + given.ttlSeconds * 1000, JSON.stringify(given.labels),
+    );
+    return "created";
+  }
+
+  async listJoins(): Promise<joins.JoinRow[]> {
+    return this.sql.exec("SELECT * FROM joins ORDER BY created DESC, id LIMIT 1000").toArray() as unknown as joins.JoinRow[];
+  }
+
+  async getJoin(id: string): Promise<joins.JoinRow | null> {
+    return joins.findJoin(this.sql, id) ?? null;
+  }
+
+  // Ends a join token; the device tokens that it gave stay (see revokeNode).
+  async revokeJoin(id: string): Promise<boolean> {
+    return this.sql.exec("UPDATE joins SET revoked=? WHERE id=? AND revoked IS NULL RETURNING id", Date.now(), id).toArray().length > 0;
+  }
+
+  async redeemJoin(id: string, presented: joins.Presented): Promise<Redeemed> {
+    const now = Date.now();
+    const verdict = joins.judgeJoin(joins.findJoin(this.sql, id), presented, now);
+    if (!verdict.ok) return verdict;
+    // A repeat means that the answer was lost: the token in it is of no use to anybody who should have it.
+    const before = this.sql.exec<{ hash: string }>("SELECT hash FROM tokens WHERE join_id=? AND revoked IS NULL", id).toArray();
+    for (const { hash } of before) tokens.revokeToken(this.sql, hash, now);
+    nodes.ensureNode(this.sql, presented.node, now);
+    if (verdict.first) {
+      this.sql.exec("UPDATE joins SET bound=?, bound_at=? WHERE id=?", JSON.stringify(presented), now, id);
+      nodes.setKeys(this.sql, presented.node, presented.keys.signing, presented.keys.sealing);
+    }
+    const lifeMs = settingsOf(this.env).tokenDays * DAY_MS;
+    const issued = tokens.issueToken(this.sql, { node: presented.node, author: `join ${id.slice(0, 8)}`, lifeMs, joinId: id }, now);
+    this.wakeBy(now + 1000);
+    await this.closeSockets({ hashes: before.map((row) => row.hash) }, "token replaced");
+    this.kick();
+    return { ok: true, token: issued.token, expires: issued.expires, fleet: this.current()?.head.fleet ?? "" };
+  }
+
+  // ---- nodes
+
+  async listNodes(only?: string): Promise<ListedNode[]> {
+    const down = new Set(this.down().list.nodes);
+    const alive = await this.liveness();
+    const connected = new Set(alive.map((each) => each.node));
+    const rows = only === undefined ? nodes.allNodes(this.sql) : [nodes.findNode(this.sql, only)].filter((row) => row !== undefined);
+    return rows.map((row) => ({
+      node: row.node,
+      created: row.created,
+      lastSeen: Math.max(row.last_seen, ...alive.filter((each) => each.node === row.node).map((each) => each.last)),
+      connected: connected.has(row.node),
+      down: down.has(row.node),
+      cloned: row.cloned !== 0,
+      tunnel: row.tunnel,
+      keys: row.signing_key === null || row.sealing_key === null ? null : { signing: row.signing_key, sealing: row.sealing_key },
+      tokens: tokens.tokensOf(this.sql, row.node).map(({ hash, created, expires }) => ({ id: hash.slice(0, 12), created, expires })),
+      metadata: findStatus(this.sql, row.node)?.metadata ?? "null",
+    }));
+  }
+
+  async setTunnel(node: string, tunnel: string | null): Promise<boolean> {
+    return this.sql.exec("UPDATE nodes SET tunnel=? WHERE node=? RETURNING node", tunnel, node).toArray().length > 0;
+  }
+
+  // All that lets a machine act as this node ends now; its socket is closed.
+  async revokeNode(node: string): Promise<number> {
+    const now = Date.now();
+    const live = tokens.tokensOf(this.sql, node).map((row) => row.hash);
+    for (const hash of live) tokens.revokeToken(this.sql, hash, now);
+    this.sql.exec("UPDATE joins SET revoked=? WHERE node=? AND revoked IS NULL", now, node);
+    this.wakeBy(now + 1000);
+    await this.closeSockets({ node }, "node revoked");
+    this.kick();
+    return live.length;
+  }
+
+  async deleteNode(node: string): Promise<boolean> {
+    const now = Date.now();
+    const known = nodes.findNode(this.sql, node) !== undefined;
+    const summary = summariesOf(this.sql).get(node) ?? [];
+    for (const server of summary) noteState(this.sql, serverSubject(node, server), null, now);
+    noteState(this.sql, `node/${node}`, null, now);
+    this.sql.exec("DELETE FROM nodes WHERE node=?", node);
+    this.sql.exec("DELETE FROM status WHERE node=?", node);
+    post(this.sql, "mirror-status", node, now);
+    await this.revokeNode(node);
+    return known;
+  }
+
+  async deleteStatus(node: string): Promise<void> {
+    this.sql.exec("DELETE FROM status WHERE node=?", node);
+    post(this.sql, "mirror-status", node, Date.now());
+    this.kick();
+  }
+
+  async askToRotate(node: string): Promise<void> {
+    const message = { type: "rotate" };
+    this.room.sendToNode(node, message);
+    await Promise.all(this.hubs().map((hub) => hub.sendToNode(node, message)));
+  }
+
+  // ---- statuses
+
+  async putStatus(node: string, body: string, metadata?: string): Promise<StatusVerdict> {
+    const now = Date.now();
+    const verdict = putStatus(this.sql, node, body, metadata, now);
+    if (!verdict.ok) return verdict;
+    nodes.ensureNode(this.sql, node, now);
+    nodes.noteSeen(this.sql, node, now);
+    const due = nextDue(this.sql);
+    if (due !== undefined) this.wakeBy(Math.max(due, now + 1000));
+    if (verdict.news) this.room.sendToPeople({ type: "status", node, status: JSON.parse(body) as unknown }, (to) => to.statuses === true);
+    this.kick();
+    return verdict;
+  }
+
+  async getStatuses(names: string[]): Promise<{ node: string; body: string; metadata: string }[]> {
+    return names.flatMap((name) => {
+      const row = findStatus(this.sql, name);
+      return row === undefined ? [] : [{ node: name, body: row.body, metadata: row.metadata }];
+    });
+  }
+
+  async listStatuses(prefix: string, after: string, limit: number): Promise<{ node: string; metadata: string }[]> {
+    return this.sql.exec(
+      "SELECT node, metadata FROM status WHERE node>?1 AND substr(node,1,length(?2))=?2 ORDER BY node LIMIT ?3", after, prefix, limit,
+    ).toArray() as unknown as { node: string; metadata: string }[];
+  }
+
+  // All servers on all nodes, a page by node name: one call for `mcpctl get mcpservers`.
+  async listServers(namespace: string, after: string, limit: number): Promise<{ servers: ListedServer[]; next: string }> {
+    const down = new Set(this.down().list.nodes);
+    const rows = this.sql.exec<{ node: string; summary: string }>("SELECT node, summary FROM status WHERE node>? ORDER BY node LIMIT ?", after, limit).toArray();
+    const servers = rows.flatMap((row) =>
+      (JSON.parse(row.summary) as ServerSummary[])
+        .filter((server) => namespace === "" || server.namespace === namespace)
+        .map((server) => ({ ...server, node: row.node, nodeDown: down.has(row.node) })),
+    );
+    return { servers, next: rows.length === limit ? rows[rows.length - 1]!.node : "" };
+  }
+
+  // Nodes on which this server is Ready and that can be reached.
+  async readyNodes(namespace: string, name: string): Promise<{ node: string; tunnel: string }[]> {
+    const down = new Set(this.down().list.nodes);
+    const tunnels = new Map(nodes.allNodes(this.sql).map((row) => [row.node, row.tunnel]));
+    const ready: { node: string; tunnel: string }[] = [];
+    for (const [node, servers] of summariesOf(this.sql)) {
+      const tunnel = tunnels.get(node);
+      if (!tunnel || down.has(node)) continue;
+      if (servers.some((server) => server.namespace === namespace && server.name === name && server.ready === "True")) ready.push({ node, tunnel });
+    }
+    return ready;
+  }
+
+  // Where a node that holds a session is; null when it is gone.
+  async tunnelOf(node: string): Promise<string | null> {
+    if (this.down().list.nodes.includes(node)) return null;
+    return nodes.findNode(this.sql, node)?.tunnel ?? null;
+  }
+
+  // ---- logs
+
+  async admitChunk(given: Omit<Chunk, "day" | "at">): Promise<Admission> {
+    return admitChunk(this.sql, given, settingsOf(this.env).logBytesPerMinute, Date.now());
+  }
+
+  async chunks(from: number, until: number, node: string | undefined, most: number): Promise<Chunk[]> {
+    return chunksWithin(this.sql, from, until, node, most);
+  }
+
+  // ---- what is wrong, and what was
+
+  async alerts(all: boolean): Promise<AlertRow[]> {
+    return listAlerts(this.sql, all, 1000);
+  }
+
+  async uptime(subject: string, from: number, until: number): Promise<{ subject: string; uptime: Uptime }[]> {
+    const subjects = subject.endsWith("/")
+      ? this.sql.exec<{ subject: string }>("SELECT DISTINCT subject FROM transitions WHERE subject>=?1 AND subject<?2 ORDER BY subject LIMIT 1000", subject, `${subject}\uffff`).toArray().map((row) => row.subject)
+      : [subject];
+    return subjects.map((each) => ({ subject: each, uptime: uptimeWithin(transitionsOf(this.sql, each, from, until), from, until) }));
+  }
+
+  async downList(): Promise<DownList> {
+    return this.down().list;
+  }
+
+  private down(): DownState {
+    return readNote<DownState>(this.sql, "down") ?? emptyDown();
+  }
+
+  // A look over the fleet: who is silent, what is wrong, what is old. Every 30 s by the alarm.
+  private async sweep(now: number): Promise<void> {
+    const alive = await this.liveness();
+    for (const { node, last } of alive) nodes.noteSeen(this.sql, node, last);
+    const rows = nodes.allNodes(this.sql);
+    const before = this.down();
+    const after = decideDown(before, rows.map((row) => ({ node: row.node, last: row.last_seen })), now);
+    writeNote(this.sql, "down", after);
+    const down = new Set(after.list.nodes);
+    for (const row of rows) if (row.last_seen !== 0) noteState(this.sql, `node/${row.node}`, !down.has(row.node), now);
+    if (after.list.sequence !== before.list.sequence) await this.tellDown(after.list);
+    this.judge(now);
+    this.prune(now);
+    const ended = (attachment: Attachment) => attachment.expires !== undefined && attachment.expires <= now;
+    this.room.close(ended, "credentials expired");
+    await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
+  }
+
+  private judge(now: number): void {
+    const settings = settingsOf(this.env);
+    const state = this.down();
+    const down = new Set(state.list.nodes);
+    const summaries = summariesOf(this.sql);
+    const rows = nodes.allNodes(this.sql);
+    const active = evaluate(
+      {
+        nodes: rows.map((row) => ({
+          node: row.node,
+          down: row.last_seen !== 0 && down.has(row.node),
+          cloned: row.cloned !== 0,
+          servers: summaries.get(row.node) ?? [],
+        })),
+        notReadySince: downSince(this.sql, "server/"),
+        tokens: rows.flatMap((row) => tokens.tokensOf(this.sql, row.node).map((token) => ({ node: row.node, id: token.hash.slice(0, 12), expires: token.expires ?? undefined }))),
+        foreignHead: readNote<string>(this.sql, "foreign-head") || undefined,
+        frozen: state.list.frozen,
+      },
+      { notReadyMs: settings.notReadyMinutes * 60_000, tokenWarningMs: TOKEN_WARNING_MS },
+      now,
+    );
+    for (const notice of updateAlerts(this.sql, active, settings.webhooks, now)) {
+      this.room.sendToPeople({ type: "alert", state: notice.state, kind: notice.kind, subject: notice.subject, message: notice.message }, (to) => to.statuses === true);
+    }
+  }
+
+  private prune(now: number): void {
+    pruneRecent(this.sql, now);
+    this.sql.exec("DELETE FROM alerts WHERE cleared<?", now - KEPT_MS);
+    this.sql.exec("DELETE FROM tokens WHERE revoked<?1 OR expires<?1", now - KEPT_MS);
+    this.sql.exec("DELETE FROM joins WHERE expires<?", now - KEPT_MS);
+    this.sql.exec("DELETE FROM chunks WHERE at<?", now - settingsOf(this.env).logRetentionDays * DAY_MS);
+    // The last state before the limit stays: it says what was when the kept time begins.
+    this.sql.exec("DELETE FROM transitions WHERE at<?1 AND at<(SELECT max(at) FROM transitions t WHERE t.subject=transitions.subject AND t.at<?1)", now - UPTIME_KEPT_MS);
+  }
+
+  // By cron: is the mirror of the head still ours? Its content is compared, never used.
+  async checkMirror(): Promise<void> {
+    const mirror = await this.env.CONFIG.get("head");
+    const now = Date.now();
+    const found = foreignMirror(this.sql, mirror, readNote<number>(this.sql, "head-mirrored-at") ?? 0, now);
+    writeNote(this.sql, "foreign-head", found ?? "");
+    // What we know is put back; the alert has told of it.
+    if (found !== undefined && currentHead(this.sql) !== undefined) post(this.sql, "mirror-head", "head", now);
+    this.judge(now);
+    await this.schedule();
+    this.kick();
+  }
+
+  // ---- the alarm and the outbox
+
+  override async alarm(): Promise<void> {
+    const now = Date.now();
+    await this.deliver();
+    if (now >= (readNote<number>(this.sql, "sweep-at") ?? 0)) {
+      writeNote(this.sql, "sweep-at", now + SWEEP_MS);
+      await this.sweep(now);
+      await this.deliver();
+    }
+    await this.schedule();
+  }
+
+  // Asks for the alarm no later than `at`, without waiting: part of the transaction that is under way.
+  private wakeBy(at: number): void {
+    void this.ctx.storage.setAlarm(at);
+  }
+
+  private async schedule(): Promise<void> {
+    let sweepAt = readNote<number>(this.sql, "sweep-at");
+    if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + SWEEP_MS));
+    const due = nextDue(this.sql);
+    // Nothing to look after in an empty fleet.
+    const busy = nodes.countNodes(this.sql) > 0 || this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
+    const at = Math.min(due ?? Number.POSITIVE_INFINITY, busy ? Math.max(sweepAt, Date.now()) : Number.POSITIVE_INFINITY);
+    if (at === Number.POSITIVE_INFINITY) return;
+    if ((await this.ctx.storage.getAlarm()) !== at) await this.ctx.storage.setAlarm(at);
+  }
+
+  private kick(): void {
+    this.ctx.waitUntil(this.deliver().then(() => this.schedule()));
+  }
+
+  private async deliver(): Promise<void> {
+    while (this.delivering !== undefined) await this.delivering;
+    this.delivering = this.deliverAll();
+    try {
+      await this.delivering;
+    } finally {
+      this.delivering = undefined;
+    }
+  }
+
+  private async deliverAll(): Promise<void> {
+    for (const letter of dueLetters(this.sql, Date.now())) {
+      try {
+        await this.deliverOne(letter);
+        delivered(this.sql, letter);
+      } catch (error) {
+        console.warn(JSON.stringify({ message: "not delivered yet", kind: letter.kind, key: letter.key, tries: letter.tries + 1, error: String(error) }));
+        failed(this.sql, letter, Date.now(), letter.kind === "webhook" ? WEBHOOK_TRIES : Number.POSITIVE_INFINITY);
+      }
+    }
+  }
+
+  private async deliverOne(letter: Letter): Promise<void> {
+    switch (letter.kind) {
+      case "broadcast":
+        return this.broadcastHead();
+      case "mirror-head":
+        return this.mirrorHead();
+      case "mirror-token":
+        return this.mirrorToken(letter.key);
+      case "mirror-status":
+        return this.mirrorStatus(letter.key);
+      case "webhook":
+        return this.callWebhook(letter);
+    }
+  }
+
+  private async broadcastHead(): Promise<void> {
+    const head = currentHead(this.sql);
+    if (head === undefined) return;
+    this.room.broadcastHead(head.body, head.etag);
+    await Promise.all(this.hubs().map((hub) => hub.broadcastHead(head.body, head.etag)));
+  }
+
+  private async mirrorHead(): Promise<void> {
+    const head = currentHead(this.sql);
+    if (head === undefined) return;
+    // Before the write: a write that fails half-way counts against the one write a second as well.
+    writeNote(this.sql, "head-mirrored-at", Date.now());
+    await this.env.CONFIG.put("head", head.body);
+  }
+
+  private async mirrorToken(hash: string): Promise<void> {
+    const now = Date.now();
+    const token = tokens.findToken(this.sql, hash);
+    if (token === undefined || !tokens.isLive(token, now)) return this.env.DEVICE_TOKENS.delete(`tokens/${hash}`);
+    const entry = tokens.tokenEntry(token);
+    const soon = token.expires !== null && token.expires < now + TTL_LEAST_SECONDS * 1000 + 5000;
+    await this.env.DEVICE_TOKENS.put(`tokens/${hash}`, entry, {
+      metadata: JSON.parse(entry) as unknown,
+      ...(token.expires === null || soon ? {} : { expiration: Math.floor(token.expires / 1000) }),
+    });
+  }
+
+  private async mirrorStatus(node: string): Promise<void> {
+    const row = findStatus(this.sql, node);
+    if (row === undefined) return this.env.SERVER_STATE.delete(`nodes/${node}`);
+    if (row.digest === row.mirrored) return;
+    this.sql.exec("UPDATE status SET mirrored_at=? WHERE node=?", Date.now(), node);
+    await this.env.SERVER_STATE.put(`nodes/${node}`, row.body, { metadata: JSON.parse(row.metadata) as unknown });
+    this.sql.exec("UPDATE status SET mirrored=? WHERE node=?", row.digest, node);
+  }
+
+  private async callWebhook(letter: Letter): Promise<void> {
+    const webhook = settingsOf(this.env).webhooks[Number.parseInt(letter.key, 10)];
+    if (webhook === undefined) return; // taken out of the settings meanwhile
+    const body = bodyFor(webhook, JSON.parse(letter.body) as Notice);
+    const headers: Record<string, string> = { "Content-Type": "application/json" };
+    if (this.env.WEBHOOK_KEY) headers["Mcpfleet-Signature"] = signatureOf(this.env.WEBHOOK_KEY, body, Math.floor(Date.now() / 1000));
+    const response = await fetch(webhook.url, { method: "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(10_000) });
+    await response.body?.cancel();
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  }
+
+  // ---- sockets
+
+  // The upgrade of a socket. The Worker has authenticated it and says in the attachment who it is.
+  override async fetch(request: Request): Promise<Response> {
+    const attachment = JSON.parse(request.headers.get("Mcpfleet-Attachment") ?? "{}") as Attachment;
+    if (this.room.size() >= WATCHERS) return new Response("too many watchers", { status: 503 });
+    const { client, server } = this.room.accept(attachment);
+    const opening = await this.open(attachment, request.headers.get("Mcpfleet-Nonce") ?? "");
+    for (const text of opening.texts) server.send(text);
+    server.serializeAttachment({ ...attachment, ...(opening.etag === undefined ? {} : { head: opening.etag }) });
+    await this.schedule();
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: attachment.plain ? {} : { "Sec-WebSocket-Protocol": SUBPROTOCOL },
+    });
+  }
+
+  // What a socket is told first. Also for Hub objects, which call it after they have registered the socket.
+  async open(attachment: Attachment, presented: string): Promise<{ texts: string[]; etag?: string }> {
+    const texts: string[] = [];
+    if (!attachment.plain) {
+      const hello = { type: "hello", name: attachment.name, down: this.down().list, hints: hintsFor(nodes.countNodes(this.sql)) };
+      if (attachment.node === undefined) {
+        texts.push(JSON.stringify(hello));
+      } else {
+        const { nonce } = nodes.exchangeNonce(this.sql, attachment.node, presented);
+        texts.push(JSON.stringify({ ...hello, nonce, follow: this.follows(attachment.node) }));
+      }
+    }
+    if (attachment.node !== undefined) {
+      // Its first sign of life makes a node fit for placement: the list of down nodes should say so soon.
+      if (nodes.findNode(this.sql, attachment.node)?.last_seen === 0) writeNote(this.sql, "sweep-at", Date.now());
+      nodes.noteSeen(this.sql, attachment.node, Date.now());
+    }
+    const head = currentHead(this.sql);
+    if (head !== undefined) texts.push(head.body);
+    return { texts, ...(head === undefined ? {} : { etag: head.etag }) };
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const attachment = Room.attachmentOf(socket);
+    if (typeof message !== "string") return socket.close(1003, "text only");
+    if (attachment.node !== undefined) {
+      const answer = await this.fromNode(attachment.node, attachment.tokenHash ?? "", message);
+      if (answer !== null) socket.send(JSON.stringify(answer));
+      return;
+    }
+    const parsed = parseMessage(FromPerson, message);
+    if (typeof parsed === "string") return socket.send(JSON.stringify({ type: "error", message: parsed }));
+    const { follows: _, ...rest } = attachment;
+    const { type, ...follow } = parsed;
+    socket.serializeAttachment(type === "follow" ? { ...rest, follows: follow } : rest);
+    await this.tellFollows();
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+    // 1005 and 1006 can't be sent; they say that there was no code.
+    socket.close(code === 1005 || code === 1006 ? 1000 : code);
+    if (Room.attachmentOf(socket).follows !== undefined) await this.tellFollows();
+  }
+
+  override async webSocketError(): Promise<void> {
+    // The socket is gone; its node is judged by its silence.
+  }
+
+  // A node's message; what to answer.
+  async fromNode(node: string, tokenHash: string, text: string): Promise<object | null> {
+    if (!tokens.isLive(tokens.findToken(this.sql, tokenHash), Date.now())) {
+      await this.closeSockets({ hashes: [tokenHash] }, "token revoked");
+      return null;
+    }
+    const message = parseMessage(FromNode, text);
+    if (typeof message === "string") return { type: "error", message };
+    switch (message.type) {
+      case "status": {
+        const verdict = await this.putStatus(node, JSON.stringify(message.status), message.metadata === undefined ? undefined : JSON.stringify(message.metadata));
+        return verdict.ok ? { type: "status-stored", sequence: verdict.sequence } : { type: "error", message: verdict.message };
+      }
+      case "nonce":
+        nodes.confirmNonce(this.sql, node, message.nonce);
+        return null;
+      case "log":
+        return this.passLines(node, message, text.length);
+    }
+  }
+
+  private passLines(node: string, message: Extract<FromNode, { type: "log" }>, bytes: number): object | null {
+    const second = Math.floor(Date.now() / 1000);
+    const spent = this.live.get(node);
+    const used = spent?.second === second ? spent.bytes : 0;
+    // The chunks in R2 have every line; a live view may lose some, and says so.
+    if (used + bytes > LIVE_LINE_BYTES) return { type: "slow", retryAfterSeconds: 1 };
+    this.live.set(node, { second, bytes: used + bytes });
+    const { namespace, server, lines } = message;
+    this.room.sendToPeople({ type: "log", node, namespace, server, lines }, ({ follows }) =>
+      follows !== undefined && follows.namespace === namespace && follows.server === server && (follows.node === undefined || follows.node === node),
+    );
+    return null;
+  }
+
+  private follows(node: string): Follow[] {
+    return this.room.follows().filter((follow) => follow.node === undefined || follow.node === node);
+  }
+
+  // Nodes ship lines live, and chunks sooner, while somebody looks.
+  private async tellFollows(): Promise<void> {
+    const message = { type: "follow", servers: this.room.follows() };
+    this.room.sendToNodes(message);
+    await Promise.all(this.hubs().map((hub) => hub.sendToNodes(message)));
+  }
+
+  private async tellDown(list: DownList): Promise<void> {
+    const message = { type: "down", ...list };
+    this.room.sendToNodes(message);
+    this.room.sendToPeople(message, (to) => !to.plain);
+    await Promise.all(this.hubs().map((hub) => hub.sendToNodes(message)));
+  }
+
+  private async liveness(): Promise<Liveness[]> {
+    const rest = await Promise.all(this.hubs().map((hub) => hub.liveness()));
+    return [...this.room.liveness(), ...rest.flat()];
+  }
+
+  private async closeSockets(which: { node?: string; hashes?: string[] }, reason: string): Promise<void> {
+    const hashes = new Set(which.hashes ?? []);
+    this.room.close((to) => (to.tokenHash !== undefined && hashes.has(to.tokenHash)) || (which.node !== undefined && to.node === which.node), reason);
+    await Promise.all(this.hubs().map((hub) => hub.closeSockets(which, reason)));
+  }
+
+  private hubs() {
+    const count = settingsOf(this.env).hubs;
+    return Array.from({ length: count }, (_, index) => this.env.HUB.get(this.env.HUB.idFromName(`hub-${index}`)));
+  }
+}
+

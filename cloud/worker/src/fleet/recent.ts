@@ -1,0 +1,42 @@
+// Immutable values of the last minutes. KV remembers a miss for a minute or more, so a node that asked too early would
+// wait; here it finds the value at once. A value is cut into parts because a row of the object's SQLite has 2 MB at most.
+import { RECENT_BYTES, RECENT_MS, RECENT_PART_BYTES } from "../limits.js";
+
+export interface Blob {
+  key: string;
+  value: Uint8Array;
+}
+
+export function rememberBlobs(sql: SqlStorage, blobs: readonly Blob[], now: number): void {
+  for (const { key, value } of blobs) {
+    const parts = Math.max(1, Math.ceil(value.byteLength / RECENT_PART_BYTES));
+    for (let part = 0; part < parts; ++part) {
+      const bytes = value.slice(part * RECENT_PART_BYTES, (part + 1) * RECENT_PART_BYTES);
+      sql.exec("INSERT INTO recent(key,part,bytes,at) VALUES(?1,?2,?3,?4) ON CONFLICT(key,part) DO UPDATE SET at=?4", key, part, bytes.buffer, now);
+    }
+  }
+}
+
+export function findRecent(sql: SqlStorage, keys: readonly string[]): Blob[] {
+  const found: Blob[] = [];
+  for (const key of keys) {
+    const parts = sql.exec<{ bytes: ArrayBuffer }>("SELECT bytes FROM recent WHERE key=? ORDER BY part", key).toArray();
+    if (parts.length > 0) found.push({ key, value: Buffer.concat(parts.map((part) => new Uint8Array(part.bytes))) });
+  }
+  return found;
+}
+
+export function hasRecent(sql: SqlStorage, key: string): boolean {
+  return sql.exec("SELECT 1 FROM recent WHERE key=? AND part=0", key).toArray().length > 0;
+}
+
+// Drops what KV surely answers by now, and the oldest of what is too much.
+export function pruneRecent(sql: SqlStorage, now: number): void {
+  sql.exec("DELETE FROM recent WHERE at<?", now - RECENT_MS);
+  let size = Number(sql.exec("SELECT coalesce(sum(length(bytes)),0) AS n FROM recent").one().n);
+  while (size > RECENT_BYTES) {
+    const oldest = sql.exec<{ key: string; bytes: number }>("SELECT key, sum(length(bytes)) AS bytes FROM recent GROUP BY key ORDER BY min(at), key LIMIT 1").one();
+    sql.exec("DELETE FROM recent WHERE key=?", oldest.key);
+    size -= oldest.bytes;
+  }
+}

@@ -1,0 +1,109 @@
+// The hibernating sockets of one object, Fleet or Hub. What must survive hibernation is in each socket's attachment.
+//
+// A plain client (an mcplet as it speaks to the embedded store) gets heads only, each as the bytes of the head. A
+// client that asks for the subprotocol "mcpfleet.v1" also gets objects with a member "type", which no head has.
+import { z } from "zod";
+
+export const SUBPROTOCOL = "mcpfleet.v1";
+
+export interface Attachment {
+  node?: string; // of a device
+  tokenHash?: string;
+  name: string; // who it is, for people
+  plain: boolean;
+  connectedAt: number;
+  expires?: number; // milliseconds; then it is closed
+  head?: string; // etag of the head that it was sent
+  statuses?: boolean; // wants statuses of nodes
+  follows?: Follow; // wants lines of logs
+}
+
+export const Follow = z.strictObject({ namespace: z.string().max(63), server: z.string().max(63), node: z.string().max(63).optional() });
+export type Follow = z.infer<typeof Follow>;
+
+export interface Liveness {
+  node: string;
+  last: number;
+  connected: boolean;
+}
+
+export class Room {
+  constructor(private readonly ctx: DurableObjectState) {
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
+  }
+
+  accept(attachment: Attachment): { client: WebSocket; server: WebSocket } {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server, attachment.node === undefined ? ["people"] : ["nodes", `node:${attachment.node}`]);
+    server.serializeAttachment(attachment);
+    return { client, server };
+  }
+
+  static attachmentOf(socket: WebSocket): Attachment {
+    return socket.deserializeAttachment() as Attachment;
+  }
+
+  size(): number {
+    return this.ctx.getWebSockets().length;
+  }
+
+  // Sends the head to every socket that has not got it.
+  broadcastHead(body: string, etag: string): void {
+    for (const socket of this.ctx.getWebSockets()) {
+      const attachment = Room.attachmentOf(socket);
+      if (attachment.head === etag) continue;
+      if (!trySend(socket, body)) continue;
+      socket.serializeAttachment({ ...attachment, head: etag });
+    }
+  }
+
+  sendToNode(node: string, message: unknown): void {
+    const text = JSON.stringify(message);
+    for (const socket of this.ctx.getWebSockets(`node:${node}`)) if (!Room.attachmentOf(socket).plain) trySend(socket, text);
+  }
+
+  sendToNodes(message: unknown): void {
+    const text = JSON.stringify(message);
+    for (const socket of this.ctx.getWebSockets("nodes")) if (!Room.attachmentOf(socket).plain) trySend(socket, text);
+  }
+
+  sendToPeople(message: unknown, wants: (attachment: Attachment) => boolean): void {
+    let text: string | undefined;
+    for (const socket of this.ctx.getWebSockets("people")) {
+      if (wants(Room.attachmentOf(socket))) trySend(socket, (text ??= JSON.stringify(message)));
+    }
+  }
+
+  follows(): Follow[] {
+    return this.ctx.getWebSockets("people").flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
+  }
+
+  // A policy violation (RFC 6455 §7.4.1), as the embedded store closes a revoked token's socket.
+  close(matches: (attachment: Attachment) => boolean, reason: string): number {
+    let closed = 0;
+    for (const socket of this.ctx.getWebSockets()) {
+      if (!matches(Room.attachmentOf(socket))) continue;
+      socket.close(1008, reason);
+      ++closed;
+    }
+    return closed;
+  }
+
+  liveness(): Liveness[] {
+    return this.ctx.getWebSockets("nodes").map((socket) => {
+      const { node, connectedAt, plain } = Room.attachmentOf(socket);
+      const pong = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
+      // A plain client sends no text pings: that its socket is open is all there is to see.
+      return { node: node!, last: plain ? Date.now() : Math.max(pong, connectedAt), connected: true };
+    });
+  }
+}
+
+function trySend(socket: WebSocket, text: string): boolean {
+  try {
+    socket.send(text);
+    return true;
+  } catch {
+    return false; // closing: its client connects again and gets the head then
+  }
+}

@@ -1,0 +1,52 @@
+// Uptime from changes of state: a row is written when something goes up or down, not while it stays. Pure.
+export interface Transition {
+  at: number; // milliseconds
+  up: boolean | null; // null: it is meant to be down, which counts as neither
+}
+
+export interface Uptime {
+  upSeconds: number;
+  knownSeconds: number; // since the first transition that is known, within the range
+  ratio: number | null; // null while nothing is known
+}
+
+// `transitions` in order of time, the last one before `from` included.
+export function uptimeWithin(transitions: readonly Transition[], from: number, until: number): Uptime {
+  let up = 0;
+  let known = 0;
+  for (const [index, transition] of transitions.entries()) {
+    const start = Math.max(transition.at, from);
+    const end = Math.min(transitions[index + 1]?.at ?? until, until);
+    if (end <= start || transition.up === null) continue;
+    known += end - start;
+    if (transition.up) up += end - start;
+  }
+  return { upSeconds: Math.round(up / 1000), knownSeconds: Math.round(known / 1000), ratio: known === 0 ? null : up / known };
+}
+
+// Notes that `subject` is up or down from `at` on, when that is news.
+export function noteState(sql: SqlStorage, subject: string, up: boolean | null, at: number): boolean {
+  const last = sql.exec<{ up: number | null }>("SELECT up FROM transitions WHERE subject=? ORDER BY at DESC LIMIT 1", subject).toArray()[0];
+  const value = up === null ? null : Number(up);
+  if (last !== undefined ? last.up === value : value === null) return false;
+  sql.exec("INSERT INTO transitions(subject,at,up) VALUES(?1,?2,?3) ON CONFLICT(subject,at) DO UPDATE SET up=?3", subject, at, value);
+  return true;
+}
+
+// Transitions of `subject` that matter for [from, until).
+export function transitionsOf(sql: SqlStorage, subject: string, from: number, until: number): Transition[] {
+  const rows = sql.exec<{ at: number; up: number | null }>(
+    "SELECT at, up FROM transitions WHERE subject=?1 AND at<?3 AND at>=coalesce((SELECT max(at) FROM transitions WHERE subject=?1 AND at<=?2), ?2) ORDER BY at LIMIT 100000",
+    subject, from, until,
+  ).toArray();
+  return rows.map((row) => ({ at: row.at, up: row.up === null ? null : row.up === 1 }));
+}
+
+// Since when each subject with this prefix is down, by subject without the prefix.
+export function downSince(sql: SqlStorage, prefix: string): Record<string, number> {
+  const rows = sql.exec<{ subject: string; at: number }>(
+    "SELECT subject, at FROM transitions t WHERE subject>=?1 AND subject<?2 AND up=0 AND at=(SELECT max(at) FROM transitions u WHERE u.subject=t.subject)",
+    prefix, `${prefix}\uffff`,
+  ).toArray();
+  return Object.fromEntries(rows.map((row) => [row.subject.slice(prefix.length), row.at]));
+}

@@ -1,0 +1,108 @@
+// CONFIG: the head is in the Fleet object, immutable values are in KV and for some minutes in the object as well.
+import type { Fleet } from "../fleet/fleet.js";
+import { badRequest, CODE, Refusal } from "../http/envelope.js";
+import { utf8 } from "../http/body.js";
+import { HEAD_BYTES } from "../limits.js";
+import { hashOfKey, parseHead, Shard, Snapshot } from "../schema/desired.js";
+import { sha256Hex } from "../schema/hash.js";
+import { conditionFailed, headNeedsCondition, type Pair } from "./pair.js";
+import { PlainStore } from "./plain.js";
+import type { Found, PutCondition } from "./store.js";
+
+export class ConfigStore extends PlainStore {
+  constructor(
+    kv: KVNamespace,
+    private readonly fleet: DurableObjectStub<Fleet>,
+    // The node that asks, when one does: its poll is a sign of life.
+    private readonly node?: string,
+  ) {
+    super(kv);
+  }
+
+  override async get(key: string): Promise<Found | null> {
+    if (key === "head") return this.head();
+    const found = await super.get(key);
+    if (found !== null || !isKept(key)) return found;
+    const [recent] = await this.fleet.recent([key]);
+    return recent === undefined ? null : { value: recent.value, metadata: null };
+  }
+
+  override async getMany(keys: readonly string[]): Promise<Map<string, Found>> {
+    const found = await super.getMany(keys.filter((key) => key !== "head"));
+    const missing = keys.filter((key) => isKept(key) && !found.has(key));
+    if (missing.length > 0) {
+      for (const { key, value } of await this.fleet.recent(missing)) found.set(key, { value, metadata: null });
+    }
+    if (keys.includes("head")) {
+      const head = await this.head();
+      if (head !== null) found.set("head", head);
+    }
+    return found;
+  }
+
+  override async put(pair: Pair, on: PutCondition): Promise<void> {
+    if (pair.key === "head") return this.moveHead(pair, on);
+    if (pair.key.startsWith("trust/") && !(await this.fleet.claimOnce(pair.key, sha256Hex(pair.value)))) {
+      throw conditionFailed("a trust version is written once");
+    }
+    if (isKept(pair.key)) await this.fleet.remember([{ key: pair.key, value: pair.value }]);
+    await super.put(pair, on);
+  }
+
+  override async putMany(pairs: readonly Pair[]): Promise<string[]> {
+    if (pairs.some((pair) => pair.key === "head")) throw headNeedsCondition("the head can't be part of a bulk write");
+    if (pairs.some((pair) => pair.key.startsWith("trust/"))) throw badRequest("a trust version is written by a single PUT");
+    // The object first: whoever sees one of them missing in KV finds it there.
+    const kept = pairs.filter((pair) => isKept(pair.key));
+    if (kept.length > 0) await this.fleet.remember(kept.map(({ key, value }) => ({ key, value })));
+    return super.putMany(pairs);
+  }
+
+  // Only for gc: nothing that the present head needs, nothing that somebody wrote minutes ago.
+  override async delete(keys: readonly string[]): Promise<string[]> {
+    if (keys.includes("head")) throw headNeedsCondition("the head can't be deleted");
+    if (keys.some((key) => key.startsWith("trust/"))) throw conditionFailed("trust versions are kept");
+    const blobs = keys.filter((key) => hashOfKey(key) !== undefined);
+    if (blobs.length > 0) {
+      const recent = await this.fleet.recentAmong([...blobs]);
+      const needed = await this.reachable();
+      const refused = recent[0] ?? blobs.find((key) => needed.has(key));
+      if (refused !== undefined) throw conditionFailed(`${refused.slice(0, 40)} is in use`);
+    }
+    return super.delete(keys);
+  }
+
+  private async head(): Promise<Found | null> {
+    const head = await this.fleet.getHead(this.node);
+    return head === null ? null : { value: new TextEncoder().encode(head.body), metadata: null, etag: head.etag };
+  }
+
+  private async moveHead(pair: Pair, on: PutCondition): Promise<void> {
+    if (pair.value.byteLength > HEAD_BYTES) throw badRequest(`head: larger than ${HEAD_BYTES} bytes`);
+    const body = utf8(pair.value);
+    if (body === undefined) throw badRequest("head: is not UTF-8");
+    const verdict = await this.fleet.moveHead(body, { ifNoneMatch: on.ifNoneMatch, ...(on.ifMatch === undefined ? {} : { ifMatch: on.ifMatch }) });
+    if (!verdict.move) throw new Refusal(verdict.status, verdict.status === 400 ? CODE.badRequest : CODE.condition, verdict.message);
+  }
+
+  // Keys of all that the present head needs. Throws when that can't be read: then nothing may be deleted.
+  private async reachable(): Promise<Set<string>> {
+    const head = await this.fleet.getHead();
+    if (head === null) return new Set();
+    const parsed = parseHead(head.body);
+    if (typeof parsed === "string") throw new Error(parsed);
+    const snapshotKey = `snapshots/${parsed.snapshot}`;
+    const snapshot = Snapshot.parse(JSON.parse(new TextDecoder().decode((await this.get(snapshotKey))?.value)));
+    const shardKeys = snapshot.shards.filter((hash) => hash !== "").map((hash) => `shards/${hash}`);
+    const needed = new Set([snapshotKey, ...shardKeys]);
+    for (const key of shardKeys) {
+      const shard = await this.get(key);
+      if (shard === null) throw new Refusal(503, CODE.badRequest, "a shard of the present state can't be read; nothing was deleted");
+      for (const entry of Shard.parse(JSON.parse(new TextDecoder().decode(shard.value)))) needed.add(`objects/${entry.hash}`);
+    }
+    return needed;
+  }
+}
+
+// Keys that the object keeps for a while: immutable ones, which a reader may ask for before KV has them everywhere.
+const isKept = (key: string): boolean => hashOfKey(key) !== undefined || key.startsWith("trust/");

@@ -1,0 +1,68 @@
+// Every bound of the Worker, each with its reason. A buffer without a bound is a defect.
+
+// Workers KV's own limits (developers.cloudflare.com/kv/platform/limits); base/limits.h holds the C++ side to the same.
+export const KEY_BYTES = 512;
+export const METADATA_BYTES = 1024;
+export const VALUE_BYTES = 25 * 1024 * 1024;
+export const LIST_KEYS = 1000;
+export const LIST_KEYS_LEAST = 10;
+export const BULK_GET_KEYS = 100;
+export const BULK_PAIRS = 10_000;
+export const TTL_LEAST_SECONDS = 60;
+
+// The whole of a bulk request: it is held in the memory of an isolate (128 MB) several times over while it is checked.
+export const BULK_BYTES = 10_000_000;
+// An invocation may do 1000 operations; a binding writes one key in each. What is above is reported as not done.
+export const BULK_WRITES = 900;
+export const CONCURRENT_WRITES = 6;
+
+// Hostile sizes, the same as a node's (base/limits.h).
+export const HEAD_BYTES = 4096;
+export const SNAPSHOT_BYTES = 64 * 1024;
+export const SHARD_BYTES = 4 * 1024 * 1024;
+export const OBJECT_BYTES = 1024 * 1024;
+export const SHARDS = 64;
+
+// A node's status: a row of the object's SQLite may have 2 MB.
+export const STATUS_BYTES = 1024 * 1024;
+// Any other JSON body of /v1.
+export const REQUEST_BYTES = 64 * 1024;
+// One message from a node or a browser on the socket.
+export const SOCKET_BYTES = STATUS_BYTES + 4096;
+
+// Immutable values that KV may still miss: a miss is remembered for a minute or more, so they are kept ten times as long.
+export const RECENT_MS = 10 * 60_000;
+export const RECENT_BYTES = 64 * 1024 * 1024;
+export const RECENT_PART_BYTES = 1024 * 1024;
+// Heads that were ours, to tell an old copy of the mirror from a foreign one.
+export const HEAD_HISTORY = 1000;
+
+// KV takes one write a second per key.
+export const HEAD_MIRROR_MS = 1000;
+// A write of a status is billed: at least this far apart.
+export const STATUS_MIRROR_MS = 60_000;
+// A delivery that failed is tried again after 1 s, 2 s, 4 s … this.
+export const RETRY_MOST_MS = 60_000;
+// Messages to webhooks are given up after this many tries (about an hour).
+export const WEBHOOK_TRIES = 60;
+
+// Liveness (architecture §4).
+export const SWEEP_MS = 30_000;
+export const DOWN_AFTER_MS = 90_000;
+export const UP_AFTER_MS = 120_000;
+export const PING_SECONDS = 30;
+
+export const NODES = 100_000;
+export const WATCHERS = 10_000;
+export const JOINS = 10_000;
+
+// One chunk of logs as it is stored, and what it may unpack to.
+export const CHUNK_BYTES = 1024 * 1024;
+export const CHUNK_UNPACKED_BYTES = 32 * 1024 * 1024;
+export const LOG_LINES = 1000;
+export const LOG_CHUNKS_PER_QUERY = 200;
+export const LOG_LINE_BYTES = 64 * 1024;
+
+// One MCP message (base/limits.h, kHttpBodyBytes).
+export const MCP_BYTES = 4 * 1024 * 1024;
+export const MCP_TRIES = 3;

@@ -1,0 +1,40 @@
+// Decisions of the router. Pure.
+import { createHash } from "node:crypto";
+
+// The first revision without sessions (reference: MCP 2026-07-28, basic/versioning).
+const MODERN = "2026-07-28";
+const META_VERSION = "io.modelcontextprotocol/protocolVersion";
+
+// Whether a request is of the stateless era: by its header, or by what its message says. A session id proves nothing.
+export function isModern(versionHeader: string | undefined, message: unknown): boolean {
+  if (versionHeader !== undefined && /^\d{4}-\d\d-\d\d$/.test(versionHeader) && versionHeader >= MODERN) return true;
+  const meta = (message as { params?: { _meta?: Record<string, unknown> } } | null)?.params?._meta;
+  return typeof meta?.[META_VERSION] === "string";
+}
+
+// Nodes in the order in which they are tried: the same caller comes to the same node while the set is the same, and
+// callers spread over all (rendezvous hashing).
+export function orderFor<T extends { node: string }>(caller: string, server: string, nodes: readonly T[]): T[] {
+  const weight = (node: T) => createHash("sha256").update(`${caller}\n${server}\n${node.node}`).digest("hex");
+  return nodes.map((node) => ({ node, weight: weight(node) })).sort((a, b) => (a.weight < b.weight ? 1 : -1)).map(({ node }) => node);
+}
+
+export interface Outcome {
+  error?: unknown;
+  status?: number;
+  bodyTaken: boolean; // any byte of the body was read by the connection
+}
+
+// A request may be tried at another node only if this one can't have begun it. 530 is Cloudflare's own answer when the
+// tunnel has no connector; everything else that has a status came from beyond.
+export function mayTryElsewhere(outcome: Outcome): boolean {
+  if (outcome.error !== undefined) return !outcome.bodyTaken;
+  return outcome.status === 530;
+}
+
+// What a client may say to a node, and a node to a client. The rest is between them and Cloudflare, or ours.
+const TO_NODE = new Set(["accept", "content-type", "last-event-id", "mcp-protocol-version", "mcp-method", "mcp-name", "traceparent", "tracestate", "user-agent"]);
+const TO_CLIENT = new Set(["content-type", "cache-control", "x-accel-buffering", "www-authenticate", "retry-after", "allow", "mcp-protocol-version"]);
+
+export const goesToNode = (name: string): boolean => TO_NODE.has(name.toLowerCase()) || name.toLowerCase().startsWith("mcp-param-");
+export const goesToClient = (name: string): boolean => TO_CLIENT.has(name.toLowerCase());

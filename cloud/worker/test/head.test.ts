@@ -1,0 +1,134 @@
+import { describe, expect, it } from "vitest";
+import { alarm, ask, bindings, call, clockAt, deviceToken, evict, freshAccount, FUTURE, headOf, inFleet, moveHeads, putBlob, putHead, snapshotOf, valuePath, watch, textOf } from "./kit.js";
+import { countOperations, failWrites } from "./operations.js";
+import { checkCondition, checkSnapshot } from "../src/fleet/head_move.js";
+import { Head, parseHead, Snapshot } from "../src/schema/desired.js";
+
+freshAccount();
+
+describe("the head", () => {
+  it("moves only by compare-and-swap, forward, and is not deleted", async () => {
+    const first = snapshotOf("");
+    await putBlob(first.key, first.bytes);
+    expect(await putHead(headOf(first.hash, 1), {})).toMatchObject({ status: 428, code: 10040 });
+    expect((await putHead(headOf(first.hash, 1), { "If-None-Match": "*" })).status).toBe(200);
+    expect(await putHead(headOf(first.hash, 1), { "If-None-Match": "*" })).toMatchObject({ status: 412, code: 10040 });
+    const got = await ask("GET", valuePath("CONFIG", "head"));
+    expect(got.headers.get("ETag")).toBe('"0.1.1"');
+    expect(await textOf(got)).toBe(headOf(first.hash, 1));
+    const second = snapshotOf(first.hash);
+    await putBlob(second.key, second.bytes);
+    expect((await putHead(headOf(second.hash, 2), { "If-Match": '"0.1.0"' })).status).toBe(412);
+    expect((await putHead(headOf(second.hash, 1), { "If-Match": '"0.1.1"' })).status).toBe(400);
+    expect((await putHead(headOf(second.hash, 2), { "If-Match": '"0.1.1"' })).status).toBe(200);
+    expect((await call("PUT", valuePath("CONFIG", "head"), { body: "{}", headers: { "If-Match": '"0.1.2"' } })).status).toBe(400);
+    expect((await call("PUT", valuePath("CONFIG", "head"), { body: "h".repeat(4097), headers: { "If-Match": '"0.1.2"' } })).status).toBe(400);
+  });
+
+  it("moves only onto a snapshot that is there and was made from the current one", async () => {
+    const [first] = await moveHeads(1);
+    const absent = snapshotOf(first!, { message: "never uploaded" });
+    expect(await putHead(headOf(absent.hash, 2), { "If-Match": '"0.1.1"' })).toMatchObject({ status: 412, message: "the head's snapshot is not there" });
+    const stranger = snapshotOf("", { message: "from nothing" });
+    await putBlob(stranger.key, stranger.bytes);
+    expect(await putHead(headOf(stranger.hash, 2), { "If-Match": '"0.1.1"' })).toMatchObject({ status: 412, message: "the snapshot was not made from the current one" });
+    // A restored store raises the epoch, a renewed head keeps its snapshot.
+    expect((await putHead(headOf(first!, 2, { validUntil: "2027-01-01T00:00:00Z" }), { "If-Match": '"0.1.1"' })).status).toBe(200);
+    expect((await putHead(headOf(stranger.hash, 1, { epoch: 2 }), { "If-Match": '"0.1.2"' })).status).toBe(200);
+  });
+
+  it("lets one of many writers win at a time", async () => {
+    const [first] = await moveHeads(1);
+    const rivals = Array.from({ length: 8 }, (_, i) => snapshotOf(first!, { message: `rival ${i}` }));
+    for (const rival of rivals) await putBlob(rival.key, rival.bytes);
+    const answers = await Promise.all(rivals.map((rival) => putHead(headOf(rival.hash, 2), { "If-Match": '"0.1.1"' })));
+    expect(answers.map((answer) => answer.status).sort()).toEqual([200, 412, 412, 412, 412, 412, 412, 412]);
+  });
+
+  it("answers 304 to a poll that has the newest, and costs no operation of KV", async () => {
+    await moveHeads(1);
+    const device = await deviceToken("edge-1");
+    expect((await ask("GET", valuePath("CONFIG", "head"), { as: device })).status).toBe(200);
+    const operations = countOperations();
+    for (let poll = 0; poll < 10; ++poll) {
+      const answer = await ask("GET", valuePath("CONFIG", "head"), { as: device, headers: { "If-None-Match": '"0.1.1"' } });
+      expect([answer.status, answer.headers.get("ETag")]).toEqual([304, '"0.1.1"']);
+    }
+    // The token is remembered for a minute; without that it is one read for each poll.
+    expect(operations.counts).toEqual({ reads: 0, writes: 0 });
+  });
+});
+
+describe("the decision to move", () => {
+  const head = (revision: number, more: object = {}) => Head.parse({ ...JSON.parse(headOf("0".repeat(64), revision)), ...more });
+  const at = (revision: number) => ({ head: head(revision), etag: `0.1.${revision}` });
+  it("refuses another fleet's head unless the store is founded anew", () => {
+    expect(checkCondition(at(1), head(2, { fleet: "b" }), { ifMatch: "0.1.1", ifNoneMatch: false })).toMatchObject({ status: 400 });
+    expect(checkCondition(at(1), head(1, { fleet: "b", epoch: 2 }), { ifMatch: "0.1.1", ifNoneMatch: false })).toEqual({ move: true });
+  });
+  it("orders by trust, epoch, revision", () => {
+    expect(checkCondition(at(5), head(1, { trust: 1, epoch: 0 }), { ifMatch: "0.1.5", ifNoneMatch: false })).toEqual({ move: true });
+    expect(checkCondition(at(5), head(9, { epoch: 0 }), { ifMatch: "0.1.5", ifNoneMatch: false })).toMatchObject({ status: 400 });
+  });
+  it("needs no parent for the first head", () => {
+    const snapshot = Snapshot.parse(JSON.parse(snapshotOf("f".repeat(64)).bytes));
+    expect(checkSnapshot(undefined, head(1), snapshot)).toEqual({ move: true });
+  });
+  it("takes no head with numbers that not every language has", () => {
+    expect(parseHead(headOf("0".repeat(64), 2 ** 53))).toMatch(/revision/);
+    expect(typeof parseHead(headOf("0".repeat(64), 2 ** 53 - 1))).toBe("object");
+  });
+});
+
+describe("the outbox", () => {
+  it("tells the watchers and the mirror after a death between commit and send", async () => {
+    await moveHeads(1);
+    const plain = await watch(await deviceToken("edge-1"), {});
+    expect(await plain.next()).toContain('"revision":1');
+    const next = snapshotOf(JSON.parse((await bindings.CONFIG.get("head"))!).snapshot, { message: "two" });
+    await putBlob(next.key, next.bytes);
+    const body = headOf(next.hash, 2);
+    // The object commits and gets no further.
+    await inFleet(async (instance) => {
+      (instance as unknown as { kick(): void }).kick = () => {};
+      expect(await instance.moveHead(body, { ifMatch: "0.1.1", ifNoneMatch: false })).toEqual({ move: true });
+    });
+    expect(plain.texts).toHaveLength(1);
+    expect(await bindings.CONFIG.get("head")).toContain('"revision":1');
+    await evict();
+    expect(await alarm()).toBe(true);
+    expect(await plain.next()).toBe(body);
+    // The mirror may be written once a second.
+    await inFleet((_, state) => void state.storage.sql.exec("UPDATE outbox SET due=0"));
+    await alarm();
+    expect(await bindings.CONFIG.get("head")).toBe(body);
+    await inFleet((_, state) => expect(state.storage.sql.exec("SELECT * FROM outbox").toArray()).toEqual([]));
+  });
+
+  it("mirrors many moves with few writes, at most one a second, and never reads the mirror", async () => {
+    const clock = clockAt(FUTURE);
+    const operations = countOperations();
+    await moveHeads(5); // each a moment after the other
+    expect(operations.writesOf("head")).toBe(1);
+    clock.advance(1000);
+    await alarm();
+    expect(operations.writesOf("head")).toBe(2);
+    expect(JSON.parse((await bindings.CONFIG.get("head"))!).revision).toBe(5);
+    await bindings.CONFIG.put("head", headOf("e".repeat(64), 99));
+    expect(await textOf(ask("GET", valuePath("CONFIG", "head")))).toContain('"revision":5');
+  });
+
+  it("tries a write that failed again later", async () => {
+    const clock = clockAt(FUTURE);
+    failWrites("head", 2);
+    await moveHeads(1);
+    expect(await bindings.CONFIG.get("head")).toBeNull();
+    clock.advance(1000);
+    await alarm();
+    expect(await bindings.CONFIG.get("head")).toBeNull();
+    clock.advance(2000);
+    await alarm();
+    expect(await bindings.CONFIG.get("head")).toContain('"revision":1');
+  });
+});
+
