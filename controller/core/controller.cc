@@ -336,10 +336,9 @@ class Controller::Impl {
       } else {
         LOG_WARNING("runtime does not answer", {{"runtime", ToString(kind)}, {"error", health}});
       }
-      // What can be said of every server that wants this runtime has changed.
-      for (const auto& [key, server] : deps_.desired.Current()->servers) {
-        if (ChooseRuntime(server->spec) == kind) queue_.Add(key);
-      }
+      // What can be said of every server that wants this runtime has changed: its spec's, or that of the revision that
+      // it was taken back to. It happens seldom, so all are looked at.
+      for (const auto& [key, server] : deps_.desired.Current()->servers) queue_.Add(key);
     }
   }
 

@@ -16,5 +16,14 @@ TEST(ControllerSimulation, InvariantsHoldAtEveryStepAndItConvergesOnceFaultsStop
   }
 }
 
+// Each told of a defect, of the product or of the operator here.
+TEST(ControllerSimulation, SeedsThatOnceFailed) {
+  SetLogLevel(LogLevel::kError);
+  for (const uint64_t seed : {11133U}) {
+    Simulation simulation(seed);
+    EXPECT_EQ(simulation.Run(), "") << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace mcpfleet

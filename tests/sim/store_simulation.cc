@@ -418,6 +418,13 @@ bool StoreSimulation::StoreStep(bool stormy) {
 
 // ---- the end
 
+// The node follows what the store no longer says: then it follows nothing that is lower, or has the same order. It may
+// find out late, when what it had seen before the store was put back comes after all.
+bool StoreSimulation::NodeKnowsBetter() const {
+  const std::optional<Head>& accepted = truth_.accepted();
+  return accepted && truth_.head()->snapshot != accepted->snapshot && truth_.head()->order <= accepted->order;
+}
+
 // The faults are over: the operator repeats himself until the store has what he means, with an order that the node
 // can follow.
 bool StoreSimulation::SettleStore() {
@@ -428,14 +435,14 @@ bool StoreSimulation::SettleStore() {
     if (swapped_) Swap();
     unsaid_ = true;
   }
-  if (!settled_) {
+  if (!settled_ || NodeKnowsBetter()) {
     if (unsaid_) Publish();
     if (unsaid_ || !broken_.empty()) return false;
-    const std::optional<Head>& accepted = truth_.accepted();
-    if (accepted && truth_.head()->snapshot != accepted->snapshot && truth_.head()->order <= accepted->order) {
-      // The store was put back and the node knows better: what the manual says.
+    if (NodeKnowsBetter()) {
+      // The store was put back: what the manual says.
       TakeBackup();
       if (has_backup_) RestoreBackup(false);
+      settled_ = false;
       unsaid_ = true;
       return false;
     }

@@ -76,6 +76,7 @@ class StoreSimulation final : public Simulation {
   std::set<std::string> Blobs() const;
 
   bool SettleStore();
+  bool NodeKnowsBetter() const;
   void TakeMeantFromStore();
 
   const std::string directory_;
