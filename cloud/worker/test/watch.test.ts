@@ -76,6 +76,21 @@ describe("the push", () => {
     expect(await watcher.next((text) => text === "pong")).toBe("pong");
   });
 
+  it("ends for messages that are too big or no text, and for the oldest of too many sockets of one node", async () => {
+    const token = await deviceToken("edge-1");
+    const big = await watch(token);
+    big.socket.send("x".repeat(1024 * 1024 + 4097));
+    expect(await big.closed).toBe(1009);
+    const binary = await watch(token);
+    binary.socket.send(new Uint8Array([1]));
+    expect(await binary.closed).toBe(1003);
+    const many: Awaited<ReturnType<typeof watch>>[] = [];
+    for (let i = 0; i < 5; ++i) many.push(await watch(token));
+    expect(await many[0]!.closed).toBe(1008);
+    many[1]!.socket.send("ping");
+    expect(await many[1]!.next((text) => text === "pong")).toBe("pong");
+  });
+
   it("ends with the token: revoked, replaced or expired", async () => {
     const clock = clockAt(FUTURE);
     const revoked = await watch(await deviceToken("edge-1"));

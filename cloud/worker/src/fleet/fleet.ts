@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { bodyFor, type Notice, signatureOf } from "../alerts/message.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, NODES, SWEEP_MS, TTL_LEAST_SECONDS, WATCHERS, WEBHOOK_TRIES } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, NODES, SWEEP_MS, TTL_LEAST_SECONDS, WATCHERS, WEBHOOK_TRIES } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
@@ -22,7 +22,7 @@ import { FromNode, FromPerson, parseMessage } from "./messages.js";
 import * as nodes from "./nodes.js";
 import { delivered, dueLetters, failed, type Letter, nextDue, post } from "./outbox.js";
 import { type Blob, findRecent, hasRecent, pruneRecent, rememberBlobs } from "./recent.js";
-import { type Attachment, type Follow, type Liveness, Room, SUBPROTOCOL } from "./room.js";
+import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
 import * as tokens from "./tokens.js";
@@ -205,7 +205,7 @@ export class Fleet extends DurableObject<Env> {
   async createJoin(id: string, given: { node: string; author: string; ttlSeconds: number; labels: Record<string, string> }): Promise<"created" | "exists" | "full"> {
     const now = Date.now();
     if (joins.findJoin(this.sql, id) !== undefined) return "exists";
-    if (Number(this.sql.exec("SELECT count(*) AS n FROM joins").one().n) >= NODES) return "full";
+    if (Number(this.sql.exec("SELECT count(*) AS n FROM joins").one().n) >= JOINS) return "full";
     this.sql.exec(
       "INSERT INTO joins(id,node,author,created,expires,labels) VALUES(?,?,?,?,?,?)",
       id, given.node, given.author, now, now + given.ttlSeconds * 1000, JSON.stringify(given.labels),
@@ -297,8 +297,10 @@ export class Fleet extends DurableObject<Env> {
   }
 
   async deleteStatus(node: string): Promise<void> {
+    const now = Date.now();
     this.sql.exec("DELETE FROM status WHERE node=?", node);
-    post(this.sql, "mirror-status", node, Date.now());
+    post(this.sql, "mirror-status", node, now);
+    this.wakeBy(now + 1000);
     this.kick();
   }
 
@@ -625,7 +627,7 @@ export class Fleet extends DurableObject<Env> {
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const attachment = Room.attachmentOf(socket);
-    if (typeof message !== "string") return socket.close(1003, "text only");
+    if (!isAcceptable(socket, message)) return;
     if (attachment.node !== undefined) {
       const answer = await this.fromNode(attachment.node, attachment.tokenHash ?? "", message);
       if (answer !== null) socket.send(JSON.stringify(answer));
