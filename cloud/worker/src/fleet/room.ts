@@ -25,7 +25,6 @@ export type Follow = z.infer<typeof Follow>;
 export interface Liveness {
   node: string;
   last: number;
-  connected: boolean;
 }
 
 export class Room {
@@ -46,6 +45,10 @@ export class Room {
 
   static attachmentOf(socket: WebSocket): Attachment {
     return socket.deserializeAttachment() as Attachment;
+  }
+
+  hasOther(node: string, than: WebSocket): boolean {
+    return this.ctx.getWebSockets(`node:${node}`).some((socket) => socket !== than && socket.readyState === WebSocket.OPEN);
   }
 
   size(): number {
@@ -99,7 +102,7 @@ export class Room {
       const { node, connectedAt, plain } = Room.attachmentOf(socket);
       const pong = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
       // A plain client sends no text pings: that its socket is open is all there is to see.
-      return { node: node!, last: plain ? Date.now() : Math.max(pong, connectedAt), connected: true };
+      return { node: node!, last: plain ? Date.now() : Math.max(pong, connectedAt) };
     });
   }
 }
