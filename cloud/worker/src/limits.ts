@@ -54,6 +54,7 @@ export const PING_SECONDS = 30;
 
 export const NODES = 100_000;
 export const WATCHERS = 10_000;
+export const SOCKETS_OF_A_NODE = 4;
 export const JOINS = 10_000;
 
 // One chunk of logs as it is stored, and what it may unpack to.

@@ -7,6 +7,7 @@ import worker from "../src/index.js";
 import { forgetKeys } from "../src/auth/access.js";
 import { forgetDevices } from "../src/auth/device.js";
 import type { Env } from "../src/env.js";
+import { forgetReached } from "../src/routes/mcp.js";
 import type { Fleet } from "../src/fleet/fleet.js";
 import { sha256Hex } from "../src/schema/hash.js";
 import { AUDIENCE, OPERATOR, TEAM } from "./credentials.js";
@@ -28,6 +29,7 @@ export function freshAccount(): void {
   beforeEach(async () => {
     forgetDevices();
     forgetKeys();
+    forgetReached();
     // Nothing leaves the machine: a test that wants an answer from outside says so.
     outside({});
     vi.spyOn(console, "warn").mockImplementation(() => {});

@@ -31,10 +31,10 @@ describe("uploading", () => {
     const clock = clockAt(FUTURE);
     const token = await deviceToken("edge-1");
     const bytes = pack.zstd(ndjson([{ time: at(1), text: "one" }]));
-    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({ name: "logs/edge-1/2035/01/01/boot1-000000000007", repeat: false });
+    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({ name: "logs/edge-1/2035/01/01/boot1-7", repeat: false });
     clock.advance(86_400_000); // a repeat finds the same object on the next day
-    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({ name: "logs/edge-1/2035/01/01/boot1-000000000007", repeat: true });
-    const object = await bindings.LOGS.get("logs/edge-1/2035/01/01/boot1-000000000007");
+    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({ name: "logs/edge-1/2035/01/01/boot1-7", repeat: true });
+    const object = await bindings.LOGS.get("logs/edge-1/2035/01/01/boot1-7");
     expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytes);
     expect(await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "other" }])).toMatchObject({ status: 409 });
     expect((await bindings.LOGS.list()).objects).toHaveLength(1);
@@ -135,7 +135,7 @@ describe("reading", () => {
     await upload("edge-1", token, "b-2", [{ time: at(2), text: "2" }]);
     await upload("edge-1", token, "b-3", [{ time: at(3), text: "3" }], "zstd", new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]));
     await upload("edge-1", token, "b-4", [{ time: at(4), text: "4" }], "zstd", pack.zstd(`{"text":1}\nnot json\n${ndjson([{ time: at(4), text: "4" }])}${ndjson([{ time: "yesterday", text: "5" }])}`));
-    await bindings.LOGS.delete("logs/edge-1/2035/01/01/b-000000000002");
+    await bindings.LOGS.delete("logs/edge-1/2035/01/01/b-2");
     const answered = await query("limit=100");
     expect(texts(answered)).toEqual(["1", "4"]);
     expect(answered.info).toMatchObject({ missing: 2, bad: 3 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ask, call, CERTS, deviceToken, freshAccount, identity, inFleet, OPERATOR, outside, putStatus, statusOf, VIEWER } from "./kit.js";
-import { goesToNode, isModern, mayTryElsewhere, orderFor } from "../src/route/decide.js";
+import { ask, call, CERTS, clockAt, deviceToken, freshAccount, FUTURE, identity, inFleet, OPERATOR, type Outside, outside, putStatus, statusOf, VIEWER } from "./kit.js";
+import { goesToNode, isModern, isUnreachable, mayTryElsewhere, orderFor } from "../src/route/decide.js";
 import { openSession, sealSession } from "../src/route/session_id.js";
 
 freshAccount();
@@ -9,6 +9,11 @@ const URL_ = "/default/a/mcp";
 const rpc = (method: string, params: object = {}) => ({ jsonrpc: "2.0", id: 1, method, params });
 const initialize = rpc("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } });
 const modern = rpc("tools/list", { _meta: { "io.modelcontextprotocol/protocolVersion": "2026-07-28" } });
+
+// A gateway that answers healthz, and the rest by `answer`.
+const gateway = (answer: (request: Request) => Response | Promise<Response>) => (request: Request) => (request.url.endsWith("/healthz") ? new Response("ok") : answer(request));
+// What was asked of gateways besides healthz.
+const asked = (seen: Outside) => seen.requests.filter((request) => !request.url.endsWith("/healthz"));
 
 // Nodes on which default/a is Ready, with tunnels that `answer` stands for.
 async function nodes(names: string[]): Promise<void> {
@@ -23,7 +28,7 @@ const post = (body: object, headers: Record<string, string> = {}, as = OPERATOR)
 describe("routed MCP", () => {
   it("keeps a session on its node, hides the node's own id, and gives it to nobody else", async () => {
     await nodes(["n1", "n2", "n3"]);
-    const seen = outside({}, (request) => Response.json({ jsonrpc: "2.0", id: 1, result: { at: hostOf(request) } }, { headers: { "Mcp-Session-Id": "upstream-1" } }));
+    const seen = outside({}, gateway((request) => Response.json({ jsonrpc: "2.0", id: 1, result: { at: hostOf(request) } }, { headers: { "Mcp-Session-Id": "upstream-1" } })));
     const begun = await post(initialize);
     const node = ((await begun.json()) as { result: { at: string } }).result.at;
     const id = begun.headers.get("Mcp-Session-Id")!;
@@ -32,24 +37,29 @@ describe("routed MCP", () => {
     for (let i = 0; i < 5; ++i) {
       const answer = (await (await post(rpc("tools/list"), { "Mcp-Session-Id": id })).json()) as { result: { at: string } };
       expect(answer.result.at).toBe(node);
-      expect(seen.requests.at(-1)!.headers.get("Mcp-Session-Id")).toBe("upstream-1");
+      expect(asked(seen).at(-1)!.headers.get("Mcp-Session-Id")).toBe("upstream-1");
     }
     // Another caller, another server, another id.
     const gone = { jsonrpc: "2.0", error: { code: -32001, message: "Session not found" }, id: null };
-    const before = seen.requests.length;
+    const before = asked(seen).length;
     for (const refused of [post(rpc("tools/list"), { "Mcp-Session-Id": id }, VIEWER), ask("POST", "/default/b/mcp", { body: modern.params, headers: { "Mcp-Session-Id": id } }), post(rpc("x"), { "Mcp-Session-Id": `${id.slice(0, -1)}${id.endsWith("A") ? "B" : "A"}` })]) {
       const response = await refused;
       expect([response.status, await response.json()]).toEqual([404, gone]);
     }
-    expect(seen.requests).toHaveLength(before);
+    expect(asked(seen)).toHaveLength(before);
   });
 
   it("says 404 for the session of a node that is down or can't be reached", async () => {
     await nodes(["n1"]);
-    outside({}, () => Response.json({}, { headers: { "Mcp-Session-Id": "u" } }));
+    outside({}, gateway(() => Response.json({}, { headers: { "Mcp-Session-Id": "u" } })));
     const id = (await post(initialize)).headers.get("Mcp-Session-Id")!;
-    outside({}, () => Promise.reject(new TypeError("Network connection lost")) as never);
+    const lost = () => Promise.reject(new TypeError("Network connection lost")) as never;
+    outside({}, lost);
     expect((await post(rpc("tools/list"), { "Mcp-Session-Id": id })).status).toBe(404);
+    outside({}, () => new Response("error code: 1033", { status: 530 }));
+    expect((await post(rpc("tools/list"), { "Mcp-Session-Id": id })).status).toBe(404);
+    outside({}, gateway(lost)); // it is there, and may have begun the request
+    expect((await post(rpc("tools/call"), { "Mcp-Session-Id": id })).status).toBe(502);
     await inFleet((_, state) => void state.storage.sql.exec("INSERT INTO notes(key,value) VALUES('down',?)", JSON.stringify({ list: { sequence: 1, nodes: ["n1"], frozen: false }, steady: {}, never: [], sweptAt: 0 })));
     const seen = outside({}, () => Response.json({}));
     expect((await post(rpc("tools/list"), { "Mcp-Session-Id": id })).status).toBe(404);
@@ -57,35 +67,51 @@ describe("routed MCP", () => {
     expect(seen.requests).toHaveLength(0);
   });
 
-  it("tries another node when the tunnel of the first has no connector, and not after a node has answered", async () => {
+  it("gives a request to another node when the first can't be reached, and not after one has answered", async () => {
     await nodes(["n1", "n2", "n3"]);
     const tried: string[] = [];
     outside({}, (request) => {
-      tried.push(hostOf(request));
-      return tried.length < 3 ? new Response("error code: 1033", { status: 530 }) : Response.json({ ok: true });
+      if (request.url.endsWith("/healthz")) tried.push(hostOf(request));
+      if (tried.length === 1) throw new TypeError("Network connection lost");
+      return tried.length === 2 ? new Response("error code: 1033", { status: 530 }) : Response.json({ ok: true });
     });
     const answer = await post(modern);
     expect([answer.status, new Set(tried).size, answer.headers.get("Mcpfleet-Node")]).toEqual([200, 3, tried[2]]);
     for (const status of [400, 404, 500, 502, 503]) {
-      const once = outside({}, () => new Response("no", { status }));
+      const once = outside({}, gateway(() => new Response("no", { status })));
       expect((await post(modern)).status).toBe(status);
-      expect(once.requests).toHaveLength(1);
+      expect(asked(once)).toHaveLength(1);
     }
+    // The tunnel lost its connector just now: 530 comes from in front of it.
+    let first = "";
+    outside({}, gateway((request) => ((first ||= hostOf(request)) === hostOf(request) ? new Response("", { status: 530 }) : Response.json({}))));
+    expect((await post(modern)).headers.get("Mcpfleet-Node")).not.toBe(first);
   });
 
   it("does not repeat a request that a node may have begun", async () => {
     await nodes(["n1", "n2"]);
-    // outside() reads the body before it fails: the node has it.
-    const seen = outside({}, () => Promise.reject(new TypeError("Network connection lost")) as never);
+    const seen = outside({}, gateway(() => Promise.reject(new TypeError("Network connection lost")) as never));
     const answer = await post(modern);
-    expect([answer.status, seen.requests.length]).toEqual([502, 1]);
+    expect([answer.status, asked(seen).length]).toEqual([502, 1]);
+  });
+
+  it("looks whether a node is there once in ten seconds, not for each request", async () => {
+    const clock = clockAt(FUTURE);
+    await nodes(["n1"]);
+    const seen = outside({}, gateway(() => Response.json({})));
+    const looks = () => seen.requests.length - asked(seen).length;
+    for (let i = 0; i < 5; ++i) await post(modern);
+    expect(looks()).toBe(1);
+    clock.advance(10_000);
+    await post(modern);
+    expect(looks()).toBe(2);
   });
 
   it("passes a stream on as it comes", async () => {
     await nodes(["n1"]);
     const pipe = new TransformStream<Uint8Array, Uint8Array>();
     const writer = pipe.writable.getWriter();
-    outside({}, () => new Response(pipe.readable, { headers: { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Set-Cookie": "a=b", Server: "x" } }));
+    outside({}, gateway(() => new Response(pipe.readable, { headers: { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no", "Set-Cookie": "a=b", Server: "x" } })));
     const answer = await post(modern);
     expect([answer.headers.get("Content-Type"), answer.headers.get("X-Accel-Buffering"), answer.headers.get("Set-Cookie"), answer.headers.get("Server")]).toEqual(["text/event-stream", "no", null, null]);
     const reader = answer.body!.getReader();
@@ -100,21 +126,21 @@ describe("routed MCP", () => {
   it("gives a node the client's own credential for its server, but never ours, nor cookies", async () => {
     await nodes(["n1"]);
     const keys = await identity("k1");
-    const seen = outside({ [CERTS]: [keys.jwk] }, () => Response.json({}));
+    const seen = outside({ [CERTS]: [keys.jwk] }, gateway(() => Response.json({})));
     await post(modern, { Cookie: "CF_Authorization=x", "X-Other": "1", "Mcp-Method": "tools/list" });
-    const ours = seen.requests.at(-1)!.headers;
+    const ours = asked(seen).at(-1)!.headers;
     expect([ours.get("Authorization"), ours.get("Cookie"), ours.get("X-Other"), ours.get("Mcp-Method")]).toEqual([null, null, null, "tools/list"]);
     const assertion = await keys.assertion({ email: "someone@example.com" });
     await ask("POST", URL_, { as: "of-the-server-behind", body: modern, headers: { "Cf-Access-Jwt-Assertion": assertion } });
-    const theirs = seen.requests.at(-1)!.headers;
+    const theirs = asked(seen).at(-1)!.headers;
     expect([theirs.get("Authorization"), theirs.get("Cf-Access-Jwt-Assertion")]).toEqual(["Bearer of-the-server-behind", null]);
   });
 
   it("ignores a session id of the stateless era, and gives none back", async () => {
     await nodes(["n1"]);
-    const seen = outside({}, () => Response.json({}, { headers: { "Mcp-Session-Id": "u" } }));
+    const seen = outside({}, gateway(() => Response.json({}, { headers: { "Mcp-Session-Id": "u" } })));
     const answer = await post(modern, { "Mcp-Session-Id": "anything" });
-    expect([answer.status, answer.headers.get("Mcp-Session-Id"), seen.requests[0]!.headers.get("Mcp-Session-Id")]).toEqual([200, null, null]);
+    expect([answer.status, answer.headers.get("Mcp-Session-Id"), asked(seen)[0]!.headers.get("Mcp-Session-Id")]).toEqual([200, null, null]);
   });
 
   it("refuses what is too large, empty or no JSON before any node sees it", async () => {
@@ -153,7 +179,10 @@ describe("decisions of the router", () => {
     expect([isModern("2026-07-28", null), isModern("2025-11-25", rpc("x")), isModern(undefined, modern), isModern(undefined, null), isModern("zzz", [])]).toEqual([true, false, true, false, false]);
   });
   it("allow another try only when no byte can have arrived", () => {
-    expect([mayTryElsewhere({ error: "x", bodyTaken: false }), mayTryElsewhere({ error: "x", bodyTaken: true }), mayTryElsewhere({ status: 530, bodyTaken: true }), mayTryElsewhere({ status: 502, bodyTaken: false })]).toEqual([true, false, true, false]);
+    expect([200, 404, 500, 502, 503, 504, 530].map((status) => mayTryElsewhere({ status }))).toEqual([false, false, false, false, false, false, true]);
+    expect(mayTryElsewhere({ error: "x" })).toBe(false);
+    expect([200, 401, 404, 503, 502, 504, 530].map((status) => isUnreachable({ status }))).toEqual([false, false, false, false, true, true, true]);
+    expect(isUnreachable({ error: "x" })).toBe(true);
   });
   it("let no header through that is not the protocol's", () => {
     expect(["Accept", "Mcp-Param-City", "Last-Event-ID", "Cookie", "Cf-Access-Jwt-Assertion", "Origin", "Host", "Mcp-Session-Id"].map(goesToNode)).toEqual([true, true, true, false, false, false, false, false]);

@@ -76,6 +76,21 @@ describe("the push", () => {
     expect(await watcher.next((text) => text === "pong")).toBe("pong");
   });
 
+  it("ends for messages that are too big or no text, and for the oldest of too many sockets of one node", async () => {
+    const token = await deviceToken("edge-1");
+    const big = await watch(token);
+    big.socket.send("x".repeat(1024 * 1024 + 4097));
+    expect(await big.closed).toBe(1009);
+    const binary = await watch(token);
+    binary.socket.send(new Uint8Array([1]));
+    expect(await binary.closed).toBe(1003);
+    const many: Awaited<ReturnType<typeof watch>>[] = [];
+    for (let i = 0; i < 5; ++i) many.push(await watch(token));
+    expect(await many[0]!.closed).toBe(1008);
+    many[1]!.socket.send("ping");
+    expect(await many[1]!.next((text) => text === "pong")).toBe("pong");
+  });
+
   it("ends with the token: revoked, replaced or expired", async () => {
     const clock = clockAt(FUTURE);
     const revoked = await watch(await deviceToken("edge-1"));
@@ -234,6 +249,40 @@ describe("the down list", () => {
   });
 });
 
+describe("a node that is connected", () => {
+  const rows = () => inFleet((_, state) => state.storage.sql.exec("SELECT * FROM nodes").toArray());
+
+  it("costs no row while it is, however often it polls", async () => {
+    const clock = clockAt(FUTURE);
+    const token = await deviceToken("edge-1");
+    const watcher = await watch(token);
+    await watcher.message("hello");
+    await sweep();
+    const before = await rows();
+    for (let i = 0; i < 5; ++i) {
+      clock.advance(15_000);
+      await ask("GET", valuePath("CONFIG", "head"), { as: token });
+      await sweep();
+    }
+    expect(await rows()).toEqual(before);
+    watcher.socket.close();
+    await watcher.closed;
+    expect(await rows()).toMatchObject([{ connected: 0, last_seen: Date.now() }]);
+  });
+
+  it("was there until the last look when it goes without a word", async () => {
+    const clock = clockAt(FUTURE);
+    await deviceToken("edge-1");
+    await sweep();
+    const looked = Date.now();
+    await inFleet((_, state) => void state.storage.sql.exec("UPDATE nodes SET connected=1, last_seen=?", looked - 3_600_000));
+    clock.advance(30_000);
+    await sweep();
+    expect(await rows()).toMatchObject([{ connected: 0, last_seen: looked }]);
+    expect((await call("GET", "/v1/down")).result.nodes).toEqual([]);
+  });
+});
+
 describe("a cloned node", () => {
   it("is told by a number that was replaced, or by none; a lost answer is no clone", () => {
     const state = { issued: "n2", confirmed: "n1" };
@@ -310,7 +359,7 @@ describe("hubs", () => {
     expect((await node.message("status-stored")).sequence).toBe(7);
     await hub.broadcastHead('{"x":1}', "0.1.9");
     expect(await node.next()).toBe('{"x":1}');
-    expect(await hub.liveness()).toMatchObject([{ node: "edge-1", connected: true }]);
+    expect(await hub.liveness()).toMatchObject([{ node: "edge-1" }]);
     await hub.closeSockets({ hashes: [sha256Hex(token)] }, "revoked");
     expect(await node.closed).toBe(1008);
     expect(await fleet().listNodes("edge-1")).toMatchObject([{ node: "edge-1" }]);

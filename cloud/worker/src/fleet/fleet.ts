@@ -1,18 +1,18 @@
 // The one object of a fleet: where the head lives, who may do what, who is connected, what is wrong.
 //
-// Everything that must not be lost is in its SQLite; memory holds nothing. A decision and the rows of the outbox that
+// Everything that must not be lost is in its SQLite; memory holds only what can be made again. A decision and the rows of the outbox that
 // tell it are written together, without an await in between, which the platform commits as one. deliver() tells at
 // once; when the object dies before that, the alarm tells.
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { bodyFor, type Notice, signatureOf } from "../alerts/message.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, NODES, SWEEP_MS, TTL_LEAST_SECONDS, WATCHERS, WEBHOOK_TRIES } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, NODES, SWEEP_MS, TTL_LEAST_SECONDS, WATCHERS, WEBHOOK_TRIES } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
 import { type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
-import { type Admission, admitChunk, type Chunk, chunksWithin } from "./chunk_index.js";
+import { type Admission, admitChunk, type Chunk, chunksWithin, UploadRate } from "./chunk_index.js";
 import { decideDown, type DownList, type DownState, emptyDown } from "./down.js";
 import { checkCondition, checkSnapshot, type Condition, type Verdict } from "./head_move.js";
 import { currentHead, foreignMirror, parsedHead, type StoredHead, writeHead } from "./heads.js";
@@ -22,7 +22,7 @@ import { FromNode, FromPerson, parseMessage } from "./messages.js";
 import * as nodes from "./nodes.js";
 import { delivered, dueLetters, failed, type Letter, nextDue, post } from "./outbox.js";
 import { type Blob, findRecent, hasRecent, pruneRecent, rememberBlobs } from "./recent.js";
-import { type Attachment, type Follow, type Liveness, Room, SUBPROTOCOL } from "./room.js";
+import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
 import * as tokens from "./tokens.js";
@@ -57,10 +57,19 @@ export interface ListedServer extends ServerSummary {
 }
 export type Redeemed = { ok: true; token: string; expires: number; fleet: string } | { ok: false; status: 403 | 404 | 409 | 410; message: string };
 
+function lastByNode(alive: readonly Liveness[]): Map<string, number> {
+  const last = new Map<string, number>();
+  for (const each of alive) last.set(each.node, Math.max(each.last, last.get(each.node) ?? 0));
+  return last;
+}
+
 export class Fleet extends DurableObject<Env> {
   private readonly sql: SqlStorage;
   private readonly room: Room;
   private delivering: Promise<void> | undefined;
+  private readonly uploads = new UploadRate();
+  // What summariesOf gives, until a status changes.
+  private known: Map<string, ServerSummary[]> | undefined;
   private live = new Map<string, { second: number; bytes: number }>();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -205,7 +214,7 @@ export class Fleet extends DurableObject<Env> {
   async createJoin(id: string, given: { node: string; author: string; ttlSeconds: number; labels: Record<string, string> }): Promise<"created" | "exists" | "full"> {
     const now = Date.now();
     if (joins.findJoin(this.sql, id) !== undefined) return "exists";
-    if (Number(this.sql.exec("SELECT count(*) AS n FROM joins").one().n) >= NODES) return "full";
+    if (Number(this.sql.exec("SELECT count(*) AS n FROM joins").one().n) >= JOINS) return "full";
     this.sql.exec(
       "INSERT INTO joins(id,node,author,created,expires,labels) VALUES(?,?,?,?,?,?)",
       id, given.node, given.author, now, now + given.ttlSeconds * 1000, JSON.stringify(given.labels),
@@ -250,14 +259,13 @@ export class Fleet extends DurableObject<Env> {
 
   async listNodes(only?: string): Promise<ListedNode[]> {
     const down = new Set(this.down().list.nodes);
-    const alive = await this.liveness();
-    const connected = new Set(alive.map((each) => each.node));
+    const alive = lastByNode(await this.liveness());
     const rows = only === undefined ? nodes.allNodes(this.sql) : [nodes.findNode(this.sql, only)].filter((row) => row !== undefined);
     return rows.map((row) => ({
       node: row.node,
       created: row.created,
-      lastSeen: Math.max(row.last_seen, ...alive.filter((each) => each.node === row.node).map((each) => each.last)),
-      connected: connected.has(row.node),
+      lastSeen: Math.max(row.last_seen, alive.get(row.node) ?? 0),
+      connected: alive.has(row.node),
       down: down.has(row.node),
       cloned: row.cloned !== 0,
       tunnel: row.tunnel,
@@ -286,9 +294,10 @@ export class Fleet extends DurableObject<Env> {
   async deleteNode(node: string): Promise<boolean> {
     const now = Date.now();
     const known = nodes.findNode(this.sql, node) !== undefined;
-    const summary = summariesOf(this.sql).get(node) ?? [];
+    const summary = this.summaries().get(node) ?? [];
     for (const server of summary) noteState(this.sql, serverSubject(node, server), null, now);
     noteState(this.sql, `node/${node}`, null, now);
+    this.known = undefined;
     this.sql.exec("DELETE FROM nodes WHERE node=?", node);
     this.sql.exec("DELETE FROM status WHERE node=?", node);
     post(this.sql, "mirror-status", node, now);
@@ -297,8 +306,11 @@ export class Fleet extends DurableObject<Env> {
   }
 
   async deleteStatus(node: string): Promise<void> {
+    const now = Date.now();
+    this.known = undefined;
     this.sql.exec("DELETE FROM status WHERE node=?", node);
-    post(this.sql, "mirror-status", node, Date.now());
+    post(this.sql, "mirror-status", node, now);
+    this.wakeBy(now + 1000);
     this.kick();
   }
 
@@ -314,6 +326,7 @@ export class Fleet extends DurableObject<Env> {
     const now = Date.now();
     const verdict = putStatus(this.sql, node, body, metadata, now);
     if (!verdict.ok) return verdict;
+    if (verdict.news) this.known = undefined;
     nodes.ensureNode(this.sql, node, now);
     nodes.noteSeen(this.sql, node, now);
     const due = nextDue(this.sql);
@@ -353,7 +366,7 @@ export class Fleet extends DurableObject<Env> {
     const down = new Set(this.down().list.nodes);
     const tunnels = new Map(nodes.allNodes(this.sql).map((row) => [row.node, row.tunnel]));
     const ready: { node: string; tunnel: string }[] = [];
-    for (const [node, servers] of summariesOf(this.sql)) {
+    for (const [node, servers] of this.summaries()) {
       const tunnel = tunnels.get(node);
       if (!tunnel || down.has(node)) continue;
       if (servers.some((server) => server.namespace === namespace && server.name === name && server.ready === "True")) ready.push({ node, tunnel });
@@ -370,7 +383,7 @@ export class Fleet extends DurableObject<Env> {
   // ---- logs
 
   async admitChunk(given: Omit<Chunk, "day" | "at">): Promise<Admission> {
-    return admitChunk(this.sql, given, settingsOf(this.env).logBytesPerMinute, Date.now());
+    return admitChunk(this.sql, given, this.uploads, settingsOf(this.env).logBytesPerMinute, Date.now());
   }
 
   async chunks(from: number, until: number, node: string | undefined, most: number): Promise<Chunk[]> {
@@ -394,23 +407,35 @@ export class Fleet extends DurableObject<Env> {
     return this.down().list;
   }
 
+  private summaries(): Map<string, ServerSummary[]> {
+    return (this.known ??= summariesOf(this.sql));
+  }
+
   private down(): DownState {
     return readNote<DownState>(this.sql, "down") ?? emptyDown();
   }
 
   // A look over the fleet: who is silent, what is wrong, what is old. Every 30 s by the alarm.
   private async sweep(now: number): Promise<void> {
-    const alive = await this.liveness();
-    for (const { node, last } of alive) nodes.noteSeen(this.sql, node, last);
-    const rows = nodes.allNodes(this.sql);
+    const alive = lastByNode(await this.liveness());
     const before = this.down();
-    const after = decideDown(before, rows.map((row) => ({ node: row.node, last: row.last_seen })), now);
+    const seen = nodes.allNodes(this.sql).map((row) => {
+      const last = alive.get(row.node);
+      // Gone without a word since the last look: then it was still there.
+      if (last === undefined && row.connected !== 0) nodes.noteGone(this.sql, row.node, before.sweptAt);
+      return { node: row.node, last: Math.max(row.last_seen, last ?? (row.connected !== 0 ? before.sweptAt : 0)) };
+    });
+    const after = decideDown(before, seen, now);
     writeNote(this.sql, "down", after);
     const down = new Set(after.list.nodes);
-    for (const row of rows) if (row.last_seen !== 0) noteState(this.sql, `node/${row.node}`, !down.has(row.node), now);
+    for (const { node, last } of seen) if (last !== 0) noteState(this.sql, `node/${node}`, !down.has(node), now);
     if (after.list.sequence !== before.list.sequence) await this.tellDown(after.list);
     this.judge(now);
-    this.prune(now);
+    pruneRecent(this.sql, now);
+    if (now >= (readNote<number>(this.sql, "prune-at") ?? 0)) {
+      writeNote(this.sql, "prune-at", now + DAY_MS);
+      this.prune(now);
+    }
     const ended = (attachment: Attachment) => attachment.expires !== undefined && attachment.expires <= now;
     this.room.close(ended, "credentials expired");
     await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
@@ -420,7 +445,7 @@ export class Fleet extends DurableObject<Env> {
     const settings = settingsOf(this.env);
     const state = this.down();
     const down = new Set(state.list.nodes);
-    const summaries = summariesOf(this.sql);
+    const summaries = this.summaries();
     const rows = nodes.allNodes(this.sql);
     const active = evaluate(
       {
@@ -443,8 +468,8 @@ export class Fleet extends DurableObject<Env> {
     }
   }
 
+  // Looks at whole tables, so once a day.
   private prune(now: number): void {
-    pruneRecent(this.sql, now);
     this.sql.exec("DELETE FROM alerts WHERE cleared<?", now - KEPT_MS);
     this.sql.exec("DELETE FROM tokens WHERE revoked<?1 OR expires<?1", now - KEPT_MS);
     this.sql.exec("DELETE FROM joins WHERE expires<?", now - KEPT_MS);
@@ -489,7 +514,7 @@ export class Fleet extends DurableObject<Env> {
     if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + SWEEP_MS));
     const due = nextDue(this.sql);
     // Nothing to look after in an empty fleet.
-    const busy = nodes.countNodes(this.sql) > 0 || this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
+    const busy = this.sql.exec("SELECT 1 FROM nodes LIMIT 1").toArray().length > 0 || this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
     const at = Math.min(due ?? Number.POSITIVE_INFINITY, busy ? Math.max(sweepAt, Date.now()) : Number.POSITIVE_INFINITY);
     if (at === Number.POSITIVE_INFINITY) return;
     if ((await this.ctx.storage.getAlarm()) !== at) await this.ctx.storage.setAlarm(at);
@@ -616,7 +641,7 @@ export class Fleet extends DurableObject<Env> {
     if (attachment.node !== undefined) {
       // Its first sign of life makes a node fit for placement: the list of down nodes should say so soon.
       if (nodes.findNode(this.sql, attachment.node)?.last_seen === 0) writeNote(this.sql, "sweep-at", Date.now());
-      nodes.noteSeen(this.sql, attachment.node, Date.now());
+      nodes.noteConnected(this.sql, attachment.node, Date.now());
     }
     const head = currentHead(this.sql);
     if (head !== undefined) texts.push(head.body);
@@ -625,7 +650,7 @@ export class Fleet extends DurableObject<Env> {
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const attachment = Room.attachmentOf(socket);
-    if (typeof message !== "string") return socket.close(1003, "text only");
+    if (!isAcceptable(socket, message)) return;
     if (attachment.node !== undefined) {
       const answer = await this.fromNode(attachment.node, attachment.tokenHash ?? "", message);
       if (answer !== null) socket.send(JSON.stringify(answer));
@@ -642,6 +667,8 @@ export class Fleet extends DurableObject<Env> {
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
     // 1005 and 1006 can't be sent; they say that there was no code.
     socket.close(code === 1005 || code === 1006 ? 1000 : code);
+    const { node } = Room.attachmentOf(socket);
+    if (node !== undefined && !this.room.hasOther(node, socket)) nodes.noteGone(this.sql, node, Date.now());
     if (Room.attachmentOf(socket).follows !== undefined) await this.tellFollows();
   }
 

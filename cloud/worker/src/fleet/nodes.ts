@@ -5,7 +5,8 @@ import { judgeNonce } from "./clone.js";
 export interface NodeRow {
   node: string;
   created: number;
-  last_seen: number; // 0: never
+  last_seen: number; // 0: never. Of a connected node its socket says it, so that no row is written for it
+  connected: number;
   tunnel: string | null;
   signing_key: string | null;
   sealing_key: string | null;
@@ -30,7 +31,7 @@ export function countNodes(sql: SqlStorage): number {
 }
 
 export function ensureNode(sql: SqlStorage, node: string, now: number): void {
-  sql.exec("INSERT OR IGNORE INTO nodes(node,created,last_seen,nonce_issued,nonce_confirmed,cloned) VALUES(?,?,0,'','',0)", node, now);
+  sql.exec("INSERT OR IGNORE INTO nodes(node,created,last_seen,connected,nonce_issued,nonce_confirmed,cloned) VALUES(?,?,0,0,'','',0)", node, now);
 }
 
 export function setKeys(sql: SqlStorage, node: string, signing: string, sealing: string): void {
@@ -39,7 +40,16 @@ export function setKeys(sql: SqlStorage, node: string, signing: string, sealing:
 }
 
 export function noteSeen(sql: SqlStorage, node: string, at: number): void {
-  sql.exec("UPDATE nodes SET last_seen=?1 WHERE node=?2 AND last_seen<?1-?3", at, node, SEEN_GRAIN_MS);
+  sql.exec("UPDATE nodes SET last_seen=?1 WHERE node=?2 AND connected=0 AND last_seen<?1-?3", at, node, SEEN_GRAIN_MS);
+}
+
+export function noteConnected(sql: SqlStorage, node: string, at: number): void {
+  sql.exec("UPDATE nodes SET connected=1, last_seen=?1 WHERE node=?2 AND connected=0", at, node);
+}
+
+// Its last socket is gone; `at` is when it was alive for the last time.
+export function noteGone(sql: SqlStorage, node: string, at: number): void {
+  sql.exec("UPDATE nodes SET connected=0, last_seen=max(last_seen,?1) WHERE node=?2 AND connected=1", at, node);
 }
 
 // The number that the node's next connect must present. Flags the node when this one came with a wrong number.

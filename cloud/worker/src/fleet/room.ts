@@ -3,6 +3,7 @@
 // A plain client (an mcplet as it speaks to the embedded store) gets heads only, each as the bytes of the head. A
 // client that asks for the subprotocol "mcpfleet.v1" also gets objects with a member "type", which no head has.
 import { z } from "zod";
+import { SOCKET_BYTES, SOCKETS_OF_A_NODE } from "../limits.js";
 
 export const SUBPROTOCOL = "mcpfleet.v1";
 
@@ -24,7 +25,6 @@ export type Follow = z.infer<typeof Follow>;
 export interface Liveness {
   node: string;
   last: number;
-  connected: boolean;
 }
 
 export class Room {
@@ -33,6 +33,10 @@ export class Room {
   }
 
   accept(attachment: Attachment): { client: WebSocket; server: WebSocket } {
+    // Half-open ones of a node that came back; two machines with one node's credentials hold two.
+    const before = attachment.node === undefined ? [] : this.ctx.getWebSockets(`node:${attachment.node}`);
+    before.sort((a, b) => Room.attachmentOf(a).connectedAt - Room.attachmentOf(b).connectedAt);
+    for (const old of before.slice(0, Math.max(0, before.length + 1 - SOCKETS_OF_A_NODE))) old.close(1008, "too many sockets of this node");
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server, attachment.node === undefined ? ["people"] : ["nodes", `node:${attachment.node}`]);
     server.serializeAttachment(attachment);
@@ -41,6 +45,10 @@ export class Room {
 
   static attachmentOf(socket: WebSocket): Attachment {
     return socket.deserializeAttachment() as Attachment;
+  }
+
+  hasOther(node: string, than: WebSocket): boolean {
+    return this.ctx.getWebSockets(`node:${node}`).some((socket) => socket !== than && socket.readyState === WebSocket.OPEN);
   }
 
   size(): number {
@@ -94,9 +102,17 @@ export class Room {
       const { node, connectedAt, plain } = Room.attachmentOf(socket);
       const pong = this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0;
       // A plain client sends no text pings: that its socket is open is all there is to see.
-      return { node: node!, last: plain ? Date.now() : Math.max(pong, connectedAt), connected: true };
+      return { node: node!, last: plain ? Date.now() : Math.max(pong, connectedAt) };
     });
   }
+}
+
+// Text of a bounded size; closes the socket of anything else (RFC 6455 §7.4.1).
+export function isAcceptable(socket: WebSocket, message: string | ArrayBuffer): message is string {
+  if (typeof message !== "string") socket.close(1003, "text only");
+  else if (message.length > SOCKET_BYTES) socket.close(1009, "message too big");
+  else return true;
+  return false;
 }
 
 function trySend(socket: WebSocket, text: string): boolean {

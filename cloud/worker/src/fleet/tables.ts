@@ -1,4 +1,5 @@
-// The tables of the Fleet object. Times are milliseconds since 1970. A change of a table is a new step at the end of
+// The tables of the Fleet object. Times are milliseconds since 1970. Each row and each entry of an index that is written
+// is billed, so there are few indices, and WITHOUT ROWID where rows are many. A change of a table is a new step at the end of
 // STEPS; steps that a database has seen are never edited.
 export const STEPS: readonly string[] = [
   `CREATE TABLE head(id INTEGER PRIMARY KEY CHECK(id=1), body TEXT NOT NULL, etag TEXT NOT NULL, at INTEGER NOT NULL);
@@ -10,17 +11,17 @@ export const STEPS: readonly string[] = [
    CREATE INDEX tokens_node ON tokens(node);
    CREATE TABLE joins(id TEXT PRIMARY KEY, node TEXT NOT NULL, author TEXT NOT NULL, created INTEGER NOT NULL,
      expires INTEGER NOT NULL, labels TEXT NOT NULL, bound TEXT, bound_at INTEGER, revoked INTEGER);
-   CREATE TABLE nodes(node TEXT PRIMARY KEY, created INTEGER NOT NULL, last_seen INTEGER NOT NULL, tunnel TEXT,
-     signing_key TEXT, sealing_key TEXT, nonce_issued TEXT NOT NULL, nonce_confirmed TEXT NOT NULL, cloned INTEGER NOT NULL);
+   CREATE TABLE nodes(node TEXT PRIMARY KEY, created INTEGER NOT NULL, last_seen INTEGER NOT NULL, connected INTEGER NOT NULL,
+     tunnel TEXT, signing_key TEXT, sealing_key TEXT, nonce_issued TEXT NOT NULL, nonce_confirmed TEXT NOT NULL, cloned INTEGER NOT NULL);
    CREATE TABLE status(node TEXT PRIMARY KEY, body TEXT NOT NULL, metadata TEXT NOT NULL, digest TEXT NOT NULL,
      boot TEXT NOT NULL, sequence INTEGER NOT NULL, summary TEXT NOT NULL, at INTEGER NOT NULL, mirrored TEXT NOT NULL, mirrored_at INTEGER NOT NULL);
-   CREATE TABLE transitions(subject TEXT NOT NULL, at INTEGER NOT NULL, up INTEGER, PRIMARY KEY(subject, at));
+   CREATE TABLE transitions(subject TEXT NOT NULL, at INTEGER NOT NULL, up INTEGER, PRIMARY KEY(subject, at)) WITHOUT ROWID;
+   CREATE TABLE down_since(subject TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE alerts(key TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL,
      severity TEXT NOT NULL, raised INTEGER NOT NULL, cleared INTEGER);
    CREATE TABLE chunks(node TEXT NOT NULL, boot TEXT NOT NULL, seq INTEGER NOT NULL, day TEXT NOT NULL, first INTEGER NOT NULL,
-     last INTEGER NOT NULL, bytes INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(node, boot, seq));
+     last INTEGER NOT NULL, bytes INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY(node, boot, seq)) WITHOUT ROWID;
    CREATE INDEX chunks_last ON chunks(last);
-   CREATE INDEX chunks_at ON chunks(at);
    CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL,
      due INTEGER NOT NULL, tries INTEGER NOT NULL, UNIQUE(kind, key));
    CREATE TABLE notes(key TEXT PRIMARY KEY, value TEXT NOT NULL);`,

@@ -30,6 +30,8 @@ export function noteState(sql: SqlStorage, subject: string, up: boolean | null, 
   const value = up === null ? null : Number(up);
   if (last !== undefined ? last.up === value : value === null) return false;
   sql.exec("INSERT INTO transitions(subject,at,up) VALUES(?1,?2,?3) ON CONFLICT(subject,at) DO UPDATE SET up=?3", subject, at, value);
+  if (up === false) sql.exec("INSERT INTO down_since(subject,at) VALUES(?1,?2) ON CONFLICT(subject) DO UPDATE SET at=?2", subject, at);
+  else sql.exec("DELETE FROM down_since WHERE subject=?", subject);
   return true;
 }
 
@@ -44,9 +46,6 @@ export function transitionsOf(sql: SqlStorage, subject: string, from: number, un
 
 // Since when each subject with this prefix is down, by subject without the prefix.
 export function downSince(sql: SqlStorage, prefix: string): Record<string, number> {
-  const rows = sql.exec<{ subject: string; at: number }>(
-    "SELECT subject, at FROM transitions t WHERE subject>=?1 AND subject<?2 AND up=0 AND at=(SELECT max(at) FROM transitions u WHERE u.subject=t.subject)",
-    prefix, `${prefix}\uffff`,
-  ).toArray();
+  const rows = sql.exec<{ subject: string; at: number }>("SELECT subject, at FROM down_since WHERE subject>=?1 AND subject<?2", prefix, `${prefix}\uffff`).toArray();
   return Object.fromEntries(rows.map((row) => [row.subject.slice(prefix.length), row.at]));
 }

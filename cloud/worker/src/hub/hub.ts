@@ -2,7 +2,7 @@
 // nodes say goes to the Fleet object, what that tells comes through here.
 import { DurableObject } from "cloudflare:workers";
 import { type Env, fleetOf } from "../env.js";
-import { type Attachment, type Liveness, Room, SUBPROTOCOL } from "../fleet/room.js";
+import { type Attachment, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "../fleet/room.js";
 import { WATCHERS } from "../limits.js";
 
 export class Hub extends DurableObject<Env> {
@@ -28,7 +28,7 @@ export class Hub extends DurableObject<Env> {
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    if (typeof message !== "string") return socket.close(1003, "text only");
+    if (!isAcceptable(socket, message)) return;
     const { node, tokenHash } = Room.attachmentOf(socket);
     const answer = await fleetOf(this.env).fromNode(node!, tokenHash ?? "", message);
     if (answer !== null) socket.send(JSON.stringify(answer));

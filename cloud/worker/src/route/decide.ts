@@ -22,14 +22,19 @@ export function orderFor<T extends { node: string }>(caller: string, server: str
 export interface Outcome {
   error?: unknown;
   status?: number;
-  bodyTaken: boolean; // any byte of the body was read by the connection
 }
 
-// A request may be tried at another node only if this one can't have begun it. 530 is Cloudflare's own answer when the
-// tunnel has no connector; everything else that has a status came from beyond.
-export function mayTryElsewhere(outcome: Outcome): boolean {
-  if (outcome.error !== undefined) return !outcome.bodyTaken;
-  return outcome.status === 530;
+// Whether the answer to a look at a node's healthz says that requests would not get there: no answer, Cloudflare's own 530 (the
+// tunnel has no connector), or cloudflared's 502 and 504 (it does not reach the gateway). Whatever else the gateway
+// answers, it answers.
+export function isUnreachable({ error, status }: Outcome): boolean {
+  return error !== undefined || status === 530 || status === 502 || status === 504;
+}
+
+// A request may be tried at another node only if no byte of it reached this one. When a connection breaks nobody can
+// tell; of all answers only 530 comes from in front of the tunnel.
+export function mayTryElsewhere({ status }: Outcome): boolean {
+  return status === 530;
 }
 
 // What a client may say to a node, and a node to a client. The rest is between them and Cloudflare, or ours.

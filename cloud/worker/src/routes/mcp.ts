@@ -6,7 +6,7 @@ import { badRequest } from "../http/envelope.js";
 import { check, parseJson, readBody, utf8 } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { MCP_BYTES, MCP_TRIES } from "../limits.js";
-import { goesToClient, goesToNode, isModern, mayTryElsewhere, orderFor } from "../route/decide.js";
+import { goesToClient, goesToNode, isModern, isUnreachable, mayTryElsewhere, orderFor, type Outcome } from "../route/decide.js";
 import { openSession, sealSession } from "../route/session_id.js";
 import { Name } from "../schema/status.js";
 import { addRoute } from "./add.js";
@@ -18,55 +18,65 @@ function rpcError(status: number, code: number, message: string, headers: Record
   return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
 }
 const sessionGone = () => rpcError(404, -32001, "Session not found");
+const wentAway = () => rpcError(502, -32000, "the node went away while it had the request");
 const noNode = (message: string) => rpcError(503, -32000, message, { "Retry-After": "5" });
 
-interface Attempt {
-  response?: Response;
-  retry: boolean;
+// When each node was found reachable, of this isolate. A node is asked before it gets a request, at most this often: a
+// request that went into nothing could not be given to another.
+const REACHED_MS = 10_000;
+const reached = new Map<string, number>();
+
+export function forgetReached(): void {
+  reached.clear();
 }
 
-async function send(c: AppContext, target: string, headers: Headers, body: Uint8Array | undefined): Promise<Attempt> {
-  let bodyTaken = false;
-  let stream: ReadableStream | undefined;
-  if (body !== undefined) {
-    // Its writer learns when the connection begins to read: before that no byte can have reached the node.
-    const fixed = new FixedLengthStream(body.byteLength);
-    const writer = fixed.writable.getWriter();
-    void writer.write(body).then(() => {
-      bodyTaken = true;
-      return writer.close();
-    }).catch(() => undefined);
-    stream = fixed.readable;
-  }
+async function isReachable(c: AppContext, tunnel: string, server: string, force = false): Promise<boolean> {
+  if (!force && Date.now() - (reached.get(tunnel) ?? 0) < REACHED_MS) return true;
+  const outcome: Outcome = {};
   try {
-    const response = await fetch(target, {
+    const response = await fetch(`${tunnel}/${server}/healthz`, { headers: tunnelHeaders(c.env), redirect: "manual", signal: AbortSignal.timeout(5000) });
+    await response.body?.cancel();
+    outcome.status = response.status;
+  } catch (error) {
+    outcome.error = error;
+  }
+  const there = !isUnreachable(outcome);
+  if (there) reached.set(tunnel, Date.now());
+  else reached.delete(tunnel);
+  return there;
+}
+
+async function send(c: AppContext, target: string, headers: Headers, body: Uint8Array | undefined): Promise<Response | undefined> {
+  try {
+    return await fetch(target, {
       method: c.req.method,
       headers,
       redirect: "manual",
       signal: c.req.raw.signal,
-      ...(stream === undefined ? {} : { body: stream }),
+      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
     });
-    if (mayTryElsewhere({ status: response.status, bodyTaken })) {
-      await response.body?.cancel();
-      return { retry: true };
-    }
-    return { response, retry: false };
   } catch (error) {
-    console.warn(JSON.stringify({ message: "a node could not be reached", target: new URL(target).host, error: String(error), bodyTaken }));
-    return { retry: mayTryElsewhere({ error, bodyTaken }) };
+    console.warn(JSON.stringify({ message: "a node went away", target: new URL(target).host, error: String(error) }));
+    reached.delete(new URL(target).origin);
+    return undefined;
   }
 }
 
-function headersFor(c: AppContext, env: Env, upstreamSession: string | undefined): Headers {
+function tunnelHeaders(env: Env): Headers {
   const headers = new Headers();
-  for (const [name, value] of c.req.raw.headers) if (goesToNode(name)) headers.set(name, value);
-  const authorization = c.req.header("Authorization");
-  if (authorization !== undefined && !ownsBearer(c.req.raw, c.get("caller"))) headers.set("Authorization", authorization);
-  if (upstreamSession !== undefined) headers.set(SESSION, upstreamSession);
   if (env.TUNNEL_CLIENT_ID && env.TUNNEL_CLIENT_SECRET) {
     headers.set("CF-Access-Client-Id", env.TUNNEL_CLIENT_ID);
     headers.set("CF-Access-Client-Secret", env.TUNNEL_CLIENT_SECRET);
   }
+  return headers;
+}
+
+function headersFor(c: AppContext, env: Env, upstreamSession: string | undefined): Headers {
+  const headers = tunnelHeaders(env);
+  for (const [name, value] of c.req.raw.headers) if (goesToNode(name)) headers.set(name, value);
+  const authorization = c.req.header("Authorization");
+  if (authorization !== undefined && !ownsBearer(c.req.raw, c.get("caller"))) headers.set("Authorization", authorization);
+  if (upstreamSession !== undefined) headers.set(SESSION, upstreamSession);
   return headers;
 }
 
@@ -96,17 +106,21 @@ async function route(c: AppContext): Promise<Response> {
     const session = openSession(key, server, who, given);
     const tunnel = session === undefined ? null : await fleetOf(c.env).tunnelOf(session.node);
     if (session === undefined || tunnel === null) return sessionGone();
-    const { response } = await send(c, `${tunnel}/${server}/mcp`, headersFor(c, c.env, session.upstream), body);
-    // A session is on its node or nowhere; the client begins a new one.
-    return response === undefined ? sessionGone() : answer(session.node, response);
+    const response = await send(c, `${tunnel}/${server}/mcp`, headersFor(c, c.env, session.upstream), body);
+    if (response !== undefined && !mayTryElsewhere(response)) return answer(session.node, response);
+    await response?.body?.cancel();
+    // A session is on its node or nowhere: when that is gone the client begins a new one.
+    return response !== undefined || !(await isReachable(c, tunnel, server, true)) ? sessionGone() : wentAway();
   }
 
   const ready = orderFor(who, server, await fleetOf(c.env).readyNodes(namespace, name));
   if (ready.length === 0) return noNode(`${server} is Ready on no node that can be reached`);
   for (const { node, tunnel } of ready.slice(0, MCP_TRIES)) {
-    const attempt = await send(c, `${tunnel}/${server}/mcp`, headersFor(c, c.env, undefined), body);
-    if (attempt.response !== undefined) return answer(node, attempt.response);
-    if (!attempt.retry) return rpcError(502, -32000, "the node went away while it had the request");
+    if (!(await isReachable(c, tunnel, server))) continue;
+    const response = await send(c, `${tunnel}/${server}/mcp`, headersFor(c, c.env, undefined), body);
+    if (response === undefined) return wentAway();
+    if (!mayTryElsewhere(response)) return answer(node, response);
+    await response.body?.cancel();
   }
   return noNode("no node could be reached");
 }

@@ -98,3 +98,17 @@ test("an environment replaces its own text and nothing else", () => {
   const made = environmentFor("mine", { CONFIG: "1", DEVICE_TOKENS: "2", SERVER_STATE: "3" }, { durable_objects: {}, ratelimits: [] }, { settings: {} });
   assert.deepEqual(made.kv_namespaces.map(({ binding }) => binding), ["CONFIG", "DEVICE_TOKENS", "SERVER_STATE"]);
 });
+
+test("the owner's environment deploys as it stands, as far as that can be seen without an account", () => {
+  const out = join(dir, "out");
+  const run = spawnSync(process.execPath, [join(root, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run", "--env", "production", "--outdir", out], {
+    cwd: root,
+    encoding: "utf8",
+    env: { PATH: process.env.PATH, HOME: dir, WRANGLER_SEND_METRICS: "false", CI: "1", NO_COLOR: "1" },
+  });
+  assert.equal(run.status, 0, run.stderr);
+  for (const binding of ["env.FLEET (Fleet)", "env.HUB (Hub)", "env.CONFIG (da1294711f1942749a6996bf3f35fe90)", "env.DEVICE_TOKENS (accf88bbd2b24eaba87de3722e4c1588)", "env.SERVER_STATE (c59b2dff9bcb46978f3b552885d7bf8a)", "env.LOGS (mcp-logs)"]) {
+    assert.ok(run.stdout.includes(binding), `${binding}: ${run.stdout}`);
+  }
+  assert.ok(existsSync(join(out, "index.js")));
+});

@@ -46,13 +46,14 @@ export async function start(dir, ...more) {
 
 export const value = (namespace, key) => `${KV}/${namespace}/values/${encodeURIComponent(key)}`;
 
-// Uploads a snapshot made on `parent` and moves the head to it; its hash.
-export async function moveHead(server, parent, revision) {
+// Uploads a snapshot made on `parent` and moves the head to it; its hash. `moving` is called in between.
+export async function moveHead(server, parent, revision, moving = () => {}) {
   const snapshot = JSON.stringify({ author: "", message: `move ${revision}`, parent, shards: Array(64).fill(""), time: "2026-11-28T00:00:00Z" });
   const hash = sha256(snapshot);
   await server.call("PUT", value("CONFIG", `snapshots/${hash}`), { body: snapshot });
   const head = JSON.stringify({ epoch: 1, fleet: "a".repeat(32), revision, signatures: [], snapshot: hash, time: "2026-11-28T00:00:00Z", trust: 0, validUntil: "" });
   const on = revision === 1 ? { "If-None-Match": "*" } : { "If-Match": `"0.1.${revision - 1}"` };
+  moving();
   await server.call("PUT", value("CONFIG", "head"), { body: head, headers: on });
   return hash;
 }
