@@ -21,7 +21,9 @@ export function post(sql: SqlStorage, kind: OutboxKind, key: string, due: number
 }
 
 export function dueLetters(sql: SqlStorage, now: number): Letter[] {
-  return sql.exec("SELECT id,kind,key,body,due,tries FROM outbox WHERE due<=? ORDER BY id LIMIT 200", now).toArray() as unknown as Letter[];
+  return sql
+    .exec("SELECT id,kind,key,body,due,tries FROM outbox WHERE due<=? ORDER BY id LIMIT 200", now)
+    .toArray() as unknown as Letter[];
 }
 
 export function nextDue(sql: SqlStorage): number | undefined {
