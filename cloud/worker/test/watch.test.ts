@@ -250,6 +250,27 @@ describe("statuses", () => {
   });
 });
 
+describe("a status that is made to hurt", () => {
+  it("is refused, and the next one is taken", async () => {
+    const device = await deviceToken("edge-1");
+    const put = (body: string) => call("PUT", valuePath("SERVER_STATE", "nodes/edge-1"), { as: device, body });
+    const deep = (open: string, close: string) => open.repeat(100_000) + close.repeat(100_000);
+    for (const body of [
+      `{"node":"edge-1","sequence":1,"x":${deep("[", "]")}}`,
+      `{"node":"edge-1","sequence":1,"x":${deep('{"a":', "}").replace("}", "1}")}}`,
+      `{"node":"edge-1","sequence":-1}`,
+      `{"node":"edge-1","sequence":1,"servers":[{"name":""}]}`,
+      `{"node":"edge-1","sequence":1,"servers":{}}`,
+      "[]",
+      "null",
+      "",
+    ]) {
+      expect([body.slice(0, 40), (await put(body)).status]).toEqual([body.slice(0, 40), 400]);
+    }
+    expect((await put(JSON.stringify({ node: "edge-1", sequence: 1, __proto__: null, constructor: 1 }))).status).toBe(200);
+  });
+});
+
 describe("the down list", () => {
   const seen = (last: Record<string, number>) => Object.entries(last).map(([node, at]) => ({ node, last: at }));
   const S = 1000;

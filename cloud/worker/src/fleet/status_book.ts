@@ -55,7 +55,12 @@ export function putStatus(
   }
   const own = rowOf(status);
   const row = metadata ?? (Buffer.byteLength(own) <= METADATA_BYTES ? own : "{}");
-  const digest = statusDigest(parsed);
+  let digest: string;
+  try {
+    digest = statusDigest(parsed);
+  } catch {
+    return { ok: false, message: "the status is nested too deeply" };
+  }
   const servers = summaryOf(status);
   sql.exec(
     `INSERT INTO status(node,body,metadata,digest,boot,sequence,summary,at,mirrored,mirrored_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'',0)
