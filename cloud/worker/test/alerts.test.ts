@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   alarm,
   bindings,
@@ -13,9 +13,13 @@ import {
   inFleet,
   moveHeads,
   outside,
+  putBlob,
+  putHead,
   putStatus,
+  snapshotOf,
   statusOf,
   VIEWER,
+  watch,
 } from "./kit.js";
 import { evaluate, type Facts } from "../src/alerts/evaluate.js";
 import { bodyFor, signatureOf, type Notice } from "../src/alerts/message.js";
@@ -113,6 +117,36 @@ describe("alerts", () => {
     expect(seen.bodies).toHaveLength(3);
   });
 
+  it("hold up no head when a webhook hangs", async () => {
+    clockAt(FUTURE);
+    await moveHeads(1);
+    const token = await deviceToken("edge-1");
+    const node = await watch(token, {});
+    await node.next();
+    let answer = () => {};
+    const hanging = new Promise<void>((resolve) => (answer = resolve));
+    const seen = outside({}, async () => {
+      await hanging;
+      return ok();
+    });
+    await putStatus(
+      "edge-1",
+      token,
+      statusOf("edge-1", 1, [
+        { name: "a", conditions: [{ type: "Available", status: "False", reason: "CrashLoopBackOff" }] },
+      ]),
+    );
+    const sweeping = sweep();
+    await vi.waitFor(() => expect(seen.bodies).toHaveLength(3));
+    const next = snapshotOf(JSON.parse(node.texts[0]!).snapshot);
+    await putBlob(next.key, next.bytes);
+    await putHead(headOf(next.hash, 2), { "If-Match": '"0.1.1"' });
+    expect(await node.next()).toBe(headOf(next.hash, 2));
+    answer();
+    await sweeping;
+    expect(await raised()).toEqual(["CrashLoop/edge-1/default/a"]);
+  });
+
   it("tell of tokens that end soon", async () => {
     const clock = clockAt(FUTURE);
     outside({}, ok);
@@ -132,7 +166,6 @@ describe("alerts", () => {
     const old = (await bindings.CONFIG.get("head"))!;
     await cron();
     expect(await raised()).toEqual([]);
-    const { snapshotOf, putBlob, putHead } = await import("./kit.js");
     const next = snapshotOf(JSON.parse(old).snapshot);
     await putBlob(next.key, next.bytes);
     await putHead(headOf(next.hash, 2), { "If-Match": '"0.1.1"' });

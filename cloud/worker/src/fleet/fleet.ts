@@ -458,12 +458,13 @@ export class Fleet extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const now = Date.now();
-    await this.deliver();
+    const telling = this.deliver();
     if (now >= (readNote<number>(this.sql, "sweep-at") ?? 0)) {
       writeNote(this.sql, "sweep-at", now + SWEEP_MS);
       await this.sweep(now);
-      await this.deliver();
     }
+    await telling;
+    await this.deliver();
     await this.schedule();
   }
 

@@ -1,10 +1,10 @@
-// Delivers the letters of the outbox: to sockets, to KV, to webhooks. One delivery at a time; what fails stays and is tried
-// again later, so each receiver must bear a repeat.
+// Delivers the letters of the outbox: to sockets, to KV, to webhooks, each in a lane of its own, so that a webhook that
+// hangs holds up no head. What fails stays and is tried again later, so each receiver must bear a repeat.
 import { bodyFor, type Notice, signatureOf } from "../alerts/message.js";
 import { type Env, settingsOf } from "../env.js";
-import { TTL_LEAST_SECONDS, WEBHOOK_TRIES } from "../limits.js";
+import { CONCURRENT_WRITES, TTL_LEAST_SECONDS, WEBHOOK_TRIES } from "../limits.js";
 import { currentHead } from "./heads.js";
-import { delivered, dueLetters, failed, type Letter } from "./outbox.js";
+import { delivered, dueLetters, failed, type Letter, type OutboxKind } from "./outbox.js";
 import { findStatus } from "./status_book.js";
 import { readNote, writeNote } from "./tables.js";
 import { findToken, isLive, tokenEntry } from "./tokens.js";
@@ -17,8 +17,16 @@ export function headMirroredAt(sql: SqlStorage): number {
   return readNote<number>(sql, MIRRORED_AT) ?? 0;
 }
 
+// A lane is one delivery at a time, of so many letters at once.
+const LANES: readonly { kinds: readonly OutboxKind[]; atOnce: number }[] = [
+  { kinds: ["broadcast"], atOnce: 1 },
+  { kinds: ["mirror-head", "mirror-token", "mirror-status"], atOnce: CONCURRENT_WRITES },
+  { kinds: ["webhook"], atOnce: 10 },
+];
+type Lane = (typeof LANES)[number];
+
 export class Postman {
-  private delivering: Promise<void> | undefined;
+  private readonly delivering = new Map<Lane, Promise<void>>();
 
   // `env` is read at each delivery; `broadcast` tells the present head to every socket that has not got it.
   constructor(
@@ -27,34 +35,37 @@ export class Postman {
     private readonly broadcast: () => Promise<void>,
   ) {}
 
-  // Everything that is due. Waits for a delivery that is under way.
+  // Everything that is due. Waits for deliveries that are under way.
   async deliver(): Promise<void> {
-    while (this.delivering !== undefined) await this.delivering;
-    this.delivering = this.deliverAll();
+    await Promise.all(LANES.map((lane) => this.deliverLane(lane)));
+  }
+
+  private async deliverLane(lane: Lane): Promise<void> {
+    for (let before = this.delivering.get(lane); before !== undefined; before = this.delivering.get(lane)) await before;
+    const delivery = this.deliverAll(lane);
+    this.delivering.set(lane, delivery);
     try {
-      await this.delivering;
+      await delivery;
     } finally {
-      this.delivering = undefined;
+      this.delivering.delete(lane);
     }
   }
 
-  private async deliverAll(): Promise<void> {
-    for (const letter of dueLetters(this.sql, Date.now())) {
-      try {
-        await this.deliverOne(letter);
-        delivered(this.sql, letter);
-      } catch (error) {
-        console.warn(
-          JSON.stringify({
-            message: "not delivered yet",
-            kind: letter.kind,
-            key: letter.key,
-            tries: letter.tries + 1,
-            error: String(error),
-          }),
-        );
-        failed(this.sql, letter, Date.now(), letter.kind === "webhook" ? WEBHOOK_TRIES : Number.POSITIVE_INFINITY);
-      }
+  private async deliverAll({ kinds, atOnce }: Lane): Promise<void> {
+    const letters = dueLetters(this.sql, kinds, Date.now());
+    for (let at = 0; at < letters.length; at += atOnce) {
+      await Promise.all(letters.slice(at, at + atOnce).map((letter) => this.tryOne(letter)));
+    }
+  }
+
+  private async tryOne(letter: Letter): Promise<void> {
+    try {
+      await this.deliverOne(letter);
+      delivered(this.sql, letter);
+    } catch (error) {
+      const { kind, key, tries } = letter;
+      console.warn(JSON.stringify({ message: "not delivered yet", kind, key, tries: tries + 1, error: String(error) }));
+      failed(this.sql, letter, Date.now(), kind === "webhook" ? WEBHOOK_TRIES : Number.POSITIVE_INFINITY);
     }
   }
 
