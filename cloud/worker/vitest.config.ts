@@ -7,7 +7,10 @@ export default defineConfig({
     cloudflareTest({
       wrangler: { configPath: "./wrangler.jsonc" },
       miniflare: {
-        bindings: { SETTINGS: JSON.stringify(testSettings), SESSION_KEY: "test-session-key-0123456789abcdef0123456789" },
+        bindings: {
+          SETTINGS: JSON.stringify(testSettings),
+          SESSION_KEY: "test-session-key-0123456789abcdef0123456789",
+        },
         // The limits have a test of their own; elsewhere they must not be in the way.
         ratelimits: {
           RATE_ADDRESS: { namespace_id: "7001", simple: { limit: 1_000_000, period: 60 } },

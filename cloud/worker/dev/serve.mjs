@@ -57,7 +57,11 @@ const mf = new Miniflare(
         modules: [{ type: "ESModule", path: "index.js", contents: await bundle() }],
         compatibilityDate: "2026-08-01",
         compatibilityFlags: ["nodejs_compat", "enable_request_signal"],
-        bindings: { SETTINGS: JSON.stringify(settings()), SESSION_KEY: secret("session-key"), WEBHOOK_KEY: secret("webhook-key") },
+        bindings: {
+          SETTINGS: JSON.stringify(settings()),
+          SESSION_KEY: secret("session-key"),
+          WEBHOOK_KEY: secret("webhook-key"),
+        },
         kvNamespaces: { CONFIG: "CONFIG", DEVICE_TOKENS: "DEVICE_TOKENS", SERVER_STATE: "SERVER_STATE" },
         r2Buckets: { LOGS: "mcp-logs" },
         durableObjects: { FLEET: { className: "Fleet", useSQLite: true }, HUB: { className: "Hub", useSQLite: true } },

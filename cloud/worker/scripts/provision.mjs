@@ -23,12 +23,16 @@ const { values } = parseArgs({
   },
 });
 if (!values.env || !/^[a-z][a-z0-9-]{0,30}$/.test(values.env)) {
-  console.error("usage: npm run provision -- --env NAME [--account ID] [--route fleet.example.com] [--settings FILE] [--yes]");
+  console.error(
+    "usage: npm run provision -- --env NAME [--account ID] [--route fleet.example.com] [--settings FILE] [--yes]",
+  );
   process.exit(2);
 }
 const environment = values.env;
 if (environment === "production") {
-  console.error('the environment "production" is the owner\'s and complete: deploy it with `npm run deploy -- --env production`; choose another name for yours');
+  console.error(
+    'the environment "production" is the owner\'s and complete: deploy it with `npm run deploy -- --env production`; choose another name for yours',
+  );
   process.exit(2);
 }
 if (values.account) process.env.CLOUDFLARE_ACCOUNT_ID = values.account;
@@ -37,7 +41,9 @@ const settings = values.settings ? JSON.parse(readFileSync(values.settings, "utf
 // A list that can't be had because there is no such Worker yet is an empty one.
 function secrets() {
   try {
-    return JSON.parse(wrangler(["secret", "list", "--name", `mcpfleet-${environment}`, "--format", "json"])).map((secret) => secret.name);
+    return JSON.parse(wrangler(["secret", "list", "--name", `mcpfleet-${environment}`, "--format", "json"])).map(
+      (secret) => secret.name,
+    );
   } catch {
     return [];
   }
@@ -50,7 +56,8 @@ const has = {
 };
 const steps = plan(environment, has, settings);
 console.log(`In ${values.account ? `the account ${values.account}` : "the account that wrangler is logged in to"}:`);
-for (const step of steps) console.log(`  ${step.done ? "there   " : step.kind === "environment" ? "write   " : "make    "}${step.says}`);
+for (const step of steps)
+  console.log(`  ${step.done ? "there   " : step.kind === "environment" ? "write   " : "make    "}${step.says}`);
 
 if (!values.yes) {
   if (!process.stdin.isTTY) {
@@ -78,8 +85,20 @@ for (const step of steps) {
     if (!step.done) wrangler(["r2", "bucket", "create", step.name]);
   } else if (step.kind === "lifecycle") {
     const there = wrangler(["r2", "bucket", "lifecycle", "list", step.bucket]);
-    if (/^name:\s*mcpfleet-logs$/m.test(there)) wrangler(["r2", "bucket", "lifecycle", "remove", step.bucket, "--name", "mcpfleet-logs"]);
-    wrangler(["r2", "bucket", "lifecycle", "add", step.bucket, "mcpfleet-logs", "logs/", "--expire-days", String(step.days), "--force"]);
+    if (/^name:\s*mcpfleet-logs$/m.test(there))
+      wrangler(["r2", "bucket", "lifecycle", "remove", step.bucket, "--name", "mcpfleet-logs"]);
+    wrangler([
+      "r2",
+      "bucket",
+      "lifecycle",
+      "add",
+      step.bucket,
+      "mcpfleet-logs",
+      "logs/",
+      "--expire-days",
+      String(step.days),
+      "--force",
+    ]);
   } else if (step.kind === "environment") {
     const text = readFileSync(values.config, "utf8");
     const base = JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, ""));
@@ -95,7 +114,10 @@ for (const step of steps) {
   } else if (step.kind === "operator") {
     token = randomBytes(32).toString("hex");
     const sha256 = createHash("sha256").update(token).digest("hex");
-    wrangler(["secret", "put", step.name, "--env", environment], JSON.stringify([{ name: "operator", sha256, role: "operator" }]));
+    wrangler(
+      ["secret", "put", step.name, "--env", environment],
+      JSON.stringify([{ name: "operator", sha256, role: "operator" }]),
+    );
   }
   console.log(`done    ${step.says}`);
 }

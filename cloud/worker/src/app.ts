@@ -16,7 +16,11 @@ export function makeApp(): OpenAPIHono<AppEnv> {
     defaultHook: (result) => {
       if (result.success) return undefined;
       const issue = result.error.issues[0];
-      return refuse(400, CODE.badRequest, `${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "is not valid"}`);
+      return refuse(
+        400,
+        CODE.badRequest,
+        `${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "is not valid"}`,
+      );
     },
   });
   app.use(securityHeaders, limitByAddress);
@@ -31,7 +35,9 @@ export function makeApp(): OpenAPIHono<AppEnv> {
   app.notFound(async (c) => {
     // Who is nobody learns nothing of what there is.
     await authenticate(c.req.raw, c.env, {});
-    const other = app.routes.some((route) => route.method !== "ALL" && route.path !== "/*" && matches(route.path, c.req.path));
+    const other = app.routes.some(
+      (route) => route.method !== "ALL" && route.path !== "/*" && matches(route.path, c.req.path),
+    );
     return other ? refuse(405, CODE.route, "method not known") : refuse(404, CODE.route, "No route for that URI");
   });
   app.onError((error) => {

@@ -86,7 +86,10 @@ const Settings = z.strictObject({
   tokenDays: z.int().min(1).max(3650).default(365),
   logRetentionDays: z.int().min(1).max(3650).default(30),
   // What a node may upload of logs: bytes a minute, of compressed chunks.
-  logBytesPerMinute: z.int().min(1024).default(60 * 1024 * 1024),
+  logBytesPerMinute: z
+    .int()
+    .min(1024)
+    .default(60 * 1024 * 1024),
   // Minutes that a server may be not Ready before an alert.
   notReadyMinutes: z.int().min(1).max(1440).default(5),
   // Host names of tunnels must end in one of these. Empty: any name that an operator sets.

@@ -3,7 +3,23 @@ import { makeApp } from "../src/app.js";
 import { forgetDevices } from "../src/auth/device.js";
 import { requestOf, type Row } from "./access_rows.js";
 import { TABLE } from "./access_table.js";
-import { ask, bindings, call, CERTS, clockAt, deviceToken, EXPIRED, freshAccount, FUTURE, type Identity, identity, listen, OPERATOR, outside, VIEWER } from "./kit.js";
+import {
+  ask,
+  bindings,
+  call,
+  CERTS,
+  clockAt,
+  deviceToken,
+  EXPIRED,
+  freshAccount,
+  FUTURE,
+  type Identity,
+  identity,
+  listen,
+  OPERATOR,
+  outside,
+  VIEWER,
+} from "./kit.js";
 
 freshAccount();
 const YEAR = 366 * 86_400_000;
@@ -42,9 +58,21 @@ async function credentials(client: boolean): Promise<Credential[]> {
     ["an expired API token", "wrong", bearer(EXPIRED)],
     ["an expired device token", "wrong", bearer(expired)],
     ["a revoked device token", "wrong", bearer(revoked)],
-    ["Access, other audience", "wrong", access(await good.assertion({ email: "ops@example.com" }, { audience: "other" }))],
-    ["Access, other issuer", "wrong", access(await good.assertion({ email: "ops@example.com" }, { issuer: "https://other.cloudflareaccess.com" }))],
-    ["Access, expired", "wrong", access(await good.assertion({ email: "ops@example.com" }, { expires: Math.floor(Date.now() / 1000) - 60 }))],
+    [
+      "Access, other audience",
+      "wrong",
+      access(await good.assertion({ email: "ops@example.com" }, { audience: "other" })),
+    ],
+    [
+      "Access, other issuer",
+      "wrong",
+      access(await good.assertion({ email: "ops@example.com" }, { issuer: "https://other.cloudflareaccess.com" })),
+    ],
+    [
+      "Access, expired",
+      "wrong",
+      access(await good.assertion({ email: "ops@example.com" }, { expires: Math.floor(Date.now() / 1000) - 60 })),
+    ],
     ["Access, foreign key", "wrong", access(await foreign.assertion({ email: "ops@example.com" }))],
     ["Access, nobody's name", "wrong", access(await good.assertion({}))],
     ["Access, no JWT", "wrong", access("x.y.z")],
@@ -55,10 +83,18 @@ async function credentials(client: boolean): Promise<Credential[]> {
     // This one is good for routed MCP only; elsewhere it is no credential.
     ["a JWT of another issuer", client ? "I" : "wrong", bearer(await issuer.assertion({ sub: "s" }, route))],
     ["Access viewer by e-mail", "V", access(await good.assertion(eye))],
-    ["Access viewer by group", "V", access(await good.assertion({ email: "someone@example.com", custom: { groups: ["fleet-viewers"] } }))],
+    [
+      "Access viewer by group",
+      "V",
+      access(await good.assertion({ email: "someone@example.com", custom: { groups: ["fleet-viewers"] } })),
+    ],
     ["viewer token", "V", bearer(VIEWER)],
     ["Access operator by e-mail", "P", access(await good.assertion({ email: "OPS@example.com" }))],
-    ["Access operator by group", "P", access(await good.assertion({ email: "someone@example.com", groups: ["fleet-operators"] }))],
+    [
+      "Access operator by group",
+      "P",
+      access(await good.assertion({ email: "someone@example.com", groups: ["fleet-operators"] })),
+    ],
     ["Access operator by service token", "P", access(await good.assertion({ common_name: "ci.access" }))],
     ["operator token", "P", bearer(OPERATOR)],
   ];
@@ -84,7 +120,11 @@ describe("who may do what", () => {
     const { method, path, headers, body } = requestOf(row);
     const wrong: string[] = [];
     for (const credential of await credentials(row[2].includes("I"))) {
-      const response = await ask(method, path, { as: "", headers: { ...headers, ...credential.headers }, ...(body === undefined ? {} : { body }) });
+      const response = await ask(method, path, {
+        as: "",
+        headers: { ...headers, ...credential.headers },
+        ...(body === undefined ? {} : { body }),
+      });
       if (response.webSocket) listen(response.webSocket);
       await response.arrayBuffer();
       const got = response.status === 401 || response.status === 403 ? response.status : "allowed";
@@ -95,7 +135,8 @@ describe("who may do what", () => {
   });
 
   it("is told to nobody without credentials, not even what there is", async () => {
-    for (const path of ["/", "/v2", "/v1/nodes/x/y/z", "/client/v4/accounts"]) expect((await ask("GET", path, { as: "" })).status).toBe(401);
+    for (const path of ["/", "/v2", "/v1/nodes/x/y/z", "/client/v4/accounts"])
+      expect((await ask("GET", path, { as: "" })).status).toBe(401);
     expect((await ask("POST", "/v1/nodes", { as: OPERATOR })).status).toBe(405);
     expect((await ask("GET", "/v2", { as: OPERATOR })).status).toBe(404);
   });
@@ -112,7 +153,12 @@ describe("Cloudflare Access", () => {
     const clock = clockAt(FUTURE);
     const published = [keys.jwk];
     const seen = outside({ [CERTS]: published });
-    for (let i = 0; i < 5; ++i) expect((await whoami(await keys.assertion({ email: "eye@example.com" }))).result).toEqual({ kind: "person", name: "eye@example.com", role: "viewer" });
+    for (let i = 0; i < 5; ++i)
+      expect((await whoami(await keys.assertion({ email: "eye@example.com" }))).result).toEqual({
+        kind: "person",
+        name: "eye@example.com",
+        role: "viewer",
+      });
     expect(seen.requests).toHaveLength(1);
     const next = await identity("k2");
     published.push(next.jwk);
@@ -127,7 +173,11 @@ describe("Cloudflare Access", () => {
   });
 
   it("lets nobody in while the keys can't be had", async () => {
-    for (const answer of [() => Promise.reject(new TypeError("Network connection lost")), () => new Response("<html>", { status: 200 }), () => new Response("", { status: 500 })]) {
+    for (const answer of [
+      () => Promise.reject(new TypeError("Network connection lost")),
+      () => new Response("<html>", { status: 200 }),
+      () => new Response("", { status: 500 }),
+    ]) {
       outside({}, answer as () => Response);
       const { status } = await whoami(await keys.assertion({ email: "ops@example.com" }));
       expect([401, 503]).toContain(status);
@@ -136,9 +186,19 @@ describe("Cloudflare Access", () => {
 
   it("can't be passed by an algorithm without a key", async () => {
     outside({ [CERTS]: [keys.jwk] });
-    const part = (json: object) => btoa(JSON.stringify(json)).replaceAll("=", "").replaceAll("+", "-").replaceAll("/", "_");
-    const claims = part({ iss: "https://team.cloudflareaccess.com", aud: "aud-of-the-tests", exp: 4e9, email: "ops@example.com" });
-    for (const token of [`${part({ alg: "none" })}.${claims}.`, `${part({ alg: "HS256", kid: "k1" })}.${claims}.${part({})}`]) expect((await whoami(token)).status).toBe(401);
+    const part = (json: object) =>
+      btoa(JSON.stringify(json)).replaceAll("=", "").replaceAll("+", "-").replaceAll("/", "_");
+    const claims = part({
+      iss: "https://team.cloudflareaccess.com",
+      aud: "aud-of-the-tests",
+      exp: 4e9,
+      email: "ops@example.com",
+    });
+    for (const token of [
+      `${part({ alg: "none" })}.${claims}.`,
+      `${part({ alg: "HS256", kid: "k1" })}.${claims}.${part({})}`,
+    ])
+      expect((await whoami(token)).status).toBe(401);
   });
 });
 
@@ -148,16 +208,37 @@ describe("a browser", () => {
     outside({ [CERTS]: [keys.jwk] });
     const headers = { ...access(await keys.assertion({ email: "ops@example.com" })), Origin: "https://evil.example" };
     expect((await ask("POST", "/v1/nodes/edge-1/revoke", { as: "", headers })).status).toBe(403);
-    expect((await ask("POST", "/v1/nodes/edge-1/revoke", { as: "", headers: { ...headers, Origin: "https://fleet.example.com" } })).status).toBe(200);
+    expect(
+      (
+        await ask("POST", "/v1/nodes/edge-1/revoke", {
+          as: "",
+          headers: { ...headers, Origin: "https://fleet.example.com" },
+        })
+      ).status,
+    ).toBe(200);
     const read = await ask("GET", "/v1/nodes", { as: "", headers });
     expect(read.headers.get("Access-Control-Allow-Origin")).toBeNull();
-    expect((await ask("OPTIONS", "/v1/nodes", { as: OPERATOR, headers: { Origin: "https://evil.example" } })).headers.get("Access-Control-Allow-Origin")).toBeNull();
+    expect(
+      (await ask("OPTIONS", "/v1/nodes", { as: OPERATOR, headers: { Origin: "https://evil.example" } })).headers.get(
+        "Access-Control-Allow-Origin",
+      ),
+    ).toBeNull();
   });
 
   it("is told not to frame, sniff, store or refer", async () => {
     for (const path of ["/v1/health", "/v1/nodes", "/v2"]) {
       const { headers } = await ask("GET", path);
-      expect(Object.fromEntries(["X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Content-Security-Policy", "Cache-Control"].map((name) => [name, headers.get(name)]))).toEqual({
+      expect(
+        Object.fromEntries(
+          [
+            "X-Content-Type-Options",
+            "X-Frame-Options",
+            "Referrer-Policy",
+            "Content-Security-Policy",
+            "Cache-Control",
+          ].map((name) => [name, headers.get(name)]),
+        ),
+      ).toEqual({
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
@@ -171,9 +252,16 @@ describe("a browser", () => {
 describe("rate limits", () => {
   it("hold by address before and by identity after authentication", async () => {
     const keys: string[] = [];
-    const limiter = (refuse: (key: string) => boolean) => ({ limit: async ({ key }: { key: string }) => (keys.push(key), { success: !refuse(key) }) });
-    const env = { ...bindings, RATE_ADDRESS: limiter((key) => key === "192.0.2.9"), RATE_IDENTITY: limiter((key) => key === "test viewer") } as typeof bindings;
-    const request = (headers: Record<string, string>) => makeApp().request("https://fleet.example.com/v1/nodes", { headers }, env);
+    const limiter = (refuse: (key: string) => boolean) => ({
+      limit: async ({ key }: { key: string }) => (keys.push(key), { success: !refuse(key) }),
+    });
+    const env = {
+      ...bindings,
+      RATE_ADDRESS: limiter((key) => key === "192.0.2.9"),
+      RATE_IDENTITY: limiter((key) => key === "test viewer"),
+    } as typeof bindings;
+    const request = (headers: Record<string, string>) =>
+      makeApp().request("https://fleet.example.com/v1/nodes", { headers }, env);
     const limited = await request({ ...bearer(OPERATOR), "CF-Connecting-IP": "192.0.2.9" });
     expect([limited.status, limited.headers.get("Retry-After")]).toEqual([429, "60"]);
     expect((await request({ ...bearer(VIEWER), "CF-Connecting-IP": "192.0.2.1" })).status).toBe(429);

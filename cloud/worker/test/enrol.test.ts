@@ -1,6 +1,27 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { ask, bindings, call, clockAt, delivered, deviceToken, fleet, freshAccount, FUTURE, headOf, inFleet, KV, putBlob, putHead, snapshotOf, statusOf, putStatus, textOf, valuePath, VIEWER } from "./kit.js";
+import {
+  ask,
+  bindings,
+  call,
+  clockAt,
+  delivered,
+  deviceToken,
+  fleet,
+  freshAccount,
+  FUTURE,
+  headOf,
+  inFleet,
+  KV,
+  putBlob,
+  putHead,
+  snapshotOf,
+  statusOf,
+  putStatus,
+  textOf,
+  valuePath,
+  VIEWER,
+} from "./kit.js";
 import { failWrites } from "./operations.js";
 import { forgetDevices } from "../src/auth/device.js";
 import { mentions } from "../src/fleet/secrets.js";
@@ -12,23 +33,45 @@ const ID = "0123456789abcdef0123456789abcdef";
 const key = (fill: number) => Buffer.alloc(32, fill).toString("base64");
 function presented(node: string, fill = 1): object {
   const keys = { signing: key(fill), sealing: key(fill + 100) };
-  return { node, keys, mac: createHmac("sha256", "the secret").update(JSON.stringify([node, keys])).digest("hex") };
+  return {
+    node,
+    keys,
+    mac: createHmac("sha256", "the secret")
+      .update(JSON.stringify([node, keys]))
+      .digest("hex"),
+  };
 }
 const enrol = (body: object = { node: "edge-1" }) => call("PUT", `/v1/joins/${ID}`, { body });
-const redeem = (body: object = presented("edge-1"), id = ID) => call("POST", `/v1/joins/${id}/redeem`, { as: "", body });
+const redeem = (body: object = presented("edge-1"), id = ID) =>
+  call("POST", `/v1/joins/${id}/redeem`, { as: "", body });
 
 describe("enrolment", () => {
   it("gives the node that presents its keys a token, and the operator what it presented", async () => {
-    expect((await enrol({ node: "edge-1", labels: { site: "berlin" }, ttlSeconds: 600 })).result).toMatchObject({ id: ID, node: "edge-1", state: "Pending", labels: { site: "berlin" } });
+    expect((await enrol({ node: "edge-1", labels: { site: "berlin" }, ttlSeconds: 600 })).result).toMatchObject({
+      id: ID,
+      node: "edge-1",
+      state: "Pending",
+      labels: { site: "berlin" },
+    });
     const joined = await redeem();
-    expect(joined).toMatchObject({ status: 200, result: { token: expect.stringMatching(/^mcp1_edge-1_[\w-]{43}$/), fleet: "" } });
+    expect(joined).toMatchObject({
+      status: 200,
+      result: { token: expect.stringMatching(/^mcp1_edge-1_[\w-]{43}$/), fleet: "" },
+    });
     expect((await ask("GET", "/v1/whoami", { as: joined.result.token })).status).toBe(200);
-    expect((await call("GET", `/v1/joins/${ID}`)).result).toMatchObject({ state: "Joined", presented: presented("edge-1") });
+    expect((await call("GET", `/v1/joins/${ID}`)).result).toMatchObject({
+      state: "Joined",
+      presented: presented("edge-1"),
+    });
     expect((await call("GET", "/v1/nodes/edge-1")).result.keys).toEqual((presented("edge-1") as { keys: object }).keys);
     expect((await call("GET", "/v1/joins")).result).toHaveLength(1);
     // Nothing that could be used is stored.
     await inFleet((_, state) => {
-      const everything = JSON.stringify(["tokens", "joins", "nodes", "outbox", "notes"].map((table) => state.storage.sql.exec(`SELECT * FROM ${table}`).toArray()));
+      const everything = JSON.stringify(
+        ["tokens", "joins", "nodes", "outbox", "notes"].map((table) =>
+          state.storage.sql.exec(`SELECT * FROM ${table}`).toArray(),
+        ),
+      );
       expect(everything).not.toContain((joined.result.token as string).slice(-43));
     });
   });
@@ -119,7 +162,9 @@ describe("device tokens", () => {
     const second = (await call("POST", "/v1/device/token", { as: first })).result.token as string;
     expect((await putStatus("edge-1", second, statusOf("edge-1", 1))).status).toBe(200);
     expect((await putStatus("edge-1", first, statusOf("edge-1", 2))).status).toBe(401);
-    expect((await call("GET", "/v1/nodes/edge-1")).result.tokens.map((token: { id: string }) => token.id).sort()).toEqual([lost, second].map((token) => sha256Hex(token).slice(0, 12)).sort());
+    expect(
+      (await call("GET", "/v1/nodes/edge-1")).result.tokens.map((token: { id: string }) => token.id).sort(),
+    ).toEqual([lost, second].map((token) => sha256Hex(token).slice(0, 12)).sort());
   });
 
   it("have a mirror that is written in the end, though KV fails at first", async () => {
@@ -138,23 +183,46 @@ describe("device tokens", () => {
 
 describe("revoking a node", () => {
   it("names the secrets that it could open", async () => {
-    const secret = (name: string, nodes: string[]) => JSON.stringify({ kind: "MCPSecret", metadata: { name }, spec: { recipients: nodes.map((node) => ({ node, sealed: "…" })) } });
+    const secret = (name: string, nodes: string[]) =>
+      JSON.stringify({
+        kind: "MCPSecret",
+        metadata: { name },
+        spec: { recipients: nodes.map((node) => ({ node, sealed: "…" })) },
+      });
     const objects = [secret("a", ["edge-1", "edge-2"]), secret("b", ["edge-2"]), secret("c", ["edge-1"])];
-    const entries = objects.map((bytes, i) => ({ kind: "MCPSecret", namespace: "default", name: "abc"[i], uid: `u${i}`, generation: 1, hash: sha256Hex(bytes) }));
+    const entries = objects.map((bytes, i) => ({
+      kind: "MCPSecret",
+      namespace: "default",
+      name: "abc"[i],
+      uid: `u${i}`,
+      generation: 1,
+      hash: sha256Hex(bytes),
+    }));
     const shard = JSON.stringify(entries);
-    const snapshot = snapshotOf("", { shards: Array.from({ length: 64 }, (_, i) => (i === 7 ? sha256Hex(shard) : "")) });
+    const snapshot = snapshotOf("", {
+      shards: Array.from({ length: 64 }, (_, i) => (i === 7 ? sha256Hex(shard) : "")),
+    });
     for (const bytes of objects) await putBlob(`objects/${sha256Hex(bytes)}`, bytes);
     await putBlob(`shards/${sha256Hex(shard)}`, shard);
     await putBlob(snapshot.key, snapshot.bytes);
     await putHead(headOf(snapshot.hash, 1), { "If-None-Match": "*" });
     await deviceToken("edge-1");
-    expect((await call("POST", "/v1/nodes/edge-1/revoke")).result).toEqual({ tokens: 1, secrets: ["default/a", "default/c"] });
+    expect((await call("POST", "/v1/nodes/edge-1/revoke")).result).toEqual({
+      tokens: 1,
+      secrets: ["default/a", "default/c"],
+    });
     expect((await call("DELETE", "/v1/nodes/edge-1")).result).toEqual({ secrets: ["default/a", "default/c"] });
   });
 
   it("says that it does not know when the state can't be read", async () => {
     await deviceToken("edge-1");
-    await inFleet((_, state) => void state.storage.sql.exec("INSERT INTO head(id,body,etag,at) VALUES(1,?,'0.1.1',0)", headOf("d".repeat(64), 1)));
+    await inFleet(
+      (_, state) =>
+        void state.storage.sql.exec(
+          "INSERT INTO head(id,body,etag,at) VALUES(1,?,'0.1.1',0)",
+          headOf("d".repeat(64), 1),
+        ),
+    );
     expect((await call("POST", "/v1/nodes/edge-1/revoke")).result).toEqual({ tokens: 1, secrets: null });
   });
 
@@ -175,7 +243,11 @@ describe("revoking a node", () => {
   });
 
   it("looks for the node's name anywhere in a secret", () => {
-    expect([mentions({ keys: { "edge-1": "x" } }, "edge-1"), mentions([{ a: ["edge-1"] }], "edge-1"), mentions({ a: "edge-10", n: 1, z: null }, "edge-1")]).toEqual([true, true, false]);
+    expect([
+      mentions({ keys: { "edge-1": "x" } }, "edge-1"),
+      mentions([{ a: ["edge-1"] }], "edge-1"),
+      mentions({ a: "edge-10", n: 1, z: null }, "edge-1"),
+    ]).toEqual([true, true, false]);
   });
 });
 

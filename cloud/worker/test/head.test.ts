@@ -1,5 +1,25 @@
 import { describe, expect, it } from "vitest";
-import { alarm, ask, bindings, call, clockAt, delivered, deviceToken, evict, freshAccount, FUTURE, headOf, inFleet, moveHeads, putBlob, putHead, snapshotOf, valuePath, watch, textOf } from "./kit.js";
+import {
+  alarm,
+  ask,
+  bindings,
+  call,
+  clockAt,
+  delivered,
+  deviceToken,
+  evict,
+  freshAccount,
+  FUTURE,
+  headOf,
+  inFleet,
+  moveHeads,
+  putBlob,
+  putHead,
+  snapshotOf,
+  valuePath,
+  watch,
+  textOf,
+} from "./kit.js";
 import { countOperations, failWrites } from "./operations.js";
 import { checkCondition, checkSnapshot } from "../src/fleet/head_move.js";
 import { Head, parseHead, Snapshot } from "../src/schema/desired.js";
@@ -21,19 +41,32 @@ describe("the head", () => {
     expect((await putHead(headOf(second.hash, 2), { "If-Match": '"0.1.0"' })).status).toBe(412);
     expect((await putHead(headOf(second.hash, 1), { "If-Match": '"0.1.1"' })).status).toBe(400);
     expect((await putHead(headOf(second.hash, 2), { "If-Match": '"0.1.1"' })).status).toBe(200);
-    expect((await call("PUT", valuePath("CONFIG", "head"), { body: "{}", headers: { "If-Match": '"0.1.2"' } })).status).toBe(400);
-    expect((await call("PUT", valuePath("CONFIG", "head"), { body: "h".repeat(4097), headers: { "If-Match": '"0.1.2"' } })).status).toBe(400);
+    expect(
+      (await call("PUT", valuePath("CONFIG", "head"), { body: "{}", headers: { "If-Match": '"0.1.2"' } })).status,
+    ).toBe(400);
+    expect(
+      (await call("PUT", valuePath("CONFIG", "head"), { body: "h".repeat(4097), headers: { "If-Match": '"0.1.2"' } }))
+        .status,
+    ).toBe(400);
   });
 
   it("moves only onto a snapshot that is there and was made from the current one", async () => {
     const [first] = await moveHeads(1);
     const absent = snapshotOf(first!, { message: "never uploaded" });
-    expect(await putHead(headOf(absent.hash, 2), { "If-Match": '"0.1.1"' })).toMatchObject({ status: 412, message: "the head's snapshot is not there" });
+    expect(await putHead(headOf(absent.hash, 2), { "If-Match": '"0.1.1"' })).toMatchObject({
+      status: 412,
+      message: "the head's snapshot is not there",
+    });
     const stranger = snapshotOf("", { message: "from nothing" });
     await putBlob(stranger.key, stranger.bytes);
-    expect(await putHead(headOf(stranger.hash, 2), { "If-Match": '"0.1.1"' })).toMatchObject({ status: 412, message: "the snapshot was not made from the current one" });
+    expect(await putHead(headOf(stranger.hash, 2), { "If-Match": '"0.1.1"' })).toMatchObject({
+      status: 412,
+      message: "the snapshot was not made from the current one",
+    });
     // A restored store raises the epoch, a renewed head keeps its snapshot.
-    expect((await putHead(headOf(first!, 2, { validUntil: "2027-01-01T00:00:00Z" }), { "If-Match": '"0.1.1"' })).status).toBe(200);
+    expect(
+      (await putHead(headOf(first!, 2, { validUntil: "2027-01-01T00:00:00Z" }), { "If-Match": '"0.1.1"' })).status,
+    ).toBe(200);
     expect((await putHead(headOf(stranger.hash, 1, { epoch: 2 }), { "If-Match": '"0.1.2"' })).status).toBe(200);
   });
 
@@ -50,7 +83,10 @@ describe("the head", () => {
     await moveHeads(1);
     const device = await deviceToken("edge-1");
     const poll = async () => {
-      const answer = await ask("GET", valuePath("CONFIG", "head"), { as: device, headers: { "If-None-Match": '"0.1.1"' } });
+      const answer = await ask("GET", valuePath("CONFIG", "head"), {
+        as: device,
+        headers: { "If-None-Match": '"0.1.1"' },
+      });
       expect([answer.status, answer.headers.get("ETag")]).toEqual([304, '"0.1.1"']);
     };
     await poll();
@@ -67,15 +103,24 @@ describe("the head", () => {
 });
 
 describe("the decision to move", () => {
-  const head = (revision: number, more: object = {}) => Head.parse({ ...JSON.parse(headOf("0".repeat(64), revision)), ...more });
+  const head = (revision: number, more: object = {}) =>
+    Head.parse({ ...JSON.parse(headOf("0".repeat(64), revision)), ...more });
   const at = (revision: number) => ({ head: head(revision), etag: `0.1.${revision}` });
   it("refuses another fleet's head unless the store is founded anew", () => {
-    expect(checkCondition(at(1), head(2, { fleet: "b" }), { ifMatch: "0.1.1", ifNoneMatch: false })).toMatchObject({ status: 400 });
-    expect(checkCondition(at(1), head(1, { fleet: "b", epoch: 2 }), { ifMatch: "0.1.1", ifNoneMatch: false })).toEqual({ move: true });
+    expect(checkCondition(at(1), head(2, { fleet: "b" }), { ifMatch: "0.1.1", ifNoneMatch: false })).toMatchObject({
+      status: 400,
+    });
+    expect(checkCondition(at(1), head(1, { fleet: "b", epoch: 2 }), { ifMatch: "0.1.1", ifNoneMatch: false })).toEqual({
+      move: true,
+    });
   });
   it("orders by trust, epoch, revision", () => {
-    expect(checkCondition(at(5), head(1, { trust: 1, epoch: 0 }), { ifMatch: "0.1.5", ifNoneMatch: false })).toEqual({ move: true });
-    expect(checkCondition(at(5), head(9, { epoch: 0 }), { ifMatch: "0.1.5", ifNoneMatch: false })).toMatchObject({ status: 400 });
+    expect(checkCondition(at(5), head(1, { trust: 1, epoch: 0 }), { ifMatch: "0.1.5", ifNoneMatch: false })).toEqual({
+      move: true,
+    });
+    expect(checkCondition(at(5), head(9, { epoch: 0 }), { ifMatch: "0.1.5", ifNoneMatch: false })).toMatchObject({
+      status: 400,
+    });
   });
   it("needs no parent for the first head", () => {
     const snapshot = Snapshot.parse(JSON.parse(snapshotOf("f".repeat(64)).bytes));
@@ -138,4 +183,3 @@ describe("the outbox", () => {
     expect(await bindings.CONFIG.get("head")).toContain('"revision":1');
   });
 });
-

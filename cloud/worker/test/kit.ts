@@ -1,7 +1,13 @@
 // What the tests share: requests as somebody, builders of the desired state and of statuses, sockets, signed identities.
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { env } from "cloudflare:workers";
-import { createExecutionContext, evictDurableObject, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import {
+  createExecutionContext,
+  evictDurableObject,
+  reset,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import worker from "../src/index.js";
 import { forgetKeys } from "../src/auth/access.js";
@@ -18,10 +24,12 @@ export const ORIGIN = "https://fleet.example.com";
 export const KV = "/client/v4/accounts/local/storage/kv/namespaces";
 
 export const fleet = (): DurableObjectStub<Fleet> => bindings.FLEET.get(bindings.FLEET.idFromName("fleet"));
-export const inFleet = <R>(run: (instance: Fleet, state: DurableObjectState) => R | Promise<R>): Promise<R> => runInDurableObject(fleet(), run);
+export const inFleet = <R>(run: (instance: Fleet, state: DurableObjectState) => R | Promise<R>): Promise<R> =>
+  runInDurableObject(fleet(), run);
 export const alarm = (): Promise<boolean> => runDurableObjectAlarm(fleet());
 // Waits until what is due was told: requests don't wait for it.
-export const delivered = (): Promise<void> => inFleet((instance) => (instance as unknown as { deliver(): Promise<void> }).deliver());
+export const delivered = (): Promise<void> =>
+  inFleet((instance) => (instance as unknown as { deliver(): Promise<void> }).deliver());
 export const evict = (): Promise<void> => evictDurableObject(fleet());
 
 // Every test begins with an empty account.
@@ -48,9 +56,18 @@ export interface Ask {
   body?: BodyInit | object;
 }
 
-const isPlain = (body: unknown): body is object => typeof body === "object" && body !== null && !(body instanceof Uint8Array) && !(body instanceof ReadableStream) && !(body instanceof FormData);
+const isPlain = (body: unknown): body is object =>
+  typeof body === "object" &&
+  body !== null &&
+  !(body instanceof Uint8Array) &&
+  !(body instanceof ReadableStream) &&
+  !(body instanceof FormData);
 
-export async function ask(method: string, path: string, { as = OPERATOR, headers = {}, body }: Ask = {}): Promise<Response> {
+export async function ask(
+  method: string,
+  path: string,
+  { as = OPERATOR, headers = {}, body }: Ask = {},
+): Promise<Response> {
   const all = new Headers(headers);
   if (as !== "") all.set("Authorization", `Bearer ${as}`);
   const init: RequestInit = { method, headers: all, redirect: "manual" };
@@ -76,24 +93,51 @@ export interface Answered {
 export async function call(method: string, path: string, given: Ask = {}): Promise<Answered> {
   const response = await ask(method, path, given);
   const json = (await response.json()) as any;
-  return { status: response.status, result: json.result, info: json.result_info, code: json.errors?.[0]?.code, message: json.errors?.[0]?.message };
+  return {
+    status: response.status,
+    result: json.result,
+    info: json.result_info,
+    code: json.errors?.[0]?.code,
+    message: json.errors?.[0]?.message,
+  };
 }
 
 export const valuePath = (namespace: string, key: string) => `${KV}/${namespace}/values/${encodeURIComponent(key)}`;
 
 // ---- the desired state
 
-export function snapshotOf(parent: string, more: Record<string, unknown> = {}): { key: string; hash: string; bytes: string } {
-  const bytes = JSON.stringify({ author: "", message: "", parent, shards: Array.from({ length: 64 }, () => ""), time: "2026-11-28T00:00:00Z", ...more });
+export function snapshotOf(
+  parent: string,
+  more: Record<string, unknown> = {},
+): { key: string; hash: string; bytes: string } {
+  const bytes = JSON.stringify({
+    author: "",
+    message: "",
+    parent,
+    shards: Array.from({ length: 64 }, () => ""),
+    time: "2026-11-28T00:00:00Z",
+    ...more,
+  });
   const hash = sha256Hex(bytes);
   return { key: `snapshots/${hash}`, hash, bytes };
 }
 
 export function headOf(snapshot: string, revision: number, more: Record<string, unknown> = {}): string {
-  return JSON.stringify({ epoch: 1, fleet: "a".repeat(32), revision, signatures: [], snapshot, time: "2026-11-28T00:00:00Z", trust: 0, validUntil: "", ...more });
+  return JSON.stringify({
+    epoch: 1,
+    fleet: "a".repeat(32),
+    revision,
+    signatures: [],
+    snapshot,
+    time: "2026-11-28T00:00:00Z",
+    trust: 0,
+    validUntil: "",
+    ...more,
+  });
 }
 
-export const putHead = (body: string, headers: Record<string, string>, as = OPERATOR) => call("PUT", valuePath("CONFIG", "head"), { body, headers, as });
+export const putHead = (body: string, headers: Record<string, string>, as = OPERATOR) =>
+  call("PUT", valuePath("CONFIG", "head"), { body, headers, as });
 export const putBlob = (key: string, bytes: string) => call("PUT", valuePath("CONFIG", key), { body: bytes });
 
 // Moves the head from revision to revision, `revisions` times; the snapshots' hashes.
@@ -102,7 +146,8 @@ export async function moveHeads(revisions: number): Promise<string[]> {
   for (let revision = 1; revision <= revisions; ++revision) {
     const snapshot = snapshotOf(hashes.at(-1) ?? "", { message: `move ${revision}` });
     expect((await putBlob(snapshot.key, snapshot.bytes)).status).toBe(200);
-    const on: Record<string, string> = revision === 1 ? { "If-None-Match": "*" } : { "If-Match": `"0.1.${revision - 1}"` };
+    const on: Record<string, string> =
+      revision === 1 ? { "If-None-Match": "*" } : { "If-Match": `"0.1.${revision - 1}"` };
     expect((await putHead(headOf(snapshot.hash, revision), on)).status).toBe(200);
     hashes.push(snapshot.hash);
   }
@@ -127,7 +172,12 @@ export interface ServerSpec {
   conditions?: { type: string; status: string; reason: string; message?: string }[];
 }
 
-export function statusOf(node: string, sequence: number, servers: ServerSpec[] = [], more: Record<string, unknown> = {}): object {
+export function statusOf(
+  node: string,
+  sequence: number,
+  servers: ServerSpec[] = [],
+  more: Record<string, unknown> = {},
+): object {
   return {
     node,
     sequence,
@@ -135,11 +185,16 @@ export function statusOf(node: string, sequence: number, servers: ServerSpec[] =
     version: "0.1.0",
     heartbeat: `2026-11-28T00:00:${String(sequence % 60).padStart(2, "0")}Z`,
     acceptedHead: "0.1.1",
-    conditions: [{ type: "Ready", status: "True", reason: "Ready", message: "", lastTransitionTime: "2026-11-28T00:00:00Z" }],
+    conditions: [
+      { type: "Ready", status: "True", reason: "Ready", message: "", lastTransitionTime: "2026-11-28T00:00:00Z" },
+    ],
     servers: servers.map((server) => ({
       namespace: "default",
       name: server.name,
-      conditions: [{ type: "Ready", status: server.ready ?? "True", reason: server.reason ?? "Ready", message: "m" }, ...(server.conditions ?? [])],
+      conditions: [
+        { type: "Ready", status: server.ready ?? "True", reason: server.reason ?? "Ready", message: "m" },
+        ...(server.conditions ?? []),
+      ],
       restarts: { count: 0 },
       catalog: { tools: 3 },
     })),
@@ -147,7 +202,8 @@ export function statusOf(node: string, sequence: number, servers: ServerSpec[] =
   };
 }
 
-export const putStatus = (node: string, token: string, status: object) => call("PUT", valuePath("SERVER_STATE", `nodes/${node}`), { as: token, body: status });
+export const putStatus = (node: string, token: string, status: object) =>
+  call("PUT", valuePath("SERVER_STATE", `nodes/${node}`), { as: token, body: status });
 
 // ---- sockets
 
@@ -167,7 +223,10 @@ export interface Watcher {
   message(type: string): Promise<any>;
 }
 
-export async function watch(token: string, headers: Record<string, string> = { "Sec-WebSocket-Protocol": "mcpfleet.v1" }): Promise<Watcher> {
+export async function watch(
+  token: string,
+  headers: Record<string, string> = { "Sec-WebSocket-Protocol": "mcpfleet.v1" },
+): Promise<Watcher> {
   const response = await ask("GET", "/v1/watch", { as: token, headers: { Upgrade: "websocket", ...headers } });
   expect(response.status).toBe(101);
   return listen(response.webSocket!);
@@ -189,7 +248,8 @@ export function listen(socket: WebSocket): Watcher {
       await new Promise<void>((resolve) => (wake = resolve));
     }
   };
-  const message = async (type: string) => JSON.parse(await next((text) => text.startsWith("{") && JSON.parse(text).type === type));
+  const message = async (type: string) =>
+    JSON.parse(await next((text) => text.startsWith("{") && JSON.parse(text).type === type));
   const watcher = { socket, texts, closed, next, message };
   watchers.push(watcher);
   return watcher;
@@ -198,7 +258,10 @@ export function listen(socket: WebSocket): Watcher {
 // ---- Cloudflare Access
 
 export interface Identity {
-  assertion(claims: Record<string, unknown>, more?: { audience?: string; issuer?: string; expires?: string | number; kid?: string }): Promise<string>;
+  assertion(
+    claims: Record<string, unknown>,
+    more?: { audience?: string; issuer?: string; expires?: string | number; kid?: string },
+  ): Promise<string>;
   jwk: object;
 }
 
@@ -225,7 +288,10 @@ export interface Outside {
 }
 
 // Answers what the Worker asks of the outside: keys by URL, and anything else by `other`.
-export function outside(keys: Record<string, object[]>, other?: (request: Request) => Response | Promise<Response>): Outside {
+export function outside(
+  keys: Record<string, object[]>,
+  other?: (request: Request) => Response | Promise<Response>,
+): Outside {
   const seen: Outside = { requests: [], bodies: [] };
   vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const request = new Request(input as RequestInfo, init as RequestInit);

@@ -1,5 +1,22 @@
 import { describe, expect, it } from "vitest";
-import { ask, bindings, call, delivered, deviceToken, freshAccount, headOf, KV, moveHeads, OPERATOR, putBlob, putHead, snapshotOf, valuePath, VIEWER, textOf } from "./kit.js";
+import {
+  ask,
+  bindings,
+  call,
+  delivered,
+  deviceToken,
+  freshAccount,
+  headOf,
+  KV,
+  moveHeads,
+  OPERATOR,
+  putBlob,
+  putHead,
+  snapshotOf,
+  valuePath,
+  VIEWER,
+  textOf,
+} from "./kit.js";
 import { sha256Hex } from "../src/schema/hash.js";
 
 freshAccount();
@@ -26,7 +43,10 @@ describe("the KV protocol", () => {
   it("keeps metadata and expiration of a multipart put, with the value byte for byte", async () => {
     const value = "with\r\nlines\r\n--b";
     const body = `--bb\r\nContent-Disposition: form-data; name="value"\r\n\r\n${value}\r\n--bb\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{"ready":true}\r\n--bb--\r\n`;
-    const put = await call("PUT", `${valuePath("SERVER_STATE", "x/a")}?expiration_ttl=120`, { body, headers: { "Content-Type": "multipart/form-data; boundary=bb" } });
+    const put = await call("PUT", `${valuePath("SERVER_STATE", "x/a")}?expiration_ttl=120`, {
+      body,
+      headers: { "Content-Type": "multipart/form-data; boundary=bb" },
+    });
     expect(put.status).toBe(200);
     expect(await textOf(ask("GET", valuePath("SERVER_STATE", "x/a")))).toBe(value);
     expect((await call("GET", `${KV}/SERVER_STATE/metadata/x%2Fa`)).result).toEqual({ ready: true });
@@ -36,15 +56,40 @@ describe("the KV protocol", () => {
   });
 
   it("takes values in bulk, reads up to a hundred, and pages lists", async () => {
-    const pairs = Array.from({ length: 25 }, (_, i) => ({ key: `p/${String(i).padStart(2, "0")}`, value: `v${i}`, metadata: { i } }));
-    expect((await call("PUT", `${KV}/SERVER_STATE/bulk`, { body: [...pairs, { key: "bin", value: "/wA=", base64: true }] })).result).toEqual({ successful_key_count: 26, unsuccessful_keys: [] });
+    const pairs = Array.from({ length: 25 }, (_, i) => ({
+      key: `p/${String(i).padStart(2, "0")}`,
+      value: `v${i}`,
+      metadata: { i },
+    }));
+    expect(
+      (await call("PUT", `${KV}/SERVER_STATE/bulk`, { body: [...pairs, { key: "bin", value: "/wA=", base64: true }] }))
+        .result,
+    ).toEqual({ successful_key_count: 26, unsuccessful_keys: [] });
     const first = await call("GET", `${KV}/SERVER_STATE/keys?prefix=p%2F&limit=10`);
-    const second = await call("GET", `${KV}/SERVER_STATE/keys?prefix=p%2F&limit=1000&cursor=${encodeURIComponent(first.info.cursor)}`);
-    expect([...first.result, ...second.result].map((key: { name: string }) => key.name)).toEqual(pairs.map((pair) => pair.key));
-    expect((await call("POST", `${KV}/SERVER_STATE/bulk/get`, { body: { keys: ["p/01", "absent"] } })).result).toEqual({ values: { "p/01": "v1", absent: null } });
-    expect((await call("POST", `${KV}/SERVER_STATE/bulk/get`, { body: { keys: ["p/02"], withMetadata: true } })).result.values["p/02"]).toEqual({ value: "v2", metadata: { i: 2 } });
-    expect((await call("POST", `${KV}/SERVER_STATE/bulk/get`, { body: { keys: Array.from({ length: 101 }, (_, i) => `k${i}`) } })).status).toBe(400);
-    expect((await call("DELETE", `${KV}/SERVER_STATE/bulk`, { body: ["p/00", "absent"] })).result.successful_key_count).toBe(2);
+    const second = await call(
+      "GET",
+      `${KV}/SERVER_STATE/keys?prefix=p%2F&limit=1000&cursor=${encodeURIComponent(first.info.cursor)}`,
+    );
+    expect([...first.result, ...second.result].map((key: { name: string }) => key.name)).toEqual(
+      pairs.map((pair) => pair.key),
+    );
+    expect((await call("POST", `${KV}/SERVER_STATE/bulk/get`, { body: { keys: ["p/01", "absent"] } })).result).toEqual({
+      values: { "p/01": "v1", absent: null },
+    });
+    expect(
+      (await call("POST", `${KV}/SERVER_STATE/bulk/get`, { body: { keys: ["p/02"], withMetadata: true } })).result
+        .values["p/02"],
+    ).toEqual({ value: "v2", metadata: { i: 2 } });
+    expect(
+      (
+        await call("POST", `${KV}/SERVER_STATE/bulk/get`, {
+          body: { keys: Array.from({ length: 101 }, (_, i) => `k${i}`) },
+        })
+      ).status,
+    ).toBe(400);
+    expect(
+      (await call("DELETE", `${KV}/SERVER_STATE/bulk`, { body: ["p/00", "absent"] })).result.successful_key_count,
+    ).toBe(2);
     expect((await call("POST", `${KV}/SERVER_STATE/bulk/delete`, { body: ["bin"] })).status).toBe(200);
     expect((await ask("GET", valuePath("SERVER_STATE", "bin"))).status).toBe(404);
   });
@@ -59,9 +104,21 @@ describe("the KV protocol", () => {
     ["a bulk that is no list", "PUT", `${KV}/SERVER_STATE/bulk`, "{}", 400],
     ["a pair without a value", "PUT", `${KV}/SERVER_STATE/bulk`, '[{"key":"a"}]', 400],
     ["a value that is not base64", "PUT", `${KV}/SERVER_STATE/bulk`, '[{"key":"a","value":"%","base64":true}]', 400],
-    ["a bulk of more than 10 MB", "PUT", `${KV}/SERVER_STATE/bulk`, JSON.stringify([{ key: "a", value: "v".repeat(10_000_000) }]), 413],
+    [
+      "a bulk of more than 10 MB",
+      "PUT",
+      `${KV}/SERVER_STATE/bulk`,
+      JSON.stringify([{ key: "a", value: "v".repeat(10_000_000) }]),
+      413,
+    ],
     ["keys that are no list", "POST", `${KV}/SERVER_STATE/bulk/get`, '{"keys":"a"}', 400],
-    ["more than 10000 keys", "POST", `${KV}/SERVER_STATE/bulk/delete`, JSON.stringify(Array.from({ length: 10_001 }, (_, i) => `k${i}`)), 400],
+    [
+      "more than 10000 keys",
+      "POST",
+      `${KV}/SERVER_STATE/bulk/delete`,
+      JSON.stringify(Array.from({ length: 10_001 }, (_, i) => `k${i}`)),
+      400,
+    ],
   ])("refuses %s and changes nothing", async (_, method, path, body, status) => {
     const answered = await call(method, path, body === undefined ? {} : { body });
     expect(answered.status).toBe(status);
@@ -87,12 +144,20 @@ describe("the KV protocol", () => {
   it("answers an immutable value that KV still misses from the object's buffer, also one of several rows", async () => {
     const big = JSON.stringify("s".repeat(3 * 1024 * 1024));
     const shard = `shards/${sha256Hex(big)}`;
-    await call("PUT", `${KV}/CONFIG/bulk`, { body: [{ key: blob("{}"), value: "{}" }, { key: shard, value: big }] });
+    await call("PUT", `${KV}/CONFIG/bulk`, {
+      body: [
+        { key: blob("{}"), value: "{}" },
+        { key: shard, value: big },
+      ],
+    });
     await bindings.CONFIG.delete(blob("{}"));
     await bindings.CONFIG.delete(shard);
     const device = await deviceToken("edge-1");
     expect(await textOf(ask("GET", valuePath("CONFIG", blob("{}")), { as: device }))).toBe("{}");
-    const { result } = await call("POST", `${KV}/CONFIG/bulk/get`, { as: device, body: { keys: [shard, blob("absent")] } });
+    const { result } = await call("POST", `${KV}/CONFIG/bulk/get`, {
+      as: device,
+      body: { keys: [shard, blob("absent")] },
+    });
     expect(result.values[shard]).toBe(big);
     expect(result.values[blob("absent")]).toBeNull();
   });
@@ -103,7 +168,9 @@ describe("the KV protocol", () => {
     const device = await deviceToken("edge-1");
     expect((await ask("GET", valuePath("CONFIG", "head"), { as: device })).status).toBe(200);
     expect((await ask("GET", valuePath("CONFIG", "proposals/1"), { as: device })).status).toBe(403);
-    expect((await call("POST", `${KV}/CONFIG/bulk/get`, { as: device, body: { keys: ["head", "proposals/1"] } })).status).toBe(403);
+    expect(
+      (await call("POST", `${KV}/CONFIG/bulk/get`, { as: device, body: { keys: ["head", "proposals/1"] } })).status,
+    ).toBe(403);
   });
 
   it("reports what one invocation can't write, for the client to try again", async () => {
@@ -125,7 +192,9 @@ describe("the KV protocol", () => {
 describe("deleting the desired state", () => {
   it("is refused for what the head needs and for what is minutes old, and works for the rest", async () => {
     const object = "{}";
-    const shardBytes = JSON.stringify([{ kind: "MCPServer", namespace: "default", name: "a", uid: "u", generation: 1, hash: sha256Hex(object) }]);
+    const shardBytes = JSON.stringify([
+      { kind: "MCPServer", namespace: "default", name: "a", uid: "u", generation: 1, hash: sha256Hex(object) },
+    ]);
     const shards = Array.from({ length: 64 }, (_, i) => (i === 0 ? sha256Hex(shardBytes) : ""));
     const snapshot = snapshotOf("", { shards });
     const needed = [blob(object), `shards/${sha256Hex(shardBytes)}`, snapshot.key];
@@ -136,7 +205,11 @@ describe("deleting the desired state", () => {
     await bindings.CONFIG.put(blob("old"), "old");
     expect((await putHead(headOf(snapshot.hash, 1), { "If-None-Match": "*" })).status).toBe(200);
     await putBlob(blob("new"), "new");
-    for (const key of [...needed, blob("new")]) expect([key, (await call("POST", `${KV}/CONFIG/bulk/delete`, { body: [blob("old"), key] })).status]).toEqual([key, 412]);
+    for (const key of [...needed, blob("new")])
+      expect([key, (await call("POST", `${KV}/CONFIG/bulk/delete`, { body: [blob("old"), key] })).status]).toEqual([
+        key,
+        412,
+      ]);
     expect(await bindings.CONFIG.get(blob("old"))).toBe("old");
     expect((await call("POST", `${KV}/CONFIG/bulk/delete`, { body: [blob("old")] })).status).toBe(200);
     expect(await bindings.CONFIG.get(blob("old"))).toBeNull();
@@ -151,7 +224,12 @@ describe("tokens in DEVICE_TOKENS", () => {
     const entry = JSON.stringify({ node: "edge-1", createdAt: "2026-11-28T00:00:00Z", author: "me@here" });
     expect((await call("PUT", valuePath("DEVICE_TOKENS", key), { body: entry })).status).toBe(200);
     const { result } = await call("GET", `${KV}/DEVICE_TOKENS/keys?prefix=tokens%2F`);
-    expect(result).toEqual([{ name: key, metadata: { node: "edge-1", author: "me@here", createdAt: expect.any(String), expiresAt: expect.any(String) } }]);
+    expect(result).toEqual([
+      {
+        name: key,
+        metadata: { node: "edge-1", author: "me@here", createdAt: expect.any(String), expiresAt: expect.any(String) },
+      },
+    ]);
     await delivered();
     expect(JSON.parse((await bindings.DEVICE_TOKENS.get(key))!)).toMatchObject({ node: "edge-1", author: "me@here" });
     expect((await ask("GET", "/v1/whoami", { as: token })).status).toBe(200);
@@ -164,7 +242,9 @@ describe("tokens in DEVICE_TOKENS", () => {
 
   it("take no other keys and no other shape, and are not for viewers", async () => {
     expect((await call("PUT", valuePath("DEVICE_TOKENS", "x"), { body: '{"node":"a"}' })).status).toBe(400);
-    expect((await call("PUT", valuePath("DEVICE_TOKENS", `tokens/${"0".repeat(64)}`), { body: '{"node":"A B"}' })).status).toBe(400);
+    expect(
+      (await call("PUT", valuePath("DEVICE_TOKENS", `tokens/${"0".repeat(64)}`), { body: '{"node":"A B"}' })).status,
+    ).toBe(400);
     expect((await call("GET", `${KV}/DEVICE_TOKENS/keys`, { as: VIEWER })).status).toBe(403);
     expect((await call("GET", `${KV}/DEVICE_TOKENS/keys`, { as: OPERATOR })).status).toBe(200);
   });

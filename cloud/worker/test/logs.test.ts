@@ -12,15 +12,30 @@ interface Row {
   server?: string;
   text: string;
 }
-const ndjson = (rows: Row[]) => rows.map((row) => `${JSON.stringify({ namespace: "default", server: "a", stream: "stderr", ...row })}\n`).join("");
-const pack = { zstd: (text: string) => new Uint8Array(zstdCompressSync(Buffer.from(text))), gzip: (text: string) => new Uint8Array(gzipSync(Buffer.from(text))) };
+const ndjson = (rows: Row[]) =>
+  rows.map((row) => `${JSON.stringify({ namespace: "default", server: "a", stream: "stderr", ...row })}\n`).join("");
+const pack = {
+  zstd: (text: string) => new Uint8Array(zstdCompressSync(Buffer.from(text))),
+  gzip: (text: string) => new Uint8Array(gzipSync(Buffer.from(text))),
+};
 
-function upload(node: string, token: string, name: string, rows: Row[], packing: "zstd" | "gzip" = "zstd", bytes = pack[packing](ndjson(rows))) {
+function upload(
+  node: string,
+  token: string,
+  name: string,
+  rows: Row[],
+  packing: "zstd" | "gzip" = "zstd",
+  bytes = pack[packing](ndjson(rows)),
+) {
   const times = rows.map((row) => row.time).sort();
   return call("PUT", `/v1/logs/${node}/${name}`, {
     as: token,
     body: bytes,
-    headers: { "Content-Type": `application/${packing}`, "Mcpfleet-First": times[0] ?? at(0), "Mcpfleet-Last": times.at(-1) ?? at(0) },
+    headers: {
+      "Content-Type": `application/${packing}`,
+      "Mcpfleet-First": times[0] ?? at(0),
+      "Mcpfleet-Last": times.at(-1) ?? at(0),
+    },
   });
 }
 const query = async (text: string) => call("GET", `/v1/logs?since=2035-01-01T11:00:00Z&${text}`, { as: VIEWER });
@@ -31,9 +46,15 @@ describe("uploading", () => {
     const clock = clockAt(FUTURE);
     const token = await deviceToken("edge-1");
     const bytes = pack.zstd(ndjson([{ time: at(1), text: "one" }]));
-    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({ name: "logs/edge-1/2035/01/01/boot1-7", repeat: false });
+    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({
+      name: "logs/edge-1/2035/01/01/boot1-7",
+      repeat: false,
+    });
     clock.advance(86_400_000); // a repeat finds the same object on the next day
-    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({ name: "logs/edge-1/2035/01/01/boot1-7", repeat: true });
+    expect((await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "" }], "zstd", bytes)).result).toEqual({
+      name: "logs/edge-1/2035/01/01/boot1-7",
+      repeat: true,
+    });
     const object = await bindings.LOGS.get("logs/edge-1/2035/01/01/boot1-7");
     expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytes);
     expect(await upload("edge-1", token, "boot1-7", [{ time: at(1), text: "other" }])).toMatchObject({ status: 409 });
@@ -45,8 +66,18 @@ describe("uploading", () => {
     ["a number with leading zeros", "boot1-007", {}, 400],
     ["bytes that are not compressed", "boot1-1", { body: "plain" }, 400],
     ["more than a mebibyte", "boot1-1", { body: new Uint8Array(1024 * 1024 + 1) }, 413],
-    ["times that end before they begin", "boot1-1", { headers: { "Mcpfleet-First": at(2), "Mcpfleet-Last": at(1) } }, 400],
-    ["times in the future", "boot1-1", { headers: { "Mcpfleet-First": at(2), "Mcpfleet-Last": "2035-01-01T13:00:00Z" } }, 400],
+    [
+      "times that end before they begin",
+      "boot1-1",
+      { headers: { "Mcpfleet-First": at(2), "Mcpfleet-Last": at(1) } },
+      400,
+    ],
+    [
+      "times in the future",
+      "boot1-1",
+      { headers: { "Mcpfleet-First": at(2), "Mcpfleet-Last": "2035-01-01T13:00:00Z" } },
+      400,
+    ],
     ["no times", "boot1-1", { headers: {} }, 400],
   ])("refuses %s", async (_, name, given, status) => {
     clockAt(FUTURE);
@@ -71,7 +102,8 @@ describe("uploading", () => {
       bytes.set([0x1f, 0x8b]);
       return bytes;
     };
-    for (const seq of [1, 2, 2]) expect((await upload("edge-1", token, `b-${seq}`, [], "gzip", noise(seq))).status).toBe(200);
+    for (const seq of [1, 2, 2])
+      expect((await upload("edge-1", token, `b-${seq}`, [], "gzip", noise(seq))).status).toBe(200);
     expect((await upload("edge-1", token, "b-3", [], "gzip", noise(3))).status).toBe(429);
     expect((await upload("edge-2", await deviceToken("edge-2"), "b-1", [], "gzip", noise(4))).status).toBe(200);
     clock.advance(60_000);
@@ -84,18 +116,41 @@ describe("reading", () => {
     clockAt(FUTURE);
     const one = await deviceToken("edge-1");
     const two = await deviceToken("edge-2");
-    await upload("edge-1", one, "b-1", [{ time: at(3, ".000000002"), text: "4" }, { time: at(1), text: "1" }]);
-    await upload("edge-2", two, "b-1", [{ time: at(2), text: "2" }, { time: at(3, ".000000001"), text: "3" }], "gzip");
+    await upload("edge-1", one, "b-1", [
+      { time: at(3, ".000000002"), text: "4" },
+      { time: at(1), text: "1" },
+    ]);
+    await upload(
+      "edge-2",
+      two,
+      "b-1",
+      [
+        { time: at(2), text: "2" },
+        { time: at(3, ".000000001"), text: "3" },
+      ],
+      "gzip",
+    );
     await upload("edge-1", one, "b-2", [{ time: at(4, ".5"), text: "5" }]);
     const answered = await query("limit=100");
     expect(texts(answered)).toEqual(["1", "2", "3", "4", "5"]);
-    expect(answered.result[2]).toEqual({ time: at(3, ".000000001"), node: "edge-2", namespace: "default", server: "a", stream: "stderr", text: "3" });
+    expect(answered.result[2]).toEqual({
+      time: at(3, ".000000001"),
+      node: "edge-2",
+      namespace: "default",
+      server: "a",
+      stream: "stderr",
+      text: "3",
+    });
     expect(answered.info).toEqual({ count: 5, cursor: "", missing: 0, bad: 0 });
   });
 
   it("filters by node, server, text and time", async () => {
     clockAt(FUTURE);
-    await upload("edge-1", await deviceToken("edge-1"), "b-1", [{ time: at(1), server: "a", text: "apple" }, { time: at(2), server: "b", text: "banana" }, { time: at(3), server: "a", text: "ban ana" }]);
+    await upload("edge-1", await deviceToken("edge-1"), "b-1", [
+      { time: at(1), server: "a", text: "apple" },
+      { time: at(2), server: "b", text: "banana" },
+      { time: at(3), server: "a", text: "ban ana" },
+    ]);
     await upload("edge-2", await deviceToken("edge-2"), "b-1", [{ time: at(1), server: "a", text: "berry" }]);
     expect(texts(await query("node=edge-2"))).toEqual(["berry"]);
     expect(texts(await query("namespace=default&server=b"))).toEqual(["banana"]);
@@ -133,8 +188,24 @@ describe("reading", () => {
     const token = await deviceToken("edge-1");
     await upload("edge-1", token, "b-1", [{ time: at(1), text: "1" }]);
     await upload("edge-1", token, "b-2", [{ time: at(2), text: "2" }]);
-    await upload("edge-1", token, "b-3", [{ time: at(3), text: "3" }], "zstd", new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]));
-    await upload("edge-1", token, "b-4", [{ time: at(4), text: "4" }], "zstd", pack.zstd(`{"text":1}\nnot json\n${ndjson([{ time: at(4), text: "4" }])}${ndjson([{ time: "yesterday", text: "5" }])}`));
+    await upload(
+      "edge-1",
+      token,
+      "b-3",
+      [{ time: at(3), text: "3" }],
+      "zstd",
+      new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3]),
+    );
+    await upload(
+      "edge-1",
+      token,
+      "b-4",
+      [{ time: at(4), text: "4" }],
+      "zstd",
+      pack.zstd(
+        `{"text":1}\nnot json\n${ndjson([{ time: at(4), text: "4" }])}${ndjson([{ time: "yesterday", text: "5" }])}`,
+      ),
+    );
     await bindings.LOGS.delete("logs/edge-1/2035/01/01/b-2");
     const answered = await query("limit=100");
     expect(texts(answered)).toEqual(["1", "4"]);
@@ -153,18 +224,44 @@ describe("parts of it", () => {
     expect(unpack(pack.gzip("x"))).toBe("x");
   });
   it("times sort as text", () => {
-    const times = ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000000001Z", "2026-01-01T00:00:00.1Z", "2026-01-01T02:00:01+02:00", "2026-01-01T00:00:02Z"];
+    const times = [
+      "2026-01-01T00:00:00Z",
+      "2026-01-01T00:00:00.000000001Z",
+      "2026-01-01T00:00:00.1Z",
+      "2026-01-01T02:00:01+02:00",
+      "2026-01-01T00:00:02Z",
+    ];
     expect([...times].reverse().sort((a, b) => (timeKey(a) < timeKey(b) ? -1 : 1))).toEqual(times);
     expect(timeKey("soon")).toBe("");
   });
   it("no more chunks are read than a page needs", async () => {
-    const chunks = Array.from({ length: 50 }, (_, i) => ({ node: "n", boot: "b", seq: i, first: i * 1000, last: i * 1000 }));
+    const chunks = Array.from({ length: 50 }, (_, i) => ({
+      node: "n",
+      boot: "b",
+      seq: i,
+      first: i * 1000,
+      last: i * 1000,
+    }));
     let read = 0;
     const merged = await mergeLines(
       chunks,
       async (chunk) => {
         ++read;
-        return { lines: [{ line: { time: new Date(chunk.first).toISOString(), namespace: "", server: "", stream: "", text: String(chunk.seq) }, index: 0 }], bad: 0 };
+        return {
+          lines: [
+            {
+              line: {
+                time: new Date(chunk.first).toISOString(),
+                namespace: "",
+                server: "",
+                stream: "",
+                text: String(chunk.seq),
+              },
+              index: 0,
+            },
+          ],
+          bad: 0,
+        };
       },
       { after: "", from: 0, until: 1e6, limit: 3, wanted: () => true },
     );

@@ -1,5 +1,28 @@
 import { describe, expect, it } from "vitest";
-import { alarm, ask, bindings, call, clockAt, delivered, deviceToken, evict, fleet, freshAccount, FUTURE, inFleet, KV, listen, moveHeads, OPERATOR, putStatus, statusOf, valuePath, VIEWER, watch, textOf } from "./kit.js";
+import {
+  alarm,
+  ask,
+  bindings,
+  call,
+  clockAt,
+  delivered,
+  deviceToken,
+  evict,
+  fleet,
+  freshAccount,
+  FUTURE,
+  inFleet,
+  KV,
+  listen,
+  moveHeads,
+  OPERATOR,
+  putStatus,
+  statusOf,
+  valuePath,
+  VIEWER,
+  watch,
+  textOf,
+} from "./kit.js";
 import { countOperations } from "./operations.js";
 import { decideDown, emptyDown } from "../src/fleet/down.js";
 import { hintsFor } from "../src/fleet/hints.js";
@@ -26,7 +49,9 @@ describe("the push", () => {
 
   it("reaches every node, also after the object was away, and each once", async () => {
     const [first] = await moveHeads(1);
-    const watchers = await Promise.all(["edge-1", "edge-2", "edge-3"].map(async (node) => watch(await deviceToken(node), {})));
+    const watchers = await Promise.all(
+      ["edge-1", "edge-2", "edge-3"].map(async (node) => watch(await deviceToken(node), {})),
+    );
     for (const watcher of watchers) expect(await watcher.next()).toContain('"revision":1');
     await evict();
     const { snapshotOf, putBlob, putHead, headOf } = await import("./kit.js");
@@ -46,7 +71,12 @@ describe("the push", () => {
       type: "hello",
       name: "node edge-1",
       down: { sequence: 0, nodes: [], frozen: false },
-      hints: { pingSeconds: 30, pollConnectedSeconds: 900, pollUnconnectedSeconds: [60, 120], reconnectSpreadSeconds: 1 },
+      hints: {
+        pingSeconds: 30,
+        pollConnectedSeconds: 900,
+        pollUnconnectedSeconds: [60, 120],
+        reconnectSpreadSeconds: 1,
+      },
       nonce: expect.stringMatching(/^[\w-]{22}$/),
       follow: [],
     });
@@ -65,12 +95,16 @@ describe("the push", () => {
   it("refuses what is no WebSocket, and pages of another origin", async () => {
     const token = await deviceToken("edge-1");
     expect((await ask("GET", "/v1/watch", { as: token })).status).toBe(426);
-    expect((await ask("GET", "/v1/watch", { as: VIEWER, headers: { Upgrade: "websocket", Origin: "https://evil.example" } })).status).toBe(403);
+    expect(
+      (await ask("GET", "/v1/watch", { as: VIEWER, headers: { Upgrade: "websocket", Origin: "https://evil.example" } }))
+        .status,
+    ).toBe(403);
   });
 
   it("answers messages that are none with an error and goes on", async () => {
     const watcher = await watch(await deviceToken("edge-1"));
-    for (const text of ["{", "[]", '{"type":"other"}', '{"type":"status"}', '{"type":"nonce","nonce":1}']) watcher.socket.send(text);
+    for (const text of ["{", "[]", '{"type":"other"}', '{"type":"status"}', '{"type":"nonce","nonce":1}'])
+      watcher.socket.send(text);
     for (let i = 0; i < 5; ++i) expect((await watcher.message("error")).message).not.toBe("");
     watcher.socket.send("ping");
     expect(await watcher.next((text) => text === "pong")).toBe("pong");
@@ -102,10 +136,22 @@ describe("the push", () => {
     expect((await ask("GET", "/v1/whoami", { as: old })).status).toBe(200); // until the new one is used
     await watch(renewed);
     expect(await replaced.closed).toBe(1008);
-    expect((await call("PUT", valuePath("SERVER_STATE", "nodes/edge-2"), { as: old, body: statusOf("edge-2", 1) })).status).toBe(401);
+    expect(
+      (await call("PUT", valuePath("SERVER_STATE", "nodes/edge-2"), { as: old, body: statusOf("edge-2", 1) })).status,
+    ).toBe(401);
     // A person's socket ends when the identity does.
-    const attachment = { name: "ops@example.com", plain: false, connectedAt: Date.now(), expires: Date.now() + 60_000, statuses: true };
-    const person = await fleet().fetch(new Request("https://fleet/watch", { headers: { Upgrade: "websocket", "Mcpfleet-Attachment": JSON.stringify(attachment) } }));
+    const attachment = {
+      name: "ops@example.com",
+      plain: false,
+      connectedAt: Date.now(),
+      expires: Date.now() + 60_000,
+      statuses: true,
+    };
+    const person = await fleet().fetch(
+      new Request("https://fleet/watch", {
+        headers: { Upgrade: "websocket", "Mcpfleet-Attachment": JSON.stringify(attachment) },
+      }),
+    );
     const people = listen(person.webSocket!);
     clock.advance(61_000);
     await sweep();
@@ -127,9 +173,11 @@ describe("statuses", () => {
     expect(await send(statusOf("edge-1", 1, [{ name: "a" }]))).toBe(1);
     expect((await people.message("status")).status.sequence).toBe(1);
     // Heartbeats and sequence numbers are no news.
-    for (let sequence = 2; sequence <= 20; ++sequence) expect(await send(statusOf("edge-1", sequence, [{ name: "a" }]))).toBe(sequence);
+    for (let sequence = 2; sequence <= 20; ++sequence)
+      expect(await send(statusOf("edge-1", sequence, [{ name: "a" }]))).toBe(sequence);
     clock.advance(1000);
-    for (let sequence = 21; sequence <= 40; ++sequence) await send(statusOf("edge-1", sequence, [{ name: sequence % 2 ? "b" : "a" }]));
+    for (let sequence = 21; sequence <= 40; ++sequence)
+      await send(statusOf("edge-1", sequence, [{ name: sequence % 2 ? "b" : "a" }]));
     expect(people.texts.filter((text) => text.includes('"type":"status"'))).toHaveLength(21);
     await delivered();
     expect(operations.writesOf("nodes/edge-1")).toBe(1);
@@ -150,17 +198,35 @@ describe("statuses", () => {
 
   it("are read and listed by people as soon as they are written, with the row of the node table", async () => {
     for (const node of ["edge-1", "edge-2", "other"]) {
-      expect((await putStatus(node, await deviceToken(node), statusOf(node, 1, [{ name: "a" }, { name: "b", ready: "False", reason: "X" }]))).status).toBe(200);
+      expect(
+        (
+          await putStatus(
+            node,
+            await deviceToken(node),
+            statusOf(node, 1, [{ name: "a" }, { name: "b", ready: "False", reason: "X" }]),
+          )
+        ).status,
+      ).toBe(200);
     }
     const { result } = await call("GET", `${KV}/SERVER_STATE/keys?prefix=nodes%2Fedge`, { as: VIEWER });
     expect(result.map((key: { name: string }) => key.name)).toEqual(["nodes/edge-1", "nodes/edge-2"]);
-    expect(result[0].metadata).toMatchObject({ bootId: "boot1", sequence: 1, servers: 2, ready: 1, state: "True", version: "0.1.0", head: "0.1.1" });
+    expect(result[0].metadata).toMatchObject({
+      bootId: "boot1",
+      sequence: 1,
+      servers: 2,
+      ready: 1,
+      state: "True",
+      version: "0.1.0",
+      head: "0.1.1",
+    });
     const one = await (await ask("GET", valuePath("SERVER_STATE", "nodes/edge-1"), { as: VIEWER })).json();
     expect(one).toEqual(statusOf("edge-1", 1, [{ name: "a" }, { name: "b", ready: "False", reason: "X" }]));
     const servers = await call("GET", "/v1/servers", { as: VIEWER });
-    expect(servers.result.map((server: { node: string; name: string; ready: string }) => `${server.node}/${server.name}/${server.ready}`)).toEqual([
-      "edge-1/a/True", "edge-1/b/False", "edge-2/a/True", "edge-2/b/False", "other/a/True", "other/b/False",
-    ]);
+    expect(
+      servers.result.map(
+        (server: { node: string; name: string; ready: string }) => `${server.node}/${server.name}/${server.ready}`,
+      ),
+    ).toEqual(["edge-1/a/True", "edge-1/b/False", "edge-2/a/True", "edge-2/b/False", "other/a/True", "other/b/False"]);
     const page = await call("GET", "/v1/servers?limit=2", { as: VIEWER });
     expect([page.result.length, page.info.cursor]).toEqual([4, "edge-2"]);
     expect((await call("GET", "/v1/servers?limit=2&cursor=edge-2", { as: VIEWER })).result).toHaveLength(2);
@@ -177,7 +243,31 @@ describe("statuses", () => {
     expect((await putStatus("edge-2", device, statusOf("edge-2", 1))).status).toBe(403);
     expect((await putStatus("edge-1", device, statusOf("edge-2", 9))).status).toBe(400);
     expect((await putStatus("edge-1", OPERATOR, statusOf("edge-1", 9))).status).toBe(403);
-    expect((await call("PUT", valuePath("SERVER_STATE", "nodes/edge-1"), { as: device, body: "s".repeat(1024 * 1024 + 1) })).status).toBe(413);
+    expect(
+      (await call("PUT", valuePath("SERVER_STATE", "nodes/edge-1"), { as: device, body: "s".repeat(1024 * 1024 + 1) }))
+        .status,
+    ).toBe(413);
+  });
+});
+
+describe("a status that is made to hurt", () => {
+  it("is refused, and the next one is taken", async () => {
+    const device = await deviceToken("edge-1");
+    const put = (body: string) => call("PUT", valuePath("SERVER_STATE", "nodes/edge-1"), { as: device, body });
+    const deep = (open: string, close: string) => open.repeat(100_000) + close.repeat(100_000);
+    for (const body of [
+      `{"node":"edge-1","sequence":1,"x":${deep("[", "]")}}`,
+      `{"node":"edge-1","sequence":1,"x":${deep('{"a":', "}").replace("}", "1}")}}`,
+      `{"node":"edge-1","sequence":-1}`,
+      `{"node":"edge-1","sequence":1,"servers":[{"name":""}]}`,
+      `{"node":"edge-1","sequence":1,"servers":{}}`,
+      "[]",
+      "null",
+      "",
+    ]) {
+      expect([body.slice(0, 40), (await put(body)).status]).toEqual([body.slice(0, 40), 400]);
+    }
+    expect((await put(JSON.stringify({ node: "edge-1", sequence: 1, __proto__: null, constructor: 1 }))).status).toBe(200);
   });
 });
 
@@ -202,7 +292,8 @@ describe("the down list", () => {
   });
 
   it("freezes when more than a third vanish together, and thaws when they are back", () => {
-    const last = (at: number, gone: string[], since: number) => seen(Object.fromEntries(["a", "b", "c", "d", "e", "f"].map((node) => [node, gone.includes(node) ? since : at])));
+    const last = (at: number, gone: string[], since: number) =>
+      seen(Object.fromEntries(["a", "b", "c", "d", "e", "f"].map((node) => [node, gone.includes(node) ? since : at])));
     let state = { ...emptyDown(), sweptAt: 970 * S };
     state = decideDown(state, last(1000 * S, ["a", "b"], 900 * S), 1000 * S);
     expect(state.list).toEqual({ sequence: 1, nodes: ["a", "b"], frozen: false }); // a third is not more than a third
@@ -217,12 +308,18 @@ describe("the down list", () => {
     expect(state.list.nodes).toEqual([]);
     const before = decideDown(state, seen({ a: 2000 * S, never: 0 }), 2030 * S);
     expect(before.list).toEqual({ sequence: 1, nodes: ["never"], frozen: false });
-    expect(decideDown(before, seen({ a: 2059 * S, never: 2059 * S }), 2060 * S).list).toEqual({ sequence: 2, nodes: [], frozen: false });
+    expect(decideDown(before, seen({ a: 2059 * S, never: 2059 * S }), 2060 * S).list).toEqual({
+      sequence: 2,
+      nodes: [],
+      frozen: false,
+    });
   });
 
   it("is published to nodes and people, raises an alert, and is in uptime", async () => {
     const clock = clockAt(FUTURE);
-    const watchers = await Promise.all(["edge-1", "edge-2", "edge-3", "edge-4"].map(async (node) => watch(await deviceToken(node))));
+    const watchers = await Promise.all(
+      ["edge-1", "edge-2", "edge-3", "edge-4"].map(async (node) => watch(await deviceToken(node))),
+    );
     const people = await watch(VIEWER);
     for (const watcher of watchers) await watcher.message("hello");
     await sweep();
@@ -235,7 +332,9 @@ describe("the down list", () => {
         await watcher.next((text) => text === "pong");
       }
       // Real time answers pings; the sockets' own times are those of the fake clock.
-      await inFleet((_, state) => void state.storage.sql.exec("UPDATE nodes SET last_seen=? WHERE node<>'edge-1'", Date.now()));
+      await inFleet(
+        (_, state) => void state.storage.sql.exec("UPDATE nodes SET last_seen=? WHERE node<>'edge-1'", Date.now()),
+      );
       await sweep();
       expect([at, (await call("GET", "/v1/down")).result.nodes]).toEqual([at, at < 90 ? [] : ["edge-1"]]);
     }
@@ -245,7 +344,10 @@ describe("the down list", () => {
     const uptime = await call("GET", "/v1/uptime?subject=node/edge-1", { as: VIEWER });
     expect(uptime.result[0].uptime).toEqual({ upSeconds: 90, knownSeconds: 90, ratio: 1 });
     clock.advance(90_000);
-    expect((await call("GET", "/v1/uptime?subject=node/", { as: VIEWER })).result[0]).toEqual({ subject: "node/edge-1", uptime: { upSeconds: 90, knownSeconds: 180, ratio: 0.5 } });
+    expect((await call("GET", "/v1/uptime?subject=node/", { as: VIEWER })).result[0]).toEqual({
+      subject: "node/edge-1",
+      uptime: { upSeconds: 90, knownSeconds: 180, ratio: 0.5 },
+    });
   });
 });
 
@@ -275,7 +377,9 @@ describe("a node that is connected", () => {
     await deviceToken("edge-1");
     await sweep();
     const looked = Date.now();
-    await inFleet((_, state) => void state.storage.sql.exec("UPDATE nodes SET connected=1, last_seen=?", looked - 3_600_000));
+    await inFleet(
+      (_, state) => void state.storage.sql.exec("UPDATE nodes SET connected=1, last_seen=?", looked - 3_600_000),
+    );
     clock.advance(30_000);
     await sweep();
     expect(await rows()).toMatchObject([{ connected: 0, last_seen: looked }]);
@@ -286,14 +390,22 @@ describe("a node that is connected", () => {
 describe("a cloned node", () => {
   it("is told by a number that was replaced, or by none; a lost answer is no clone", () => {
     const state = { issued: "n2", confirmed: "n1" };
-    expect([judgeNonce(state, "n2"), judgeNonce(state, "n1"), judgeNonce(state, "n0"), judgeNonce(state, "")]).toEqual(["fresh", "fresh", "clone", "clone"]);
+    expect([judgeNonce(state, "n2"), judgeNonce(state, "n1"), judgeNonce(state, "n0"), judgeNonce(state, "")]).toEqual([
+      "fresh",
+      "fresh",
+      "clone",
+      "clone",
+    ]);
     expect(judgeNonce({ issued: "n1", confirmed: "" }, "")).toBe("fresh");
   });
 
   it("is flagged and raises an alert; the node itself is not", async () => {
     const token = await deviceToken("edge-1");
     const connect = async (nonce: string) => {
-      const watcher = await watch(token, { "Sec-WebSocket-Protocol": "mcpfleet.v1", ...(nonce === "" ? {} : { "Mcpfleet-Nonce": nonce }) });
+      const watcher = await watch(token, {
+        "Sec-WebSocket-Protocol": "mcpfleet.v1",
+        ...(nonce === "" ? {} : { "Mcpfleet-Nonce": nonce }),
+      });
       const hello = await watcher.message("hello");
       watcher.socket.send(JSON.stringify({ type: "nonce", nonce: hello.nonce }));
       watcher.socket.send(JSON.stringify({ type: "status", status: statusOf("edge-1", 1) }));
@@ -329,7 +441,13 @@ describe("following logs", () => {
     const lines = [{ time: "2026-11-28T12:00:00Z", text: "hello" }];
     node.socket.send(JSON.stringify({ type: "log", namespace: "default", server: "b", lines }));
     node.socket.send(JSON.stringify({ type: "log", namespace: "default", server: "a", lines }));
-    expect(await people.message("log")).toEqual({ type: "log", node: "edge-1", namespace: "default", server: "a", lines });
+    expect(await people.message("log")).toEqual({
+      type: "log",
+      node: "edge-1",
+      namespace: "default",
+      server: "a",
+      lines,
+    });
     people.socket.send(JSON.stringify({ type: "unfollow" }));
     expect(await node.message("follow")).toEqual({ type: "follow", servers: [] });
   });
@@ -337,7 +455,12 @@ describe("following logs", () => {
   it("lets no node flood who looks", async () => {
     clockAt(FUTURE);
     const node = await watch(await deviceToken("edge-1"));
-    const flood = JSON.stringify({ type: "log", namespace: "default", server: "a", lines: Array.from({ length: 5 }, () => ({ time: "2026-11-28T12:00:00Z", text: "x".repeat(30_000) })) });
+    const flood = JSON.stringify({
+      type: "log",
+      namespace: "default",
+      server: "a",
+      lines: Array.from({ length: 5 }, () => ({ time: "2026-11-28T12:00:00Z", text: "x".repeat(30_000) })),
+    });
     node.socket.send(flood);
     node.socket.send(flood);
     expect(await node.message("slow")).toEqual({ type: "slow", retryAfterSeconds: 1 });
@@ -350,8 +473,18 @@ describe("hubs", () => {
     await moveHeads(1);
     const token = await deviceToken("edge-1");
     const { sha256Hex } = await import("../src/schema/hash.js");
-    const attachment = { node: "edge-1", tokenHash: sha256Hex(token), name: "node edge-1", plain: false, connectedAt: Date.now() };
-    const response = await hub.fetch(new Request("https://fleet/watch", { headers: { Upgrade: "websocket", "Mcpfleet-Attachment": JSON.stringify(attachment) } }));
+    const attachment = {
+      node: "edge-1",
+      tokenHash: sha256Hex(token),
+      name: "node edge-1",
+      plain: false,
+      connectedAt: Date.now(),
+    };
+    const response = await hub.fetch(
+      new Request("https://fleet/watch", {
+        headers: { Upgrade: "websocket", "Mcpfleet-Attachment": JSON.stringify(attachment) },
+      }),
+    );
     const node = listen(response.webSocket!);
     expect((await node.message("hello")).nonce).toMatch(/^[\w-]{22}$/);
     expect(await node.next()).toContain('"revision":1');

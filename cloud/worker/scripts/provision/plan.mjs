@@ -5,7 +5,8 @@ export const BUCKET = "mcp-logs";
 // Secrets that the Worker can make up itself; the others are the operator's to give.
 export const GENERATED_SECRETS = ["SESSION_KEY", "WEBHOOK_KEY"];
 
-export const titleOf = (environment, binding) => `mcpfleet-${environment}-${binding.toLowerCase().replaceAll("_", "-")}`;
+export const titleOf = (environment, binding) =>
+  `mcpfleet-${environment}-${binding.toLowerCase().replaceAll("_", "-")}`;
 export const bucketOf = (environment) => (environment === "production" ? BUCKET : `${BUCKET}-${environment}`);
 
 // `has` is what the account holds now: namespaces [{id, title}], buckets [name], secrets [name].
@@ -15,18 +16,51 @@ export function plan(environment, has, settings) {
   for (const binding of BINDINGS) {
     const title = titleOf(environment, binding);
     const found = has.namespaces.find((namespace) => namespace.title === title);
-    steps.push({ kind: "namespace", binding, title, id: found?.id, done: found !== undefined, says: `KV namespace ${title} for ${binding}` });
+    steps.push({
+      kind: "namespace",
+      binding,
+      title,
+      id: found?.id,
+      done: found !== undefined,
+      says: `KV namespace ${title} for ${binding}`,
+    });
   }
   const bucket = bucketOf(environment);
-  steps.push({ kind: "bucket", name: bucket, done: has.buckets.includes(bucket), says: `R2 bucket ${bucket} for logs` });
+  steps.push({
+    kind: "bucket",
+    name: bucket,
+    done: has.buckets.includes(bucket),
+    says: `R2 bucket ${bucket} for logs`,
+  });
   const days = settings.logRetentionDays ?? 30;
-  steps.push({ kind: "lifecycle", bucket, days, done: false, says: `lifecycle rule: objects below logs/ of ${bucket} end after ${days} days` });
-  steps.push({ kind: "environment", name: environment, done: false, says: `environment "${environment}" in wrangler.jsonc` });
+  steps.push({
+    kind: "lifecycle",
+    bucket,
+    days,
+    done: false,
+    says: `lifecycle rule: objects below logs/ of ${bucket} end after ${days} days`,
+  });
+  steps.push({
+    kind: "environment",
+    name: environment,
+    done: false,
+    says: `environment "${environment}" in wrangler.jsonc`,
+  });
   steps.push({ kind: "deploy", name: environment, done: false, says: `deploy the Worker mcpfleet-${environment}` });
   for (const name of GENERATED_SECRETS) {
-    steps.push({ kind: "secret", name, done: has.secrets.includes(name), says: `secret ${name} (random, seen by nobody)` });
+    steps.push({
+      kind: "secret",
+      name,
+      done: has.secrets.includes(name),
+      says: `secret ${name} (random, seen by nobody)`,
+    });
   }
-  steps.push({ kind: "operator", name: "API_TOKENS", done: has.secrets.includes("API_TOKENS"), says: "secret API_TOKENS with the hash of a new operator token, which is shown once" });
+  steps.push({
+    kind: "operator",
+    name: "API_TOKENS",
+    done: has.secrets.includes("API_TOKENS"),
+    says: "secret API_TOKENS with the hash of a new operator token, which is shown once",
+  });
   return steps;
 }
 

@@ -47,7 +47,8 @@ export const serverKey = (node: string, server: { namespace: string; name: strin
 export function evaluate(facts: Facts, limits: Thresholds, now: number): Alert[] {
   const alerts: Alert[] = [];
   for (const { node, down, cloned, servers } of facts.nodes) {
-    if (cloned) alerts.push(alert("CloneSuspected", node, "two machines seem to use this node's credentials", "critical"));
+    if (cloned)
+      alerts.push(alert("CloneSuspected", node, "two machines seem to use this node's credentials", "critical"));
     if (down) {
       // What its servers do is not known then: one alert says so, not one for each.
       alerts.push(alert("NodeOffline", node, "no sign of life", "critical"));
@@ -69,13 +70,22 @@ export function evaluate(facts: Facts, limits: Thresholds, now: number): Alert[]
   for (const token of facts.tokens) {
     if (token.expires === undefined || token.expires - now > limits.tokenWarningMs) continue;
     const when = new Date(token.expires).toISOString();
-    alerts.push(alert("TokenExpires", `${token.node}/${token.id}`, `the token of node ${token.node} ends ${when}`, "warning"));
+    alerts.push(
+      alert("TokenExpires", `${token.node}/${token.id}`, `the token of node ${token.node} ends ${when}`, "warning"),
+    );
   }
   if (facts.foreignHead !== undefined) {
     alerts.push(alert("ForeignHead", "head", `somebody else wrote the head in KV: ${facts.foreignHead}`, "critical"));
   }
   if (facts.frozen) {
-    alerts.push(alert("DownListFrozen", "fleet", "more than a third of the nodes vanished together; the list of down nodes stays as it was", "critical"));
+    alerts.push(
+      alert(
+        "DownListFrozen",
+        "fleet",
+        "more than a third of the nodes vanished together; the list of down nodes stays as it was",
+        "critical",
+      ),
+    );
   }
   return alerts;
 }

@@ -15,14 +15,20 @@ const slackText = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<"
 
 export function bodyFor(webhook: Webhook, notice: Notice): string {
   const time = new Date(notice.at).toISOString();
-  const summary = `${notice.state === "raised" ? notice.kind : `${notice.kind} over`}: ${notice.subject}: ${notice.message}`.slice(0, 1024);
+  const summary =
+    `${notice.state === "raised" ? notice.kind : `${notice.kind} over`}: ${notice.subject}: ${notice.message}`.slice(
+      0,
+      1024,
+    );
   switch (webhook.format) {
     case "generic": {
       const { id, state, kind, subject, message, severity } = notice;
       return JSON.stringify({ id, state, kind, subject, message, severity, time });
     }
     case "slack":
-      return JSON.stringify({ text: `${notice.state === "raised" ? ":rotating_light:" : ":white_check_mark:"} ${slackText(summary)}` });
+      return JSON.stringify({
+        text: `${notice.state === "raised" ? ":rotating_light:" : ":white_check_mark:"} ${slackText(summary)}`,
+      });
     case "pagerduty":
       // Events API v2: dedup_key joins the end of an incident to its beginning.
       return JSON.stringify({

@@ -24,14 +24,29 @@ export function forgetKeys(): void {
 }
 
 // The payload of a valid token. Refuses with 401 what is not one, with 503 when the keys can't be had: never lets in.
-export async function verify(token: string, jwksUri: string, issuer: string, audience: string | string[], algorithms: string[]): Promise<JWTPayload> {
+export async function verify(
+  token: string,
+  jwksUri: string,
+  issuer: string,
+  audience: string | string[],
+  algorithms: string[],
+): Promise<JWTPayload> {
   try {
-    const { payload } = await jwtVerify(token, keysAt(jwksUri), { issuer, audience, algorithms, requiredClaims: ["exp"], clockTolerance: 5 });
+    const { payload } = await jwtVerify(token, keysAt(jwksUri), {
+      issuer,
+      audience,
+      algorithms,
+      requiredClaims: ["exp"],
+      clockTolerance: 5,
+    });
     return payload;
   } catch (error) {
-    const refused = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== "ERR_JOSE_GENERIC";
+    const refused =
+      error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== "ERR_JOSE_GENERIC";
     if (refused) throw unauthenticated();
-    throw new Refusal(503, CODE.authentication, "the keys of the identity provider can't be read", { "Retry-After": "5" });
+    throw new Refusal(503, CODE.authentication, "the keys of the identity provider can't be read", {
+      "Retry-After": "5",
+    });
   }
 }
 
@@ -43,7 +58,10 @@ const Claims = z.object({
   exp: z.number(),
 });
 
-export function roleOf(access: NonNullable<Settings["access"]>, claims: Pick<z.infer<typeof Claims>, "email" | "common_name" | "groups" | "custom">): Role | null {
+export function roleOf(
+  access: NonNullable<Settings["access"]>,
+  claims: Pick<z.infer<typeof Claims>, "email" | "common_name" | "groups" | "custom">,
+): Role | null {
   const groups = new Set([...(claims.groups ?? []), ...(claims.custom?.groups ?? [])]);
   const email = claims.email?.toLowerCase();
   const isIn = (members: (typeof access)["operators"]) =>

@@ -19,7 +19,13 @@ function tokenCaller(hash: string, env: Env): Caller | undefined {
   for (const token of settingsOf(env).tokens) {
     const expires = token.expires === undefined ? undefined : Date.parse(token.expires);
     if (!equalsInConstantTime(token.sha256, hash) || (expires !== undefined && expires <= Date.now())) continue;
-    found = { kind: "person", role: token.role, name: token.name, via: "token", ...(expires === undefined ? {} : { expires }) };
+    found = {
+      kind: "person",
+      role: token.role,
+      name: token.name,
+      via: "token",
+      ...(expires === undefined ? {} : { expires }),
+    };
   }
   return found;
 }
@@ -50,7 +56,11 @@ async function authenticateClient(bearer: string | undefined, assertion: string 
   if (known !== undefined) return known;
   const { routeJwt } = settings;
   if (routeJwt === undefined || bearer.split(".").length !== 3) throw unauthenticated();
-  const payload = await verify(bearer, routeJwt.jwksUri, routeJwt.issuer, routeJwt.audience, ["RS256", "ES256", "EdDSA"]);
+  const payload = await verify(bearer, routeJwt.jwksUri, routeJwt.issuer, routeJwt.audience, [
+    "RS256",
+    "ES256",
+    "EdDSA",
+  ]);
   if (typeof payload.sub !== "string" || payload.sub === "") throw unauthenticated();
   return { kind: "person", role: null, name: payload.sub.slice(0, 256), via: "jwt", expires: payload.exp! * 1000 };
 }
@@ -59,4 +69,3 @@ async function authenticateClient(bearer: string | undefined, assertion: string 
 export function ownsBearer(request: Request, caller: Caller): boolean {
   return bearerOf(request) !== undefined && caller.kind === "person" && caller.via === "token";
 }
-

@@ -15,18 +15,30 @@ export function raisedAlerts(sql: SqlStorage): AlertRow[] {
 
 export function listAlerts(sql: SqlStorage, all: boolean, most: number): AlertRow[] {
   const which = all ? "" : "WHERE cleared IS NULL";
-  return sql.exec(`SELECT * FROM alerts ${which} ORDER BY raised DESC, key LIMIT ?`, most).toArray() as unknown as AlertRow[];
+  return sql
+    .exec(`SELECT * FROM alerts ${which} ORDER BY raised DESC, key LIMIT ?`, most)
+    .toArray() as unknown as AlertRow[];
 }
 
 // Brings the book in line with what is `active`; the notices that were posted.
-export function updateAlerts(sql: SqlStorage, active: readonly Alert[], webhooks: readonly Webhook[], now: number): Notice[] {
+export function updateAlerts(
+  sql: SqlStorage,
+  active: readonly Alert[],
+  webhooks: readonly Webhook[],
+  now: number,
+): Notice[] {
   const raised = raisedAlerts(sql);
   const { raise, clear } = difference(active, new Set(raised.map((alert) => alert.key)));
   const notices: Notice[] = [];
   for (const alert of raise) {
     sql.exec(
       "INSERT INTO alerts(key,kind,subject,message,severity,raised,cleared) VALUES(?1,?2,?3,?4,?5,?6,NULL) ON CONFLICT(key) DO UPDATE SET message=?4, severity=?5, raised=?6, cleared=NULL",
-      alert.key, alert.kind, alert.subject, alert.message, alert.severity, now,
+      alert.key,
+      alert.kind,
+      alert.subject,
+      alert.message,
+      alert.severity,
+      now,
     );
     notices.push({ ...alert, state: "raised", at: now, id: `${alert.key}@${now}` });
   }
@@ -37,7 +49,8 @@ export function updateAlerts(sql: SqlStorage, active: readonly Alert[], webhooks
   }
   for (const notice of notices) {
     // Its own row for each webhook: one that is away must not hold up the others.
-    for (const [index] of webhooks.entries()) post(sql, "webhook", `${index}/${notice.id}`, now, JSON.stringify(notice));
+    for (const [index] of webhooks.entries())
+      post(sql, "webhook", `${index}/${notice.id}`, now, JSON.stringify(notice));
   }
   return notices;
 }

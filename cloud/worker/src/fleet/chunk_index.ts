@@ -37,19 +37,48 @@ export class UploadRate {
 }
 
 // A repeat costs nothing of the node's rate: it is how a lost answer is found again.
-export function admitChunk(sql: SqlStorage, given: Omit<Chunk, "day" | "at">, rate: UploadRate, bytesPerMinute: number, now: number): Admission {
-  const known = sql.exec("SELECT day FROM chunks WHERE node=? AND boot=? AND seq=?", given.node, given.boot, given.seq).toArray()[0];
+export function admitChunk(
+  sql: SqlStorage,
+  given: Omit<Chunk, "day" | "at">,
+  rate: UploadRate,
+  bytesPerMinute: number,
+  now: number,
+): Admission {
+  const known = sql
+    .exec("SELECT day FROM chunks WHERE node=? AND boot=? AND seq=?", given.node, given.boot, given.seq)
+    .toArray()[0];
   if (known !== undefined) return { admit: true, name: chunkName({ ...given, day: String(known.day) }), repeat: true };
   const retryAfterSeconds = rate.take(given.node, given.bytes, bytesPerMinute, now);
   if (retryAfterSeconds > 0) return { admit: false, retryAfterSeconds };
   const day = dayOf(now);
-  sql.exec("INSERT INTO chunks(node,boot,seq,day,first,last,bytes,at) VALUES(?,?,?,?,?,?,?,?)", given.node, given.boot, given.seq, day, given.first, given.last, given.bytes, now);
+  sql.exec(
+    "INSERT INTO chunks(node,boot,seq,day,first,last,bytes,at) VALUES(?,?,?,?,?,?,?,?)",
+    given.node,
+    given.boot,
+    given.seq,
+    day,
+    given.first,
+    given.last,
+    given.bytes,
+    now,
+  );
   return { admit: true, name: chunkName({ ...given, day }), repeat: false };
 }
 
-export function chunksWithin(sql: SqlStorage, from: number, until: number, node: string | undefined, most: number): Chunk[] {
-  return sql.exec(
-    "SELECT * FROM chunks WHERE last>=?1 AND first<?2 AND (?3='' OR node=?3) ORDER BY first, node, boot, seq LIMIT ?4",
-    from, until, node ?? "", most,
-  ).toArray() as unknown as Chunk[];
+export function chunksWithin(
+  sql: SqlStorage,
+  from: number,
+  until: number,
+  node: string | undefined,
+  most: number,
+): Chunk[] {
+  return sql
+    .exec(
+      "SELECT * FROM chunks WHERE last>=?1 AND first<?2 AND (?3='' OR node=?3) ORDER BY first, node, boot, seq LIMIT ?4",
+      from,
+      until,
+      node ?? "",
+      most,
+    )
+    .toArray() as unknown as Chunk[];
 }

@@ -25,7 +25,12 @@ export interface DownState {
   sweptAt: number;
 }
 
-export const emptyDown = (): DownState => ({ list: { sequence: 0, nodes: [], frozen: false }, steady: {}, never: [], sweptAt: 0 });
+export const emptyDown = (): DownState => ({
+  list: { sequence: 0, nodes: [], frozen: false },
+  steady: {},
+  never: [],
+  sweptAt: 0,
+});
 
 export function decideDown(before: DownState, seen: readonly Seen[], now: number): DownState {
   const expected = new Set(before.never);

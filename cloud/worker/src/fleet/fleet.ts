@@ -5,9 +5,8 @@
 // once; when the object dies before that, the alarm tells.
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
-import { bodyFor, type Notice, signatureOf } from "../alerts/message.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, JOINS, NODES, SWEEP_MS, TTL_LEAST_SECONDS, WATCHERS, WEBHOOK_TRIES } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, NODES, SWEEP_MS, WATCHERS } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
@@ -20,18 +19,19 @@ import { hintsFor } from "./hints.js";
 import * as joins from "./joins.js";
 import { FromNode, FromPerson, parseMessage } from "./messages.js";
 import * as nodes from "./nodes.js";
-import { delivered, dueLetters, failed, type Letter, nextDue, post } from "./outbox.js";
+import { factsOf, FOREIGN_HEAD, pruneOld } from "./lookout.js";
+import { headMirroredAt, Postman } from "./postman.js";
+import { nextDue, post } from "./outbox.js";
 import { type Blob, findRecent, hasRecent, pruneRecent, rememberBlobs } from "./recent.js";
 import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
 import * as tokens from "./tokens.js";
-import { downSince, noteState, transitionsOf, type Uptime, uptimeWithin } from "./uptime.js";
+import * as views from "./views.js";
+import { noteState, transitionsOf, type Uptime, uptimeWithin } from "./uptime.js";
 
 const DAY_MS = 86_400_000;
 const TOKEN_WARNING_MS = 14 * DAY_MS;
-const KEPT_MS = 90 * DAY_MS; // alerts that are over, tokens and joins that ended
-const UPTIME_KEPT_MS = 400 * DAY_MS;
 // Live lines of one node that are passed on to who watches, a second.
 const LIVE_LINE_BYTES = 256 * 1024;
 
@@ -39,23 +39,6 @@ export interface ListedToken {
   hash: string;
   entry: string;
 }
-export interface ListedNode {
-  node: string;
-  created: number;
-  lastSeen: number;
-  connected: boolean;
-  down: boolean;
-  cloned: boolean;
-  tunnel: string | null;
-  keys: { signing: string; sealing: string } | null;
-  tokens: { id: string; created: number; expires: number | null }[];
-  metadata: string; // JSON
-}
-export interface ListedServer extends ServerSummary {
-  node: string;
-  nodeDown: boolean;
-}
-export type Redeemed = { ok: true; token: string; expires: number; fleet: string } | { ok: false; status: 403 | 404 | 409 | 410; message: string };
 
 function lastByNode(alive: readonly Liveness[]): Map<string, number> {
   const last = new Map<string, number>();
@@ -66,7 +49,7 @@ function lastByNode(alive: readonly Liveness[]): Map<string, number> {
 export class Fleet extends DurableObject<Env> {
   private readonly sql: SqlStorage;
   private readonly room: Room;
-  private delivering: Promise<void> | undefined;
+  private readonly postman: Postman;
   private readonly uploads = new UploadRate();
   // What summariesOf gives, until a status changes.
   private known: Map<string, ServerSummary[]> | undefined;
@@ -76,6 +59,7 @@ export class Fleet extends DurableObject<Env> {
     super(ctx, env);
     this.sql = ctx.storage.sql;
     this.room = new Room(ctx);
+    this.postman = new Postman(this.sql, env, () => this.broadcastHead());
     ctx.storage.transactionSync(() => migrate(this.sql));
   }
 
@@ -102,7 +86,7 @@ export class Fleet extends DurableObject<Env> {
     const now = Date.now();
     writeHead(this.sql, body, etagOf(next), now);
     post(this.sql, "broadcast", "head", now);
-    post(this.sql, "mirror-head", "head", Math.max(now, (readNote<number>(this.sql, "head-mirrored-at") ?? 0) + HEAD_MIRROR_MS));
+    post(this.sql, "mirror-head", "head", Math.max(now, headMirroredAt(this.sql) + HEAD_MIRROR_MS));
     this.wakeBy(now + 1000);
     this.kick();
     return verdict;
@@ -188,7 +172,14 @@ export class Fleet extends DurableObject<Env> {
   }
 
   async listTokens(after: string, prefix: string, limit: number): Promise<ListedToken[]> {
-    const rows = this.sql.exec("SELECT * FROM tokens WHERE revoked IS NULL AND hash>?1 AND substr(hash,1,length(?2))=?2 ORDER BY hash LIMIT ?3", after, prefix, limit).toArray();
+    const rows = this.sql
+      .exec(
+        "SELECT * FROM tokens WHERE revoked IS NULL AND hash>?1 AND substr(hash,1,length(?2))=?2 ORDER BY hash LIMIT ?3",
+        after,
+        prefix,
+        limit,
+      )
+      .toArray();
     return (rows as unknown as tokens.TokenRow[]).map((row) => ({ hash: row.hash, entry: tokens.tokenEntry(row) }));
   }
 
@@ -203,7 +194,11 @@ export class Fleet extends DurableObject<Env> {
     const now = Date.now();
     nodes.ensureNode(this.sql, node, now);
     const lifeMs = settingsOf(this.env).tokenDays * DAY_MS;
-    const issued = tokens.issueToken(this.sql, { node, author, lifeMs, ...(replacing === undefined ? {} : { replaces: replacing }) }, now);
+    const issued = tokens.issueToken(
+      this.sql,
+      { node, author, lifeMs, ...(replacing === undefined ? {} : { replaces: replacing }) },
+      now,
+    );
     this.wakeBy(now + 1000);
     this.kick();
     return issued;
@@ -211,19 +206,29 @@ export class Fleet extends DurableObject<Env> {
 
   // ---- enrolment
 
-  async createJoin(id: string, given: { node: string; author: string; ttlSeconds: number; labels: Record<string, string> }): Promise<"created" | "exists" | "full"> {
+  async createJoin(
+    id: string,
+    given: { node: string; author: string; ttlSeconds: number; labels: Record<string, string> },
+  ): Promise<"created" | "exists" | "full"> {
     const now = Date.now();
     if (joins.findJoin(this.sql, id) !== undefined) return "exists";
     if (Number(this.sql.exec("SELECT count(*) AS n FROM joins").one().n) >= JOINS) return "full";
     this.sql.exec(
       "INSERT INTO joins(id,node,author,created,expires,labels) VALUES(?,?,?,?,?,?)",
-      id, given.node, given.author, now, now + given.ttlSeconds * 1000, JSON.stringify(given.labels),
+      id,
+      given.node,
+      given.author,
+      now,
+      now + given.ttlSeconds * 1000,
+      JSON.stringify(given.labels),
     );
     return "created";
   }
 
   async listJoins(): Promise<joins.JoinRow[]> {
-    return this.sql.exec("SELECT * FROM joins ORDER BY created DESC, id LIMIT 1000").toArray() as unknown as joins.JoinRow[];
+    return this.sql
+      .exec("SELECT * FROM joins ORDER BY created DESC, id LIMIT 1000")
+      .toArray() as unknown as joins.JoinRow[];
   }
 
   async getJoin(id: string): Promise<joins.JoinRow | null> {
@@ -232,47 +237,26 @@ export class Fleet extends DurableObject<Env> {
 
   // Ends a join token; the device tokens that it gave stay (see revokeNode).
   async revokeJoin(id: string): Promise<boolean> {
-    return this.sql.exec("UPDATE joins SET revoked=? WHERE id=? AND revoked IS NULL RETURNING id", Date.now(), id).toArray().length > 0;
+    return (
+      this.sql.exec("UPDATE joins SET revoked=? WHERE id=? AND revoked IS NULL RETURNING id", Date.now(), id).toArray()
+        .length > 0
+    );
   }
 
-  async redeemJoin(id: string, presented: joins.Presented): Promise<Redeemed> {
+  async redeemJoin(id: string, presented: joins.Presented): Promise<joins.Redeemed> {
     const now = Date.now();
-    const verdict = joins.judgeJoin(joins.findJoin(this.sql, id), presented, now);
-    if (!verdict.ok) return verdict;
-    // A repeat means that the answer was lost: the token in it is of no use to anybody who should have it.
-    const before = this.sql.exec<{ hash: string }>("SELECT hash FROM tokens WHERE join_id=? AND revoked IS NULL", id).toArray();
-    for (const { hash } of before) tokens.revokeToken(this.sql, hash, now);
-    nodes.ensureNode(this.sql, presented.node, now);
-    if (verdict.first) {
-      this.sql.exec("UPDATE joins SET bound=?, bound_at=? WHERE id=?", JSON.stringify(presented), now, id);
-      nodes.setKeys(this.sql, presented.node, presented.keys.signing, presented.keys.sealing);
-    }
     const lifeMs = settingsOf(this.env).tokenDays * DAY_MS;
-    const issued = tokens.issueToken(this.sql, { node: presented.node, author: `join ${id.slice(0, 8)}`, lifeMs, joinId: id }, now);
+    const { result, ended } = joins.redeem(this.sql, id, presented, lifeMs, this.current()?.head.fleet ?? "", now);
     this.wakeBy(now + 1000);
-    await this.closeSockets({ hashes: before.map((row) => row.hash) }, "token replaced");
+    await this.closeSockets({ hashes: ended }, "token replaced");
     this.kick();
-    return { ok: true, token: issued.token, expires: issued.expires, fleet: this.current()?.head.fleet ?? "" };
+    return result;
   }
 
   // ---- nodes
 
-  async listNodes(only?: string): Promise<ListedNode[]> {
-    const down = new Set(this.down().list.nodes);
-    const alive = lastByNode(await this.liveness());
-    const rows = only === undefined ? nodes.allNodes(this.sql) : [nodes.findNode(this.sql, only)].filter((row) => row !== undefined);
-    return rows.map((row) => ({
-      node: row.node,
-      created: row.created,
-      lastSeen: Math.max(row.last_seen, alive.get(row.node) ?? 0),
-      connected: alive.has(row.node),
-      down: down.has(row.node),
-      cloned: row.cloned !== 0,
-      tunnel: row.tunnel,
-      keys: row.signing_key === null || row.sealing_key === null ? null : { signing: row.signing_key, sealing: row.sealing_key },
-      tokens: tokens.tokensOf(this.sql, row.node).map(({ hash, created, expires }) => ({ id: hash.slice(0, 12), created, expires })),
-      metadata: findStatus(this.sql, row.node)?.metadata ?? "null",
-    }));
+  async listNodes(only?: string): Promise<views.ListedNode[]> {
+    return views.listNodes(this.sql, lastByNode(await this.liveness()), this.down().list, only);
   }
 
   async setTunnel(node: string, tunnel: string | null): Promise<boolean> {
@@ -331,7 +315,11 @@ export class Fleet extends DurableObject<Env> {
     nodes.noteSeen(this.sql, node, now);
     const due = nextDue(this.sql);
     if (due !== undefined) this.wakeBy(Math.max(due, now + 1000));
-    if (verdict.news) this.room.sendToPeople({ type: "status", node, status: JSON.parse(body) as unknown }, (to) => to.statuses === true);
+    if (verdict.news)
+      this.room.sendToPeople(
+        { type: "status", node, status: JSON.parse(body) as unknown },
+        (to) => to.statuses === true,
+      );
     this.kick();
     return verdict;
   }
@@ -344,34 +332,24 @@ export class Fleet extends DurableObject<Env> {
   }
 
   async listStatuses(prefix: string, after: string, limit: number): Promise<{ node: string; metadata: string }[]> {
-    return this.sql.exec(
-      "SELECT node, metadata FROM status WHERE node>?1 AND substr(node,1,length(?2))=?2 ORDER BY node LIMIT ?3", after, prefix, limit,
-    ).toArray() as unknown as { node: string; metadata: string }[];
+    return this.sql
+      .exec(
+        "SELECT node, metadata FROM status WHERE node>?1 AND substr(node,1,length(?2))=?2 ORDER BY node LIMIT ?3",
+        after,
+        prefix,
+        limit,
+      )
+      .toArray() as unknown as { node: string; metadata: string }[];
   }
 
   // All servers on all nodes, a page by node name: one call for `mcpctl get mcpservers`.
-  async listServers(namespace: string, after: string, limit: number): Promise<{ servers: ListedServer[]; next: string }> {
-    const down = new Set(this.down().list.nodes);
-    const rows = this.sql.exec<{ node: string; summary: string }>("SELECT node, summary FROM status WHERE node>? ORDER BY node LIMIT ?", after, limit).toArray();
-    const servers = rows.flatMap((row) =>
-      (JSON.parse(row.summary) as ServerSummary[])
-        .filter((server) => namespace === "" || server.namespace === namespace)
-        .map((server) => ({ ...server, node: row.node, nodeDown: down.has(row.node) })),
-    );
-    return { servers, next: rows.length === limit ? rows[rows.length - 1]!.node : "" };
+  async listServers(namespace: string, after: string, limit: number): Promise<views.ServerPage> {
+    return views.listServers(this.summaries(), this.down().list, namespace, after, limit);
   }
 
   // Nodes on which this server is Ready and that can be reached.
-  async readyNodes(namespace: string, name: string): Promise<{ node: string; tunnel: string }[]> {
-    const down = new Set(this.down().list.nodes);
-    const tunnels = new Map(nodes.allNodes(this.sql).map((row) => [row.node, row.tunnel]));
-    const ready: { node: string; tunnel: string }[] = [];
-    for (const [node, servers] of this.summaries()) {
-      const tunnel = tunnels.get(node);
-      if (!tunnel || down.has(node)) continue;
-      if (servers.some((server) => server.namespace === namespace && server.name === name && server.ready === "True")) ready.push({ node, tunnel });
-    }
-    return ready;
+  async readyNodes(namespace: string, name: string): Promise<views.ReachableNode[]> {
+    return views.readyNodes(this.sql, this.summaries(), this.down().list, namespace, name);
   }
 
   // Where a node that holds a session is; null when it is gone.
@@ -398,9 +376,19 @@ export class Fleet extends DurableObject<Env> {
 
   async uptime(subject: string, from: number, until: number): Promise<{ subject: string; uptime: Uptime }[]> {
     const subjects = subject.endsWith("/")
-      ? this.sql.exec<{ subject: string }>("SELECT DISTINCT subject FROM transitions WHERE subject>=?1 AND subject<?2 ORDER BY subject LIMIT 1000", subject, `${subject}\uffff`).toArray().map((row) => row.subject)
+      ? this.sql
+          .exec<{ subject: string }>(
+            "SELECT DISTINCT subject FROM transitions WHERE subject>=?1 AND subject<?2 ORDER BY subject LIMIT 1000",
+            subject,
+            `${subject}\uffff`,
+          )
+          .toArray()
+          .map((row) => row.subject)
       : [subject];
-    return subjects.map((each) => ({ subject: each, uptime: uptimeWithin(transitionsOf(this.sql, each, from, until), from, until) }));
+    return subjects.map((each) => ({
+      subject: each,
+      uptime: uptimeWithin(transitionsOf(this.sql, each, from, until), from, until),
+    }));
   }
 
   async downList(): Promise<DownList> {
@@ -434,7 +422,7 @@ export class Fleet extends DurableObject<Env> {
     pruneRecent(this.sql, now);
     if (now >= (readNote<number>(this.sql, "prune-at") ?? 0)) {
       writeNote(this.sql, "prune-at", now + DAY_MS);
-      this.prune(now);
+      pruneOld(this.sql, settingsOf(this.env).logRetentionDays, now);
     }
     const ended = (attachment: Attachment) => attachment.expires !== undefined && attachment.expires <= now;
     this.room.close(ended, "credentials expired");
@@ -443,47 +431,22 @@ export class Fleet extends DurableObject<Env> {
 
   private judge(now: number): void {
     const settings = settingsOf(this.env);
-    const state = this.down();
-    const down = new Set(state.list.nodes);
-    const summaries = this.summaries();
-    const rows = nodes.allNodes(this.sql);
     const active = evaluate(
-      {
-        nodes: rows.map((row) => ({
-          node: row.node,
-          down: row.last_seen !== 0 && down.has(row.node),
-          cloned: row.cloned !== 0,
-          servers: summaries.get(row.node) ?? [],
-        })),
-        notReadySince: downSince(this.sql, "server/"),
-        tokens: rows.flatMap((row) => tokens.tokensOf(this.sql, row.node).map((token) => ({ node: row.node, id: token.hash.slice(0, 12), expires: token.expires ?? undefined }))),
-        foreignHead: readNote<string>(this.sql, "foreign-head") || undefined,
-        frozen: state.list.frozen,
-      },
+      factsOf(this.sql, this.down(), this.summaries()),
       { notReadyMs: settings.notReadyMinutes * 60_000, tokenWarningMs: TOKEN_WARNING_MS },
       now,
     );
-    for (const notice of updateAlerts(this.sql, active, settings.webhooks, now)) {
-      this.room.sendToPeople({ type: "alert", state: notice.state, kind: notice.kind, subject: notice.subject, message: notice.message }, (to) => to.statuses === true);
+    for (const { state, kind, subject, message } of updateAlerts(this.sql, active, settings.webhooks, now)) {
+      this.room.sendToPeople({ type: "alert", state, kind, subject, message }, (to) => to.statuses === true);
     }
-  }
-
-  // Looks at whole tables, so once a day.
-  private prune(now: number): void {
-    this.sql.exec("DELETE FROM alerts WHERE cleared<?", now - KEPT_MS);
-    this.sql.exec("DELETE FROM tokens WHERE revoked<?1 OR expires<?1", now - KEPT_MS);
-    this.sql.exec("DELETE FROM joins WHERE expires<?", now - KEPT_MS);
-    this.sql.exec("DELETE FROM chunks WHERE at<?", now - settingsOf(this.env).logRetentionDays * DAY_MS);
-    // The last state before the limit stays: it says what was when the kept time begins.
-    this.sql.exec("DELETE FROM transitions WHERE at<?1 AND at<(SELECT max(at) FROM transitions t WHERE t.subject=transitions.subject AND t.at<?1)", now - UPTIME_KEPT_MS);
   }
 
   // By cron: is the mirror of the head still ours? Its content is compared, never used.
   async checkMirror(): Promise<void> {
     const mirror = await this.env.CONFIG.get("head");
     const now = Date.now();
-    const found = foreignMirror(this.sql, mirror, readNote<number>(this.sql, "head-mirrored-at") ?? 0, now);
-    writeNote(this.sql, "foreign-head", found ?? "");
+    const found = foreignMirror(this.sql, mirror, headMirroredAt(this.sql), now);
+    writeNote(this.sql, FOREIGN_HEAD, found ?? "");
     // What we know is put back; the alert has told of it.
     if (found !== undefined && currentHead(this.sql) !== undefined) post(this.sql, "mirror-head", "head", now);
     this.judge(now);
@@ -495,12 +458,13 @@ export class Fleet extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const now = Date.now();
-    await this.deliver();
+    const telling = this.deliver();
     if (now >= (readNote<number>(this.sql, "sweep-at") ?? 0)) {
       writeNote(this.sql, "sweep-at", now + SWEEP_MS);
       await this.sweep(now);
-      await this.deliver();
     }
+    await telling;
+    await this.deliver();
     await this.schedule();
   }
 
@@ -514,8 +478,13 @@ export class Fleet extends DurableObject<Env> {
     if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + SWEEP_MS));
     const due = nextDue(this.sql);
     // Nothing to look after in an empty fleet.
-    const busy = this.sql.exec("SELECT 1 FROM nodes LIMIT 1").toArray().length > 0 || this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
-    const at = Math.min(due ?? Number.POSITIVE_INFINITY, busy ? Math.max(sweepAt, Date.now()) : Number.POSITIVE_INFINITY);
+    const busy =
+      this.sql.exec("SELECT 1 FROM nodes LIMIT 1").toArray().length > 0 ||
+      this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
+    const at = Math.min(
+      due ?? Number.POSITIVE_INFINITY,
+      busy ? Math.max(sweepAt, Date.now()) : Number.POSITIVE_INFINITY,
+    );
     if (at === Number.POSITIVE_INFINITY) return;
     if ((await this.ctx.storage.getAlarm()) !== at) await this.ctx.storage.setAlarm(at);
   }
@@ -524,41 +493,8 @@ export class Fleet extends DurableObject<Env> {
     this.ctx.waitUntil(this.deliver().then(() => this.schedule()));
   }
 
-  private async deliver(): Promise<void> {
-    while (this.delivering !== undefined) await this.delivering;
-    this.delivering = this.deliverAll();
-    try {
-      await this.delivering;
-    } finally {
-      this.delivering = undefined;
-    }
-  }
-
-  private async deliverAll(): Promise<void> {
-    for (const letter of dueLetters(this.sql, Date.now())) {
-      try {
-        await this.deliverOne(letter);
-        delivered(this.sql, letter);
-      } catch (error) {
-        console.warn(JSON.stringify({ message: "not delivered yet", kind: letter.kind, key: letter.key, tries: letter.tries + 1, error: String(error) }));
-        failed(this.sql, letter, Date.now(), letter.kind === "webhook" ? WEBHOOK_TRIES : Number.POSITIVE_INFINITY);
-      }
-    }
-  }
-
-  private async deliverOne(letter: Letter): Promise<void> {
-    switch (letter.kind) {
-      case "broadcast":
-        return this.broadcastHead();
-      case "mirror-head":
-        return this.mirrorHead();
-      case "mirror-token":
-        return this.mirrorToken(letter.key);
-      case "mirror-status":
-        return this.mirrorStatus(letter.key);
-      case "webhook":
-        return this.callWebhook(letter);
-    }
+  private deliver(): Promise<void> {
+    return this.postman.deliver();
   }
 
   private async broadcastHead(): Promise<void> {
@@ -566,46 +502,6 @@ export class Fleet extends DurableObject<Env> {
     if (head === undefined) return;
     this.room.broadcastHead(head.body, head.etag);
     await Promise.all(this.hubs().map((hub) => hub.broadcastHead(head.body, head.etag)));
-  }
-
-  private async mirrorHead(): Promise<void> {
-    const head = currentHead(this.sql);
-    if (head === undefined) return;
-    // Before the write: a write that fails half-way counts against the one write a second as well.
-    writeNote(this.sql, "head-mirrored-at", Date.now());
-    await this.env.CONFIG.put("head", head.body);
-  }
-
-  private async mirrorToken(hash: string): Promise<void> {
-    const now = Date.now();
-    const token = tokens.findToken(this.sql, hash);
-    if (token === undefined || !tokens.isLive(token, now)) return this.env.DEVICE_TOKENS.delete(`tokens/${hash}`);
-    const entry = tokens.tokenEntry(token);
-    const soon = token.expires !== null && token.expires < now + TTL_LEAST_SECONDS * 1000 + 5000;
-    await this.env.DEVICE_TOKENS.put(`tokens/${hash}`, entry, {
-      metadata: JSON.parse(entry) as unknown,
-      ...(token.expires === null || soon ? {} : { expiration: Math.floor(token.expires / 1000) }),
-    });
-  }
-
-  private async mirrorStatus(node: string): Promise<void> {
-    const row = findStatus(this.sql, node);
-    if (row === undefined) return this.env.SERVER_STATE.delete(`nodes/${node}`);
-    if (row.digest === row.mirrored) return;
-    this.sql.exec("UPDATE status SET mirrored_at=? WHERE node=?", Date.now(), node);
-    await this.env.SERVER_STATE.put(`nodes/${node}`, row.body, { metadata: JSON.parse(row.metadata) as unknown });
-    this.sql.exec("UPDATE status SET mirrored=? WHERE node=?", row.digest, node);
-  }
-
-  private async callWebhook(letter: Letter): Promise<void> {
-    const webhook = settingsOf(this.env).webhooks[Number.parseInt(letter.key, 10)];
-    if (webhook === undefined) return; // taken out of the settings meanwhile
-    const body = bodyFor(webhook, JSON.parse(letter.body) as Notice);
-    const headers: Record<string, string> = { "Content-Type": "application/json" };
-    if (this.env.WEBHOOK_KEY) headers["Mcpfleet-Signature"] = signatureOf(this.env.WEBHOOK_KEY, body, Math.floor(Date.now() / 1000));
-    const response = await fetch(webhook.url, { method: "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(10_000) });
-    await response.body?.cancel();
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
   }
 
   // ---- sockets
@@ -630,7 +526,12 @@ export class Fleet extends DurableObject<Env> {
   async open(attachment: Attachment, presented: string): Promise<{ texts: string[]; etag?: string }> {
     const texts: string[] = [];
     if (!attachment.plain) {
-      const hello = { type: "hello", name: attachment.name, down: this.down().list, hints: hintsFor(nodes.countNodes(this.sql)) };
+      const hello = {
+        type: "hello",
+        name: attachment.name,
+        down: this.down().list,
+        hints: hintsFor(nodes.countNodes(this.sql)),
+      };
       if (attachment.node === undefined) {
         texts.push(JSON.stringify(hello));
       } else {
@@ -686,8 +587,14 @@ export class Fleet extends DurableObject<Env> {
     if (typeof message === "string") return { type: "error", message };
     switch (message.type) {
       case "status": {
-        const verdict = await this.putStatus(node, JSON.stringify(message.status), message.metadata === undefined ? undefined : JSON.stringify(message.metadata));
-        return verdict.ok ? { type: "status-stored", sequence: verdict.sequence } : { type: "error", message: verdict.message };
+        const verdict = await this.putStatus(
+          node,
+          JSON.stringify(message.status),
+          message.metadata === undefined ? undefined : JSON.stringify(message.metadata),
+        );
+        return verdict.ok
+          ? { type: "status-stored", sequence: verdict.sequence }
+          : { type: "error", message: verdict.message };
       }
       case "nonce":
         nodes.confirmNonce(this.sql, node, message.nonce);
@@ -705,8 +612,13 @@ export class Fleet extends DurableObject<Env> {
     if (used + bytes > LIVE_LINE_BYTES) return { type: "slow", retryAfterSeconds: 1 };
     this.live.set(node, { second, bytes: used + bytes });
     const { namespace, server, lines } = message;
-    this.room.sendToPeople({ type: "log", node, namespace, server, lines }, ({ follows }) =>
-      follows !== undefined && follows.namespace === namespace && follows.server === server && (follows.node === undefined || follows.node === node),
+    this.room.sendToPeople(
+      { type: "log", node, namespace, server, lines },
+      ({ follows }) =>
+        follows !== undefined &&
+        follows.namespace === namespace &&
+        follows.server === server &&
+        (follows.node === undefined || follows.node === node),
     );
     return null;
   }
@@ -736,7 +648,12 @@ export class Fleet extends DurableObject<Env> {
 
   private async closeSockets(which: { node?: string; hashes?: string[] }, reason: string): Promise<void> {
     const hashes = new Set(which.hashes ?? []);
-    this.room.close((to) => (to.tokenHash !== undefined && hashes.has(to.tokenHash)) || (which.node !== undefined && to.node === which.node), reason);
+    this.room.close(
+      (to) =>
+        (to.tokenHash !== undefined && hashes.has(to.tokenHash)) ||
+        (which.node !== undefined && to.node === which.node),
+      reason,
+    );
     await Promise.all(this.hubs().map((hub) => hub.closeSockets(which, reason)));
   }
 
@@ -745,4 +662,3 @@ export class Fleet extends DurableObject<Env> {
     return Array.from({ length: count }, (_, index) => this.env.HUB.get(this.env.HUB.idFromName(`hub-${index}`)));
   }
 }
-

@@ -20,16 +20,33 @@ export function parsedHead(stored: StoredHead): Head {
 }
 
 export function writeHead(sql: SqlStorage, body: string, etag: string, now: number): void {
-  sql.exec("INSERT INTO head(id,body,etag,at) VALUES(1,?1,?2,?3) ON CONFLICT(id) DO UPDATE SET body=?1, etag=?2, at=?3", body, etag, now);
-  sql.exec("INSERT INTO known_heads(sha256,at) VALUES(?1,?2) ON CONFLICT(sha256) DO UPDATE SET at=?2", sha256Hex(body), now);
-  sql.exec("DELETE FROM known_heads WHERE sha256 NOT IN (SELECT sha256 FROM known_heads ORDER BY at DESC, rowid DESC LIMIT ?)", HEAD_HISTORY);
+  sql.exec(
+    "INSERT INTO head(id,body,etag,at) VALUES(1,?1,?2,?3) ON CONFLICT(id) DO UPDATE SET body=?1, etag=?2, at=?3",
+    body,
+    etag,
+    now,
+  );
+  sql.exec(
+    "INSERT INTO known_heads(sha256,at) VALUES(?1,?2) ON CONFLICT(sha256) DO UPDATE SET at=?2",
+    sha256Hex(body),
+    now,
+  );
+  sql.exec(
+    "DELETE FROM known_heads WHERE sha256 NOT IN (SELECT sha256 FROM known_heads ORDER BY at DESC, rowid DESC LIMIT ?)",
+    HEAD_HISTORY,
+  );
 }
 
 // KV may give an old head of ours for a while; anything else was written by somebody with a token of the account.
 export const OLD_MIRROR_MS = 10 * 60_000;
 
 // What is foreign about the mirror's content; undefined when it is as it must be. Nothing at all proves nothing.
-export function foreignMirror(sql: SqlStorage, mirror: string | null, mirroredAt: number, now: number): string | undefined {
+export function foreignMirror(
+  sql: SqlStorage,
+  mirror: string | null,
+  mirroredAt: number,
+  now: number,
+): string | undefined {
   if (mirror === null) return undefined;
   const current = currentHead(sql);
   if (mirror === current?.body) return undefined;

@@ -10,7 +10,11 @@ const LogLine = z.strictObject({
 export type LogLine = z.infer<typeof LogLine>;
 
 export const FromNode = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("status"), status: z.record(z.string(), z.unknown()), metadata: z.record(z.string(), z.unknown()).optional() }),
+  z.strictObject({
+    type: z.literal("status"),
+    status: z.record(z.string(), z.unknown()),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+  }),
   z.strictObject({ type: z.literal("nonce"), nonce: z.string().max(64) }),
   z.strictObject({
     type: z.literal("log"),

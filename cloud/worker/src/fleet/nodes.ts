@@ -31,12 +31,21 @@ export function countNodes(sql: SqlStorage): number {
 }
 
 export function ensureNode(sql: SqlStorage, node: string, now: number): void {
-  sql.exec("INSERT OR IGNORE INTO nodes(node,created,last_seen,connected,nonce_issued,nonce_confirmed,cloned) VALUES(?,?,0,0,'','',0)", node, now);
+  sql.exec(
+    "INSERT OR IGNORE INTO nodes(node,created,last_seen,connected,nonce_issued,nonce_confirmed,cloned) VALUES(?,?,0,0,'','',0)",
+    node,
+    now,
+  );
 }
 
 export function setKeys(sql: SqlStorage, node: string, signing: string, sealing: string): void {
   // A node that joined anew has new credentials: whatever copies of the old ones there were are worth nothing now.
-  sql.exec("UPDATE nodes SET signing_key=?, sealing_key=?, nonce_issued='', nonce_confirmed='', cloned=0 WHERE node=?", signing, sealing, node);
+  sql.exec(
+    "UPDATE nodes SET signing_key=?, sealing_key=?, nonce_issued='', nonce_confirmed='', cloned=0 WHERE node=?",
+    signing,
+    sealing,
+    node,
+  );
 }
 
 export function noteSeen(sql: SqlStorage, node: string, at: number): void {
@@ -59,10 +68,20 @@ export function exchangeNonce(sql: SqlStorage, node: string, presented: string):
   const nonce = randomToken(16);
   // What was presented is what the node has: the number before it must not be good any more.
   const confirmed = !cloned && presented !== "" ? presented : row.nonce_confirmed;
-  sql.exec("UPDATE nodes SET nonce_issued=?, nonce_confirmed=?, cloned=max(cloned,?) WHERE node=?", nonce, confirmed, Number(cloned), node);
+  sql.exec(
+    "UPDATE nodes SET nonce_issued=?, nonce_confirmed=?, cloned=max(cloned,?) WHERE node=?",
+    nonce,
+    confirmed,
+    Number(cloned),
+    node,
+  );
   return { nonce, cloned };
 }
 
 export function confirmNonce(sql: SqlStorage, node: string, nonce: string): void {
-  sql.exec("UPDATE nodes SET nonce_confirmed=nonce_issued WHERE node=? AND nonce_issued=? AND nonce_issued<>''", node, nonce);
+  sql.exec(
+    "UPDATE nodes SET nonce_confirmed=nonce_issued WHERE node=? AND nonce_issued=? AND nonce_issued<>''",
+    node,
+    nonce,
+  );
 }

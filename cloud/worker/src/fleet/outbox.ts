@@ -20,8 +20,14 @@ export function post(sql: SqlStorage, kind: OutboxKind, key: string, due: number
   sql.exec("INSERT INTO outbox(kind,key,body,due,tries) VALUES(?,?,?,?,0)", kind, key, body, due);
 }
 
-export function dueLetters(sql: SqlStorage, now: number): Letter[] {
-  return sql.exec("SELECT id,kind,key,body,due,tries FROM outbox WHERE due<=? ORDER BY id LIMIT 200", now).toArray() as unknown as Letter[];
+export function dueLetters(sql: SqlStorage, kinds: readonly OutboxKind[], now: number): Letter[] {
+  return sql
+    .exec(
+      `SELECT id,kind,key,body,due,tries FROM outbox WHERE due<=? AND kind IN (${kinds.map(() => "?").join()}) ORDER BY id LIMIT 200`,
+      now,
+      ...kinds,
+    )
+    .toArray() as unknown as Letter[];
 }
 
 export function nextDue(sql: SqlStorage): number | undefined {

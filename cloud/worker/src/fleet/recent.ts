@@ -12,7 +12,13 @@ export function rememberBlobs(sql: SqlStorage, blobs: readonly Blob[], now: numb
     const parts = Math.max(1, Math.ceil(value.byteLength / RECENT_PART_BYTES));
     for (let part = 0; part < parts; ++part) {
       const bytes = value.slice(part * RECENT_PART_BYTES, (part + 1) * RECENT_PART_BYTES);
-      sql.exec("INSERT INTO recent(key,part,bytes,at) VALUES(?1,?2,?3,?4) ON CONFLICT(key,part) DO UPDATE SET at=?4", key, part, bytes.buffer, now);
+      sql.exec(
+        "INSERT INTO recent(key,part,bytes,at) VALUES(?1,?2,?3,?4) ON CONFLICT(key,part) DO UPDATE SET at=?4",
+        key,
+        part,
+        bytes.buffer,
+        now,
+      );
     }
   }
 }
@@ -35,7 +41,11 @@ export function pruneRecent(sql: SqlStorage, now: number): void {
   sql.exec("DELETE FROM recent WHERE at<?", now - RECENT_MS);
   let size = Number(sql.exec("SELECT coalesce(sum(length(bytes)),0) AS n FROM recent").one().n);
   while (size > RECENT_BYTES) {
-    const oldest = sql.exec<{ key: string; bytes: number }>("SELECT key, sum(length(bytes)) AS bytes FROM recent GROUP BY key ORDER BY min(at), key LIMIT 1").one();
+    const oldest = sql
+      .exec<{ key: string; bytes: number }>(
+        "SELECT key, sum(length(bytes)) AS bytes FROM recent GROUP BY key ORDER BY min(at), key LIMIT 1",
+      )
+      .one();
     sql.exec("DELETE FROM recent WHERE key=?", oldest.key);
     size -= oldest.bytes;
   }

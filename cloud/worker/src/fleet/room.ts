@@ -19,7 +19,11 @@ export interface Attachment {
   follows?: Follow; // wants lines of logs
 }
 
-export const Follow = z.strictObject({ namespace: z.string().max(63), server: z.string().max(63), node: z.string().max(63).optional() });
+export const Follow = z.strictObject({
+  namespace: z.string().max(63),
+  server: z.string().max(63),
+  node: z.string().max(63).optional(),
+});
 export type Follow = z.infer<typeof Follow>;
 
 export interface Liveness {
@@ -36,7 +40,8 @@ export class Room {
     // Half-open ones of a node that came back; two machines with one node's credentials hold two.
     const before = attachment.node === undefined ? [] : this.ctx.getWebSockets(`node:${attachment.node}`);
     before.sort((a, b) => Room.attachmentOf(a).connectedAt - Room.attachmentOf(b).connectedAt);
-    for (const old of before.slice(0, Math.max(0, before.length + 1 - SOCKETS_OF_A_NODE))) old.close(1008, "too many sockets of this node");
+    for (const old of before.slice(0, Math.max(0, before.length + 1 - SOCKETS_OF_A_NODE)))
+      old.close(1008, "too many sockets of this node");
     const { 0: client, 1: server } = new WebSocketPair();
     this.ctx.acceptWebSocket(server, attachment.node === undefined ? ["people"] : ["nodes", `node:${attachment.node}`]);
     server.serializeAttachment(attachment);
@@ -48,7 +53,9 @@ export class Room {
   }
 
   hasOther(node: string, than: WebSocket): boolean {
-    return this.ctx.getWebSockets(`node:${node}`).some((socket) => socket !== than && socket.readyState === WebSocket.OPEN);
+    return this.ctx
+      .getWebSockets(`node:${node}`)
+      .some((socket) => socket !== than && socket.readyState === WebSocket.OPEN);
   }
 
   size(): number {
@@ -67,7 +74,8 @@ export class Room {
 
   sendToNode(node: string, message: unknown): void {
     const text = JSON.stringify(message);
-    for (const socket of this.ctx.getWebSockets(`node:${node}`)) if (!Room.attachmentOf(socket).plain) trySend(socket, text);
+    for (const socket of this.ctx.getWebSockets(`node:${node}`))
+      if (!Room.attachmentOf(socket).plain) trySend(socket, text);
   }
 
   sendToNodes(message: unknown): void {

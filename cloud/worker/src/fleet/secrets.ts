@@ -34,7 +34,8 @@ export async function secretsOf(env: Env, node: string): Promise<string[] | null
       const shard = await store.get(`shards/${hash}`);
       if (shard === null) return null;
       for (const entry of Shard.parse(JSON.parse(text(shard.value)))) {
-        if (entry.kind === "MCPSecret") secrets.push({ name: `${entry.namespace}/${entry.name}`, key: `objects/${entry.hash}` });
+        if (entry.kind === "MCPSecret")
+          secrets.push({ name: `${entry.namespace}/${entry.name}`, key: `objects/${entry.hash}` });
       }
     }
     const open: string[] = [];

@@ -29,7 +29,13 @@ export function summariesOf(sql: SqlStorage): Map<string, ServerSummary[]> {
 }
 
 // Takes the status that `node` sent as `body`. An older one (of the same boot, with a lower sequence) changes nothing.
-export function putStatus(sql: SqlStorage, node: string, body: string, metadata: string | undefined, now: number): StatusVerdict {
+export function putStatus(
+  sql: SqlStorage,
+  node: string,
+  body: string,
+  metadata: string | undefined,
+  now: number,
+): StatusVerdict {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body);
@@ -49,12 +55,24 @@ export function putStatus(sql: SqlStorage, node: string, body: string, metadata:
   }
   const own = rowOf(status);
   const row = metadata ?? (Buffer.byteLength(own) <= METADATA_BYTES ? own : "{}");
-  const digest = statusDigest(parsed);
+  let digest: string;
+  try {
+    digest = statusDigest(parsed);
+  } catch {
+    return { ok: false, message: "the status is nested too deeply" };
+  }
   const servers = summaryOf(status);
   sql.exec(
     `INSERT INTO status(node,body,metadata,digest,boot,sequence,summary,at,mirrored,mirrored_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,'',0)
      ON CONFLICT(node) DO UPDATE SET body=?2, metadata=?3, digest=?4, boot=?5, sequence=?6, summary=?7, at=?8`,
-    node, body, row, digest, status.bootId, status.sequence, JSON.stringify(servers), now,
+    node,
+    body,
+    row,
+    digest,
+    status.bootId,
+    status.sequence,
+    JSON.stringify(servers),
+    now,
   );
   if (digest !== before?.digest || digest !== before.mirrored) {
     post(sql, "mirror-status", node, Math.max(now, (before?.mirrored_at ?? 0) + STATUS_MIRROR_MS));
@@ -63,9 +81,16 @@ export function putStatus(sql: SqlStorage, node: string, body: string, metadata:
   return { ok: true, news: digest !== before?.digest, sequence: status.sequence };
 }
 
-export const serverSubject = (node: string, server: { namespace: string; name: string }) => `server/${node}/${server.namespace}/${server.name}`;
+export const serverSubject = (node: string, server: { namespace: string; name: string }) =>
+  `server/${node}/${server.namespace}/${server.name}`;
 
-function noteServers(sql: SqlStorage, node: string, now_: readonly ServerSummary[], before: readonly ServerSummary[], now: number): void {
+function noteServers(
+  sql: SqlStorage,
+  node: string,
+  now_: readonly ServerSummary[],
+  before: readonly ServerSummary[],
+  now: number,
+): void {
   const left = new Set(before.map((server) => serverSubject(node, server)));
   for (const server of now_) {
     left.delete(serverSubject(node, server));

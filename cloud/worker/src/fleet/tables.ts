@@ -45,5 +45,9 @@ export function readNote<T>(sql: SqlStorage, key: string): T | undefined {
 
 export function writeNote(sql: SqlStorage, key: string, value: unknown): void {
   const text = JSON.stringify(value);
-  sql.exec("INSERT INTO notes(key,value) VALUES(?1,?2) ON CONFLICT(key) DO UPDATE SET value=?2 WHERE value<>?2", key, text);
+  sql.exec(
+    "INSERT INTO notes(key,value) VALUES(?1,?2) ON CONFLICT(key) DO UPDATE SET value=?2 WHERE value<>?2",
+    key,
+    text,
+  );
 }

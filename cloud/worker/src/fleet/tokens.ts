@@ -35,7 +35,9 @@ export function findToken(sql: SqlStorage, hash: string): TokenRow | undefined {
 }
 
 export function tokensOf(sql: SqlStorage, node: string): TokenRow[] {
-  return sql.exec("SELECT * FROM tokens WHERE node=? AND revoked IS NULL ORDER BY created, hash", node).toArray() as unknown as TokenRow[];
+  return sql
+    .exec("SELECT * FROM tokens WHERE node=? AND revoked IS NULL ORDER BY created, hash", node)
+    .toArray() as unknown as TokenRow[];
 }
 
 export function isLive(token: Pick<TokenRow, "expires" | "revoked"> | undefined, now: number): boolean {
@@ -45,21 +47,45 @@ export function isLive(token: Pick<TokenRow, "expires" | "revoked"> | undefined,
 export function addToken(sql: SqlStorage, row: Omit<TokenRow, "revoked">, now: number): void {
   sql.exec(
     "INSERT INTO tokens(hash,node,author,created,expires,revoked,join_id,replaces) VALUES(?1,?2,?3,?4,?5,NULL,?6,?7) ON CONFLICT(hash) DO UPDATE SET node=?2, author=?3, expires=?5, revoked=NULL",
-    row.hash, row.node, row.author, row.created, row.expires, row.join_id, row.replaces,
+    row.hash,
+    row.node,
+    row.author,
+    row.created,
+    row.expires,
+    row.join_id,
+    row.replaces,
   );
   post(sql, "mirror-token", row.hash, now);
 }
 
-export function issueToken(sql: SqlStorage, given: { node: string; author: string; lifeMs: number; joinId?: string; replaces?: string }, now: number): IssuedToken {
+export function issueToken(
+  sql: SqlStorage,
+  given: { node: string; author: string; lifeMs: number; joinId?: string; replaces?: string },
+  now: number,
+): IssuedToken {
   const token = `mcp1_${given.node}_${randomToken()}`;
   const hash = sha256Hex(token);
   const expires = now + given.lifeMs;
-  addToken(sql, { hash, node: given.node, author: given.author, created: now, expires, join_id: given.joinId ?? null, replaces: given.replaces ?? null }, now);
+  addToken(
+    sql,
+    {
+      hash,
+      node: given.node,
+      author: given.author,
+      created: now,
+      expires,
+      join_id: given.joinId ?? null,
+      replaces: given.replaces ?? null,
+    },
+    now,
+  );
   return { token, hash, expires };
 }
 
 export function revokeToken(sql: SqlStorage, hash: string, now: number): boolean {
-  const changed = sql.exec("UPDATE tokens SET revoked=? WHERE hash=? AND revoked IS NULL RETURNING hash", now, hash).toArray().length > 0;
+  const changed =
+    sql.exec("UPDATE tokens SET revoked=? WHERE hash=? AND revoked IS NULL RETURNING hash", now, hash).toArray()
+      .length > 0;
   if (changed) post(sql, "mirror-token", hash, now);
   return changed;
 }

@@ -21,31 +21,53 @@ export function uptimeWithin(transitions: readonly Transition[], from: number, u
     known += end - start;
     if (transition.up) up += end - start;
   }
-  return { upSeconds: Math.round(up / 1000), knownSeconds: Math.round(known / 1000), ratio: known === 0 ? null : up / known };
+  return {
+    upSeconds: Math.round(up / 1000),
+    knownSeconds: Math.round(known / 1000),
+    ratio: known === 0 ? null : up / known,
+  };
 }
 
 // Notes that `subject` is up or down from `at` on, when that is news.
 export function noteState(sql: SqlStorage, subject: string, up: boolean | null, at: number): boolean {
-  const last = sql.exec<{ up: number | null }>("SELECT up FROM transitions WHERE subject=? ORDER BY at DESC LIMIT 1", subject).toArray()[0];
+  const last = sql
+    .exec<{ up: number | null }>("SELECT up FROM transitions WHERE subject=? ORDER BY at DESC LIMIT 1", subject)
+    .toArray()[0];
   const value = up === null ? null : Number(up);
   if (last !== undefined ? last.up === value : value === null) return false;
-  sql.exec("INSERT INTO transitions(subject,at,up) VALUES(?1,?2,?3) ON CONFLICT(subject,at) DO UPDATE SET up=?3", subject, at, value);
-  if (up === false) sql.exec("INSERT INTO down_since(subject,at) VALUES(?1,?2) ON CONFLICT(subject) DO UPDATE SET at=?2", subject, at);
+  sql.exec(
+    "INSERT INTO transitions(subject,at,up) VALUES(?1,?2,?3) ON CONFLICT(subject,at) DO UPDATE SET up=?3",
+    subject,
+    at,
+    value,
+  );
+  if (up === false)
+    sql.exec("INSERT INTO down_since(subject,at) VALUES(?1,?2) ON CONFLICT(subject) DO UPDATE SET at=?2", subject, at);
   else sql.exec("DELETE FROM down_since WHERE subject=?", subject);
   return true;
 }
 
 // Transitions of `subject` that matter for [from, until).
 export function transitionsOf(sql: SqlStorage, subject: string, from: number, until: number): Transition[] {
-  const rows = sql.exec<{ at: number; up: number | null }>(
-    "SELECT at, up FROM transitions WHERE subject=?1 AND at<?3 AND at>=coalesce((SELECT max(at) FROM transitions WHERE subject=?1 AND at<=?2), ?2) ORDER BY at LIMIT 100000",
-    subject, from, until,
-  ).toArray();
+  const rows = sql
+    .exec<{ at: number; up: number | null }>(
+      "SELECT at, up FROM transitions WHERE subject=?1 AND at<?3 AND at>=coalesce((SELECT max(at) FROM transitions WHERE subject=?1 AND at<=?2), ?2) ORDER BY at LIMIT 100000",
+      subject,
+      from,
+      until,
+    )
+    .toArray();
   return rows.map((row) => ({ at: row.at, up: row.up === null ? null : row.up === 1 }));
 }
 
 // Since when each subject with this prefix is down, by subject without the prefix.
 export function downSince(sql: SqlStorage, prefix: string): Record<string, number> {
-  const rows = sql.exec<{ subject: string; at: number }>("SELECT subject, at FROM down_since WHERE subject>=?1 AND subject<?2", prefix, `${prefix}\uffff`).toArray();
+  const rows = sql
+    .exec<{ subject: string; at: number }>(
+      "SELECT subject, at FROM down_since WHERE subject>=?1 AND subject<?2",
+      prefix,
+      `${prefix}\uffff`,
+    )
+    .toArray();
   return Object.fromEntries(rows.map((row) => [row.subject.slice(prefix.length), row.at]));
 }

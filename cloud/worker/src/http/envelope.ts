@@ -20,12 +20,21 @@ export const Envelope = z.object({
 });
 
 export function reply(result: unknown, resultInfo?: unknown, status = 200): Response {
-  const body = { result, success: true, errors: [], messages: [], ...(resultInfo === undefined ? {} : { result_info: resultInfo }) };
+  const body = {
+    result,
+    success: true,
+    errors: [],
+    messages: [],
+    ...(resultInfo === undefined ? {} : { result_info: resultInfo }),
+  };
   return Response.json(body, { status });
 }
 
 export function refuse(status: number, code: number, message: string, headers: Record<string, string> = {}): Response {
-  return Response.json({ result: null, success: false, errors: [{ code, message }], messages: [] }, { status, headers });
+  return Response.json(
+    { result: null, success: false, errors: [{ code, message }], messages: [] },
+    { status, headers },
+  );
 }
 
 // A refusal on its way up; app.ts turns it into an answer.

@@ -51,7 +51,8 @@ export class ConfigStore extends PlainStore {
 
   override async putMany(pairs: readonly Pair[]): Promise<string[]> {
     if (pairs.some((pair) => pair.key === "head")) throw headNeedsCondition("the head can't be part of a bulk write");
-    if (pairs.some((pair) => pair.key.startsWith("trust/"))) throw badRequest("a trust version is written by a single PUT");
+    if (pairs.some((pair) => pair.key.startsWith("trust/")))
+      throw badRequest("a trust version is written by a single PUT");
     // The object first: whoever sees one of them missing in KV finds it there.
     const kept = pairs.filter((pair) => isKept(pair.key));
     if (kept.length > 0) await this.fleet.remember(kept.map(({ key, value }) => ({ key, value })));
@@ -81,8 +82,12 @@ export class ConfigStore extends PlainStore {
     if (pair.value.byteLength > HEAD_BYTES) throw badRequest(`head: larger than ${HEAD_BYTES} bytes`);
     const body = utf8(pair.value);
     if (body === undefined) throw badRequest("head: is not UTF-8");
-    const verdict = await this.fleet.moveHead(body, { ifNoneMatch: on.ifNoneMatch, ...(on.ifMatch === undefined ? {} : { ifMatch: on.ifMatch }) });
-    if (!verdict.move) throw new Refusal(verdict.status, verdict.status === 400 ? CODE.badRequest : CODE.condition, verdict.message);
+    const verdict = await this.fleet.moveHead(body, {
+      ifNoneMatch: on.ifNoneMatch,
+      ...(on.ifMatch === undefined ? {} : { ifMatch: on.ifMatch }),
+    });
+    if (!verdict.move)
+      throw new Refusal(verdict.status, verdict.status === 400 ? CODE.badRequest : CODE.condition, verdict.message);
   }
 
   // Keys of all that the present head needs. Throws when that can't be read: then nothing may be deleted.
@@ -97,8 +102,10 @@ export class ConfigStore extends PlainStore {
     const needed = new Set([snapshotKey, ...shardKeys]);
     for (const key of shardKeys) {
       const shard = await this.get(key);
-      if (shard === null) throw new Refusal(503, CODE.badRequest, "a shard of the present state can't be read; nothing was deleted");
-      for (const entry of Shard.parse(JSON.parse(new TextDecoder().decode(shard.value)))) needed.add(`objects/${entry.hash}`);
+      if (shard === null)
+        throw new Refusal(503, CODE.badRequest, "a shard of the present state can't be read; nothing was deleted");
+      for (const entry of Shard.parse(JSON.parse(new TextDecoder().decode(shard.value))))
+        needed.add(`objects/${entry.hash}`);
     }
     return needed;
   }

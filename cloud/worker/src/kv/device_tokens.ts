@@ -27,7 +27,8 @@ export class DeviceTokenStore implements Store {
     for (const key of keys) {
       const hash = hashOf(key);
       const [token] = hash === undefined ? [] : await this.fleet.findToken(hash);
-      if (token !== undefined) found.set(key, { value: new TextEncoder().encode(token.entry), metadata: JSON.parse(token.entry) as unknown });
+      if (token !== undefined)
+        found.set(key, { value: new TextEncoder().encode(token.entry), metadata: JSON.parse(token.entry) as unknown });
     }
     return found;
   }
@@ -47,7 +48,8 @@ export class DeviceTokenStore implements Store {
     if (on.ifMatch !== undefined) throw conditionFailed("the key has no such etag");
     if (on.ifNoneMatch && (await this.get(pair.key)) !== null) throw conditionFailed("the key exists");
     const entry = check(Entry, parseJson(utf8(pair.value), "the value"), "the value");
-    if (!(await this.fleet.putToken(hash, entry.node, entry.author || this.author))) throw new Refusal(507, 10001, "too many nodes");
+    if (!(await this.fleet.putToken(hash, entry.node, entry.author || this.author)))
+      throw new Refusal(507, 10001, "too many nodes");
   }
 
   async putMany(pairs: readonly Pair[]): Promise<string[]> {

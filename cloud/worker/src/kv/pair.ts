@@ -20,7 +20,8 @@ export function checkKey(key: string): string {
 
 // Seconds from now, from either spelling; expiration_ttl wins, as in the real service.
 export function ttlOf(ttl: number | undefined, expiration: number | undefined): number | undefined {
-  const seconds = ttl ?? (expiration === undefined ? undefined : Math.max(1, expiration - Math.floor(Date.now() / 1000)));
+  const seconds =
+    ttl ?? (expiration === undefined ? undefined : Math.max(1, expiration - Math.floor(Date.now() / 1000)));
   if (seconds !== undefined && seconds < TTL_LEAST_SECONDS) throw badRequest("expiration_ttl is below 60 s");
   return seconds;
 }
@@ -32,7 +33,8 @@ export function checkPair(namespace: Namespace, pair: Pair): void {
     throw tooLarge("the metadata is larger than 1024 bytes");
   }
   if (namespace !== "CONFIG") return;
-  if ((hashOfKey(pair.key) !== undefined || pair.key === "head") && pair.ttl !== undefined) throw badRequest("the desired state can't expire");
+  if ((hashOfKey(pair.key) !== undefined || pair.key === "head") && pair.ttl !== undefined)
+    throw badRequest("the desired state can't expire");
   const fault = blobFault(pair.key, pair.value);
   if (fault !== undefined) throw fault.includes("larger") ? tooLarge(fault) : badRequest(fault);
 }

@@ -7,7 +7,11 @@ import type { Found, Page, PutCondition, Store } from "./store.js";
 const encoder = new TextEncoder();
 
 // Does `work` for each item, a few at a time; the items for which it failed. What is beyond `most` is not tried.
-export async function forEachSome<T>(items: readonly T[], most: number, work: (item: T) => Promise<void>): Promise<T[]> {
+export async function forEachSome<T>(
+  items: readonly T[],
+  most: number,
+  work: (item: T) => Promise<void>,
+): Promise<T[]> {
   const left: T[] = [...items.slice(most)];
   let next = 0;
   const worker = async () => {

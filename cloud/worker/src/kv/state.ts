@@ -48,7 +48,11 @@ export class StateStore extends PlainStore {
     if (pair.value.byteLength > STATUS_BYTES) throw tooLarge(`a status is larger than ${STATUS_BYTES} bytes`);
     const body = utf8(pair.value);
     if (body === undefined) throw badRequest("the status is not UTF-8");
-    const verdict = await this.fleet.putStatus(node, body, pair.metadata === undefined ? undefined : JSON.stringify(pair.metadata));
+    const verdict = await this.fleet.putStatus(
+      node,
+      body,
+      pair.metadata === undefined ? undefined : JSON.stringify(pair.metadata),
+    );
     if (!verdict.ok) throw badRequest(verdict.message);
   }
 
@@ -62,6 +66,11 @@ export class StateStore extends PlainStore {
 
   private async statuses(nodes: readonly string[]): Promise<Map<string, Found>> {
     const rows = await this.fleet.getStatuses([...nodes]);
-    return new Map(rows.map((row) => [PREFIX + row.node, { value: new TextEncoder().encode(row.body), metadata: JSON.parse(row.metadata) as unknown }]));
+    return new Map(
+      rows.map((row) => [
+        PREFIX + row.node,
+        { value: new TextEncoder().encode(row.body), metadata: JSON.parse(row.metadata) as unknown },
+      ]),
+    );
   }
 }

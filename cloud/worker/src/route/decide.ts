@@ -16,7 +16,10 @@ export function isModern(versionHeader: string | undefined, message: unknown): b
 // callers spread over all (rendezvous hashing).
 export function orderFor<T extends { node: string }>(caller: string, server: string, nodes: readonly T[]): T[] {
   const weight = (node: T) => createHash("sha256").update(`${caller}\n${server}\n${node.node}`).digest("hex");
-  return nodes.map((node) => ({ node, weight: weight(node) })).sort((a, b) => (a.weight < b.weight ? 1 : -1)).map(({ node }) => node);
+  return nodes
+    .map((node) => ({ node, weight: weight(node) }))
+    .sort((a, b) => (a.weight < b.weight ? 1 : -1))
+    .map(({ node }) => node);
 }
 
 export interface Outcome {
@@ -38,8 +41,27 @@ export function mayTryElsewhere({ status }: Outcome): boolean {
 }
 
 // What a client may say to a node, and a node to a client. The rest is between them and Cloudflare, or ours.
-const TO_NODE = new Set(["accept", "content-type", "last-event-id", "mcp-protocol-version", "mcp-method", "mcp-name", "traceparent", "tracestate", "user-agent"]);
-const TO_CLIENT = new Set(["content-type", "cache-control", "x-accel-buffering", "www-authenticate", "retry-after", "allow", "mcp-protocol-version"]);
+const TO_NODE = new Set([
+  "accept",
+  "content-type",
+  "last-event-id",
+  "mcp-protocol-version",
+  "mcp-method",
+  "mcp-name",
+  "traceparent",
+  "tracestate",
+  "user-agent",
+]);
+const TO_CLIENT = new Set([
+  "content-type",
+  "cache-control",
+  "x-accel-buffering",
+  "www-authenticate",
+  "retry-after",
+  "allow",
+  "mcp-protocol-version",
+]);
 
-export const goesToNode = (name: string): boolean => TO_NODE.has(name.toLowerCase()) || name.toLowerCase().startsWith("mcp-param-");
+export const goesToNode = (name: string): boolean =>
+  TO_NODE.has(name.toLowerCase()) || name.toLowerCase().startsWith("mcp-param-");
 export const goesToClient = (name: string): boolean => TO_CLIENT.has(name.toLowerCase());

@@ -13,7 +13,9 @@ const Payload = z.tuple([z.string().min(1).max(63), z.string().min(1).max(512)])
 
 // Who a session belongs to: a hash, so that an id tells nothing of a person.
 const macOf = (key: string, server: string, caller: string, payload: string): string =>
-  createHmac("sha256", key).update(["mcpfleet session 1", server, sha256Hex(caller), payload].join("\n")).digest("base64url");
+  createHmac("sha256", key)
+    .update(["mcpfleet session 1", server, sha256Hex(caller), payload].join("\n"))
+    .digest("base64url");
 
 export function sealSession(key: string, server: string, caller: string, session: Session): string {
   const payload = Buffer.from(JSON.stringify([session.node, session.upstream])).toString("base64url");

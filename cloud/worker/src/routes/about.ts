@@ -4,11 +4,25 @@ import type { AppEnv } from "../http/guard.js";
 import { addRoute } from "./add.js";
 
 export function describe(app: OpenAPIHono<AppEnv>): unknown {
-  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer", description: "a device token, or a token of an operator or viewer" });
-  app.openAPIRegistry.registerComponent("securitySchemes", "access", { type: "apiKey", in: "header", name: "Cf-Access-Jwt-Assertion", description: "set by Cloudflare Access" });
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    description: "a device token, or a token of an operator or viewer",
+  });
+  app.openAPIRegistry.registerComponent("securitySchemes", "access", {
+    type: "apiKey",
+    in: "header",
+    name: "Cf-Access-Jwt-Assertion",
+    description: "set by Cloudflare Access",
+  });
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
-    info: { title: "mcpfleet Worker", version: "v1alpha1", description: "The store of a fleet of MCP servers on Cloudflare. Messages of /v1/watch: docs/cloudflare-protocol.md." },
+    info: {
+      title: "mcpfleet Worker",
+      version: "v1alpha1",
+      description:
+        "The store of a fleet of MCP servers on Cloudflare. Messages of /v1/watch: docs/cloudflare-protocol.md.",
+    },
   });
 }
 
@@ -16,12 +30,26 @@ export function addAboutRoutes(app: OpenAPIHono<AppEnv>): void {
   let text: string | undefined;
   addRoute(
     app,
-    { method: "get", path: "/v1/openapi.json", tag: "about", summary: "This description", rule: { public: true }, responses: { 200: { description: "OpenAPI 3.1" } } },
+    {
+      method: "get",
+      path: "/v1/openapi.json",
+      tag: "about",
+      summary: "This description",
+      rule: { public: true },
+      responses: { 200: { description: "OpenAPI 3.1" } },
+    },
     () => new Response((text ??= JSON.stringify(describe(app))), { headers: { "Content-Type": "application/json" } }),
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/health", tag: "about", summary: "Whether the Worker answers; touches nothing", rule: { public: true }, responses: { 200: { description: "ok" } } },
+    {
+      method: "get",
+      path: "/v1/health",
+      tag: "about",
+      summary: "Whether the Worker answers; touches nothing",
+      rule: { public: true },
+      responses: { 200: { description: "ok" } },
+    },
     () => new Response("ok\n", { headers: { "Content-Type": "text/plain" } }),
   );
 }

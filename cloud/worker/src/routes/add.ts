@@ -16,7 +16,11 @@ export interface RouteDescription {
   responses: RouteConfig["responses"];
 }
 
-export function addRoute(app: OpenAPIHono<AppEnv>, route: RouteDescription, handler: (c: AppContext) => Response | Promise<Response>): void {
+export function addRoute(
+  app: OpenAPIHono<AppEnv>,
+  route: RouteDescription,
+  handler: (c: AppContext) => Response | Promise<Response>,
+): void {
   const names = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!);
   app.openAPIRegistry.registerPath({
     method: route.method,
@@ -27,7 +31,9 @@ export function addRoute(app: OpenAPIHono<AppEnv>, route: RouteDescription, hand
     request: {
       ...(names.length === 0 ? {} : { params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))) }),
       ...(route.query === undefined ? {} : { query: route.query }),
-      ...(route.body === undefined ? {} : { body: { content: { [route.bodyType ?? "application/json"]: { schema: route.body } } } }),
+      ...(route.body === undefined
+        ? {}
+        : { body: { content: { [route.bodyType ?? "application/json"]: { schema: route.body } } } }),
     },
     responses: route.responses,
   });

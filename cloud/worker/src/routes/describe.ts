@@ -2,7 +2,12 @@
 import { z } from "@hono/zod-openapi";
 
 const Problem = z
-  .object({ result: z.null(), success: z.literal(false), errors: z.array(z.object({ code: z.int(), message: z.string() })), messages: z.array(z.string()) })
+  .object({
+    result: z.null(),
+    success: z.literal(false),
+    errors: z.array(z.object({ code: z.int(), message: z.string() })),
+    messages: z.array(z.string()),
+  })
   .openapi("Problem");
 const problem = (description: string) => ({ description, content: { "application/json": { schema: Problem } } });
 

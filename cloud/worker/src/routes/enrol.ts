@@ -12,7 +12,11 @@ import { answer } from "./describe.js";
 
 const NewJoin = z.strictObject({
   node: Name,
-  ttlSeconds: z.int().min(60).max(30 * 86_400).default(3600),
+  ttlSeconds: z
+    .int()
+    .min(60)
+    .max(30 * 86_400)
+    .default(3600),
   labels: Labels.default({}),
 });
 
@@ -52,7 +56,15 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
   const tag = "enrolment";
   addRoute(
     app,
-    { method: "put", path: "/v1/joins/{id}", tag, summary: "Makes a join token known by its id; the secret stays with the operator", rule: operator, body: NewJoin, responses: answer("the join token", Join) },
+    {
+      method: "put",
+      path: "/v1/joins/{id}",
+      tag,
+      summary: "Makes a join token known by its id; the secret stays with the operator",
+      rule: operator,
+      body: NewJoin,
+      responses: answer("the join token", Join),
+    },
     async (c) => {
       const id = idOf(c);
       const given = await readJson(c.req.raw, NewJoin, REQUEST_BYTES);
@@ -64,12 +76,26 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/joins", tag, summary: "The join tokens, newest first", rule: operator, responses: answer("join tokens", z.array(Join)) },
+    {
+      method: "get",
+      path: "/v1/joins",
+      tag,
+      summary: "The join tokens, newest first",
+      rule: operator,
+      responses: answer("join tokens", z.array(Join)),
+    },
     async (c) => reply((await fleetOf(c.env).listJoins()).map(joinJson)),
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/joins/{id}", tag, summary: "One join token, with the keys and the HMAC that a node presented", rule: operator, responses: answer("the join token", Join) },
+    {
+      method: "get",
+      path: "/v1/joins/{id}",
+      tag,
+      summary: "One join token, with the keys and the HMAC that a node presented",
+      rule: operator,
+      responses: answer("the join token", Join),
+    },
     async (c) => {
       const row = await fleetOf(c.env).getJoin(idOf(c));
       if (row === null) throw notFound("no such join token");
@@ -78,7 +104,14 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "delete", path: "/v1/joins/{id}", tag, summary: "Ends a join token", rule: operator, responses: answer("nothing") },
+    {
+      method: "delete",
+      path: "/v1/joins/{id}",
+      tag,
+      summary: "Ends a join token",
+      rule: operator,
+      responses: answer("nothing"),
+    },
     async (c) => {
       await fleetOf(c.env).revokeJoin(idOf(c));
       return reply({});
@@ -86,7 +119,15 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "post", path: "/v1/joins/{id}/redeem", tag, summary: "A node presents its public keys and gets its device token", rule: { public: true }, body: Presented, responses: answer("the token", Token.extend({ fleet: z.string() })) },
+    {
+      method: "post",
+      path: "/v1/joins/{id}/redeem",
+      tag,
+      summary: "A node presents its public keys and gets its device token",
+      rule: { public: true },
+      body: Presented,
+      responses: answer("the token", Token.extend({ fleet: z.string() })),
+    },
     async (c) => {
       const presented = await readJson(c.req.raw, Presented, REQUEST_BYTES);
       const result = await fleetOf(c.env).redeemJoin(idOf(c), presented);
@@ -96,7 +137,14 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "post", path: "/v1/device/token", tag, summary: "A node gets a new token; the one it asks with ends with the first use of the new one", rule: { device: "any", strong: true }, responses: answer("the token", Token) },
+    {
+      method: "post",
+      path: "/v1/device/token",
+      tag,
+      summary: "A node gets a new token; the one it asks with ends with the first use of the new one",
+      rule: { device: "any", strong: true },
+      responses: answer("the token", Token),
+    },
     async (c) => {
       const caller = c.get("caller");
       if (caller.kind !== "device") throw badRequest("only a node has a device token");
@@ -106,7 +154,14 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "post", path: "/v1/nodes/{node}/tokens", tag, summary: "A further token for a node, shown only this once", rule: operator, responses: answer("the token", Token) },
+    {
+      method: "post",
+      path: "/v1/nodes/{node}/tokens",
+      tag,
+      summary: "A further token for a node, shown only this once",
+      rule: operator,
+      responses: answer("the token", Token),
+    },
     async (c) => {
       const node = check(Name, c.req.param("node"), "the node");
       const issued = await fleetOf(c.env).issueToken(node, c.get("caller").name);
@@ -123,14 +178,17 @@ export function checkTunnel(tunnel: string, settings: ReturnType<typeof settings
   } catch {
     throw badRequest("tunnel: is no host name");
   }
-  const bare = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  const bare =
+    url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
   if (!bare) throw badRequest("tunnel: is more than a host name");
   const loopback = ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
   if (loopback && settings.loopbackTunnels) return url.origin;
   if (url.protocol !== "https:" || url.port !== "" || loopback || /^[\d.]+$|^\[/.test(url.hostname)) {
     throw badRequest("tunnel: is not an https host name");
   }
-  const allowed = settings.tunnelSuffixes.length === 0 || settings.tunnelSuffixes.some((suffix) => url.hostname.endsWith(`.${suffix.replace(/^\./, "")}`));
+  const allowed =
+    settings.tunnelSuffixes.length === 0 ||
+    settings.tunnelSuffixes.some((suffix) => url.hostname.endsWith(`.${suffix.replace(/^\./, "")}`));
   if (!allowed) throw badRequest("tunnel: ends in none of the allowed names");
   return url.origin;
 }

@@ -1,7 +1,7 @@
 // The fleet as people see it: nodes, servers, alerts, uptime.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { fleetOf, settingsOf } from "../env.js";
-import type { ListedNode } from "../fleet/fleet.js";
+import type { ListedNode } from "../fleet/views.js";
 import { secretsOf } from "../fleet/secrets.js";
 import { badRequest, notFound, reply } from "../http/envelope.js";
 import { check, readJson } from "../http/body.js";
@@ -42,38 +42,78 @@ const Server = z.object({
   generation: z.int(),
   revision: z.string(),
 });
-const ServersQuery = z.object({ namespace: z.string().max(63).default(""), cursor: z.string().max(63).default(""), limit: z.coerce.number().int().min(1).max(1000).default(1000) });
+const ServersQuery = z.object({
+  namespace: z.string().max(63).default(""),
+  cursor: z.string().max(63).default(""),
+  limit: z.coerce.number().int().min(1).max(1000).default(1000),
+});
 const AlertsQuery = z.object({ all: z.enum(["true", "false"]).default("false") });
 const UptimeQuery = z.object({
-  subject: z.string().min(1).max(256).describe("node/<node>, server/<node>/<namespace>/<name>, or a prefix of these that ends in /"),
+  subject: z
+    .string()
+    .min(1)
+    .max(256)
+    .describe("node/<node>, server/<node>/<namespace>/<name>, or a prefix of these that ends in /"),
   since: z.iso.datetime({ offset: true }).optional(),
   until: z.iso.datetime({ offset: true }).optional(),
 });
-const Uptime = z.object({ subject: z.string(), uptime: z.object({ upSeconds: z.int(), knownSeconds: z.int(), ratio: z.number().nullable() }) });
+const Uptime = z.object({
+  subject: z.string(),
+  uptime: z.object({ upSeconds: z.int(), knownSeconds: z.int(), ratio: z.number().nullable() }),
+});
 const Tunnel = z.strictObject({ tunnel: z.string().max(253).nullable() });
 
-const nodeJson = (node: ListedNode): z.infer<typeof Node> => ({ ...node, metadata: JSON.parse(node.metadata) as unknown });
+const nodeJson = (node: ListedNode): z.infer<typeof Node> => ({
+  ...node,
+  metadata: JSON.parse(node.metadata) as unknown,
+});
 const nodeOf = (c: AppContext): string => check(Name, c.req.param("node"), "the node");
-const queryOf = <T extends z.ZodType>(c: AppContext, schema: T): z.output<T> => check(schema, c.req.query(), "the query");
+const queryOf = <T extends z.ZodType>(c: AppContext, schema: T): z.output<T> =>
+  check(schema, c.req.query(), "the query");
 
 export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
   const tag = "fleet";
   addRoute(
     app,
-    { method: "get", path: "/v1/whoami", tag, summary: "Who the caller is", rule: { ...people, device: "any", client: true }, responses: answer("the caller") },
+    {
+      method: "get",
+      path: "/v1/whoami",
+      tag,
+      summary: "Who the caller is",
+      rule: { ...people, device: "any", client: true },
+      responses: answer("the caller"),
+    },
     (c) => {
       const caller = c.get("caller");
-      return reply(caller.kind === "device" ? { kind: "device", node: caller.node } : { kind: "person", name: caller.name, role: caller.role });
+      return reply(
+        caller.kind === "device"
+          ? { kind: "device", node: caller.node }
+          : { kind: "person", name: caller.name, role: caller.role },
+      );
     },
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/nodes", tag, summary: "The nodes, with what the Worker knows of them", rule: people, responses: answer("nodes", z.array(Node)) },
+    {
+      method: "get",
+      path: "/v1/nodes",
+      tag,
+      summary: "The nodes, with what the Worker knows of them",
+      rule: people,
+      responses: answer("nodes", z.array(Node)),
+    },
     async (c) => reply((await fleetOf(c.env).listNodes()).map(nodeJson)),
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/nodes/{node}", tag, summary: "One node", rule: people, responses: answer("the node", Node) },
+    {
+      method: "get",
+      path: "/v1/nodes/{node}",
+      tag,
+      summary: "One node",
+      rule: people,
+      responses: answer("the node", Node),
+    },
     async (c) => {
       const [node] = await fleetOf(c.env).listNodes(nodeOf(c));
       if (node === undefined) throw notFound("no such node");
@@ -82,17 +122,35 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "patch", path: "/v1/nodes/{node}", tag, summary: "Sets the host name of the node's tunnel, for routed MCP", rule: operator, body: Tunnel, responses: answer("nothing") },
+    {
+      method: "patch",
+      path: "/v1/nodes/{node}",
+      tag,
+      summary: "Sets the host name of the node's tunnel, for routed MCP",
+      rule: operator,
+      body: Tunnel,
+      responses: answer("nothing"),
+    },
     async (c) => {
       const { tunnel } = await readJson(c.req.raw, Tunnel, REQUEST_BYTES);
-      const known = await fleetOf(c.env).setTunnel(nodeOf(c), tunnel === null ? null : checkTunnel(tunnel, settingsOf(c.env)));
+      const known = await fleetOf(c.env).setTunnel(
+        nodeOf(c),
+        tunnel === null ? null : checkTunnel(tunnel, settingsOf(c.env)),
+      );
       if (!known) throw notFound("no such node");
       return reply({});
     },
   );
   addRoute(
     app,
-    { method: "post", path: "/v1/nodes/{node}/rotate", tag, summary: "Asks the node to get itself a new token", rule: operator, responses: answer("nothing") },
+    {
+      method: "post",
+      path: "/v1/nodes/{node}/rotate",
+      tag,
+      summary: "Asks the node to get itself a new token",
+      rule: operator,
+      responses: answer("nothing"),
+    },
     async (c) => {
       await fleetOf(c.env).askToRotate(nodeOf(c));
       return reply({});
@@ -116,7 +174,14 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "delete", path: "/v1/nodes/{node}", tag, summary: "Revokes the node and forgets it with its status", rule: operator, responses: answer("the secrets to replace", z.object({ secrets: z.array(z.string()).nullable() })) },
+    {
+      method: "delete",
+      path: "/v1/nodes/{node}",
+      tag,
+      summary: "Revokes the node and forgets it with its status",
+      rule: operator,
+      responses: answer("the secrets to replace", z.object({ secrets: z.array(z.string()).nullable() })),
+    },
     async (c) => {
       const node = nodeOf(c);
       const secrets = await secretsOf(c.env, node);
@@ -126,7 +191,15 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/servers", tag, summary: "All servers on all nodes, pages by node", rule: people, query: ServersQuery, responses: answer("servers", z.array(Server)) },
+    {
+      method: "get",
+      path: "/v1/servers",
+      tag,
+      summary: "All servers on all nodes, pages by node",
+      rule: people,
+      query: ServersQuery,
+      responses: answer("servers", z.array(Server)),
+    },
     async (c) => {
       const { namespace, cursor, limit } = queryOf(c, ServersQuery);
       const { servers, next } = await fleetOf(c.env).listServers(namespace, cursor, limit);
@@ -135,17 +208,40 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/down", tag, summary: "The nodes that are down, as placement uses them", rule: { ...people, device: "any" }, responses: answer("the list", z.object({ sequence: z.int(), nodes: z.array(z.string()), frozen: z.boolean() })) },
+    {
+      method: "get",
+      path: "/v1/down",
+      tag,
+      summary: "The nodes that are down, as placement uses them",
+      rule: { ...people, device: "any" },
+      responses: answer("the list", z.object({ sequence: z.int(), nodes: z.array(z.string()), frozen: z.boolean() })),
+    },
     async (c) => reply(await fleetOf(c.env).downList()),
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/alerts", tag, summary: "Alerts that are raised; with all=true those that are over as well", rule: people, query: AlertsQuery, responses: answer("alerts") },
+    {
+      method: "get",
+      path: "/v1/alerts",
+      tag,
+      summary: "Alerts that are raised; with all=true those that are over as well",
+      rule: people,
+      query: AlertsQuery,
+      responses: answer("alerts"),
+    },
     async (c) => reply(await fleetOf(c.env).alerts(queryOf(c, AlertsQuery).all === "true")),
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/uptime", tag, summary: "Uptime of nodes and servers within a time, by default the last 30 days", rule: people, query: UptimeQuery, responses: answer("uptimes", z.array(Uptime)) },
+    {
+      method: "get",
+      path: "/v1/uptime",
+      tag,
+      summary: "Uptime of nodes and servers within a time, by default the last 30 days",
+      rule: people,
+      query: UptimeQuery,
+      responses: answer("uptimes", z.array(Uptime)),
+    },
     async (c) => {
       const query = queryOf(c, UptimeQuery);
       const until = Math.min(query.until === undefined ? Date.now() : Date.parse(query.until), Date.now());

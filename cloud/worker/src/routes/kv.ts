@@ -11,7 +11,15 @@ import { BulkPair, checkKey, checkPair, type Pair, pairOf, ttlOf } from "../kv/p
 import { keyIn, knownNamespace, namespaceIn } from "../kv/route.js";
 import { isNamespace, kvPermits, NAMESPACES, type Operation } from "../kv/rules.js";
 import type { Found, Store } from "../kv/store.js";
-import { BULK_BYTES, BULK_GET_KEYS, BULK_PAIRS, LIST_KEYS, LIST_KEYS_LEAST, METADATA_BYTES, VALUE_BYTES } from "../limits.js";
+import {
+  BULK_BYTES,
+  BULK_GET_KEYS,
+  BULK_PAIRS,
+  LIST_KEYS,
+  LIST_KEYS_LEAST,
+  METADATA_BYTES,
+  VALUE_BYTES,
+} from "../limits.js";
 import { addRoute } from "./add.js";
 import { answer, bytesAnswer } from "./describe.js";
 
@@ -39,7 +47,10 @@ function number(text: string | undefined, name: string): number | undefined {
 const unquoted = (etag: string): string => /^(?:W\/)?"(.*)"$/.exec(etag)?.[1] ?? etag;
 
 async function readPair(c: AppContext, key: string): Promise<Pair> {
-  const ttl = ttlOf(number(c.req.query("expiration_ttl"), "expiration_ttl"), number(c.req.query("expiration"), "expiration"));
+  const ttl = ttlOf(
+    number(c.req.query("expiration_ttl"), "expiration_ttl"),
+    number(c.req.query("expiration"), "expiration"),
+  );
   const type = c.req.header("Content-Type") ?? "";
   const body = await readBody(c.req.raw, VALUE_BYTES + METADATA_BYTES + 4096);
   const pair: Pair = { key, value: body, ...(ttl === undefined ? {} : { ttl }) };
@@ -52,7 +63,11 @@ async function readPair(c: AppContext, key: string): Promise<Pair> {
 }
 
 const Keys = (most: number) => z.array(z.string()).max(most, `more than ${most} keys`);
-const BulkGet = z.object({ keys: Keys(BULK_GET_KEYS), type: z.enum(["text", "json"]).default("text"), withMetadata: z.boolean().default(false) });
+const BulkGet = z.object({
+  keys: Keys(BULK_GET_KEYS),
+  type: z.enum(["text", "json"]).default("text"),
+  withMetadata: z.boolean().default(false),
+});
 
 function bulkValue(found: Found | undefined, asked: z.infer<typeof BulkGet>): unknown {
   if (found === undefined) return null;
@@ -82,7 +97,14 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: `${BASE}/{namespace}`, tag, summary: "One namespace", rule: read, responses: answer("the namespace") },
+    {
+      method: "get",
+      path: `${BASE}/{namespace}`,
+      tag,
+      summary: "One namespace",
+      rule: read,
+      responses: answer("the namespace"),
+    },
     (c) => {
       const name = namespaceIn(c.req.raw);
       if (!kvPermits(c.get("caller"), "namespaces", undefined, [])) throw forbidden();
@@ -91,7 +113,14 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: `${BASE}/{namespace}/keys`, tag, summary: "Keys, a page of 10 to 1000", rule: read, responses: answer("keys with metadata") },
+    {
+      method: "get",
+      path: `${BASE}/{namespace}/keys`,
+      tag,
+      summary: "Keys, a page of 10 to 1000",
+      rule: read,
+      responses: answer("keys with metadata"),
+    },
     async (c) => {
       const store = storeOf(c, "list", []);
       const limit = number(c.req.query("limit"), "limit") ?? LIST_KEYS;
@@ -102,7 +131,14 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: `${BASE}/{namespace}/values/{key}`, tag, summary: "A value, its bytes; the head has an ETag", rule: read, responses: bytesAnswer("the value") },
+    {
+      method: "get",
+      path: `${BASE}/{namespace}/values/{key}`,
+      tag,
+      summary: "A value, its bytes; the head has an ETag",
+      rule: read,
+      responses: bytesAnswer("the value"),
+    },
     async (c) => {
       const key = checkKey(keyIn(c.req.raw));
       const found = await storeOf(c, "get", [key]).get(key);
@@ -118,7 +154,14 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "put", path: `${BASE}/{namespace}/values/{key}`, tag, summary: "Writes a value; the head with If-Match or If-None-Match: *", rule: write, responses: answer("nothing") },
+    {
+      method: "put",
+      path: `${BASE}/{namespace}/values/{key}`,
+      tag,
+      summary: "Writes a value; the head with If-Match or If-None-Match: *",
+      rule: write,
+      responses: answer("nothing"),
+    },
     async (c) => {
       const key = checkKey(keyIn(c.req.raw));
       const store = storeOf(c, "put", [key]);
@@ -127,13 +170,23 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
       const match = c.req.header("If-Match");
       const pair = await readPair(c, key);
       checkPair(knownNamespace(namespaceIn(c.req.raw)), pair);
-      await store.put(pair, { ifNoneMatch: none === "*", ...(match === undefined ? {} : { ifMatch: unquoted(match) }) });
+      await store.put(pair, {
+        ifNoneMatch: none === "*",
+        ...(match === undefined ? {} : { ifMatch: unquoted(match) }),
+      });
       return reply({});
     },
   );
   addRoute(
     app,
-    { method: "delete", path: `${BASE}/{namespace}/values/{key}`, tag, summary: "Deletes a value; of the desired state only what nobody needs", rule: write, responses: answer("nothing") },
+    {
+      method: "delete",
+      path: `${BASE}/{namespace}/values/{key}`,
+      tag,
+      summary: "Deletes a value; of the desired state only what nobody needs",
+      rule: write,
+      responses: answer("nothing"),
+    },
     async (c) => {
       const key = checkKey(keyIn(c.req.raw));
       const left = await storeOf(c, "delete", [key]).delete([key]);
@@ -142,7 +195,14 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: `${BASE}/{namespace}/metadata/{key}`, tag, summary: "The metadata of a value", rule: read, responses: answer("the metadata") },
+    {
+      method: "get",
+      path: `${BASE}/{namespace}/metadata/{key}`,
+      tag,
+      summary: "The metadata of a value",
+      rule: read,
+      responses: answer("the metadata"),
+    },
     async (c) => {
       const key = checkKey(keyIn(c.req.raw));
       const found = await storeOf(c, "metadata", [key]).get(key);
@@ -152,11 +212,22 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "put", path: `${BASE}/{namespace}/bulk`, tag, summary: "Writes many values, 10 MB at most; unsuccessful_keys are to be tried again", rule: write, responses: answer("counts") },
+    {
+      method: "put",
+      path: `${BASE}/{namespace}/bulk`,
+      tag,
+      summary: "Writes many values, 10 MB at most; unsuccessful_keys are to be tried again",
+      rule: write,
+      responses: answer("counts"),
+    },
     async (c) => {
       const items = await readJson(c.req.raw, z.array(BulkPair).max(BULK_PAIRS, "more than 10000 pairs"), BULK_BYTES);
       const pairs = items.map(pairOf);
-      const store = storeOf(c, "bulkPut", pairs.map((pair) => pair.key));
+      const store = storeOf(
+        c,
+        "bulkPut",
+        pairs.map((pair) => pair.key),
+      );
       const namespace = knownNamespace(namespaceIn(c.req.raw));
       for (const pair of pairs) checkPair(namespace, pair);
       const left = await store.putMany(pairs);
@@ -165,7 +236,14 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "post", path: `${BASE}/{namespace}/bulk/get`, tag, summary: "Up to 100 values", rule: read, responses: answer("values by key") },
+    {
+      method: "post",
+      path: `${BASE}/{namespace}/bulk/get`,
+      tag,
+      summary: "Up to 100 values",
+      rule: read,
+      responses: answer("values by key"),
+    },
     async (c) => {
       const asked = check(BulkGet, parseJson(utf8(await readBody(c.req.raw, BULK_BYTES))));
       for (const key of asked.keys) checkKey(key);
@@ -178,12 +256,26 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "post", path: `${BASE}/{namespace}/bulk/delete`, tag, summary: "Deletes many keys", rule: write, responses: answer("counts") },
+    {
+      method: "post",
+      path: `${BASE}/{namespace}/bulk/delete`,
+      tag,
+      summary: "Deletes many keys",
+      rule: write,
+      responses: answer("counts"),
+    },
     bulkDelete,
   );
   addRoute(
     app,
-    { method: "delete", path: `${BASE}/{namespace}/bulk`, tag, summary: "Deletes many keys (the older spelling)", rule: write, responses: answer("counts") },
+    {
+      method: "delete",
+      path: `${BASE}/{namespace}/bulk`,
+      tag,
+      summary: "Deletes many keys (the older spelling)",
+      rule: write,
+      responses: answer("counts"),
+    },
     bulkDelete,
   );
 }

@@ -30,7 +30,14 @@ const Query = z.object({
   limit: z.coerce.number().int().min(1).max(LOG_LINES).default(200),
   cursor: z.string().max(512).optional().describe("result_info.cursor of the page before"),
 });
-const Row = z.object({ time: z.string(), node: z.string(), namespace: z.string(), server: z.string(), stream: z.string(), text: z.string() });
+const Row = z.object({
+  time: z.string(),
+  node: z.string(),
+  namespace: z.string(),
+  server: z.string(),
+  stream: z.string(),
+  text: z.string(),
+});
 
 function timeHeader(c: AppContext, name: string): number {
   const value = check(Time, c.req.header(name), name);
@@ -46,10 +53,13 @@ async function upload(c: AppContext): Promise<Response> {
   const first = timeHeader(c, "Mcpfleet-First");
   const last = timeHeader(c, "Mcpfleet-Last");
   const now = Date.now();
-  if (first > last || last > now + AHEAD_MS || first < now - OLD_MS) throw badRequest("the times of the chunk can't be");
+  if (first > last || last > now + AHEAD_MS || first < now - OLD_MS)
+    throw badRequest("the times of the chunk can't be");
   const admission = await fleetOf(c.env).admitChunk({ node, ...name, first, last, bytes: bytes.byteLength });
   if (!admission.admit) {
-    throw new Refusal(429, CODE.rateLimit, "the node uploads too much", { "Retry-After": String(admission.retryAfterSeconds) });
+    throw new Refusal(429, CODE.rateLimit, "the node uploads too much", {
+      "Retry-After": String(admission.retryAfterSeconds),
+    });
   }
   const sha256 = sha256Hex(bytes);
   const stored = await c.env.LOGS.put(admission.name, bytes as Uint8Array<ArrayBuffer>, {
@@ -60,7 +70,8 @@ async function upload(c: AppContext): Promise<Response> {
   if (stored === null) {
     // It was there: the same bytes are a repeat, others would rewrite history.
     const before = await c.env.LOGS.head(admission.name);
-    if (before !== null && before.customMetadata?.sha256 !== sha256) throw new Refusal(409, CODE.condition, "the chunk is there with other bytes");
+    if (before !== null && before.customMetadata?.sha256 !== sha256)
+      throw new Refusal(409, CODE.condition, "the chunk is there with other bytes");
   }
   return reply({ name: admission.name, repeat: stored === null });
 }
@@ -101,8 +112,20 @@ async function query(c: AppContext): Promise<Response> {
     more = true;
     if (cursor <= after) throw new Refusal(422, CODE.badRequest, "too many chunks at one time; name a node");
   }
-  const rows = lines.map(({ line, node }) => ({ time: line.time, node, namespace: line.namespace, server: line.server, stream: line.stream, text: line.text }));
-  return reply(rows, { count: rows.length, cursor: cursor === "" ? "" : Buffer.from(cursor).toString("base64url"), missing: merged.missing, bad: merged.bad });
+  const rows = lines.map(({ line, node }) => ({
+    time: line.time,
+    node,
+    namespace: line.namespace,
+    server: line.server,
+    stream: line.stream,
+    text: line.text,
+  }));
+  return reply(rows, {
+    count: rows.length,
+    cursor: cursor === "" ? "" : Buffer.from(cursor).toString("base64url"),
+    missing: merged.missing,
+    bad: merged.bad,
+  });
 }
 
 export function addLogRoutes(app: OpenAPIHono<AppEnv>): void {
@@ -112,7 +135,8 @@ export function addLogRoutes(app: OpenAPIHono<AppEnv>): void {
       method: "put",
       path: "/v1/logs/{node}/{chunk}",
       tag: "logs",
-      summary: "Uploads a chunk, at most 1 MiB, named <bootId>-<seq>; headers Mcpfleet-First and Mcpfleet-Last are the times of its lines",
+      summary:
+        "Uploads a chunk, at most 1 MiB, named <bootId>-<seq>; headers Mcpfleet-First and Mcpfleet-Last are the times of its lines",
       rule: { device: "own", strong: true },
       body: z.string(),
       bodyType: "application/zstd",
@@ -122,7 +146,15 @@ export function addLogRoutes(app: OpenAPIHono<AppEnv>): void {
   );
   addRoute(
     app,
-    { method: "get", path: "/v1/logs", tag: "logs", summary: "Lines of all nodes in the order of time", rule: { viewer: true, operator: true }, query: Query, responses: answer("lines", z.array(Row)) },
+    {
+      method: "get",
+      path: "/v1/logs",
+      tag: "logs",
+      summary: "Lines of all nodes in the order of time",
+      rule: { viewer: true, operator: true },
+      query: Query,
+      responses: answer("lines", z.array(Row)),
+    },
     query,
   );
 }

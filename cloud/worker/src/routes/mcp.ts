@@ -6,7 +6,15 @@ import { badRequest } from "../http/envelope.js";
 import { check, parseJson, readBody, utf8 } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { MCP_BYTES, MCP_TRIES } from "../limits.js";
-import { goesToClient, goesToNode, isModern, isUnreachable, mayTryElsewhere, orderFor, type Outcome } from "../route/decide.js";
+import {
+  goesToClient,
+  goesToNode,
+  isModern,
+  isUnreachable,
+  mayTryElsewhere,
+  orderFor,
+  type Outcome,
+} from "../route/decide.js";
 import { openSession, sealSession } from "../route/session_id.js";
 import { Name } from "../schema/status.js";
 import { addRoute } from "./add.js";
@@ -34,7 +42,11 @@ async function isReachable(c: AppContext, tunnel: string, server: string, force 
   if (!force && Date.now() - (reached.get(tunnel) ?? 0) < REACHED_MS) return true;
   const outcome: Outcome = {};
   try {
-    const response = await fetch(`${tunnel}/${server}/healthz`, { headers: tunnelHeaders(c.env), redirect: "manual", signal: AbortSignal.timeout(5000) });
+    const response = await fetch(`${tunnel}/${server}/healthz`, {
+      headers: tunnelHeaders(c.env),
+      redirect: "manual",
+      signal: AbortSignal.timeout(5000),
+    });
     await response.body?.cancel();
     outcome.status = response.status;
   } catch (error) {
@@ -46,7 +58,12 @@ async function isReachable(c: AppContext, tunnel: string, server: string, force 
   return there;
 }
 
-async function send(c: AppContext, target: string, headers: Headers, body: Uint8Array | undefined): Promise<Response | undefined> {
+async function send(
+  c: AppContext,
+  target: string,
+  headers: Headers,
+  body: Uint8Array | undefined,
+): Promise<Response | undefined> {
   try {
     return await fetch(target, {
       method: c.req.method,
@@ -75,7 +92,8 @@ function headersFor(c: AppContext, env: Env, upstreamSession: string | undefined
   const headers = tunnelHeaders(env);
   for (const [name, value] of c.req.raw.headers) if (goesToNode(name)) headers.set(name, value);
   const authorization = c.req.header("Authorization");
-  if (authorization !== undefined && !ownsBearer(c.req.raw, c.get("caller"))) headers.set("Authorization", authorization);
+  if (authorization !== undefined && !ownsBearer(c.req.raw, c.get("caller")))
+    headers.set("Authorization", authorization);
   if (upstreamSession !== undefined) headers.set(SESSION, upstreamSession);
   return headers;
 }
@@ -126,11 +144,27 @@ async function route(c: AppContext): Promise<Response> {
 }
 
 export function addMcpRoutes(app: OpenAPIHono<AppEnv>): void {
-  const responses = { 200: { description: "as the MCP server answers" }, 404: { description: "the session is gone" }, 503: { description: "no node serves it now" } };
+  const responses = {
+    200: { description: "as the MCP server answers" },
+    404: { description: "the session is gone" },
+    503: { description: "no node serves it now" },
+  };
   const rule = { client: true } as const;
   const path = "/{namespace}/{server}/mcp";
   const tag = "mcp";
-  addRoute(app, { method: "post", path, tag, summary: "A message to an MCP server (Streamable HTTP, both eras)", rule, body: z.unknown(), responses }, route);
+  addRoute(
+    app,
+    {
+      method: "post",
+      path,
+      tag,
+      summary: "A message to an MCP server (Streamable HTTP, both eras)",
+      rule,
+      body: z.unknown(),
+      responses,
+    },
+    route,
+  );
   addRoute(app, { method: "get", path, tag, summary: "The stream of a session", rule, responses }, route);
   addRoute(app, { method: "delete", path, tag, summary: "Ends a session", rule, responses }, route);
 }

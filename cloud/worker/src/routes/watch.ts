@@ -23,12 +23,14 @@ export function addWatchRoute(app: OpenAPIHono<AppEnv>): void {
       method: "get",
       path: "/v1/watch",
       tag: "push",
-      summary: "A WebSocket: the head at once and after each move; with the subprotocol mcpfleet.v1 also the rest of the news",
+      summary:
+        "A WebSocket: the head at once and after each move; with the subprotocol mcpfleet.v1 also the rest of the news",
       rule: { device: "any", viewer: true, operator: true, strong: true },
       responses: { 101: { description: "the socket" }, 426: { description: "not a WebSocket" } },
     },
     async (c) => {
-      if (c.req.header("Upgrade")?.toLowerCase() !== "websocket") throw new Refusal(426, CODE.badRequest, "this is a WebSocket", { Upgrade: "websocket" });
+      if (c.req.header("Upgrade")?.toLowerCase() !== "websocket")
+        throw new Refusal(426, CODE.badRequest, "this is a WebSocket", { Upgrade: "websocket" });
       const caller = c.get("caller");
       const asked = (c.req.header("Sec-WebSocket-Protocol") ?? "").split(",").map((name) => name.trim());
       const plain = !asked.includes(SUBPROTOCOL);
@@ -40,7 +42,10 @@ export function addWatchRoute(app: OpenAPIHono<AppEnv>): void {
           ? { node: caller.node, tokenHash: caller.tokenHash }
           : { statuses: !plain, ...(caller.expires === undefined ? {} : { expires: caller.expires }) }),
       };
-      const headers: Record<string, string> = { Upgrade: "websocket", "Mcpfleet-Attachment": JSON.stringify(attachment) };
+      const headers: Record<string, string> = {
+        Upgrade: "websocket",
+        "Mcpfleet-Attachment": JSON.stringify(attachment),
+      };
       const nonce = c.req.header("Mcpfleet-Nonce");
       if (nonce !== undefined) headers["Mcpfleet-Nonce"] = nonce.slice(0, 64);
       return placeOf(c.env, caller).fetch(new Request("https://fleet/watch", { headers }));

@@ -39,7 +39,11 @@ export const ShardEntry = z.object({
   generation: Count,
   hash: Hash,
   placement: z
-    .object({ nodes: z.array(z.string()).optional(), nodeSelector: Labels.optional(), replicas: z.int().min(0).optional() })
+    .object({
+      nodes: z.array(z.string()).optional(),
+      nodeSelector: Labels.optional(),
+      replicas: z.int().min(0).optional(),
+    })
     .optional(),
 });
 export type ShardEntry = z.infer<typeof ShardEntry>;
@@ -68,7 +72,11 @@ export function parseHead(text: string): Head | string {
   }
 }
 
-const PREFIXES: Record<string, number> = { "objects/": OBJECT_BYTES, "shards/": SHARD_BYTES, "snapshots/": SNAPSHOT_BYTES };
+const PREFIXES: Record<string, number> = {
+  "objects/": OBJECT_BYTES,
+  "shards/": SHARD_BYTES,
+  "snapshots/": SNAPSHOT_BYTES,
+};
 
 // The hash that an immutable key names, undefined for any other key.
 export function hashOfKey(key: string): string | undefined {

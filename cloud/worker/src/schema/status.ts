@@ -22,8 +22,12 @@ export const ServerStatus = z.object({
   conditions: z.array(Condition).max(64).default([]),
   revision: z.string().max(128).optional(),
   endpoint: z.string().max(2048).optional(),
-  serverInfo: z.object({ name: z.string().optional(), version: z.string().optional(), protocolVersion: z.string().optional() }).optional(),
-  catalog: z.object({ tools: z.int().optional(), resources: z.int().optional(), prompts: z.int().optional() }).optional(),
+  serverInfo: z
+    .object({ name: z.string().optional(), version: z.string().optional(), protocolVersion: z.string().optional() })
+    .optional(),
+  catalog: z
+    .object({ tools: z.int().optional(), resources: z.int().optional(), prompts: z.int().optional() })
+    .optional(),
   restarts: z.object({ count: z.int().default(0), lastReason: z.string().optional() }).optional(),
 });
 export type ServerStatus = z.infer<typeof ServerStatus>;
@@ -46,7 +50,8 @@ export function conditionOf(conditions: readonly Condition[], type: string): Con
   return conditions.find((condition) => condition.type === type);
 }
 
-export const isReady = (conditions: readonly Condition[]): boolean => conditionOf(conditions, "Ready")?.status === "True";
+export const isReady = (conditions: readonly Condition[]): boolean =>
+  conditionOf(conditions, "Ready")?.status === "True";
 
 // What of a status is worth a write to KV: the same fields that StatusDigest (status_publisher.cc) leaves out are left
 // out here. Equal digests are equal news.
@@ -55,7 +60,8 @@ export function statusDigest(status: unknown): string {
   const replacer = (key: string, value: unknown): unknown => {
     if (volatile.has(key)) return undefined;
     // Its message counts seconds down (controller/core/conditions.cc, SameCondition): no news.
-    if (value instanceof Object && (value as { reason?: unknown }).reason === "CrashLoopBackOff") return { ...value, message: "" };
+    if (value instanceof Object && (value as { reason?: unknown }).reason === "CrashLoopBackOff")
+      return { ...value, message: "" };
     return value;
   };
   return sha256Hex(JSON.stringify(status, replacer));

@@ -60,10 +60,15 @@ test("500 nodes on one object hear of a head within a second, one node within 15
   for (let revision = state.revision + 1; revision <= state.revision + 5; ++revision) {
     let begun = 0;
     parent = await moveHead(server, parent, revision, () => (begun = performance.now()));
-    const times = await Promise.all(nodes.map((node) => node.until((text) => text.startsWith("{\"epoch\"") && JSON.parse(text).revision === revision)));
+    const times = await Promise.all(
+      nodes.map((node) => node.until((text) => text.startsWith('{"epoch"') && JSON.parse(text).revision === revision)),
+    );
     all.push(...times.map(({ at }) => at - begun));
   }
-  figure("push to 500 nodes, from the request that moves the head", `p50 ${quantile(all, 0.5).toFixed(0)} ms, p99 ${quantile(all, 0.99).toFixed(0)} ms`);
+  figure(
+    "push to 500 nodes, from the request that moves the head",
+    `p50 ${quantile(all, 0.5).toFixed(0)} ms, p99 ${quantile(all, 0.99).toFixed(0)} ms`,
+  );
   assert.ok(quantile(all, 0.99) <= 1000);
   for (const node of nodes.slice(1)) node.socket.close();
   await Promise.all(nodes.slice(1).map((node) => node.closed));
@@ -71,10 +76,16 @@ test("500 nodes on one object hear of a head within a second, one node within 15
   for (let revision = state.revision + 6; revision <= state.revision + 25; ++revision) {
     let begun = 0;
     parent = await moveHead(server, parent, revision, () => (begun = performance.now()));
-    single.push((await nodes[0].until((text) => text.startsWith("{\"epoch\"") && JSON.parse(text).revision === revision)).at - begun);
+    single.push(
+      (await nodes[0].until((text) => text.startsWith('{"epoch"') && JSON.parse(text).revision === revision)).at -
+        begun,
+    );
   }
   nodes[0].socket.close();
-  figure("push to one node, from the request that moves the head", `p50 ${quantile(single, 0.5).toFixed(0)} ms, p95 ${quantile(single, 0.95).toFixed(0)} ms`);
+  figure(
+    "push to one node, from the request that moves the head",
+    `p50 ${quantile(single, 0.5).toFixed(0)} ms, p95 ${quantile(single, 0.95).toFixed(0)} ms`,
+  );
   assert.ok(quantile(single, 0.5) <= 150);
 });
 
@@ -102,25 +113,40 @@ async function upload(path, given) {
 test("logs go in at 20 MB/s a node and come out merged", async () => {
   const { token } = await server.call("POST", "/v1/nodes/logger/tokens");
   const from = Date.now() - 3_600_000;
-  for (const [name, pack] of [["zstd", (text) => zstdCompressSync(text)], ["gzip", (text) => gzipSync(text, { level: 1 })]]) {
+  for (const [name, pack] of [
+    ["zstd", (text) => zstdCompressSync(text)],
+    ["gzip", (text) => gzipSync(text, { level: 1 })],
+  ]) {
     const chunks = Array.from({ length: 16 }, (_, i) => ndjson(4_000_000, from + i * 60_000));
     const packed = chunks.map((rows) => pack(Buffer.from(rows.join(""))));
     const raw = chunks.flat().reduce((sum, row) => sum + row.length, 0);
     const begun = performance.now();
     for (const [i, body] of packed.entries()) {
-      const times = { "Mcpfleet-First": JSON.parse(chunks[i][0]).time, "Mcpfleet-Last": JSON.parse(chunks[i].at(-1)).time };
+      const times = {
+        "Mcpfleet-First": JSON.parse(chunks[i][0]).time,
+        "Mcpfleet-Last": JSON.parse(chunks[i].at(-1)).time,
+      };
       await upload(`/v1/logs/logger/${name}-${i}`, { token, body, headers: times });
     }
     const seconds = (performance.now() - begun) / 1000;
-    figure(`logs in ${name}, one node, one request at a time`, `${(raw / 1e6 / seconds).toFixed(0)} MB/s of lines, chunks of ${(packed[0].length / 1024).toFixed(0)} KiB`);
+    figure(
+      `logs in ${name}, one node, one request at a time`,
+      `${(raw / 1e6 / seconds).toFixed(0)} MB/s of lines, chunks of ${(packed[0].length / 1024).toFixed(0)} KiB`,
+    );
     assert.ok(raw / 1e6 / seconds >= 20);
   }
   const begun = performance.now();
-  const lines = await server.call("GET", `/v1/logs?node=logger&server=s3&limit=1000&since=${new Date(from - 1000).toISOString()}`);
+  const lines = await server.call(
+    "GET",
+    `/v1/logs?node=logger&server=s3&limit=1000&since=${new Date(from - 1000).toISOString()}`,
+  );
   figure("a page of 1000 lines", `${(performance.now() - begun).toFixed(0)} ms`);
   assert.equal(lines.length, 1000);
   assert.ok(lines.every((line) => line.server === "s3"));
-  assert.deepEqual(lines.map((line) => line.time), lines.map((line) => line.time).sort());
+  assert.deepEqual(
+    lines.map((line) => line.time),
+    lines.map((line) => line.time).sort(),
+  );
 });
 
 test("a person hears a status at once, and a revoked node nothing more", async () => {
@@ -129,7 +155,9 @@ test("a person hears a status at once, and a revoked node nothing more", async (
   await node.until((text) => text.includes('"type":"hello"'));
   const person = watch(server, server.operator, ["mcpfleet.v1"]);
   await person.until((text) => text.includes('"type":"hello"'));
-  node.socket.send(JSON.stringify({ type: "status", status: { node: "edge-1", sequence: 1, bootId: "b", servers: [] } }));
+  node.socket.send(
+    JSON.stringify({ type: "status", status: { node: "edge-1", sequence: 1, bootId: "b", servers: [] } }),
+  );
   const heard = await person.until((text) => text.includes('"type":"status"'));
   assert.equal(JSON.parse(heard.text).status.node, "edge-1");
   assert.deepEqual(await server.call("POST", "/v1/nodes/edge-1/revoke"), { tokens: 1, secrets: [] });
@@ -140,7 +168,9 @@ test("a person hears a status at once, and a revoked node nothing more", async (
 test("sockets spread over hubs hear heads, carry statuses and end with their token", async () => {
   const own = mkdtempSync(join(tmpdir(), "mcpfleet-hubs-"));
   writeFileSync(join(own, "operator-token"), "token-of-the-operator-of-the-hubs-0123456789");
-  const tokens = [{ name: "operator", sha256: sha256("token-of-the-operator-of-the-hubs-0123456789"), role: "operator" }];
+  const tokens = [
+    { name: "operator", sha256: sha256("token-of-the-operator-of-the-hubs-0123456789"), role: "operator" },
+  ];
   writeFileSync(join(own, "settings.json"), JSON.stringify({ tokens, hubs: 2 }));
   const spread = await start(own, "--settings", join(own, "settings.json"));
   try {
@@ -153,10 +183,20 @@ test("sockets spread over hubs hear heads, carry statuses and end with their tok
     await Promise.all(nodes.map((node) => node.until((text) => text.includes('"revision":1'))));
     await moveHead(spread, first, 2);
     await Promise.all(nodes.map((node) => node.until((text) => text.includes('"revision":2'))));
-    nodes[0].socket.send(JSON.stringify({ type: "status", status: { node: "a", sequence: 1, bootId: "b", servers: [] } }));
+    nodes[0].socket.send(
+      JSON.stringify({ type: "status", status: { node: "a", sequence: 1, bootId: "b", servers: [] } }),
+    );
     await nodes[0].until((text) => text.includes("status-stored"));
     const listed = await spread.call("GET", "/v1/nodes");
-    assert.deepEqual(listed.map(({ node, connected }) => [node, connected]), [["a", true], ["b", true], ["c", true], ["d", true]]);
+    assert.deepEqual(
+      listed.map(({ node, connected }) => [node, connected]),
+      [
+        ["a", true],
+        ["b", true],
+        ["c", true],
+        ["d", true],
+      ],
+    );
     await spread.call("POST", "/v1/nodes/b/revoke");
     assert.equal(await nodes[1].closed, 1008);
     for (const node of nodes) node.socket.close();

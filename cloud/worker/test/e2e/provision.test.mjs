@@ -14,7 +14,10 @@ beforeEach(() => {
   if (dir) rmSync(dir, { recursive: true });
   dir = mkdtempSync(join(tmpdir(), "mcpfleet-provision-"));
   copyFileSync(join(root, "wrangler.jsonc"), join(dir, "wrangler.jsonc"));
-  writeFileSync(join(dir, "account.json"), JSON.stringify({ namespaces: [], buckets: ["other"], secrets: [], lifecycle: [], calls: [] }));
+  writeFileSync(
+    join(dir, "account.json"),
+    JSON.stringify({ namespaces: [], buckets: ["other"], secrets: [], lifecycle: [], calls: [] }),
+  );
   // Stands in for wrangler: an account in a file, with wrangler's own output formats.
   writeFileSync(
     join(dir, "wrangler.mjs"),
@@ -42,17 +45,29 @@ after(() => rmSync(dir, { recursive: true }));
 
 const account = () => JSON.parse(readFileSync(join(dir, "account.json"), "utf8"));
 function provision(...args) {
-  const run = spawnSync(process.execPath, [join(root, "scripts/provision.mjs"), "--config", join(dir, "wrangler.jsonc"), ...args], {
-    encoding: "utf8",
-    env: { PATH: process.env.PATH, MCPFLEET_WRANGLER: join(dir, "wrangler.mjs") },
-  });
+  const run = spawnSync(
+    process.execPath,
+    [join(root, "scripts/provision.mjs"), "--config", join(dir, "wrangler.jsonc"), ...args],
+    {
+      encoding: "utf8",
+      env: { PATH: process.env.PATH, MCPFLEET_WRANGLER: join(dir, "wrangler.mjs") },
+    },
+  );
   return { code: run.status, out: run.stdout, err: run.stderr };
 }
 
 test("it says what it will do, and does nothing without --yes", () => {
   const { code, out } = provision("--env", "mine");
   assert.equal(code, 0);
-  for (const said of ["KV namespace mcpfleet-mine-config for CONFIG", "R2 bucket mcp-logs-mine", "end after 30 days", "deploy the Worker", "secret SESSION_KEY", "Nothing was done"]) assert.match(out, new RegExp(said));
+  for (const said of [
+    "KV namespace mcpfleet-mine-config for CONFIG",
+    "R2 bucket mcp-logs-mine",
+    "end after 30 days",
+    "deploy the Worker",
+    "secret SESSION_KEY",
+    "Nothing was done",
+  ])
+    assert.match(out, new RegExp(said));
   assert.deepEqual(account().namespaces, []);
   assert.deepEqual(account().calls, ["kv namespace list", "r2 bucket list", "secret list --name mcpfleet-mine"]);
   assert.equal(readFileSync(join(dir, "wrangler.jsonc"), "utf8"), readFileSync(join(root, "wrangler.jsonc"), "utf8"));
@@ -60,21 +75,40 @@ test("it says what it will do, and does nothing without --yes", () => {
 
 test("it makes all of it, shows the operator's token once, and a second run makes nothing twice", () => {
   writeFileSync(join(dir, "settings.json"), JSON.stringify({ logRetentionDays: 7 }));
-  const given = ["--env", "mine", "--account", "acc", "--route", "fleet.example.com", "--settings", join(dir, "settings.json"), "--yes"];
+  const given = [
+    "--env",
+    "mine",
+    "--account",
+    "acc",
+    "--route",
+    "fleet.example.com",
+    "--settings",
+    join(dir, "settings.json"),
+    "--yes",
+  ];
   const { code, out, err } = provision(...given);
   assert.equal(code, 0, err);
   const token = /shown only this once:\n([0-9a-f]{64})\n/.exec(out)[1];
   const made = account();
-  assert.deepEqual(made.namespaces.map(({ title }) => title), ["mcpfleet-mine-config", "mcpfleet-mine-device-tokens", "mcpfleet-mine-server-state"]);
+  assert.deepEqual(
+    made.namespaces.map(({ title }) => title),
+    ["mcpfleet-mine-config", "mcpfleet-mine-device-tokens", "mcpfleet-mine-server-state"],
+  );
   assert.deepEqual(made.buckets, ["other", "mcp-logs-mine"]);
   assert.deepEqual(made.lifecycle, ["mcpfleet-logs"]);
-  assert.deepEqual(made.secrets.map(({ name }) => name), ["SESSION_KEY", "WEBHOOK_KEY", "API_TOKENS"]);
+  assert.deepEqual(
+    made.secrets.map(({ name }) => name),
+    ["SESSION_KEY", "WEBHOOK_KEY", "API_TOKENS"],
+  );
   assert.ok(!JSON.stringify(made).includes(token), "only the token's hash is stored");
   const text = readFileSync(join(dir, "wrangler.jsonc"), "utf8");
   assert.match(text, /\/\/ The Worker\. The top level is for local development/);
   const config = JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, ""));
   assert.equal(config.env.mine.account_id, "acc");
-  assert.deepEqual(config.env.mine.kv_namespaces.map(({ id }) => id), ["id0", "id1", "id2"]);
+  assert.deepEqual(
+    config.env.mine.kv_namespaces.map(({ id }) => id),
+    ["id0", "id1", "id2"],
+  );
   assert.equal(config.env.production.account_id, "523d80131d8cba13f765b80d6bb9e096");
   const again = provision(...given);
   assert.equal(again.code, 0, again.err);
@@ -95,19 +129,46 @@ test("an environment replaces its own text and nothing else", () => {
   const twice = withEnvironment(once, "mine", { b: { c: 2 } });
   assert.deepEqual(JSON.parse(twice.replace("// note", "")).env, { mine: { b: { c: 2 } }, production: { a: 1 } });
   assert.match(twice, /\/\/ note/);
-  const made = environmentFor("mine", { CONFIG: "1", DEVICE_TOKENS: "2", SERVER_STATE: "3" }, { durable_objects: {}, ratelimits: [] }, { settings: {} });
-  assert.deepEqual(made.kv_namespaces.map(({ binding }) => binding), ["CONFIG", "DEVICE_TOKENS", "SERVER_STATE"]);
+  const made = environmentFor(
+    "mine",
+    { CONFIG: "1", DEVICE_TOKENS: "2", SERVER_STATE: "3" },
+    { durable_objects: {}, ratelimits: [] },
+    { settings: {} },
+  );
+  assert.deepEqual(
+    made.kv_namespaces.map(({ binding }) => binding),
+    ["CONFIG", "DEVICE_TOKENS", "SERVER_STATE"],
+  );
 });
 
 test("the owner's environment deploys as it stands, as far as that can be seen without an account", () => {
   const out = join(dir, "out");
-  const run = spawnSync(process.execPath, [join(root, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run", "--env", "production", "--outdir", out], {
-    cwd: root,
-    encoding: "utf8",
-    env: { PATH: process.env.PATH, HOME: dir, WRANGLER_SEND_METRICS: "false", CI: "1", NO_COLOR: "1" },
-  });
+  const run = spawnSync(
+    process.execPath,
+    [
+      join(root, "node_modules/wrangler/bin/wrangler.js"),
+      "deploy",
+      "--dry-run",
+      "--env",
+      "production",
+      "--outdir",
+      out,
+    ],
+    {
+      cwd: root,
+      encoding: "utf8",
+      env: { PATH: process.env.PATH, HOME: dir, WRANGLER_SEND_METRICS: "false", CI: "1", NO_COLOR: "1" },
+    },
+  );
   assert.equal(run.status, 0, run.stderr);
-  for (const binding of ["env.FLEET (Fleet)", "env.HUB (Hub)", "env.CONFIG (da1294711f1942749a6996bf3f35fe90)", "env.DEVICE_TOKENS (accf88bbd2b24eaba87de3722e4c1588)", "env.SERVER_STATE (c59b2dff9bcb46978f3b552885d7bf8a)", "env.LOGS (mcp-logs)"]) {
+  for (const binding of [
+    "env.FLEET (Fleet)",
+    "env.HUB (Hub)",
+    "env.CONFIG (da1294711f1942749a6996bf3f35fe90)",
+    "env.DEVICE_TOKENS (accf88bbd2b24eaba87de3722e4c1588)",
+    "env.SERVER_STATE (c59b2dff9bcb46978f3b552885d7bf8a)",
+    "env.LOGS (mcp-logs)",
+  ]) {
     assert.ok(run.stdout.includes(binding), `${binding}: ${run.stdout}`);
   }
   assert.ok(existsSync(join(out, "index.js")));

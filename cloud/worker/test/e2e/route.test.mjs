@@ -49,14 +49,22 @@ const json = (id) => (_, response) => {
   response.end(JSON.stringify({ jsonrpc: "2.0", id: 1, result: { node: id } }));
 };
 const message = (method) => ({ jsonrpc: "2.0", id: 1, method, params: {} });
-const post = (name, body, headers = {}) => server.request("POST", `/default/${name}/mcp`, { body, headers: { Accept: "application/json, text/event-stream", "Content-Type": "application/json", ...headers } });
+const post = (name, body, headers = {}) =>
+  server.request("POST", `/default/${name}/mcp`, {
+    body,
+    headers: { Accept: "application/json, text/event-stream", "Content-Type": "application/json", ...headers },
+  });
 
 test("a session stays on its node, and is gone when its node is", async () => {
   const nodes = { n1: await node("n1", "sticky", json("n1")), n2: await node("n2", "sticky", json("n2")) };
   const begun = await post("sticky", message("initialize"));
   const { result } = await begun.json();
   const session = begun.headers.get("Mcp-Session-Id");
-  for (let i = 0; i < 10; ++i) assert.equal((await (await post("sticky", message("tools/list"), { "Mcp-Session-Id": session })).json()).result.node, result.node);
+  for (let i = 0; i < 10; ++i)
+    assert.equal(
+      (await (await post("sticky", message("tools/list"), { "Mcp-Session-Id": session })).json()).result.node,
+      result.node,
+    );
   assert.equal(nodes[result.node].requests.at(-1).headers["mcp-session-id"], `session-of-${result.node}`);
   assert.equal(nodes[result.node].requests.at(-1).url, "/default/sticky/mcp");
   assert.equal(nodes[result.node].requests.at(-1).headers.authorization, undefined);

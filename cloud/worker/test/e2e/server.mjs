@@ -14,10 +14,19 @@ export async function start(dir, ...more) {
   const child = spawn(process.execPath, [serve, "--dir", dir, ...more], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code)));
   const lines = createInterface({ input: child.stdout });
-  const url = await Promise.race([new Promise((resolve) => lines.once("line", resolve)), ended.then((how) => Promise.reject(new Error(`serve.mjs ended: ${how}`)))]);
+  const url = await Promise.race([
+    new Promise((resolve) => lines.once("line", resolve)),
+    ended.then((how) => Promise.reject(new Error(`serve.mjs ended: ${how}`))),
+  ]);
   const operator = readFileSync(join(dir, "operator-token"), "utf8").trim();
   const request = (method, path, { token = operator, body, headers = {} } = {}) =>
-    fetch(url + path, { method, headers: { Authorization: `Bearer ${token}`, ...headers }, ...(body === undefined ? {} : { body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) }) });
+    fetch(url + path, {
+      method,
+      headers: { Authorization: `Bearer ${token}`, ...headers },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body) }),
+    });
   const call = async (method, path, given) => {
     const response = await request(method, path, given);
     const json = await response.json();
@@ -48,10 +57,25 @@ export const value = (namespace, key) => `${KV}/${namespace}/values/${encodeURIC
 
 // Uploads a snapshot made on `parent` and moves the head to it; its hash. `moving` is called in between.
 export async function moveHead(server, parent, revision, moving = () => {}) {
-  const snapshot = JSON.stringify({ author: "", message: `move ${revision}`, parent, shards: Array(64).fill(""), time: "2026-11-28T00:00:00Z" });
+  const snapshot = JSON.stringify({
+    author: "",
+    message: `move ${revision}`,
+    parent,
+    shards: Array(64).fill(""),
+    time: "2026-11-28T00:00:00Z",
+  });
   const hash = sha256(snapshot);
   await server.call("PUT", value("CONFIG", `snapshots/${hash}`), { body: snapshot });
-  const head = JSON.stringify({ epoch: 1, fleet: "a".repeat(32), revision, signatures: [], snapshot: hash, time: "2026-11-28T00:00:00Z", trust: 0, validUntil: "" });
+  const head = JSON.stringify({
+    epoch: 1,
+    fleet: "a".repeat(32),
+    revision,
+    signatures: [],
+    snapshot: hash,
+    time: "2026-11-28T00:00:00Z",
+    trust: 0,
+    validUntil: "",
+  });
   const on = revision === 1 ? { "If-None-Match": "*" } : { "If-Match": `"0.1.${revision - 1}"` };
   moving();
   await server.call("PUT", value("CONFIG", "head"), { body: head, headers: on });
@@ -60,7 +84,10 @@ export async function moveHead(server, parent, revision, moving = () => {}) {
 
 // A socket of /v1/watch with the texts that came.
 export function watch(server, token, protocols = []) {
-  const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/watch`, { protocols, headers: { Authorization: `Bearer ${token}` } });
+  const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/watch`, {
+    protocols,
+    headers: { Authorization: `Bearer ${token}` },
+  });
   const texts = [];
   const waiting = new Set();
   socket.addEventListener("message", (event) => {

@@ -1,0 +1,95 @@
+// The fleet as people and the router ask for it.
+import type { ServerSummary } from "../schema/status.js";
+import type { DownList } from "./down.js";
+import { allNodes, findNode } from "./nodes.js";
+import { findStatus } from "./status_book.js";
+import { tokensOf } from "./tokens.js";
+
+export interface ListedNode {
+  node: string;
+  created: number; // milliseconds, as all times here
+  lastSeen: number;
+  connected: boolean;
+  down: boolean;
+  cloned: boolean;
+  tunnel: string | null;
+  keys: { signing: string; sealing: string } | null;
+  tokens: { id: string; created: number; expires: number | null }[];
+  metadata: string; // JSON
+}
+
+// `alive`: when each connected node showed itself last.
+export function listNodes(
+  sql: SqlStorage,
+  alive: ReadonlyMap<string, number>,
+  down: DownList,
+  only?: string,
+): ListedNode[] {
+  const rows = only === undefined ? allNodes(sql) : [findNode(sql, only)].filter((row) => row !== undefined);
+  return rows.map((row) => ({
+    node: row.node,
+    created: row.created,
+    lastSeen: Math.max(row.last_seen, alive.get(row.node) ?? 0),
+    connected: alive.has(row.node),
+    down: down.nodes.includes(row.node),
+    cloned: row.cloned !== 0,
+    tunnel: row.tunnel,
+    keys:
+      row.signing_key === null || row.sealing_key === null
+        ? null
+        : { signing: row.signing_key, sealing: row.sealing_key },
+    tokens: tokensOf(sql, row.node).map(({ hash, created, expires }) => ({ id: hash.slice(0, 12), created, expires })),
+    metadata: findStatus(sql, row.node)?.metadata ?? "null",
+  }));
+}
+
+export interface ListedServer extends ServerSummary {
+  node: string;
+  nodeDown: boolean;
+}
+export interface ServerPage {
+  servers: ListedServer[];
+  next: string; // the node that the next page begins after; "": there is none
+}
+
+type Summaries = ReadonlyMap<string, readonly ServerSummary[]>;
+
+// Servers of the `limit` nodes after `after`, all namespaces when `namespace` is "".
+export function listServers(
+  summaries: Summaries,
+  down: DownList,
+  namespace: string,
+  after: string,
+  limit: number,
+): ServerPage {
+  const nodes = [...summaries.keys()].filter((node) => node > after).sort();
+  const page = nodes.slice(0, limit);
+  const servers = page.flatMap((node) =>
+    summaries
+      .get(node)!
+      .filter((server) => namespace === "" || server.namespace === namespace)
+      .map((server) => ({ ...server, node, nodeDown: down.nodes.includes(node) })),
+  );
+  return { servers, next: nodes.length > limit ? page[page.length - 1]! : "" };
+}
+
+export interface ReachableNode {
+  node: string;
+  tunnel: string;
+}
+
+export function readyNodes(
+  sql: SqlStorage,
+  summaries: Summaries,
+  down: DownList,
+  namespace: string,
+  name: string,
+): ReachableNode[] {
+  const isIt = (server: ServerSummary) =>
+    server.namespace === namespace && server.name === name && server.ready === "True";
+  return [...summaries].flatMap(([node, servers]) => {
+    if (down.nodes.includes(node) || !servers.some(isIt)) return [];
+    const tunnel = findNode(sql, node)?.tunnel;
+    return tunnel ? [{ node, tunnel }] : [];
+  });
+}
