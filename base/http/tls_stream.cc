@@ -82,13 +82,13 @@ void TlsStream::Wait(std::function<void()> again, Done done) {
                      });
 }
 
-void TlsStream::Handshake(Done done) {
+void TlsStream::Handshake(const Done& done) {
   // A client speaks first.
   wants_write_ = false;
   Wait([this, done] { StepHandshake(done); }, done);
 }
 
-void TlsStream::StepHandshake(Done done) {
+void TlsStream::StepHandshake(const Done& done) {
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
   if (result == 1) {
@@ -129,7 +129,7 @@ void TlsStream::Read(boost::asio::mutable_buffer buffer, Done done) {
   Wait([this, buffer, done] { StepRead(buffer, done); }, done);
 }
 
-void TlsStream::StepRead(boost::asio::mutable_buffer buffer, Done done) {
+void TlsStream::StepRead(boost::asio::mutable_buffer buffer, const Done& done) {
   error_code error;
   const size_t n = ReadSome(buffer, error);
   if (error == errors::would_block) return Wait([this, buffer, done] { StepRead(buffer, done); }, done);
@@ -140,7 +140,7 @@ void TlsStream::Write(boost::asio::const_buffer buffer, Done done) {
   boost::asio::post(socket_.get_executor(), [this, buffer, done = std::move(done)] { StepWrite(buffer, done); });
 }
 
-void TlsStream::StepWrite(boost::asio::const_buffer buffer, Done done) {
+void TlsStream::StepWrite(boost::asio::const_buffer buffer, const Done& done) {
   size_t total = 0;
   error_code error;
   while (!error && buffer.size() > 0 && total < kWriteTurn) {

@@ -21,7 +21,7 @@ class TlsStream {
 
   TlsStream(Socket& socket, const TlsContext& context);
 
-  void Handshake(Done done);
+  void Handshake(const Done& done);
   // Whether the handshake failed because the client speaks HTTP without TLS.
   bool met_plain_http() const { return met_plain_http_; }
   // eof: the peer said that it sends no more. A connection that ends without that word is connection_reset.
@@ -36,9 +36,9 @@ class TlsStream {
  private:
   using Step = std::function<int()>;
   void Wait(std::function<void()> again, Done done);
-  void StepHandshake(Done done);
-  void StepRead(boost::asio::mutable_buffer buffer, Done done);
-  void StepWrite(boost::asio::const_buffer buffer, Done done);
+  void StepHandshake(const Done& done);
+  void StepRead(boost::asio::mutable_buffer buffer, const Done& done);
+  void StepWrite(boost::asio::const_buffer buffer, const Done& done);
   // After an operation of OpenSSL that did not succeed.
   boost::system::error_code ErrorOf(int result);
 
