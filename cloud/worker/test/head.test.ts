@@ -20,7 +20,7 @@ import {
   watch,
   textOf,
 } from "./kit.js";
-import { countOperations, failWrites } from "./operations.js";
+import { countOperations, failWrites, gatherReads } from "./operations.js";
 import { checkCondition, checkSnapshot } from "../src/fleet/head_move.js";
 import { Head, parseHead, Snapshot } from "../src/schema/desired.js";
 
@@ -73,9 +73,19 @@ describe("the head", () => {
   it("lets one of many writers win at a time", async () => {
     const [first] = await moveHeads(1);
     const rivals = Array.from({ length: 8 }, (_, i) => snapshotOf(first!, { message: `rival ${i}` }));
-    for (const rival of rivals) await putBlob(rival.key, rival.bytes);
+    // Only KV has them: all moves wait for it at once.
+    for (const rival of rivals) await bindings.CONFIG.put(rival.key, rival.bytes);
     const answers = await Promise.all(rivals.map((rival) => putHead(headOf(rival.hash, 2), { "If-Match": '"0.1.1"' })));
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, 412, 412, 412, 412, 412, 412, 412]);
+  });
+
+  it("is renewed by one of many at a time as well, where no parent tells them apart", async () => {
+    const [first] = await moveHeads(1);
+    await inFleet((_, state) => void state.storage.sql.exec("DELETE FROM recent"));
+    gatherReads("snapshots/", 4);
+    const renewed = (i: number) => putHead(headOf(first!, 2, { validUntil: `2030-01-0${i}T00:00:00Z` }), { "If-Match": '"0.1.1"' });
+    const answers = await Promise.all([1, 2, 3, 4].map(renewed));
+    expect(answers.map((answer) => answer.status).sort()).toEqual([200, 412, 412, 412]);
   });
 
   it("answers 304 to a poll that has the newest, with one read of KV at most and no write", async () => {

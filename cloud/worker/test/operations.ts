@@ -43,3 +43,16 @@ export function failWrites(key: string, times: number): void {
   let left = times;
   intercept("put", (written, original) => (written === key && left-- > 0 ? Promise.reject(new Error("KV PUT failed: 429 Too Many Requests")) : original()));
 }
+
+// Reads of keys with this prefix wait until `count` of them have begun.
+export function gatherReads(prefix: string, count: number): void {
+  let begun = 0;
+  let release = () => {};
+  const all = new Promise<void>((resolve) => (release = resolve));
+  intercept("get", async (key, original) => {
+    if (!key.startsWith(prefix)) return original();
+    if (++begun === count) release();
+    await all;
+    return original();
+  });
+}
