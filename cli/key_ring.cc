@@ -10,22 +10,13 @@
 #include "base/fd.h"
 #include "base/strings.h"
 #include "cli/context.h"
+#include "crd/labels.h"
 
 namespace mcpfleet::cli {
 namespace {
 
 constexpr std::string_view kSuffix = ".key";
 constexpr size_t kKeyBytes = 256;  // of a file
-constexpr size_t kNameBytes = 63;
-
-Status CheckKeyName(const std::string& name) {
-  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-";
-  const bool fits = !name.empty() && name.size() <= kNameBytes &&
-                    name.find_first_not_of(kAllowed) == std::string::npos && name.front() != '-' && name.back() != '-';
-  if (fits) return OkStatus();
-  return InvalidArgument("\"" + Printable(name, 80) +
-                         "\": allowed are 1 to 63 of a-z, 0-9 and -, with a letter or digit at both ends");
-}
 
 StatusOr<NamedKey> LoadKey(const std::string& directory, const std::string& name) {
   const std::string path = directory + "/" + name + std::string(kSuffix);
@@ -70,8 +61,15 @@ StatusOr<std::vector<NamedKey>> LoadKeys() {
   return keys;
 }
 
+std::vector<SigningKey> KeysOf(std::vector<NamedKey> named) {
+  std::vector<SigningKey> keys;
+  for (NamedKey& each : named) keys.push_back(std::move(each.key));
+  return keys;
+}
+
 StatusOr<std::string> StoreKey(const std::string& name, const SigningKey& key) {
-  RETURN_IF_ERROR(CheckKeyName(name));
+  if (std::string wrong = CheckName(name); !wrong.empty())
+    return InvalidArgument("\"" + Printable(name, 80) + "\": " + wrong);
   const std::string directory = KeyDirectory(), path = directory + "/" + name + std::string(kSuffix);
   RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   if (access(path.c_str(), F_OK) == 0) return AlreadyExists(path + ": there is a key of that name");

@@ -45,9 +45,7 @@ HeadSigner Session::Signer() {
   return [](KvClient& kv, Head* head, Deadline deadline) -> Status {
     if (head->order.trust == 0) return OkStatus();
     ASSIGN_OR_RETURN(std::vector<NamedKey> named, LoadKeys());
-    std::vector<SigningKey> keys;
-    for (NamedKey& each : named) keys.push_back(std::move(each.key));
-    return SignWith(std::move(keys))(kv, head, deadline);
+    return SignWith(KeysOf(std::move(named)))(kv, head, deadline);
   };
 }
 

@@ -38,7 +38,7 @@ StatusOr<Signers> SignersOf(const std::vector<NamedKey>& keys, const std::vector
                             const Signers& before) {
   Signers signers = before;
   if (!given.empty()) {
-    signers = {};
+    signers.keys.clear();  // how many must sign stays
     for (const std::string& each : given) {
       ASSIGN_OR_RETURN(std::string key, PublicKeyOf(keys, each));
       signers.keys.push_back(std::move(key));
@@ -52,12 +52,6 @@ StatusOr<TrustDocument> PresentTrust(KvClient& kv, const Head& head, Deadline de
   if (head.order.trust == 0)
     return FailedPrecondition("this fleet is not signed; begin with: mcpctl trust init --root NAME --head NAME");
   return ReadTrust(kv, head.order.trust, deadline);
-}
-
-StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline) {
-  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
-  if (!head) return FailedPrecondition("the store is empty: apply something first");
-  return *std::move(head);
 }
 
 Status RunChange(Session& session, const TrustOptions& options, bool first) {
@@ -81,10 +75,8 @@ Status RunChange(Session& session, const TrustOptions& options, bool first) {
     ASSIGN_OR_RETURN(const Duration valid, ParseDuration(options.expires));
     change.expires = FormatTime(session.clock().Wall() + valid);
   }
-  std::vector<SigningKey> keys;
-  for (NamedKey& each : named) keys.push_back(std::move(each.key));
   ASSIGN_OR_RETURN(const TrustDocument next,
-                   ChangeTrust(*kv, change, keys, Session::Signer(), session.clock(), deadline));
+                   ChangeTrust(*kv, change, KeysOf(std::move(named)), Session::Signer(), session.clock(), deadline));
   session.SawHead({next.version, 1, 1});
   if (!first) {
     session.out() << TrustKey(next.version) << "\n";
@@ -96,8 +88,6 @@ Status RunChange(Session& session, const TrustOptions& options, bool first) {
                 << Fingerprint(next) << "\n";
   return OkStatus();
 }
-
-Json ToJson(const Signers& signers) { return {{"keys", signers.keys}, {"threshold", signers.threshold}}; }
 
 Status RunShow(Session& session, const TrustOptions& options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));

@@ -1,5 +1,6 @@
 #include "store/head_move.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -15,10 +16,12 @@ Status TooFew(const Status& why) {
   return FailedPrecondition(Message(why) + ". The private keys here are not enough: mcpctl keys list shows them");
 }
 
-StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline) {
-  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
-  if (!head) return FailedPrecondition("the store is empty: apply something first");
-  return *std::move(head);
+// With those of `keys` that are among the signers.
+void SignAs(const Signers& signers, const std::vector<SigningKey>& keys, std::string_view text, Json* signatures) {
+  for (const SigningKey& key : keys) {
+    const bool may = std::find(signers.keys.begin(), signers.keys.end(), key.public_key()) != signers.keys.end();
+    if (may) AddSignature(signatures, key.public_key(), key.Sign(text));
+  }
 }
 
 // Puts the document where none is; when there is one already, it is the result if it says the same.
@@ -62,11 +65,7 @@ HeadSigner SignWith(std::vector<SigningKey> keys) {
         if (head->order.trust == 0) return OkStatus();
         ASSIGN_OR_RETURN(TrustDocument document, ReadTrust(kv, head->order.trust, deadline));
         const std::string text = SignedText(*head);
-        for (const SigningKey& key : *keys) {
-          for (const std::string& allowed : document.heads.keys) {
-            if (allowed == key.public_key()) AddSignature(&head->signatures, allowed, key.Sign(text));
-          }
-        }
+        SignAs(document.heads, *keys, text, &head->signatures);
         const Status enough = CheckSigners(head->signatures, document.heads, text, "head");
         return enough.ok() ? enough : TooFew(enough);
       };
@@ -110,15 +109,8 @@ StatusOr<TrustDocument> ChangeTrust(KvClient& kv, const TrustChange& change, con
                      .time = FormatTime(clock.Wall()),
                      .expires = change.expires};
   const std::string text = SignedText(next);
-  const auto sign_as = [&](const Signers& signers) {
-    for (const SigningKey& key : keys) {
-      for (const std::string& allowed : signers.keys) {
-        if (allowed == key.public_key()) AddSignature(&next.signatures, allowed, key.Sign(text));
-      }
-    }
-  };
-  sign_as(next.roots);
-  if (before) sign_as(before->roots);
+  SignAs(next.roots, keys, text, &next.signatures);
+  if (before) SignAs(before->roots, keys, text, &next.signatures);
   // What no node would follow must not be written: the key can't be taken back.
   if (const Status good = CheckSuccession(before ? &*before : nullptr, next, Fingerprint(next)); !good.ok())
     return TooFew(good);

@@ -200,7 +200,11 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
     return OkStatus();
   }
   const bool known = target_ && head->order == target_->order;
-  if (known && head->snapshot == target_->snapshot) return OkStatus();
+  if (known && head->snapshot == target_->snapshot) {
+    MutexLock lock(&mu_);
+    stats_.distrust.clear();  // the store shows what is followed again
+    return OkStatus();
+  }
   ASSIGN_OR_RETURN(const bool trusted, Trusts(*head));
   if (!trusted) return OkStatus();
   if (known) {

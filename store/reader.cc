@@ -73,6 +73,12 @@ StatusOr<std::optional<Head>> ReadHead(KvClient& kv, Deadline deadline) {
   return std::optional<Head>(*std::move(head));
 }
 
+StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  if (!head) return FailedPrecondition("the store is empty: apply something first");
+  return *std::move(head);
+}
+
 StatusOr<Snapshot> ReadSnapshot(KvClient& kv, const std::string& hash, Deadline deadline) {
   ASSIGN_OR_RETURN(std::optional<KvValue> value, kv.Get(SnapshotBlobKey(hash), deadline));
   if (!value) return NotFound("snapshot " + hash.substr(0, 12) + " is not there");

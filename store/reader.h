@@ -25,6 +25,8 @@ struct StoredState {
 };
 
 StatusOr<std::optional<Head>> ReadHead(KvClient& kv, Deadline deadline);
+// FailedPrecondition when the store is empty.
+StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline);
 StatusOr<Snapshot> ReadSnapshot(KvClient& kv, const std::string& hash, Deadline deadline);
 // Everything at the head, or (`at` a snapshot's hash) at that snapshot; head is then left out.
 StatusOr<StoredState> ReadState(KvClient& kv, Deadline deadline, LocalCache* cache = nullptr);

@@ -16,8 +16,6 @@ namespace {
 constexpr std::string_view kDomain = "mcpfleet trust v1\n";
 constexpr size_t kMaxSignatures = 2 * kMaxTrustKeys;  // roots of the one before and its own
 
-Json ToJson(const Signers& signers) { return {{"keys", signers.keys}, {"threshold", signers.threshold}}; }
-
 Json Unsigned(const TrustDocument& document) {
   return {{"fleet", document.fleet}, {"version", document.version},     {"roots", ToJson(document.roots)},
           {"time", document.time},   {"heads", ToJson(document.heads)}, {"expires", document.expires}};
@@ -65,6 +63,8 @@ StatusOr<TrustDocument> ParseTrust(std::string_view bytes) {
   ASSIGN_OR_RETURN(document.heads, ParseSigners(GetMember(json, "heads"), "heads"));
   return document;
 }
+
+Json ToJson(const Signers& signers) { return {{"keys", signers.keys}, {"threshold", signers.threshold}}; }
 
 StatusOr<std::string> EncodeTrust(const TrustDocument& document) {
   Json json = Unsigned(document);

@@ -29,6 +29,7 @@ struct Signers {
   int64_t threshold = 1;
   bool operator==(const Signers&) const = default;
 };
+Json ToJson(const Signers& signers);
 
 struct TrustDocument {
   std::string fleet;

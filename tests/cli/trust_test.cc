@@ -84,6 +84,15 @@ TEST_F(TrustVerbsTest, WrongKeysAndNamesAreErrorsThatSayWhatThereIs) {
   EXPECT_EQ(Head(), "0.1.1");
 }
 
+TEST_F(TrustVerbsTest, HowManyMustSignStaysWhenTheKeysChange) {
+  Apply(Manifest("a"));
+  for (const char* name : {"root", "one", "two", "three"}) NewKey(name);
+  Out({"trust", "init", "--root", "root", "--head", "one", "--head", "two", "--heads-needed", "2"});
+  Out({"trust", "rotate", "--head", "two", "--head", "three"});
+  EXPECT_EQ(Out({"trust", "show", "-o", "jsonpath={.heads.threshold}"}), "2\n");
+  EXPECT_EQ(Run({"trust", "rotate", "--head", "three"}).code, 1) << "two of one";
+}
+
 TEST_F(TrustVerbsTest, AHeadIsRenewed) {
   Apply(Manifest("a"));
   NewKey("root");

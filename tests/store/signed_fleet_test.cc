@@ -185,8 +185,10 @@ TEST_F(SignedFleetTest, WhoeverHoldsTheStoreCantMakeTheNodeFollowHim) {
   Run();
   EXPECT_EQ(Version(), "2");
   EXPECT_NE(Distrust().find("trust/2"), std::string::npos) << Distrust();
-  // And everything good goes on.
+  // And everything good goes on; the store that was put back is believed as it was.
   kv_.SetContent(good);
+  Run();
+  EXPECT_EQ(Distrust(), "");
   ASSERT_OK(Write("3", head_));
   Run();
   EXPECT_EQ(Version(), "3");
