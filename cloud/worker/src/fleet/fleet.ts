@@ -424,8 +424,7 @@ export class Fleet extends DurableObject<Env> {
       writeNote(this.sql, "prune-at", now + DAY_MS);
       pruneOld(this.sql, settingsOf(this.env).logRetentionDays, now);
     }
-    const ended = (attachment: Attachment) => attachment.expires !== undefined && attachment.expires <= now;
-    this.room.close(ended, "credentials expired");
+    this.room.closeExpired(now);
     await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
   }
 
@@ -647,13 +646,7 @@ export class Fleet extends DurableObject<Env> {
   }
 
   private async closeSockets(which: { node?: string; hashes?: string[] }, reason: string): Promise<void> {
-    const hashes = new Set(which.hashes ?? []);
-    this.room.close(
-      (to) =>
-        (to.tokenHash !== undefined && hashes.has(to.tokenHash)) ||
-        (which.node !== undefined && to.node === which.node),
-      reason,
-    );
+    this.room.closeSockets(which, reason);
     await Promise.all(this.hubs().map((hub) => hub.closeSockets(which, reason)));
   }
 

@@ -94,15 +94,26 @@ export class Room {
     return this.ctx.getWebSockets("people").flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
   }
 
+  // Those of a node, or of these tokens.
+  closeSockets(which: { node?: string; hashes?: string[] }, reason: string): void {
+    const hashes = new Set(which.hashes ?? []);
+    this.close(
+      (to) =>
+        (to.tokenHash !== undefined && hashes.has(to.tokenHash)) ||
+        (which.node !== undefined && to.node === which.node),
+      reason,
+    );
+  }
+
+  closeExpired(now: number): void {
+    this.close((to) => to.expires !== undefined && to.expires <= now, "credentials expired");
+  }
+
   // A policy violation (RFC 6455 §7.4.1), as the embedded store closes a revoked token's socket.
-  close(matches: (attachment: Attachment) => boolean, reason: string): number {
-    let closed = 0;
+  private close(matches: (attachment: Attachment) => boolean, reason: string): void {
     for (const socket of this.ctx.getWebSockets()) {
-      if (!matches(Room.attachmentOf(socket))) continue;
-      socket.close(1008, reason);
-      ++closed;
+      if (matches(Room.attachmentOf(socket))) socket.close(1008, reason);
     }
-    return closed;
   }
 
   liveness(): Liveness[] {

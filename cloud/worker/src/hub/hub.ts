@@ -55,15 +55,9 @@ export class Hub extends DurableObject<Env> {
     return this.room.liveness();
   }
   async closeSockets(which: { node?: string; hashes?: string[] }, reason: string): Promise<void> {
-    const hashes = new Set(which.hashes ?? []);
-    this.room.close(
-      (to) =>
-        (to.tokenHash !== undefined && hashes.has(to.tokenHash)) ||
-        (which.node !== undefined && to.node === which.node),
-      reason,
-    );
+    this.room.closeSockets(which, reason);
   }
   async closeExpired(now: number): Promise<void> {
-    this.room.close((to) => to.expires !== undefined && to.expires <= now, "credentials expired");
+    this.room.closeExpired(now);
   }
 }
