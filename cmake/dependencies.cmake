@@ -7,7 +7,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp REQUIRED)         # manifests; marks give the line of each violation
 find_package(SQLite3 REQUIRED)          # the embedded store
 find_package(prometheus-cpp CONFIG REQUIRED)
-find_package(cpprestsdk REQUIRED)       # Cloudflare's REST API: store/kv_client.cc only
+find_package(cpprestsdk REQUIRED)       # Cloudflare's REST API: store/rest_client.cc only
 find_package(CLI11 REQUIRED)
 find_package(simdjson REQUIRED)         # what is read all the time and little looked at: an engine's list
 find_package(Boost 1.74 REQUIRED)       # Asio and Beast, headers only

@@ -9,7 +9,7 @@ namespace {
 
 class CountedKv final : public KvClient {
  public:
-  CountedKv(std::unique_ptr<KvClient> kv, KvRequestListener on_request)
+  CountedKv(std::unique_ptr<KvClient> kv, RestListener on_request)
       : kv_(std::move(kv)), on_request_(std::move(on_request)) {}
 
   StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) override {
@@ -50,12 +50,12 @@ class CountedKv final : public KvClient {
   }
 
   const std::unique_ptr<KvClient> kv_;
-  const KvRequestListener on_request_;
+  const RestListener on_request_;
 };
 
 }  // namespace
 
-std::unique_ptr<KvClient> CountRequests(std::unique_ptr<KvClient> kv, KvRequestListener on_request) {
+std::unique_ptr<KvClient> CountRequests(std::unique_ptr<KvClient> kv, RestListener on_request) {
   if (!on_request) return kv;
   return std::make_unique<CountedKv>(std::move(kv), std::move(on_request));
 }

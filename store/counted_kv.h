@@ -8,6 +8,6 @@
 
 namespace mcpfleet {
 
-std::unique_ptr<KvClient> CountRequests(std::unique_ptr<KvClient> kv, KvRequestListener on_request);
+std::unique_ptr<KvClient> CountRequests(std::unique_ptr<KvClient> kv, RestListener on_request);
 
 }  // namespace mcpfleet

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +21,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "store/rest_client.h"
 
 namespace mcpfleet {
 
@@ -63,8 +63,6 @@ inline constexpr KvOperation kKvOperations[] = {KvOperation::kGet,       KvOpera
                                                 KvOperation::kPut,       KvOperation::kBulkPut, KvOperation::kDelete,
                                                 KvOperation::kBulkDelete};
 std::string_view ToString(KvOperation operation);  // "get", "bulk_get", …
-// Told after each attempt: the operation, and the HTTP status, 0 when there was no answer. From the calling thread.
-using KvRequestListener = std::function<void(std::string_view operation, int code)>;
 
 class KvClient {
  public:
@@ -103,12 +101,9 @@ struct RestKvOptions {
   Duration backoff_initial = std::chrono::milliseconds(200);
   Duration backoff_max = std::chrono::seconds(10);
   uint64_t jitter_seed = 0;  // 0: from the kernel
-  KvRequestListener on_request;
+  RestListener on_request;
 };
 
-// First thing in main, before any other thread: cpprestsdk would start 40 threads, this makes it 2.
-void InitRestThreads();
-
-StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(RestKvOptions options);
+StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(const RestKvOptions& options);
 
 }  // namespace mcpfleet

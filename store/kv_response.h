@@ -1,5 +1,5 @@
 // Reading what a KV REST server answered: the envelope, its error codes, and the shapes of lists and bulk results.
-// Pure and bounded; the transport is in kv_client.cc. Source: cloudflare-typescript, resources/kv.
+// Pure and bounded; the transport is in rest_client.cc. Source: cloudflare-typescript, resources/kv.
 #pragma once
 
 #include <map>
