@@ -1,5 +1,6 @@
 // mcplet and mcpctl, as they are built, against the Worker: a token, apply, push, Ready, status, routed MCP, revoke,
-// restart of the Worker. Needs the programs in $MCPFLEET_BIN (a build directory); skipped without.
+// restart of the Worker. Needs the programs in $MCPFLEET_BIN (a build directory), and mcp_test_server there or at
+// $MCPFLEET_TEST_SERVER; skipped without.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +12,9 @@ import { promisify } from "node:util";
 import { start } from "./server.mjs";
 
 const bin = process.env.MCPFLEET_BIN ?? "";
-const skip = existsSync(join(bin, "mcplet")) ? false : "no mcplet in $MCPFLEET_BIN";
+const testServer = process.env.MCPFLEET_TEST_SERVER ?? join(bin, "mcp_test_server");
+const missing = [join(bin, "mcplet"), join(bin, "mcpctl"), testServer].filter((file) => !existsSync(file));
+const skip = missing.length === 0 ? false : `not built: ${missing.join(", ")}`;
 const run = promisify(execFile);
 const deadline = 30_000;
 
@@ -43,7 +46,7 @@ const manifest = (name) => `apiVersion: mcpfleet.dev/v1alpha1
 kind: MCPServer
 metadata: {name: ${name}, namespace: default}
 spec:
-  source: {process: {path: ${join(bin, "mcp_test_server")}}}
+  source: {process: {path: ${testServer}}}
   securityContext: {enforcement: BestEffort}
 `;
 
