@@ -54,6 +54,26 @@ def option(position, default):
     return type(default)(sys.argv[position]) if len(sys.argv) > position else default
 
 
+def processor_time():
+    """Seconds of the machine's processors since it started: all, and those spent idle."""
+    with open("/proc/stat") as stat:
+        times = [int(text) for text in stat.readline().split()[1:9]]
+    return sum(times) / os.sysconf("SC_CLK_TCK"), (times[3] + times[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def await_quiet(limit=120, window=3):
+    """What ran before leaves work behind (an engine that removes containers, disks that are flushed): begin when the
+    processors have been idle for nine tenths of `window` seconds; after `limit` seconds in any case."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        all_before, idle_before = processor_time()
+        time.sleep(window)
+        all_after, idle_after = processor_time()
+        if idle_after - idle_before >= 0.9 * (all_after - all_before):
+            return
+    say(f"the machine did not become quiet within {limit} s: {load()}")
+
+
 def load():
     return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
@@ -89,6 +109,7 @@ def bench(main, time_limit):
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, end)
+    await_quiet()
     signal.alarm(time_limit)
     try:
         with Work(build) as work:

@@ -32,7 +32,7 @@ const char* Word(ChangeKind kind) {
 struct ApplyOptions {
   FileOptions files;
   std::string selector, message, dry_run = "none", timeout = "5m", output;
-  bool prune = false, wait = false, all_namespaces = false;
+  bool prune = false, wait = false, propose = false;
 };
 
 // With --prune: every object in the namespaces of the manifests that the selector matches and no manifest names.
@@ -73,6 +73,8 @@ StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& o
 std::string DefaultMessage(const FileOptions& files) { return "apply -f " + files.files.front(); }
 
 Status RunApply(Session& session, const ApplyOptions& options) {
+  if (options.propose && (options.wait || options.dry_run != "none"))
+    return InvalidArgument("--propose changes nothing yet: it goes with neither --wait nor --dry-run");
   ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
   ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, options.files));
   ChangeSet changes{.manifests = true};
@@ -83,6 +85,7 @@ Status RunApply(Session& session, const ApplyOptions& options) {
   }
   ASSIGN_OR_RETURN(changes.remove, ToPrune(session, options, manifests));
   std::string message = options.message.empty() ? DefaultMessage(options.files) : options.message;
+  if (options.propose) return ProposeChanges(session, changes, message);
   ASSIGN_OR_RETURN(ApplyResult result, WriteChanges(session, changes, message, options.dry_run == "server"));
   if (!options.wait || options.dry_run != "none") return OkStatus();
   std::vector<WaitTarget> targets;
@@ -133,6 +136,8 @@ void RegisterApply(CLI::App& root, Session& session) {
   command->add_option("--dry-run", options->dry_run, "none, client (validate only) or server (what would change)")
       ->check(CLI::IsMember({"none", "client", "server"}));
   command->add_option("-m,--message", options->message, "why, for the history");
+  command->add_flag("--propose", options->propose,
+                    "write it down for somebody with a head key: see mcpctl proposals --help");
   command->add_flag("--wait", options->wait, "wait until every server is Ready");
   command->add_option("--timeout", options->timeout, "of --wait");
   command->callback([options, &session] { session.Finish(RunApply(session, *options)); });

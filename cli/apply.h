@@ -24,5 +24,7 @@ struct WaitTarget {
 };
 // Until every target holds; progress on a terminal. DeadlineExceeded says for each that doesn't hold why.
 Status WaitFor(Session& session, const std::vector<WaitTarget>& targets, Duration timeout);
+// Writes the changes down as a proposal instead, and says how it is signed.
+Status ProposeChanges(Session& session, const ChangeSet& changes, const std::string& message);
 
 }  // namespace mcpfleet::cli

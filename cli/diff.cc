@@ -1,24 +1,15 @@
 #include <ostream>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "cli/manifest_input.h"
+#include "cli/object_diff.h"
 #include "cli/resource.h"
-#include "cli/text_diff.h"
 #include "cli/verbs.h"
-#include "crd/codec.h"
 #include "store/reader.h"
 
 namespace mcpfleet::cli {
 namespace {
-
-// What apply compares: labels, annotations, spec.
-std::string Comparable(const Object& object) {
-  Json json = ObjectToJson(object);
-  for (const char* assigned : {"uid", "generation", "creationTimestamp"}) json["metadata"].erase(assigned);
-  return ObjectToYaml(json);
-}
 
 StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
   ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, files));
@@ -28,12 +19,12 @@ StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
   bool different = false;
   for (const ManifestObject& manifest : manifests) {
     auto stored = state.objects.find(KeyOf(manifest.object));
+    const Object* before = stored == state.objects.end() ? nullptr : &stored->second;
     Object after = manifest.object;
-    if (stored != state.objects.end()) KeepOwnAnnotations(stored->second, &after);
-    std::string before = stored == state.objects.end() ? "" : Comparable(stored->second);
-    std::string name = Described(KeyOf(manifest.object));
-    std::string diff =
-        UnifiedDiff(before, Comparable(after), name + " (store)", name + " (" + manifest.file + ")", session.color());
+    if (before != nullptr) KeepOwnAnnotations(*before, &after);
+    const std::string name = Described(KeyOf(manifest.object));
+    const std::string diff =
+        ObjectDiff(before, &after, name + " (store)", name + " (" + manifest.file + ")", session.color());
     different = different || !diff.empty();
     session.out() << diff;
   }

@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   cli::RegisterLabel(root, session);
   cli::RegisterSuspend(root, session);
   cli::RegisterRollout(root, session);
+  cli::RegisterProposals(root, session);
   cli::RegisterGet(root, session);
   cli::RegisterDescribe(root, session);
   cli::RegisterWait(root, session);

@@ -11,9 +11,10 @@ void RegisterApply(CLI::App& root, Session& session);
 void RegisterDiff(CLI::App& root, Session& session);
 void RegisterDelete(CLI::App& root, Session& session);
 void RegisterEdit(CLI::App& root, Session& session);
-void RegisterLabel(CLI::App& root, Session& session);    // label, annotate
-void RegisterSuspend(CLI::App& root, Session& session);  // suspend, resume
-void RegisterRollout(CLI::App& root, Session& session);  // status, history, undo, restart
+void RegisterLabel(CLI::App& root, Session& session);      // label, annotate
+void RegisterSuspend(CLI::App& root, Session& session);    // suspend, resume
+void RegisterRollout(CLI::App& root, Session& session);    // status, history, undo, restart
+void RegisterProposals(CLI::App& root, Session& session);  // list, show, sign, reject
 // Looking.
 void RegisterGet(CLI::App& root, Session& session);
 void RegisterDescribe(CLI::App& root, Session& session);
