@@ -109,21 +109,25 @@ def abandon(table, work, node, server, title, most, start_ms):
     """Opens 1000 sessions and forgets them; `most` processes may serve them."""
     processes, descriptors = len(node.server_processes()), node.descriptors()
 
-    def left():
-        return len(node.server_processes()) - processes, int(open_sessions(node)), node.descriptors() - descriptors
+    remains = []
+
+    def gone():
+        held = node.descriptors() - descriptors  # before the question below, whose own connection is one for a while
+        remains[:] = len(node.server_processes()) - processes, int(open_sessions(node)), held
+        return all(value <= 0 for value in remains)
 
     with Watch(node, start_ms) as watch:
         result = targets.once(work, "sessions", node.url(server), "--count", 1000, "--parallel", 64)
         began = time.monotonic()
         with contextlib.suppress(SystemExit):
-            harness.wait_for(lambda: all(value <= 0 for value in left()), IDLE + 10, "reaped", 0.1)
+            harness.wait_for(gone, IDLE + 10, "reaped", 0.1)
         took = time.monotonic() - began
     refused, taken = result["statuses"].get("503", 0), result["statuses"].get("200", 0)
     table.row(f"{title}: 1000 initialize", f"{taken} answered, {refused} refused", "", "200, or 503 with Retry-After",
               refused + taken == 1000 and result["without_retry_after"] == 0)
     table.row("  processes for them at a time", watch.most, "", f"1 to {most}", 1 <= watch.most <= most)
-    table.row("  left after the idle time: processes, sessions, descriptors", ", ".join(map(str, left())), f"after {took:.1f} s", "0, 0, 0",
-              all(value <= 0 for value in left()))
+    table.row("  left after the idle time: processes, sessions, descriptors", ", ".join(map(str, remains)), f"after {took:.1f} s", "0, 0, 0",
+              all(value <= 0 for value in remains))
     return taken
 
 
