@@ -225,6 +225,32 @@ TEST_F(JoinTest, ARevokedNodeHearsNothingMoreAndMayBeEnrolledAnew) {
   EXPECT_EQ(node_->Mcpctl({"get", "mcpnode/" + node_->name()}).code, 1);
 }
 
+// Without a Worker: one mcplet with its own store.
+class IdentityTest : public IntegrationTest {};
+
+TEST_F(IdentityTest, MakesItsKeysAtTheFirstStartAndTheyAreAcceptedFromItsAdminApi) {
+  Node node({});
+  node.Start();
+  const auto keys = NodeKeys::LoadOrCreate(node.state() + "/identity");
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  const CommandResult accepted = node.Mcpctl({"node", "accept", node.name(), "-o", "jsonpath={.keys.sealing}"});
+  ASSERT_TRUE(accepted.ok()) << accepted;
+  EXPECT_EQ(Trim(accepted.out), keys->Public().sealing);
+  EXPECT_EQ(node.Mcpctl({"node", "accept", "another"}).code, 1);
+  node.Terminate();
+  node.Start();
+  const CommandResult again = node.Mcpctl({"node", "accept", node.name(), "-o", "jsonpath={.changed}"});
+  EXPECT_EQ(Trim(again.out), "false") << again;
+  // Drained, a server ends; it comes back afterwards.
+  ASSERT_TRUE(node.Apply({ProcessServer("weather")}).ok());
+  ASSERT_TRUE(node.WaitReady("weather"));
+  const CommandResult drained = node.Mcpctl({"drain", node.name(), "--timeout", "60s"});
+  EXPECT_TRUE(drained.ok()) << drained;
+  EXPECT_TRUE(node.TestServerPids().empty());
+  ASSERT_TRUE(node.Mcpctl({"uncordon", node.name()}).ok());
+  EXPECT_TRUE(node.WaitReady("weather"));
+}
+
 TEST_F(JoinTest, WaitingAcceptsTheMachineAsItJoins) {
   const std::string log = node_->directory() + "/enroll.log";
   const std::string context = "MCPFLEET_CONFIG=" + node_->directory() + "/context";
