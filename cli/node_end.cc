@@ -96,6 +96,7 @@ Status RunDelete(Session& session, const EndOptions& options) {
 }
 
 Status RunRotate(Session& session, const EndOptions& options) {
+  RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
   RETURN_IF_ERROR(CheckNodeName(options.node));
   RETURN_IF_ERROR(Confirm(session, options.yes, "replace the token of node " + options.node));
   ASSIGN_OR_RETURN(WorkerApi * worker, session.Worker());
@@ -106,6 +107,10 @@ Status RunRotate(Session& session, const EndOptions& options) {
                               " is not connected, so it can't be asked now; a lost token ends " +
                               "with mcpctl node revoke");
   RETURN_IF_ERROR(worker->Send("POST", "/v1/nodes/" + options.node + "/rotate", nullptr, deadline).status());
+  if (!options.output.empty()) {
+    const Json shown = {{"node", options.node}, {"asked", true}};
+    return PrintObjects(session.out(), options.output, {shown}, false);
+  }
   session.out() << "node " << options.node
                 << " was asked to get a new token; the old one ends when it uses the new one\n";
   return OkStatus();
@@ -131,10 +136,10 @@ void TellSecrets(Session& session, const Json& secrets) {
 
 void AddNodeEnds(CLI::App& node, Session& session) {
   auto options = std::make_shared<EndOptions>();
-  const auto add = [&](CLI::App* verb, bool output) {
+  const auto add = [&](CLI::App* verb) {
     verb->add_option("node", options->node, "its name")->required();
     verb->add_flag("-y,--yes", options->yes, "do not ask");
-    if (output) verb->add_option("-o,--output", options->output, "json, yaml or jsonpath=EXPRESSION");
+    verb->add_option("-o,--output", options->output, "json, yaml or jsonpath=EXPRESSION");
   };
   auto* revoke =
       node.add_subcommand("revoke", "End all that lets a machine act as this node; lists the secrets to replace");
@@ -143,15 +148,15 @@ void AddNodeEnds(CLI::App& node, Session& session) {
       "keys are\n"
       "no longer sealed to. What runs on the machine goes on. The node may be enrolled anew.\n\n"
       "Examples:\n  mcpctl node revoke edge-01\n  mcpctl node revoke edge-01 --yes -o jsonpath='{.secrets[*]}'");
-  add(revoke, true);
+  add(revoke);
   revoke->callback([options, &session] { session.Finish(RunRevoke(session, *options)); });
   auto* rotate = node.add_subcommand("rotate", "Have a node replace its token");
   rotate->footer("The old token ends when the node uses the new one.\n\nExamples:\n  mcpctl node rotate edge-01");
-  add(rotate, false);
+  add(rotate);
   rotate->callback([options, &session] { session.Finish(RunRotate(session, *options)); });
   auto* remove = node.add_subcommand("delete", "Revoke a node and forget it: its object and status too");
   remove->footer("Examples:\n  mcpctl drain edge-01 && mcpctl node delete edge-01");
-  add(remove, true);
+  add(remove);
   remove->callback([options, &session] { session.Finish(RunDelete(session, *options)); });
 }
 

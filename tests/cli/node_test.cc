@@ -300,6 +300,7 @@ TEST_F(NodeVerbsTest, OnlyAConnectedNodeCanBeAskedForANewToken) {
   worker_.Answer("/v1/nodes/edge-01", {{"node", "edge-01"}, {"connected", true}});
   Out({"node", "rotate", "edge-01", "--yes"});
   EXPECT_EQ(worker_.Asked().back(), "POST /v1/nodes/edge-01/rotate");
+  EXPECT_EQ(Out({"node", "rotate", "edge-01", "--yes", "-o", "jsonpath={.asked}"}), "true\n");
 }
 
 TEST_F(NodeVerbsTest, TheListShowsWhatTheWorkerKnows) {
