@@ -144,7 +144,8 @@ std::string NodeWord(const Json& node) {
 std::string KeysWord(const Json& node, const Object* declared) {
   const StatusOr<NodePublicKeys> own = KeysFromJson(GetMember(node, "keys"));
   const std::optional<NodePublicKeys> published = declared == nullptr ? std::nullopt : PublishedKeys(*declared);
-  if (!published) return own.ok() ? "waiting" : "none";
+  // Those of a node that was revoked wait for nothing.
+  if (!published) return own.ok() && !GetMember(node, "tokens").empty() ? "waiting" : "none";
   return !own.ok() || *own == *published ? "accepted" : "other";
 }
 

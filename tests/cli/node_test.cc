@@ -338,7 +338,8 @@ TEST(NodeWordTest, SaysTheWorstFirst) {
   const Object none = testing::Node("a");
   EXPECT_EQ(KeysWord({{"keys", nullptr}}, nullptr), "none");
   const Presented presented{"a", {SigningKey::Create().public_key(), SealingKey::Create().public_key()}, ""};
-  const Json node = {{"keys", ToJson(presented)["keys"]}};
+  EXPECT_EQ(KeysWord({{"keys", ToJson(presented)["keys"]}, {"tokens", Json::array()}}, &none), "none") << "revoked";
+  const Json node = {{"keys", ToJson(presented)["keys"]}, {"tokens", {token}}};
   EXPECT_EQ(KeysWord(node, &none), "waiting");
   Object accepted = testing::Node("a");
   PublishKeys(presented.keys, &accepted);

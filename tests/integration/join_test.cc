@@ -4,9 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/http/client.h"
 #include "base/strings.h"
-#include "edge-runtime/mcplet/config.h"
+#include "crd/manifest.h"
 #include "store/join_token.h"
 #include "tests/integration/fixture.h"
 #include "tests/integration/worker.h"
@@ -64,7 +63,13 @@ class JoinTest : public IntegrationTest {
     return std::string(Trim(node_->Mcpctl({"node", "list", "-o", "jsonpath={.items[0]" + path + "}"}).out));
   }
   NodePublicKeys OwnKeys() { return NodeKeys::LoadOrCreate(node_->state() + "/identity")->Public(); }
-  Config Configuration() { return LoadConfig(node_->directory() + "/mcplet.yaml", nullptr).value(); }
+  // spec.store of the machine's configuration.
+  Json Store() {
+    const std::string path = node_->directory() + "/mcplet.yaml";
+    const StatusOr<Json> json = ParseYaml(ReadFile(path, 1 << 20).value_or(""), path, nullptr, nullptr);
+    EXPECT_TRUE(json.ok()) << json.status();
+    return json.ok() ? GetMember(GetMember(*json, "spec"), "store") : Json();
+  }
 
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Node> node_;
@@ -76,10 +81,10 @@ TEST_F(JoinTest, AnEnrolledMachineJoinsIsAcceptedAndRunsServers) {
   EXPECT_EQ(early.code, 1);
   EXPECT_NE(early.err.find("has not joined yet"), std::string::npos) << early;
   Joined(TokenFile());
-  const Config config = Configuration();
-  EXPECT_EQ(config.store.token_file, node_->state() + "/identity/device-token");
+  const std::string device_token = GetString(Store(), "tokenFile");
+  EXPECT_EQ(device_token, node_->state() + "/identity/device-token");
   struct stat info {};
-  ASSERT_EQ(stat(config.store.token_file.c_str(), &info), 0);
+  ASSERT_EQ(stat(device_token.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   // The answer may get lost: once more, and it is the same node.
   Joined(TokenFile());
@@ -102,7 +107,7 @@ TEST_F(JoinTest, AnEnrolledMachineJoinsIsAcceptedAndRunsServers) {
   EXPECT_NE(node_->Mcpctl({"describe", "mcpnode", node_->name()}).out.find("Connected"), std::string::npos);
   // Nothing of the operator's is on the machine.
   const std::string operator_token(Trim(worker_->OperatorToken()));
-  EXPECT_EQ(ReadFile(config.store.token_file, 1000)->find(operator_token), std::string::npos);
+  EXPECT_EQ(ReadFile(device_token, 1000)->find(operator_token), std::string::npos);
   // Drained, it runs nothing; uncordoned, it runs it again.
   const CommandResult drained = node_->Mcpctl({"drain", node_->name(), "--timeout", "60s"});
   EXPECT_TRUE(drained.ok()) << drained;
@@ -122,10 +127,10 @@ TEST_F(JoinTest, ANodeOfASignedFleetIsToldTheRootAndTheLeastHead) {
   ASSERT_TRUE(init.ok()) << init;
   Enroll(TokenFile());
   Joined(TokenFile());
-  const Config config = Configuration();
-  EXPECT_EQ(config.store.trust_root, Trim(init.out));
-  EXPECT_EQ(ToString(config.store.minimum_head), "1.1.2");
-  EXPECT_EQ(config.store.fleet.size(), 32u);
+  const Json store = Store();
+  EXPECT_EQ(GetString(store, "trustRoot"), Trim(init.out));
+  EXPECT_EQ(GetString(store, "minimumHead"), "1.1.2");
+  EXPECT_EQ(GetString(store, "fleet").size(), 32u);
   ASSERT_TRUE(node_->Mcpctl({"node", "accept", node_->name()}).ok());
   node_->Start();
   EXPECT_TRUE(node_->WaitReady("weather"));
