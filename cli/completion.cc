@@ -21,7 +21,7 @@ namespace {
 // words that it is given, so __complete prints nothing but names of the API's characters, flags and verbs.
 constexpr char kBash[] = R"_sh_(_mcpctl() {
   local IFS=$'\n' cur=${COMP_WORDS[COMP_CWORD]}
-  if [[ ${COMP_WORDS[COMP_CWORD-1]} =~ ^(-f|--filename|--token-file|--file|--to)$ ]]; then
+  if [[ ${COMP_WORDS[COMP_CWORD-1]} =~ ^(-f|--filename|--token-file|--file|--to|--out)$ ]]; then
     compopt -o filenames
     COMPREPLY=($(compgen -f -- "$cur"))
     return
@@ -32,7 +32,7 @@ complete -F _mcpctl mcpctl
 )_sh_";
 constexpr char kZsh[] = R"_sh_(#compdef mcpctl
 _mcpctl() {
-  if [[ ${words[CURRENT-1]} == (-f|--filename|--token-file|--file|--to) ]]; then _files; return; fi
+  if [[ ${words[CURRENT-1]} == (-f|--filename|--token-file|--file|--to|--out) ]]; then _files; return; fi
   local -a candidates
   candidates=(${(f)"$(mcpctl __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"})
   compadd -- $candidates
@@ -48,6 +48,7 @@ complete -c mcpctl -s f -l filename -r -F
 complete -c mcpctl -l token-file -r -F
 complete -c mcpctl -l file -r -F
 complete -c mcpctl -l to -r -F
+complete -c mcpctl -l out -r -F
 )_sh_";
 
 // The deepest subcommand that the words name, and what follows it.
@@ -171,7 +172,10 @@ void Complete(const CLI::App& root, Session& session, std::vector<std::string> w
   }
   if (!app->get_subcommands(nullptr).empty()) return;
   if (app->get_option_no_throw("server") != nullptr && rest.empty()) return Names(session, kKindServer);
-  // Verbs over servers only take bare names.
+  // Verbs over one kind only take bare names.
+  static const std::set<std::string> kNodesOnly{"cordon", "uncordon", "drain"};
+  if (kNodesOnly.count(app->get_name()) != 0) return Names(session, kKindNode);
+  if (app->get_option_no_throw("node") != nullptr && rest.empty()) return Names(session, kKindNode);
   static const std::set<std::string> kServersOnly{"logs", "suspend", "resume", "status", "history", "undo", "restart"};
   if (kServersOnly.count(app->get_name()) != 0) return Names(session, kKindServer);
   if (app->get_option_no_throw("resource") != nullptr) Resources(session, rest, current);

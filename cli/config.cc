@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "base/strings.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
@@ -33,6 +34,11 @@ Status RunSetContext(const SetContextOptions& options, const CLI::App& command, 
   take("--config-namespace", &Context::config_namespace);
   take("--state-namespace", &Context::state_namespace);
   take("--admin", &Context::admin);
+  if (command.count("--trust-root") != 0) {
+    if (!options.context.trust_root.empty() && !IsSha256Hex(options.context.trust_root))
+      return InvalidArgument("--trust-root: 64 hex digits are expected, as `mcpctl trust init` prints them");
+    context->trust_root = options.context.trust_root;
+  }
   if (!session.options().namespace_.empty()) context->namespace_ = session.options().namespace_;
   if (options.token_stdin) {
     // Tokens come by stdin, never by argv, where every user of the machine could read them.
@@ -76,6 +82,7 @@ Status RunView(Session& session) {
     if (!context.token.empty()) json["token"] = "REDACTED";
     if (!context.admin.empty()) json["admin"] = context.admin;
     if (!context.admin_token.empty()) json["adminToken"] = "REDACTED";
+    if (!context.trust_root.empty()) json["trustRoot"] = context.trust_root;
     contexts.push_back(std::move(json));
   }
   session.out() << ObjectToYaml(
@@ -121,6 +128,8 @@ void RegisterConfig(CLI::App& root, Session& session) {
                   "id of the KV namespace with the desired state");
   set->add_option("--state-namespace", options->context.state_namespace, "id of the KV namespace with the statuses");
   set->add_option("--admin", options->context.admin, "a node's admin API: http://HOST:PORT or unix:///PATH");
+  set->add_option("--trust-root", options->context.trust_root,
+                  "the fingerprint that `mcpctl trust init` printed: new nodes are told to follow it");
   set->add_flag("--token-stdin", options->token_stdin,
                 "read the store's token from stdin; a second line is the admin API's");
   set->add_flag("--use", options->use, "and make it the current one");

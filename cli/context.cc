@@ -28,7 +28,8 @@ Context FromJson(const Json& json) {
                   .token = GetString(json, "token"),
                   .admin = GetString(json, "admin"),
                   .admin_token = GetString(json, "adminToken"),
-                  .namespace_ = GetString(json, "namespace", "default")};
+                  .namespace_ = GetString(json, "namespace", "default"),
+                  .trust_root = GetString(json, "trustRoot")};
   if (auto seen = ParseHeadOrder(GetString(json, "seenHead")); seen.ok()) context.seen = *seen;
   return context;
 }
@@ -44,6 +45,7 @@ Json ToJson(const Context& context) {
   if (!context.token.empty()) json["token"] = context.token;
   if (!context.admin.empty()) json["admin"] = context.admin;
   if (!context.admin_token.empty()) json["adminToken"] = context.admin_token;
+  if (!context.trust_root.empty()) json["trustRoot"] = context.trust_root;
   return json;
 }
 

@@ -20,7 +20,8 @@ struct Context {
   std::string admin;  // mcplet's admin API: "http://127.0.0.1:8701" or "unix:///run/mcpfleet/mcplet.sock"; "": none
   std::string admin_token;
   std::string namespace_ = "default";
-  HeadOrder seen;  // the greatest head seen through this context: what `store restore` must exceed
+  std::string trust_root;  // fingerprint; "": not known, or the fleet is not signed
+  HeadOrder seen;          // the greatest head seen through this context: what `store restore` must exceed
 };
 
 struct ContextFile {

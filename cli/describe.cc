@@ -5,9 +5,11 @@
 
 #include "base/strings.h"
 #include "cli/fleet.h"
+#include "cli/node_verbs.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
+#include "store/trust/node_keys.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -130,14 +132,42 @@ void DescribeServer(Session& session, const ServerView& view) {
   DescribeEvents(session, KeyOf(object));
 }
 
+// What the Worker knows of it, where there is one.
+void DescribeAtWorker(Session& session, const std::string& name) {
+  StatusOr<WorkerApi*> worker = session.Worker();
+  if (!worker.ok()) return;
+  const StatusOr<WorkerAnswer> answer =
+      (*worker)->Get("/v1/nodes/" + PercentEncode(name), Deadline::After(std::chrono::seconds(5)));
+  if (!answer.ok()) return;
+  std::ostream& out = session.out();
+  const Json& node = answer->result;
+  Field(out, "At the Worker", NodeWord(node));
+  for (const Json& token : GetMember(node, "tokens")) {
+    const std::string expires = TimeOfMillis(GetMember(token, "expires"));
+    Field(out, "Token", Printable(GetString(token, "id"), 20) + (expires.empty() ? "" : ", until " + expires));
+  }
+  if (const std::string tunnel = GetString(node, "tunnel"); !tunnel.empty())
+    Field(out, "Tunnel", Printable(tunnel, 200));
+}
+
 void DescribeNode(Session& session, const Fleet& fleet, const std::string& name) {
   std::ostream& out = session.out();
   WallTime now = session.clock().Wall();
   Field(out, "Name", name);
   if (auto it = fleet.desired.objects.find({kKindNode, "", name}); it != fleet.desired.objects.end()) {
     Pairs(out, "Labels", it->second.metadata.labels);
-    Field(out, "Unschedulable", IsUnschedulable(it->second) ? "true" : "false");
+    Field(out, "Unschedulable",
+          IsDrained(it->second)         ? "true, drained"
+          : IsUnschedulable(it->second) ? "true"
+                                        : "false");
+    if (const std::optional<NodePublicKeys> keys = PublishedKeys(it->second); keys.has_value()) {
+      Field(out, "Signing key", keys->signing);
+      Field(out, "Sealing key", keys->sealing);
+    } else {
+      Field(out, "Keys", "<none accepted>");
+    }
   }
+  DescribeAtWorker(session, name);
   for (const NodeStatus& node : fleet.nodes) {
     if (node.node != name) continue;
     Field(out, "Version", node.version);

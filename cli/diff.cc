@@ -21,7 +21,7 @@ StatusOr<bool> RunDiff(Session& session, const FileOptions& files) {
     auto stored = state.objects.find(KeyOf(manifest.object));
     const Object* before = stored == state.objects.end() ? nullptr : &stored->second;
     Object after = manifest.object;
-    if (before != nullptr) KeepOwnAnnotations(*before, &after);
+    if (before != nullptr) KeepOwnNotes(*before, &after);
     const std::string name = Described(KeyOf(manifest.object));
     const std::string diff =
         ObjectDiff(before, &after, name + " (store)", name + " (" + manifest.file + ")", session.color());

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "cli/worker_servers.h"
 #include "controller/placement/place.h"
 #include "crd/codec.h"
 
@@ -75,7 +76,32 @@ StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline) {
   return fleet;
 }
 
-Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet) {
+namespace {
+
+// Whether a server that should run somewhere is on no node's list: then the nodes matter that have no server at all.
+bool AnyUnreported(const Fleet& fleet) {
+  std::set<ServerKey> reported;
+  for (const NodeStatus& node : fleet.nodes) {
+    for (const ServerStatus& server : node.servers) reported.insert(server.key);
+  }
+  return std::any_of(fleet.desired.objects.begin(), fleet.desired.objects.end(), [&](const auto& item) {
+    return item.first.kind == kKindServer && !reported.contains({item.first.namespace_, item.first.name});
+  });
+}
+
+// The Worker's one list of servers instead of all statuses.
+Status ReadFromWorker(Session& session, Deadline deadline, Fleet* fleet) {
+  ASSIGN_OR_RETURN(fleet->nodes, ReadServersOfWorker(session, deadline));
+  if (AnyUnreported(*fleet)) RETURN_IF_ERROR(AddIdleNodes(session, deadline, &fleet->nodes));
+  Freshen(session, &fleet->nodes);
+  std::sort(fleet->nodes.begin(), fleet->nodes.end(),
+            [](const NodeStatus& a, const NodeStatus& b) { return a.node < b.node; });
+  return OkStatus();
+}
+
+}  // namespace
+
+Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet, StatusDetail detail) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   bool same = false;
   if (const std::optional<Head>& last = fleet->desired.head; last.has_value() && fleet->desired.missing.empty()) {
@@ -89,6 +115,12 @@ Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet) {
     }
     fleet->desired = std::move(state);
     if (fleet->desired.head.has_value()) session.SawHead(fleet->desired.head->order);
+  }
+  if (detail == StatusDetail::kServers && !fleet->no_worker) {
+    const Status read = ReadFromWorker(session, deadline, fleet);
+    if (read.ok()) return read;
+    // Whatever it was, the statuses tell the same, and their errors are the store's own.
+    fleet->no_worker = read.code() == StatusCode::kFailedPrecondition;
   }
   ASSIGN_OR_RETURN(fleet->nodes, ReadNodes(session, deadline));
   return OkStatus();

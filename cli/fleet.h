@@ -18,7 +18,11 @@ inline constexpr Duration kStaleHeartbeat = std::chrono::minutes(35);
 struct Fleet {
   StoredState desired;
   std::vector<NodeStatus> nodes;  // by name; the node behind the admin address is live, not as of its last write
+  bool no_worker = false;         // the store said that it has none: it is not asked again
 };
+
+// kServers: no more of the statuses than the table of servers shows, in one call where the store is a Worker.
+enum class StatusDetail { kFull, kServers };
 
 // One server with the nodes that report it, and those that it is placed on but that have not reported it yet (with
 // an empty status).
@@ -36,7 +40,7 @@ struct ServerView {
 StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline);
 // Reads again what may have changed: the statuses, and the desired state only when the head moved. For verbs that
 // watch.
-Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet);
+Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet, StatusDetail detail = StatusDetail::kFull);
 // Statuses only.
 StatusOr<std::vector<NodeStatus>> ReadNodes(Session& session, Deadline deadline);
 ServerView ViewOf(const Fleet& fleet, const Object& object, WallTime now);

@@ -239,9 +239,12 @@ Status RunGet(Session& session, const GetOptions& options) {
   Fleet fleet;
   Status missing;
   const bool list = selection.names.size() != 1;
+  // The endpoint of -o wide, and the objects, need the whole statuses.
+  const StatusDetail detail =
+      table && options.output.empty() && selection.kind == kKindServer ? StatusDetail::kServers : StatusDetail::kFull;
   for (bool first = true;; first = false) {
     ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-    Status read = RefreshFleet(session, deadline, &fleet);
+    Status read = RefreshFleet(session, deadline, &fleet, detail);
     if (!read.ok() && (first || !IsRetryable(read))) return read;
     if (first && !selection.names.empty()) {
       missing = DropMissing(fleet, &selection);

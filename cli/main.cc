@@ -38,12 +38,15 @@ int main(int argc, char** argv) {
   cli::RegisterSuspend(root, session);
   cli::RegisterRollout(root, session);
   cli::RegisterProposals(root, session);
+  cli::RegisterCordon(root, session);
   cli::RegisterGet(root, session);
   cli::RegisterDescribe(root, session);
   cli::RegisterWait(root, session);
   cli::RegisterEvents(root, session);
   cli::RegisterLogs(root, session);
   cli::RegisterTop(root, session);
+  cli::RegisterAlerts(root, session);
+  cli::RegisterUptime(root, session);
   cli::RegisterTools(root, session);
   cli::RegisterResources(root, session);
   cli::RegisterPrompts(root, session);
@@ -54,6 +57,7 @@ int main(int argc, char** argv) {
   cli::RegisterValidate(root, session);
   cli::RegisterExplain(root, session);
   cli::RegisterApiResources(root, session);
+  cli::RegisterNode(root, session);
   cli::RegisterStore(root, session);
   cli::RegisterKeys(root, session);
   cli::RegisterTrust(root, session);

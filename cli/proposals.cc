@@ -70,7 +70,7 @@ void ShowDifferences(Session& session, const Proposal& proposal, const StoredSta
   };
   for (Object object : proposal.set) {
     if (const auto stored = state.objects.find(KeyOf(object)); stored != state.objects.end())
-      KeepOwnAnnotations(stored->second, &object);
+      KeepOwnNotes(stored->second, &object);
     show(KeyOf(object), &object);
   }
   for (const ObjectKey& key : proposal.remove) show(key, nullptr);

@@ -31,6 +31,7 @@ std::string RequestOf(std::string_view op) {
   if (op == "bulk_put") return "PUT bulk";
   if (op == "delete") return "DELETE values";
   if (op == "bulk_delete") return "POST bulk/delete";
+  if (op.starts_with("worker_")) return "Worker, " + std::string(op.substr(7));
   return std::string(op);
 }
 
@@ -89,6 +90,23 @@ StatusOr<KvClient*> Session::Tokens() {
   if (chosen.config_namespace != kConfigNamespace)
     return FailedPrecondition("context \"" + chosen.name + "\" is no embedded store: it has no tokens of nodes");
   return Open(&tokens_, chosen, kDeviceTokensNamespace);
+}
+
+StatusOr<WorkerApi*> Session::Worker() {
+  ASSIGN_OR_RETURN(Context chosen, context());
+  if (chosen.config_namespace != kConfigNamespace)
+    return FailedPrecondition("context \"" + chosen.name +
+                              "\" is Cloudflare's own API, without a Worker in front of it");
+  if (worker_ == nullptr) {
+    RestOptions options{.base_url = chosen.server, .token = chosen.token, .max_attempts = kAttempts};
+    if (options_.verbosity > 0) {
+      options.on_request = [this](std::string_view op, int code) {
+        err_ << "store: " << RequestOf(op) << " -> " << code << "\n";
+      };
+    }
+    ASSIGN_OR_RETURN(worker_, WorkerApi::Create(std::move(options)));
+  }
+  return worker_.get();
 }
 
 StatusOr<std::string> Session::AdminTarget() {
@@ -192,6 +210,16 @@ void Session::SawHead(const HeadOrder& order) {
   Context* stored = file->Find(context_->name);
   if (stored == nullptr || order <= stored->seen) return;
   stored->seen = order;
+  if (Status saved = SaveContexts(*file); !saved.ok()) err_ << "warning: " << Message(saved) << "\n";
+}
+
+void Session::SawTrustRoot(const std::string& fingerprint) {
+  if (context_ == nullptr) return;
+  context_->trust_root = fingerprint;
+  StatusOr<ContextFile> file = LoadContexts(ContextPath());
+  Context* stored = file.ok() ? file->Find(context_->name) : nullptr;
+  if (stored == nullptr || stored->trust_root == fingerprint) return;
+  stored->trust_root = fingerprint;
   if (Status saved = SaveContexts(*file); !saved.ok()) err_ << "warning: " << Message(saved) << "\n";
 }
 

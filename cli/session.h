@@ -16,6 +16,7 @@
 #include "cli/context.h"
 #include "store/head_move.h"
 #include "store/kv_client.h"
+#include "store/worker_api.h"
 
 namespace CLI {
 class App;
@@ -47,10 +48,12 @@ class Session {
   bool progress() const;  // stderr is a terminal
 
   StatusOr<Context> context();
-  StatusOr<std::string> Namespace();    // -n, the context's, "default"
-  StatusOr<KvClient*> Config();         // the desired state
-  StatusOr<KvClient*> State();          // the nodes' statuses
-  StatusOr<KvClient*> Tokens();         // tokens of nodes; only an embedded store has them
+  StatusOr<std::string> Namespace();  // -n, the context's, "default"
+  StatusOr<KvClient*> Config();       // the desired state
+  StatusOr<KvClient*> State();        // the nodes' statuses
+  StatusOr<KvClient*> Tokens();       // tokens of nodes; only an embedded store has them
+  // What the store's Worker does beyond KV. FailedPrecondition, here or with the first request, where there is none.
+  StatusOr<WorkerApi*> Worker();
   StatusOr<std::string> AdminTarget();  // what Admin() talks to, for messages
   // One request to mcplet's admin API; a status of 400 or more is an error with mcplet's own message.
   StatusOr<http::Response> Admin(const http::Request& request, Deadline deadline);
@@ -61,6 +64,8 @@ class Session {
   static HeadSigner Signer();
   // Remembers the greatest head seen, in the context file.
   void SawHead(const HeadOrder& order);
+  // Remembers the fleet's trust root there.
+  void SawTrustRoot(const std::string& fingerprint);
 
   // Waits, at most `most`. False when nobody reads stdout any more (`mcpctl get -w | head`): the verb should end.
   bool Pause(Duration most);
@@ -88,6 +93,7 @@ class Session {
   bool progress_shown_ = false;
   std::unique_ptr<Context> context_;
   std::unique_ptr<KvClient> config_, state_, tokens_;
+  std::unique_ptr<WorkerApi> worker_;
   std::unique_ptr<http::Client> admin_;
 };
 

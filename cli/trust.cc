@@ -78,6 +78,7 @@ Status RunChange(Session& session, const TrustOptions& options, bool first) {
   ASSIGN_OR_RETURN(const TrustDocument next,
                    ChangeTrust(*kv, change, KeysOf(std::move(named)), Session::Signer(), session.clock(), deadline));
   session.SawHead({next.version, 1, 1});
+  if (first) session.SawTrustRoot(Fingerprint(next));
   if (!first) {
     session.out() << TrustKey(next.version) << "\n";
     return OkStatus();

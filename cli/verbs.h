@@ -15,6 +15,7 @@ void RegisterLabel(CLI::App& root, Session& session);      // label, annotate
 void RegisterSuspend(CLI::App& root, Session& session);    // suspend, resume
 void RegisterRollout(CLI::App& root, Session& session);    // status, history, undo, restart
 void RegisterProposals(CLI::App& root, Session& session);  // list, show, sign, reject
+void RegisterCordon(CLI::App& root, Session& session);     // cordon, uncordon, drain
 // Looking.
 void RegisterGet(CLI::App& root, Session& session);
 void RegisterDescribe(CLI::App& root, Session& session);
@@ -22,6 +23,8 @@ void RegisterWait(CLI::App& root, Session& session);
 void RegisterEvents(CLI::App& root, Session& session);
 void RegisterLogs(CLI::App& root, Session& session);
 void RegisterTop(CLI::App& root, Session& session);
+void RegisterAlerts(CLI::App& root, Session& session);
+void RegisterUptime(CLI::App& root, Session& session);
 // Using servers.
 void RegisterTools(CLI::App& root, Session& session);      // list, call, lock, diff
 void RegisterResources(CLI::App& root, Session& session);  // list, templates, read
@@ -34,7 +37,8 @@ void RegisterCreate(CLI::App& root, Session& session);  // token
 void RegisterValidate(CLI::App& root, Session& session);
 void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);
-// The store and mcpctl itself.
+// Nodes, the store, and mcpctl itself.
+void RegisterNode(CLI::App& root, Session& session);   // enroll, list, accept, revoke, rotate, delete
 void RegisterStore(CLI::App& root, Session& session);  // gc, store backup|restore|history
 void RegisterKeys(CLI::App& root, Session& session);   // create, list
 void RegisterTrust(CLI::App& root, Session& session);  // init, rotate, show; head renew

@@ -83,7 +83,7 @@ mcpfleet_tests(contract LINK edge-runtime/docker edge-runtime/process edge-runti
 if(TARGET contract_tests)  # real shims, as the shim's own tests start them
   target_sources(contract_tests PRIVATE tests/edge-runtime/shim/shim_world.cc tests/edge-runtime/shim/child_roles.cc)
 endif()
-mcpfleet_tests(integration LINK base base/http LABELS "integration;node" TIMEOUT 900)
+mcpfleet_tests(integration LINK base base/http crd store store/trust LABELS "integration;node" TIMEOUT 900)
 # The server that the integration tests run: static, so that it runs alone in a container image too.
 if(TARGET integration_tests)
   file(GLOB server_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/integration/server/*.cc)

@@ -180,7 +180,8 @@ StatusOr<Object> ObjectFromJson(const Json& json) {
   return object;
 }
 
-bool IsUnschedulable(const Object& node) { return GetBool(node.spec, "unschedulable"); }
+bool IsUnschedulable(const Object& node) { return GetBool(node.spec, "unschedulable") || IsDrained(node); }
+bool IsDrained(const Object& node) { return GetBool(node.spec, "drain"); }
 
 Json ConditionToJson(const Condition& condition) {
   Json out = {{"type", condition.type},

@@ -23,8 +23,10 @@ StatusOr<Object> ObjectFromJson(const Json& json);
 StatusOr<ServerSpec> DecodeServerSpec(const Json& spec);
 // Validates, defaults and decodes: for objects that come from a store. InvalidArgument lists every violation.
 StatusOr<ServerSpec> ServerSpecOf(const Object& object);
-// spec.unschedulable of an MCPNode.
+// spec.unschedulable of an MCPNode, or spec.drain: it takes nothing new.
 bool IsUnschedulable(const Object& node);
+// spec.drain: it keeps nothing either.
+bool IsDrained(const Object& node);
 
 Json ConditionToJson(const Condition& condition);
 StatusOr<Condition> ConditionFromJson(const Json& json);

@@ -45,11 +45,14 @@ struct ObjectKey {
   auto operator<=>(const ObjectKey&) const = default;
 };
 // What mcpctl itself noted on a stored object and a manifest does not speak of stays when the manifest is applied: a
-// restart that was asked for is not asked for again by the next apply.
-inline void KeepOwnAnnotations(const Object& stored, Object* manifest) {
+// restart that was asked for is not asked for again by the next apply, and a node's keys, which nobody writes by hand,
+// are not lost because its labels changed.
+inline void KeepOwnNotes(const Object& stored, Object* manifest) {
   auto restarted = stored.metadata.annotations.find(kRestartedAtAnnotation);
   // Does nothing where the manifest says it.
   if (restarted != stored.metadata.annotations.end()) manifest->metadata.annotations.insert(*restarted);
+  if (stored.kind == kKindNode && stored.spec.contains("keys") && !manifest->spec.contains("keys"))
+    manifest->spec["keys"] = stored.spec["keys"];
 }
 inline ObjectKey KeyOf(const Object& object) { return {object.kind, object.metadata.namespace_, object.metadata.name}; }
 

@@ -10,13 +10,17 @@
 #include "base/strings.h"
 #include "crd/codec.h"
 #include "crd/violation.h"
+#include "crd/yaml_lines.h"
 #include "crd/yaml_reader.h"
 
 namespace mcpfleet {
 namespace {
 
 using Pins = std::map<std::string, std::string>;
-constexpr size_t kNone = std::string::npos;
+using yaml::FindKey;
+using yaml::KeyAt;
+using yaml::kNone;
+using yaml::Text;
 
 // Where a server stands in a file.
 struct Place {
@@ -24,112 +28,6 @@ struct Place {
   Json::json_pointer pointer;  // to the object inside the document
   std::string prefix;          // of its paths: "" or "items[2]."
 };
-
-// The lines of a file. A carriage return stays part of its line, so that what is not touched stays as it is.
-class Text {
- public:
-  explicit Text(std::string_view bytes) : lines_(Split(bytes, '\n')), end_(bytes.find("\r\n") == kNone ? "" : "\r") {
-    if (lines_.back().empty()) {
-      lines_.pop_back();
-      last_ends_ = true;
-    }
-  }
-  size_t size() const { return lines_.size(); }
-  std::string& operator[](size_t i) { return lines_[i]; }
-  const std::string& operator[](size_t i) const { return lines_[i]; }
-  void Erase(size_t from, size_t to) {
-    lines_.erase(lines_.begin() + static_cast<std::ptrdiff_t>(from), lines_.begin() + static_cast<std::ptrdiff_t>(to));
-  }
-  // The lines of `yaml`, indented.
-  void Insert(size_t at, size_t indent, const std::string& yaml) {
-    std::vector<std::string> added;
-    for (const std::string& line : Split(yaml, '\n')) {
-      if (!line.empty()) added.push_back(std::string(indent, ' ') + line + end_);
-    }
-    lines_.insert(lines_.begin() + static_cast<std::ptrdiff_t>(at), added.begin(), added.end());
-  }
-  std::string ToString() const { return Join(lines_, "\n") + (last_ends_ ? "\n" : ""); }
-
-  bool HasContent(size_t i) const {
-    const std::string_view line = Trim(lines_[i]);
-    return !line.empty() && line.front() != '#';
-  }
-  size_t Indent(size_t i) const { return lines_[i].find_first_not_of(' '); }
-  // The line after the last one of the block below a key at `column`. A comment belongs to it when it is indented so.
-  size_t EndOfBlock(size_t key_line, size_t column) const {
-    size_t end = key_line + 1;
-    for (size_t i = key_line + 1; i < lines_.size(); ++i) {
-      if (Trim(lines_[i]).empty()) continue;
-      if (Indent(i) > column) {
-        end = i + 1;
-      } else if (HasContent(i)) {
-        break;
-      }
-    }
-    return end;
-  }
-  // The column of what stands below a key at `column`.
-  size_t ChildColumn(size_t key_line, size_t column) const {
-    for (size_t i = key_line + 1, end = EndOfBlock(key_line, column); i < end; ++i) {
-      if (HasContent(i)) return Indent(i);
-    }
-    return column + 2;
-  }
-
- private:
-  std::vector<std::string> lines_;
-  const std::string end_;
-  bool last_ends_ = false;
-};
-
-// The column of a key that begins its line (after the dashes of a list), and where its value begins.
-struct KeyAt {
-  size_t column = 0;
-  size_t value = 0;    // index into the line of the first character of the value; its size when there is none
-  bool empty = false;  // nothing, or only a comment, on the key's line
-};
-std::optional<KeyAt> FindKey(const std::string& line, const std::string& key) {
-  size_t at = line.find_first_not_of(' ');
-  while (at != kNone && line.compare(at, 2, "- ") == 0) at = line.find_first_not_of(' ', at + 2);
-  if (at == kNone) return std::nullopt;
-  KeyAt found{.column = at};
-  for (const std::string& form : {key, "\"" + key + "\"", "'" + key + "'"}) {
-    if (line.compare(at, form.size(), form) != 0) continue;
-    size_t colon = line.find_first_not_of(' ', at + form.size());
-    if (colon == kNone || line[colon] != ':') continue;
-    found.value = std::min(line.find_first_not_of(' ', colon + 1), line.size());
-    const std::string_view value = Trim(std::string_view(line).substr(found.value));
-    found.empty = value.empty() || value.front() == '#';
-    return found;
-  }
-  return std::nullopt;
-}
-
-// After the brace that closes the one at (line, at); nullopt when there is none, or a comment on the way.
-std::optional<std::pair<size_t, size_t>> EndOfBraces(const Text& text, size_t line, size_t at) {
-  int depth = 0;
-  char quote = 0, before = 0;  // the last character that is no space
-  for (; line < text.size(); ++line, at = 0) {
-    const std::string& row = text[line];
-    for (; at < row.size(); ++at) {
-      const char c = row[at];
-      if (quote != 0) {
-        if (c == '\\' && quote == '"') {
-          ++at;
-        } else if (c == quote) {
-          quote = 0;
-        }
-        continue;
-      }
-      if ((c == '"' || c == '\'') && (before == '{' || before == '[' || before == ',' || before == ':')) quote = c;
-      if (c == '#' && (at == 0 || row[at - 1] == ' ')) return std::nullopt;
-      if (c == '{' || c == '[') ++depth;
-      if ((c == '}' || c == ']') && --depth == 0) return std::pair(line, at + 1);
-      if (c != ' ') before = c;
-    }
-  }
-  return std::nullopt;
-}
 
 class Editor {
  public:
@@ -189,16 +87,9 @@ class Editor {
     return OkStatus();
   }
 
-  // `key: {…}  # comment` becomes `key:  # comment` and a block below.
   Status ReplaceBraces(size_t line, const KeyAt& at, const std::string& path, const Json& value) {
-    if (text_[line][at.value] != '{') return Refused(line, path + ": is not written as a plain map");
-    auto end = EndOfBraces(text_, line, at.value);
-    if (!end) return Refused(line, path + ": has a comment inside its braces");
-    const std::string rest = text_[end->first].substr(end->second);
-    text_[line] = text_[line].substr(0, text_[line].rfind(':', at.value) + 1) + rest;
-    text_.Erase(line + 1, end->first + 1);
-    text_.Insert(line + 1, at.column + 2, ObjectToYaml(value));
-    return OkStatus();
+    const std::string why = yaml::ReplaceBraces(&text_, line, at, value);
+    return why.empty() ? OkStatus() : Refused(line, path + ": " + why);
   }
 
   StatusOr<KeyAt> Key(const std::string& path, const std::string& key) const {

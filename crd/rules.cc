@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/base64url.h"
 #include "base/clock.h"
 #include "base/strings.h"
 #include "crd/labels.h"
@@ -305,6 +306,17 @@ void CheckMetadataRules(const Json& metadata, bool namespaced, const ReportViola
 
 void CheckServerRules(const Json& spec, const ReportViolation& report) {
   if (spec.is_object()) ServerRules(spec, report).Check();
+}
+
+void CheckNodeRules(const Json& spec, const ReportViolation& report) {
+  const Json& keys = GetMember(spec, "keys");
+  for (const char* name : {"signing", "sealing"}) {
+    const Json& key = GetMember(keys, name);
+    // 43 characters can hold two bits too many.
+    if (key.is_string() && !Base64UrlDecode(key.get_ref<const std::string&>()))
+      report(std::string("spec.keys.") + name, "is not the base64url of 32 bytes",
+             "a key that `mcpctl node accept` wrote");
+  }
 }
 
 Duration CheckDuration(const ReportViolation& report, const std::string& path, const Json& value, Duration fallback,

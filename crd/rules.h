@@ -16,7 +16,9 @@ using ReportViolation = std::function<void(std::string path, std::string problem
 void CheckMetadataRules(const Json& metadata, bool namespaced, const ReportViolation& report);
 // Members of a wrong type are passed over: the structural check has reported them.
 void CheckServerRules(const Json& spec, const ReportViolation& report);
-// The part of them about sessions, tools, auth and rateLimit.
+// spec of an MCPNode.
+void CheckNodeRules(const Json& spec, const ReportViolation& report);
+// The part of the rules of a server about sessions, tools, auth and rateLimit.
 void CheckGatewayRules(const Json& spec, const ReportViolation& report);
 // The part about updateStrategy and activation.
 void CheckUpdateRules(const Json& spec, const ReportViolation& report);

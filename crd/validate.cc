@@ -335,11 +335,11 @@ std::vector<Violation> Schema::Validate(std::string_view kind, const Json& objec
     return validator.found;
   }
   validator.Check(*root.properties.at("spec"), object["spec"], "spec");
-  if (kind == kKindServer) {
-    CheckServerRules(object["spec"], [&](const std::string& path, std::string problem, std::string allowed) {
-      validator.ReportRule(path, std::move(problem), std::move(allowed));
-    });
-  }
+  const ReportViolation report = [&](const std::string& path, std::string problem, std::string allowed) {
+    validator.ReportRule(path, std::move(problem), std::move(allowed));
+  };
+  if (kind == kKindServer) CheckServerRules(object["spec"], report);
+  if (kind == kKindNode) CheckNodeRules(object["spec"], report);
   std::stable_sort(validator.found.begin(), validator.found.end(),
                    [](const Violation& a, const Violation& b) { return a.line < b.line; });
   return validator.found;

@@ -490,7 +490,7 @@ template <typename Fn>
 void HeadSync::ForEachPlaced(Fn fn) {
   std::shared_ptr<const Object> node = OwnNodeObject();
   const Labels labels = node != nullptr ? node->metadata.labels : Labels{};
-  const bool unschedulable = node != nullptr && IsUnschedulable(*node);
+  const bool unschedulable = node != nullptr && IsUnschedulable(*node), drained = node != nullptr && IsDrained(*node);
   if (labels != placed_for_) {
     placed_.clear();
     placed_for_ = labels;
@@ -498,8 +498,8 @@ void HeadSync::ForEachPlaced(Fn fn) {
   for (const std::string& hash : snapshot_->shards) {
     if (hash.empty()) continue;
     for (const ShardEntry* entry : PlacedIn(hash)) {
-      // A cordoned node keeps what it runs and takes nothing new.
-      if (unschedulable && entry->key.kind == kKindServer && !in_force_.contains(entry->key)) continue;
+      // A cordoned node keeps what it runs and takes nothing new; a drained one keeps nothing.
+      if (unschedulable && entry->key.kind == kKindServer && (drained || !in_force_.contains(entry->key))) continue;
       fn(*entry);
     }
   }

@@ -184,7 +184,7 @@ Status Transaction::DecideSet(const Object& wanted, const Base& base, std::map<O
     auto known = base.objects.find(old->second.hash);
     if (known != base.objects.end()) {
       const Object& before = known->second;
-      if (changes_.manifests) KeepOwnAnnotations(before, &next);
+      if (changes_.manifests) KeepOwnNotes(before, &next);
       next.metadata.creation_timestamp = before.metadata.creation_timestamp;
       next.metadata.generation = old->second.generation + (AsksForTheSame(before, next) ? 0 : 1);
     } else {

@@ -29,7 +29,7 @@ namespace mcpfleet {
 struct ChangeSet {
   std::vector<Object> set;
   std::vector<ObjectKey> remove;
-  bool manifests = false;  // `set` was written by people: KeepOwnAnnotations of what is stored
+  bool manifests = false;  // `set` was written by people: KeepOwnNotes of what is stored
 };
 
 struct WriteOptions {

@@ -137,6 +137,7 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
 
   void HandleV1(const Request& request, const std::vector<std::string>& path, const std::shared_ptr<Responder>& to) {
     if (path.size() == 2 && path[1] == "status") return to->Send(Result(NodeStatusToJson(backend_.GetStatus())));
+    if (path.size() == 2 && path[1] == "identity") return to->Send(Identity());
     if (path.size() == 2 && path[1] == "events") return HandleEvents(request, *to);
     if (path.size() < 4 || path.size() > 5 || path[1] != "servers") return NoSuchPath(*to);
     ServerKey server{path[2], path[3]};
@@ -145,6 +146,12 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     if (path[4] == "tools") return HandleTools(request, server, to);
     if (path[4] == "call") return HandleCall(request, server, to);
     NoSuchPath(*to);
+  }
+
+  Response Identity() {
+    const NodePublicKeys keys = backend_.Keys();
+    return Result(
+        {{"node", backend_.GetStatus().node}, {"keys", {{"signing", keys.signing}, {"sealing", keys.sealing}}}});
   }
 
   Response ServerResponse(const ServerKey& server) {

@@ -4,6 +4,7 @@
 //   GET  /readyz[?verbose]          200, or 503 with the reasons
 //   GET  /metrics                   Prometheus text
 //   GET  /v1/status                 NodeStatus
+//   GET  /v1/identity               {"node", "keys": {"signing", "sealing"}}: the node's public keys, base64url
 //   GET  /v1/servers/{ns}/{name}    one server's status
 //   GET  /v1/servers/{ns}/{name}/logs?follow&previous&since=<RFC 3339>&tail=<lines>      text, "<time> <line>\n"
 //   GET  /v1/servers/{ns}/{name}/tools                              {"tools": […]}, every page
@@ -33,6 +34,7 @@
 #include "base/status.h"
 #include "controller/ports/container_runtime.h"
 #include "crd/server_status.h"
+#include "store/trust/node_keys.h"
 
 namespace mcpfleet {
 
@@ -49,6 +51,7 @@ class AdminBackend {
   virtual ~AdminBackend() = default;
   virtual std::vector<ReadyCheck> Ready() = 0;
   virtual NodeStatus GetStatus() = 0;
+  virtual NodePublicKeys Keys() = 0;
   virtual std::string Metrics() = 0;
   // Oldest first, of one server or of all.
   virtual std::vector<Event> Events(const std::optional<ServerKey>& server) = 0;

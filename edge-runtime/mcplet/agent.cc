@@ -33,6 +33,7 @@
 #include "edge-runtime/shim/shim_host.h"
 #include "edge-runtime/telemetry/event_log.h"
 #include "edge-runtime/telemetry/prometheus_metrics.h"
+#include "store/trust/node_keys.h"
 
 namespace mcpfleet {
 namespace {
@@ -96,6 +97,7 @@ class NodeAgent final : public Agent {
   const Config config_;
   const Clock& clock_;
   UniqueFd lock_, pid_file_;
+  std::unique_ptr<NodeKeys> keys_;
   PrometheusMetrics metrics_;
   EventLog events_;
   SyncTelemetry sync_telemetry_;  // sync thread
@@ -142,6 +144,8 @@ Status NodeAgent::Lock() {
 
 Status NodeAgent::Open() {
   RETURN_IF_ERROR(Lock());
+  ASSIGN_OR_RETURN(NodeKeys keys, NodeKeys::LoadOrCreate(IdentityDirectory(config_.state_directory)));
+  keys_ = std::make_unique<NodeKeys>(std::move(keys));
   std::random_device random;
   const uint64_t seed = (uint64_t{random()} << 32) | random();
   ASSIGN_OR_RETURN(shims_, ShimHost::Create(config_.state_directory, clock_));
@@ -211,7 +215,8 @@ Status NodeAgent::Start() {
                                                           .publisher = *publisher_,
                                                           .events = events_,
                                                           .metrics = metrics_,
-                                                          .clock = clock_});
+                                                          .clock = clock_,
+                                                          .keys = keys_->Public()});
   AdminOptions options{.unix_path = config_.AdminSocket(),
                        .address = config_.admin_address,
                        .port = config_.admin_port,

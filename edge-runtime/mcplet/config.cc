@@ -70,7 +70,8 @@ StoreConfig DecodeStore(const Json& store) {
           .token_file = GetString(store, "tokenFile"),
           .ca_file = GetString(store, "caFile"),
           .proxy = GetString(store, "proxy"),
-          .trust_root = GetString(store, "trustRoot")};
+          .trust_root = GetString(store, "trustRoot"),
+          .fleet = GetString(store, "fleet")};
 }
 
 GatewayConfig DecodeGateway(const Json& gateway) {
@@ -136,7 +137,7 @@ void DecodeLimits(const Json& json, gateway::GatewayLimits* limits, const Wrong&
 // Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
 constexpr const char* kOnlyEmbedded[] = {"address", "port"};
 constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
-                                       "caFile", "proxy"};
+                                       "caFile", "proxy",   "fleet",           "minimumHead"};
 
 // Cloudflare bills each write and lets a token make few of them; an mcplet's embedded store costs nothing, so news may
 // be told at once.
@@ -205,6 +206,13 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
     config.store.poll_interval = *d;
   } else {
     wrong("spec.store.pollInterval", "is not a duration of at least a second", "for example 60s");
+  }
+  if (const std::string minimum = GetString(GetMember(spec, "store"), "minimumHead"); !minimum.empty()) {
+    if (StatusOr<HeadOrder> order = ParseHeadOrder(minimum); order.ok()) {
+      config.store.minimum_head = *order;
+    } else {
+      wrong("spec.store.minimumHead", Message(order.status()), "for example 1.1.42");
+    }
   }
   bool cloudflare = false;
   if (!config.store.embedded && config.store.url.empty()) {

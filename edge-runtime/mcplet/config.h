@@ -12,6 +12,7 @@
 #include "crd/violation.h"
 #include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/mcplet/policy.h"
+#include "store/snapshot.h"
 
 namespace mcpfleet {
 
@@ -23,6 +24,8 @@ struct StoreConfig {
   std::string account, config_namespace, state_namespace;
   std::string token_file, ca_file, proxy;
   std::string trust_root;  // "": the fleet is not signed
+  std::string fleet;       // remote; "": that of the first head
+  HeadOrder minimum_head;  // remote
   Duration poll_interval{};
   Duration status_interval{};  // the least between two writes of the status
 };

@@ -10,12 +10,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/version.h"
 #include "edge-runtime/mcplet/agent.h"
 #include "edge-runtime/mcplet/config.h"
 #include "edge-runtime/mcplet/doctor.h"
+#include "edge-runtime/mcplet/join.h"
 #include "edge-runtime/mcplet/sd_notify.h"
 #include "store/kv_client.h"
 
@@ -115,6 +117,47 @@ int Run(const Arguments& arguments) {
   return 0;
 }
 
+// The join token, from the file or, without one, from stdin: never from the command line, which every user can read.
+StatusOr<std::string> ReadJoinToken(const std::string& file) {
+  if (!file.empty()) return ReadFile(file, kJoinTokenBytes);
+  if (isatty(STDIN_FILENO) == 1) std::cerr << "the join token, as `mcpctl node enroll` printed it: " << std::flush;
+  std::string token;
+  std::getline(std::cin, token);
+  return token;
+}
+
+int RunJoin(JoinOptions options, const std::string& token_file, const std::string& config_path) {
+  InitRestThreads();
+  options.config_path = config_path;
+  StatusOr<std::string> token = ReadJoinToken(token_file);
+  const Status joined = token.ok() ? Join(options, *token, std::cout, std::cerr) : token.status();
+  if (!joined.ok()) std::cerr << "error: " << Message(joined) << "\n";
+  return joined.ok() ? 0 : 1;
+}
+
+void AddJoin(CLI::App& app, const std::string& config_path, int* code) {
+  auto options = std::make_shared<JoinOptions>();
+  auto token_file = std::make_shared<std::string>();
+  auto* join = app.add_subcommand("join", "Make this machine a node of the fleet whose Worker is at URL");
+  join->fallthrough();
+  join->footer(
+      "The join token is read from a file or from stdin, never from the command line. The name must be the one that "
+      "the\n"
+      "token was made for; it is metadata.name of the configuration, the host's name without one. May be repeated.\n\n"
+      "Examples:\n  mcplet join https://fleet.example.com --token-file /run/join-token\n"
+      "  ssh operator@laptop mcpctl node enroll edge-01 --label site=berlin | mcplet join https://fleet.example.com "
+      "--name edge-01");
+  join->add_option("url", options->url, "the Worker's URL")->required();
+  join->add_option("--token-file", *token_file, "a file with the join token; stdin when not given");
+  join->add_option("--name", options->name, "the node's name");
+  join->add_option("--ca-file", options->ca_file, "certificates to trust instead of the system's, in PEM form");
+  join->add_option("--proxy", options->proxy, "an HTTP proxy, http://[USER:PASSWORD@]HOST[:PORT]");
+  join->add_flag("--force", options->force, "leave the fleet that this machine is a node of");
+  join->add_flag("--new-keys", options->new_keys,
+                 "with new keys instead of those that are there: for a machine made from a copy of another");
+  join->callback([options, token_file, &config_path, code] { *code = RunJoin(*options, *token_file, config_path); });
+}
+
 }  // namespace
 }  // namespace mcpfleet
 
@@ -130,7 +173,8 @@ int main(int argc, char** argv) {
   app.add_flag("--drain", arguments.drain, "stop and remove every server of this node, then end; mcplet must not run");
   app.add_option("--timeout", arguments.timeout, "of --drain");
   app.footer(
-      "Examples:\n  mcplet --check-config\n  mcplet --config /etc/mcpfleet/mcplet.yaml\n  mcplet doctor\n\n"
+      "Examples:\n  mcplet --check-config\n  mcplet --config /etc/mcpfleet/mcplet.yaml\n  mcplet doctor\n"
+      "  mcplet join https://fleet.example.com --token-file /run/join-token\n\n"
       "SIGTERM ends mcplet and leaves the servers running; the next mcplet adopts them.");
   int code = 0;
   auto* doctor = app.add_subcommand("doctor", "Say what this node can enforce and run, and how to mend what it can't");
@@ -140,6 +184,7 @@ int main(int argc, char** argv) {
     mcpfleet::SystemClock clock;
     code = config.ok() && mcpfleet::RunDoctor(*config, clock, std::cout) ? 0 : 1;
   });
+  mcpfleet::AddJoin(app, arguments.config, &code);
   CLI11_PARSE(app, argc, argv);
-  return app.got_subcommand(doctor) ? code : mcpfleet::Run(arguments);
+  return app.get_subcommands().empty() ? mcpfleet::Run(arguments) : code;
 }

@@ -27,6 +27,7 @@ struct NodeAdminDeps {
   EventLog& events;
   PrometheusMetrics& metrics;
   const Clock& clock;
+  NodePublicKeys keys;
 };
 
 class NodeAdmin final : public AdminBackend {
@@ -34,6 +35,7 @@ class NodeAdmin final : public AdminBackend {
   explicit NodeAdmin(const NodeAdminDeps& deps) : deps_(deps) {}
   std::vector<ReadyCheck> Ready() override;
   NodeStatus GetStatus() override;
+  NodePublicKeys Keys() override { return deps_.keys; }
   // CPU and memory are measured here, when somebody asks, not while nobody does.
   std::string Metrics() override LOCKS_EXCLUDED(mu_);
   std::vector<Event> Events(const std::optional<ServerKey>& server) override;

@@ -69,7 +69,9 @@ StatusOr<std::unique_ptr<StoreLink>> StoreLink::Open(const Config& config, const
       *link->config_kv_, *link->cache_, clock, seed,
       HeadSyncOptions{.node = config.node,
                       .poll_interval = config.store.poll_interval,
+                      .fleet = config.store.fleet,
                       .trust_root = config.store.trust_root,
+                      .minimum = config.store.minimum_head,
                       .now = [&clock] { return TrustedTime(clock.Wall(), BuildTime(), ""); }});
   RETURN_IF_ERROR(Annotate(link->sync_->Boot(), "cached state"));
   return link;

@@ -222,6 +222,27 @@ TEST(SchemaTest, AnMCPNodeHasNoNamespaceAndNeedsNoSpec) {
   EXPECT_NE(Problem(node), "");
 }
 
+TEST(SchemaTest, ADrainedNodeIsCordonedToo) {
+  Json node = {{"apiVersion", kApiVersion}, {"kind", kKindNode}, {"metadata", {{"name", "edge-01"}}}};
+  node["spec"]["drain"] = true;
+  EXPECT_EQ(Problem(node), "");
+  EXPECT_TRUE(IsUnschedulable(*ObjectFromJson(node)));
+  EXPECT_TRUE(IsDrained(*ObjectFromJson(node)));
+}
+
+TEST(SchemaTest, TheKeysOfANodeAre32BytesEach) {
+  Json node = {{"apiVersion", kApiVersion}, {"kind", kKindNode}, {"metadata", {{"name", "edge-01"}}}};
+  const std::string key = std::string(42, 'A') + "E";
+  node["spec"]["keys"] = {{"signing", key}, {"sealing", key}};
+  EXPECT_EQ(Problem(node), "");
+  node["spec"]["keys"]["sealing"] = std::string(43, 'B');  // has bits that 32 bytes have not
+  EXPECT_NE(Problem(node).find("spec.keys.sealing"), std::string::npos) << Problem(node);
+  node["spec"]["keys"]["sealing"] = std::string(42, 'A') + "=";
+  EXPECT_NE(Problem(node).find("spec.keys.sealing"), std::string::npos) << Problem(node);
+  node["spec"]["keys"].erase("sealing");
+  EXPECT_NE(Problem(node), "") << "both or none";
+}
+
 TEST(SchemaTest, EveryViolationIsReportedAtOnce) {
   Json spec = With(With(With(ImageSpec(), "/sauce", 1), "/port", "x"), "/suspend", "no");
   Json object = Server(spec, "Bad");

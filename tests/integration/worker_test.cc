@@ -1,57 +1,23 @@
 // A fleet whose store is the Worker: real workerd, real mcpctl, real mcplet.
-#include <signal.h>
-
 #include <poll.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
 #include "base/strings.h"
 #include "tests/integration/fixture.h"
+#include "tests/integration/worker.h"
 
 namespace mcpfleet {
 namespace {
 
 using std::chrono::seconds;
 
-// The Worker on a port of the system's choice, with its state in a directory of its own.
-class Worker {
- public:
-  // `sources`: cloud/worker with its packages installed.
-  explicit Worker(const std::string& sources) {
-    char pattern[] = "/tmp/mcpfleet-worker-XXXXXX";
-    directory_ = mkdtemp(pattern);
-    pid_ = StartProgram({sources + "/dev/node", sources + "/dev/serve.mjs", "--dir", directory_ + "/state"}, Log());
-    WaitFor([this] { return !(url_ = FirstLine()).empty(); });
-    EXPECT_TRUE(url_.starts_with("http://127.0.0.1:")) << ReadFile(Log(), 4096).value_or("");
-  }
-  ~Worker() {
-    EXPECT_EQ(EndProgram(pid_, SIGTERM), 0);
-    EXPECT_TRUE(RemoveTree(directory_).ok());
-  }
-  const std::string& url() const { return url_; }
-  const std::string& directory() const { return directory_; }
-  std::string OperatorToken() const { return ReadFile(directory_ + "/state/operator-token", 4096).value_or(""); }
-
- private:
-  std::string Log() const { return directory_ + "/log"; }
-  std::string FirstLine() const {
-    const std::string text = ReadFile(Log(), 4096).value_or("");
-    const size_t end = text.find('\n');
-    return end == std::string::npos ? "" : text.substr(0, end);
-  }
-  std::string directory_, url_;
-  pid_t pid_ = -1;
-};
-
 class WorkerTest : public IntegrationTest {
  protected:
   void SetUp() override {
     IntegrationTest::SetUp();
     if (IsSkipped()) return;
-    const char* sources = getenv("MCPFLEET_TEST_WORKER");
-    if (sources == nullptr || *sources == '\0')
-      GTEST_SKIP() << "NOT RUN: MCPFLEET_TEST_WORKER does not name cloud/worker with its packages; scripts/test does";
+    const std::string sources = Worker::Sources();
+    if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
     worker_ = std::make_unique<Worker>(sources);
     token_file_ = worker_->directory() + "/node-token";
     node_ = std::make_unique<Node>(NodeOptions{.store_url = worker_->url(), .store_token_file = token_file_});

@@ -125,6 +125,24 @@ TEST_F(HeadSyncTest, ACordonedNodeKeepsWhatItRunsAndTakesNothingNew) {
   EXPECT_EQ(Version("new"), "1");
 }
 
+TEST_F(HeadSyncTest, ADrainedNodeKeepsNothingAndTakesItBackAfterwards) {
+  Write({Server("old"), Node("edge-1")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("old"), "1");
+  Object drained = Node("edge-1");
+  drained.spec["drain"] = true;
+  Write({drained});
+  Run(seconds(15));
+  EXPECT_TRUE(sync_->state()->unschedulable);
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+  EXPECT_EQ(Version("old"), "absent");
+  Restart();
+  EXPECT_EQ(Version("old"), "absent") << "after a restart too";
+  Write({Node("edge-1")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("old"), "1");
+}
+
 TEST_F(HeadSyncTest, AHeadWhoseSnapshotIsNeverShownGivesWayToOneAfterTheAcceptedOne) {
   Write({Server("a")});
   Run(seconds(15));

@@ -36,6 +36,7 @@ class FakeBackend : public AdminBackend {
     status.servers.push_back(server);
     return status;
   }
+  NodePublicKeys Keys() override { return {"signing-public", "sealing-public"}; }
   std::string Metrics() override { return "# HELP x\nmcpfleet_up 1\n"; }
   std::vector<Event> Events(const std::optional<ServerKey>& server) override {
     std::vector<Event> events;
@@ -193,6 +194,8 @@ TEST_F(AdminTest, HealthChecksTellWhatIsNotReady) {
 
 TEST_F(AdminTest, StatusServersAndEventsAreJson) {
   EXPECT_EQ((*ParseJson(Get("/v1/status").body))["node"], "edge-01");
+  EXPECT_EQ(*ParseJson(Get("/v1/identity").body),
+            (Json{{"node", "edge-01"}, {"keys", {{"signing", "signing-public"}, {"sealing", "sealing-public"}}}}));
   EXPECT_EQ((*ParseJson(Get("/v1/servers/default/weather").body))["uid"], "u1");
   Response missing = Get("/v1/servers/default/nothing");
   EXPECT_EQ(missing.status, 404);
@@ -210,6 +213,7 @@ TEST_F(AdminTest, PathsAndMethodsThatAreNotThereAreRefused) {
   }
   EXPECT_EQ(Get("/v1/servers/default/weather/call").status, 405);
   EXPECT_EQ(Post("/v1/status", "{}").status, 405);
+  EXPECT_EQ(Post("/v1/identity", "{}").status, 405) << "keys are read, never set";
   EXPECT_EQ(Get("/v1/%zz").status, 400);
 }
 
@@ -222,6 +226,7 @@ TEST_F(AdminTest, OverTcpTheTokenIsNeededExceptForHealthAndMetrics) {
   for (const char* path : {"/livez", "/readyz", "/healthz", "/metrics"})
     EXPECT_EQ(GetTcp(path, {}).status, 200) << path;
   EXPECT_EQ(GetTcp("/v1/status", {}).status, 401);
+  EXPECT_EQ(GetTcp("/v1/identity", {}).status, 401);
   EXPECT_EQ(GetTcp("/nothing", {}).status, 401);
   EXPECT_EQ(GetTcp("/v1/status", {{"Authorization", "Bearer wrong"}}).status, 401);
   EXPECT_EQ(GetTcp("/v1/status", {{"Authorization", "Bearer " + token_}}).status, 200);

@@ -45,7 +45,8 @@ TEST(ConfigTest, EveryFieldIsRead) {
       With("  stateDirectory: /s\n"
            "  runDirectory: /r\n"
            "  store: {type: Remote, url: \"https://kv.example\", account: a, configNamespace: c,\n"
-           "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s}\n"
+           "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s,\n"
+           "          fleet: 0123456789abcdef0123456789abcdef, minimumHead: 1.2.3}\n"
            "  runtimes: {docker: {enabled: Never, socket: /d.sock, stdio: Attach}, process: {enabled: Never}}\n"
            "  admin: {address: \"::1\", port: 0}\n"
            "  policy: {allowedHostPaths: [/srv], allowedCapabilities: [CHOWN], allowHostNetwork: true, allowRemote: "
@@ -64,6 +65,8 @@ TEST(ConfigTest, EveryFieldIsRead) {
   EXPECT_EQ(config->store.ca_file, "/c");
   EXPECT_EQ(config->store.proxy, "http://p:1");
   EXPECT_EQ(config->store.poll_interval, std::chrono::seconds(90));
+  EXPECT_EQ(config->store.fleet, "0123456789abcdef0123456789abcdef");
+  EXPECT_EQ(config->store.minimum_head, (HeadOrder{1, 2, 3}));
   EXPECT_FALSE(config->use_docker);
   EXPECT_FALSE(config->use_process);
   EXPECT_EQ(config->docker_socket, "/d.sock");

@@ -1,0 +1,36 @@
+// `mcpctl node`: machines become nodes of the fleet, and stop being ones.
+#include <CLI/CLI.hpp>
+
+#include "base/strings.h"
+#include "cli/node_verbs.h"
+#include "cli/verbs.h"
+#include "crd/labels.h"
+
+namespace mcpfleet::cli {
+
+Status CheckNodeName(const std::string& name) {
+  if (std::string wrong = CheckName(name); !wrong.empty())
+    return InvalidArgument("node \"" + Printable(name, 80) + "\": " + wrong);
+  return OkStatus();
+}
+
+void RegisterNode(CLI::App& root, Session& session) {
+  auto* node = root.add_subcommand("node", "Machines of the fleet: enroll, list, accept, revoke, rotate, delete");
+  node->require_subcommand(1);
+  node->footer(
+      "A node has keys of its own, which it makes when it joins. It is given secrets once an operator has accepted "
+      "them.\n"
+      "These verbs need a store with a Worker in front (docs/cloudflare.md); accept works without one too.\n\n"
+      "Examples:\n"
+      "  mcpctl node enroll edge-01 --label site=berlin --out edge-01.join --wait\n"
+      "  mcpctl node list\n"
+      "  mcpctl node accept edge-01\n"
+      "  mcpctl node revoke edge-01              it was stolen: nothing more for it, and what it knew\n"
+      "  mcpctl node delete edge-01");
+  AddNodeEnroll(*node, session);
+  AddNodeList(*node, session);
+  AddNodeAccept(*node, session);
+  AddNodeEnds(*node, session);
+}
+
+}  // namespace mcpfleet::cli
