@@ -258,7 +258,10 @@ TunnelState Supervisor::LookManaged(const std::vector<std::string>& hostnames, b
     usable = spec.status();
     if (spec.ok()) wanted = *std::move(spec);
   }
-  if (std::exchange(last_wanted_, wanted.id) != wanted.id) restarts_.Forgive();
+  if (std::exchange(last_wanted_, wanted.id) != wanted.id) {
+    restarts_.Forgive();
+    last_words_.clear();
+  }
   PlanInput input{.wanted = wanted.id, .connectors = {}, .now = deps_.clock.Now(), .next_start = {}};
   Health health, other;  // of the wanted one, and of the best of those from before
   bool running = false;
@@ -308,6 +311,10 @@ TunnelState Supervisor::LookManaged(const std::vector<std::string>& hostnames, b
     if (!wanted.place.unenforced.empty()) {
       state.reason = "NotIsolated";
       state.message += "; " + wanted.place.unenforced;
+    }
+    if (!health.ready()) {
+      state.message += "; another with the present hostnames is not connected yet";
+      if (!last_words_.empty()) state.message += ": it " + last_words_;
     }
     if (best.remote) state = NotReady("RemoteConfiguration", kRemoteConfiguration);
   } else if (running) {

@@ -202,7 +202,7 @@ TEST_F(TunnelTest, OfTwoServersWithOneNameTheFirstHasItAndTheOtherGetsItWhenThat
   ASSERT_TRUE(node_->WaitCondition("b", "Exposed", "False", "HostnameConflict"));
   EXPECT_EQ(GetString(node_->ServerStatus("b"), "endpoint"), node_->GatewayUrl("b"));
   EXPECT_EQ(ByTunnel("x.example.com", "/default/b/healthz").status, 403);
-  ASSERT_TRUE(node_->Mcpctl({"delete", "mcpserver", "a"}).ok());
+  ASSERT_TRUE(node_->Mcpctl({"delete", "mcp/a"}).ok());
   ASSERT_TRUE(node_->WaitCondition("b", "Exposed", "True"));
   EXPECT_EQ(ByTunnel("x.example.com", "/default/b/healthz").status, 200);
 }
@@ -238,8 +238,7 @@ TEST_F(TunnelTest, AnotherNameIsServedByAnotherConnectorAndTheOldOneEnds) {
   EXPECT_TRUE(WaitFor([&] { return kill(pid, 0) != 0; })) << "the old one is asked to end, and does";
   EXPECT_TRUE(WaitFor([&] { return Connectors().size() == 1; }));
   EXPECT_TRUE(Has(ConnectorFile("files/config.yml"), "web.example.com"));
-  ASSERT_TRUE(node_->Mcpctl({"delete", "mcpserver", "files"}).ok() &&
-              node_->Mcpctl({"delete", "mcpserver", "web"}).ok());
+  ASSERT_TRUE(node_->Mcpctl({"delete", "mcp/files"}).ok() && node_->Mcpctl({"delete", "mcp/web"}).ok());
   EXPECT_TRUE(WaitFor([&] { return Connectors().empty(); })) << "nothing is exposed";
 }
 

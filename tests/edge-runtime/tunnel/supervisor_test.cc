@@ -34,17 +34,13 @@ class FakeHost final : public ConnectorHost {
  public:
   struct Connector {
     ConnectorSpec spec;
-    bool running = true, connected = true;
+    bool running = true;
+    std::atomic<bool> connected{true};
     int starts = 1;
     std::string ended;
     bool terminated = false;
+    std::unique_ptr<http::Server> metrics;
   };
-  FakeHost() {
-    server_ = *http::Server::Create({}, [this](http::Request& request, const std::shared_ptr<http::Responder>& to) {
-      to->Send(http::JsonResponse(request.target == "/ready" ? (connected ? 200 : 503) : (config.empty() ? 404 : 200),
-                                  request.target == "/ready" ? R"({"readyConnections":2})" : config));
-    });
-  }
 
   StatusOr<ConnectorPlace> Place() override {
     if (!place.ok()) return place;
@@ -58,11 +54,20 @@ class FakeHost final : public ConnectorHost {
   }
   Status Start(const ConnectorSpec& spec, Deadline) override {
     if (!start.ok()) return start;
-    auto [it, added] = connectors.try_emplace(spec.id, Connector{.spec = spec, .ended = {}});
-    if (!added && !it->second.running) {
-      it->second.running = true;
-      ++it->second.starts;
+    const auto [it, added] = connectors.try_emplace(spec.id);
+    Connector& connector = it->second;
+    if (!added) {
+      connector.starts += connector.running ? 0 : 1;
+      connector.running = true;
+      return OkStatus();
     }
+    connector.spec = spec;
+    connector.metrics = *http::Server::Create(
+        {}, [this, &connector](http::Request& request, const std::shared_ptr<http::Responder>& to) {
+          if (request.target == "/ready")
+            return to->Send(http::JsonResponse(connector.connected ? 200 : 503, R"({"readyConnections":2})"));
+          to->Send(http::JsonResponse(config.empty() ? 404 : 200, config));
+        });
     return OkStatus();
   }
   void Terminate(const std::string& id) override { connectors.at(id).terminated = true; }
@@ -72,11 +77,10 @@ class FakeHost final : public ConnectorHost {
   }
   StatusOr<UniqueFd> ConnectToMetrics(const std::string& id, Deadline) override {
     if (!connectors.contains(id) || !connectors.at(id).running) return NotFound(id);
-    connected = connectors.at(id).connected;
     UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in at{};
     at.sin_family = AF_INET;
-    at.sin_port = htons(server_->port());
+    at.sin_port = htons(connectors.at(id).metrics->port());
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) != 0) return ErrnoStatus(errno, id);
     fcntl(fd.get(), F_SETFL, O_NONBLOCK);
@@ -94,10 +98,6 @@ class FakeHost final : public ConnectorHost {
   std::map<std::string, Connector> connectors;
   Status place = OkStatus(), start = OkStatus();
   std::string fingerprint = "here", unenforced, config;
-  std::atomic<bool> connected{true};  // of the last connector that was connected to
-
- private:
-  std::unique_ptr<http::Server> server_;
 };
 
 class SupervisorTest : public ::testing::Test {
