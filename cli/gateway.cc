@@ -101,8 +101,9 @@ StatusOr<ServerEndpoint> ChooseEndpoint(const std::vector<NodeStatus>& nodes, co
                   : "on node " + node.node + " it is not ready: " + ready->reason + ", " + Printable(ready->message);
         continue;
       }
-      const bool local = !IsLocal(status.endpoint) || local_admin;
-      const int rank = (local ? 2 : 0) + (is_ready ? 1 : 0);
+      const bool everywhere = !IsLocal(status.endpoint), local = everywhere || local_admin;
+      // Of two that are as good, the one that also works elsewhere: what connect writes down may be carried there.
+      const int rank = (local ? 4 : 0) + (is_ready ? 2 : 0) + (everywhere ? 1 : 0);
       if (rank <= best_rank) continue;
       best_rank = rank;
       best.url = status.endpoint;

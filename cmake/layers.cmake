@@ -33,11 +33,12 @@ mcpfleet_layer(edge-runtime/process USES base crd controller/ports edge-runtime/
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
 mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edge-runtime/mcp
                LIBS simdjson::simdjson OpenSSL::SSL ${J})
+mcpfleet_layer(edge-runtime/tunnel USES base base/http crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet
                USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
-                    edge-runtime/gateway edge-runtime/telemetry
+                    edge-runtime/gateway edge-runtime/telemetry edge-runtime/tunnel
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -10,7 +10,7 @@ namespace mcpfleet {
 std::string RevisionOf(const ServerSpec& spec) {
   Json json = EncodeServerSpec(spec);
   for (const char* field : {"placement", "suspend", "probes", "restartPolicy", "terminationGracePeriod", "sessions",
-                            "tools", "auth", "rateLimit", "updateStrategy", "activation"})
+                            "tools", "auth", "rateLimit", "expose", "updateStrategy", "activation"})
     json.erase(field);
   StatusOr<std::string> bytes = Canonicalize(json);
   // Only text that is not UTF-8 can fail, which no validated spec contains; then the hash is of the escaped form.

@@ -149,6 +149,12 @@ struct RateLimitSpec {
   bool operator==(const RateLimitSpec&) const = default;
 };
 
+struct ExposeSpec {
+  std::string hostname;  // lower case; "": the server is not exposed
+
+  bool operator==(const ExposeSpec&) const = default;
+};
+
 enum class UpdateType { kRollingUpdate, kRecreate };
 struct UpdateStrategy {
   std::optional<UpdateType> type;  // nullopt: UpdateTypeOf decides
@@ -193,14 +199,15 @@ struct ServerSpec {
   ToolsSpec tools;
   AuthSpec auth;
   RateLimitSpec rate_limit;
+  ExposeSpec expose;
   UpdateStrategy update_strategy;
   Activation activation;
   LogsSpec logs;
 };
 
 // Hash (64 hex) of every field that requires a new instance when it changes: all but placement, suspend, probes,
-// restart_policy, termination_grace, sessions, tools, auth, rate_limit, update_strategy, activation. 12 hex digits
-// of it are shown to people.
+// restart_policy, termination_grace, sessions, tools, auth, rate_limit, expose, update_strategy, activation. 12 hex
+// digits of it are shown to people.
 std::string RevisionOf(const ServerSpec& spec);
 
 // What the spec asks for, else RollingUpdate where two instances do no harm to each other: not with a hostPath that

@@ -455,6 +455,7 @@ StatusOr<ServerSpec> DecodeServerSpec(const Json& json) {
   DecodeTools(GetMember(json, "tools"), &reader, &spec.tools);
   DecodeAuth(GetMember(json, "auth"), &reader, &spec.auth);
   DecodeRateLimit(GetMember(json, "rateLimit"), &reader, &spec.rate_limit);
+  reader.Text(GetMember(json, "expose"), "hostname", &spec.expose.hostname);
   reader.Quantity(GetMember(json, "logs"), "maxSize", ParseBytes, &spec.logs.max_size_bytes);
   reader.Number(GetMember(json, "logs"), "maxFiles", &spec.logs.max_files);
   if (!reader.status.ok()) return reader.status;
@@ -499,6 +500,7 @@ Json EncodeServerSpec(const ServerSpec& spec) {
   PutPart(&out, "tools", EncodeTools(spec.tools));
   PutPart(&out, "auth", EncodeAuth(spec.auth));
   PutPart(&out, "rateLimit", EncodeRateLimit(spec.rate_limit));
+  if (!spec.expose.hostname.empty()) out["expose"] = {{"hostname", spec.expose.hostname}};
   Json logs = Json::object();
   Put(&logs, "maxSize", spec.logs.max_size_bytes, fallback.logs.max_size_bytes, FormatBytes(spec.logs.max_size_bytes));
   Put(&logs, "maxFiles", spec.logs.max_files, fallback.logs.max_files);

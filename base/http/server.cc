@@ -205,26 +205,43 @@ class TimedTasks {
   std::multimap<MonoTime, std::function<void()>> tasks_;
 };
 
+// A socket that connections come to. Loop's thread only.
+struct Listener {
+  Listener(boost::asio::io_context& loop, UniqueFd fd, std::string path)
+      : socket(loop), retry(loop), unix_path(std::move(path)) {
+    if (struct stat info{}; lstat(unix_path.c_str(), &info) == 0) inode = info.st_ino;
+    socket.assign(fd.Release());
+  }
+  // Once nobody listens. A path that is another server's by now stays.
+  void Unlink() const {
+    struct stat info {};
+    if (!unix_path.empty() && lstat(unix_path.c_str(), &info) == 0 && info.st_ino == inode) unlink(unix_path.c_str());
+  }
+  boost::asio::posix::stream_descriptor socket;
+  boost::asio::steady_timer retry;
+  const std::string unix_path;  // "": TCP
+  ino_t inode = 0;
+};
+
 class ServerImpl final : public Server {
  public:
-  ServerImpl(UniqueFd listener, Options options, Handler handler, std::unique_ptr<ServerIdentity> identity)
-      : core_(std::make_shared<ServerCore>()),
-        listener_(core_->loop),
-        retry_(core_->loop),
-        timed_(&core_->loop),
-        port_(PortOf(listener.get())) {
+  // beside: of Options::unix_beside, invalid for none.
+  ServerImpl(UniqueFd listener, UniqueFd beside, Options options, Handler handler,
+             std::unique_ptr<ServerIdentity> identity)
+      : core_(std::make_shared<ServerCore>()), timed_(&core_->loop), port_(PortOf(listener.get())) {
     core_->options = std::move(options);
     core_->handler = std::move(handler);
     core_->identity = std::move(identity);
-    if (struct stat info{}; lstat(core_->options.unix_path.c_str(), &info) == 0) inode_ = info.st_ino;
-    listener_.assign(listener.Release());
+    listeners_.push_back(std::make_unique<Listener>(core_->loop, std::move(listener), core_->options.unix_path));
+    if (beside.valid())
+      listeners_.push_back(std::make_unique<Listener>(core_->loop, std::move(beside), core_->options.unix_beside));
     if (core_->options.worker_threads > 0) {
       workers_ = std::make_unique<Workers>(core_->options.worker_threads);
       core_->run = [workers = workers_.get()](std::function<void()> task) { workers->Run(std::move(task)); };
     } else {
       core_->run = [](const std::function<void()>& task) { task(); };
     }
-    WaitForConnection();
+    for (const auto& each : listeners_) WaitForConnection(*each);
     if (core_->identity != nullptr) boost::asio::post(core_->loop, [this] { OnCertificate(OkStatus()); });
     thread_ = StartThread([this] { Loop(); });
   }
@@ -240,9 +257,7 @@ class ServerImpl final : public Server {
     workers_.reset();
     core_->handler = nullptr;
     core_->run = nullptr;
-    const std::string& path = core_->options.unix_path;
-    struct stat info {};
-    if (!path.empty() && lstat(path.c_str(), &info) == 0 && info.st_ino == inode_) unlink(path.c_str());
+    for (const auto& each : listeners_) each->Unlink();
   }
   uint16_t port() const override { return port_; }
   void Post(std::function<void()> task) override { core_->Post(std::move(task)); }
@@ -282,37 +297,40 @@ class ServerImpl final : public Server {
 
   void CloseAll() {
     closing_ = true;
-    listener_.close();
-    retry_.cancel();
+    for (const auto& each : listeners_) {
+      each->socket.close();
+      each->retry.cancel();
+    }
     timed_.Clear();
     while (!core_->sessions.empty()) (*core_->sessions.begin())->Close();
   }
 
-  void WaitForConnection() {
-    listener_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                         [this](const boost::system::error_code& error) {
+  void WaitForConnection(Listener& at) {
+    at.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [this, &at](const boost::system::error_code& error) {
                            if (error || closing_) return;
-                           if (AcceptSome()) return WaitForConnection();
+                           if (AcceptSome(at)) return WaitForConnection(at);
                            // No descriptor left: the connection stays pending, and the listener readable; look again a
                            // little later.
-                           retry_.expires_after(std::chrono::milliseconds(100));
-                           retry_.async_wait([this](const boost::system::error_code& cancelled) {
-                             if (!cancelled && !closing_) WaitForConnection();
+                           at.retry.expires_after(std::chrono::milliseconds(100));
+                           at.retry.async_wait([this, &at](const boost::system::error_code& cancelled) {
+                             if (!cancelled && !closing_) WaitForConnection(at);
                            });
                          });
   }
 
-  bool AcceptSome() {
+  bool AcceptSome(Listener& at) {
     for (int i = 0; i < 64; ++i) {
       sockaddr_storage address{};
       socklen_t size = sizeof address;
-      UniqueFd fd(accept4(listener_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
+      UniqueFd fd(accept4(at.socket.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
                           SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (!fd.valid()) return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
       if (core_->sessions.size() >= core_->options.max_connections) {
         constexpr std::string_view kFull =
             "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-        if (core_->identity == nullptr) send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (core_->identity == nullptr || !at.unix_path.empty())
+          send(fd.get(), kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         continue;
       }
       if (address.ss_family != AF_UNIX) SetTcpOptions(fd.get(), kUnacknowledged);
@@ -329,12 +347,10 @@ class ServerImpl final : public Server {
     return true;
   }
 
-  const std::shared_ptr<ServerCore> core_;  // shared with sessions and responders
-  boost::asio::posix::stream_descriptor listener_;
-  boost::asio::steady_timer retry_;
+  const std::shared_ptr<ServerCore> core_;            // shared with sessions and responders
+  std::vector<std::unique_ptr<Listener>> listeners_;  // constant after construction
   TimedTasks timed_;
   const uint16_t port_;
-  ino_t inode_ = 0;
   bool closing_ = false;  // loop's thread only
   std::unique_ptr<Workers> workers_;
   std::thread thread_;
@@ -350,7 +366,11 @@ StatusOr<std::unique_ptr<Server>> Server::Create(Options options, Handler handle
   StatusOr<UniqueFd> listener = options.unix_path.empty() ? ListenTcp(options.address, options.port)
                                                           : ListenUnix(options.unix_path, options.unix_mode);
   if (!listener.ok()) return listener.status();
-  return std::make_unique<ServerImpl>(*std::move(listener), std::move(options), std::move(handler),
+  UniqueFd beside;
+  if (!options.unix_beside.empty()) {
+    ASSIGN_OR_RETURN(beside, ListenUnix(options.unix_beside, options.unix_beside_mode));
+  }
+  return std::make_unique<ServerImpl>(*std::move(listener), std::move(beside), std::move(options), std::move(handler),
                                       std::move(identity));
 }
 

@@ -91,6 +91,9 @@ class Server {
     uint16_t port = 0;      // 0: the system's choice, see port()
     std::string unix_path;  // when set, a unix socket instead; replaces a stale file
     int unix_mode = 0600;
+    // A second listener beside the address: a unix socket, plain HTTP also where `tls` is set. Its peers are "unix".
+    std::string unix_beside;
+    int unix_beside_mode = 0600;
     int worker_threads = 0;
     size_t max_connections = 512;
     size_t max_header = size_t{32} << 10;

@@ -73,7 +73,8 @@ Session::Session(std::shared_ptr<ServerCore> core, Socket socket, Peer peer)
 void Session::Start() {
   core_->sessions.insert(shared_from_this());
   ArmRead(ReadTimer::kHeader, core_->options.header_timeout);
-  if (core_->identity == nullptr) return Read();
+  // A unix socket is this machine's own: no TLS there.
+  if (core_->identity == nullptr || peer_.address == "unix") return Read();
   tls_ = std::make_unique<TlsStream>(socket_, core_->identity->context());
   reading_ = true;
   tls_->Handshake(

@@ -147,12 +147,23 @@ class StatusBuilder {
   }
 
   Verdict Exposed() const {
-    if (in_.endpoint->empty()) return False("NoEndpoint", "the gateway does not serve it");
+    if (!in_.endpoint || in_.endpoint->empty()) return False("NoEndpoint", "the gateway does not serve it");
     if (serving_ != nullptr && !serving_->report.attached.empty())
       return False("Attached",
                    "its stdio is attached (condition StdioTransport), so there are no processes for clients");
+    if (in_.exposure && in_.exposure->status != ConditionStatus::kTrue)
+      return {in_.exposure->status, in_.exposure->reason, in_.exposure->message};
     if (Verified().status != ConditionStatus::kTrue) return Unknown("NotVerified");
-    return True("Exposed", *in_.endpoint);
+    return True("Exposed", Endpoint());
+  }
+  // Where clients reach it.
+  std::string Endpoint() const {
+    const bool tunnel = in_.exposure && in_.exposure->status == ConditionStatus::kTrue;
+    return tunnel ? in_.exposure->url : *in_.endpoint;
+  }
+  bool HasEndpoint() const {
+    return in_.endpoint && !in_.endpoint->empty() && Verified().status == ConditionStatus::kTrue &&
+           (serving_ == nullptr || serving_->report.attached.empty());
   }
 
   // Nothing to say while nothing is pinned and nothing is hidden.
@@ -378,10 +389,9 @@ ServerStatus BuildStatus(const StatusInput& input, const ServerStatus* previous)
   } else {
     std::erase_if(status.conditions, [](const Condition& condition) { return condition.type == "ToolsPinned"; });
   }
-  if (input.endpoint) {
+  if (input.endpoint || input.exposure) {
     parts.emplace_back("Exposed", builder.Exposed());
-    const bool exposed = parts.back().second.status == ConditionStatus::kTrue;
-    status.endpoint = exposed ? *input.endpoint : "";
+    if (input.endpoint) status.endpoint = builder.HasEndpoint() ? builder.Endpoint() : "";
   }
   parts.emplace_back("Progressing", builder.Progressing(ready));
   parts.emplace_back("Ready", std::move(ready));

@@ -6,6 +6,9 @@
 // serves, Available and Verified speak of it and Ready is False, Updating; after a roll-out that was taken back
 // ProgressDeadlineExceeded. A server that sleeps counts as available, with what it answered before.
 //
+// Exposed tells where clients get to it: through the gateway, or where the spec asks for a hostname (spec.expose) by
+// the tunnel; then False and Unknown are the tunnel's, and the endpoint is the gateway's as long as it is not True.
+//
 // ToolsPinned is there when the spec pins tools (tools.pinning Warn or Block), or when a tool hides characters. It
 // informs under Warn; under Block a pinned tool that changed or is gone keeps Ready False.
 #pragma once
@@ -14,6 +17,7 @@
 #include <string>
 
 #include "controller/core/plan.h"
+#include "controller/ports/exposure.h"
 #include "crd/server_status.h"
 
 namespace mcpfleet {
@@ -33,6 +37,7 @@ struct StatusInput {
   WallTime wall{};
   // Where clients reach it through the gateway, "" for nowhere; nullopt: this node has no gateway.
   std::optional<std::string> endpoint;
+  std::optional<Exposure> exposure;       // nullopt: it asks for no hostname of its own
   const DesiredServer* newest = nullptr;  // what was asked for, when `desired` is what a roll-out was taken back to
 };
 

@@ -28,6 +28,7 @@
 #include "base/status.h"
 #include "controller/ports/container_runtime.h"
 #include "controller/ports/desired_state.h"
+#include "controller/ports/exposure.h"
 #include "controller/ports/gateway_servers.h"
 #include "controller/ports/notebook.h"
 #include "controller/ports/prober.h"
@@ -55,6 +56,9 @@ struct ControllerDeps {
   GatewayNews* gateway = nullptr;  // who wants to know when ClientTargetOf changes; may be null
   // Where clients reach a server through the gateway, "" for nowhere. Null: this node has no gateway. Thread-safe.
   std::function<std::string(const ServerKey&)> endpoint_of = nullptr;
+  // What the tunnel has of a server that asks for a hostname; nullopt for any other. Null: none does. Thread-safe;
+  // Trigger must follow a change.
+  std::function<std::optional<Exposure>(const ServerKey&)> exposure_of = nullptr;
 };
 
 struct ControllerOptions {

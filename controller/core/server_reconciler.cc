@@ -984,9 +984,10 @@ void ServerReconciler::WriteStatus(const ServerKey& key, ServerRecord* record, c
   // The record moved on while the actions ran.
   Observed observed = look.observed;
   FillIn(*record, look.desired.get(), &observed);
-  StatusInput input{key, look.desired.get(), &observed, record->failure, w_.deps.clock.Now(), w_.deps.clock.Wall(),
+  StatusInput input{key, look.desired.get(), &observed, record->failure, w_.deps.clock.Now(), w_.deps.clock.Wall(), {},
                     {},  look.newest.get()};
   if (w_.deps.endpoint_of) input.endpoint = w_.deps.endpoint_of(key);
+  if (w_.deps.exposure_of) input.exposure = w_.deps.exposure_of(key);
   ServerStatus status = BuildStatus(input, record->status ? &*record->status : nullptr);
   const bool was_ready = record->status && IsReady(*record->status);
   const bool ready = IsReady(status);

@@ -29,7 +29,7 @@ std::optional<Face> FaceOf(std::string_view word) {
 }
 
 Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target)
-    : w_(std::move(wiring)), settings_(std::move(settings)), tenants_(w_.children) {
+    : w_(std::move(wiring)), settings_(std::move(settings)), urls_(settings_.urls), tenants_(w_.children) {
   SetTarget(std::move(target));
   CountSessions();  // none: its series begin
 }
@@ -37,6 +37,12 @@ Endpoint::Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target
 Endpoint::~Endpoint() = default;
 
 // --- the server ---------------------------------------------------------------------------------------------------
+
+void Endpoint::SetUrls(std::vector<std::string> urls) {
+  if (urls == urls_) return;
+  urls_ = std::move(urls);
+  authenticator_ = nullptr;  // made anew with the target: tokens are for URLs
+}
 
 void Endpoint::SetTarget(ClientTarget target) {
   target_ = std::move(target);
@@ -93,7 +99,7 @@ void Endpoint::ApplyPolicies() {
 std::unique_ptr<Authenticator> Endpoint::MakeAuthenticator(Face face) const {
   // A token that is for one of the two is for the same server.
   std::vector<std::string> resources;
-  for (const std::string& url : settings_.urls) {
+  for (const std::string& url : urls_) {
     resources.push_back(url);
     resources.push_back(UrlOf(url, Face::kSse));
   }
@@ -108,7 +114,7 @@ std::unique_ptr<Authenticator> Endpoint::MakeAuthenticator(Face face) const {
 }
 
 std::optional<std::string> Endpoint::Metadata(Face face) const {
-  return settings_.urls.empty() ? std::nullopt : ResourceMetadata(auth_, UrlOf(settings_.urls.front(), face));
+  return urls_.empty() ? std::nullopt : ResourceMetadata(auth_, UrlOf(urls_.front(), face));
 }
 
 ServerGroup* Endpoint::CurrentGroup() {

@@ -36,7 +36,7 @@ struct EndpointSettings {
   SessionSettings session;
   ModernSettings modern;
   Duration wake_timeout = std::chrono::seconds(60);  // how long a request waits for a server that is being started
-  std::vector<std::string> urls;                     // of this endpoint, as clients may write them
+  std::vector<std::string> urls;                     // of this endpoint at first, see SetUrls
 };
 
 // What a client speaks with, told by the last part of the path.
@@ -67,6 +67,8 @@ class Endpoint {
   Endpoint(Wiring wiring, EndpointSettings settings, ClientTarget target);
   ~Endpoint();
 
+  // Of this endpoint, as clients may write them; before the SetTarget that goes with it.
+  void SetUrls(std::vector<std::string> urls);
   void SetTarget(ClientTarget target);
   // A request of a client that passed the checks of Host and Origin. `cors`: the origin whose page may read the answer,
   // "".
@@ -162,6 +164,7 @@ class Endpoint {
   const Self<Endpoint> self_{this};
   const Wiring w_;
   const EndpointSettings settings_;
+  std::vector<std::string> urls_;
   ClientTarget target_;
   std::unique_ptr<Authenticator> authenticator_, sse_authenticator_;  // they differ in what refusals point to
   std::unique_ptr<RateLimiter> limiter_;

@@ -316,7 +316,7 @@ std::string Endpoint::MessagesUri(const http::Request& request, const std::strin
   const ServerKey& key = target_.server->key;
   std::string path = "/" + key.namespace_ + "/" + key.name + "/mcp";
   const std::string host = request.headers.Get("Host").value_or("");
-  for (const std::string& url : settings_.urls) {
+  for (const std::string& url : urls_) {
     const StatusOr<http::Url> known = http::ParseUrl(url);
     if (!known.ok() || !EqualsIgnoreCase(known->host_header, host)) continue;
     path = known->target;

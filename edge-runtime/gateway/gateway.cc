@@ -1,5 +1,6 @@
 #include "edge-runtime/gateway/gateway.h"
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <optional>
@@ -148,6 +149,7 @@ class Hall {
         board_(board),
         bases_(std::move(bases)),
         origins_(options.public_urls, options.allowed_hosts, AllOrigins(options), IsLoopback(options.address)),
+        tunnel_origins_({}, {}, AllOrigins(options), false),
         access_(std::move(access)),
         audit_(std::move(audit)),
         keys_(deps.clock, MakeHttpsFetch(loop)),
@@ -175,10 +177,14 @@ class Hall {
   std::unique_ptr<Endpoint> MakeEndpoint(ClientTarget target);
   Endpoint* Find(const ServerKey& key, bool* synced);
   StatusOr<std::shared_ptr<HttpUpstream>> MakeUpstream(const ClientTarget& target);
-  // Whether the request may go on; else it was answered.
-  bool CheckOrigin(const http::Request& request, http::Responder& to);
+  std::vector<std::string> NamesOf(const ServerKey& key) const {
+    return deps_.names_of ? deps_.names_of(key) : std::vector<std::string>();
+  }
+  std::vector<std::string> UrlsOf(const ServerKey& key) const;
+  // Whether the request may go on; else it was answered. `server`: whom it is for, null when it names none.
+  bool CheckOrigin(const http::Request& request, const ServerKey* server, http::Responder& to);
   void SendHealth(const Endpoint* endpoint, http::Responder& to);
-  void SendMetadata(std::string_view path, http::Responder& to);
+  void SendMetadata(const std::optional<Place>& place, http::Responder& to);
   bool AllowsCors(const std::string& origin) const;
   void Preflight(const http::Request& request, const std::string& origin, http::Responder& to);
   void Log(const LoggedRequest& request);
@@ -192,6 +198,7 @@ class Hall {
   TrafficBoard& board_;
   const std::vector<std::string> bases_;  // of endpoints' URLs
   const OriginPolicy origins_;
+  const OriginPolicy tunnel_origins_;  // of who comes by the tunnel's socket
   std::optional<RequestLog> access_, audit_;
   JwksCache keys_;
   std::optional<KeptSessions> kept_;
@@ -203,6 +210,14 @@ class Hall {
   bool logging_ = false;
 };
 
+std::vector<std::string> Hall::UrlsOf(const ServerKey& key) const {
+  const std::string path = "/" + key.namespace_ + "/" + key.name + "/mcp";
+  std::vector<std::string> urls;
+  for (const std::string& name : NamesOf(key)) urls.push_back("https://" + name + path);
+  for (const std::string& base : bases_) urls.push_back(base + path);
+  return urls;
+}
+
 std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
   const GatewayLimits& limits = options_.limits;
   EndpointSettings settings{.max_sessions = options_.max_sessions,
@@ -210,8 +225,7 @@ std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
                             .session = limits.session,
                             .modern = limits.modern,
                             .wake_timeout = limits.wake_timeout};
-  const ServerKey key = target.server->key;
-  for (const std::string& base : bases_) settings.urls.push_back(base + "/" + key.namespace_ + "/" + key.name + "/mcp");
+  settings.urls = UrlsOf(target.server->key);
   return std::make_unique<Endpoint>(
       Endpoint::Wiring{loop_, deps_.clock, children_, [this](const ClientTarget& of) { return MakeUpstream(of); },
                        keys_, deps_.metrics, [this](const LoggedRequest& request) { Log(request); },
@@ -252,6 +266,7 @@ void Hall::Update(const ServerKey& key) {
   if (it == endpoints_.end()) {
     endpoints_.emplace(key, MakeEndpoint(*std::move(target)));
   } else {
+    it->second->SetUrls(UrlsOf(key));
     it->second->SetTarget(*std::move(target));
   }
   ArmTick();
@@ -265,17 +280,24 @@ bool Hall::AllowsCors(const std::string& origin) const {
   return false;
 }
 
-bool Hall::CheckOrigin(const http::Request& request, http::Responder& to) {
-  const std::string* host = request.headers.Find("Host");
-  if (!origins_.AllowsHost(host == nullptr ? "" : *host)) {
+bool Hall::CheckOrigin(const http::Request& request, const ServerKey* server, http::Responder& to) {
+  const bool tunnel = !options_.tunnel_socket.empty() && to.peer().address == "unix";
+  const std::vector<std::string> names = server == nullptr ? std::vector<std::string>() : NamesOf(*server);
+  const auto any = [&names](bool (*is)(std::string_view, std::string_view), std::string_view header) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return is(header, name); });
+  };
+  const std::string host = request.headers.Get("Host").value_or("");
+  if (!any(NamesHost, host) && (tunnel || !origins_.AllowsHost(host))) {
     deps_.metrics.GatewayRejected("host");
-    to.Send(http::JsonResponse(
-        403,
-        ErrorText("", kServerError, "Host is not allowed here: add it to spec.gateway.publicUrls or allowedHosts")));
+    const char* what = tunnel
+                           ? "Host is not allowed here: the server is not exposed by this name (spec.expose.hostname)"
+                           : "Host is not allowed here: add it to spec.gateway.publicUrls or allowedHosts";
+    to.Send(http::JsonResponse(403, ErrorText("", kServerError, what)));
     return false;
   }
   const std::string* origin = request.headers.Find("Origin");
-  if (origin != nullptr && !origins_.AllowsOrigin(*origin)) {
+  const OriginPolicy& policy = tunnel ? tunnel_origins_ : origins_;
+  if (origin != nullptr && !any(IsPageOf, *origin) && !policy.AllowsOrigin(*origin)) {
     deps_.metrics.GatewayRejected("origin");
     to.Send(http::JsonResponse(
         403, ErrorText("", kServerError, "Origin is not allowed here: add it to spec.gateway.allowedOrigins")));
@@ -303,8 +325,7 @@ void Hall::SendHealth(const Endpoint* endpoint, http::Responder& to) {
   to.Send(http::TextResponse(503, "not ready: " + endpoint->target().reason + "\n"));
 }
 
-void Hall::SendMetadata(std::string_view path, http::Responder& to) {
-  const std::optional<Place> place = PlaceOf(path);
+void Hall::SendMetadata(const std::optional<Place>& place, http::Responder& to) {
   const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
   auto it = face && face != Face::kMessages ? endpoints_.find(place->server) : endpoints_.end();
   const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata(*face);
@@ -325,14 +346,15 @@ Endpoint* Hall::Find(const ServerKey& key, bool* synced) {
 }
 
 void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
-  if (!CheckOrigin(request, *to)) return;
+  const std::string_view path = request.Path();
+  const bool metadata = path.starts_with(kMetadataPrefix);
+  const std::optional<Place> place = PlaceOf(metadata ? path.substr(kMetadataPrefix.size()) : path);
+  if (!CheckOrigin(request, place ? &place->server : nullptr, *to)) return;
   const std::string origin = request.headers.Get("Origin").value_or("");
   const bool cors = !origin.empty() && AllowsCors(origin);
   if (request.method == "OPTIONS" && cors) return Preflight(request, origin, *to);
-  const std::string_view path = request.Path();
-  if (path.starts_with(kMetadataPrefix) && request.method == "GET")
-    return SendMetadata(path.substr(kMetadataPrefix.size()), *to);
-  const std::optional<Place> place = PlaceOf(path);
+  if (metadata && request.method == "GET") return SendMetadata(place, *to);
+  if (metadata) return to->Send(RefusalOf(404));
   bool synced = true;
   Endpoint* endpoint = place ? Find(place->server, &synced) : nullptr;
   if (place && place->what == "healthz" && (request.method == "GET" || request.method == "HEAD"))
@@ -396,6 +418,8 @@ class GatewayImpl final : public Gateway {
     GatewayImpl* self = gateway.get();
     http::Server::Options server{.address = options.address,
                                  .port = options.port,
+                                 .unix_beside = options.tunnel_socket,
+                                 .unix_beside_mode = 0666,
                                  .max_connections = options.max_connections,
                                  .max_header = options.limits.header_bytes,
                                  .max_body = options.max_body,

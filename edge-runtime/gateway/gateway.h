@@ -42,6 +42,9 @@ struct GatewayOptions {
   std::string sessions_directory;     // of sessions without a child; "": they end with mcplet
   GatewayLimits limits;
   http::TlsFiles tls;  // empty: clients come without TLS
+  // A unix socket for the tunnel, "" for none. Whoever comes by it may ask only for names that GatewayDeps::names_of
+  // gives: neither public URLs nor loopback names are hosts there.
+  std::string tunnel_socket;
 };
 
 // All outlive the gateway.
@@ -51,6 +54,10 @@ struct GatewayDeps {
   GatewayMetrics& metrics;
   const Clock& clock;
   std::function<WallTime()> trusted_time;  // what expiry is judged by; the clock's wall time when empty
+  // Names that clients may call this one server by, beside what holds for all (lower case; by https): those of the
+  // tunnel. The first one stands in what OAuth clients are told. Empty function: none. Thread-safe; ServerChanged must
+  // follow a change.
+  std::function<std::vector<std::string>(const ServerKey& server)> names_of = nullptr;
   // Begins to connect inside another network namespace; must not wait (shim/network.h).
   std::function<StatusOr<UniqueFd>(int pid, const std::string& host, uint16_t port)> connect_in_namespace;
 };

@@ -45,6 +45,15 @@ std::string OriginOf(std::string_view url) {
   return scheme + "://" + std::string(host_port);
 }
 
+bool NamesHost(std::string_view host, std::string_view hostname) {
+  const std::string lower = ToLower(Trim(host));
+  return !hostname.empty() && (lower == hostname || lower == std::string(hostname) + ":443");
+}
+
+bool IsPageOf(std::string_view origin, std::string_view hostname) {
+  return !hostname.empty() && OriginOf(Trim(origin)) == "https://" + std::string(hostname);
+}
+
 OriginPolicy::OriginPolicy(const std::vector<std::string>& public_urls, const std::vector<std::string>& hosts,
                            const std::vector<std::string>& origins, bool loopback)
     : loopback_(loopback) {

@@ -3,6 +3,8 @@
 //
 // By default: the hosts of the configured public URLs and, for a gateway on loopback, localhost, 127.0.0.1 and [::1]
 // with any port. A request without an Origin is from no browser and passes; "null" does not. Pure.
+//
+// Beside it stands what one server alone may be called: NamesHost and IsPageOf, for the names of the tunnel.
 #pragma once
 
 #include <string>
@@ -30,6 +32,10 @@ class OriginPolicy {
 
 // "scheme://host[:port]" of a URL, in lower case and without a default port; "" when it is none.
 std::string OriginOf(std::string_view url);
+// Whether a Host header names `hostname` (lower case), and an Origin header a page of it: by https, at the default
+// port.
+bool NamesHost(std::string_view host, std::string_view hostname);
+bool IsPageOf(std::string_view origin, std::string_view hostname);
 // The host of "host[:port]" and of "[address]:port", with the brackets.
 std::string_view HostPart(std::string_view authority);
 

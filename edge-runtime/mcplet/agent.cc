@@ -28,6 +28,7 @@
 #include "edge-runtime/mcplet/status_publisher.h"
 #include "edge-runtime/mcplet/store_link.h"
 #include "edge-runtime/mcplet/sync_telemetry.h"
+#include "edge-runtime/mcplet/tunnel_port.h"
 #include "edge-runtime/probe/mcp_prober.h"
 #include "edge-runtime/shim/network.h"
 #include "edge-runtime/shim/shim_host.h"
@@ -111,6 +112,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<StatusFan> status_;
   std::unique_ptr<FileNotebook> notebook_, artifacts_;
   std::unique_ptr<GatewayPort> gateway_;
+  std::unique_ptr<TunnelPort> tunnel_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
@@ -172,6 +174,18 @@ Status NodeAgent::Open() {
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");
   gateway_ = std::make_unique<GatewayPort>(config_);
+  ASSIGN_OR_RETURN(tunnel_, TunnelPort::Create(config_, clock_,
+                                               {.gateway_port = [this] { return gateway_->port(); },
+                                                .server_changed =
+                                                    [this](const ServerKey& server) {
+                                                      gateway_->ServerChanged(server);
+                                                      controller_->Trigger(server);
+                                                    },
+                                                .changed =
+                                                    [this] {
+                                                      MutexLock lock(&mu_);
+                                                      wake_.NotifyAll();
+                                                    }}));
   controller_ = std::make_unique<Controller>(
       ControllerDeps{.runtimes = runtimes_.Pointers(),
                      .sessions = *sessions_,
@@ -187,13 +201,17 @@ Status NodeAgent::Open() {
                      .artifacts = artifacts_.get(),
                      .traffic = gateway_.get(),
                      .gateway = gateway_.get(),
-                     .endpoint_of = [this](const ServerKey& server) { return gateway_->EndpointOf(server); }},
+                     .endpoint_of = [this](const ServerKey& server) { return gateway_->EndpointOf(server); },
+                     .exposure_of = [this](const ServerKey& server) { return tunnel_->ExposureOf(server); }},
       ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
   return OkStatus();
 }
 
 void NodeAgent::OnState(const AcceptedState& state) {
-  if (desired_.Update(state)) controller_->NotifyDesiredChanged();
+  if (desired_.Update(state)) {
+    tunnel_->Update(*desired_.Current());
+    controller_->NotifyDesiredChanged();
+  }
   MutexLock lock(&mu_);
   wake_.NotifyAll();
 }
@@ -209,6 +227,7 @@ void NodeAgent::OnStatusWritten(const Status& written) {
 Status NodeAgent::Start() {
   // What runs is known before the store speaks: the cached state is what this node had.
   desired_.Update(*store_->state());
+  tunnel_->Update(*desired_.Current());
   node_admin_ = std::make_unique<NodeAdmin>(NodeAdminDeps{.controller = *controller_,
                                                           .prober = *prober_,
                                                           .runtimes = runtimes_.Pointers(),
@@ -226,6 +245,7 @@ Status NodeAgent::Start() {
   artifacts_->Start();
   OpenGateway();
   controller_->Start();
+  tunnel_->Start();
   publisher_->Start();
   store_->Start();
   node_thread_ = std::thread([this] { RunNode(); });
@@ -244,6 +264,7 @@ void NodeAgent::OpenGateway() {
                             const auto state = store_->state();
                             return TrustedTime(clock_.Wall(), BuildTime(), state->head ? state->head->time : "");
                           },
+                      .names_of = [this](const ServerKey& server) { return tunnel_->NamesOf(server); },
                       .connect_in_namespace = BeginConnectInNamespace},
                      *controller_);
   if (!opened.ok()) LOG_WARNING("the gateway can't open", {{"error", opened}});
@@ -280,6 +301,8 @@ void NodeAgent::LookAtNode() {
   facts.gateway_wanted = gateway_->wanted();
   facts.gateway_problem = gateway_->problem();
   facts.certificate_problem = gateway_->certificate_problem();
+  facts.tunnel = tunnel_->NodeCondition();
+  metrics_.SetTunnel(tunnel_->up(), tunnel_->hostnames(), tunnel_->restarts());
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
@@ -308,6 +331,7 @@ void NodeAgent::Stop() {
     wake_.NotifyAll();
   }
   node_thread_.join();
+  tunnel_->Stop();      // so does cloudflared, which finds the next gateway at the same path
   gateway_->Close();    // sessions go on with the next mcplet
   prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
@@ -324,6 +348,7 @@ Status NodeAgent::Drain(Deadline deadline) {
   controller_->Start(4, true);
   Status drained = controller_->Drain(deadline);
   controller_->Stop();
+  if (const Status ended = tunnel_->Drain(deadline); drained.ok()) drained = ended;
   return drained;
 }
 

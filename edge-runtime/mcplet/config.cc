@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <climits>
+#include <cstdlib>
 #include <functional>
 
 #include <nlohmann/json.hpp>
@@ -134,6 +135,51 @@ void DecodeLimits(const Json& json, gateway::GatewayLimits* limits, const Wrong&
     wrong(at + "callTimeout", "is shorter than progressTimeout", "at least progressTimeout");
 }
 
+constexpr const char* kOnlyManaged[] = {"program", "credentialsFile", "isolation"};
+constexpr const char* kOnlyExternal[] = {"metrics"};
+
+// `tunnel` as written, before the defaults.
+void CheckTunnel(const Json& tunnel, bool gateway, const Wrong& wrong) {
+  const std::string mode = GetString(tunnel, "mode", "Off");
+  const auto only = [&](const auto& fields, const char* with) {
+    for (const char* field : fields) {
+      if (tunnel.is_object() && tunnel.contains(field) && mode != with)
+        wrong(std::string("spec.tunnel.") + field, "has no effect here", std::string("only with mode ") + with);
+    }
+  };
+  only(kOnlyManaged, "Managed");
+  only(kOnlyExternal, "External");
+  if (mode == "Off" && tunnel.is_object() && tunnel.contains("hostname"))
+    wrong("spec.tunnel.hostname", "has no effect here", "only with mode External or Managed");
+  if (mode == "Managed" && GetString(tunnel, "credentialsFile").empty())
+    wrong("spec.tunnel.credentialsFile", "is missing", "the file that `cloudflared tunnel create` writes");
+  if (mode != "Off" && !gateway)
+    wrong("spec.tunnel.mode", "leads to the gateway, which is off", "Off, or gateway Auto");
+}
+
+TunnelConfig DecodeTunnel(const Json& tunnel, const Wrong& wrong) {
+  const std::string mode = GetString(tunnel, "mode");
+  TunnelConfig out{.mode = mode == "Managed"    ? tunnel::Mode::kManaged
+                           : mode == "External" ? tunnel::Mode::kExternal
+                                                : tunnel::Mode::kOff,
+                   .hostname = GetString(tunnel, "hostname"),
+                   .program = GetString(tunnel, "program"),
+                   .credentials_file = GetString(tunnel, "credentialsFile"),
+                   .isolation_required = GetString(tunnel, "isolation") != "BestEffort",
+                   .metrics_host = {}};
+  const std::string metrics = GetString(tunnel, "metrics");
+  if (metrics.empty()) return out;
+  const size_t colon = metrics.rfind(':');
+  const int port = atoi(metrics.substr(colon + 1).c_str());
+  if (colon == std::string::npos || port < 1 || port > 65535) {
+    wrong("spec.tunnel.metrics", "has no port from 1 to 65535", "for example 127.0.0.1:20241");
+    return out;
+  }
+  out.metrics_port = static_cast<uint16_t>(port);
+  out.metrics_host = metrics.starts_with("[::1]") ? "::1" : "127.0.0.1";
+  return out;
+}
+
 // Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
 constexpr const char* kOnlyEmbedded[] = {"address", "port"};
 constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
@@ -190,6 +236,8 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   } else {
     misplaced(store, kOnlyRemote, "Remote");
   }
+  CheckTunnel(GetMember(GetMember(json, "spec"), "tunnel"),
+              GetString(GetMember(GetMember(json, "spec"), "gateway"), "enabled") != "Never", wrong);
   ConfigSchema().ApplyDefaults(kKind, &json);
   const Json& spec = GetMember(json, "spec");
 
@@ -248,6 +296,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
           "from 4Ki to " + std::to_string(limits::kChildLineBytes >> 20) + "Mi, the longest line of a stdio server");
   }
   DecodeLimits(GetMember(GetMember(spec, "gateway"), "limits"), &config.gateway.limits, wrong);
+  config.tunnel = DecodeTunnel(GetMember(spec, "tunnel"), wrong);
   config.policy = DecodePolicy(GetMember(spec, "policy"));
   if (auto quota = ParseBytes(GetString(spec, "cacheQuota")); quota.ok()) {
     config.cache_quota_bytes = *quota;

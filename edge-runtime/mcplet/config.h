@@ -13,6 +13,7 @@
 #include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/mcplet/policy.h"
 #include "store/snapshot.h"
+#include "edge-runtime/tunnel/exposure.h"
 
 namespace mcpfleet {
 
@@ -42,6 +43,15 @@ struct GatewayConfig {
   gateway::GatewayLimits limits;
 };
 
+struct TunnelConfig {
+  tunnel::Mode mode = tunnel::Mode::kOff;
+  std::string hostname;                   // of the node itself; "": none
+  std::string program, credentials_file;  // Managed
+  bool isolation_required = true;         // Managed
+  std::string metrics_host;               // External: of the other cloudflared, "": not known
+  uint16_t metrics_port = 0;
+};
+
 struct Config {
   std::string node;
   std::string state_directory, run_directory;
@@ -52,6 +62,7 @@ struct Config {
   std::string admin_address;
   uint16_t admin_port = 0;
   GatewayConfig gateway;
+  TunnelConfig tunnel;
   NodePolicy policy;
   int64_t cache_quota_bytes = 0;
   LogLevel log_level = LogLevel::kInfo;
@@ -59,6 +70,12 @@ struct Config {
 
   std::string AdminSocket() const { return run_directory + "/mcplet.sock"; }
   std::string GatewayDirectory() const { return state_directory + "/gateway"; }
+  // Not in the run directory, which may go with mcplet: a cloudflared that outlives it keeps the socket's directory.
+  std::string TunnelDirectory() const { return state_directory + "/tunnel"; }
+  std::string TunnelSocket() const {
+    return tunnel.mode == tunnel::Mode::kManaged ? TunnelDirectory() + "/gateway/gateway.sock" : "";
+  }
+  std::string TunnelIngressFile() const { return state_directory + "/cloudflared.yml"; }
   std::string StoreDirectory() const { return state_directory + "/store"; }
 };
 

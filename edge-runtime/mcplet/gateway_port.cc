@@ -17,6 +17,12 @@ Status GatewayPort::Open(const gateway::GatewayDeps& deps, const Controller& con
   const GatewayConfig& g = config_.gateway;
   const std::string directory = config_.GatewayDirectory();
   Status made = MakeDirectories(directory, 0700);
+  const std::string tunnel = config_.TunnelSocket();
+  if (made.ok() && !tunnel.empty()) {
+    made = MakeDirectories(config_.TunnelDirectory(), 0700);
+    // Only seen through the directory above by others, but by cloudflared's own user where it is mounted.
+    if (made.ok()) made = MakeDirectories(tunnel.substr(0, tunnel.rfind('/')), 0711);
+  }
   StatusOr<std::unique_ptr<gateway::Gateway>> opened =
       made.ok() ? gateway::Gateway::Create({.address = g.address,
                                             .port = g.port,
@@ -32,7 +38,8 @@ Status GatewayPort::Open(const gateway::GatewayDeps& deps, const Controller& con
                                             .keys_directory = directory + "/keys",
                                             .sessions_directory = directory + "/sessions",
                                             .limits = g.limits,
-                                            .tls = {g.tls_cert_file, g.tls_key_file, "spec.gateway.tls."}},
+                                            .tls = {g.tls_cert_file, g.tls_key_file, "spec.gateway.tls."},
+                                            .tunnel_socket = tunnel},
                                            deps)
                 : made;
   std::shared_ptr<gateway::Gateway> open;
@@ -71,6 +78,11 @@ std::string GatewayPort::certificate_problem() const {
 std::string GatewayPort::address() const {
   const auto open = Current();
   return open == nullptr ? "" : config_.gateway.address + ":" + std::to_string(open->port());
+}
+
+uint16_t GatewayPort::port() const {
+  const auto open = Current();
+  return open == nullptr ? 0 : open->port();
 }
 
 std::string GatewayPort::EndpointOf(const ServerKey& server) const {

@@ -28,6 +28,7 @@ class GatewayPort final : public GatewayNews, public Traffic {
   // Why the renewed certificate is not used; "": there is none, or it is.
   std::string certificate_problem() const;
   std::string address() const;  // "127.0.0.1:8700"; "" when it is not open
+  uint16_t port() const;        // 0 when it is not open
   // Where clients reach a server; "" while it is not open.
   std::string EndpointOf(const ServerKey& server) const;
 

@@ -134,6 +134,7 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
   if (facts.gateway_wanted) {
     SetCondition(&next, GatewayReady(facts), now);
   }
+  if (facts.tunnel) SetCondition(&next, *facts.tunnel, now);
   return next;
 }
 

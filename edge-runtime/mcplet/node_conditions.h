@@ -1,9 +1,10 @@
-// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, GatewayReady (where there is one),
-// ClockSynced, DiskPressure, MemoryPressure (the last two as in core/v1: True is bad).
+// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, GatewayReady and TunnelReady
+// (where there is one), ClockSynced, DiskPressure, MemoryPressure (the last two as in core/v1: True is bad).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct NodeFacts {
   bool gateway_wanted = false;
   std::string gateway_problem;      // why it is not open; "": it is
   std::string certificate_problem;  // why its renewed certificate is not used; "": it is
+  std::optional<Condition> tunnel;  // TunnelReady; nullopt: the node has no tunnel
   bool clock_synced = true;
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;

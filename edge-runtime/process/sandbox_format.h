@@ -7,6 +7,8 @@
 //   network none|outbound|host
 //   relay <program>                   outbound: slirp4netns, which is the way out of a network namespace of its own;
 //                                     without it the host's is shared
+//   unreachable <network>             relayed: nothing in it is reached, "192.168.0.0/16"; without ones of its own the
+//                                     instance reaches what the host reaches, but its loopback
 //   listen <port>                     shared network: the one TCP port that may be bound
 //   root ro|rw <bytes>                root file system: a tmpfs of this size
 //   tmp <bytes>                       size of /tmp
@@ -29,6 +31,7 @@ namespace mcpfleet::sandbox {
 inline constexpr char kFormatVersion[] = "mcp-sandbox/1";
 inline constexpr int kMaxConfigBytes = 256 * 1024;
 inline constexpr int kMaxRecords = 512;
+inline constexpr int kMaxUnreachable = 128;
 
 // File names in the instance's directory.
 inline constexpr char kConfigFile[] = "sandbox.conf";

@@ -120,6 +120,10 @@ struct PrometheusMetrics::Families {
                                  "Differences from the desired state that nobody here caused, corrected")
                        .Add({});
   Counter& orphans = Make<Counter>("mcpfleet_orphans_reaped_total", "Instances without a server, removed").Add({});
+  Gauge& tunnel_up = Make<Gauge>("mcpfleet_tunnel_up", "1 while the tunnel is connected and serves hostnames").Add({});
+  Gauge& tunnel_hostnames = Make<Gauge>("mcpfleet_tunnel_hostnames", "Hostnames that the tunnel is to serve").Add({});
+  Counter& tunnel_restarts =
+      Make<Counter>("mcpfleet_tunnel_restarts_total", "Ends of cloudflared that nobody had asked for").Add({});
   Family<Gauge>& build = Make<Gauge>("mcpfleet_build_info", "Version of mcplet; always 1");
 };
 
@@ -192,6 +196,11 @@ void PrometheusMetrics::UntrustedHead() { families_->untrusted_heads.Increment()
 void PrometheusMetrics::ForeignHead() { families_->foreign_heads.Increment(); }
 void PrometheusMetrics::BadAnswer() { families_->bad_answers.Increment(); }
 void PrometheusMetrics::StoreSucceeded(WallTime at) { families_->store_success.Set(Seconds(at.time_since_epoch())); }
+void PrometheusMetrics::SetTunnel(bool up, size_t hostnames, int64_t restarts) {
+  families_->tunnel_up.Set(up ? 1 : 0);
+  families_->tunnel_hostnames.Set(static_cast<double>(hostnames));
+  families_->tunnel_restarts.Increment(static_cast<double>(restarts) - families_->tunnel_restarts.Value());
+}
 void PrometheusMetrics::StoreRequest(std::string_view op, std::string_view code) {
   families_->store_requests.Add({{"op", std::string(op)}, {"code", std::string(code)}}).Increment();
 }

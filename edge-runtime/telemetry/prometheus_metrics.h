@@ -59,6 +59,9 @@ class PrometheusMetrics final : public ControllerMetrics {
   // `op` one of Build::store_operations; `code` an HTTP status, or "error" when there was no answer.
   void StoreRequest(std::string_view op, std::string_view code);
   void StoreSucceeded(WallTime at);
+  // The tunnel: whether it is connected, how many hostnames it is to serve, and how often its cloudflared ended by
+  // itself since mcplet started. From one thread.
+  void SetTunnel(bool up, size_t hostnames, int64_t restarts);
   // A head that was older than the accepted one, refused.
   void StaleHead();
   // Two heads of one order: an alarm, two writers did not see each other.

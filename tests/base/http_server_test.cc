@@ -421,5 +421,23 @@ TEST(HttpServerTest, AFileThatIsNoSocketIsNotReplaced) {
   EXPECT_EQ(*ReadFile(dir / "s", 100), "precious");
 }
 
+TEST(HttpServerTest, AUnixSocketBesideTheAddressHasTheSameHandlerAndGoesWithTheServer) {
+  TempDir dir;
+  const std::string path = dir / "s";
+  auto server = MustServe({.unix_beside = path, .unix_beside_mode = 0666},
+                          [](const Request&, const std::shared_ptr<Responder>& to) {
+                            to->Send(TextResponse(200, to->peer().address == "unix" ? "unix" : "tcp"));
+                          });
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0666U);
+  Client unix_client(UnixEndpoint(path), {}), tcp_client(TcpEndpoint("127.0.0.1", server->port()), {});
+  EXPECT_EQ(unix_client.Do({}, Soon())->body, "unix");
+  EXPECT_EQ(tcp_client.Do({}, Soon())->body, "tcp");
+  EXPECT_EQ(Server::Create({.unix_beside = path}, Echo).status().code(), StatusCode::kAlreadyExists);
+  server.reset();
+  EXPECT_NE(stat(path.c_str(), &info), 0);
+}
+
 }  // namespace
 }  // namespace mcpfleet::http

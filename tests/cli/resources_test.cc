@@ -256,7 +256,8 @@ TEST(EndpointChoiceTest, AReadyNodeThatCanBeReachedIsPreferred) {
                                          node("b", "https://edge.example.com/default/web/mcp", ConditionStatus::kFalse),
                                          node("c", "https://edge.example.org/default/web/mcp", ConditionStatus::kTrue)};
   EXPECT_EQ(ChooseEndpoint(nodes, {"default", "web"}, false)->node, "c");
-  EXPECT_EQ(ChooseEndpoint(nodes, {"default", "web"}, true)->node, "a");
+  EXPECT_EQ(ChooseEndpoint(nodes, {"default", "web"}, true)->node, "c") << "it works from elsewhere too";
+  EXPECT_EQ(ChooseEndpoint({nodes[0], nodes[1]}, {"default", "web"}, true)->node, "a") << "the other is not ready";
   StatusOr<ServerEndpoint> far = ChooseEndpoint({nodes[0]}, {"default", "web"}, false);
   ASSERT_TRUE(far.ok());
   EXPECT_FALSE(far->local);

@@ -277,5 +277,56 @@ TEST(ConditionsTest, AFailedActionIsTheReasonWhileNothingRuns) {
   EXPECT_EQ(FindCondition(status.conditions, "Ready")->reason, "CreateFailed");
 }
 
+// A server that answers, on a node with a gateway.
+struct ExposedWorld {
+  DesiredServer server = Server("weather");
+  Observed observed;
+  ExposedWorld() {
+    observed.artifact.phase = ArtifactState::Phase::kReady;
+    InstanceView view;
+    view.report = {.id = "a", .uid = server.uid, .revision = server.revision, .state = InstanceState::kRunning};
+    view.connected = view.probe.handshake = view.probe.verified = true;
+    observed.instances.push_back(view);
+  }
+  ServerStatus Status(std::optional<Exposure> exposure, std::optional<std::string> endpoint = "http://127.0.0.1/e") {
+    StatusInput input{server.key, &server, &observed, {}, MonoTime{}, WallTime{}};
+    input.endpoint = std::move(endpoint);
+    input.exposure = std::move(exposure);
+    return BuildStatus(input, nullptr);
+  }
+};
+std::string ExposedIn(const ServerStatus& status) {
+  const Condition* found = FindCondition(status.conditions, "Exposed");
+  return found == nullptr ? "absent" : ToString(found->status) + " " + found->reason;
+}
+
+TEST(ConditionsTest, AServerThatAsksForAHostnameIsExposedWhenTheTunnelHasIt) {
+  ExposedWorld world;
+  EXPECT_EQ(ExposedIn(world.Status(std::nullopt)), "True Exposed");
+  const Exposure there{ConditionStatus::kTrue, "Exposed", "", "https://fs.example.com/default/weather/mcp"};
+  ServerStatus status = world.Status(there);
+  EXPECT_EQ(ExposedIn(status), "True Exposed");
+  EXPECT_EQ(status.endpoint, there.url);
+  EXPECT_EQ(FindCondition(status.conditions, "Exposed")->message, there.url);
+  for (const Exposure& not_there : {Exposure{ConditionStatus::kFalse, "HostnameConflict", "b has it", ""},
+                                    Exposure{ConditionStatus::kUnknown, "ExternallyManaged", "m", ""}}) {
+    status = world.Status(not_there);
+    EXPECT_EQ(ExposedIn(status), ToString(not_there.status) + " " + not_there.reason);
+    EXPECT_EQ(status.endpoint, "http://127.0.0.1/e") << "who is on the node gets to it";
+    EXPECT_TRUE(IsReady(status));
+  }
+}
+
+TEST(ConditionsTest, NobodyIsExposedWithoutAGatewayOrWithoutAnAnswer) {
+  ExposedWorld world;
+  const Exposure there{ConditionStatus::kTrue, "Exposed", "", "https://fs.example.com/default/weather/mcp"};
+  EXPECT_EQ(ExposedIn(world.Status(there, std::nullopt)), "False NoEndpoint");
+  EXPECT_EQ(ExposedIn(world.Status(there, "")), "False NoEndpoint");
+  EXPECT_EQ(world.Status(there, "").endpoint, "");
+  world.observed.instances[0].probe.verified = false;
+  EXPECT_EQ(ExposedIn(world.Status(there)), "Unknown NotVerified");
+  EXPECT_EQ(world.Status(there).endpoint, "");
+}
+
 }  // namespace
 }  // namespace mcpfleet

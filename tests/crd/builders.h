@@ -66,6 +66,7 @@ inline std::vector<Json> FullSpecs() {
     "sessions": {"idleTimeout": "10m", "maxLifetime": "1h", "resumable": false},
     "auth": {"type": "Bearer", "bearer": {"tokens": [{"name": "ci", "sha256": "ab"}]}},
     "rateLimit": {"requests": 100, "per": "10s", "perSubject": 20, "maxConcurrent": 16},
+    "expose": {"hostname": "weather.example.com"},
     "logs": {"maxSize": "5Mi", "maxFiles": 2}})");
   image["auth"]["bearer"]["tokens"][0]["sha256"] = std::string(64, 'a');
   Json package = {{"source",

@@ -238,8 +238,8 @@ TEST(CodecTest, AnObjectFromTheStoreIsJudgedBeforeItIsDecoded) {
   Object object;
   object.kind = kKindServer;
   object.metadata.name = "a";
-  object.spec = {{"source", {{"image", {{"ref", "x"}}}}}, {"expose", Json::object()}, {"port", "x"}};
-  EXPECT_NE(Message(ServerSpecOf(object).status()).find("spec.expose: unknown field"), std::string::npos);
+  object.spec = {{"source", {{"image", {{"ref", "x"}}}}}, {"exposed", Json::object()}, {"port", "x"}};
+  EXPECT_NE(Message(ServerSpecOf(object).status()).find("spec.exposed: unknown field"), std::string::npos);
   EXPECT_NE(Message(ServerSpecOf(object).status()).find("spec.port: wants a whole number"), std::string::npos);
   object.spec = {{"source", {{"remote", {{"url", "https://x.example.com/"}}}}}};
   EXPECT_EQ(ServerSpecOf(object)->transport, Transport::kStreamableHttp);

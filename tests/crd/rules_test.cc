@@ -318,5 +318,17 @@ TEST(RulesTest, NamesAndLabelsFollowKubernetes) {
   EXPECT_NE(Problem(object), "");
 }
 
+TEST(RulesTest, AnExposedServerHasOneWholeName) {
+  auto one = [](Json hostname) {
+    return Problem(Server(With(ImageSpec(), "/expose", {{"hostname", std::move(hostname)}})));
+  };
+  EXPECT_EQ(one("fs.example.com"), "");
+  for (const char* bad : {"", "localhost", "*.example.com", "FS.example.com", "fs.example.com:443",
+                          "https://fs.example.com", "fs.example.com/x", "127.0.0.1", "fs.example.com.", "a..b"}) {
+    EXPECT_TRUE(one(bad).starts_with("spec.expose.hostname: ")) << bad << ": " << one(bad);
+  }
+  EXPECT_NE(Problem(Server(With(ImageSpec(), "/expose", Json::object()))), "");
+}
+
 }  // namespace
 }  // namespace mcpfleet

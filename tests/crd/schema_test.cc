@@ -251,7 +251,7 @@ TEST(SchemaTest, EveryViolationIsReportedAtOnce) {
 }
 
 TEST(SchemaTest, FieldsThatDoNotWorkYetAreUnknown) {
-  for (const char* field : {"expose", "files"}) {
+  for (const char* field : {"files"}) {
     EXPECT_NE(Problem(Server(With(ImageSpec(), std::string("/") + field, Json::object()))), "") << field;
   }
   EXPECT_EQ(Problem(Server(With(ImageSpec(), "/resources/requests", Json::object()))),

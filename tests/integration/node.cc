@@ -179,17 +179,18 @@ void Node::WriteConfiguration() const {
   const Json docker = options_.docker_socket.empty() ? Json{{"enabled", "Never"}}
                                                      : Json{{"socket", options_.docker_socket},
                                                             {"stdio", options_.docker_attach ? "Attach" : "Auto"}};
-  const Json configuration = {{"apiVersion", "mcpfleet.dev/v1alpha1"},
-                              {"kind", "MCPletConfiguration"},
-                              {"metadata", {{"name", name_}}},
-                              {"spec",
-                               {{"stateDirectory", state()},
-                                {"runDirectory", directory_ + "/run"},
-                                {"store", store},
-                                {"runtimes", {{"docker", docker}}},
-                                {"admin", {{"port", admin_port_.number}}},
-                                {"gateway", Merged({{"port", gateway_port_.number}}, options_.gateway)},
-                                {"policy", options_.policy}}}};
+  Json configuration = {{"apiVersion", "mcpfleet.dev/v1alpha1"},
+                        {"kind", "MCPletConfiguration"},
+                        {"metadata", {{"name", name_}}},
+                        {"spec",
+                         {{"stateDirectory", state()},
+                          {"runDirectory", directory_ + "/run"},
+                          {"store", store},
+                          {"runtimes", {{"docker", docker}}},
+                          {"admin", {{"port", admin_port_.number}}},
+                          {"gateway", Merged({{"port", gateway_port_.number}}, options_.gateway)},
+                          {"policy", options_.policy}}}};
+  if (!options_.tunnel.empty()) configuration["spec"]["tunnel"] = options_.tunnel;
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/mcplet.yaml", DumpJsonPretty(configuration)).ok());
 }
 

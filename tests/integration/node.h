@@ -70,6 +70,7 @@ struct NodeOptions {
   std::string store_token_file;
   Json policy = Json::object();
   Json gateway = Json::object();     // of spec.gateway, over the port
+  Json tunnel = Json::object();      // spec.tunnel
   std::string directory;             // "": a new one below /tmp
   std::vector<std::string> wrapper;  // what mcplet is started by, before its own argv
 };

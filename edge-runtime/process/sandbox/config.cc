@@ -1,5 +1,6 @@
 #include "edge-runtime/process/sandbox/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -75,6 +76,21 @@ bool ParseWord(const char* word, const char** list, int* count, int limit) {
   return true;
 }
 
+// "a.b.c.d/n", without bits behind the n.
+bool ParseUnreachable(const char* word, Config* c) {
+  char address[INET_ADDRSTRLEN];
+  const char* slash = word == nullptr ? nullptr : strchr(word, '/');
+  if (slash == nullptr || slash - word >= INET_ADDRSTRLEN || c->unreachable_count == kMaxUnreachable) return false;
+  memcpy(address, word, static_cast<size_t>(slash - word));
+  address[slash - word] = '\0';
+  struct in_addr parsed;
+  int64_t bits = 0;
+  if (inet_pton(AF_INET, address, &parsed) != 1 || !Number(slash + 1, 1, 32, &bits)) return false;
+  if ((ntohl(parsed.s_addr) & ((uint64_t{1} << (32 - bits)) - 1)) != 0) return false;
+  c->unreachable[c->unreachable_count++] = {parsed.s_addr, static_cast<uint8_t>(bits)};
+  return true;
+}
+
 constexpr int64_t kMaxBytes = int64_t{1} << 50;
 
 bool ParseRecord(const char* key, Cursor* in, Config* c) {
@@ -85,6 +101,7 @@ bool ParseRecord(const char* key, Cursor* in, Config* c) {
   if (is("gid")) return Number(in->Next(), 0, 0xfffffffe, &n) && ((c->gid = static_cast<uint32_t>(n)), true);
   if (is("network")) return ParseNetwork(in->Next(), c);
   if (is("relay")) return PathOk(c->relay = in->Next());
+  if (is("unreachable")) return ParseUnreachable(in->Next(), c);
   if (is("listen")) return Number(in->Next(), 1, 65535, &n) && ((c->listen_port = static_cast<int>(n)), true);
   if (is("root")) {
     const char* mode = in->Next();
@@ -150,6 +167,9 @@ bool LoadConfig(const char* file, Config* config) {
       config->tmp_bytes == 0 || config->log_bytes == 0) {
     return Fail("%s: id, arg, root, tmp and log are required, the first arg absolute", file);
   }
+  // Where there are no routes of its own these would be the host's.
+  if (config->unreachable_count > 0 && !(config->network == Network::kOutbound && config->relay != nullptr))
+    return Fail("%s: unreachable needs network outbound and a relay", file);
   return true;
 }
 

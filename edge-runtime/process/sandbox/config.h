@@ -19,11 +19,18 @@ struct Mount {
   int64_t bytes;  // tmpfs
 };
 
+struct Network4 {
+  uint32_t address;  // in network order
+  uint8_t bits;
+};
+
 struct Config {
   const char* id = nullptr;
   uint32_t uid = 65534, gid = 65534;
   Network network = Network::kNone;
   const char* relay = nullptr;  // program; null: outbound shares the host's network
+  Network4 unreachable[kMaxUnreachable];
+  int unreachable_count = 0;
   int listen_port = 0;
   bool root_read_only = true;
   int64_t root_bytes = 0, tmp_bytes = 0;

@@ -11,8 +11,11 @@ namespace mcpfleet::sandbox {
 
 // Namespaces to clone with.
 uint64_t NamespaceFlags(const Config& config);
-// Inside: own cgroup namespace (after the monitor moved us into the cgroups), host name, loopback up.
+// Inside: own cgroup namespace (after the monitor moved us into the cgroups), host name, loopback up, and what is not
+// to be reached.
 bool EnterNamespaces(const Config& config);
+// In the instance's own network namespace, once the relay has made its routes.
+bool MakeUnreachable(const Config& config);
 // Builds the root file system below ./rootfs and pivots into it.
 bool MakeRoot(const Config& config);
 bool SetLimits(const Config& config);

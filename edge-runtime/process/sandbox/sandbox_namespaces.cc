@@ -35,7 +35,7 @@ uint64_t NamespaceFlags(const Config& config) {
 bool EnterNamespaces(const Config& config) {
   if (unshare(CLONE_NEWCGROUP) != 0) return FailErrno("cgroup namespace");
   if (sethostname(config.id, strlen(config.id)) != 0) return FailErrno("host name");
-  return !OwnNetwork(config) || LoopbackUp();
+  return !OwnNetwork(config) || (LoopbackUp() && MakeUnreachable(config));
 }
 
 }  // namespace mcpfleet::sandbox

@@ -194,6 +194,18 @@ TEST_F(EndpointTest, ARequestIsJudgedInTheOrderThatClientsExpect) {
   EXPECT_EQ(host_.alive(), 1);
 }
 
+TEST_F(EndpointTest, WhatItIsCalledMayChangeAndTheFirstNameIsToldToClientsOfOAuth) {
+  spec_.auth.type = AuthType::kJwt;
+  spec_.auth.issuer = "https://login.example.com";
+  Open();
+  const auto told = [&] { return Ask("GET", {{"Accept", kAccept}})->Header("www-authenticate"); };
+  EXPECT_NE(told().find("http://127.0.0.1:8700/.well-known/"), std::string::npos) << told();
+  endpoint_->SetUrls({"https://fs.example.com/default/weather/mcp", settings_.urls.front()});
+  Update();
+  EXPECT_NE(told().find("https://fs.example.com/.well-known/"), std::string::npos) << told();
+  EXPECT_NE(endpoint_->Metadata(Face::kMcp)->find("https://fs.example.com/default/weather/mcp"), std::string::npos);
+}
+
 TEST_F(EndpointTest, ASessionIdCantBeGuessedAndIsVisible) {
   Open();
   const std::string a = OpenSession(), b = OpenSession();

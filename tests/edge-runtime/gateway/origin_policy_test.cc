@@ -83,5 +83,20 @@ TEST(OriginPolicyTest, AnOriginIsTheSchemeTheHostAndThePortUnlessItIsTheUsualOne
     EXPECT_EQ(OriginOf(none), "") << none;
 }
 
+TEST(OriginPolicyTest, ANameOfTheTunnelIsItselfByHttpsAndNothingElse) {
+  for (const char* host : {"fs.example.com", "FS.Example.com", " fs.example.com ", "fs.example.com:443"})
+    EXPECT_TRUE(NamesHost(host, "fs.example.com")) << host;
+  for (const char* host : {"", "example.com", "x.fs.example.com", "fs.example.com.evil.com", "fs.example.com:80",
+                           "fs.example.com:8700", "fs.example.com.", "evil.com@fs.example.com"}) {
+    EXPECT_FALSE(NamesHost(host, "fs.example.com")) << host;
+  }
+  EXPECT_FALSE(NamesHost("", ""));
+  EXPECT_TRUE(IsPageOf("https://FS.example.com", "fs.example.com"));
+  EXPECT_TRUE(IsPageOf("https://fs.example.com:443", "fs.example.com"));
+  for (const char* origin : {"", "null", "http://fs.example.com", "https://fs.example.com:8443", "https://example.com"})
+    EXPECT_FALSE(IsPageOf(origin, "fs.example.com")) << origin;
+  EXPECT_FALSE(IsPageOf("", ""));
+}
+
 }  // namespace
 }  // namespace mcpfleet::gateway

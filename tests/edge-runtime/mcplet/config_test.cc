@@ -273,5 +273,54 @@ TEST(ConfigTest, AnotherKindIsRefused) {
       ParseConfig("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: x}\n", "f", nullptr).ok());
 }
 
+TEST(ConfigTest, ATunnelIsOffUnlessItIsAskedFor) {
+  const StatusOr<Config> config = ParseConfig(kMinimal, "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->tunnel.mode, tunnel::Mode::kOff);
+  EXPECT_EQ(config->TunnelSocket(), "") << "the gateway listens on none";
+}
+
+TEST(ConfigTest, AManagedTunnelHasItsCredentialsAndAnExternalOneItsMetrics) {
+  StatusOr<Config> config = ParseConfig(
+      With("  tunnel: {mode: Managed, credentialsFile: /etc/mcpfleet/tunnel.json, hostname: edge-01.example.com,\n"
+           "           program: /opt/cloudflared, isolation: BestEffort}\n"),
+      "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->tunnel.mode, tunnel::Mode::kManaged);
+  EXPECT_EQ(config->tunnel.credentials_file, "/etc/mcpfleet/tunnel.json");
+  EXPECT_EQ(config->tunnel.hostname, "edge-01.example.com");
+  EXPECT_EQ(config->tunnel.program, "/opt/cloudflared");
+  EXPECT_FALSE(config->tunnel.isolation_required);
+  EXPECT_EQ(config->TunnelSocket(), "/var/lib/mcpfleet/tunnel/gateway/gateway.sock");
+  config = ParseConfig(With("  tunnel: {mode: Managed, credentialsFile: /c}\n"), "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->tunnel.program, "cloudflared");
+  EXPECT_TRUE(config->tunnel.isolation_required);
+  config = ParseConfig(With("  tunnel: {mode: External, metrics: \"[::1]:20241\"}\n"), "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->tunnel.mode, tunnel::Mode::kExternal);
+  EXPECT_EQ(config->tunnel.metrics_host, "::1");
+  EXPECT_EQ(config->tunnel.metrics_port, 20241);
+  EXPECT_EQ(config->TunnelSocket(), "");
+}
+
+TEST(ConfigTest, AFieldOfATunnelThatWouldHaveNoEffectIsWrong) {
+  const auto one = [](const std::string& tunnel, const std::string& more = "") {
+    const std::vector<std::string> all = Wrong(With("  tunnel: {" + tunnel + "}\n" + more));
+    EXPECT_EQ(all.size(), 1u) << tunnel;
+    return all.empty() ? "" : all[0];
+  };
+  EXPECT_NE(one("hostname: a.example.com").find("spec.tunnel.hostname: has no effect here"), std::string::npos);
+  EXPECT_NE(one("mode: External, isolation: Required").find("only with mode Managed"), std::string::npos);
+  EXPECT_NE(one("mode: Managed, credentialsFile: /c, metrics: \"127.0.0.1:1\"").find("only with mode External"),
+            std::string::npos);
+  EXPECT_NE(one("mode: Managed").find("spec.tunnel.credentialsFile: is missing"), std::string::npos);
+  EXPECT_NE(one("mode: External", "  gateway: {enabled: Never}\n").find("spec.tunnel.mode: leads to the gateway"),
+            std::string::npos);
+  EXPECT_NE(one("mode: External, metrics: \"127.0.0.1:0\"").find("has no port"), std::string::npos);
+  EXPECT_NE(one("mode: External, metrics: \"10.0.0.1:20241\"").find("spec.tunnel.metrics"), std::string::npos);
+  EXPECT_NE(one("mode: External, hostname: \"*.example.com\"").find("spec.tunnel.hostname"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace mcpfleet

@@ -159,5 +159,13 @@ TEST(NodeConditionsTest, TheKernelTellsDiskAndMemory) {
   EXPECT_GT(facts.memory_available_bytes, 0);
 }
 
+TEST(NodeConditionsTest, ANodeWithATunnelTellsOfItAndOneWithoutDoesNot) {
+  NodeFacts facts = Healthy();
+  EXPECT_EQ(Reason(facts, "TunnelReady"), "absent");
+  facts.tunnel = Condition{.type = "TunnelReady", .status = ConditionStatus::kFalse, .reason = "NotRunning"};
+  EXPECT_EQ(Reason(facts, "TunnelReady"), "False NotRunning");
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady") << "its servers run";
+}
+
 }  // namespace
 }  // namespace mcpfleet

@@ -133,12 +133,27 @@ class SandboxFileTest : public ProcessTest {
 TEST_F(SandboxFileTest, WhatIsNotExactlyAConfigIsRefused) {
   const std::string good = Records(
       {sandbox::kFormatVersion, "id", "a", "root", "ro", "1048576", "tmp", "65536", "log", "65536", "1", "arg", "/x"});
-  for (const std::string& bad :
-       {std::string("x"), Records({"mcp-sandbox/0"}), good + Records({"unknown", "1"}), good + Records({"uid", "-1"}),
-        good + Records({"uid", "1x"}), good + Records({"uid"}), good + "uid", good + Records({"bind", "q", "/a", "/b"}),
-        good + Records({"bind", "r", "a", "/b"}), good + Records({"bind", "r", "/a", "/b/../c"}),
-        good + Records({"network", "some"}), good + Records({"relay", "slirp4netns"}), good + Records({"cap", "64"}),
-        Records({sandbox::kFormatVersion, "id", "a"}), Records({sandbox::kFormatVersion, "arg", "/x"})}) {
+  for (const std::string& bad : {std::string("x"),
+                                 Records({"mcp-sandbox/0"}),
+                                 good + Records({"unknown", "1"}),
+                                 good + Records({"uid", "-1"}),
+                                 good + Records({"uid", "1x"}),
+                                 good + Records({"uid"}),
+                                 good + "uid",
+                                 good + Records({"bind", "q", "/a", "/b"}),
+                                 good + Records({"bind", "r", "a", "/b"}),
+                                 good + Records({"bind", "r", "/a", "/b/../c"}),
+                                 good + Records({"network", "some"}),
+                                 good + Records({"relay", "slirp4netns"}),
+                                 good + Records({"cap", "64"}),
+                                 good + Records({"network", "outbound", "unreachable", "10.0.0.0/8"}),
+                                 good + Records({"network", "outbound", "relay", "/x", "unreachable", "10.0.0.0"}),
+                                 good + Records({"network", "outbound", "relay", "/x", "unreachable", "10.0.0.1/8"}),
+                                 good + Records({"network", "outbound", "relay", "/x", "unreachable", "10.0.0.0/33"}),
+                                 good + Records({"network", "outbound", "relay", "/x", "unreachable", "0.0.0.0/0"}),
+                                 good + Records({"network", "outbound", "relay", "/x", "unreachable", "::1/32"}),
+                                 Records({sandbox::kFormatVersion, "id", "a"}),
+                                 Records({sandbox::kFormatVersion, "arg", "/x"})}) {
     const Status status = Launch(bad);
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << bad << status;
     EXPECT_NE(Message(status).find("sandbox.conf"), std::string::npos) << status;

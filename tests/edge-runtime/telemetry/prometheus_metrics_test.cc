@@ -90,6 +90,11 @@ TEST(PrometheusMetricsTest, EveryReportReachesItsSeries) {
   metrics.StaleHead();
   metrics.StoreRequest("get", "503");
   metrics.StoreSucceeded(WallTime(1790000000s));
+  metrics.SetTunnel(true, 3, 2);
+  metrics.SetTunnel(true, 3, 2);
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_tunnel_up"), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_tunnel_hostnames"), "3");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_tunnel_restarts_total"), "2");
   EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_total", {"controller=\"mcpserver\"", "result=\"error\""}),
             "1");
   EXPECT_EQ(ValueOf(metrics, "controller_runtime_reconcile_time_seconds_count", {"controller=\"mcpserver\""}), "2");
