@@ -12,8 +12,8 @@
 #include "crd/violation.h"
 #include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/mcplet/policy.h"
-#include "store/snapshot.h"
 #include "edge-runtime/tunnel/exposure.h"
+#include "store/snapshot.h"
 
 namespace mcpfleet {
 
