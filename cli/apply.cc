@@ -8,6 +8,7 @@
 
 #include "cli/fleet.h"
 #include "cli/manifest_input.h"
+#include "cli/secrets.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -84,6 +85,7 @@ Status RunApply(Session& session, const ApplyOptions& options) {
     return OkStatus();
   }
   ASSIGN_OR_RETURN(changes.remove, ToPrune(session, options, manifests));
+  RETURN_IF_ERROR(CheckSecretsOfChange(session, changes));
   std::string message = options.message.empty() ? DefaultMessage(options.files) : options.message;
   if (options.propose) return ProposeChanges(session, changes, message);
   ASSIGN_OR_RETURN(ApplyResult result, WriteChanges(session, changes, message, options.dry_run == "server"));

@@ -1,4 +1,5 @@
 // `mcpctl create token`: a token for spec.auth.bearer of a server. Nothing is stored or sent: the object gets the hash.
+// `mcpctl create secret` is in cli/secrets.cc.
 #include <memory>
 #include <ostream>
 
@@ -9,6 +10,7 @@
 #include "base/digest.h"
 #include "base/strings.h"
 #include "cli/output.h"
+#include "cli/secrets.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -62,11 +64,12 @@ Status RunCreateToken(Session& session, const CreateOptions& options) {
 }  // namespace
 
 void RegisterCreate(CLI::App& root, Session& session) {
-  auto* create = root.add_subcommand("create", "Make things that manifests refer to: token");
+  auto* create = root.add_subcommand("create", "Make things that manifests refer to: token, secret");
   create->require_subcommand(1);
   create->footer(
       "Examples:\n  mcpctl create token --name laptop\n  mcpctl create token --name ci -o json > ci-token.json\n"
-      "  token=$(mcpctl create token --name ci)");
+      "  token=$(mcpctl create token --name ci)\n  mcpctl create secret github --from-file token=- < token.txt");
+  RegisterCreateSecret(*create, session);
   auto options = std::make_shared<CreateOptions>();
   auto* token = create->add_subcommand("token", "Make a random token for spec.auth.bearer, and its SHA-256");
   token->footer(

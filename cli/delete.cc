@@ -5,6 +5,7 @@
 #include "cli/apply.h"
 #include "cli/fleet.h"
 #include "cli/manifest_input.h"
+#include "cli/secrets.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -14,7 +15,7 @@ struct DeleteOptions {
   ResourceOptions resources;
   FileOptions files;
   std::string message, timeout = "2m", dry_run = "none";
-  bool ignore_not_found = false, wait = true;
+  bool ignore_not_found = false, wait = true, force = false;
 };
 
 StatusOr<std::vector<ObjectKey>> Doomed(Session& session, const DeleteOptions& options) {
@@ -46,6 +47,7 @@ Status RunDelete(Session& session, const DeleteOptions& options) {
     session.err() << "No resources found\n";
     return OkStatus();
   }
+  if (!options.force) RETURN_IF_ERROR(CheckSecretsUnused(session, keys));
   ChangeSet changes{.remove = keys};
   std::string message = options.message.empty()
                             ? "delete " + NameOf(keys.front()) + (keys.size() > 1 ? " and others" : "")
@@ -75,6 +77,7 @@ void RegisterDelete(CLI::App& root, Session& session) {
   AddResourceOptions(*command, &options->resources, true);
   AddFileOptions(*command, &options->files);
   AddAllOption(*command, &options->resources);
+  command->add_flag("--force", options->force, "delete secrets that servers use, too");
   command->add_flag("--ignore-not-found", options->ignore_not_found, "what is absent is fine");
   command->add_option("--dry-run", options->dry_run, "none, or client or server: what would be deleted")
       ->check(CLI::IsMember({"none", "client", "server"}));

@@ -6,10 +6,12 @@
 #include "base/strings.h"
 #include "cli/fleet.h"
 #include "cli/node_verbs.h"
+#include "cli/secret_rules.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "store/trust/node_keys.h"
+#include "store/trust/sealed_secret.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -191,6 +193,38 @@ void DescribeNode(Session& session, const Fleet& fleet, const std::string& name)
   out << "This node has never reported.\n";
 }
 
+// Names and sizes; what is sealed is of no use to people.
+void DescribeSecret(Session& session, const Fleet& fleet, const Object& object) {
+  std::ostream& out = session.out();
+  const ObjectMeta& meta = object.metadata;
+  const SecretSpec spec = DecodeSecretSpec(object.spec).value_or(SecretSpec{});
+  Field(out, "Name", meta.name);
+  Field(out, "Namespace", meta.namespace_);
+  Pairs(out, "Labels", meta.labels);
+  Pairs(out, "Annotations", meta.annotations);
+  Field(out, "UID", meta.uid);
+  Field(out, "Generation", std::to_string(meta.generation));
+  Field(out, "Created", meta.creation_timestamp);
+  Field(out, "Data version", spec.data_version);
+  out << "Keys:\n";
+  for (const auto& [key, sealed] : spec.data) out << "  " << key << "\n";
+  out << "Recipients:\n";
+  Table table({"  KIND", "NAME", "PUBLIC KEY", "NOW"});
+  for (const SecretRecipient& each : spec.recipients) {
+    const bool node = each.kind == RecipientKind::kNode;
+    const bool current = !node || SealingKeyOf(fleet.desired.objects, each.name) == each.public_key;
+    table.Add({node ? "  Node" : "  Operator", each.name, each.public_key, current ? "" : "gone, or has another key"});
+  }
+  table.Print(out);
+  std::vector<std::string> closed;
+  for (const SecretRecipient& node : NodesOf(fleet.desired.objects, spec.placement)) {
+    if (!IsRecipient(spec, node.public_key)) closed.push_back(node.name);
+  }
+  Field(out, "Not sealed to", Join(closed, ", "));
+  if (!closed.empty()) out << "  let them in: mcpctl secrets rewrap " << meta.name << " -n " << meta.namespace_ << "\n";
+  Field(out, "Used by", Join(UsersOf(fleet.desired.objects, meta.namespace_, meta.name), ", "));
+}
+
 Status RunDescribe(Session& session, const ResourceOptions& options) {
   ASSIGN_OR_RETURN(Selection selection, Select(session, options));
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
@@ -210,7 +244,11 @@ Status RunDescribe(Session& session, const ResourceOptions& options) {
   for (const Object* object : objects) {
     if (!first) session.out() << "\n\n";
     first = false;
-    DescribeServer(session, ViewOf(fleet, *object, session.clock().Wall()));
+    if (object->kind == kKindSecret) {
+      DescribeSecret(session, fleet, *object);
+    } else {
+      DescribeServer(session, ViewOf(fleet, *object, session.clock().Wall()));
+    }
   }
   if (first) session.err() << "No resources found\n";
   return OkStatus();
@@ -219,9 +257,11 @@ Status RunDescribe(Session& session, const ResourceOptions& options) {
 }  // namespace
 
 void RegisterDescribe(CLI::App& root, Session& session) {
-  auto* command = root.add_subcommand("describe", "Everything about servers or nodes, in words");
+  auto* command = root.add_subcommand("describe", "Everything about servers, nodes or secrets, in words");
   auto options = std::make_shared<ResourceOptions>();
-  command->footer("Examples:\n  mcpctl describe mcp/weather\n  mcpctl describe mcpnode edge-01");
+  command->footer(
+      "Examples:\n  mcpctl describe mcp/weather\n  mcpctl describe mcpnode edge-01\n"
+      "  mcpctl describe mcpsecret github");
   AddResourceOptions(*command, options.get(), true);
   command->callback([options, &session] { session.Finish(RunDescribe(session, *options)); });
 }

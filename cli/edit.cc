@@ -14,6 +14,7 @@
 #include "base/strings.h"
 #include "cli/apply.h"
 #include "cli/fleet.h"
+#include "cli/secrets.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "crd/manifest.h"
@@ -83,8 +84,10 @@ Status RunEdit(Session& session, const ResourceOptions& resources) {
     std::vector<Violation> violations;
     auto objects = ParseManifest(edited, pattern, &violations);
     if (objects.ok() && objects->size() == 1 && KeyOf(objects->front().object) == KeyOf(*found.front())) {
-      unlink(pattern.c_str());
       ChangeSet changes{.set = {objects->front().object}};
+      if (Status usable = CheckSecretsOfChange(session, changes); !usable.ok())
+        return Annotate(usable, "your edit is in " + pattern);
+      unlink(pattern.c_str());
       return WriteChanges(session, changes, "edit " + NameOf(KeyOf(*found.front())), false).status();
     }
     if (edited == refused) return Cancelled("left as it was refused; nothing was written, your edit is in " + pattern);

@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "crd/schema.h"
+#include "crd/secret_spec.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -129,6 +130,30 @@ std::vector<std::string> NodeRow(const Fleet& fleet, const std::string& name, co
   return row;
 }
 
+std::vector<std::string> SecretHeaders(const GetOptions& options, bool namespaces) {
+  std::vector<std::string> headers;
+  if (namespaces) headers.push_back("NAMESPACE");
+  headers.insert(headers.end(), {"NAME", "KEYS", "NODES", "OPERATORS", "VERSION", "AGE"});
+  if (options.show_labels) headers.push_back("LABELS");
+  return headers;
+}
+
+std::vector<std::string> SecretRow(const Object& object, const GetOptions& options, bool namespaces, WallTime now) {
+  const SecretSpec spec = DecodeSecretSpec(object.spec).value_or(SecretSpec{});
+  const auto nodes = std::count_if(spec.recipients.begin(), spec.recipients.end(),
+                                   [](const SecretRecipient& each) { return each.kind == RecipientKind::kNode; });
+  std::vector<std::string> row;
+  if (namespaces) row.push_back(object.metadata.namespace_);
+  row.push_back(object.metadata.name);
+  row.push_back(std::to_string(spec.data.size()));
+  row.push_back(std::to_string(nodes));
+  row.push_back(std::to_string(static_cast<int64_t>(spec.recipients.size()) - nodes));
+  row.push_back(spec.data_version.substr(0, 12));
+  row.push_back(Age(object.metadata.creation_timestamp, now));
+  if (options.show_labels) row.push_back(LabelsText(object.metadata.labels));
+  return row;
+}
+
 Status PrintTable(Session& session, const GetOptions& options, const Selection& selection, const Fleet& fleet,
                   std::map<std::string, std::vector<std::string>>* last, bool headers, bool with_kind = false) {
   WallTime now = session.clock().Wall();
@@ -141,6 +166,11 @@ Status PrintTable(Session& session, const GetOptions& options, const Selection& 
     for (const Object* object : objects) {
       rows.emplace_back(NameOf(KeyOf(*object)), ServerRow(ViewOf(fleet, *object, now), options, namespaces, now));
     }
+  } else if (selection.kind == kKindSecret) {
+    header = SecretHeaders(options, namespaces);
+    ASSIGN_OR_RETURN(std::vector<const Object*> objects, Find(fleet, selection));
+    for (const Object* object : objects)
+      rows.emplace_back(NameOf(KeyOf(*object)), SecretRow(*object, options, namespaces, now));
   } else {
     header = {"NAME", "STATUS", "SERVERS", "VERSION", "LAST SEEN"};
     if (options.output == "wide") header.insert(header.end(), {"RUNTIMES", "HEAD"});
@@ -150,13 +180,15 @@ Status PrintTable(Session& session, const GetOptions& options, const Selection& 
   Table table(header);
   for (auto& [name, row] : rows) {
     if (with_kind) {
-      std::string& cell = row[selection.kind == kKindServer && namespaces ? 1 : 0];
+      std::string& cell = row[selection.kind != kKindNode && namespaces ? 1 : 0];
       cell = Described({selection.kind, "", cell});
     }
     // While watching, only what changed is printed again; an age alone is no change.
     std::vector<std::string> compared = row;
     if (selection.kind == kKindServer)
       compared[static_cast<size_t>(namespaces ? 7 : 6)].clear();
+    else if (selection.kind == kKindSecret)
+      compared[static_cast<size_t>(namespaces ? 6 : 5)].clear();
     else
       compared[4].clear();
     if (last != nullptr && last->count(name) != 0 && (*last)[name] == compared) continue;
@@ -181,6 +213,11 @@ StatusOr<std::vector<Json>> Objects(Session& session, const Selection& selection
     for (const Object* object : objects) out.push_back(Rendered(ViewOf(fleet, *object, now)));
     return out;
   }
+  if (selection.kind == kKindSecret) {
+    ASSIGN_OR_RETURN(std::vector<const Object*> objects, Find(fleet, selection));
+    for (const Object* object : objects) out.push_back(ObjectToJson(*object));
+    return out;
+  }
   ASSIGN_OR_RETURN(std::vector<std::string> names, FindNodes(fleet, selection));
   for (const std::string& name : names) out.push_back(RenderedNode(fleet, name, now));
   return out;
@@ -188,13 +225,13 @@ StatusOr<std::vector<Json>> Objects(Session& session, const Selection& selection
 
 // Leaves the names that are there; what is said of the others.
 Status DropMissing(const Fleet& fleet, Selection* selection) {
-  const bool servers = selection->kind == kKindServer;
-  Status missing = servers ? Find(fleet, *selection).status() : FindNodes(fleet, *selection).status();
+  const bool stored = selection->kind != kKindNode;
+  Status missing = stored ? Find(fleet, *selection).status() : FindNodes(fleet, *selection).status();
   if (missing.ok()) return missing;
   std::erase_if(selection->names, [&](const std::string& name) {
     Selection one = *selection;
     one.names = {name};
-    return !(servers ? Find(fleet, one).status() : FindNodes(fleet, one).status()).ok();
+    return !(stored ? Find(fleet, one).status() : FindNodes(fleet, one).status()).ok();
   });
   return missing;
 }
@@ -276,13 +313,14 @@ Status RunGet(Session& session, const GetOptions& options) {
 }  // namespace
 
 void RegisterGet(CLI::App& root, Session& session) {
-  auto* command = root.add_subcommand("get", "List servers or nodes");
+  auto* command = root.add_subcommand("get", "List servers, nodes or secrets");
   auto options = std::make_shared<GetOptions>();
   command->footer(
       "Examples:\n"
       "  mcpctl get mcpservers                 mcpctl get mcp -A -o wide\n"
       "  mcpctl get mcp/weather -o yaml        mcpctl get mcp -l app=shop -w\n"
       "  mcpctl get mcpnodes                   mcpctl get all\n"
+      "  mcpctl get mcpsecrets                 names and recipients, never a value\n"
       "  mcpctl get mcp -o jsonpath='{range .items[*]}{.metadata.name}{\"\\n\"}{end}'");
   AddResourceOptions(*command, &options->resources, true);
   command->add_option("-o,--output", options->output, "wide, json, yaml, name or jsonpath=EXPRESSION");

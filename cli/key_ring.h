@@ -1,4 +1,5 @@
-// The private keys of this user: one file each, NAME.key, in the folder `keys` beside the contexts, mode 0600.
+// The private keys of this user, in the folder `keys` beside the contexts, one file each, mode 0600: NAME.key signs
+// heads and trust documents, NAME.sealing opens secrets.
 #pragma once
 
 #include <string>
@@ -6,6 +7,7 @@
 
 #include "base/status.h"
 #include "store/trust/ed25519.h"
+#include "store/trust/sealing.h"
 
 namespace mcpfleet::cli {
 
@@ -21,5 +23,13 @@ StatusOr<std::vector<NamedKey>> LoadKeys();
 std::vector<SigningKey> KeysOf(std::vector<NamedKey> named);
 // AlreadyExists when there is one of that name: it is never replaced. Gives the file's path.
 StatusOr<std::string> StoreKey(const std::string& name, const SigningKey& key);
+
+struct NamedSealingKey {
+  std::string name;
+  SealingKey key;
+};
+// As LoadKeys and StoreKey.
+StatusOr<std::vector<NamedSealingKey>> LoadSealingKeys();
+StatusOr<std::string> StoreSealingKey(const std::string& name, const SealingKey& key);
 
 }  // namespace mcpfleet::cli

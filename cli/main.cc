@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   cli::RegisterConnect(root, session);
   cli::RegisterProxy(root, session);
   cli::RegisterCreate(root, session);
+  cli::RegisterSecrets(root, session);
   cli::RegisterValidate(root, session);
   cli::RegisterExplain(root, session);
   cli::RegisterApiResources(root, session);

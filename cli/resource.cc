@@ -33,6 +33,8 @@ StatusOr<const KindSchema*> FindKind(std::string_view word) {
   if (kind != nullptr) return kind;
   // Here no other nodes could be meant.
   if (EqualsIgnoreCase(word, "node") || EqualsIgnoreCase(word, "nodes")) return Schema::Builtin().Find(kKindNode);
+  // Nor other secrets.
+  if (EqualsIgnoreCase(word, "secret") || EqualsIgnoreCase(word, "secrets")) return Schema::Builtin().Find(kKindSecret);
   if (word.find(',') != std::string_view::npos)
     return InvalidArgument("one kind at a time, not " + Printable(word, 60));
   if (EqualsIgnoreCase(word, "events") || EqualsIgnoreCase(word, "event"))

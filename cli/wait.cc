@@ -36,6 +36,7 @@ std::string Unmet(const Fleet& fleet, const WaitTarget& target, WallTime now) {
     Object absent{.kind = target.key.kind, .metadata = {.name = target.key.name, .namespace_ = target.key.namespace_}};
     ServerView view = ViewOf(fleet, it == fleet.desired.objects.end() ? absent : it->second, now);
     if (it != fleet.desired.objects.end()) return "is still desired";
+    if (target.key.kind == kKindSecret) return "";
     for (const auto& on : view.nodes) {
       if (!on.stale && on.reported) return "still runs on " + on.node->node;
     }
@@ -78,6 +79,8 @@ Status RunWait(Session& session, const WaitOptions& options) {
     return InvalidArgument("--for=" + options.what + "; allowed: condition=NAME, condition=NAME=False, delete");
   }
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
+  if (selection.kind == kKindSecret && !pattern.gone)
+    return InvalidArgument("secrets have no conditions; wait for the servers that use them");
   std::vector<WaitTarget> targets;
   if (pattern.gone && !selection.names.empty()) {
     for (const std::string& name : selection.names) {

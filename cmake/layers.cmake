@@ -17,7 +17,7 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/base/version.cc PROPERTIES
 mcpfleet_layer(base/http USES base LIBS Boost::headers OpenSSL::SSL)
 mcpfleet_layer(crd USES base LIBS mcpfleet_yaml ${J})
 include(embed)
-mcpfleet_embed(mcpfleet_crd kEmbeddedCrds crd/mcpserver.yaml crd/mcpnode.yaml)
+mcpfleet_embed(mcpfleet_crd kEmbeddedCrds crd/mcpserver.yaml crd/mcpnode.yaml crd/mcpsecret.yaml)
 mcpfleet_layer(controller/ports USES base crd)
 mcpfleet_layer(controller/placement USES base crd)
 mcpfleet_layer(controller/core USES base crd controller/ports LIBS ${J})

@@ -23,7 +23,8 @@ Status FirstOf(const std::vector<Violation>& violations) {
 
 bool IsList(const Json& value) {
   std::string kind = GetString(value, "kind");
-  return kind == "List" || ((kind == "MCPServerList" || kind == "MCPNodeList") && value.contains("items"));
+  return kind == "List" ||
+         ((kind == "MCPServerList" || kind == "MCPNodeList" || kind == "MCPSecretList") && value.contains("items"));
 }
 
 // The lines below `prefix`, as paths of their own.

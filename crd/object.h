@@ -17,6 +17,7 @@ namespace mcpfleet {
 inline constexpr char kApiVersion[] = "mcpfleet.dev/v1alpha1";
 inline constexpr char kKindServer[] = "MCPServer";
 inline constexpr char kKindNode[] = "MCPNode";
+inline constexpr char kKindSecret[] = "MCPSecret";
 inline constexpr char kDefaultNamespace[] = "default";
 // Asks for new instances without a change of the spec: `mcpctl rollout restart` sets it, a node's revision contains it.
 inline constexpr char kRestartedAtAnnotation[] = "mcpfleet.dev/restartedAt";

@@ -57,6 +57,7 @@ class ServerRules {
     CheckRestartPolicy();
     CheckUpdateRules(spec_, report_);
     CheckGatewayRules(spec_, report_);
+    CheckSecretUse(spec_, report_);
   }
 
  private:
@@ -119,7 +120,7 @@ class ServerRules {
 
   void CheckRemote() {
     const Json& remote = GetMember(GetMember(spec_, "source"), "remote");
-    for (const char* field : {"command", "args", "env", "volumes", "port", "resources", "securityContext",
+    for (const char* field : {"command", "args", "env", "files", "volumes", "port", "resources", "securityContext",
                               "restartPolicy", "updateStrategy", "activation", "logs"}) {
       if (Has(spec_, field)) report_(ChildPath("spec", field), "has no effect on a remote server", "remove it");
     }

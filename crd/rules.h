@@ -22,6 +22,10 @@ void CheckNodeRules(const Json& spec, const ReportViolation& report);
 void CheckGatewayRules(const Json& spec, const ReportViolation& report);
 // The part about updateStrategy and activation.
 void CheckUpdateRules(const Json& spec, const ReportViolation& report);
+// The part about what refers to secrets: env, files, headers.
+void CheckSecretUse(const Json& spec, const ReportViolation& report);
+// Of an MCPSecret.
+void CheckSecretRules(const Json& spec, const ReportViolation& report);
 
 // The duration, or `fallback` when it is absent or no duration (which the structural check has reported).
 Duration CheckDuration(const ReportViolation& report, const std::string& path, const Json& value, Duration fallback,

@@ -13,10 +13,17 @@
 
 namespace mcpfleet {
 
+// A value of an MCPSecret in the server's namespace. `name` "": there is none.
+struct SecretKeyRef {
+  std::string name, key;
+  bool operator==(const SecretKeyRef&) const = default;
+};
+
 enum class PullPolicy { kIfNotPresent, kAlways, kNever };
 struct ImageSource {
   std::string ref;
   PullPolicy pull_policy = PullPolicy::kIfNotPresent;
+  std::string pull_secret = {};  // name of an MCPSecret; "": none
 };
 enum class PackageManager { kNpm, kPypi };
 struct PackageSource {
@@ -30,6 +37,7 @@ struct ProcessSource {
 };
 struct HeaderValue {
   std::string name, value;
+  SecretKeyRef secret = {};  // instead of `value`
 };
 struct RemoteSource {
   std::string url;
@@ -39,6 +47,12 @@ using Source = std::variant<ImageSource, PackageSource, ProcessSource, RemoteSou
 
 struct EnvVar {
   std::string name, value;
+  SecretKeyRef secret = {};  // instead of `value`
+};
+// A file in memory inside the server that holds a value of a secret: mode 0400, of the server's user.
+struct SecretFile {
+  std::string path;
+  SecretKeyRef secret;
 };
 struct Volume {
   std::string name;
@@ -183,6 +197,7 @@ struct ServerSpec {
   std::vector<std::string> command;
   std::vector<std::string> args;
   std::vector<EnvVar> env;
+  std::vector<SecretFile> files;
   std::vector<Volume> volumes;
   RuntimeChoice runtime = RuntimeChoice::kAuto;
   Transport transport = Transport::kStdio;
@@ -205,9 +220,9 @@ struct ServerSpec {
   LogsSpec logs;
 };
 
-// Hash (64 hex) of every field that requires a new instance when it changes: all but placement, suspend, probes,
-// restart_policy, termination_grace, sessions, tools, auth, rate_limit, expose, update_strategy, activation. 12 hex
-// digits of it are shown to people.
+// Hash (64 hex) of every field that requires a new instance when it changes: all but source.image.pullSecret (what was
+// pulled runs, whoever may pull it), placement, suspend, probes, restart_policy, termination_grace, sessions, tools,
+// auth, rate_limit, expose, update_strategy, activation. 12 hex digits of it are shown to people.
 std::string RevisionOf(const ServerSpec& spec);
 
 // What the spec asks for, else RollingUpdate where two instances do no harm to each other: not with a hostPath that

@@ -122,11 +122,21 @@ class Reader : public FieldReader {
   }
 };
 
+// valueFrom.secretKeyRef, or secretKeyRef itself.
+void DecodeSecretRef(const Json& ref, Reader* reader, SecretKeyRef* out) {
+  reader->Text(ref, "name", &out->name);
+  reader->Text(ref, "key", &out->key);
+}
+void DecodeValueFrom(const Json& item, Reader* reader, SecretKeyRef* out) {
+  DecodeSecretRef(GetMember(GetMember(item, "valueFrom"), "secretKeyRef"), reader, out);
+}
+
 void DecodeSource(const Json& json, Reader* reader, Source* out) {
   if (const Json& image = GetMember(json, "image"); image.is_object()) {
     ImageSource source;
     reader->Text(image, "ref", &source.ref);
     reader->Enum(image, "pullPolicy", kPullPolicies, &source.pull_policy);
+    reader->Text(image, "pullSecret", &source.pull_secret);
     *out = std::move(source);
   } else if (const Json& package = GetMember(json, "package"); package.is_object()) {
     PackageSource source;
@@ -147,6 +157,7 @@ void DecodeSource(const Json& json, Reader* reader, Source* out) {
       HeaderValue& header = source.headers.emplace_back();
       reader->Text(item, "name", &header.name);
       reader->Text(item, "value", &header.value);
+      DecodeValueFrom(item, reader, &header.secret);
     });
     *out = std::move(source);
   } else {
@@ -265,9 +276,18 @@ void PutPart(Json* out, const char* key, Json part) {
   if (!part.empty()) (*out)[key] = std::move(part);
 }
 
+Json EncodeSecretRef(const SecretKeyRef& ref) { return {{"name", ref.name}, {"key", ref.key}}; }
+// Of a variable or a header.
+template <typename T>
+Json EncodeNamedValue(const T& item) {
+  if (item.secret.name.empty()) return {{"name", item.name}, {"value", item.value}};
+  return {{"name", item.name}, {"valueFrom", {{"secretKeyRef", EncodeSecretRef(item.secret)}}}};
+}
+
 Json EncodeSource(const ImageSource& source) {
   Json out = {{"ref", source.ref}};
   Put(&out, "pullPolicy", source.pull_policy, ImageSource{}.pull_policy, TextOf(kPullPolicies, source.pull_policy));
+  Put(&out, "pullSecret", source.pull_secret, std::string());
   return {{"image", out}};
 }
 Json EncodeSource(const PackageSource& source) {
@@ -282,8 +302,7 @@ Json EncodeSource(const ProcessSource& source) {
 }
 Json EncodeSource(const RemoteSource& source) {
   Json out = {{"url", source.url}};
-  for (const HeaderValue& header : source.headers)
-    out["headers"].push_back({{"name", header.name}, {"value", header.value}});
+  for (const HeaderValue& header : source.headers) out["headers"].push_back(EncodeNamedValue(header));
   return {{"remote", out}};
 }
 
@@ -432,6 +451,12 @@ StatusOr<ServerSpec> DecodeServerSpec(const Json& json) {
     EnvVar& variable = spec.env.emplace_back();
     reader.Text(item, "name", &variable.name);
     reader.Text(item, "value", &variable.value);
+    DecodeValueFrom(item, &reader, &variable.secret);
+  });
+  reader.List(json, "files", [&](const Json& item) {
+    SecretFile& file = spec.files.emplace_back();
+    reader.Text(item, "path", &file.path);
+    DecodeSecretRef(GetMember(item, "secretKeyRef"), &reader, &file.secret);
   });
   DecodeVolumes(json, &reader, &spec.volumes);
   reader.Enum(json, "runtime", kRuntimes, &spec.runtime);
@@ -476,7 +501,9 @@ Json EncodeServerSpec(const ServerSpec& spec) {
   bool remote = std::holds_alternative<RemoteSource>(spec.source);
   Put(&out, "command", spec.command, {});
   Put(&out, "args", spec.args, {});
-  for (const EnvVar& variable : spec.env) out["env"].push_back({{"name", variable.name}, {"value", variable.value}});
+  for (const EnvVar& variable : spec.env) out["env"].push_back(EncodeNamedValue(variable));
+  for (const SecretFile& file : spec.files)
+    out["files"].push_back({{"path", file.path}, {"secretKeyRef", EncodeSecretRef(file.secret)}});
   for (const Volume& volume : spec.volumes) out["volumes"].push_back(EncodeVolume(volume));
   Put(&out, "runtime", spec.runtime, fallback.runtime, TextOf(kRuntimes, spec.runtime));
   Put(&out, "transport", spec.transport, remote ? Transport::kStreamableHttp : fallback.transport,

@@ -340,6 +340,7 @@ std::vector<Violation> Schema::Validate(std::string_view kind, const Json& objec
   };
   if (kind == kKindServer) CheckServerRules(object["spec"], report);
   if (kind == kKindNode) CheckNodeRules(object["spec"], report);
+  if (kind == kKindSecret) CheckSecretRules(object["spec"], report);
   std::stable_sort(validator.found.begin(), validator.found.end(),
                    [](const Violation& a, const Violation& b) { return a.line < b.line; });
   return validator.found;

@@ -80,7 +80,7 @@ def api():
     text = ("# The API\n\n<!-- Made from crd/ and edge-runtime/mcplet/configuration.yaml by scripts/generate-docs. -->\n\n"
             "Every field of every kind, in the order of the schema. `mcpctl explain mcpserver.spec.source` says the same.\n"
             "`apiVersion` is `mcpfleet.dev/v1alpha1` for all of them. How to write manifests: [manifests.md](manifests.md).\n")
-    for path in ("crd/mcpserver.yaml", "crd/mcpnode.yaml"):
+    for path in ("crd/mcpserver.yaml", "crd/mcpnode.yaml", "crd/mcpsecret.yaml"):
         spec = load(path)
         root = root_of(spec)
         names = spec["names"]
@@ -88,6 +88,8 @@ def api():
         text += f"Plural `{names['plural']}`, short {', '.join('`%s`' % n for n in names['shortNames'])}; "
         text += "in a namespace.\n" if spec["scope"] == "Namespaced" else "without a namespace.\n"
         for part in ("spec", "status"):
+            if part not in root["properties"]:
+                continue  # nobody reports on a secret
             node = root["properties"][part]
             text += f"\n### {names['kind']} {part}\n\n{node['description']}\n\n" + table(fields(node, part))
             rules = [r["message"] for r in collect_rules(node)]

@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "controller/placement/place.h"
 #include "crd/codec.h"
+#include "crd/secret_spec.h"
 
 namespace mcpfleet {
 namespace {
@@ -474,6 +475,23 @@ std::shared_ptr<const Object> HeadSync::OwnNodeObject() {
   return before == in_force_.end() ? nullptr : LoadObject(before->second);
 }
 
+const ShardEntry* HeadSync::FindEntry(const ObjectKey& key) const {
+  auto shard = shards_.find(snapshot_->shards[ShardOf(key)]);
+  if (shard == shards_.end()) return nullptr;
+  const Shard& entries = *shard->second;
+  auto it = std::lower_bound(entries.begin(), entries.end(), key,
+                             [](const ShardEntry& entry, const ObjectKey& wanted) { return entry.key < wanted; });
+  return it != entries.end() && it->key == key ? &*it : nullptr;
+}
+
+bool HeadSync::SecretsAreHere(const Object& server) {
+  for (const std::string& name : SecretNamesOf(server.spec)) {
+    const ShardEntry* secret = FindEntry({kKindSecret, server.metadata.namespace_, name});
+    if (secret != nullptr && !bad_.contains(secret->hash) && LoadObject(secret->hash) == nullptr) return false;
+  }
+  return true;
+}
+
 const std::vector<const ShardEntry*>& HeadSync::PlacedIn(const std::string& shard) {
   auto [it, is_new] = placed_.try_emplace(shard);
   if (!is_new) return it->second;
@@ -495,13 +513,28 @@ void HeadSync::ForEachPlaced(Fn fn) {
     placed_.clear();
     placed_for_ = labels;
   }
+  // Secrets reach the nodes that need them: those of the servers placed here, in the version that is wanted, once it is
+  // here, and in the one in force.
+  std::set<ObjectKey> secrets;
+  const auto add_secrets = [&secrets](const Object& server) {
+    for (const std::string& name : SecretNamesOf(server.spec))
+      secrets.insert({kKindSecret, server.metadata.namespace_, name});
+  };
   for (const std::string& hash : snapshot_->shards) {
     if (hash.empty()) continue;
     for (const ShardEntry* entry : PlacedIn(hash)) {
       // A cordoned node keeps what it runs and takes nothing new; a drained one keeps nothing.
       if (unschedulable && entry->key.kind == kKindServer && (drained || !in_force_.contains(entry->key))) continue;
       fn(*entry);
+      if (options_.node.empty() || entry->key.kind != kKindServer) continue;
+      if (auto wanted = objects_.find(entry->hash); wanted != objects_.end()) add_secrets(*wanted->second);
+      auto before = in_force_.find(entry->key);
+      if (before == in_force_.end() || before->second == entry->hash) continue;
+      if (std::shared_ptr<const Object> object = LoadObject(before->second)) add_secrets(*object);
     }
+  }
+  for (const ObjectKey& key : secrets) {
+    if (const ShardEntry* entry = FindEntry(key)) fn(*entry);
   }
 }
 
@@ -524,7 +557,8 @@ void HeadSync::Adopt() {
   ForEachPlaced([&](const ShardEntry& entry) {
     std::shared_ptr<const Object> object = LoadObject(entry.hash);
     std::string wrong = object != nullptr ? EntryMismatch(entry, *object) : "";
-    if (object != nullptr && wrong.empty()) {
+    const bool complete = object != nullptr && (entry.key.kind != kKindServer || SecretsAreHere(*object));
+    if (complete && wrong.empty()) {
       next[entry.key] = entry.hash;
       return;
     }

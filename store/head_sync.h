@@ -47,7 +47,8 @@ struct SyncedObject {
 struct AcceptedState {
   std::optional<Head> head;  // nullopt: none was ever accepted
   MonoTime seen_at{};        // when that head was first seen
-  // Servers placed on this node, and its own MCPNode. What is absent here is to be removed, but only when allowed:
+  // Servers placed on this node, the secrets that they refer to, and its own MCPNode. What is absent here is to be
+  // removed, but only when allowed:
   std::map<ObjectKey, SyncedObject> objects;
   // False while keys of this snapshot are pending, for 5 min at most.
   bool removals_allowed = false;
@@ -132,6 +133,9 @@ class HeadSync {
   std::shared_ptr<const Object> LoadObject(const std::string& hash);
   const ShardEntry* OwnNode() const;
   std::shared_ptr<const Object> OwnNodeObject();
+  const ShardEntry* FindEntry(const ObjectKey& key) const;
+  // Whether the secrets that a server refers to are here, as far as the snapshot has them: it is adopted with them.
+  bool SecretsAreHere(const Object& server);
   // Which entries of the snapshot in force are for this node. `fn` gets each of them.
   template <typename Fn>
   void ForEachPlaced(Fn fn);

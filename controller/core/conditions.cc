@@ -51,7 +51,10 @@ class StatusBuilder {
     return True("Accepted");
   }
 
-  Verdict ResolvedRefs() const { return True("Resolved"); }
+  Verdict ResolvedRefs() const {
+    if (in_.desired == nullptr || in_.desired->unresolved_reason.empty()) return True("Resolved");
+    return False(in_.desired->unresolved_reason, in_.desired->unresolved_message);
+  }
 
   Verdict ArtifactReady() const {
     if (remote_) return True("NotNeeded");
@@ -202,7 +205,10 @@ class StatusBuilder {
       return True("Complete");
     }
     if (in_.desired == nullptr) return True("Removing");
-    if (hold_) return False(Accepted().reason, Accepted().message);
+    if (hold_) {
+      const Verdict why = Accepted().status == ConditionStatus::kTrue ? ResolvedRefs() : Accepted();
+      return False(why.reason, why.message);
+    }
     if (Suspended()) return observed_.instances.empty() ? True("Complete") : True("Stopping");
     if (std::string failure = RolloutFailure(*in_.desired, observed_, in_.now); !failure.empty()) {
       return False("ProgressDeadlineExceeded", failure);

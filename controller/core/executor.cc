@@ -94,8 +94,12 @@ Status Executor::Do(const StartMain& action, const ExecutionContext& context) {
   const DesiredServer* server = action.previous ? context.observed->previous.get() : context.desired;
   const ArtifactState& artifact = action.previous ? context.observed->previous_artifact : context.observed->artifact;
   if (server == nullptr) return Internal("no spec to start it by");
+  // Opened for this call only.
+  ASSIGN_OR_RETURN(const OpenedEnv env, OpenEnv(*server));
+  ASSIGN_OR_RETURN(const std::vector<OpenedFile> files, OpenFiles(*server));
+  RETURN_IF_ERROR(deps_.sessions.PutFiles(action.instance, files));
   Status status = Measured("StartMain", [&] {
-    return deps_.sessions.StartMain(action.instance, ArgvOf(server->spec, artifact.artifact), server->spec.env,
+    return deps_.sessions.StartMain(action.instance, ArgvOf(server->spec, artifact.artifact), env.vars,
                                     server->spec.transport, Deadline::After(kStartMainTimeout));
   });
   // A child that could not be executed has ended: the back-off of ended children applies, not that of failed calls.

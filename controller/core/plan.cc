@@ -602,7 +602,9 @@ bool Sleeps(const DesiredServer& desired, const Observed& observed) {
 }
 
 bool OnHold(const DesiredServer& desired) {
-  return !desired.rejected_reason.empty() || (desired.pending && desired.revision.empty());
+  if (!desired.rejected_reason.empty() || (desired.pending && desired.revision.empty())) return true;
+  // To stop a server takes none of its secrets.
+  return !desired.unresolved_reason.empty() && !desired.spec.suspend;
 }
 
 bool IsRemote(const DesiredServer& desired) { return std::holds_alternative<RemoteSource>(desired.spec.source); }

@@ -207,7 +207,7 @@ std::vector<const InstanceView*> TendedInstances(const DesiredServer* desired, c
 std::string RolloutFailure(const DesiredServer& desired, const Observed& observed, MonoTime now);
 // Asleep, or waking with nothing gone wrong so far: a client's request waits for it.
 bool Sleeps(const DesiredServer& desired, const Observed& observed);
-// Rejected, or pending without a version before: what runs stays, nothing new starts.
+// Rejected, with secrets that can't be used, or pending without a version before: what runs stays, nothing new starts.
 bool OnHold(const DesiredServer& desired);
 bool IsRemote(const DesiredServer& desired);
 // Whether the server itself runs in this instance: its main child, or without a shim the instance.

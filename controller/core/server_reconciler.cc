@@ -299,7 +299,10 @@ void ServerReconciler::Observe(const ServerKey& key, ServerRecord* record, Look*
     look->newest = nullptr;
     observed.removals_allowed = true;
   }
-  if (look->newest != nullptr) Recall(key, record, *look->newest);
+  if (look->newest != nullptr) {
+    look->newest = Deliverable(record, look->newest);
+    Recall(key, record, *look->newest);
+  }
   look->desired = InForce(record, look->newest);
   const bool hold = look->desired == nullptr || OnHold(*look->desired);
   if (look->desired != nullptr) {
@@ -343,6 +346,23 @@ std::shared_ptr<const DesiredServer> ServerReconciler::InForce(
   }
   record->undone.reset();
   return newest;
+}
+
+std::shared_ptr<const DesiredServer> ServerReconciler::Deliverable(
+    ServerRecord* record, const std::shared_ptr<const DesiredServer>& newest) const {
+  if (OnHold(*newest) || !NeedsDelivery(newest->spec)) return newest;
+  const auto runtime = w_.deps.runtimes.find(ChooseRuntime(newest->spec));
+  const std::string why = runtime == w_.deps.runtimes.end() ? "" : runtime->second->WhyNoSecrets(newest->spec);
+  if (why.empty()) return newest;
+  // The same object as long as nothing changes: others compare it.
+  if (record->undeliverable_of != newest || record->undeliverable->unresolved_message != why) {
+    auto copy = std::make_shared<DesiredServer>(*newest);
+    copy->unresolved_reason = "SecretNotDeliverable";
+    copy->unresolved_message = why;
+    record->undeliverable_of = newest;
+    record->undeliverable = std::move(copy);
+  }
+  return record->undeliverable;
 }
 
 void ServerReconciler::ObserveUse(const ServerKey& key, Look* look) const {
@@ -518,6 +538,11 @@ void ServerReconciler::NoteSpec(ServerRecord* record, const Look& look) {
     if (revision.artifact.phase == ArtifactState::Phase::kFailed) {
       revision.artifact.phase = ArtifactState::Phase::kAbsent;
     }
+  }
+  // Other credentials are worth another try.
+  const bool other_credentials = !first && record->current->pull_secret_version != desired.pull_secret_version;
+  if (other_credentials && revision.artifact.phase == ArtifactState::Phase::kFailed) {
+    revision.artifact.phase = ArtifactState::Phase::kAbsent;
   }
   revision.artifact.revision = desired.revision;
   revision.spec = look.desired;
@@ -893,7 +918,12 @@ void ServerReconciler::BeginPull(const ServerKey& key, ServerRecord* record, con
       if (p.total_bytes > 0) text += " " + std::to_string(p.done_bytes * 100 / p.total_bytes) + "%";
       w_.post(key, PullProgressed{revision, text});
     };
-    StatusOr<Artifact> artifact = runtime->Pull(server->spec, progress, Deadline::After(w_.options.pull_timeout));
+    const Deadline deadline = Deadline::After(w_.options.pull_timeout);
+    StatusOr<RegistryCredentials> credentials = OpenPullSecret(*server);
+    StatusOr<Artifact> artifact = !credentials.ok() ? StatusOr<Artifact>(credentials.status())
+                                  : credentials->empty()
+                                      ? runtime->Pull(server->spec, progress, deadline)
+                                      : runtime->PullAs(*credentials, server->spec, progress, deadline);
     w_.deps.metrics.RuntimeOperation("Pull", artifact.ok(), w_.deps.clock.Now() - start);
     if (artifact.ok()) {
       w_.uses(key, artifact->digest);
@@ -916,6 +946,7 @@ std::optional<ProbeTarget> ServerReconciler::Target(const ServerKey& key, const 
     target.transport = Transport::kStreamableHttp;
     target.url = remote.url;
     target.headers = remote.headers;
+    target.secrets = look.desired->secrets;
     return target;
   }
   if (instance == nullptr || !MainRuns(*instance)) return std::nullopt;

@@ -81,6 +81,9 @@ class ServerReconciler {
   void NoteSpec(ServerRecord* record, const Look& look);
   std::shared_ptr<const DesiredServer> InForce(ServerRecord* record,
                                                const std::shared_ptr<const DesiredServer>& newest) const;
+  // `newest`, or what says that its secrets can't be delivered here.
+  std::shared_ptr<const DesiredServer> Deliverable(ServerRecord* record,
+                                                   const std::shared_ptr<const DesiredServer>& newest) const;
   void ForgetRevisions(ServerRecord* record, const Look& look);
   void ObserveUse(const ServerKey& key, Look* look) const;
   void NoteProgress(ServerRecord* record, const Look& look) const;

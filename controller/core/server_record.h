@@ -61,7 +61,9 @@ struct ServerRecord {
   RestartPolicy recalled_policy;
   std::string noted;                             // the server's text there
   std::shared_ptr<const DesiredServer> current;  // the accepted spec in force
-  std::string before;                            // the revision before it
+  // The newest spec, and it again as one whose secrets this node can't deliver; null when it can.
+  std::shared_ptr<const DesiredServer> undeliverable_of, undeliverable;
+  std::string before;  // the revision before it
   std::map<std::string, RevisionRecord> revisions;
   std::map<std::string, InstanceMemory> instances;  // by id; "" for a remote server
   std::optional<Rollout> rollout;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "controller/ports/secrets.h"
 #include "crd/object.h"
 #include "crd/server_spec.h"
 
@@ -113,6 +114,14 @@ class ContainerRuntime {
   virtual bool Supports(const ServerSpec& spec) const = 0;
   // All instances with our label of this node, in any state. One call to the engine.
   virtual StatusOr<std::vector<InstanceReport>> List(Deadline deadline) = 0;
+  // Why variables and files of secrets can't reach an instance of this spec without being shown to others; "" when they
+  // can. May change: an engine can turn out to be one that the shim can't work with.
+  virtual std::string WhyNoSecrets(const ServerSpec&) const { return ""; }
+  // Pull, with what the registry asks for. A runtime that pulls from no registry has no use for it.
+  virtual StatusOr<Artifact> PullAs(const RegistryCredentials&, const ServerSpec& spec,
+                                    std::function<void(const PullProgress&)> progress, Deadline deadline) {
+    return Pull(spec, std::move(progress), deadline);
+  }
   // Makes the source present locally. `progress` may be called from another thread, at most a few times a second.
   virtual StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                                   Deadline deadline) = 0;

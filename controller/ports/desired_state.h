@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "base/status.h"
+#include "controller/ports/secrets.h"
 #include "crd/object.h"
 #include "crd/server_spec.h"
 
 namespace mcpfleet {
 
 // One server placed on this node. `rejected` set: the object can't be run here (its spec is then not to be used).
+// `unresolved` set: a secret that it refers to can't be used here; nothing of this version is started.
 struct DesiredServer {
   ServerKey key;
   std::string uid;
@@ -24,6 +26,10 @@ struct DesiredServer {
   ServerSpec spec;
   std::string rejected_reason, rejected_message;  // Accepted=False: ForbiddenByNode, UnsupportedField, InvalidSpec …
   bool pending = false;                           // Accepted=Unknown, ObjectPending: spec is the previous version's
+  std::string unresolved_reason, unresolved_message;  // ResolvedRefs=False: SecretNotFound, SecretKeyMissing …
+  // Opens what the spec refers to. Null when it refers to nothing, and of a version that this mcplet never saw.
+  std::shared_ptr<const SecretSource> secrets;
+  std::string pull_secret_version;  // of source.image.pullSecret; another one is worth another try to pull
 };
 
 struct DesiredSnapshot {

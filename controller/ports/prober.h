@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "controller/ports/secrets.h"
 #include "controller/ports/session_host.h"
 #include "crd/server_spec.h"
 #include "crd/server_status.h"
@@ -22,10 +23,11 @@ struct ProbeTarget {
   std::string instance;  // "" for remote servers
   std::string revision;
   Transport transport = Transport::kStdio;
-  std::shared_ptr<StdioChannel> stdio;  // transport stdio
-  std::string url;                      // http transports: "http://127.0.0.1:8080/mcp"
-  int network_pid = 0;                  // connect inside this process's network namespace; 0: ours
-  std::vector<HeaderValue> headers;     // remote servers
+  std::shared_ptr<StdioChannel> stdio;          // transport stdio
+  std::string url;                              // http transports: "http://127.0.0.1:8080/mcp"
+  int network_pid = 0;                          // connect inside this process's network namespace; 0: ours
+  std::vector<HeaderValue> headers;             // remote servers; values of secrets are opened by whoever sends them
+  std::shared_ptr<const SecretSource> secrets;  // of `headers`
 };
 
 struct Verification {

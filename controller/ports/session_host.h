@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "controller/ports/container_runtime.h"
+#include "controller/ports/secrets.h"
 
 namespace mcpfleet {
 
@@ -70,6 +71,12 @@ class SessionHost {
   // Spawns the main child: argv and environment go through the shim only. Idempotent while one runs.
   virtual Status StartMain(const std::string& instance, const std::vector<std::string>& argv,
                            const std::vector<EnvVar>& env, Transport transport, Deadline deadline) = 0;
+  // Files of secrets, for the children that are spawned from now on: mode 0400, of the instance's user, replaced when
+  // they are there. Their directories must be there and writable. A file that can't be written makes the next StartMain
+  // fail (Main().failure). FailedPrecondition when this host can't do it.
+  virtual Status PutFiles(const std::string& instance, const std::vector<OpenedFile>& files) {
+    return files.empty() ? OkStatus() : FailedPrecondition("instance " + instance + ": takes no files");
+  }
   // Ends the main child: stdin closed, SIGTERM, SIGKILL of its whole tree after `grace`. OK when there is none.
   virtual Status StopMain(const std::string& instance, Duration grace, Deadline deadline) = 0;
   virtual MainState Main(const std::string& instance) const = 0;

@@ -53,6 +53,9 @@ Json TmpfsOf(const ServerSpec& spec) {
     if (volume.mount_path == "/tmp") tmpfs.erase("/tmp");
     if (volume.host_path.empty()) tmpfs[volume.mount_path] = TmpfsOptions(volume.tmpfs_bytes, volume.read_only, true);
   }
+  // The shim writes them, as the server's user; the files themselves are for nobody else.
+  for (const std::string& directory : FileDirectoriesOf(spec))
+    tmpfs[directory] = TmpfsOptions(kFileMemory, false, false);
   return tmpfs;
 }
 
@@ -129,11 +132,19 @@ std::vector<std::string> ArgvOf(const InstanceSpec& spec) {
   return argv;
 }
 
+std::string WhyNoSecrets(const CreateContext& context) {
+  if (UsesShim(context)) return "";
+  return "values of secrets would show in the engine's inspect output, because no shim can hand them over: " +
+         (context.attach.empty() ? "this node has none for its engine" : context.attach);
+}
+
 StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context) {
   std::vector<std::string> argv = ArgvOf(spec);
   if (argv.empty()) {
     return InvalidArgument("spec.command: must be set, the image has neither ENTRYPOINT nor CMD");
   }
+  if (const std::string why = WhyNoSecrets(context); NeedsDelivery(spec.spec) && !why.empty())
+    return FailedPrecondition(why);
   std::vector<std::string> entrypoint;
   if (!UsesShim(context)) {
     entrypoint.swap(argv);

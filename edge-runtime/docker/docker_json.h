@@ -51,6 +51,8 @@ struct CreateContext {
 // The body of POST /containers/create. With the shim the environment of the spec is not in it: secrets would show in
 // `inspect`; the shim gets it with each spawn. InvalidArgument when there is nothing to run.
 StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context);
+// Why variables and files of secrets can't be given to a container that is made so; "" when they can.
+std::string WhyNoSecrets(const CreateContext& context);
 // argv by Kubernetes' rules: command+args, or ENTRYPOINT+args, or ENTRYPOINT+CMD.
 std::vector<std::string> ArgvOf(const InstanceSpec& spec);
 

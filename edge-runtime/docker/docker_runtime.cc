@@ -102,10 +102,13 @@ StatusOr<http::Response> DockerRuntime::Call(std::string_view method, const std:
 }
 
 StatusOr<std::unique_ptr<http::ResponseStream>> DockerRuntime::OpenStream(std::string_view method,
-                                                                          const std::string& path, Deadline deadline) {
+                                                                          const std::string& path, Deadline deadline,
+                                                                          const SecretText& registry_auth) {
   ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
   ++requests_;
-  auto stream = client_.Open({.method = std::string(method), .target = engine.prefix + path}, deadline);
+  http::Request request{.method = std::string(method), .target = engine.prefix + path};
+  if (!registry_auth.empty()) request.headers.Set("X-Registry-Auth", std::string(registry_auth.view()));
+  auto stream = client_.Open(request, deadline);
   if (!stream.ok()) return Annotate(stream.status(), "docker engine at " + options_.socket_path);
   if ((*stream)->head().status < 300) return stream;
   StatusOr<std::string> message = (*stream)->Read(deadline);
@@ -230,6 +233,10 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
     return Create(spec, deadline);
   }
   return StatusOfEngine(response.status, response.body, "create instance " + spec.id);
+}
+
+std::string DockerRuntime::WhyNoSecrets(const ServerSpec&) const {
+  return mcpfleet::WhyNoSecrets({.shim_binary = options_.shim_binary, .attach = AttachReason()});
 }
 
 std::string DockerRuntime::AttachReason() const {

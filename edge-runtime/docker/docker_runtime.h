@@ -55,6 +55,9 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override;
+  StatusOr<Artifact> PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
+                            std::function<void(const PullProgress&)> progress, Deadline deadline) override;
+  std::string WhyNoSecrets(const ServerSpec& spec) const override;
   Status Create(const InstanceSpec& spec, Deadline deadline) override;
   Status Start(const std::string& id, Deadline deadline) override;
   Status Stop(const std::string& id, Duration grace, Deadline deadline) override;
@@ -91,7 +94,7 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<http::Response> Call(std::string_view method, const std::string& path, Deadline deadline,
                                 const Json* body = nullptr);
   StatusOr<std::unique_ptr<http::ResponseStream>> OpenStream(std::string_view method, const std::string& path,
-                                                             Deadline deadline);
+                                                             Deadline deadline, const SecretText& registry_auth = {});
   StatusOr<std::vector<ListedContainer>> ListContainers(Deadline deadline);
   Status FillIn(ListedContainer& container, Deadline deadline) LOCKS_EXCLUDED(mu_);
   bool FillInFromCache(ListedContainer& container) LOCKS_EXCLUDED(mu_);
@@ -99,7 +102,8 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
   StatusOr<std::vector<ListedImage>> ListImages(Deadline deadline);
   StatusOr<std::optional<Artifact>> FindImage(const std::string& ref, Deadline deadline);
-  Status PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress, Deadline deadline);
+  Status PullImage(const std::string& ref, const SecretText& registry_auth,
+                   const std::function<void(const PullProgress&)>& progress, Deadline deadline);
   // Why instances are made without the shim now, "" when they are not.
   std::string AttachReason() const LOCKS_EXCLUDED(mu_);
   void SetAttachReason(const std::string& reason) LOCKS_EXCLUDED(mu_);

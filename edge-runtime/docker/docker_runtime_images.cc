@@ -3,6 +3,7 @@
 #include "base/strings.h"
 #include "edge-runtime/docker/docker_pull.h"
 #include "edge-runtime/docker/docker_runtime.h"
+#include "edge-runtime/docker/registry_auth.h"
 
 namespace mcpfleet {
 namespace {
@@ -19,11 +20,12 @@ StatusOr<std::optional<Artifact>> DockerRuntime::FindImage(const std::string& re
   return std::optional<Artifact>(std::move(artifact));
 }
 
-Status DockerRuntime::PullImage(const std::string& ref, const std::function<void(const PullProgress&)>& progress,
-                                Deadline deadline) {
+Status DockerRuntime::PullImage(const std::string& ref, const SecretText& registry_auth,
+                                const std::function<void(const PullProgress&)>& progress, Deadline deadline) {
   const ImageReference image = ParseImageReference(ref);
-  auto opened = OpenStream(
-      "POST", "/images/create?fromImage=" + PercentEncode(image.from) + "&tag=" + PercentEncode(image.tag), deadline);
+  auto opened =
+      OpenStream("POST", "/images/create?fromImage=" + PercentEncode(image.from) + "&tag=" + PercentEncode(image.tag),
+                 deadline, registry_auth);
   if (!opened.ok()) {
     // Some registries' "no" reaches us as a failure of the engine.
     const std::string message = Message(opened.status());
@@ -48,6 +50,11 @@ Status DockerRuntime::PullImage(const std::string& ref, const std::function<void
 
 StatusOr<Artifact> DockerRuntime::Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                                        Deadline deadline) {
+  return PullAs({}, spec, std::move(progress), deadline);
+}
+
+StatusOr<Artifact> DockerRuntime::PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
+                                         std::function<void(const PullProgress&)> progress, Deadline deadline) {
   const auto* source = std::get_if<ImageSource>(&spec.source);
   if (source == nullptr) return InvalidArgument("spec.source: the Docker runtime runs images only");
   const std::string& ref = source->ref;
@@ -59,7 +66,11 @@ StatusOr<Artifact> DockerRuntime::Pull(const ServerSpec& spec, std::function<voi
                     " is not on this node and pullPolicy is Never: load it (docker load, docker import) or set "
                     "pullPolicy: IfNotPresent");
   }
-  if (Status pulled = PullImage(ref, progress, deadline); !pulled.ok()) {
+  SecretText registry_auth;
+  if (!credentials.empty()) {
+    ASSIGN_OR_RETURN(registry_auth, RegistryAuthHeader(credentials, ref));
+  }
+  if (Status pulled = PullImage(ref, registry_auth, progress, deadline); !pulled.ok()) {
     if (pulled.code() == StatusCode::kNotFound) {
       return Annotate(
           pulled, what + " could not be pulled: check spec.source.image.ref and that this node may read its registry");

@@ -156,27 +156,27 @@ int Children::Ending(const std::string& instance) const {
   return std::max(0, Count(instance) - held);
 }
 
-void Children::Spawn(const Order& order, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
-  ++shared_->starting[order.instance];
-  sessions_.SpawnClient(
-      order.instance, order.argv, order.env,
-      [&sessions = sessions_, door = door_, weak = std::weak_ptr<Shared>(shared_), grace = order.grace,
-       instance = order.instance, done = std::move(done)](const StatusOr<ClientChild>& child) {
-        const bool open = door->Post([&sessions, weak, grace, instance, done, child] {
-          auto shared = weak.lock();
-          if (shared == nullptr) {
-            if (child.ok()) sessions.EndClient(child->instance, child->id, grace);
-            return;
-          }
-          if (--shared->starting[instance] == 0) shared->starting.erase(instance);
-          std::unique_ptr<Link> link = child.ok() ? shared->owner->MakeLink(*child, grace) : nullptr;
-          if (!shared->starting.contains(instance) && shared->unsure.erase(instance) > 0)
-            shared->owner->listeners_.changed(instance);
-          if (!child.ok()) return done(child.status());
-          done(std::move(link));
-        });
-        if (!open && child.ok()) sessions.EndClient(child->instance, child->id, grace);
-      });
+void Children::Spawn(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+                     Duration grace, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
+  ++shared_->starting[instance];
+  sessions_.SpawnClient(instance, argv, env,
+                        [&sessions = sessions_, door = door_, weak = std::weak_ptr<Shared>(shared_), grace, instance,
+                         done = std::move(done)](const StatusOr<ClientChild>& child) {
+                          const bool open = door->Post([&sessions, weak, grace, instance, done, child] {
+                            auto shared = weak.lock();
+                            if (shared == nullptr) {
+                              if (child.ok()) sessions.EndClient(child->instance, child->id, grace);
+                              return;
+                            }
+                            if (--shared->starting[instance] == 0) shared->starting.erase(instance);
+                            std::unique_ptr<Link> link = child.ok() ? shared->owner->MakeLink(*child, grace) : nullptr;
+                            if (!shared->starting.contains(instance) && shared->unsure.erase(instance) > 0)
+                              shared->owner->listeners_.changed(instance);
+                            if (!child.ok()) return done(child.status());
+                            done(std::move(link));
+                          });
+                          if (!open && child.ok()) sessions.EndClient(child->instance, child->id, grace);
+                        });
 }
 
 std::vector<Children::Found> Children::TakeFound(const std::string& instance, Duration grace) {

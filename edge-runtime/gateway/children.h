@@ -32,19 +32,15 @@ class Children {
     std::unique_ptr<Link> link;
     std::string note, doubtful_line;  // settle it on the link
   };
-  struct Order {
-    std::string instance;
-    std::vector<std::string> argv;
-    std::vector<EnvVar> env;
-    Duration grace = std::chrono::seconds(10);  // to end in, once its link is destroyed
-  };
 
   // sessions, loop: outlive it. Begins to listen.
   Children(ClientSessions& sessions, Loop& loop, Listeners listeners);
   ~Children();
 
-  // `done` once, on the loop; never from inside. The link is not started.
-  void Spawn(const Order& order, std::function<void(StatusOr<std::unique_ptr<Link>>)> done);
+  // `done` once, on the loop; never from inside. The link is not started; `grace` is what its child has to end in, once
+  // the link is destroyed. `env` is used in this call only: it may hold values of secrets.
+  void Spawn(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
+             Duration grace, std::function<void(StatusOr<std::unique_ptr<Link>>)> done);
   // Each child of the instance that nobody has taken yet, once.
   std::vector<Found> TakeFound(const std::string& instance, Duration grace);
   // Children that have not ended wholly.

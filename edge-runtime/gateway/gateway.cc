@@ -241,7 +241,10 @@ std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
 StatusOr<std::shared_ptr<HttpUpstream>> Hall::MakeUpstream(const ClientTarget& target) {
   HttpUpstream::Options options{.url = target.url, .identity = {"mcpfleet", Version()}};
   const ServerSpec& spec = target.server->spec;
-  if (const auto* remote = std::get_if<RemoteSource>(&spec.source)) options.headers = remote->headers;
+  if (const auto* remote = std::get_if<RemoteSource>(&spec.source)) {
+    options.headers = remote->headers;
+    options.secrets = target.server->secrets;
+  }
   if (target.network_pid != 0) {
     if (!deps_.connect_in_namespace) return Unimplemented("no way into the server's network namespace");
     options.connect = [connect = deps_.connect_in_namespace, pid = target.network_pid, port = spec.port] {

@@ -54,8 +54,10 @@ class AutoLink final : public Link {
 
 }  // namespace
 
-HttpUpstream::HttpUpstream(Options options, http::Url url, Loop& loop, boost::asio::io_context& context)
+HttpUpstream::HttpUpstream(Options options, OpenedHeaders headers, http::Url url, Loop& loop,
+                           boost::asio::io_context& context)
     : options_(std::move(options)),
+      headers_(std::move(headers)),
       url_(std::move(url)),
       loop_(loop),
       client_(context, url_.endpoint,
@@ -64,16 +66,18 @@ HttpUpstream::HttpUpstream(Options options, http::Url url, Loop& loop, boost::as
 StatusOr<std::shared_ptr<HttpUpstream>> HttpUpstream::Create(Options options, Loop& loop,
                                                              boost::asio::io_context& context) {
   ASSIGN_OR_RETURN(http::Url url, http::ParseUrl(options.url));
-  for (const HeaderValue& header : options.headers) {
+  ASSIGN_OR_RETURN(OpenedHeaders headers, OpenHeaders(options.headers, options.secrets.get()));
+  for (const HeaderValue& header : headers.headers) {
     if (!http::IsToken(header.name) || !http::IsFieldValue(header.value))
       return InvalidArgument("header " + Printable(header.name, 64) + ": cannot be sent");
   }
-  return std::shared_ptr<HttpUpstream>(new HttpUpstream(std::move(options), std::move(url), loop, context));
+  return std::shared_ptr<HttpUpstream>(
+      new HttpUpstream(std::move(options), std::move(headers), std::move(url), loop, context));
 }
 
 http::Request HttpUpstream::NewRequest(std::string_view method) const {
   http::Request request{.method = std::string(method), .target = url_.target};
-  for (const HeaderValue& header : options_.headers) request.headers.Add(header.name, header.value);
+  for (const HeaderValue& header : headers_.headers) request.headers.Add(header.name, header.value);
   if (!request.headers.Has("User-Agent"))
     request.headers.Set("User-Agent", options_.identity.name + "/" + options_.identity.version);
   return request;

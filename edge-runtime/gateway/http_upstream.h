@@ -21,6 +21,7 @@
 #include "base/http/async_client.h"
 #include "base/http/url.h"
 #include "base/status.h"
+#include "controller/ports/secrets.h"
 #include "crd/server_spec.h"
 #include "edge-runtime/gateway/link.h"
 #include "edge-runtime/gateway/loop.h"
@@ -41,7 +42,8 @@ class HttpUpstream {
  public:
   struct Options {
     std::string url;
-    std::vector<HeaderValue> headers;  // added to each request
+    std::vector<HeaderValue> headers;                       // added to each request
+    std::shared_ptr<const SecretSource> secrets = nullptr;  // of headers whose value is one
     HttpTransport transport = HttpTransport::kAuto;
     mcp::ClientIdentity identity;  // for User-Agent
     std::string ca_file;           // instead of the system's certificates
@@ -62,9 +64,10 @@ class HttpUpstream {
   void After(Duration delay, const std::weak_ptr<bool>& alive, std::function<void()> task);
 
  private:
-  HttpUpstream(Options options, http::Url url, Loop& loop, boost::asio::io_context& context);
+  HttpUpstream(Options options, OpenedHeaders headers, http::Url url, Loop& loop, boost::asio::io_context& context);
 
   const Options options_;
+  const OpenedHeaders headers_;  // as they are sent
   const http::Url url_;
   Loop& loop_;
   http::AsyncClient client_;

@@ -24,9 +24,10 @@ ServerGroup::ServerGroup(Wiring wiring, ClientTarget target) : w_(std::move(wiri
 }
 
 void ServerGroup::SetTarget(ClientTarget target) {
-  const bool other_url = target.url != target_.url;
+  // Another revision may have other headers, also by the values of its secrets.
+  const bool other = target.url != target_.url || target.server->revision != target_.server->revision;
   target_ = std::move(target);
-  if (other_url) upstream_.reset();
+  if (other) upstream_.reset();
   FillSpares();
   Pump();
 }
@@ -110,9 +111,10 @@ void ServerGroup::Begin(const std::string& subject, Done done) {
 }
 
 void ServerGroup::Spawn(const std::string& subject, Done done) {
+  const StatusOr<OpenedEnv> env = OpenEnv(*target_.server);
+  if (!env.ok()) return Post(done, env.status());
   w_.tenants.Enter(target_.instance, subject);
-  w_.children.Spawn({target_.instance, target_.argv, target_.server->spec.env, target_.server->spec.termination_grace},
-                    std::move(done));
+  w_.children.Spawn(target_.instance, target_.argv, env->vars, target_.server->spec.termination_grace, std::move(done));
 }
 
 int ServerGroup::WantedSpares() const {

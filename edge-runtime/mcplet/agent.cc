@@ -24,6 +24,7 @@
 #include "edge-runtime/mcplet/node_admin.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
+#include "edge-runtime/mcplet/secret_keeper.h"
 #include "edge-runtime/mcplet/session_hosts.h"
 #include "edge-runtime/mcplet/status_publisher.h"
 #include "edge-runtime/mcplet/store_link.h"
@@ -76,7 +77,8 @@ class NodeAgent final : public Agent {
         metrics_({.version = Version(), .store_operations = StoreOperations()}),
         events_(clock),
         sync_telemetry_(metrics_, events_, clock, config.node),
-        desired_(config.policy) {}
+        secrets_(IdentityDirectory(config.state_directory) + "/" + kSealingKeyFile),
+        desired_(config.policy, &secrets_) {}
   ~NodeAgent() override { Stop(); }
 
   Status Open();
@@ -102,6 +104,7 @@ class NodeAgent final : public Agent {
   PrometheusMetrics metrics_;
   EventLog events_;
   SyncTelemetry sync_telemetry_;  // sync thread
+  SecretKeeper secrets_;
   DesiredView desired_;
   Runtimes runtimes_;
   std::unique_ptr<ShimHost> shims_;
@@ -272,6 +275,7 @@ void NodeAgent::OpenGateway() {
 
 void NodeAgent::LookAtNode() {
   OpenGateway();
+  if (secrets_.Reload()) store_->Redeliver();
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
   facts.synced = controller_->Synced();
   facts.store_reachable = store_->reachable();

@@ -1,9 +1,11 @@
 #include "edge-runtime/mcplet/desired_view.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/digest.h"
 #include "crd/codec.h"
+#include "crd/secret_spec.h"
 
 namespace mcpfleet {
 
@@ -39,8 +41,38 @@ DesiredServer DecodeDesired(const SyncedObject& synced, const NodePolicy& policy
   return server;
 }
 
-DesiredView::DesiredView(NodePolicy policy)
-    : policy_(std::move(policy)), current_(std::make_shared<const DesiredSnapshot>()) {}
+namespace {
+
+std::map<std::string, HeldSecret> SecretsOf(const SyncedObject& server, const AcceptedState& state) {
+  std::map<std::string, HeldSecret> out;
+  if (server.object == nullptr) return out;
+  for (const std::string& name : SecretNamesOf(server.object->spec)) {
+    auto it = state.objects.find({kKindSecret, server.entry.key.namespace_, name});
+    out[name] = it == state.objects.end() ? HeldSecret{} : HeldSecret{it->second.object, it->second.mismatch};
+  }
+  return out;
+}
+
+bool SameSecrets(const std::map<std::string, HeldSecret>& a, const std::map<std::string, HeldSecret>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.first == y.first && x.second.object == y.second.object && x.second.mismatch == y.second.mismatch;
+  });
+}
+
+void Resolve(const SecretKeeper& keeper, const std::map<std::string, HeldSecret>& secrets, DesiredServer* server) {
+  if (secrets.empty() || !server->rejected_reason.empty()) return;
+  SecretKeeper::Resolved resolved = keeper.Resolve(server->key.namespace_, server->spec, secrets);
+  server->unresolved_reason = std::move(resolved.reason);
+  server->unresolved_message = std::move(resolved.message);
+  server->secrets = std::move(resolved.source);
+  server->pull_secret_version = std::move(resolved.pull_version);
+  if (!resolved.versions.empty()) server->revision = Sha256Hex(server->revision + "\nsecrets\n" + resolved.versions);
+}
+
+}  // namespace
+
+DesiredView::DesiredView(NodePolicy policy, SecretKeeper* secrets)
+    : policy_(std::move(policy)), secrets_(secrets), current_(std::make_shared<const DesiredSnapshot>()) {}
 
 bool DesiredView::Update(const AcceptedState& state) {
   std::map<ObjectKey, Decoded> next;
@@ -52,15 +84,23 @@ bool DesiredView::Update(const AcceptedState& state) {
   snapshot->seen_at = state.seen_at;
   snapshot->removals_allowed = state.removals_allowed;
   bool changed = false;
+  if (secrets_ != nullptr) secrets_->Reload();
+  const std::string sealing_key = secrets_ == nullptr ? "" : secrets_->public_key();
   for (const auto& [key, synced] : state.objects) {
     if (key.kind != kKindServer) continue;
     auto before = decoded_.find(key);
-    Decoded decoded{synced.entry.hash, synced.mismatch, synced.pending, synced.object, nullptr};
+    Decoded decoded{synced.entry.hash, synced.mismatch, synced.pending, synced.object, {}, "", nullptr};
+    decoded.secrets = SecretsOf(synced, state);
+    if (!decoded.secrets.empty()) decoded.sealing_key = sealing_key;
     if (before != decoded_.end() && before->second.hash == decoded.hash && before->second.pending == decoded.pending &&
-        before->second.mismatch == decoded.mismatch && before->second.object == decoded.object) {
+        before->second.mismatch == decoded.mismatch && before->second.object == decoded.object &&
+        SameSecrets(before->second.secrets, decoded.secrets) && before->second.sealing_key == decoded.sealing_key) {
       decoded.server = before->second.server;
     } else {
-      decoded.server = std::make_shared<const DesiredServer>(DecodeDesired(synced, policy_));
+      auto server = std::make_shared<DesiredServer>(DecodeDesired(synced, policy_));
+      static const SecretKeeper no_keeper("");
+      Resolve(secrets_ == nullptr ? no_keeper : *secrets_, decoded.secrets, server.get());
+      decoded.server = std::move(server);
       changed = true;
     }
     snapshot->servers[decoded.server->key] = decoded.server;

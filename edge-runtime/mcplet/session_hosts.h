@@ -25,6 +25,9 @@ class SessionHosts final : public SessionHost {
                    Transport transport, Deadline deadline) override {
     return shims_.StartMain(instance, argv, env, transport, deadline);
   }
+  Status PutFiles(const std::string& instance, const std::vector<OpenedFile>& files) override {
+    return shims_.PutFiles(instance, files);
+  }
   Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override {
     return shims_.StopMain(instance, grace, deadline);
   }

@@ -103,6 +103,11 @@ void StoreLink::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void StoreLink::Redeliver() {
+  redeliver_ = true;
+  Wake();
+}
+
 void StoreLink::Wake() {
   MutexLock lock(&mu_);
   woken_ = true;
@@ -114,7 +119,8 @@ void StoreLink::Run() {
   std::string last_failure;
   for (;;) {
     auto state = sync_->state();
-    if (state != delivered && callbacks_.on_state) callbacks_.on_state(*state);
+    const bool again = redeliver_.exchange(false);
+    if ((again || state != delivered) && callbacks_.on_state) callbacks_.on_state(*state);
     delivered = state;
     {
       MutexLock lock(&mu_);

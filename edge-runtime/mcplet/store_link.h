@@ -38,6 +38,8 @@ class StoreLink {
   // Delivers the cached state, then follows the store.
   void Start();
   void Stop();
+  // Delivers the state once more, from the sync thread: something else that it is read with has changed.
+  void Redeliver();
 
   KvClient& status_kv() { return *status_kv_; }
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
@@ -64,7 +66,7 @@ class StoreLink {
   std::unique_ptr<HeadSync> sync_;
   std::unique_ptr<WatchClient> watch_;
   std::string watch_url_, token_;
-  std::atomic<bool> reachable_{false};
+  std::atomic<bool> reachable_{false}, redeliver_{false};
 
   Mutex mu_;
   CondVar wake_;

@@ -45,13 +45,14 @@ Status Unexpected(const std::string& method, int status, const std::string& exce
 
 }  // namespace
 
-HttpPeer::HttpPeer(const ProbeTarget& target, http::Url url, const Clock& clock, std::shared_ptr<EraMemory> eras,
-                   HttpPeerOptions options)
+HttpPeer::HttpPeer(const ProbeTarget& target, OpenedHeaders headers, http::Url url, const Clock& clock,
+                   std::shared_ptr<EraMemory> eras, HttpPeerOptions options)
     : url_text_(target.url),
       url_(std::move(url)),
       network_pid_(target.network_pid),
       revision_(target.revision),
       headers_(target.headers),
+      opened_(std::move(headers)),
       clock_(clock),
       eras_(std::move(eras)),
       options_(std::move(options)) {
@@ -70,11 +71,17 @@ StatusOr<std::shared_ptr<HttpPeer>> HttpPeer::Create(const ProbeTarget& target, 
   if (target.network_pid != 0 && !options.connect_in_namespace) {
     return Unimplemented("no way into the network namespace of the server");
   }
-  return std::shared_ptr<HttpPeer>(new HttpPeer(target, *std::move(url), clock, std::move(eras), std::move(options)));
+  ASSIGN_OR_RETURN(OpenedHeaders headers, OpenHeaders(target.headers, target.secrets.get()));
+  return std::shared_ptr<HttpPeer>(
+      new HttpPeer(target, std::move(headers), *std::move(url), clock, std::move(eras), std::move(options)));
 }
 
 bool HttpPeer::Serves(const ProbeTarget& target) const {
-  auto same = [](const HeaderValue& a, const HeaderValue& b) { return a.name == b.name && a.value == b.value; };
+  // A value of a secret is another one in another revision.
+  auto same = [&](const HeaderValue& a, const HeaderValue& b) {
+    return a.name == b.name && a.value == b.value && a.secret == b.secret &&
+           (a.secret.name.empty() || target.revision == revision_);
+  };
   return target.transport == Transport::kStreamableHttp && target.url == url_text_ &&
          target.network_pid == network_pid_ &&
          std::equal(headers_.begin(), headers_.end(), target.headers.begin(), target.headers.end(), same);
@@ -198,7 +205,7 @@ StatusOr<mcp::Message> HttpPeer::Request(const std::string& method, const Json& 
 http::Request HttpPeer::Build(const mcp::Outgoing& message, const Json& params,
                               const Conversation& conversation) const {
   http::Request request{.method = "POST", .target = url_.target, .headers = {}, .body = message.line};
-  for (const HeaderValue& header : headers_) request.headers.Add(header.name, header.value);
+  for (const HeaderValue& header : opened_.headers) request.headers.Add(header.name, header.value);
   request.headers.Set("Content-Type", "application/json");
   request.headers.Set("Accept", "application/json, text/event-stream");
   if (!request.headers.Has("User-Agent")) {

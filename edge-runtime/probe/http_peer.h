@@ -58,8 +58,8 @@ class HttpPeer final : public McpPeer {
     std::string version, session_id;
   };
 
-  HttpPeer(const ProbeTarget& target, http::Url url, const Clock& clock, std::shared_ptr<EraMemory> eras,
-           HttpPeerOptions options);
+  HttpPeer(const ProbeTarget& target, OpenedHeaders headers, http::Url url, const Clock& clock,
+           std::shared_ptr<EraMemory> eras, HttpPeerOptions options);
 
   Status Connect(Deadline deadline);
   Status Take(const Reply& reply, const mcp::Outgoing& message, mcp::Handshake* handshake, Conversation* conversation,
@@ -81,7 +81,8 @@ class HttpPeer final : public McpPeer {
   const http::Url url_;
   const int network_pid_;
   const std::string revision_;
-  const std::vector<HeaderValue> headers_;
+  const std::vector<HeaderValue> headers_;  // as the target has them
+  const OpenedHeaders opened_;              // as they are sent
   const Clock& clock_;
   const std::shared_ptr<EraMemory> eras_;
   const HttpPeerOptions options_;

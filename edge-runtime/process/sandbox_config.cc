@@ -110,6 +110,17 @@ const char* NetworkWord(NetworkMode mode) {
   return "none";
 }
 
+Status AddFileDirectories(const ServerSpec& spec, SandboxConfig* out) {
+  for (const std::string& directory : FileDirectoriesOf(spec)) {
+    for (const char* reserved : kReserved) {
+      if (Below(directory, reserved))
+        return InvalidArgument("spec.files: " + directory + ": " + reserved + " belongs to the sandbox");
+    }
+    out->Add({"tmpfs", std::to_string(kFileMemory), directory});
+  }
+  return OkStatus();
+}
+
 void AddArgv(const InstanceSpec& instance, const SandboxPlace& place, SandboxConfig* out) {
   out->Add({"arg", "/.mcp-shim"});
   for (const std::string& word : place.shim_arguments) out->Add({"arg", word == "{id}" ? instance.id : word});
@@ -233,6 +244,7 @@ StatusOr<std::string> BuildSandboxConfig(const InstanceSpec& instance, const San
     out.Add({"bind", "r", process->path, process->path});
   }
   RETURN_IF_ERROR(AddVolumes(spec.volumes, &out));
+  RETURN_IF_ERROR(AddFileDirectories(spec, &out));
   RETURN_IF_ERROR(AddCapabilities(security, &out));
   out.AddCgroups(place.cgroups, place.oom_file);
   for (const char* entry :

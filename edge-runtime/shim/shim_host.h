@@ -45,6 +45,7 @@ class ShimHost final : public SessionHost, public ClientSessions {
   // OK when the shim has taken the order and told what came of it; that exec failed is in Main().
   Status StartMain(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
                    Transport transport, Deadline deadline) override;
+  Status PutFiles(const std::string& instance, const std::vector<OpenedFile>& files) override;
   Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override;
   MainState Main(const std::string& instance) const override;
   std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override;

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/secret_text.h"
+#include "crd/secret_spec.h"
 #include "edge-runtime/shim/shim_host.h"
 #include "edge-runtime/shim/shim_process.h"
 
@@ -95,6 +97,7 @@ bool ShimHost::Handle(Instance* instance, shim::Packet* packet) {
     case Type::kForget:
     case Type::kShutdown:
     case Type::kPing:
+    case Type::kPutFile:
       return false;  // ours to say
   }
   return false;
@@ -310,6 +313,31 @@ Status ShimHost::SpawnMain(Instance* instance, const std::vector<std::string>& a
   return OkStatus();
 }
 
+Status ShimHost::PutFiles(const std::string& name, const std::vector<OpenedFile>& files) {
+  if (files.empty()) return OkStatus();
+  MutexLock lock(&mu_);
+  Instance* instance = Find(name);
+  if (instance == nullptr || !instance->connection.ready) return Unavailable("shim of " + name + ": not connected");
+  size_t sum = 0;
+  for (const OpenedFile& file : files) sum += file.content.view().size();
+  if (sum > kSecretFileBytes)
+    return InvalidArgument("files of secrets: larger than " + std::to_string(kSecretFileBytes) + " bytes together");
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::string_view content = files[i].content.view();
+    const shim::Bytes path{files[i].path.data(), static_cast<uint32_t>(files[i].path.size())};
+    shim::Writer writer(out_.data(), out_.size());
+    shim::Encode(
+        &writer, {shim::kVersion, Type::kPutFile, ++instance->connection.sequence, 0},
+        shim::PutFile{static_cast<uint32_t>(i), path, {content.data(), static_cast<uint32_t>(content.size())}});
+    const bool fits = writer.ok();
+    const bool sent = fits && Send(instance, out_.data(), writer.size(), nullptr, 0);
+    explicit_bzero(out_.data(), out_.size());
+    if (!fits) return InvalidArgument(files[i].path + ": larger than a message");
+    if (!sent) return Unavailable("shim of " + name + ": connection lost");
+  }
+  return OkStatus();
+}
+
 Status ShimHost::Spawn(Instance* instance, uint64_t id, const std::vector<std::string>& argv,
                        const std::vector<EnvVar>& env, Transport transport, uint64_t forget, Session* session) {
   bool stdio = transport == Transport::kStdio;
@@ -324,12 +352,15 @@ Status ShimHost::Spawn(Instance* instance, uint64_t id, const std::vector<std::s
   }
   writer.U32(static_cast<uint32_t>(env.size()));
   for (const EnvVar& each : env) {
+    // It may be a value of a secret.
     std::string entry = each.name + "=" + each.value;
     clean = clean && entry.find('\0') == std::string::npos && !each.name.empty() &&
             each.name.find('=') == std::string::npos;
     writer.String(entry.data(), entry.size());
+    WipeText(&entry);
   }
   writer.String("", 0);  // the working directory is the instance's
+  if (!clean || !writer.ok()) explicit_bzero(out_.data(), out_.size());
   if (!clean) return InvalidArgument("command or environment: has an impossible name or a NUL");
   if (!writer.ok()) return InvalidArgument("command and environment: larger than 64 KiB together");
 

@@ -45,8 +45,9 @@ enum class Type : uint16_t {
   kShutdown,     // A>S end all, then exit
   kPing,         // A>S
   kPong,         // S>A
+  kPutFile,      // A>S before kSpawn of a main session, which fails when a file could not be written
 };
-inline constexpr uint16_t kLastType = static_cast<uint16_t>(Type::kPong);
+inline constexpr uint16_t kLastType = static_cast<uint16_t>(Type::kPutFile);
 
 struct Header {
   uint16_t version = kVersion;
@@ -111,6 +112,18 @@ class Reader {
     memcpy(out, at_, n);
     at_ += n;
     left_ -= n;
+  }
+  // Like String, and NUL may be in it.
+  Bytes Blob() {
+    uint32_t n = U32();
+    if (!ok_ || n > left_) {
+      ok_ = false;
+      return {};
+    }
+    Bytes b{reinterpret_cast<const char*>(at_), n};
+    at_ += n;
+    left_ -= n;
+    return b;
   }
   uint8_t U8() { return Get<uint8_t>(); }
   uint32_t U32() { return Get<uint32_t>(); }
@@ -196,7 +209,8 @@ struct Spawned {
 // Of Linux 6.12: signals and abstract sockets stay inside a domain, as tracing does since ABI 1. From there on a child
 // that can't enter a domain of its own does not start.
 inline constexpr uint32_t kSeparatingLandlockAbi = 6;
-enum class Stage : uint8_t { kNone = 0, kLimit, kFork, kStdio, kChdir, kExec, kMessage, kLandlock };
+enum class Stage : uint8_t { kNone = 0, kLimit, kFork, kStdio, kChdir, kExec, kMessage, kLandlock, kFile };
+inline constexpr uint8_t kLastStage = static_cast<uint8_t>(Stage::kFile);
 struct SpawnFailed {
   Stage stage = Stage::kNone;
   int32_t error = 0;
@@ -219,6 +233,11 @@ struct Gone {
 struct Shutdown {
   uint32_t grace_ms = 0;
 };
+struct PutFile {
+  uint32_t index = 0;  // of those that belong together; 0 forgets that an earlier one failed
+  Bytes path;          // absolute
+  Bytes content;       // any bytes
+};
 
 inline const char* StageName(Stage stage) {
   switch (stage) {
@@ -238,6 +257,8 @@ inline const char* StageName(Stage stage) {
       return "message";
     case Stage::kLandlock:
       return "landlock";
+    case Stage::kFile:
+      return "file of a secret";
   }
   return "spawn";
 }
@@ -291,6 +312,11 @@ inline void Put(Writer* w, const Exited& m) {
 }
 inline void Put(Writer* w, const Gone& m) { Put(w, m.usage); }
 inline void Put(Writer* w, const Shutdown& m) { w->U32(m.grace_ms); }
+inline void Put(Writer* w, const PutFile& m) {
+  w->U32(m.index);
+  w->String(m.path);
+  w->String(m.content);
+}
 
 template <typename M>
 void Encode(Writer* w, const Header& h, const M& m) {
@@ -327,7 +353,7 @@ inline bool Take(Reader* r, Session* m) {
   m->stage = r->U8();
   m->error = r->I32();
   m->state = static_cast<SessionState>(state <= 4 ? state : 4);
-  return r->ok() && state <= 4 && m->descriptors < 8 && m->stage <= static_cast<uint8_t>(Stage::kLandlock);
+  return r->ok() && state <= 4 && m->descriptors < 8 && m->stage <= kLastStage;
 }
 inline bool Take(Reader* r, Spawn* m) {
   bool ok = true;
@@ -344,8 +370,8 @@ inline bool Take(Reader* r, Spawned* m) {
 inline bool Take(Reader* r, SpawnFailed* m) {
   uint8_t stage = r->U8();
   m->error = r->I32();
-  m->stage = static_cast<Stage>(stage <= static_cast<uint8_t>(Stage::kLandlock) ? stage : 0);
-  return r->ok() && stage <= static_cast<uint8_t>(Stage::kLandlock);
+  m->stage = static_cast<Stage>(stage <= kLastStage ? stage : 0);
+  return r->ok() && stage <= kLastStage;
 }
 inline bool Take(Reader* r, Signal* m) {
   m->signo = r->U8();
@@ -362,6 +388,12 @@ inline bool Take(Reader* r, Exited* m) {
   return Take(r, &m->usage);
 }
 inline bool Take(Reader* r, Gone* m) { return Take(r, &m->usage); }
+inline bool Take(Reader* r, PutFile* m) {
+  m->index = r->U32();
+  m->path = r->String();
+  m->content = r->Blob();
+  return r->ok();
+}
 inline bool Take(Reader* r, Shutdown* m) {
   m->grace_ms = r->U32();
   return r->ok();

@@ -187,7 +187,8 @@ TEST_F(GetTest, NodesAreMeantByTheirPlainName) {
 TEST_F(GetTest, VersionsAndKindsCanBeReadByPrograms) {
   EXPECT_NE(Out({"version", "-o", "jsonpath={.clientVersion.version}"}).find('.'), std::string::npos);
   EXPECT_NE(Out({"version", "--client"}).find("mcpctl "), std::string::npos);
-  EXPECT_EQ(Out({"api-resources", "-o", "name"}), "mcpservers.mcpfleet.dev\nmcpnodes.mcpfleet.dev\n");
+  EXPECT_EQ(Out({"api-resources", "-o", "name"}),
+            "mcpservers.mcpfleet.dev\nmcpnodes.mcpfleet.dev\nmcpsecrets.mcpfleet.dev\n");
 }
 
 }  // namespace

@@ -45,8 +45,10 @@ inline std::string Pin(char digit) { return "sha256:" + std::string(64, digit); 
 // Specs that use, together, every field with a value other than the default, in the form that EncodeServerSpec writes.
 inline std::vector<Json> FullSpecs() {
   Json image = Json::parse(R"({
-    "source": {"image": {"ref": "ghcr.io/example/weather:1.4.2", "pullPolicy": "Always"}},
-    "command": ["/server"], "args": ["--a", "b"], "env": [{"name": "A", "value": "1"}],
+    "source": {"image": {"ref": "ghcr.io/example/weather:1.4.2", "pullPolicy": "Always", "pullSecret": "ghcr"}},
+    "command": ["/server"], "args": ["--a", "b"],
+    "env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "gh", "key": "token"}}}],
+    "files": [{"path": "/run/secrets/gh", "secretKeyRef": {"name": "gh", "key": "token"}}],
     "volumes": [{"name": "data", "hostPath": "/srv", "mountPath": "/data", "readOnly": true},
                 {"name": "tmp", "tmpfs": {"size": "64Mi"}, "mountPath": "/scratch"}],
     "runtime": "Docker", "transport": "streamable-http", "port": 8080, "path": "/x",
@@ -82,6 +84,8 @@ inline std::vector<Json> FullSpecs() {
   process["tools"] = {{"allow", {"echo"}}, {"deny", {"add"}}, {"pinning", "Block"}, {"pins", {{"echo", Pin('a')}}}};
   Json remote = {
       {"source", {{"remote", {{"url", "https://x.example.com/mcp"}, {"headers", {{{"name", "A"}, {"value", "b"}}}}}}}}};
+  remote["source"]["remote"]["headers"].push_back(
+      {{"name", "B"}, {"valueFrom", {{"secretKeyRef", {{"name", "gh"}, {"key", "header"}}}}}});
   remote["auth"] = {{"type", "CloudflareAccess"},
                     {"cloudflareAccess", {{"team", "example"}, {"audience", std::string(64, 'a')}}}};
   return {image, package, process, remote};

@@ -137,7 +137,8 @@ TEST(ManifestTest, TheSameObjectTwiceIsRefused) {
 TEST(ManifestTest, AnUnknownKindOrVersionSaysWhatThereIs) {
   EXPECT_EQ(Errors("apiVersion: apps/v1\nkind: MCPSever\n"),
             "f.yaml:1: apiVersion: unknown version \"apps/v1\"; allowed: mcpfleet.dev/v1alpha1\n"
-            "f.yaml:2: kind: unknown kind \"MCPSever\", did you mean \"MCPServer\"?; allowed: MCPServer, MCPNode");
+            "f.yaml:2: kind: unknown kind \"MCPSever\", did you mean \"MCPServer\"?; allowed: MCPServer, MCPNode, "
+            "MCPSecret");
   EXPECT_NE(Errors("hello"), "");
   EXPECT_NE(Errors("- a\n- b\n"), "");
   EXPECT_NE(Errors("kind: 5\n"), "");

@@ -309,7 +309,11 @@ TEST(ExplainTest, AFieldIsExplainedAsKubectlDoes) {
             "  pullPolicy\t<string>\n"
             "    When to ask the registry. Always asks before each new instance; Never uses\n"
             "    only what the node has.\n"
-            "    one of: IfNotPresent, Always, Never; default: \"IfNotPresent\"\n\n");
+            "    one of: IfNotPresent, Always, Never; default: \"IfNotPresent\"\n\n"
+            "  pullSecret\t<string>\n"
+            "    MCPSecret in the server's namespace with what the registry asks for,\n"
+            "    either .dockerconfigjson (a Docker config file) or username and password.\n"
+            "    such as: ghcr\n\n");
 }
 
 TEST(ExplainTest, RecursiveListsTheWholeTree) {
@@ -329,7 +333,7 @@ TEST(ExplainTest, ListsAreWalkedThroughAndMisspellingsMended) {
   EXPECT_EQ(Message(Schema::Builtin().Explain("mcp.spec.sorce", false).status()),
             "field \"sorce\" does not exist in mcp.spec; did you mean \"source\"?");
   EXPECT_EQ(Message(Schema::Builtin().Explain("pods", false).status()),
-            "kind \"pods\": unknown; there are mcpservers, mcpnodes");
+            "kind \"pods\": unknown; there are mcpservers, mcpnodes, mcpsecrets");
 }
 
 }  // namespace

@@ -261,6 +261,30 @@ StatusOr<Artifact> FakeRuntime::Pull(const ServerSpec& spec, std::function<void(
   return artifact;
 }
 
+void FakeRuntime::SetWhyNoSecrets(std::string why) {
+  MutexLock lock(&mu_);
+  why_no_secrets_ = std::move(why);
+}
+
+void FakeRuntime::RequirePassword(std::string password) {
+  MutexLock lock(&mu_);
+  password_ = std::move(password);
+}
+
+std::string FakeRuntime::WhyNoSecrets(const ServerSpec&) const {
+  MutexLock lock(&mu_);
+  return why_no_secrets_;
+}
+
+StatusOr<Artifact> FakeRuntime::PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
+                                       std::function<void(const PullProgress&)> progress, Deadline deadline) {
+  {
+    MutexLock lock(&mu_);
+    if (credentials.password.view() != password_) return PermissionDenied("the registry refuses");
+  }
+  return Pull(spec, std::move(progress), deadline);
+}
+
 Status FakeRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (!ValidId(spec.id)) return InvalidArgument("instance id \"" + Printable(spec.id) + "\" is malformed");
   Status status = Verb("Create", spec.id, deadline, [&] {

@@ -123,6 +123,10 @@ class FakeRuntime final : public ContainerRuntime {
   FakeRuntime(FakeEngine& engine, FakeRuntimeOptions options) : engine_(engine), options_(std::move(options)) {}
   void SetFaultHook(FakeFaultHook hook) LOCKS_EXCLUDED(mu_);
   void SetStaleChanges(int changes) LOCKS_EXCLUDED(mu_);
+  // What WhyNoSecrets says.
+  void SetWhyNoSecrets(std::string why) LOCKS_EXCLUDED(mu_);
+  // Of every image, from now on.
+  void RequirePassword(std::string password) LOCKS_EXCLUDED(mu_);
 
   RuntimeKind kind() const override { return options_.kind; }
   RuntimeCheck Check(Deadline deadline) override;
@@ -130,6 +134,9 @@ class FakeRuntime final : public ContainerRuntime {
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override;
+  std::string WhyNoSecrets(const ServerSpec& spec) const override LOCKS_EXCLUDED(mu_);
+  StatusOr<Artifact> PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
+                            std::function<void(const PullProgress&)> progress, Deadline deadline) override;
   Status Create(const InstanceSpec& spec, Deadline deadline) override;
   Status Start(const std::string& id, Deadline deadline) override;
   Status Stop(const std::string& id, Duration grace, Deadline deadline) override;
@@ -148,7 +155,8 @@ class FakeRuntime final : public ContainerRuntime {
   FakeContainer* FindOurs(const std::string& id) EXCLUSIVE_LOCKS_REQUIRED(engine_.mu_);
 
   FakeEngine& engine_;
-  Mutex mu_;
+  mutable Mutex mu_;
+  std::string why_no_secrets_ GUARDED_BY(mu_), password_ GUARDED_BY(mu_);
   FakeRuntimeOptions options_;  // stale_changes guarded by mu_, the rest constant
   FakeFaultHook hook_ GUARDED_BY(mu_);
 };

@@ -187,6 +187,20 @@ bool FakeSessionHost::Connected(const std::string& instance) const {
   return connected_.count(instance) > 0;
 }
 
+Status FakeSessionHost::PutFiles(const std::string& instance, const std::vector<OpenedFile>& files) {
+  if (files.empty()) return OkStatus();
+  MutexLock lock(&mu_);
+  if (connected_.count(instance) == 0) return Unavailable("shim of " + instance + ": not connected");
+  for (const OpenedFile& file : files)
+    files_.push_back(instance + " " + file.path + "=" + std::string(file.content.view()));
+  return OkStatus();
+}
+
+std::vector<std::string> FakeSessionHost::files() const {
+  MutexLock lock(&mu_);
+  return files_;
+}
+
 Status FakeSessionHost::StartMain(const std::string& instance, const std::vector<std::string>& argv,
                                   const std::vector<EnvVar>& env, Transport transport, Deadline) {
   const Behaviour& script = ScriptOf(instance);

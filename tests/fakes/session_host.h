@@ -77,6 +77,7 @@ class FakeSessionHost final : public SessionHost {
   bool Connected(const std::string& instance) const override;
   Status StartMain(const std::string& instance, const std::vector<std::string>& argv, const std::vector<EnvVar>& env,
                    Transport transport, Deadline deadline) override;
+  Status PutFiles(const std::string& instance, const std::vector<OpenedFile>& files) override;
   Status StopMain(const std::string& instance, Duration grace, Deadline deadline) override;
   MainState Main(const std::string& instance) const override;
   std::shared_ptr<StdioChannel> MainChannel(const std::string& instance) override;
@@ -106,6 +107,8 @@ class FakeSessionHost final : public SessionHost {
     Transport transport = Transport::kStdio;
   };
   std::vector<StartCall> starts() const;
+  // "<instance> <path>=<content>" of each file that was put.
+  std::vector<std::string> files() const;
   std::vector<std::string> stops() const;
   std::shared_ptr<FakeStdioChannel> Channel(const std::string& instance) const;
   std::set<std::string> prepared() const;
@@ -135,6 +138,7 @@ class FakeSessionHost final : public SessionHost {
   std::map<std::string, int> shim_pid_ GUARDED_BY(mu_);         // of the shim that the children belong to
   std::set<std::pair<std::string, int>> dead_ GUARDED_BY(mu_);  // shims that never connect (again)
   std::vector<StartCall> starts_ GUARDED_BY(mu_);
+  std::vector<std::string> files_ GUARDED_BY(mu_);
   std::vector<std::string> stops_ GUARDED_BY(mu_);
   std::function<void(const std::string&)> changed_ GUARDED_BY(mu_);
   int next_pid_ GUARDED_BY(mu_) = 40'000;

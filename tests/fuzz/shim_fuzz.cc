@@ -42,6 +42,7 @@ void Wire(const uint8_t* bytes, size_t size) {
   Decode<Exited>(bytes, size);
   Decode<Gone>(bytes, size);
   Decode<Shutdown>(bytes, size);
+  Decode<shim::PutFile>(bytes, size);
   Reader reader(bytes, size);
   Header header;
   Spawn spawn;

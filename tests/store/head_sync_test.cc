@@ -530,5 +530,78 @@ TEST_F(HeadSyncTest, ACrashAtAnyReadNeverShowsAnOlderState) {
   EXPECT_EQ(Version("a"), "29");
 }
 
+// ---- secrets
+
+Object Secret(const std::string& name, const std::string& version, const std::string& namespace_ = kDefaultNamespace) {
+  Object object;
+  object.kind = kKindSecret;
+  object.metadata.name = name;
+  object.metadata.namespace_ = namespace_;
+  object.spec = {{"dataVersion", version}};
+  return object;
+}
+
+Object Using(Object server, const std::string& secret) {
+  server.spec["env"] = {{{"name", "TOKEN"}, {"valueFrom", {{"secretKeyRef", {{"name", secret}, {"key", "token"}}}}}}};
+  return server;
+}
+
+std::string VersionOf(const HeadSync& sync, const std::string& secret) {
+  const auto state = sync.state();
+  auto it = state->objects.find({kKindSecret, kDefaultNamespace, secret});
+  if (it == state->objects.end()) return "absent";
+  return it->second.object == nullptr ? "none" : GetString(it->second.object->spec, "dataVersion");
+}
+
+TEST_F(HeadSyncTest, ASecretComesToTheNodesWhoseServersReferToItAndToNoOther) {
+  Write({Using(Server("here"), "github"), Using(Server("there", "1", {{"nodes", {"edge-2"}}}), "gitlab"),
+         Secret("github", "1"), Secret("gitlab", "1"), Secret("nobodys", "1"), Secret("github", "9", "prod")});
+  Run(seconds(15));
+  EXPECT_EQ(VersionOf(*sync_, "github"), "1");
+  EXPECT_EQ(VersionOf(*sync_, "gitlab"), "absent");
+  EXPECT_EQ(VersionOf(*sync_, "nobodys"), "absent");
+  EXPECT_EQ(sync_->state()->objects.size(), 2u);
+  Write({Secret("github", "2")});
+  Run(seconds(15));
+  EXPECT_EQ(VersionOf(*sync_, "github"), "2");
+  // Not referred to any more: not held any more.
+  Write({Server("here", "2")});
+  Run(seconds(15));
+  EXPECT_EQ(VersionOf(*sync_, "github"), "absent");
+}
+
+TEST_F(HeadSyncTest, AServerIsAdoptedTogetherWithItsSecret) {
+  Write({Server("a", "1")});
+  Run(seconds(15));
+  const auto before = kv_.Content();
+  Write({Using(Server("a", "2"), "github"), Secret("github", "1")});
+  const auto whole = kv_.Content();
+  // All but the secret's object.
+  auto without = whole;
+  std::erase_if(without, [&](const auto& item) {
+    return item.first.starts_with(kObjectPrefix) && !before.contains(item.first) &&
+           item.second.find("MCPSecret") != std::string::npos;
+  });
+  ASSERT_EQ(without.size() + 1, whole.size());
+  kv_.SetContent(without);
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "1 pending");
+  kv_.SetContent(whole);
+  Run(minutes(2));
+  EXPECT_EQ(Version("a"), "2");
+  EXPECT_EQ(VersionOf(*sync_, "github"), "1");
+}
+
+TEST_F(HeadSyncTest, ASecretThatIsNotInTheSnapshotKeepsNoServerBackAndABootFindsWhatWasHeld) {
+  Write({Using(Server("a", "1"), "github"), Using(Server("b", "1"), "absent"), Secret("github", "1")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("b"), "1");
+  EXPECT_EQ(VersionOf(*sync_, "absent"), "absent");
+  kv_.SetUnreachable(true);
+  Restart();
+  EXPECT_EQ(Version("a"), "1");
+  EXPECT_EQ(VersionOf(*sync_, "github"), "1");
+}
+
 }  // namespace
 }  // namespace mcpfleet

@@ -13,6 +13,8 @@
 #include <initializer_list>
 #include <new>
 
+#include "edge-runtime/shim/init/put_file.h"
+
 namespace mcpfleet::shim {
 namespace {
 
@@ -130,6 +132,11 @@ bool Shim::HandleSpawn(const Header& header, Reader* reader, Packet* packet, boo
     same->say_session = true;  // asked twice: the answer was lost
     return true;
   }
+  if ((header.session & kMainSessionBit) != 0 && file_error_ != 0) {
+    SpawnFailed failed{Stage::kFile, file_error_};
+    file_error_ = 0;
+    return Tell(Type::kSpawnFailed, header.session, failed) || link_.connected();
+  }
   Kept* session = Add(header.session);
   if (session == nullptr || shutting_down_) {
     SpawnFailed failed{Stage::kLimit, shutting_down_ ? ESHUTDOWN : EAGAIN};
@@ -139,6 +146,14 @@ bool Shim::HandleSpawn(const Header& header, Reader* reader, Packet* packet, boo
   }
   *took_descriptors = true;
   Start(session, spawn, packet->descriptors, inherited_);
+  return true;
+}
+
+bool Shim::HandlePutFile(Reader* reader) {
+  PutFile file;
+  if (!Take(reader, &file)) return false;
+  if (file.index == 0) file_error_ = 0;
+  if (int error = WritePutFile(file); error != 0) file_error_ = error;
   return true;
 }
 
@@ -187,6 +202,10 @@ bool Shim::Handle(Packet* packet) {
       }
       case Type::kPing:
         say_pong_ = true;
+        break;
+      case Type::kPutFile:
+        good = HandlePutFile(&reader);
+        explicit_bzero(packet->bytes, packet->size);
         break;
       case Type::kHello:
       case Type::kSession:

@@ -29,6 +29,7 @@ class Shim {
   // False when the message breaks the rules.
   bool Handle(Packet* packet);
   bool HandleSpawn(const Header& header, Reader* reader, Packet* packet, bool* took_descriptors);
+  bool HandlePutFile(Reader* reader);
   Kept* Find(uint64_t id) const;
   Kept* Add(uint64_t id);
   void Drop(Kept* session);
@@ -54,6 +55,7 @@ class Shim {
   bool say_hello_ = false, say_ready_ = false, say_pong_ = false;
   bool unswept_ = false;  // a helper is gone since the last complete sweep
   bool shutting_down_ = false;
+  int file_error_ = 0;  // of a file that the next main session needs
   uint64_t next_sweep_ns_ = 0;
   Tree tree_;
   Packet packet_;

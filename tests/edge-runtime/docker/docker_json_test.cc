@@ -42,6 +42,22 @@ TEST(DockerCreateTest, TheShimIsTheFirstProcessAndArgvIsItsOwn) {
   EXPECT_EQ(body["Image"], "sha256:11");
 }
 
+TEST(DockerCreateTest, SecretsAreHandedOverByTheShimAndTheirFilesAreInMemory) {
+  InstanceSpec spec = Spec();
+  spec.spec.env = {{"TOKEN", "", {"github", "token"}}};
+  spec.spec.files = {{"/run/secrets/a", {"github", "token"}}, {"/run/secrets/b", {"github", "token"}}};
+  const Json body = CreateBody(spec, Context()).value();
+  EXPECT_EQ(body["Env"], Json::array());
+  EXPECT_EQ(body["HostConfig"]["Tmpfs"]["/run/secrets"], "rw,nosuid,nodev,noexec,mode=1777,size=262144");
+  // Where there is no shim they would show in inspect.
+  CreateContext attached = Context();
+  attached.attach = "runtimes.docker.stdio is Attach";
+  EXPECT_EQ(CreateBody(spec, attached).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(WhyNoSecrets(attached).find("runtimes.docker.stdio is Attach"), std::string::npos);
+  EXPECT_EQ(CreateBody(spec, {.node = "edge-01"}).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(WhyNoSecrets(Context()), "");
+}
+
 TEST(DockerCreateTest, TheSandboxIsOnByDefault) {
   const Json body = CreateBody(Spec(), Context()).value();
   const Json& host = body["HostConfig"];

@@ -270,6 +270,30 @@ TEST_F(DockerRuntimeTest, APulledImageTellsItsEntrypointAndIsNotFetchedTwice) {
   EXPECT_EQ(registry.requests(), asked);
 }
 
+TEST_F(DockerRuntimeTest, ARegistryThatAsksForCredentialsGetsThoseOfThePullSecretAndNobodyElseHearsOfThem) {
+  TinyRegistry registry;
+  registry.Add("org/private", "v1", {.entrypoint = {"/bin/tool"}, .content = "private"});
+  registry.Require("ci:canary-password");
+  ServerSpec spec;
+  spec.source = ImageSource{.ref = registry.host() + "/org/private:v1"};
+  EXPECT_FALSE(runtime_->Pull(spec, nullptr, Soon()).ok());
+  const RegistryCredentials wrong{.user = "ci", .password = SecretText("canary-wrong")};
+  const Status refused = runtime_->PullAs(wrong, spec, nullptr, Soon()).status();
+  EXPECT_FALSE(refused.ok());
+  EXPECT_EQ(Message(refused).find("canary"), std::string::npos) << refused;
+  const RegistryCredentials right{.user = "ci", .password = SecretText("canary-password")};
+  const StatusOr<Artifact> artifact = runtime_->PullAs(right, spec, nullptr, Soon());
+  ASSERT_TRUE(artifact.ok()) << artifact.status();
+  registry.Add("org/private", "v2", {.content = "private 2"});
+  spec.source = ImageSource{.ref = registry.host() + "/org/private:v2"};
+  const RegistryCredentials config{.docker_config =
+                                       SecretText(R"({"auths": {")" + registry.host() + R"(": {"auth": ")" +
+                                                  Base64Encode("ci:canary-password") + R"("}}})")};
+  EXPECT_TRUE(runtime_->PullAs(config, spec, nullptr, Soon()).ok());
+  for (const std::string& target : {"/images/" + artifact->digest + "/json", std::string("/info")})
+    EXPECT_EQ(engine_->Request("GET", target)->body.find("canary"), std::string::npos);
+}
+
 TEST_F(DockerRuntimeTest, PullPolicyAlwaysSeesATagThatMoved) {
   TinyRegistry registry;
   registry.Add("org/tool", "moving", {.content = "one"});

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/json.h"
+#include "base/strings.h"
 #include "tests/fakes/docker_engine.h"
 
 namespace mcpfleet {
@@ -46,6 +47,11 @@ void TinyRegistry::Add(const std::string& name, const std::string& tag, const Ti
   manifests_[name + ":" + DigestOf(manifest)] = manifest;
 }
 
+void TinyRegistry::Require(const std::string& user_and_password) {
+  MutexLock lock(&mu_);
+  required_ = "Basic " + Base64Encode(user_and_password);
+}
+
 void TinyRegistry::Handle(const http::Request& request, http::Responder& to) {
   ++requests_;
   const std::string path(request.Path());
@@ -60,7 +66,10 @@ void TinyRegistry::Handle(const http::Request& request, http::Responder& to) {
       http::JsonResponse(404, R"({"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]})");
   std::string name, ref;
   MutexLock lock(&mu_);
-  if (path == "/v2/") {
+  if (!required_.empty() && request.headers.Get("Authorization").value_or("") != required_) {
+    response = http::JsonResponse(401, R"({"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]})");
+    response.headers.Set("WWW-Authenticate", "Basic realm=\"tiny\"");
+  } else if (path == "/v2/") {
     response = http::JsonResponse(200, "{}");
   } else if (cut("/manifests/", &name, &ref)) {
     if (auto it = manifests_.find(name + ":" + ref); it != manifests_.end()) {

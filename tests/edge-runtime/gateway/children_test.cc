@@ -15,7 +15,7 @@ class ChildrenTest : public ::testing::Test {
         host_, loop_, Children::Listeners{[this](const std::string& instance) { changed_.push_back(instance); }});
   }
   void Spawn(const std::string& instance = "i") {
-    children_->Spawn({instance, {"server"}, {}, 10s}, [this](StatusOr<std::unique_ptr<Link>> link) {
+    children_->Spawn(instance, {"server"}, {}, 10s, [this](StatusOr<std::unique_ptr<Link>> link) {
       if (link.ok()) {
         links_.push_back(*std::move(link));
       } else {
@@ -170,8 +170,8 @@ TEST_F(ChildrenTest, WhatComesAfterTheEndOfTheGatewayHarmsNobody) {
   auto loop = std::make_unique<ManualLoop>(&clock_);
   auto children = std::make_unique<Children>(host_, *loop, Children::Listeners{[](const std::string&) {}});
   std::unique_ptr<Link> link;
-  children->Spawn({"i", {"server"}, {}, 10s}, [&](StatusOr<std::unique_ptr<Link>> made) { link = *std::move(made); });
-  children->Spawn({"i", {"server"}, {}, 10s}, [](const auto&) { ADD_FAILURE(); });
+  children->Spawn("i", {"server"}, {}, 10s, [&](StatusOr<std::unique_ptr<Link>> made) { link = *std::move(made); });
+  children->Spawn("i", {"server"}, {}, 10s, [](const auto&) { ADD_FAILURE(); });
   host_.Started(0);
   loop->Run();
   ASSERT_NE(link, nullptr);

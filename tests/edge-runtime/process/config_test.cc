@@ -33,6 +33,16 @@ TEST(SandboxConfigTest, TheServersEnvironmentIsNotWrittenDown) {
   EXPECT_EQ(config->find("s3cret"), std::string::npos);
 }
 
+TEST(SandboxConfigTest, FilesOfSecretsAreInMemoryAndTheirValuesAreNotWrittenDown) {
+  InstanceSpec spec = Package();
+  spec.spec.files = {{"/run/secrets/key", {"tls", "key"}}};
+  StatusOr<std::string> config = BuildSandboxConfig(spec, {.shim_binary = "/shim"});
+  ASSERT_TRUE(config.ok());
+  EXPECT_NE(config->find(Records({"tmpfs", "262144", "/run/secrets"})), std::string::npos);
+  spec.spec.files = {{"/etc/app/key", {"tls", "key"}}};
+  EXPECT_EQ(BuildSandboxConfig(spec, {.shim_binary = "/shim"}).status().code(), StatusCode::kInvalidArgument);
+}
+
 TEST(SandboxConfigTest, ThePackageItsInterpreterAndTheShimAreReadOnly) {
   StatusOr<std::string> config = BuildSandboxConfig(Package(), {.shim_binary = "/shim", .runtime_directory = "/node"});
   ASSERT_TRUE(config.ok());

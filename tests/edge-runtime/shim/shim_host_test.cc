@@ -357,5 +357,63 @@ INSTANTIATE_TEST_SUITE_P(
                                    "o.flush();import time;time.sleep(100)")),
     [](const auto& test) { return std::string(test.param.first); });
 
+OpenedFile File(const std::string& path, const std::string& content) { return {path, SecretText::CopyOf(content)}; }
+
+std::vector<OpenedFile> OneFile(const std::string& path, const std::string& content) {
+  std::vector<OpenedFile> files;
+  files.push_back(File(path, content));
+  return files;
+}
+
+TEST(ShimHostTest, FilesOfSecretsAreThereForTheServersUserBeforeItRuns) {
+  World world;
+  world.Start("files");
+  const std::string binary("a\0\n\xff", 4);
+  std::vector<OpenedFile> files = OneFile("/mnt/token", "s3cret");
+  files.push_back(File("/mnt/binary", binary));
+  ASSERT_TRUE(world.host().PutFiles("files", files).ok());
+  const std::vector<std::string> command = {
+      "sh", "-c", "stat -c '%a %u %s' /mnt/token /mnt/binary; cat /mnt/token; echo; exec sleep 100"};
+  ASSERT_TRUE(world.host().StartMain("files", command, {}, Transport::kStdio, Soon()).ok());
+  {
+    Lines lines(world.host().MainChannel("files"));
+    ASSERT_TRUE(lines.WaitFor(3));
+    EXPECT_EQ(lines.all(), (std::vector<std::string>{"400 65534 6", "400 65534 4", "s3cret"}));
+  }
+  // Again over what is there, as after a restart of the child.
+  ASSERT_TRUE(world.host().StopMain("files", std::chrono::seconds(1), Soon()).ok());
+  ASSERT_TRUE(world.host().PutFiles("files", OneFile("/mnt/token", "other")).ok());
+  ASSERT_TRUE(world.host().StartMain("files", command, {}, Transport::kStdio, Soon()).ok());
+  Lines lines(world.host().MainChannel("files"));
+  ASSERT_TRUE(lines.WaitFor(3));
+  EXPECT_EQ(lines.all()[2], "other");
+}
+
+TEST(ShimHostTest, AFileThatCannotBeWrittenKeepsTheServerFromStartingAndTheNextTryIsFree) {
+  World world;
+  world.Start("files");
+  ASSERT_TRUE(world.host().PutFiles("files", OneFile("/no/such/place", "s3cret")).ok());
+  ASSERT_TRUE(world.host().StartMain("files", {"sleep", "100"}, {}, Transport::kStdio, Soon()).ok());
+  EXPECT_EQ(world.host().Main("files").phase, MainState::Phase::kExited);
+  EXPECT_EQ(world.host().Main("files").failure, "file of a secret: No such file or directory");
+  ASSERT_TRUE(world.host().PutFiles("files", OneFile("/mnt/token", "s3cret")).ok());
+  ASSERT_TRUE(world.host().StartMain("files", {"sleep", "100"}, {}, Transport::kStdio, Soon()).ok());
+  EXPECT_EQ(world.host().Main("files").phase, MainState::Phase::kRunning);
+}
+
+TEST(ShimHostTest, FilesOfSecretsAreBoundedAndNeedAShim) {
+  World world;
+  EXPECT_EQ(world.host().PutFiles("files", OneFile("/mnt/token", "x")).code(), StatusCode::kUnavailable);
+  world.Start("files");
+  const std::string large(32 << 10, 'x');
+  std::vector<OpenedFile> files;
+  for (const char* path : {"/mnt/a", "/mnt/b", "/mnt/c"}) files.push_back(File(path, large));
+  EXPECT_TRUE(world.host().PutFiles("files", files).ok());
+  ASSERT_TRUE(world.host().StartMain("files", {"sleep", "100"}, {}, Transport::kStdio, Soon()).ok());
+  EXPECT_EQ(world.host().Main("files").phase, MainState::Phase::kRunning) << world.host().Main("files").failure;
+  files.push_back(File("/mnt/d", "x"));
+  EXPECT_EQ(world.host().PutFiles("files", files).code(), StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace mcpfleet::shim_test

@@ -64,6 +64,25 @@ TEST(WireTest, AStringWithANulOrATooLongCountIsRefused) {
   EXPECT_FALSE(Take(&huge_reader, &spawn));
 }
 
+TEST(WireTest, AFilesContentIsAnyBytesAndItsPathIsText) {
+  uint8_t buffer[64];
+  Writer writer(buffer, sizeof buffer);
+  Put(&writer, PutFile{3, {"/run/a", 6}, {"a\0\n", 3}});
+  ASSERT_TRUE(writer.ok());
+  Reader reader(buffer, writer.size());
+  PutFile file;
+  ASSERT_TRUE(Take(&reader, &file));
+  EXPECT_EQ(file.index, 3u);
+  EXPECT_TRUE(file.path.Equals("/run/a"));
+  EXPECT_EQ(std::string_view(file.content.at, file.content.size), std::string_view("a\0\n", 3));
+  Reader cut(buffer, writer.size() - 1);
+  EXPECT_FALSE(Take(&cut, &file));
+  Writer nul(buffer, sizeof buffer);
+  Put(&nul, PutFile{0, {"/r\0n", 4}, {"x", 1}});
+  Reader of_nul(buffer, nul.size());
+  EXPECT_FALSE(Take(&of_nul, &file));
+}
+
 TEST(WireTest, UnknownVersionsAndTypesAreRefused) {
   for (auto [version, type] :
        {std::pair<uint16_t, uint16_t>{0, 1}, {kVersion + 1, 1}, {kVersion, 0}, {kVersion, kLastType + 1}}) {

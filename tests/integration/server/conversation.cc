@@ -1,5 +1,8 @@
 #include <algorithm>
+#include <cstdlib>
 #include <ctime>
+#include <fstream>
+#include <iterator>
 
 #include <poll.h>
 #include <sys/random.h>
@@ -38,6 +41,15 @@ int64_t NowMs() {
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
+// What secrets reached this process as; backwards, so that a search for the value does not find the answer.
+std::string Reveal(const std::string& variable, const std::string& file) {
+  std::string text;
+  if (const char* value = getenv(variable.c_str()); !variable.empty() && value != nullptr) text = value;
+  if (std::ifstream stream(file); !file.empty() && stream) text.assign(std::istreambuf_iterator<char>(stream), {});
+  std::reverse(text.begin(), text.end());
+  return text;
+}
+
 std::string Nonce() {
   uint64_t random = 0;
   (void)!getrandom(&random, sizeof random, 0);
@@ -69,6 +81,8 @@ Json Conversation::Tools() const {
                 Tool("fork_bomb", "Forks until the kernel refuses"),
                 Tool("grandchildren", "Forks daemons", {{"count", {{"type", "integer"}}}}),
                 Tool("nonce", "Text of this process alone"),
+                Tool("reveal", "A variable or a file, backwards",
+                     {{"env", {{"type", "string"}}}, {"file", {{"type", "string"}}}}),
                 Tool("client", "What the client says of itself"),
                 Tool("sleep", "Answers later", {{"ms", {{"type", "integer"}}}, {"message", {{"type", "string"}}}}),
                 Tool("ask", "Asks the client", {{"method", {{"type", "string"}}}, {"params", {{"type", "object"}}}}),
@@ -99,6 +113,7 @@ Json Conversation::CallTool(const Json& id, const Json& params) {
     return Text("forked");
   }
   if (tool == "nonce") return Text(nonce_);
+  if (tool == "reveal") return Text(Reveal(StringOf(arguments, "env"), StringOf(arguments, "file")));
   if (tool == "client") return Text((options_.modern ? MemberOf(params, "_meta") : client_).dump());
   if (tool == "sleep") return Sleep(id, arguments);
   if (tool == "ask") return Ask(id, params, arguments);
