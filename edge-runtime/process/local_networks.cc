@@ -41,8 +41,7 @@ std::string TextOf(const Network& network) {
   return std::string(text) + "/" + std::to_string(network.bits);
 }
 
-// "eth0	0001A8C0	00000000	0001	0	0	0	00FFFFFF	…": addresses as the machine has them in
-// memory.
+// Device, destination, gateway, flags, …, mask as the eighth: addresses as the machine has them in memory.
 bool RouteOf(const std::string& line, Network* out) {
   const std::vector<std::string> fields = Split(line, '\t');
   if (fields.size() < 8 || fields[0] == "lo") return false;
