@@ -85,21 +85,10 @@ std::string AdminNode(Session& session) {
 
 constexpr Duration kStoredByDefault = std::chrono::hours(1);
 
-StatusOr<std::unique_ptr<WorkerApi>> WorkerOf(Session& session) {
-  ASSIGN_OR_RETURN(const Context context, session.context());
-  RestOptions options{.base_url = context.server, .token = context.token, .max_attempts = 3};
-  if (session.options().verbosity > 0) {
-    options.on_request = [&session](std::string_view, int code) {
-      session.err() << "store: GET /v1/logs -> " << code << "\n";
-    };
-  }
-  return WorkerApi::Create(std::move(options));
-}
-
 Status ReadStored(Session& session, const LogsRequest& request, const std::string& why) {
   if (request.options.previous)
     return InvalidArgument("--previous: the store does not know incarnations; ask the node, or use --since");
-  ASSIGN_OR_RETURN(auto worker, WorkerOf(session));
+  ASSIGN_OR_RETURN(WorkerApi * worker, session.Worker());
   StoredQuery query{.namespace_ = request.namespace_,
                     .server = request.server,
                     .node = request.options.node,

@@ -178,44 +178,46 @@ TunnelConfig DecodeTunnel(const Json& tunnel, const Wrong& wrong) {
   out.metrics_port = static_cast<uint16_t>(port);
   out.metrics_host = metrics.starts_with("[::1]") ? "::1" : "127.0.0.1";
   return out;
-  void DecodeLogs(const Json& json, LogsConfig* logs, const Wrong& wrong) {
-    logs->ship = GetString(json, "shipping") != "Off";
-    const StatusOr<int64_t> quota = ParseBytes(GetString(json, "spoolQuota"));
-    if (quota.ok() && *quota >= *ParseBytes("4Mi") && *quota <= *ParseBytes("100Gi")) {
-      logs->spool_quota_bytes = *quota;
-    } else {
-      wrong("spec.logs.spoolQuota", "is not a size that can be", "from 4Mi to 100Gi");
-    }
-    const StatusOr<Duration> interval = ParseDuration(GetString(json, "interval"));
-    if (interval.ok() && *interval >= std::chrono::seconds(10) && *interval <= std::chrono::hours(1)) {
-      logs->interval = *interval;
-    } else {
-      wrong("spec.logs.interval", "is not a duration that can be", "from 10s to 1h");
-    }
+}
+
+void DecodeLogs(const Json& json, LogsConfig* logs, const Wrong& wrong) {
+  logs->ship = GetString(json, "shipping") != "Off";
+  const StatusOr<int64_t> quota = ParseBytes(GetString(json, "spoolQuota"));
+  if (quota.ok() && *quota >= *ParseBytes("4Mi") && *quota <= *ParseBytes("100Gi")) {
+    logs->spool_quota_bytes = *quota;
+  } else {
+    wrong("spec.logs.spoolQuota", "is not a size that can be", "from 4Mi to 100Gi");
   }
-
-  // Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
-  constexpr const char* kOnlyEmbedded[] = {"address", "port"};
-  constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
-                                         "caFile", "proxy",   "fleet",           "minimumHead"};
-
-  // Cloudflare bills each write and lets a token make few of them; an mcplet's embedded store costs nothing, so news
-  // may be told at once.
-  constexpr Duration kLeastStatusInterval = std::chrono::seconds(5),
-                     kLeastStatusIntervalOfCloudflare = std::chrono::seconds(60);
-  constexpr char kCloudflareApi[] = "api.cloudflare.com";
-
-  NodePolicy DecodePolicy(const Json& policy) {
-    NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
-                   .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
-                   .allow_host_network = GetBool(policy, "allowHostNetwork"),
-                   .image_prefixes = Strings(GetMember(policy, "imagePrefixes")),
-                   .allow_remote = GetBool(policy, "allowRemote", true)};
-    for (const std::string& name : Strings(GetMember(policy, "runtimes"))) {
-      out.runtimes.push_back(name == "Docker" ? RuntimeChoice::kDocker : RuntimeChoice::kProcess);
-    }
-    return out;
+  const StatusOr<Duration> interval = ParseDuration(GetString(json, "interval"));
+  if (interval.ok() && *interval >= std::chrono::seconds(10) && *interval <= std::chrono::hours(1)) {
+    logs->interval = *interval;
+  } else {
+    wrong("spec.logs.interval", "is not a duration that can be", "from 10s to 1h");
   }
+}
+
+// Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
+constexpr const char* kOnlyEmbedded[] = {"address", "port"};
+constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
+                                       "caFile", "proxy",   "fleet",           "minimumHead"};
+
+// Cloudflare bills each write and lets a token make few of them; an mcplet's embedded store costs nothing, so news may
+// be told at once.
+constexpr Duration kLeastStatusInterval = std::chrono::seconds(5),
+                   kLeastStatusIntervalOfCloudflare = std::chrono::seconds(60);
+constexpr char kCloudflareApi[] = "api.cloudflare.com";
+
+NodePolicy DecodePolicy(const Json& policy) {
+  NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
+                 .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
+                 .allow_host_network = GetBool(policy, "allowHostNetwork"),
+                 .image_prefixes = Strings(GetMember(policy, "imagePrefixes")),
+                 .allow_remote = GetBool(policy, "allowRemote", true)};
+  for (const std::string& name : Strings(GetMember(policy, "runtimes"))) {
+    out.runtimes.push_back(name == "Docker" ? RuntimeChoice::kDocker : RuntimeChoice::kProcess);
+  }
+  return out;
+}
 
 }  // namespace
 
