@@ -9,3 +9,6 @@ mcpfleet_bench(bench_load load.cc load_calls.cc load_sessions.cc load_pipe.cc cl
 mcpfleet_bench(bench_bridge bare_bridge.cc)
 mcpfleet_bench(bench_echo echo_server.cc)
 target_link_options(bench_echo PRIVATE -static)
+# Log shipping without the rest of mcplet.
+add_executable(bench_ship ${CMAKE_SOURCE_DIR}/bench/logs/ship.cc)
+target_link_libraries(bench_ship PRIVATE mcpfleet_edge_runtime_logship mcpfleet_edge_runtime_log)

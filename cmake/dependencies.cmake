@@ -12,6 +12,7 @@ find_package(CLI11 REQUIRED)
 find_package(simdjson REQUIRED)         # what is read all the time and little looked at: an engine's list
 find_package(Boost 1.74 REQUIRED)       # Asio and Beast, headers only
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # chunks of logs
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 
 # Debian 12 exports `yaml-cpp`, Debian 13 `yaml-cpp::yaml-cpp`.

@@ -1,4 +1,4 @@
-# The layers. Lower never includes higher; adapters (docker process shim probe gateway telemetry) implement
+# The layers. Lower never includes higher; adapters (docker process shim probe gateway logship telemetry) implement
 # ports and never include each other (log is the file format that two of them share); edge-runtime/mcplet wires them.
 set(J nlohmann_json::nlohmann_json)
 
@@ -34,11 +34,12 @@ mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-
 mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edge-runtime/mcp
                LIBS simdjson::simdjson OpenSSL::SSL ${J})
 mcpfleet_layer(edge-runtime/tunnel USES base base/http crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfig::ZSTD simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet
                USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
-                    edge-runtime/gateway edge-runtime/telemetry edge-runtime/tunnel
+                    edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

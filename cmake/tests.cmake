@@ -76,6 +76,8 @@ mcpfleet_tests(edge-runtime/process LINK edge-runtime/process edge-runtime/shim 
 mcpfleet_tests(edge-runtime/probe LINK edge-runtime/probe edge-runtime/shim LABELS "unit;programs")
 mcpfleet_tests(edge-runtime/gateway LINK edge-runtime/gateway LABELS unit)
 mcpfleet_tests(edge-runtime/tunnel LINK edge-runtime/tunnel LABELS unit)
+mcpfleet_tests(edge-runtime/log LINK edge-runtime/log LABELS unit)
+mcpfleet_tests(edge-runtime/logship LINK edge-runtime/logship edge-runtime/log LABELS unit)
 mcpfleet_tests(edge-runtime/telemetry LINK edge-runtime/telemetry LABELS unit)
 mcpfleet_tests(edge-runtime/mcplet LINK edge-runtime/mcplet LABELS unit)
 mcpfleet_tests(cli LINK cli store/server LABELS "unit;mcpctl")

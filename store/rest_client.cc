@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kPiece = size_t{64} << 10;
 constexpr int kMostRetryAfterSeconds = 300;
+constexpr char kRetryAfter[] = "mcpfleet/retry-after";
 
 // Waits for a task no longer than the deadline. A task that is late is cancelled and left to end by itself.
 template <typename T>
@@ -89,6 +90,7 @@ class CppRestClient final : public RestClient {
         return answer;
       } else {
         status = options_.error_status(answer->status, answer->body);
+        if (answer->retry_after > 0) status.SetPayload(kRetryAfter, absl::Cord(std::to_string(answer->retry_after)));
         again = answer->status == 429 || answer->status >= 500;
       }
       int retry_after = answer.ok() ? answer->retry_after : 0;
@@ -170,6 +172,11 @@ class CppRestClient final : public RestClient {
 };
 
 }  // namespace
+
+int RetryAfterOf(const Status& status) {
+  const auto payload = status.GetPayload(kRetryAfter);
+  return payload ? ParseRetryAfter(std::string(*payload), kMostRetryAfterSeconds) : 0;
+}
 
 void InitRestThreads() {
   try {

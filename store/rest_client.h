@@ -38,6 +38,9 @@ struct RestOptions {
   Status (*error_status)(int http_status, std::string_view body) = nullptr;
 };
 
+// What the Retry-After of the answer behind an error of RestClient::Do asked for, in seconds; 0: nothing.
+int RetryAfterOf(const Status& status);
+
 inline constexpr size_t kRestErrorBytes = size_t{64} << 10;  // read of an answer that is no 2xx
 
 struct RestCall {

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "edge-runtime/log/file_tail.h"
 #include "edge-runtime/log/log_reader.h"
 #include "edge-runtime/log/log_rotate.h"
 
@@ -109,6 +110,10 @@ Status DockerAttachments::Logs(const std::string& instance, const LogOptions& op
                                const std::function<bool(std::string_view)>& sink, Deadline deadline) const {
   const auto over = [&] { return Main(instance).phase != MainState::Phase::kRunning; };
   return ReadLogs(DirectoryOf(instance), options, sink, over, deadline);
+}
+
+std::unique_ptr<LogTail> DockerAttachments::OpenTail(const std::string& instance, const TailFrom& from) const {
+  return std::make_unique<FileTail>(DirectoryOf(instance), from);
 }
 
 void DockerAttachments::Remove(const std::string& instance) {

@@ -23,6 +23,7 @@
 #include "base/io_loop.h"
 #include "base/mutex.h"
 #include "controller/ports/container_runtime.h"
+#include "controller/ports/log_tail.h"
 #include "controller/ports/session_host.h"
 #include "edge-runtime/docker/attach_channel.h"
 
@@ -47,6 +48,7 @@ class DockerAttachments {
   void EndInput(const std::string& instance, Deadline deadline);
   Status Logs(const std::string& instance, const LogOptions& options, const std::function<bool(std::string_view)>& sink,
               Deadline deadline) const;
+  std::unique_ptr<LogTail> OpenTail(const std::string& instance, const TailFrom& from) const;
   // The container is gone: so are its log and the rest.
   void Remove(const std::string& instance);
 

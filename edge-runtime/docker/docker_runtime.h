@@ -23,6 +23,7 @@
 #include "base/http/client.h"
 #include "base/mutex.h"
 #include "controller/ports/container_runtime.h"
+#include "controller/ports/log_tail.h"
 #include "edge-runtime/docker/attachments.h"
 #include "edge-runtime/docker/docker_images.h"
 #include "edge-runtime/docker/docker_json.h"
@@ -44,7 +45,7 @@ struct DockerOptions {
   KernelPaths kernel;
 };
 
-class DockerRuntime final : public ContainerRuntime {
+class DockerRuntime final : public ContainerRuntime, public LogTails {
  public:
   // InvalidArgument for options that can't work. `clock` outlives the runtime.
   static StatusOr<std::unique_ptr<DockerRuntime>> Create(DockerOptions options, const Clock& clock);
@@ -67,6 +68,9 @@ class DockerRuntime final : public ContainerRuntime {
   StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
   Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
               Deadline deadline) override;
+  // It must not outlive the runtime.
+  StatusOr<std::unique_ptr<LogTail>> OpenTail(const std::string& instance, const TailFrom& from,
+                                              Deadline deadline) override;
   StatusOr<int64_t> ArtifactBytes(Deadline deadline) override;
   Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) override;
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "edge-runtime/docker/docker_frames.h"
+#include "edge-runtime/docker/docker_log_tail.h"
 #include "edge-runtime/docker/docker_runtime.h"
 
 namespace mcpfleet {
@@ -118,6 +119,20 @@ Status DockerRuntime::Logs(const std::string& id, const LogOptions& options, std
   lines.Finish();
   deliver();
   return OkStatus();
+}
+
+StatusOr<std::unique_ptr<LogTail>> DockerRuntime::OpenTail(const std::string& instance, const TailFrom& from,
+                                                           Deadline deadline) {
+  ASSIGN_OR_RETURN(InspectedContainer container, Find(instance, deadline));
+  if (!container.attached.empty() && options_.attachments != nullptr)
+    return options_.attachments->OpenTail(instance, from);
+  std::string path = "/containers/" + container.container_id + "/logs?stderr=1&timestamps=1&follow=1";
+  if (container.shim) path += "&stdout=1";  // without the shim stdout is the MCP protocol
+  const auto open = [this, path](const std::string& since, Deadline opening) {
+    const StatusOr<WallTime> from_time = ParseTime(since);
+    return OpenStream("GET", from_time.ok() ? path + "&since=" + EngineSeconds(*from_time) : path, opening);
+  };
+  return std::make_unique<DockerLogTail>(open, from);
 }
 
 }  // namespace mcpfleet

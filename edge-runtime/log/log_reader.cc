@@ -10,40 +10,15 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "edge-runtime/log/log_files.h"
 #include "edge-runtime/log/log_rotate.h"
 
 namespace mcpfleet {
 namespace {
 
-constexpr int kMaxFiles = 100;
 constexpr size_t kMaxLine = 64 << 10;  // the writer's lines are shorter
 
 using Sink = std::function<bool(std::string_view)>;
-
-// Oldest first; all are opened before any is read, so that a rotation in between loses nothing.
-std::vector<UniqueFd> OpenFiles(const std::string& directory, const std::string& base) {
-  std::vector<UniqueFd> files;
-  for (int i = kMaxFiles; i >= 0; --i) {
-    const std::string name = i == 0 ? base : base + "." + std::to_string(i);
-    UniqueFd fd(open((directory + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (fd.valid()) files.push_back(std::move(fd));
-  }
-  return files;
-}
-
-int64_t CountLines(const std::vector<UniqueFd>& files) {
-  std::vector<char> buffer(64 << 10);
-  int64_t lines = 0;
-  for (const UniqueFd& fd : files) {
-    off_t at = 0;
-    ssize_t n = 0;
-    while ((n = pread(fd.get(), buffer.data(), buffer.size(), at)) > 0) {
-      lines += std::count(buffer.begin(), buffer.begin() + n, '\n');
-      at += n;
-    }
-  }
-  return lines;
-}
 
 // Cuts a stream into lines; passes those on that are wanted.
 class Lines {
@@ -122,15 +97,20 @@ Status Follow(const std::string& directory, UniqueFd current, Lines* lines, cons
 Status ReadLogs(const std::string& directory, const LogOptions& options, const Sink& sink,
                 const std::function<bool()>& over, Deadline deadline) {
   const std::string base = options.previous ? std::string("previous.") + kLogFile : kLogFile;
-  std::vector<UniqueFd> files = OpenFiles(directory, base);
-  const int64_t skip = options.tail_lines < 0 ? 0 : std::max<int64_t>(0, CountLines(files) - options.tail_lines);
+  // All are opened before any is read, so that a rotation in between loses nothing.
+  std::vector<LogFile> files = OpenLogFiles(directory, base);
+  int64_t skip = 0;
+  if (options.tail_lines >= 0) {
+    for (const LogFile& file : files) skip += CountLines(file.fd.get());
+    skip = std::max<int64_t>(0, skip - options.tail_lines);
+  }
   Lines lines(options, skip, sink);
-  for (const UniqueFd& fd : files) {
-    if (!lines.Drain(fd.get())) return OkStatus();
+  for (const LogFile& file : files) {
+    if (!lines.Drain(file.fd.get())) return OkStatus();
     if (deadline.Expired()) return DeadlineExceeded("logs");
   }
   if (!options.follow || options.previous) return OkStatus();
-  UniqueFd current = files.empty() ? UniqueFd() : std::move(files.back());
+  UniqueFd current = files.empty() ? UniqueFd() : std::move(files.back().fd);
   return Follow(directory, std::move(current), &lines, over, deadline);
 }
 

@@ -11,6 +11,9 @@ namespace mcpfleet {
 
 // The newest file in the instance's directory.
 inline constexpr char kLogFile[] = "log";
+// Beside it: "<inode of the newest file> <lines before its first one>\n", so that who comes too late can tell how many
+// lines were rotated away. Of no use, and not trusted, while the inode is another.
+inline constexpr char kLogLinesFile[] = "lines";
 
 // Without exceptions, iostream or absl: mcp-sandbox is static and has one of these.
 class LogRotate {
@@ -31,6 +34,10 @@ class LogRotate {
   void WriteOut();
   void Rotate();
   bool OpenFile();
+  // Lines that were written before the newest file, as an earlier writer left them.
+  int64_t LinesBefore() const;
+  int64_t CountLines() const;
+  void NoteLines() const;
 
   int directory_ = -1, fd_ = -1;
   int64_t max_bytes_ = 0, size_ = 0, lost_ = 0;
@@ -40,6 +47,7 @@ class LogRotate {
   char out_[2 * kLineBytes];
   size_t out_size_ = 0;
   int64_t out_lines_ = 0;
+  int64_t lines_ = 0;  // in all files so far, those that are gone too
 };
 
 }  // namespace mcpfleet

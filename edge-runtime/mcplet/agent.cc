@@ -21,6 +21,7 @@
 #include "edge-runtime/mcplet/desired_view.h"
 #include "edge-runtime/mcplet/file_notebook.h"
 #include "edge-runtime/mcplet/gateway_port.h"
+#include "edge-runtime/mcplet/log_shipping.h"
 #include "edge-runtime/mcplet/node_admin.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "edge-runtime/mcplet/runtimes.h"
@@ -111,6 +112,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<SessionHosts> sessions_;
   std::unique_ptr<McpProber> prober_;
   std::unique_ptr<StoreLink> store_;
+  std::unique_ptr<LogShipping> logs_;  // null: none are shipped
   std::unique_ptr<StatusPublisher> publisher_;
   std::unique_ptr<StatusFan> status_;
   std::unique_ptr<FileNotebook> notebook_, artifacts_;
@@ -166,10 +168,19 @@ Status NodeAgent::Open() {
            .on_request = [this](std::string_view op,
                                 int code) { metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code)); },
            .on_step = [this](const Status& step, const SyncStats& stats) { sync_telemetry_.OnStep(step, stats); }}));
+  const std::string boot_id = RandomHex(8);
+  ASSIGN_OR_RETURN(logs_, LogShipping::Open(config_, {.runtimes = runtimes_,
+                                                      .metrics = metrics_,
+                                                      .events = events_,
+                                                      .clock = clock_,
+                                                      .boot_id = boot_id,
+                                                      .seed = seed,
+                                                      .connect = [this] { return store_->ConnectWorker(); },
+                                                      .live = nullptr}));
   publisher_ = std::make_unique<StatusPublisher>(
       store_->status_kv(), clock_,
       StatusPublisherOptions{.node = config_.node,
-                             .boot_id = RandomHex(8),
+                             .boot_id = boot_id,
                              .version = Version(),
                              .min_interval = config_.store.status_interval,
                              .on_write = [this](const Status& written) { OnStatusWritten(written); }});
@@ -190,7 +201,7 @@ Status NodeAgent::Open() {
                                                       wake_.NotifyAll();
                                                     }}));
   controller_ = std::make_unique<Controller>(
-      ControllerDeps{.runtimes = runtimes_.Pointers(),
+      ControllerDeps{.runtimes = logs_ == nullptr ? runtimes_.Pointers() : logs_->Runtimes(),
                      .sessions = *sessions_,
                      .prober = *prober_,
                      .desired = desired_,
@@ -247,6 +258,7 @@ Status NodeAgent::Start() {
   notebook_->Start();
   artifacts_->Start();
   OpenGateway();
+  if (logs_ != nullptr) logs_->Start();
   controller_->Start();
   tunnel_->Start();
   publisher_->Start();
@@ -307,6 +319,7 @@ void NodeAgent::LookAtNode() {
   facts.certificate_problem = gateway_->certificate_problem();
   facts.tunnel = tunnel_->NodeCondition();
   metrics_.SetTunnel(tunnel_->up(), tunnel_->hostnames(), tunnel_->restarts());
+  if (logs_ != nullptr) logs_->Describe(&facts);
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
@@ -341,6 +354,7 @@ void NodeAgent::Stop() {
   admin_.reset();
   store_->Stop();
   controller_->Stop();
+  if (logs_ != nullptr) logs_->Stop();
   publisher_->Stop();
   notebook_->Stop();
   artifacts_->Stop();
@@ -349,10 +363,12 @@ void NodeAgent::Stop() {
 Status NodeAgent::Drain(Deadline deadline) {
   // The cached state says how long each server may take to end.
   desired_.Update(*store_->state());
+  if (logs_ != nullptr) logs_->Start();  // the last lines of what is removed
   controller_->Start(4, true);
   Status drained = controller_->Drain(deadline);
   controller_->Stop();
   if (const Status ended = tunnel_->Drain(deadline); drained.ok()) drained = ended;
+  if (logs_ != nullptr) logs_->Stop();
   return drained;
 }
 

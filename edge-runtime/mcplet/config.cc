@@ -180,6 +180,22 @@ TunnelConfig DecodeTunnel(const Json& tunnel, const Wrong& wrong) {
   return out;
 }
 
+void DecodeLogs(const Json& json, LogsConfig* logs, const Wrong& wrong) {
+  logs->ship = GetString(json, "shipping") != "Off";
+  const StatusOr<int64_t> quota = ParseBytes(GetString(json, "spoolQuota"));
+  if (quota.ok() && *quota >= *ParseBytes("4Mi") && *quota <= *ParseBytes("100Gi")) {
+    logs->spool_quota_bytes = *quota;
+  } else {
+    wrong("spec.logs.spoolQuota", "is not a size that can be", "from 4Mi to 100Gi");
+  }
+  const StatusOr<Duration> interval = ParseDuration(GetString(json, "interval"));
+  if (interval.ok() && *interval >= std::chrono::seconds(10) && *interval <= std::chrono::hours(1)) {
+    logs->interval = *interval;
+  } else {
+    wrong("spec.logs.interval", "is not a duration that can be", "from 10s to 1h");
+  }
+}
+
 // Fields of spec.store that mean nothing for a type: set there, they are a mistake about where the store is.
 constexpr const char* kOnlyEmbedded[] = {"address", "port"};
 constexpr const char* kOnlyRemote[] = {"url",    "account", "configNamespace", "stateNamespace", "tokenFile",
@@ -262,15 +278,15 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
       wrong("spec.store.minimumHead", Message(order.status()), "for example 1.1.42");
     }
   }
-  bool cloudflare = false;
   if (!config.store.embedded && config.store.url.empty()) {
     wrong("spec.store.url", "is missing", "type Remote needs a url");
   } else if (!config.store.embedded) {
     StatusOr<http::Endpoint> endpoint = ParseStoreUrl(config.store.url);
     if (!endpoint.ok() && config.store.url.rfind("http", 0) == 0)  // else the pattern has told it
       wrong("spec.store.url", Message(endpoint.status()), "for example https://store.example:8702");
-    cloudflare = endpoint.ok() && EqualsIgnoreCase(endpoint->host, kCloudflareApi);
+    config.store.cloudflare = endpoint.ok() && EqualsIgnoreCase(endpoint->host, kCloudflareApi);
   }
+  const bool cloudflare = config.store.cloudflare;
   const Duration least = cloudflare ? kLeastStatusIntervalOfCloudflare : kLeastStatusInterval;
   const std::string interval = GetString(GetMember(spec, "store"), "statusInterval");
   StatusOr<Duration> given = interval.empty() ? least : ParseDuration(interval);
@@ -297,6 +313,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   }
   DecodeLimits(GetMember(GetMember(spec, "gateway"), "limits"), &config.gateway.limits, wrong);
   config.tunnel = DecodeTunnel(GetMember(spec, "tunnel"), wrong);
+  DecodeLogs(GetMember(spec, "logs"), &config.logs, wrong);
   config.policy = DecodePolicy(GetMember(spec, "policy"));
   if (auto quota = ParseBytes(GetString(spec, "cacheQuota")); quota.ok()) {
     config.cache_quota_bytes = *quota;

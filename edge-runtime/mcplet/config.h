@@ -19,9 +19,10 @@ namespace mcpfleet {
 
 struct StoreConfig {
   bool embedded = true;
-  std::string address;  // embedded
-  uint16_t port = 0;    // embedded
-  std::string url;      // remote
+  std::string address;      // embedded
+  uint16_t port = 0;        // embedded
+  std::string url;          // remote
+  bool cloudflare = false;  // remote: Cloudflare's own API, with nothing of ours behind it
   std::string account, config_namespace, state_namespace;
   std::string token_file, ca_file, proxy;
   std::string trust_root;  // "": the fleet is not signed
@@ -52,6 +53,12 @@ struct TunnelConfig {
   uint16_t metrics_port = 0;
 };
 
+struct LogsConfig {
+  bool ship = true;  // where the store takes logs
+  int64_t spool_quota_bytes = int64_t{64} << 20;
+  Duration interval = std::chrono::minutes(10);
+};
+
 struct Config {
   std::string node;
   std::string state_directory, run_directory;
@@ -64,6 +71,7 @@ struct Config {
   GatewayConfig gateway;
   TunnelConfig tunnel;
   NodePolicy policy;
+  LogsConfig logs;
   int64_t cache_quota_bytes = 0;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kAuto;
@@ -76,6 +84,7 @@ struct Config {
     return tunnel.mode == tunnel::Mode::kManaged ? TunnelDirectory() + "/gateway/gateway.sock" : "";
   }
   std::string TunnelIngressFile() const { return state_directory + "/cloudflared.yml"; }
+  std::string LogShipDirectory() const { return state_directory + "/logship"; }
   std::string StoreDirectory() const { return state_directory + "/store"; }
 };
 

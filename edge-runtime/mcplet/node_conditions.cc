@@ -62,6 +62,14 @@ Condition GatewayReady(const NodeFacts& facts) {
               "the certificate from before is used: " + facts.certificate_problem);
 }
 
+// Lost lines are shown for an hour.
+Condition LogsShipped(const NodeFacts& facts) {
+  if (!facts.logs_lost.empty()) return Make("LogsShipped", false, "LinesLost", facts.logs_lost);
+  if (!facts.logs_waiting.empty())
+    return Make("LogsShipped", false, "Waiting", "logs wait on this node: " + facts.logs_waiting);
+  return Make("LogsShipped", true, "Shipping", "");
+}
+
 Condition ClockSynced(const NodeFacts& facts, WallTime now) {
   // Some minutes are the difference of two good clocks; more is a node without an RTC, or one that was set back.
   if (TrustedTime(now, facts.build_time, facts.head_time) > now + kClockDifference) {
@@ -135,6 +143,9 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
     SetCondition(&next, GatewayReady(facts), now);
   }
   if (facts.tunnel) SetCondition(&next, *facts.tunnel, now);
+  if (facts.logs_shipped) {
+    SetCondition(&next, LogsShipped(facts), now);
+  }
   return next;
 }
 

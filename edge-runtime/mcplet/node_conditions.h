@@ -1,5 +1,6 @@
-// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, GatewayReady and TunnelReady
-// (where there is one), ClockSynced, DiskPressure, MemoryPressure (the last two as in core/v1: True is bad).
+// The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, GatewayReady, TunnelReady and
+// LogsShipped (where there is a gateway, a tunnel, a store for logs), ClockSynced, DiskPressure, MemoryPressure (the
+// last two as in core/v1: True is bad).
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,9 @@ struct NodeFacts {
   std::string gateway_problem;      // why it is not open; "": it is
   std::string certificate_problem;  // why its renewed certificate is not used; "": it is
   std::optional<Condition> tunnel;  // TunnelReady; nullopt: the node has no tunnel
+  bool logs_shipped = false;        // wanted, and the store takes them
+  std::string logs_waiting;         // why they wait there for long; "": they don't
+  std::string logs_lost;            // what was lost of them lately
   bool clock_synced = true;
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;

@@ -41,23 +41,25 @@ StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock) {
     const StdioFacts facts{.asked = config.docker_attach,
                            .shim_error = installed.ok() ? "" : Message(installed.status()),
                            .noexec = RunsNoPrograms(config.state_directory)};
-    ASSIGN_OR_RETURN(runtimes.all[RuntimeKind::kDocker],
-                     DockerRuntime::Create({.socket_path = config.docker_socket,
-                                            .node_name = config.node,
-                                            .shim_binary = shim,
-                                            .attach = WhyAttach(facts),
-                                            .attachments = runtimes.attachments.get(),
-                                            .state_directory = config.state_directory},
-                                           clock));
+    ASSIGN_OR_RETURN(auto docker, DockerRuntime::Create({.socket_path = config.docker_socket,
+                                                         .node_name = config.node,
+                                                         .shim_binary = shim,
+                                                         .attach = WhyAttach(facts),
+                                                         .attachments = runtimes.attachments.get(),
+                                                         .state_directory = config.state_directory},
+                                                        clock));
+    runtimes.tails[RuntimeKind::kDocker] = docker.get();
+    runtimes.all[RuntimeKind::kDocker] = std::move(docker);
   }
   if (config.use_process && installed.ok()) {
     ASSIGN_OR_RETURN(std::string sandbox, FindOwnProgram("mcp-sandbox"));
-    ASSIGN_OR_RETURN(runtimes.all[RuntimeKind::kProcess],
-                     ProcessRuntime::Create({.state_directory = config.state_directory,
-                                             .sandbox_binary = sandbox,
-                                             .shim_binary = shim,
-                                             .node_name = config.node,
-                                             .clock = &clock}));
+    ASSIGN_OR_RETURN(auto process, ProcessRuntime::Create({.state_directory = config.state_directory,
+                                                           .sandbox_binary = sandbox,
+                                                           .shim_binary = shim,
+                                                           .node_name = config.node,
+                                                           .clock = &clock}));
+    runtimes.tails[RuntimeKind::kProcess] = process.get();
+    runtimes.all[RuntimeKind::kProcess] = std::move(process);
   }
   return runtimes;
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "controller/ports/container_runtime.h"
+#include "controller/ports/log_tail.h"
 #include "edge-runtime/docker/attachments.h"
 #include "edge-runtime/mcplet/config.h"
 
@@ -15,6 +16,7 @@ namespace mcpfleet {
 struct Runtimes {
   std::unique_ptr<DockerAttachments> attachments;  // of Docker's instances without the shim; null without Docker
   std::map<RuntimeKind, std::unique_ptr<ContainerRuntime>> all;
+  std::map<RuntimeKind, LogTails*> tails;  // the same ones
   std::map<RuntimeKind, ContainerRuntime*> Pointers() const;
 };
 

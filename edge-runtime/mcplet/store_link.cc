@@ -60,6 +60,20 @@ Status StoreLink::OpenRemote(uint64_t seed) {
   return OkStatus();
 }
 
+StatusOr<std::unique_ptr<WorkerApi>> StoreLink::ConnectWorker() const {
+  std::string token = token_;
+  if (!config_.store.token_file.empty()) {
+    ASSIGN_OR_RETURN(const std::string content, ReadFile(config_.store.token_file, kTokenBytes));
+    token = std::string(Trim(content));
+  }
+  return WorkerApi::Create({.base_url = config_.store.url,
+                            .token = std::move(token),
+                            .proxy = config_.store.proxy,
+                            .ca_file = config_.store.ca_file,
+                            .max_attempts = 1,  // who calls knows when to try again
+                            .on_request = callbacks_.on_request});
+}
+
 StatusOr<std::unique_ptr<StoreLink>> StoreLink::Open(const Config& config, const Clock& clock, uint64_t seed,
                                                      StoreCallbacks callbacks) {
   std::unique_ptr<StoreLink> link(new StoreLink(config, clock, std::move(callbacks)));

@@ -18,6 +18,7 @@
 #include "store/server/embedded_kv.h"
 #include "store/server/kv_server.h"
 #include "store/watch_client.h"
+#include "store/worker_api.h"
 
 namespace mcpfleet {
 
@@ -45,6 +46,8 @@ class StoreLink {
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
   std::string distrust() const { return sync_->stats().distrust; }
+  // For the Worker's own API, with the token as it is in its file now.
+  StatusOr<std::unique_ptr<WorkerApi>> ConnectWorker() const;
   bool reachable() const { return reachable_.load(); }
   bool watching() const { return watch_ != nullptr && watch_->connected(); }  // after Start, before Stop
   uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }

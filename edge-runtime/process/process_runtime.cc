@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "edge-runtime/log/file_tail.h"
 #include "edge-runtime/log/log_reader.h"
 #include "edge-runtime/log/log_rotate.h"
 #include "edge-runtime/process/cgroups.h"
@@ -78,6 +79,7 @@ class Runtime final : public ProcessRuntime {
   StatusOr<std::vector<InstanceUsage>> Usage(Deadline deadline) override;
   Status Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
               Deadline deadline) override;
+  StatusOr<std::unique_ptr<LogTail>> OpenTail(const std::string& id, const TailFrom& from, Deadline deadline) override;
   StatusOr<int64_t> ArtifactBytes(Deadline deadline) override { return packages_.Bytes(deadline); }
   Status CollectArtifacts(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) override {
     return packages_.Collect(keep, quota_bytes, deadline);
@@ -288,6 +290,13 @@ Status Runtime::Logs(const std::string& id, const LogOptions& options, std::func
   if (access(directory.c_str(), F_OK) != 0) return NotFound("instance " + id);
   return ReadLogs(
       directory, options, sink, [&directory] { return MonitorPid(directory) == 0; }, deadline);
+}
+
+StatusOr<std::unique_ptr<LogTail>> Runtime::OpenTail(const std::string& id, const TailFrom& from, Deadline) {
+  if (!IsInstanceId(id)) return InvalidArgument("instance id " + Printable(id));
+  const std::string directory = DirectoryOf(id);
+  if (access(directory.c_str(), F_OK) != 0) return NotFound("instance " + id);
+  return std::make_unique<FileTail>(directory, from);
 }
 
 }  // namespace

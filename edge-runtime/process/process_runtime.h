@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "controller/ports/container_runtime.h"
+#include "controller/ports/log_tail.h"
 
 namespace mcpfleet {
 
@@ -35,7 +36,7 @@ struct ProcessRuntimeOptions {
   std::vector<std::string> shim_arguments = {"--instance", "{id}", "--socket", "/.mcp/agent.sock"};
 };
 
-class ProcessRuntime : public ContainerRuntime {
+class ProcessRuntime : public ContainerRuntime, public LogTails {
  public:
   using ContainerRuntime::Create;
   // Makes the directories and clears away what a crash left half done. Failures of the environment (not root, no

@@ -160,6 +160,7 @@ std::string PrometheusMetrics::Serialize() const {
     for (prometheus::MetricFamily& one : family->Collect()) collected.push_back(std::move(one));
   }
   gateway_.Collect(&collected);
+  logs_.Collect(&collected);
   return prometheus::TextSerializer().Serialize(collected);
 }
 

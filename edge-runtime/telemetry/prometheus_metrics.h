@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "controller/ports/recorder.h"
 #include "edge-runtime/telemetry/gateway_series.h"
+#include "edge-runtime/telemetry/log_series.h"
 
 namespace mcpfleet {
 
@@ -48,6 +49,8 @@ class PrometheusMetrics final : public ControllerMetrics {
 
   // What the gateway counts.
   GatewaySeries& gateway() { return gateway_; }
+  // What log shipping counts.
+  LogSeries& logs() { return logs_; }
 
   // A server's conditions and what it says it is; on each change of its status.
   void SetServer(const ServerStatus& status);
@@ -74,6 +77,7 @@ class PrometheusMetrics final : public ControllerMetrics {
   struct Families;
   const std::unique_ptr<Families> families_;
   GatewaySeries gateway_;
+  LogSeries logs_;
 };
 
 }  // namespace mcpfleet

@@ -189,6 +189,7 @@ void Node::WriteConfiguration() const {
                           {"runtimes", {{"docker", docker}}},
                           {"admin", {{"port", admin_port_.number}}},
                           {"gateway", Merged({{"port", gateway_port_.number}}, options_.gateway)},
+                          {"logs", options_.logs},
                           {"policy", options_.policy}}}};
   if (!options_.tunnel.empty()) configuration["spec"]["tunnel"] = options_.tunnel;
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/mcplet.yaml", DumpJsonPretty(configuration)).ok());

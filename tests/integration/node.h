@@ -71,6 +71,7 @@ struct NodeOptions {
   Json policy = Json::object();
   Json gateway = Json::object();     // of spec.gateway, over the port
   Json tunnel = Json::object();      // spec.tunnel
+  Json logs = Json::object();        // of spec.logs
   std::string directory;             // "": a new one below /tmp
   std::vector<std::string> wrapper;  // what mcplet is started by, before its own argv
 };

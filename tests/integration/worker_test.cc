@@ -20,7 +20,12 @@ class WorkerTest : public IntegrationTest {
     if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
     worker_ = std::make_unique<Worker>(sources);
     token_file_ = worker_->directory() + "/node-token";
-    node_ = std::make_unique<Node>(NodeOptions{.store_url = worker_->url(), .store_token_file = token_file_});
+    MakeNode({});
+  }
+  void MakeNode(NodeOptions options) {
+    options.store_url = worker_->url();
+    options.store_token_file = token_file_;
+    node_ = std::make_unique<Node>(options);
     const CommandResult context =
         node_->Mcpctl({"config", "set-context", "worker", "--server", worker_->url(), "--token-stdin", "--use"},
                       worker_->OperatorToken());
@@ -76,6 +81,78 @@ TEST_F(WorkerTest, ARevokedNodeHearsNothingMoreAndWhatRunsGoesOn) {
   node_->Start();
   EXPECT_TRUE(node_->WaitReady("late"));
   EXPECT_EQ(node_->ServerPid("weather"), pid);
+}
+
+int Count(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
+  return count;
+}
+
+TEST_F(WorkerTest, LogsAreReadInTheStoreWhenTheNodeIsGone) {
+  node_->Start();
+  ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  ASSERT_TRUE(WaitFor([&] {
+    const Json status = node_->NodeStatus();
+    for (const Json& condition : GetMember(status, "conditions")) {
+      if (GetString(condition, "type") == "LogsShipped") return GetString(condition, "status") == "True";
+    }
+    return false;
+  })) << node_->Report();
+  // A crash ships what was written within seconds; then nothing is left of mcplet.
+  ASSERT_EQ(kill(node_->ServerPid("weather"), SIGKILL), 0);
+  CommandResult logs;
+  const auto stored = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> argv{"logs", "weather"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return logs = node_->Mcpctl(argv);
+  };
+  EXPECT_TRUE(WaitFor([&] { return Count(stored({"--all-nodes"}).out, " starts\n") >= 1; })) << logs << node_->Report();
+  EXPECT_NE(logs.out.find("[" + node_->name() + "] "), std::string::npos) << logs;
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  node_->KillDash9();
+  stored({"--node", node_->name()});
+  EXPECT_TRUE(logs.ok()) << logs;
+  EXPECT_GE(Count(logs.out, " starts\n"), 1) << logs;
+  EXPECT_NE(logs.err.find("Read from the store"), std::string::npos) << logs;
+  // The next mcplet goes on behind the last chunk: no line is missing, none is there twice.
+  node_->Start();
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  node_->Terminate();
+  stored({"--node", node_->name(), "--timestamps"});
+  EXPECT_EQ(Count(logs.out, " starts\n"), 2) << logs << node_->Report();
+  // Of another node there is nothing.
+  EXPECT_EQ(stored({"--node", "elsewhere"}).out, "");
+}
+
+TEST_F(WorkerTest, LogsOfContainersAreThereToo) {
+  if (EngineWithImage() == nullptr) GTEST_SKIP() << DockerEngine::WhyNot();
+  node_.reset();
+  MakeNode({.docker_socket = EngineWithImage()->socket()});
+  node_->Start();
+  ASSERT_TRUE(node_->Apply({DockerServer("box")}).ok());
+  ASSERT_TRUE(node_->WaitReady("box")) << node_->Report();
+  CommandResult logs;
+  // The last words of a container that is removed.
+  ASSERT_TRUE(node_->Mcpctl({"delete", "mcp/box"}).ok());
+  EXPECT_TRUE(WaitFor([&] {
+    logs = node_->Mcpctl({"logs", "box", "--all-nodes"});
+    return Count(logs.out, " starts\n") == 1;
+  })) << logs
+      << node_->Report();
+  EXPECT_TRUE(WaitFor([&] { return node_->Containers().empty(); }));
+}
+
+TEST_F(WorkerTest, AFloodIsInTheStoreLineByLine) {
+  node_->Start();
+  ASSERT_TRUE(node_->Apply({ProcessServer("flood", {"--flood-stderr", "1"})}).ok());
+  ASSERT_TRUE(node_->WaitReady("flood"));
+  node_->Terminate();
+  const CommandResult live = node_->Mcpctl({"logs", "flood", "--all-nodes"});
+  EXPECT_TRUE(live.ok()) << live.err;
+  EXPECT_GT(live.out.size(), size_t{1} << 20);
+  EXPECT_EQ(Count(live.out, " starts\n"), 1);
 }
 
 TEST_F(WorkerTest, ASignedFleetIsFollowedThere) {

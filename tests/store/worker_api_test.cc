@@ -55,6 +55,17 @@ TEST(WorkerApiTest, AnAnswerIsItsResultAndWhatIsSaidOfItsPages) {
   EXPECT_EQ(worker.last().headers.Get("Authorization"), "Bearer secret-token-value");
 }
 
+TEST(WorkerApiTest, ARefusalThatAsksToWaitSaysHowLong) {
+  http::Response busy = Refusal(429, 10000, "the node uploads too much");
+  busy.headers.Set("Retry-After", "17");
+  Answering worker(busy);
+  const Status status = worker.Client()->Get("/v1/logs", Soon()).status();
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(RetryAfterOf(status), 17);
+  EXPECT_EQ(RetryAfterOf(OkStatus()), 0);
+  EXPECT_EQ(RetryAfterOf(Unavailable("another")), 0);
+}
+
 TEST(WorkerApiTest, ABodyIsSentAsItIsGiven) {
   Answering worker(http::JsonResponse(200, R"({"result":null,"success":true})"));
   ASSERT_OK(worker.Client()->Send("PATCH", "/v1/nodes/a", {{"tunnel", nullptr}}, Soon()));

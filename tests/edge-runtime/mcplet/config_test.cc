@@ -83,6 +83,26 @@ TEST(ConfigTest, EveryFieldIsRead) {
   EXPECT_EQ(config->log_format, LogFormat::kJson);
 }
 
+TEST(ConfigTest, LogsAreShippedUnlessTheFileSaysOtherwise) {
+  StatusOr<Config> config = ParseConfig(kMinimal, "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->logs.ship);
+  EXPECT_EQ(config->logs.spool_quota_bytes, int64_t{64} << 20);
+  EXPECT_EQ(config->logs.interval, std::chrono::minutes(10));
+  config = ParseConfig(With("  logs: {shipping: Off, spoolQuota: 1Gi, interval: 30s}\n"), "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->logs.ship);
+  EXPECT_EQ(config->logs.spool_quota_bytes, int64_t{1} << 30);
+  EXPECT_EQ(config->logs.interval, std::chrono::seconds(30));
+  for (const char* bad :
+       {"spoolQuota: 1Mi", "spoolQuota: much", "spoolQuota: 1Ti", "interval: 9s", "interval: 2h", "interval: soon"}) {
+    const std::vector<std::string> wrong = Wrong(With(std::string("  logs: {") + bad + "}\n"));
+    ASSERT_EQ(wrong.size(), 1U) << bad;
+    EXPECT_NE(wrong[0].find("spec.logs."), std::string::npos) << wrong[0];
+  }
+  EXPECT_FALSE(Wrong(With("  logs: {shipping: Always}\n")).empty());
+}
+
 TEST(ConfigTest, AMisspeltFieldIsNamedWithItsLineAndASuggestion) {
   std::vector<std::string> wrong = Wrong(With("  stateDirectry: /s\n"));
   ASSERT_EQ(wrong.size(), 1u);

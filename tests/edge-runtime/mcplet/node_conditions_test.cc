@@ -51,6 +51,18 @@ TEST(NodeConditionsTest, ANewServerDoesNotMakeALookedAtNodeStartAgainAndIsNoNews
   EXPECT_EQ(StatusDigest(status), written) << "equal digests are not written";
 }
 
+TEST(NodeConditionsTest, LogsThatWaitOrWereLostAreShownWhereLogsAreShipped) {
+  NodeFacts facts = Healthy();
+  EXPECT_EQ(Reason(facts, "LogsShipped"), "absent");
+  facts.logs_shipped = true;
+  EXPECT_EQ(Reason(facts, "LogsShipped"), "True Shipping");
+  facts.logs_waiting = "the store does not answer";
+  EXPECT_EQ(Reason(facts, "LogsShipped"), "False Waiting");
+  facts.logs_lost = "7 lines of logs lost";
+  EXPECT_EQ(Reason(facts, "LogsShipped"), "False LinesLost");
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
 TEST(NodeConditionsTest, AStoreThatIsAwayDoesNotMakeANodeUnready) {
   NodeFacts facts = Healthy();
   facts.store_reachable = false;

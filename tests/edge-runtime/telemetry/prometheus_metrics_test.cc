@@ -226,6 +226,30 @@ std::set<std::string> NamesIn(const std::string& text) {
   return names;
 }
 
+TEST(PrometheusMetricsTest, WhatLogShippingCountsIsThereFromTheStart) {
+  PrometheusMetrics metrics({});
+  for (std::string_view reason : kLogLossReasons) {
+    EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_dropped_lines_total", {"reason=\"" + std::string(reason) + "\""}), "0");
+  }
+  for (const char* name : {"mcpfleet_log_chunks_shipped_total", "mcpfleet_log_lines_shipped_total",
+                           "mcpfleet_log_bytes_shipped_total", "mcpfleet_log_upload_failures_total",
+                           "mcpfleet_log_spool_bytes", "mcpfleet_log_spool_chunks", "mcpfleet_log_lag_seconds"})
+    EXPECT_EQ(ValueOf(metrics, name, {}), "0") << name;
+  LogSeries& logs = metrics.logs();
+  logs.LogChunkShipped(100, 2000);
+  logs.LogLinesLost("rotated", 7);
+  logs.LogUploadFailed();
+  logs.LogSpool(3, 4000, std::chrono::milliseconds(1500));
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_chunks_shipped_total", {}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_lines_shipped_total", {}), "100");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_bytes_shipped_total", {}), "2000");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_dropped_lines_total", {"reason=\"rotated\""}), "7");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_upload_failures_total", {}), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_spool_chunks", {}), "3");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_spool_bytes", {}), "4000");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_log_lag_seconds", {}), "1.5");
+}
+
 TEST(PrometheusMetricsTest, RulesAndDashboardUseOurNamesAndTheDashboardShowsThemAll) {
   PrometheusMetrics metrics({.store_operations = {"get"}});
   metrics.SetServer(Status(kWeather, ConditionStatus::kTrue));
