@@ -106,7 +106,8 @@ TEST(ReplicasTest, TheSameNodesAreChosenForEver) {
   const PlacementNodes nodes(Fleet(10));
   EXPECT_EQ(nodes.Place(Key("web"), Replicas(3), {}), (std::vector<std::string>{"edge-9", "edge-6", "edge-7"}));
   EXPECT_EQ(nodes.Place(Key("clock"), Replicas(3), {}), (std::vector<std::string>{"edge-8", "edge-7", "edge-3"}));
-  EXPECT_EQ(nodes.Place({kKindServer, "shop", "web"}, Replicas(3), {}), (std::vector<std::string>{"edge-9", "edge-6", "edge-5"}));
+  EXPECT_EQ(nodes.Place({kKindServer, "shop", "web"}, Replicas(3), {}),
+            (std::vector<std::string>{"edge-9", "edge-6", "edge-5"}));
 }
 
 TEST(ReplicasTest, ANodeThatGoesTakesItsOwnServersWithItAndNothingElseMoves) {
