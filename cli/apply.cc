@@ -8,6 +8,7 @@
 
 #include "cli/fleet.h"
 #include "cli/manifest_input.h"
+#include "cli/replicas.h"
 #include "cli/secrets.h"
 #include "cli/verbs.h"
 
@@ -110,6 +111,7 @@ StatusOr<ApplyResult> WriteChanges(Session& session, const ChangeSet& changes, c
                                    bool quiet_unchanged) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  RETURN_IF_ERROR(CheckReplicas(session, changes, deadline));
   WriteOptions options{.message = message, .author = Session::Author(), .dry_run = dry_run, .sign = Session::Signer()};
   ASSIGN_OR_RETURN(ApplyResult result, Apply(*kv, changes, options, session.clock(), deadline));
   for (const ObjectChange& change : result.changes) {

@@ -47,12 +47,14 @@ void Conditions(std::ostream& out, const std::vector<Condition>& conditions, int
 }
 
 void DescribeOnNode(std::ostream& out, const ServerView::OnNode& on, WallTime now) {
+  const std::string why = on.why.empty() ? "" : " (" + on.why + ")";
   if (!on.reported) {
-    out << "  " << on.node->node << ": has not reported it yet\n";
+    out << "  " << on.node->node << why << ": has not reported it yet\n";
     return;
   }
   const ServerStatus& status = *on.status;
-  out << "  " << on.node->node << (on.stale ? " (silent since " + FormatTime(on.node->heartbeat) + ")" : "") << "\n";
+  out << "  " << on.node->node << (on.stale ? " (silent since " + FormatTime(on.node->heartbeat) + ")" : "") << why
+      << "\n";
   Field(out, "Generation", std::to_string(status.observed_generation), 4);
   Field(out, "Revision", status.revision.substr(0, 12), 4);
   if (!status.image_digest.empty()) Field(out, "Artifact", status.image_digest, 4);
@@ -127,6 +129,12 @@ void DescribeServer(Session& session, const ServerView& view) {
   Field(out, "Generation", std::to_string(object.metadata.generation));
   Field(out, "Created", object.metadata.creation_timestamp);
   Field(out, "Status", StatusWord(view));
+  if (view.replicas) {
+    const Condition ready = Merged(view, "Ready");
+    Field(out, "Replicas",
+          std::to_string(*view.replicas) + " wanted, " + std::to_string(ReadyNodes(view)) + " Ready" +
+              (ready.reason == "TooFewNodes" ? " (" + ready.message + ")" : ""));
+  }
   out << "Spec:\n";
   Indented(out, ObjectToYaml(object.spec), 2);
   out << "Nodes:" << (view.nodes.empty() ? " <none has reported it>" : "") << "\n";

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "cli/replicas.h"
 #include "cli/worker_servers.h"
 #include "controller/placement/place.h"
 #include "crd/codec.h"
@@ -42,6 +44,35 @@ bool PlacedOn(const Fleet& fleet, const Object& object, const std::string& node)
     unschedulable = IsUnschedulable(it->second);
   }
   return Place(GetMember(object.spec, "placement"), node, labels, unschedulable);
+}
+
+bool IsReplicated(const Object& object) {
+  return object.kind == kKindServer && ReplicasOf(GetMember(object.spec, "placement")).has_value();
+}
+
+// Without the list all nodes are shown as if they were up, which is said.
+void ReadDown(Session& session, Deadline deadline, Fleet* fleet) {
+  const bool needed = std::any_of(fleet->desired.objects.begin(), fleet->desired.objects.end(),
+                                  [](const auto& item) { return IsReplicated(item.second); });
+  if (!needed) return;
+  const StatusOr<DownList> list = ReadDownList(session, deadline);
+  if (list.ok()) fleet->down = DownNodes(list->nodes.begin(), list->nodes.end());
+  const std::string problem = list.ok() ? "" : Message(list.status());
+  if (problem != std::exchange(fleet->down_problem, problem) && !problem.empty())
+    session.err() << "warning: which nodes are down is not known: " << problem << "\n";
+}
+
+std::string WhyThere(const Fleet& fleet, const Object& object, const std::string& node, bool placed) {
+  if (placed) return "its place";
+  if (fleet.down.contains(node)) return "down, another node has its place";
+  const PlacementNode* declared = fleet.declared.Find(node);
+  if (declared == nullptr) return "not declared by an MCPNode";
+  if (declared->drained) return "drained, hands it over";
+  const Json& placement = GetMember(object.spec, "placement");
+  if (!Place(placement, node, declared->labels, false)) return "does not match any more";
+  if (declared->unschedulable && fleet.declared.WouldPlace(KeyOf(object), placement, fleet.down, node))
+    return "cordoned, keeps it until it is drained";
+  return "hands it over";
 }
 
 }  // namespace
@@ -115,7 +146,9 @@ Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet, StatusDet
     }
     fleet->desired = std::move(state);
     if (fleet->desired.head.has_value()) session.SawHead(fleet->desired.head->order);
+    fleet->declared = DeclaredNodes(fleet->desired);
   }
+  ReadDown(session, deadline, fleet);
   if (detail == StatusDetail::kServers && !fleet->no_worker) {
     const Status read = ReadFromWorker(session, deadline, fleet);
     if (read.ok()) return read;
@@ -126,20 +159,49 @@ Status RefreshFleet(Session& session, Deadline deadline, Fleet* fleet, StatusDet
   return OkStatus();
 }
 
+PlacementNodes DeclaredNodes(const StoredState& desired) {
+  std::vector<PlacementNode> nodes;
+  for (const auto& [key, object] : desired.objects) {
+    if (key.kind == kKindNode) nodes.push_back(PlacementNodeOf(object));
+  }
+  return PlacementNodes(std::move(nodes));
+}
+
 ServerView ViewOf(const Fleet& fleet, const Object& object, WallTime now) {
   static const ServerStatus kNotReported;
   ServerView view{.object = &object};
   bool desired = fleet.desired.objects.count(KeyOf(object)) != 0;
+  std::set<std::string> placed;  // of a server with replicas
+  if (desired && IsReplicated(object)) {
+    const Json& placement = GetMember(object.spec, "placement");
+    view.replicas = ReplicasOf(placement);
+    for (std::string& node : fleet.declared.Place(KeyOf(object), placement, fleet.down)) placed.insert(std::move(node));
+  }
+  std::set<std::string> unseen = placed;
   for (const NodeStatus& node : fleet.nodes) {
     bool stale = now - node.heartbeat > kStaleHeartbeat;
     auto own = std::find_if(node.servers.begin(), node.servers.end(), [&](const ServerStatus& status) {
       return status.key.namespace_ == object.metadata.namespace_ && status.key.name == object.metadata.name;
     });
+    unseen.erase(node.node);
+    const bool here = view.replicas ? placed.contains(node.node) : desired && PlacedOn(fleet, object, node.node);
     if (own != node.servers.end()) {
       view.nodes.push_back({.node = &node, .status = &*own, .stale = stale});
-    } else if (desired && PlacedOn(fleet, object, node.node)) {
+    } else if (here) {
       view.nodes.push_back({.node = &node, .status = &kNotReported, .stale = stale, .reported = false});
+    } else {
+      continue;
     }
+    if (!view.replicas) continue;
+    view.nodes.back().counts = here;
+    view.nodes.back().why = WhyThere(fleet, object, node.node, here);
+  }
+  for (const std::string& name : unseen) {
+    view.unseen.push_back(std::make_shared<const NodeStatus>(NodeStatus{.node = name}));
+    view.nodes.push_back({.node = view.unseen.back().get(),
+                          .status = &kNotReported,
+                          .reported = false,
+                          .why = "its place, but the node has never reported"});
   }
   return view;
 }
@@ -189,7 +251,7 @@ namespace {
 
 bool IsReady(const ServerView& view, const ServerView::OnNode& on) {
   const Condition* ready = FindCondition(on.status->conditions, "Ready");
-  return !on.stale && on.reported && ready != nullptr && ready->status == ConditionStatus::kTrue &&
+  return on.counts && !on.stale && on.reported && ready != nullptr && ready->status == ConditionStatus::kTrue &&
          on.status->observed_generation == view.object->metadata.generation;
 }
 
@@ -212,6 +274,16 @@ int ReadyNodes(const ServerView& view) {
                                         [&](const ServerView::OnNode& on) { return IsReady(view, on); }));
 }
 
+int64_t WantedNodes(const ServerView& view) { return view.replicas.value_or(static_cast<int64_t>(view.nodes.size())); }
+
+std::string Unmet(const ServerView& view, const Condition& condition) {
+  std::string count;
+  if (view.replicas) {
+    count = std::to_string(ReadyNodes(view)) + " of " + std::to_string(WantedNodes(view)) + " replicas are Ready; ";
+  }
+  return count + condition.reason + (condition.message.empty() ? "" : ": " + condition.message);
+}
+
 const Condition* FindConditionAnyCase(const std::vector<Condition>& conditions, std::string_view type) {
   auto found = std::find_if(conditions.begin(), conditions.end(),
                             [&](const Condition& condition) { return EqualsIgnoreCase(condition.type, type); });
@@ -225,7 +297,10 @@ Condition Merged(const ServerView& view, std::string_view type) {
                    .reason = "NotReported",
                    .message = "no node has reported this server yet"};
   bool first = true;
+  int64_t places = 0;
   for (const ServerView::OnNode& on : view.nodes) {
+    if (!on.counts) continue;
+    ++places;
     Condition condition{.type = std::string(type), .reason = "NotReported", .message = "not reported yet"};
     if (const Condition* own = FindConditionAnyCase(on.status->conditions, type); own != nullptr) condition = *own;
     if (on.stale) {
@@ -242,6 +317,15 @@ Condition Merged(const ServerView& view, std::string_view type) {
       condition.message = on.node->node + ": " + condition.message;
     if (first || Rank(condition.status) > Rank(merged.status)) merged = condition;
     first = false;
+  }
+  if (view.replicas && places < *view.replicas && merged.status != ConditionStatus::kFalse &&
+      EqualsIgnoreCase(type, "Ready")) {
+    merged.status = ConditionStatus::kFalse;
+    merged.reason = "TooFewNodes";
+    merged.message = std::to_string(*view.replicas) +
+                     " replicas are wanted; nodes that match, are schedulable and not "
+                     "down: " +
+                     std::to_string(places);
   }
   return merged;
 }
@@ -276,7 +360,7 @@ Json Rendered(const ServerView& view) {
   for (const std::string& type : types) conditions.push_back(ConditionToJson(Merged(view, type)));
   int64_t observed = 0;
   for (const ServerView::OnNode& on : view.nodes) {
-    if (on.reported)
+    if (on.reported && on.counts)
       observed = observed == 0 ? on.status->observed_generation : std::min(observed, on.status->observed_generation);
   }
   if (observed != 0) status["observedGeneration"] = observed;

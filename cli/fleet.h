@@ -1,12 +1,15 @@
 // The fleet as mcpctl shows it: what is desired (the store) beside what the nodes report (their statuses), merged.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "cli/resource.h"
 #include "cli/session.h"
+#include "controller/placement/place.h"
 #include "crd/server_status.h"
 #include "store/reader.h"
 
@@ -19,22 +22,30 @@ struct Fleet {
   StoredState desired;
   std::vector<NodeStatus> nodes;  // by name; the node behind the admin address is live, not as of its last write
   bool no_worker = false;         // the store said that it has none: it is not asked again
+  PlacementNodes declared;        // the MCPNode objects of `desired`
+  DownNodes down;                 // as the store's host says; read when a server has replicas
+  std::string down_problem;       // why it could not be read, said once
 };
 
 // kServers: no more of the statuses than the table of servers shows, in one call where the store is a Worker.
 enum class StatusDetail { kFull, kServers };
 
 // One server with the nodes that report it, and those that it is placed on but that have not reported it yet (with
-// an empty status).
+// an empty status). One with replicas may be reported by more nodes than it is placed on now.
 struct ServerView {
   const Object* object = nullptr;
+  std::optional<int64_t> replicas;
   struct OnNode {
     const NodeStatus* node = nullptr;
     const ServerStatus* status = nullptr;
     bool stale = false;
     bool reported = true;  // false: placed there, not in the node's status yet
+    // Of a server with replicas: false where it is not placed now, and in any case why it is there, for people.
+    bool counts = true;
+    std::string why;
   };
   std::vector<OnNode> nodes;
+  std::vector<std::shared_ptr<const NodeStatus>> unseen;  // of `nodes`, those that never reported: a name and no more
 };
 
 StatusOr<Fleet> ReadFleet(Session& session, Deadline deadline);
@@ -56,9 +67,14 @@ const Condition* FindConditionAnyCase(const std::vector<Condition>& conditions, 
 
 // Pure, from a view:
 int ReadyNodes(const ServerView& view);
-// The condition over all nodes: False wins over Unknown, Unknown over True; Unknown when no node reports this
-// generation.
+// How many should be: the replicas, else the nodes.
+int64_t WantedNodes(const ServerView& view);
+PlacementNodes DeclaredNodes(const StoredState& desired);
+// The condition over all nodes that count: False wins over Unknown, Unknown over True; Unknown when no node reports
+// this generation. Ready is False, TooFewNodes, while fewer nodes than replicas can take the server.
 Condition Merged(const ServerView& view, std::string_view type);
+// Why `condition` does not hold, in a line; with replicas it begins with how many are Ready.
+std::string Unmet(const ServerView& view, const Condition& condition);
 // What the STATUS column says: "Ready", or the first failing reason.
 std::string StatusWord(const ServerView& view);
 // The object as `-o json` shows it: spec as applied, status merged (conditions, nodes[]).

@@ -64,6 +64,7 @@ std::vector<std::string> ServerRow(const ServerView& view, const GetOptions& opt
   int64_t restarts = 0;
   std::vector<std::string> nodes;
   for (const auto& on : view.nodes) {
+    if (!on.counts) continue;
     restarts += on.status->restarts.count;
     nodes.push_back(on.node->node);
     if (on.reported && (shown == nullptr || on.status->catalog.tools > shown->catalog.tools)) shown = on.status;
@@ -72,7 +73,7 @@ std::vector<std::string> ServerRow(const ServerView& view, const GetOptions& opt
   std::vector<std::string> row;
   if (namespaces) row.push_back(object.metadata.namespace_);
   row.push_back(object.metadata.name);
-  row.push_back(std::to_string(ReadyNodes(view)) + "/" + std::to_string(view.nodes.size()));
+  row.push_back(std::to_string(ReadyNodes(view)) + "/" + std::to_string(WantedNodes(view)));
   row.push_back(StatusWord(view));
   row.push_back(verified ? std::to_string(shown->catalog.tools) : "-");
   row.push_back(verified ? shown->server_info.protocol_version : "-");

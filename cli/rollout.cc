@@ -127,12 +127,12 @@ Status RunStatus(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(session, deadline));
   ASSIGN_OR_RETURN(std::vector<const Object*> found,
                    Find(fleet, {.kind = key.kind, .namespace_ = key.namespace_, .names = {key.name}}));
-  const Condition ready = Merged(ViewOf(fleet, *found.front(), session.clock().Wall()), "Ready");
+  const ServerView view = ViewOf(fleet, *found.front(), session.clock().Wall());
+  const Condition ready = Merged(view, "Ready");
   if (ready.status == ConditionStatus::kTrue) {
     session.out() << Described(key) << " condition met\n";
   } else {
-    session.err() << Described(key) << ": " << ready.reason << (ready.message.empty() ? "" : ": " + ready.message)
-                  << "\n";
+    session.err() << Described(key) << ": " << Unmet(view, ready) << "\n";
   }
   return OkStatus();
 }

@@ -44,9 +44,9 @@ std::string Unmet(const Fleet& fleet, const WaitTarget& target, WallTime now) {
   }
   if (target.key.kind == kKindNode) return UnmetOnNode(fleet, target, now);
   if (it == fleet.desired.objects.end()) return "does not exist";
-  Condition condition = Merged(ViewOf(fleet, it->second, now), target.condition);
-  if (EqualsIgnoreCase(ToString(condition.status), target.status)) return "";
-  return condition.reason + (condition.message.empty() ? "" : ": " + condition.message);
+  const ServerView view = ViewOf(fleet, it->second, now);
+  const Condition condition = Merged(view, target.condition);
+  return EqualsIgnoreCase(ToString(condition.status), target.status) ? "" : Unmet(view, condition);
 }
 
 Status TimedOut(const std::vector<WaitTarget>& targets, const std::vector<std::string>& why, Duration timeout) {

@@ -236,7 +236,14 @@ class ServerRules {
   }
 
   void CheckPlacement() {
-    const Json& selector = GetMember(GetMember(spec_, "placement"), "nodeSelector");
+    const Json& placement = GetMember(spec_, "placement");
+    const Json& replicas = GetMember(placement, "replicas");
+    const Json& nodes = GetMember(placement, "nodes");
+    if (replicas.is_number_integer() && nodes.is_array() && !nodes.empty() && replicas > nodes.size()) {
+      report_("spec.placement.replicas", "is more than the nodes that are named",
+              "at most " + std::to_string(nodes.size()) + " with these nodes");
+    }
+    const Json& selector = GetMember(placement, "nodeSelector");
     if (!selector.is_object()) return;
     for (auto it = selector.begin(); it != selector.end(); ++it) {
       std::string path = ChildPath("spec.placement.nodeSelector", it.key());

@@ -84,6 +84,7 @@ struct SecurityContext {
 struct Placement {
   std::vector<std::string> nodes;
   std::map<std::string, std::string> node_selector;
+  std::optional<int> replicas;  // nullopt: every node that matches
 };
 
 struct Probes {

@@ -187,6 +187,10 @@ void DecodeSecurity(const Json& json, Reader* reader, SecurityContext* out) {
 void DecodePlacement(const Json& json, Reader* reader, Placement* out) {
   reader->Texts(json, "nodes", &out->nodes);
   reader->TextMap(json, "nodeSelector", &out->node_selector);
+  if (int replicas = 0; json.contains("replicas")) {
+    reader->Number(json, "replicas", &replicas);
+    out->replicas = replicas;
+  }
 }
 
 void DecodeProbes(const Json& json, Reader* reader, Probes* out) {
@@ -515,6 +519,7 @@ Json EncodeServerSpec(const ServerSpec& spec) {
   Json placement = Json::object();
   Put(&placement, "nodes", spec.placement.nodes, {});
   Put(&placement, "nodeSelector", spec.placement.node_selector, {});
+  if (spec.placement.replicas) placement["replicas"] = *spec.placement.replicas;
   PutPart(&out, "placement", placement);
   Put(&out, "suspend", spec.suspend, false);
   PutPart(&out, "probes", EncodeProbes(spec.probes));

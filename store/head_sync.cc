@@ -34,6 +34,8 @@ Duration Jittered(std::mt19937_64& rng, Duration wait) {
   return wait * (900 + static_cast<int64_t>(rng() % 201)) / 1000;
 }
 
+bool IsReplicated(const ShardEntry& entry) { return ReplicasOf(entry.placement).has_value(); }
+
 bool IsObjectKey(std::string_view key) { return key.rfind(kObjectPrefix, 0) == 0; }
 
 }  // namespace
@@ -46,6 +48,7 @@ HeadSync::HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t
       rng_(seed),
       fleet_(options_.fleet),
       trust_(options_.trust_root),
+      holder_(options_.node),
       state_(std::make_shared<AcceptedState>()) {}
 
 std::shared_ptr<const AcceptedState> HeadSync::state() const {
@@ -61,6 +64,16 @@ SyncStats HeadSync::stats() const {
 void HeadSync::Offer(std::string_view head_json) {
   MutexLock lock(&mu_);
   offered_ = head_json;
+}
+
+void HeadSync::SetDown(const DownList& list) {
+  MutexLock lock(&mu_);
+  if (told_.SetDown(list)) told_new_ = true;
+}
+
+void HeadSync::SetConnected(bool connected) {
+  MutexLock lock(&mu_);
+  if (told_.SetConnected(connected)) told_new_ = true;
 }
 
 void HeadSync::Count(int64_t SyncStats::*counter, int64_t by) {
@@ -184,6 +197,31 @@ Status HeadSync::PollHead() {
   MutexLock lock(&mu_);
   stats_.last_success = clock_.Now();
   return OkStatus();
+}
+
+// What a poll tells holds until the next one. A socket tells more, and sooner.
+void HeadSync::PollDown(bool reachable) {
+  if (options_.read_down == nullptr) return;
+  {
+    MutexLock lock(&mu_);
+    if (told_.informed()) return;
+  }
+  DownNews news;
+  if (reachable && replicated_) {
+    Count(&SyncStats::reads);
+    const StatusOr<DownList> list = options_.read_down(Deadline::After(options_.request_timeout));
+    if (list.ok()) {
+      news.SetConnected(true);
+      news.SetDown(*list);
+    } else {
+      Count(&SyncStats::failed_reads);
+    }
+    const std::string failure = list.ok() ? "" : Message(list.status());
+    if (std::exchange(down_failure_, failure) != failure && !failure.empty())
+      LOG_WARNING("which nodes are down is not known; no replica comes or goes", {{"error", failure}});
+  }
+  if (news.informed() != down_.informed() || news.nodes() != down_.nodes()) decide_ = true;
+  down_ = std::move(news);
 }
 
 Status HeadSync::ConsiderHead(std::string_view bytes) {
@@ -505,14 +543,23 @@ const std::vector<const ShardEntry*>& HeadSync::PlacedIn(const std::string& shar
 }
 
 template <typename Fn>
-void HeadSync::ForEachPlaced(Fn fn) {
+void HeadSync::ForEachMatching(Fn fn) {
   std::shared_ptr<const Object> node = OwnNodeObject();
   const Labels labels = node != nullptr ? node->metadata.labels : Labels{};
-  const bool unschedulable = node != nullptr && IsUnschedulable(*node), drained = node != nullptr && IsDrained(*node);
   if (labels != placed_for_) {
     placed_.clear();
     placed_for_ = labels;
   }
+  for (const std::string& hash : snapshot_->shards) {
+    if (hash.empty()) continue;
+    for (const ShardEntry* entry : PlacedIn(hash)) fn(*entry);
+  }
+}
+
+template <typename Fn>
+void HeadSync::ForEachPlaced(Fn fn) {
+  std::shared_ptr<const Object> node = OwnNodeObject();
+  const bool unschedulable = node != nullptr && IsUnschedulable(*node), drained = node != nullptr && IsDrained(*node);
   // Secrets reach the nodes that need them: those of the servers placed here, in the version that is wanted, once it is
   // here, and in the one in force.
   std::set<ObjectKey> secrets;
@@ -520,22 +567,77 @@ void HeadSync::ForEachPlaced(Fn fn) {
     for (const std::string& name : SecretNamesOf(server.spec))
       secrets.insert({kKindSecret, server.metadata.namespace_, name});
   };
-  for (const std::string& hash : snapshot_->shards) {
-    if (hash.empty()) continue;
-    for (const ShardEntry* entry : PlacedIn(hash)) {
-      // A cordoned node keeps what it runs and takes nothing new; a drained one keeps nothing.
-      if (unschedulable && entry->key.kind == kKindServer && (drained || !in_force_.contains(entry->key))) continue;
-      fn(*entry);
-      if (options_.node.empty() || entry->key.kind != kKindServer) continue;
-      if (auto wanted = objects_.find(entry->hash); wanted != objects_.end()) add_secrets(*wanted->second);
-      auto before = in_force_.find(entry->key);
-      if (before == in_force_.end() || before->second == entry->hash) continue;
-      if (std::shared_ptr<const Object> object = LoadObject(before->second)) add_secrets(*object);
+  ForEachMatching([&](const ShardEntry& entry) {
+    if (entry.key.kind == kKindServer && IsReplicated(entry) && !options_.node.empty()) {
+      if (!replicas_.contains(entry.key)) return;
+    } else if (unschedulable && entry.key.kind == kKindServer && (drained || !in_force_.contains(entry.key))) {
+      return;  // a cordoned node keeps what it runs and takes nothing new; a drained one keeps nothing
     }
-  }
+    fn(entry);
+    if (options_.node.empty() || entry.key.kind != kKindServer) return;
+    if (auto wanted = objects_.find(entry.hash); wanted != objects_.end()) add_secrets(*wanted->second);
+    auto before = in_force_.find(entry.key);
+    if (before == in_force_.end() || before->second == entry.hash) return;
+    if (std::shared_ptr<const Object> object = LoadObject(before->second)) add_secrets(*object);
+  });
   for (const ObjectKey& key : secrets) {
     if (const ShardEntry* entry = FindEntry(key)) fn(*entry);
   }
+}
+
+bool HeadSync::LookAtNodes() {
+  missing_nodes_.clear();
+  bool asked = true;
+  std::vector<PlacementNode> nodes;
+  std::set<std::string> names;
+  for (const std::string& shard : snapshot_->shards) {
+    if (shard.empty()) continue;
+    for (const ShardEntry& entry : *shards_.at(shard)) {
+      if (entry.key.kind != kKindNode) continue;
+      names.insert(entry.key.name);
+      auto seen = seen_nodes_.find(entry.key.name);
+      if ((seen == seen_nodes_.end() || seen->second.hash != entry.hash) && !bad_.contains(entry.hash)) {
+        const std::string key = ObjectBlobKey(entry.hash);
+        std::shared_ptr<const Object> object = LoadObject(entry.hash);
+        if (object == nullptr) {
+          missing_nodes_.push_back(key);
+          asked = asked && missing_.contains(key);
+        } else if (std::string wrong = EntryMismatch(entry, *object); !wrong.empty()) {
+          bad_[entry.hash] = wrong;
+        } else {
+          seen = seen_nodes_.insert_or_assign(entry.key.name, SeenNode{entry.hash, PlacementNodeOf(*object)}).first;
+        }
+      }
+      // While the new version is on its way, the one before.
+      if (seen != seen_nodes_.end()) {
+        nodes.push_back(seen->second.node);
+      } else if (entry.key.name == options_.node) {
+        if (std::shared_ptr<const Object> own = OwnNodeObject()) nodes.push_back(PlacementNodeOf(*own));
+      }
+    }
+  }
+  std::erase_if(seen_nodes_, [&](const auto& item) { return !names.contains(item.first); });
+  nodes_ = PlacementNodes(std::move(nodes));
+  return asked;
+}
+
+void HeadSync::DecideReplicas() {
+  std::vector<ReplicaHolder::Server> servers;
+  ForEachMatching([&](const ShardEntry& entry) {
+    if (options_.node.empty() || entry.key.kind != kKindServer || !IsReplicated(entry)) return;
+    servers.push_back({&entry.key, &entry.placement, in_force_.contains(entry.key)});
+  });
+  replicated_ = !servers.empty();
+  bool looked = true;
+  if (!replicated_) {
+    missing_nodes_.clear();
+    seen_nodes_.clear();
+    nodes_ = PlacementNodes();
+  } else {
+    looked = LookAtNodes();
+  }
+  const ReplicaHolder::Sight sight{.nodes = nodes_, .down = down_.nodes(), .informed = down_.informed() && looked};
+  replicas_ = holder_.Decide(servers, sight, clock_.Now());
 }
 
 std::vector<std::string> HeadSync::WantedObjects() {
@@ -544,7 +646,11 @@ std::vector<std::string> HeadSync::WantedObjects() {
       !bad_.contains(own->hash)) {
     return {ObjectBlobKey(own->hash)};
   }
-  std::vector<std::string> wanted;
+  DecideReplicas();
+  // So are the others', for who has which replica.
+  std::vector<std::string> wanted = missing_nodes_;
+  if (std::any_of(wanted.begin(), wanted.end(), [this](const auto& key) { return !missing_.contains(key); }))
+    return wanted;
   ForEachPlaced([&](const ShardEntry& entry) {
     if (!bad_.contains(entry.hash) && LoadObject(entry.hash) == nullptr) wanted.push_back(ObjectBlobKey(entry.hash));
   });
@@ -553,6 +659,7 @@ std::vector<std::string> HeadSync::WantedObjects() {
 
 // The new version where it is here and agrees with its entry, else the one before.
 void HeadSync::Adopt() {
+  DecideReplicas();
   std::map<ObjectKey, std::string> next;
   ForEachPlaced([&](const ShardEntry& entry) {
     std::shared_ptr<const Object> object = LoadObject(entry.hash);
@@ -596,6 +703,7 @@ void HeadSync::Publish() {
   std::shared_ptr<const Object> node = OwnNodeObject();
   state->unschedulable = node != nullptr && IsUnschedulable(*node);
   state->removals_allowed = clock_.Now() >= grace_end_;
+  shown_replicas_ = replicas_;
   DropUnused();
   MutexLock lock(&mu_);
   state_ = std::move(state);
@@ -612,6 +720,9 @@ void HeadSync::DropUnused() {
   const auto gone = [&kept](const auto& item) { return !kept.contains(item.first); };
   std::erase_if(placed_, gone);
   std::erase_if(shards_, gone);
+  // Of the other nodes only what placement looks at is kept in memory, and all of it on disk, for the next boot.
+  for (const std::string& key : missing_nodes_) used.insert(std::string(HashOfBlobKey(key)));
+  for (const auto& [name, seen] : seen_nodes_) used.insert(seen.hash);
   std::erase_if(missing_, [&used](const auto& item) { return !used.contains(std::string(HashOfBlobKey(item.first))); });
   used.merge(kept);
   used.insert(target_->snapshot);
@@ -626,11 +737,16 @@ Status HeadSync::Step() {
   {
     MutexLock lock(&mu_);
     offered = std::exchange(offered_, std::nullopt);
+    if (std::exchange(told_new_, false)) {
+      down_ = told_;
+      decide_ = true;
+    }
   }
   Status result = OkStatus();
   if (offered) result = ConsiderHead(*offered);
   if (clock_.Now() >= next_poll_) {
     Status polled = PollHead();
+    PollDown(polled.ok());
     if (result.ok()) result = polled;
   }
   if (!target_ || clock_.Now() < retry_at_) return result;
@@ -643,6 +759,10 @@ Status HeadSync::Step() {
     if (!*whole) return result;
     index_ = switched = true;
   }
+  if (std::exchange(decide_, false) || clock_.Now() >= holder_.next_due()) {
+    DecideReplicas();
+    if (replicas_ != shown_replicas_ || !missing_nodes_.empty()) complete_ = false;
+  }
   if (!complete_) {
     if (Status fetched = FetchObjects(); !fetched.ok()) {
       failing = true;
@@ -652,7 +772,8 @@ Status HeadSync::Step() {
   // A state that could not be saved keeps its back-off until it is.
   if (!failing && !changed_) failures_ = 0;
   bool grace_over = !state()->removals_allowed && clock_.Now() >= grace_end_;
-  if (!switched && !changed_ && !grace_over) return result;
+  const bool moved = replicas_ != shown_replicas_;  // one came or went
+  if (!switched && !changed_ && !grace_over && !moved) return result;
   Adopt();
   if (Status saved = Save(); !saved.ok()) {
     changed_ = true;
@@ -674,10 +795,11 @@ MonoTime HeadSync::next_due() const {
       if (IsObjectKey(key) == index_) work = std::min(work, missing.next);
     }
     if (index_ && !state()->removals_allowed) work = std::min(work, grace_end_);
+    if (index_) work = decide_ ? now : std::min(work, holder_.next_due());
     work = std::max(work, retry_at_);
   }
   MutexLock lock(&mu_);
-  return offered_ ? now : std::min(next_poll_, work);
+  return offered_ || told_new_ ? now : std::min(next_poll_, work);
 }
 
 }  // namespace mcpfleet

@@ -5,7 +5,11 @@
 // 15, 35, 65, 130 s, then every 5 min; until it is there the previous version of its object stays in force.
 // A head that was never accepted because the store does not show its snapshot is given up after 8 min.
 //
-// Boot, Step and next_due belong to one thread; Offer, state and stats may be called from any.
+// A server with replicas is here while ReplicaHolder says so: by the MCPNode objects of the whole fleet, which are read
+// only when such a server matches this node, and by the list of down nodes: from SetDown and SetConnected or, while
+// they say that there is no connection, read with each poll. Without a list it takes none.
+//
+// Boot, Step and next_due belong to one thread; Offer, SetDown, SetConnected, state and stats may be called from any.
 //
 //   sync.Boot();                       // offline: the last good state
 //   for (;;) { sync.Step(); wait until sync.next_due() or Offer; }
@@ -25,7 +29,10 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "controller/placement/place.h"
+#include "controller/placement/replica_holder.h"
 #include "crd/object.h"
+#include "store/down_list.h"
 #include "store/head_trust.h"
 #include "store/kv_client.h"
 #include "store/local_cache.h"
@@ -82,6 +89,8 @@ struct HeadSyncOptions {
   std::string trust_root;
   HeadOrder minimum;                        // a node without history refuses lower heads
   std::function<WallTime()> now = nullptr;  // for expiry; null: the clock's
+  // Asks the store's host which nodes are down; null: it can't be asked.
+  std::function<StatusOr<DownList>(Deadline)> read_down = nullptr;
 };
 
 class HeadSync {
@@ -98,6 +107,10 @@ class HeadSync {
 
   // A head that was pushed: looked at by the next Step, which is due at once.
   void Offer(std::string_view head_json);
+  // The list of down nodes as the store's host told it, and whether there is a connection to it: as they come, the next
+  // Step looks at them and is due at once.
+  void SetDown(const DownList& list);
+  void SetConnected(bool connected);
 
   // Never null.
   std::shared_ptr<const AcceptedState> state() const;
@@ -108,7 +121,13 @@ class HeadSync {
     MonoTime since{}, next{};
     int attempts = 0;
   };
+  // The last version of a node that was here.
+  struct SeenNode {
+    std::string hash;
+    PlacementNode node;
+  };
   Status PollHead();
+  void PollDown(bool reachable);
   Status ConsiderHead(std::string_view bytes);
   bool TargetIsLost(const Head& head) const;
   // False: refused, which `distrust` tells; an error: the store did not give what it takes to judge.
@@ -136,9 +155,15 @@ class HeadSync {
   const ShardEntry* FindEntry(const ObjectKey& key) const;
   // Whether the secrets that a server refers to are here, as far as the snapshot has them: it is adopted with them.
   bool SecretsAreHere(const Object& server);
-  // Which entries of the snapshot in force are for this node. `fn` gets each of them.
+  // Which entries of the snapshot in force this node matches, and which of them are for it. `fn` gets each.
+  template <typename Fn>
+  void ForEachMatching(Fn fn);
   template <typename Fn>
   void ForEachPlaced(Fn fn);
+  // Decides anew which servers with replicas are here.
+  void DecideReplicas();
+  // False while a node of the snapshot was never asked for.
+  bool LookAtNodes();
   // What a node with the labels placed_for_ takes of a shard that is here, cordoned or not.
   const std::vector<const ShardEntry*>& PlacedIn(const std::string& shard);
   void Adopt();   // decides what is in force
@@ -165,9 +190,19 @@ class HeadSync {
   std::unordered_map<std::string, std::shared_ptr<const Object>> objects_;  // by hash
   std::map<std::string, std::vector<const ShardEntry*>> placed_;  // PlacedIn, by shard: snapshots share most of them
   Labels placed_for_;
-  std::map<ObjectKey, std::string> in_force_;  // the hash in force of each object placed here
-  std::map<std::string, Missing> missing_;     // by store key
-  std::map<std::string, std::string> bad_;     // objects that are here and disagree, by hash: why
+  ReplicaHolder holder_;
+  DownNews down_;
+  PlacementNodes nodes_;
+  std::map<std::string, SeenNode> seen_nodes_;  // by name
+  std::vector<std::string> missing_nodes_;      // object keys of nodes that are not here
+  std::set<ObjectKey> replicas_;                // the servers with replicas that are to be here
+  std::set<ObjectKey> shown_replicas_;          // as of the last publication
+  std::string down_failure_;                    // why the list could not be read; "": it was
+  bool replicated_ = false;                     // a server with replicas matches this node
+  bool decide_ = false;                         // the list or the connection changed
+  std::map<ObjectKey, std::string> in_force_;   // the hash in force of each object placed here
+  std::map<std::string, Missing> missing_;      // by store key
+  std::map<std::string, std::string> bad_;      // objects that are here and disagree, by hash: why
   MonoTime next_poll_{}, retry_at_{};
   MonoTime grace_end_ = MonoTime::min();  // when removals are allowed, whatever is missing
   int failures_ = 0;
@@ -181,6 +216,8 @@ class HeadSync {
   std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);
   SyncStats stats_ GUARDED_BY(mu_);
   std::optional<std::string> offered_ GUARDED_BY(mu_);
+  DownNews told_ GUARDED_BY(mu_);
+  bool told_new_ GUARDED_BY(mu_) = false;
 };
 
 }  // namespace mcpfleet

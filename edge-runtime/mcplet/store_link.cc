@@ -74,19 +74,28 @@ StatusOr<std::unique_ptr<WorkerApi>> StoreLink::ConnectWorker() const {
                             .on_request = callbacks_.on_request});
 }
 
+StatusOr<DownList> StoreLink::ReadDown(Deadline deadline) const {
+  ASSIGN_OR_RETURN(const std::unique_ptr<WorkerApi> worker, ConnectWorker());
+  ASSIGN_OR_RETURN(const WorkerAnswer answer, worker->Get("/v1/down", deadline));
+  return ParseDownList(answer.result);
+}
+
 StatusOr<std::unique_ptr<StoreLink>> StoreLink::Open(const Config& config, const Clock& clock, uint64_t seed,
                                                      StoreCallbacks callbacks) {
   std::unique_ptr<StoreLink> link(new StoreLink(config, clock, std::move(callbacks)));
   RETURN_IF_ERROR(Annotate(config.store.embedded ? link->OpenEmbedded() : link->OpenRemote(seed), "store"));
   ASSIGN_OR_RETURN(link->cache_, LocalCache::Open(config.state_directory + "/desired", kDesiredCacheQuota));
-  link->sync_ = std::make_unique<HeadSync>(
-      *link->config_kv_, *link->cache_, clock, seed,
-      HeadSyncOptions{.node = config.node,
-                      .poll_interval = config.store.poll_interval,
-                      .fleet = config.store.fleet,
-                      .trust_root = config.store.trust_root,
-                      .minimum = config.store.minimum_head,
-                      .now = [&clock] { return TrustedTime(clock.Wall(), BuildTime(), ""); }});
+  std::function<StatusOr<DownList>(Deadline)> read_down;
+  if (!config.store.embedded) read_down = [raw = link.get()](Deadline deadline) { return raw->ReadDown(deadline); };
+  link->sync_ =
+      std::make_unique<HeadSync>(*link->config_kv_, *link->cache_, clock, seed,
+                                 HeadSyncOptions{.node = config.node,
+                                                 .poll_interval = config.store.poll_interval,
+                                                 .fleet = config.store.fleet,
+                                                 .trust_root = config.store.trust_root,
+                                                 .minimum = config.store.minimum_head,
+                                                 .now = [&clock] { return TrustedTime(clock.Wall(), BuildTime(), ""); },
+                                                 .read_down = std::move(read_down)});
   RETURN_IF_ERROR(Annotate(link->sync_->Boot(), "cached state"));
   return link;
 }
@@ -99,7 +108,7 @@ void StoreLink::Start() {
         sync_->Offer(head);
         Wake();
       },
-      nullptr);
+      [this](bool connected) { SetConnected(connected); });
   if (watch.ok()) {
     watch_ = *std::move(watch);
   } else {
@@ -115,6 +124,16 @@ void StoreLink::Stop() {
     wake_.NotifyAll();
   }
   if (thread_.joinable()) thread_.join();
+}
+
+void StoreLink::SetDown(const DownList& list) {
+  sync_->SetDown(list);
+  Wake();
+}
+
+void StoreLink::SetConnected(bool connected) {
+  sync_->SetConnected(connected);
+  Wake();
 }
 
 void StoreLink::Redeliver() {

@@ -42,6 +42,10 @@ class StoreLink {
   // Delivers the state once more, from the sync thread: something else that it is read with has changed.
   void Redeliver();
 
+  // What the store's socket tells of the fleet (WatchCallbacks::on_down, on_change): servers with replicas move by it.
+  void SetDown(const DownList& list) LOCKS_EXCLUDED(mu_);
+  void SetConnected(bool connected) LOCKS_EXCLUDED(mu_);
+
   KvClient& status_kv() { return *status_kv_; }
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
@@ -56,6 +60,8 @@ class StoreLink {
   StoreLink(const Config& config, const Clock& clock, StoreCallbacks callbacks);
   Status OpenEmbedded();
   Status OpenRemote(uint64_t seed);
+  // Which nodes are down, asked of the Worker; FailedPrecondition where there is none.
+  StatusOr<DownList> ReadDown(Deadline deadline) const;
   void Wake() LOCKS_EXCLUDED(mu_);
   void Run();
 

@@ -95,6 +95,85 @@ TEST_F(FleetTest, ASelectorOfPlacementReadsTheLabelsOfDeclaredNodes) {
   EXPECT_TRUE(ViewOf(fleet_, server, kNow).nodes.empty());
 }
 
+// Three nodes in the order in which they take it.
+class ReplicaFleetTest : public FleetTest {
+ protected:
+  ReplicaFleetTest() {
+    object().spec["placement"] = {{"replicas", 2}};
+    for (const char* name : {"a", "b", "c"}) Declare(name);
+    order_ = fleet_.declared.Place(KeyOf(server()), {{"replicas", 3}}, {});
+  }
+  void Declare(const std::string& name, const Json& spec = Json::object()) {
+    Object node{.kind = kKindNode, .metadata = {.name = name, .namespace_ = ""}, .spec = spec};
+    fleet_.desired.objects[KeyOf(node)] = node;
+    fleet_.declared = DeclaredNodes(fleet_.desired);
+  }
+  const Object& server() const { return fleet_.desired.objects.at({kKindServer, "default", "weather"}); }
+  ServerView View() { return ViewOf(fleet_, server(), kNow); }
+  std::string Why(const std::string& node) {
+    for (const auto& on : View().nodes) {
+      if (on.node->node == node) return on.why;
+    }
+    return "absent";
+  }
+  std::vector<std::string> order_;
+};
+
+TEST_F(ReplicaFleetTest, AsManyAreWantedAsTheSpecSays) {
+  Reports(order_[0], Ready(ConditionStatus::kTrue, "Verified"));
+  Reports(order_[1], Ready(ConditionStatus::kTrue, "Verified"));
+  Node(order_[2]);
+  EXPECT_EQ(ReadyNodes(View()), 2);
+  EXPECT_EQ(WantedNodes(View()), 2);
+  EXPECT_EQ(StatusWord(View()), "Ready");
+  EXPECT_EQ(Why(order_[0]), "its place");
+  EXPECT_EQ(Why(order_[2]), "absent");
+}
+
+TEST_F(ReplicaFleetTest, ANodeThatIsDownDoesNotCountAndTheNextDoes) {
+  Reports(order_[0], Ready(ConditionStatus::kTrue, "Verified"));
+  Reports(order_[1], Ready(ConditionStatus::kTrue, "Verified"));
+  Node(order_[2]);
+  fleet_.down = {order_[0]};
+  EXPECT_EQ(ReadyNodes(View()), 1);
+  EXPECT_EQ(WantedNodes(View()), 2);
+  EXPECT_EQ(StatusWord(View()), "Pending");
+  EXPECT_EQ(Why(order_[0]), "down, another node has its place");
+  EXPECT_EQ(Why(order_[2]), "its place");
+  EXPECT_TRUE(Unmet(View(), Merged(View(), "Ready")).starts_with("1 of 2 replicas are Ready; NotReported: "));
+}
+
+TEST_F(ReplicaFleetTest, TooFewNodesIsNotReadyThoughAllOfThemAre) {
+  Reports(order_[0], Ready(ConditionStatus::kTrue, "Verified"));
+  fleet_.down = {order_[1], order_[2]};
+  EXPECT_EQ(ReadyNodes(View()), 1);
+  EXPECT_EQ(StatusWord(View()), "TooFewNodes");
+  EXPECT_EQ(Merged(View(), "Ready").message,
+            "2 replicas are wanted; nodes that match, are schedulable and not down: 1");
+  fleet_.nodes.clear();
+  fleet_.down.insert(order_[0]);
+  EXPECT_EQ(StatusWord(View()), "TooFewNodes");
+}
+
+TEST_F(ReplicaFleetTest, WhatRunsBesideIsNamedAndNotCounted) {
+  for (const std::string& node : order_) Reports(node, Ready(ConditionStatus::kTrue, "Verified"));
+  EXPECT_EQ(ReadyNodes(View()), 2);
+  EXPECT_EQ(Why(order_[2]), "hands it over");
+  Declare(order_[0], {{"unschedulable", true}});
+  EXPECT_EQ(ReadyNodes(View()), 2);
+  EXPECT_EQ(Why(order_[0]), "cordoned, keeps it until it is drained");
+  EXPECT_EQ(Why(order_[2]), "its place");
+  EXPECT_EQ(StatusWord(View()), "Ready");
+}
+
+TEST_F(ReplicaFleetTest, APlaceOnANodeThatNeverReportedIsShown) {
+  Reports(order_[0], Ready(ConditionStatus::kTrue, "Verified"));
+  EXPECT_EQ(Why(order_[1]), "its place, but the node has never reported");
+  EXPECT_EQ(ReadyNodes(View()), 1);
+  EXPECT_EQ(StatusWord(View()), "Pending");
+  EXPECT_EQ(Rendered(View())["status"]["nodes"].size(), 1U);
+}
+
 TEST_F(FleetTest, SuspendedIsSaidOnlyWhenNothingRunsAnyMore) {
   Reports("a", Ready(ConditionStatus::kFalse, "Suspended"));
   object().spec["suspend"] = true;

@@ -55,7 +55,7 @@ inline std::vector<Json> FullSpecs() {
     "resources": {"limits": {"cpu": "500m", "memory": "512Mi", "pids": 64}},
     "securityContext": {"runAsUser": 1000, "readOnlyRootFilesystem": false, "capabilities": {"add": ["CHOWN"]},
                         "network": "Outbound", "enforcement": "BestEffort"},
-    "placement": {"nodes": ["edge-01"], "nodeSelector": {"site": "berlin"}},
+    "placement": {"nodes": ["edge-01"], "nodeSelector": {"site": "berlin"}, "replicas": 1},
     "suspend": true,
     "probes": {"startup": {"timeoutSeconds": 61},
                "liveness": {"periodSeconds": 21, "timeoutSeconds": 11, "failureThreshold": 4},

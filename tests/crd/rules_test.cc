@@ -53,6 +53,18 @@ TEST(RulesTest, APackageNameCannotBecomeAnOption) {
   }
 }
 
+TEST(RulesTest, ThereAreNoMoreReplicasThanNamedNodes) {
+  const auto placed = [](const Json& placement) { return Problem(Server(With(ImageSpec(), "/placement", placement))); };
+  EXPECT_EQ(placed({{"replicas", 3}}), "");
+  EXPECT_EQ(placed({{"replicas", 2}, {"nodes", {"a", "b"}}}), "");
+  EXPECT_EQ(placed({{"replicas", 2}, {"nodes", Json::array()}}), "");
+  EXPECT_EQ(placed({{"replicas", 3}, {"nodes", {"a", "b"}}}),
+            "spec.placement.replicas: is more than the nodes that are named; allowed: at most 2 with these nodes");
+  for (const Json& replicas : {Json(0), Json(1001), Json("2"), Json(1.5)}) {
+    EXPECT_NE(placed({{"replicas", replicas}}), "") << replicas;
+  }
+}
+
 TEST(RulesTest, PortBelongsToHttp) {
   EXPECT_EQ(Problem(Server(With(ImageSpec(), "/transport", "streamable-http"))),
             "spec.port: is missing; transport streamable-http needs it; allowed: 1 to 65535");

@@ -155,6 +155,25 @@ TEST_F(WorkerTest, AFloodIsInTheStoreLineByLine) {
   EXPECT_EQ(Count(live.out, " starts\n"), 1);
 }
 
+TEST_F(WorkerTest, AServerWithReplicasRunsOnceTheNodeKnowsWhoIsDown) {
+  node_->Start();
+  const Json declared = {
+      {"apiVersion", "mcpfleet.dev/v1alpha1"}, {"kind", "MCPNode"}, {"metadata", {{"name", node_->name()}}}};
+  const auto replicas = [](int count) { return ProcessServer("weather", {}, {{"placement", {{"replicas", count}}}}); };
+  const CommandResult applied = node_->Apply({declared, replicas(1)});
+  ASSERT_TRUE(applied.ok()) << applied;
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  std::string table;
+  EXPECT_TRUE(WaitFor([&] {
+    table = node_->Mcpctl({"get", "mcp"}).out;
+    return table.find("1/1     Ready") != std::string::npos;
+  })) << table;
+  EXPECT_NE(node_->Mcpctl({"describe", "mcp/weather"}).out.find("(its place)"), std::string::npos);
+  ASSERT_TRUE(node_->Apply({replicas(2)}).ok());
+  table = node_->Mcpctl({"get", "mcp"}).out;
+  EXPECT_NE(table.find("1/2"), std::string::npos) << table;
+}
+
 TEST_F(WorkerTest, ASignedFleetIsFollowedThere) {
   ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
   ASSERT_TRUE(node_->Mcpctl({"keys", "create", "root"}).ok());

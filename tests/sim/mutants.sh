@@ -18,7 +18,7 @@ killed=0 survived=0
 controller_binaries="sim_tests controller_tests"
 controller_filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*:RollingUpdate*:OnDemand*:ClientTarget*'
 store_binaries="sim_tests store_tests"
-store_filter='StoreSim*:HeadSync*:LocalCache*:Writer*'
+store_filter='StoreSim*:PlacementSim*:HeadSync*:ReplicaSync*:Down*:LocalCache*:Writer*'
 
 # passes <seconds> <binary> <filter>
 passes() {
@@ -34,7 +34,10 @@ sound() {  # <binaries> <filter>
     exit 1
   done
 }
+placement_binaries="sim_tests controller_tests"
+placement_filter='PlacementSim*:Place*:Replica*'
 sound "$controller_binaries" "$controller_filter"
+sound "$placement_binaries" "$placement_filter"
 sound "$store_binaries" "$store_filter"
 
 # mutant <name> <file in the tree> <sed expression>
@@ -62,9 +65,11 @@ mutant() {
   cp "$build/lib$library.a" "$work/libmutant.a"
   ar d "$work/libmutant.a" "$file.o" && ar r "$work/libmutant.a" "$work/mutant.o" 2>/dev/null
   local tests binaries=$controller_binaries filter=$controller_filter
-  if [ "$folder" != controller/core ]; then
-    binaries=$store_binaries filter=$store_filter
-  fi
+  case $folder in
+  controller/core) ;;
+  controller/placement) binaries=$placement_binaries filter=$placement_filter ;;
+  *) binaries=$store_binaries filter=$store_filter ;;
+  esac
   for tests in $binaries; do
     local link
     link=$(ninja -C "$build" -t commands "$tests" | tail -1 |
@@ -119,6 +124,20 @@ mutant "what fails of one revision stops the other" controller/core/server_recon
 mutant "a new mcplet forgets what was undone" controller/core/server_reconciler.cc 's/if \(memory->undone\) \{/if (memory->undone \&\& memory->uid.empty()) {/'
 mutant "a server in use falls asleep" controller/core/plan.cc 's/ \|\| wanted->conversations > 0\) return false;/) return false;/'
 mutant "nobody wakes a sleeping server" controller/core/plan.cc 's/const bool asked = in_use \|\| .*$/const bool asked = in_use;/'
+
+mutant "a node that is down has its place" controller/placement/place.cc 's/ \|\| down\.contains\(other\.name\)//'
+mutant "a cordoned node has its place" controller/placement/place.cc 's/if \(other\.unschedulable \|\| /if (/'
+mutant "the order of nodes is that of their names" controller/placement/place.cc 's/^uint64_t Score\(uint64_t server, uint64_t node\).*$/uint64_t Score(uint64_t, uint64_t node) { return node; }/'
+mutant "whoever loses its place stops at once" controller/placement/replica_holder.cc 's/now \+ kHandOver/now/'
+mutant "a hand-over never ends" controller/placement/replica_holder.cc 's/if \(now >= end\) continue;//'
+mutant "a hand-over begins anew with each look" controller/placement/replica_holder.cc 's/leaves_at_ = std::move\(leaves_at\);//'
+mutant "a node that is cut off stops what is not its own" controller/placement/replica_holder.cc 's/\(!sight\.informed && !drained\) \|\|/false ||/'
+mutant "a node that is cut off takes what is new" controller/placement/replica_holder.cc 's/^ +sight\.informed && self != nullptr/      self != nullptr/'
+mutant "a cordoned node takes what is new" controller/placement/replica_holder.cc 's/!self->unschedulable && //'
+mutant "a node on the list takes what is new" controller/placement/replica_holder.cc 's/ && !sight\.down\.contains\(node_\)//'
+mutant "a node on the list gives up its own" controller/placement/place.cc 's/if \(self == nullptr \|\| self->drained/if (self == nullptr || down.contains(node) || self->drained/'
+mutant "an older list counts" store/down_list.cc 's/if \(fresh_ && list\.sequence <= sequence_\) return false;//'
+mutant "a host that began anew is not heard" store/down_list.cc 's/if \(fresh_ && list\.sequence <= sequence_\)/if (list.sequence <= sequence_)/'
 
 mutant "a lower head is accepted" store/head_sync.cc 's/if \(target_ && head->order < target_->order && .*\{/if (false) {/'
 mutant "another fleet's head is accepted" store/head_sync.cc 's/if \(!fleet_\.empty\(\) && head->fleet != fleet_\) \{/if (false) {/'

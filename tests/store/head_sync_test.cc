@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/reader.h"
 #include "store/writer.h"
 #include "tests/fakes/fake_kv.h"
 #include "tests/store/testing.h"
@@ -56,6 +57,12 @@ class HeadSyncTest : public ::testing::Test {
     if (it->second.object == nullptr) return "none";
     std::string ref = it->second.object->spec["source"]["image"]["ref"];
     return ref.substr(ref.find(':') + 1) + (it->second.pending ? " pending" : "");
+  }
+  // The node's object as it is in the store.
+  std::optional<Object> ReadObject(const std::string& node) {
+    StatusOr<StoredState> state = ReadState(kv_, Soon());
+    if (!state.ok()) return std::nullopt;
+    return state->objects.at({kKindNode, "", node});
   }
   // Content without the object blob of `name` that the head names.
   std::map<std::string, std::string> Without(const std::string& prefix,
@@ -141,6 +148,226 @@ TEST_F(HeadSyncTest, ADrainedNodeKeepsNothingAndTakesItBackAfterwards) {
   Write({Node("edge-1")});
   Run(seconds(15));
   EXPECT_EQ(Version("old"), "1");
+}
+
+// edge-1 and others; how many of 30 servers with one replica each are here.
+class ReplicaSyncTest : public HeadSyncTest {
+ protected:
+  static constexpr int kServers = 30;
+  void WriteFleet(int nodes = 3) {
+    std::vector<Object> set;
+    for (int i = 1; i <= nodes; ++i) set.push_back(Node("edge-" + std::to_string(i), {{"site", "berlin"}}));
+    for (int i = 0; i < kServers; ++i) set.push_back(Server(Name(i), "1", {{"replicas", 1}}));
+    set.push_back(Server("everywhere"));
+    Write(std::move(set));
+  }
+  static std::string Name(int i) { return "s" + std::to_string(i); }
+  int Here() {
+    int here = 0;
+    for (int i = 0; i < kServers; ++i) here += Version(Name(i)) == "1" ? 1 : 0;
+    return here;
+  }
+  void Connect(std::vector<std::string> down = {}, int64_t sequence = 1) {
+    sync_->SetConnected(true);
+    sync_->SetDown({.sequence = sequence, .nodes = std::move(down)});
+  }
+};
+
+TEST_F(ReplicaSyncTest, NoneIsTakenBeforeTheListOfDownNodesIsHere) {
+  WriteFleet();
+  Run(minutes(5));
+  EXPECT_EQ(Here(), 0);
+  EXPECT_EQ(Version("everywhere"), "1");
+  sync_->SetConnected(true);
+  Run(minutes(5));
+  EXPECT_EQ(Here(), 0) << "connected, and told nothing";
+  Connect();
+  EXPECT_LE(sync_->next_due(), clock_.Now()) << "at once";
+  Run(seconds(1));
+  EXPECT_GT(Here(), 2);
+  EXPECT_LT(Here(), kServers - 2);
+}
+
+TEST_F(ReplicaSyncTest, EachNodeTakesItsShareAndTheOthersTakeThatOfANodeThatIsDown) {
+  WriteFleet();
+  std::map<std::string, int> here;
+  for (const char* node : {"edge-1", "edge-2", "edge-3"}) {
+    EXPECT_OK(RemoveTree(dir_ / "cache"));
+    Restart({.node = node});
+    greatest_ = {};
+    Connect();
+    Run(seconds(15));
+    here[node] = Here();
+    EXPECT_EQ(Version("everywhere"), "1");
+  }
+  EXPECT_EQ(here["edge-1"] + here["edge-2"] + here["edge-3"], kServers);
+  sync_->SetDown({.sequence = 2, .nodes = {"edge-1", "edge-2"}});
+  Run(seconds(15));
+  EXPECT_EQ(Here(), kServers);
+  EXPECT_EQ(sync_->state()->objects.size(), kServers + 2U) << "and no node's object but its own";
+  sync_->SetDown({.sequence = 3, .nodes = {}});
+  Run(seconds(59));
+  EXPECT_EQ(Here(), kServers) << "until the others had time to start";
+  Run(seconds(2));
+  EXPECT_EQ(Here(), here["edge-3"]);
+  EXPECT_TRUE(sync_->state()->removals_allowed);
+  EXPECT_EQ(Version("everywhere"), "1");
+}
+
+TEST_F(ReplicaSyncTest, ACutChangesNothingAndARebootDuringItNeither) {
+  WriteFleet();
+  Connect({"edge-2"});
+  Run(seconds(15));
+  const int before = Here();
+  EXPECT_GT(before, 0);
+  sync_->SetConnected(false);
+  Run(minutes(20));
+  EXPECT_EQ(Here(), before);
+  kv_.SetUnreachable(true);
+  Restart();
+  EXPECT_EQ(Here(), before);
+  Run(minutes(20));
+  EXPECT_EQ(Here(), before);
+  // Back, and the list says that it is down: what is its own stays, what it had for the other goes on.
+  kv_.SetUnreachable(false);
+  Connect({"edge-1"}, 9);
+  Run(minutes(5));
+  const int own = Here();
+  EXPECT_GT(own, 0);
+  EXPECT_LT(own, before);
+  sync_->SetDown({.sequence = 10, .nodes = {}});
+  Run(minutes(5));
+  EXPECT_EQ(Here(), own);
+}
+
+TEST_F(ReplicaSyncTest, NoListTouchesWhatHasNoReplicasOrDoesNotMatch) {
+  Write({Node("edge-1"), Node("edge-2"), Server("here", "1", {{"nodes", {"edge-1"}}}),
+         Server("there", "1", {{"nodes", {"edge-2"}}, {"replicas", 1}})});
+  for (int64_t sequence = 1; sequence < 40; ++sequence) {
+    std::vector<std::string> down;
+    if (sequence % 2 == 0) down.emplace_back("edge-2");
+    if (sequence % 3 == 0) down.emplace_back("edge-1");
+    Connect(down, sequence);
+    Run(seconds(sequence));
+    EXPECT_EQ(Version("here"), "1");
+    EXPECT_EQ(Version("there"), "absent");
+  }
+}
+
+TEST_F(ReplicaSyncTest, WithoutASocketTheListIsReadWithEachPoll) {
+  WriteFleet(2);
+  StatusOr<DownList> list = Unavailable("not yet");
+  int asked = 0;
+  HeadSyncOptions options{.node = "edge-1"};
+  options.read_down = [&](Deadline) {
+    ++asked;
+    return list;
+  };
+  Restart(options);
+  Run(seconds(60));
+  EXPECT_GT(asked, 3);
+  EXPECT_EQ(Here(), 0);
+  list = DownList{.sequence = 7};
+  Run(seconds(15));
+  const int own = Here();
+  EXPECT_GT(own, 0);
+  list = DownList{.sequence = 3, .nodes = {"edge-2"}};
+  Run(seconds(15));
+  EXPECT_EQ(Here(), kServers) << "each answer counts, whatever its sequence";
+  // A poll that fails is a cut: nothing is handed over.
+  kv_.SetUnreachable(true);
+  list = DownList{.sequence = 4};
+  Run(minutes(5));
+  EXPECT_EQ(Here(), kServers);
+  kv_.SetUnreachable(false);
+  Run(minutes(3));
+  EXPECT_EQ(Here(), own);
+  // A socket says it all.
+  Connect({"edge-2"});
+  const int before = asked;
+  Run(minutes(1));
+  EXPECT_EQ(Here(), kServers);
+  EXPECT_EQ(asked, before);
+}
+
+TEST_F(ReplicaSyncTest, NobodyAsksForTheListWhereNothingHasReplicas) {
+  Write({Node("edge-1"), Server("a")});
+  HeadSyncOptions options{.node = "edge-1"};
+  options.read_down = [](Deadline) -> StatusOr<DownList> {
+    ADD_FAILURE() << "asked";
+    return Unavailable("");
+  };
+  Restart(options);
+  Run(minutes(1));
+  EXPECT_EQ(Version("a"), "1");
+}
+
+TEST_F(ReplicaSyncTest, ALabelThatNoLongerMatchesEndsItAtOnce) {
+  Write({Node("edge-1", {{"site", "berlin"}}), Node("edge-2", {{"site", "berlin"}}),
+         Server("web", "1", {{"nodeSelector", {{"site", "berlin"}}}, {"replicas", 2}})});
+  Connect();
+  Run(seconds(15));
+  EXPECT_EQ(Version("web"), "1");
+  Write({Node("edge-1", {{"site", "paris"}})});
+  Run(seconds(15));
+  EXPECT_EQ(Version("web"), "absent");
+}
+
+TEST_F(ReplicaSyncTest, ACordonedNodeKeepsItsOwnAndTakesNothingNew) {
+  Write({Node("edge-1"), Node("edge-2"), Server("old", "1", {{"replicas", 2}})});
+  Connect();
+  Run(seconds(15));
+  EXPECT_EQ(Version("old"), "1");
+  Write({Node("edge-1", {}, /*unschedulable=*/true), Server("new", "1", {{"replicas", 2}})});
+  Run(minutes(10));
+  EXPECT_EQ(Version("old"), "1");
+  EXPECT_EQ(Version("new"), "absent");
+}
+
+TEST_F(ReplicaSyncTest, ADrainedNodeHandsItsReplicasOver) {
+  WriteFleet(2);
+  Connect();
+  Run(seconds(15));
+  const int own = Here();
+  EXPECT_GT(own, 0);
+  Object drained = Node("edge-1", {{"site", "berlin"}});
+  drained.spec["drain"] = true;
+  Write({drained});
+  Run(seconds(45));
+  EXPECT_EQ(Here(), own) << "the other one starts them meanwhile";
+  EXPECT_EQ(Version("everywhere"), "absent");
+  Run(minutes(1));
+  EXPECT_EQ(Here(), 0);
+}
+
+TEST_F(ReplicaSyncTest, TheOtherNodesAreReadOnlyWhenAServerWithReplicasMatches) {
+  Write({Node("edge-1"), Node("edge-2"), Server("a"), Server("b", "1", {{"nodes", {"edge-2"}}, {"replicas", 1}})});
+  Connect();
+  Run(seconds(15));
+  const std::string other = Sha256Hex(*EncodeObject(*ReadObject("edge-2")));
+  EXPECT_FALSE(cache_->Has(other));
+  Write({Server("c", "1", {{"replicas", 2}})});
+  Run(seconds(15));
+  EXPECT_EQ(Version("c"), "1");
+  EXPECT_TRUE(cache_->Has(other));
+}
+
+TEST_F(ReplicaSyncTest, ANodesObjectThatIsNotThereYetKeepsNobodyFromTheRest) {
+  Write({Node("edge-1"), Server("web", "1", {{"replicas", 1}})});
+  Connect();
+  Run(seconds(15));
+  EXPECT_EQ(Version("web"), "1");
+  Write({Node("edge-2"), Server("second", "1", {{"replicas", 2}})});
+  auto content = kv_.Content();
+  const auto whole = content;
+  content.erase(ObjectBlobKey(Sha256Hex(*EncodeObject(*ReadObject("edge-2")))));
+  kv_.SetContent(content);
+  Run(seconds(15));
+  EXPECT_EQ(Version("second"), "1");
+  EXPECT_EQ(Version("web"), "1");
+  kv_.SetContent(whole);
+  Run(minutes(5));
+  EXPECT_EQ(Version("second"), "1");
 }
 
 TEST_F(HeadSyncTest, AHeadWhoseSnapshotIsNeverShownGivesWayToOneAfterTheAcceptedOne) {
