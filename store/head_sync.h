@@ -5,7 +5,8 @@
 // 15, 35, 65, 130 s, then every 5 min; until it is there the previous version of its object stays in force.
 // A head that was never accepted because the store does not show its snapshot is given up after 8 min.
 //
-// Boot, Step and next_due belong to one thread; Offer, state and stats may be called from any.
+// Boot, Step and next_due belong to one thread; Offer, SetPolling, CountBadAnswer, state and stats may be called from
+// any.
 //
 //   sync.Boot();                       // offline: the last good state
 //   for (;;) { sync.Step(); wait until sync.next_due() or Offer; }
@@ -98,6 +99,13 @@ class HeadSync {
   // A head that was pushed: looked at by the next Step, which is due at once.
   void Offer(std::string_view head_json);
 
+  // From now on the head is read at a random time between these two after the last look; before, poll_interval and a
+  // tenth more or less. After a read that failed it is poll_interval again, if that is sooner.
+  void SetPolling(Duration least, Duration most);
+
+  // Something else of the store was not as it should be.
+  void CountBadAnswer() { Count(&SyncStats::bad_answers); }
+
   // Never null.
   std::shared_ptr<const AcceptedState> state() const;
   SyncStats stats() const;
@@ -108,7 +116,10 @@ class HeadSync {
     int attempts = 0;
   };
   Status PollHead();
-  Status ConsiderHead(std::string_view bytes);
+  Status ReadHead();
+  // `is_target`: whether it is the head that is followed.
+  Status ConsiderHead(std::string_view bytes, bool* is_target = nullptr);
+  Duration DrawnPoll();
   bool TargetIsLost(const Head& head) const;
   // False: refused, which `distrust` tells; an error: the store did not give what it takes to judge.
   StatusOr<bool> Trusts(const Head& head);
@@ -165,6 +176,9 @@ class HeadSync {
   std::map<std::string, Missing> missing_;     // by store key
   std::map<std::string, std::string> bad_;     // objects that are here and disagree, by hash: why
   MonoTime next_poll_{}, retry_at_{};
+  Duration poll_least_, poll_most_;
+  std::string etag_;                      // of the head that is followed, as the store names it; "": it has not said
+  int conditional_left_ = 0;              // polls that may still be answered with "the same as before"
   MonoTime grace_end_ = MonoTime::min();  // when removals are allowed, whatever is missing
   int failures_ = 0;
   size_t lot_ = limits::kBulkGetKeys;
@@ -177,6 +191,10 @@ class HeadSync {
   std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);
   SyncStats stats_ GUARDED_BY(mu_);
   std::optional<std::string> offered_ GUARDED_BY(mu_);
+  struct Polling {
+    Duration least, most;
+  };
+  std::optional<Polling> polling_ GUARDED_BY(mu_);  // told, and not looked at yet
 };
 
 }  // namespace mcpfleet

@@ -59,6 +59,9 @@ class WatchClient {
   // Ends the thread: at once while it listens or waits, within 5 s while it connects. Idempotent.
   virtual void Stop() = 0;
 
+  // Drops the connection, if there is one, and makes another at once, with the token of now.
+  virtual void Reconnect() = 0;
+
   virtual bool connected() const = 0;
   // False when it can't go out now: not connected, a store without mcpfleet.v1, too large, too many in the queue. True
   // promises nothing: the acknowledgement of a status is on_status_stored. A later status takes an earlier one's place.
