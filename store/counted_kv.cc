@@ -18,6 +18,14 @@ class CountedKv final : public KvClient {
     on_request_(ToString(KvOperation::kGet), absent ? 404 : KvHttpStatus(value.status()));
     return value;
   }
+  StatusOr<KvRead> GetUnless(std::string_view key, std::string_view etag, Deadline deadline) override {
+    auto read = kv_->GetUnless(key, etag, deadline);
+    const bool absent = read.ok() && !read->not_modified && !read->value;
+    on_request_(ToString(KvOperation::kGet), absent                            ? 404
+                                             : read.ok() && read->not_modified ? 304
+                                                                               : KvHttpStatus(read.status()));
+    return read;
+  }
   StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys,
                                                        Deadline deadline) override {
     return Told(KvOperation::kBulkGet, kv_->BulkGet(keys, deadline));

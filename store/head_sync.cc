@@ -27,6 +27,9 @@ constexpr Duration kMissingPeriod = std::chrono::minutes(5);
 constexpr Duration kTargetPatience = std::chrono::minutes(8);
 constexpr Duration kLastBackOff = seconds(30);
 constexpr std::string_view kTrustLine = "trust ";
+// Two heads of one order have one etag: which of them the store holds shows in a read of the whole head only.
+constexpr int kConditionalPolls = 8;
+constexpr size_t kEtagBytes = 128;
 constexpr int kTrustSteps = 16;  // documents of the chain for one look at the head
 
 Duration Jittered(std::mt19937_64& rng, Duration wait) {
@@ -49,6 +52,8 @@ HeadSync::HeadSync(KvClient& kv, LocalCache& cache, const Clock& clock, uint64_t
       fleet_(options_.fleet),
       trust_(options_.trust_root),
       holder_(options_.node),
+      poll_least_(options_.poll_interval * 9 / 10),
+      poll_most_(options_.poll_interval * 11 / 10),
       state_(std::make_shared<AcceptedState>()) {}
 
 std::shared_ptr<const AcceptedState> HeadSync::state() const {
@@ -74,6 +79,15 @@ void HeadSync::SetDown(const DownList& list) {
 void HeadSync::SetConnected(bool connected) {
   MutexLock lock(&mu_);
   if (told_.SetConnected(connected)) told_new_ = true;
+}
+
+void HeadSync::SetPolling(Duration least, Duration most) {
+  MutexLock lock(&mu_);
+  polling_ = Polling{least, std::max(least, most)};
+}
+
+Duration HeadSync::DrawnPoll() {
+  return poll_least_ + (poll_most_ - poll_least_) * static_cast<int64_t>(rng_() % 201) / 200;
 }
 
 void HeadSync::Count(int64_t SyncStats::*counter, int64_t by) {
@@ -179,22 +193,35 @@ Status HeadSync::KeepBlob(const std::string& key, const std::string& bytes) {
 // ---- the head
 
 Status HeadSync::PollHead() {
-  next_poll_ = clock_.Now() + Jittered(rng_, options_.poll_interval);
+  next_poll_ = clock_.Now() + DrawnPoll();
+  Status polled = ReadHead();
+  // A store that has trouble is not left alone for as long as one that pushes.
+  if (!polled.ok() && poll_most_ > options_.poll_interval * 11 / 10) {
+    next_poll_ = std::min(next_poll_, clock_.Now() + Jittered(rng_, options_.poll_interval));
+  }
+  return polled;
+}
+
+Status HeadSync::ReadHead() {
   Count(&SyncStats::reads);
-  StatusOr<std::optional<KvValue>> value = kv_.Get(kHeadKey, Deadline::After(options_.request_timeout));
-  if (!value.ok()) {
+  StatusOr<KvRead> read =
+      kv_.GetUnless(kHeadKey, conditional_left_ > 0 ? etag_ : "", Deadline::After(options_.request_timeout));
+  if (!read.ok()) {
     Count(&SyncStats::failed_reads);
-    return Annotate(value.status(), "head");
+    return Annotate(read.status(), "head");
   }
-  if (!*value) {
-    // No head, or a cached miss: no news either way.
-    MutexLock lock(&mu_);
-    stats_.last_success = clock_.Now();
-    return OkStatus();
+  if (read->not_modified) {
+    --conditional_left_;
+  } else if (read->value) {
+    Count(&SyncStats::read_bytes, static_cast<int64_t>(read->value->value.size()));
+    bool is_target = false;
+    RETURN_IF_ERROR(ConsiderHead(read->value->value, &is_target));
+    etag_ = is_target && read->value->etag.size() <= kEtagBytes ? read->value->etag : "";
+    conditional_left_ = kConditionalPolls;
   }
-  Count(&SyncStats::read_bytes, static_cast<int64_t>((*value)->value.size()));
-  RETURN_IF_ERROR(ConsiderHead((*value)->value));
+  // No head, or a cached miss: no news either way.
   MutexLock lock(&mu_);
+  if (read->not_modified) stats_.distrust.clear();  // the store shows what is followed
   stats_.last_success = clock_.Now();
   return OkStatus();
 }
@@ -224,7 +251,7 @@ void HeadSync::PollDown(bool reachable) {
   down_ = std::move(news);
 }
 
-Status HeadSync::ConsiderHead(std::string_view bytes) {
+Status HeadSync::ConsiderHead(std::string_view bytes, bool* is_target) {
   StatusOr<Head> head = ParseHead(bytes);
   if (!head.ok()) {
     Count(&SyncStats::bad_answers);
@@ -240,6 +267,7 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
   }
   const bool known = target_ && head->order == target_->order;
   if (known && head->snapshot == target_->snapshot) {
+    if (is_target != nullptr) *is_target = true;
     MutexLock lock(&mu_);
     stats_.distrust.clear();  // the store shows what is followed again
     return OkStatus();
@@ -254,6 +282,7 @@ Status HeadSync::ConsiderHead(std::string_view bytes) {
     if (head->snapshot < target_->snapshot && !TargetIsLost(*head)) return OkStatus();
   }
   Follow(*std::move(head));
+  if (is_target != nullptr) *is_target = true;
   return OkStatus();
 }
 
@@ -741,6 +770,11 @@ Status HeadSync::Step() {
       down_ = told_;
       decide_ = true;
     }
+    if (const auto polling = std::exchange(polling_, std::nullopt)) {
+      poll_least_ = polling->least;
+      poll_most_ = polling->most;
+      if (next_poll_ != MonoTime{}) next_poll_ = clock_.Now() + DrawnPoll();
+    }
   }
   Status result = OkStatus();
   if (offered) result = ConsiderHead(*offered);
@@ -799,7 +833,7 @@ MonoTime HeadSync::next_due() const {
     work = std::max(work, retry_at_);
   }
   MutexLock lock(&mu_);
-  return offered_ || told_new_ ? now : std::min(next_poll_, work);
+  return offered_ || told_new_ || polling_ ? now : std::min(next_poll_, work);
 }
 
 }  // namespace mcpfleet

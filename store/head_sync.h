@@ -9,7 +9,8 @@
 // only when such a server matches this node, and by the list of down nodes: from SetDown and SetConnected or, while
 // they say that there is no connection, read with each poll. Without a list it takes none.
 //
-// Boot, Step and next_due belong to one thread; Offer, SetDown, SetConnected, state and stats may be called from any.
+// Boot, Step and next_due belong to one thread; Offer, SetDown, SetConnected, SetPolling, CountBadAnswer, state and
+// stats may be called from any.
 //
 //   sync.Boot();                       // offline: the last good state
 //   for (;;) { sync.Step(); wait until sync.next_due() or Offer; }
@@ -112,6 +113,13 @@ class HeadSync {
   void SetDown(const DownList& list);
   void SetConnected(bool connected);
 
+  // From now on the head is read at a random time between these two after the last look; before, poll_interval and a
+  // tenth more or less. After a read that failed it is poll_interval again, if that is sooner.
+  void SetPolling(Duration least, Duration most);
+
+  // Something else of the store was not as it should be.
+  void CountBadAnswer() { Count(&SyncStats::bad_answers); }
+
   // Never null.
   std::shared_ptr<const AcceptedState> state() const;
   SyncStats stats() const;
@@ -128,7 +136,10 @@ class HeadSync {
   };
   Status PollHead();
   void PollDown(bool reachable);
-  Status ConsiderHead(std::string_view bytes);
+  Status ReadHead();
+  // `is_target`: whether it is the head that is followed.
+  Status ConsiderHead(std::string_view bytes, bool* is_target = nullptr);
+  Duration DrawnPoll();
   bool TargetIsLost(const Head& head) const;
   // False: refused, which `distrust` tells; an error: the store did not give what it takes to judge.
   StatusOr<bool> Trusts(const Head& head);
@@ -204,6 +215,9 @@ class HeadSync {
   std::map<std::string, Missing> missing_;      // by store key
   std::map<std::string, std::string> bad_;      // objects that are here and disagree, by hash: why
   MonoTime next_poll_{}, retry_at_{};
+  Duration poll_least_, poll_most_;
+  std::string etag_;                      // of the head that is followed, as the store names it; "": it has not said
+  int conditional_left_ = 0;              // polls that may still be answered with "the same as before"
   MonoTime grace_end_ = MonoTime::min();  // when removals are allowed, whatever is missing
   int failures_ = 0;
   size_t lot_ = limits::kBulkGetKeys;
@@ -218,6 +232,10 @@ class HeadSync {
   std::optional<std::string> offered_ GUARDED_BY(mu_);
   DownNews told_ GUARDED_BY(mu_);
   bool told_new_ GUARDED_BY(mu_) = false;
+  struct Polling {
+    Duration least, most;
+  };
+  std::optional<Polling> polling_ GUARDED_BY(mu_);  // told, and not looked at yet
 };
 
 }  // namespace mcpfleet

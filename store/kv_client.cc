@@ -2,6 +2,8 @@
 #include "store/kv_client.h"
 
 #include <algorithm>
+#include <atomic>
+#include <set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -17,7 +19,13 @@ namespace {
 
 // Escapes and the envelope make an answer longer than its values; more than this is not read.
 constexpr size_t kBulkAnswerBytes = limits::kBulkBytes;
+// One bulk request. The Worker takes no more (413), and nobody else is worse off with pieces of this size.
+constexpr size_t kBulkRequestBytes = 10'000'000;
+// And does no more keys in one request: the rest is reported as not done, and goes out at once.
+constexpr size_t kBulkRequestKeys = 900;
+constexpr int kTooLarge = 413, kNotModified = 304;
 constexpr size_t kValueAnswerBytes = limits::kValueBytes + 4096;
+constexpr size_t kBulkResultBytes = limits::kBulkPairs * (limits::kKeyBytes + 16);  // all of them named
 constexpr size_t kListAnswerBytes = limits::kListKeys * (limits::kKeyBytes + 2 * limits::kMetadataBytes + 256);
 
 struct Call {
@@ -27,6 +35,13 @@ struct Call {
   std::string content_type, body;
   std::vector<std::pair<std::string, std::string>> headers;
   size_t max_answer = kRestErrorBytes;
+  int accept = 0;
+};
+
+// A key of a bulk request and what stands for it there, encoded.
+struct BulkItem {
+  std::string_view key;
+  std::string text;
 };
 
 std::string Quoted(const std::string& etag) { return "\"" + etag + "\""; }
@@ -43,6 +58,19 @@ class RestKvClient final : public KvClient {
     StatusOr<RestAnswer> answer = Do(call, deadline);
     if (answer.ok()) return std::optional<KvValue>(KvValue{std::move(answer->body), std::move(answer->etag)});
     if (answer.status().code() == StatusCode::kNotFound) return std::optional<KvValue>();
+    return answer.status();
+  }
+
+  StatusOr<KvRead> GetUnless(std::string_view key, std::string_view etag, Deadline deadline) override {
+    Call call{.op = KvOperation::kGet, .target = "/values/" + PercentEncode(key), .max_answer = kValueAnswerBytes};
+    if (!etag.empty()) {
+      call.headers.emplace_back("If-None-Match", Quoted(std::string(etag)));
+      call.accept = kNotModified;
+    }
+    StatusOr<RestAnswer> answer = Do(call, deadline);
+    if (answer.ok() && answer->status == kNotModified) return KvRead{.not_modified = true};
+    if (answer.ok()) return KvRead{.value = KvValue{std::move(answer->body), std::move(answer->etag)}};
+    if (answer.status().code() == StatusCode::kNotFound) return KvRead{};
     return answer.status();
   }
 
@@ -87,22 +115,16 @@ class RestKvClient final : public KvClient {
 
   Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) override {
     if (pairs.size() > limits::kBulkPairs) return InvalidArgument("bulk put: more than 10000 pairs");
-    std::vector<const KvPair*> left;
-    left.reserve(pairs.size());
-    for (const KvPair& pair : pairs) left.push_back(&pair);
-    for (int attempt = 1; !left.empty(); ++attempt) {
-      ASSIGN_OR_RETURN(Call call, BulkPutCall(left));
-      ASSIGN_OR_RETURN(RestAnswer answer, Do(call, deadline));
-      ASSIGN_OR_RETURN(std::vector<std::string> failed, ParseKvBulkResult(answer.body));
-      std::erase_if(left, [&failed](const KvPair* pair) {
-        return std::find(failed.begin(), failed.end(), pair->key) == failed.end();
-      });
-      if (left.empty()) break;
-      if (!rest_->BackOff(attempt, 0, deadline)) {
-        return Unavailable("bulk put: " + std::to_string(left.size()) + " keys were not stored");
-      }
+    std::vector<BulkItem> items;
+    items.reserve(pairs.size());
+    size_t bytes = 2;
+    for (const KvPair& pair : pairs) {
+      ASSIGN_OR_RETURN(std::string text, EncodePair(pair));
+      bytes += text.size() + 1;
+      items.push_back({pair.key, std::move(text)});
     }
-    return OkStatus();
+    if (bytes > limits::kBulkBytes) return InvalidArgument("bulk put: larger than 100 MB");
+    return DoInPieces({.op = KvOperation::kBulkPut, .method = "PUT", .target = "/bulk"}, std::move(items), deadline);
   }
 
   Status Delete(std::string_view key, Deadline deadline) override {
@@ -113,11 +135,11 @@ class RestKvClient final : public KvClient {
   }
 
   Status BulkDelete(const std::vector<std::string>& keys, Deadline deadline) override {
-    if (keys.empty()) return OkStatus();
-    ASSIGN_OR_RETURN(RestAnswer answer, Do(JsonCall(KvOperation::kBulkDelete, "POST", "/bulk/delete", keys), deadline));
-    ASSIGN_OR_RETURN(std::vector<std::string> failed, ParseKvBulkResult(answer.body));
-    return failed.empty() ? OkStatus()
-                          : Unavailable("bulk delete: " + std::to_string(failed.size()) + " keys are left");
+    std::vector<BulkItem> items;
+    items.reserve(keys.size());
+    for (const std::string& key : keys) items.push_back({key, DumpJson(key)});
+    return DoInPieces({.op = KvOperation::kBulkDelete, .method = "POST", .target = "/bulk/delete"}, std::move(items),
+                      deadline);
   }
 
  private:
@@ -129,25 +151,66 @@ class RestKvClient final : public KvClient {
             .body = DumpJson(body)};
   }
 
-  static StatusOr<Call> BulkPutCall(const std::vector<const KvPair*>& pairs) {
-    Json items = Json::array();
-    for (const KvPair* pair : pairs) {
-      Json item = {{"key", pair->key}};
-      if (IsUtf8(pair->value)) {
-        item["value"] = pair->value;
-      } else {
-        item["value"] = Base64Encode(pair->value);
-        item["base64"] = true;
-      }
-      if (pair->expiration_ttl != 0) item["expiration_ttl"] = pair->expiration_ttl;
-      if (!pair->metadata.empty()) {
-        ASSIGN_OR_RETURN(item["metadata"], ParseJson(pair->metadata));
-      }
-      items.push_back(std::move(item));
+  static StatusOr<std::string> EncodePair(const KvPair& pair) {
+    Json item = {{"key", pair.key}};
+    if (IsUtf8(pair.value)) {
+      item["value"] = pair.value;
+    } else {
+      item["value"] = Base64Encode(pair.value);
+      item["base64"] = true;
     }
-    Call call = JsonCall(KvOperation::kBulkPut, "PUT", "/bulk", items);
-    if (call.body.size() > limits::kBulkBytes) return InvalidArgument("bulk put: larger than 100 MB");
-    return call;
+    if (pair.expiration_ttl != 0) item["expiration_ttl"] = pair.expiration_ttl;
+    if (!pair.metadata.empty()) {
+      ASSIGN_OR_RETURN(item["metadata"], ParseJson(pair.metadata));
+    }
+    return DumpJson(item);
+  }
+
+  // How many of the items go into one request of at most `bytes`: one at least.
+  static size_t Fitting(const std::vector<BulkItem>& items, size_t bytes) {
+    size_t count = 0, size = 2;
+    while (count < items.size() && (size += items[count].text.size() + 1) <= bytes) ++count;
+    return std::max<size_t>(count, 1);
+  }
+
+  // A request for all of the items, in pieces that the store takes; what it did not do is asked for again.
+  Status DoInPieces(Call call, std::vector<BulkItem> items, Deadline deadline) {
+    const std::string what(ToString(call.op));
+    call.content_type = "application/json";
+    call.accept = kTooLarge;
+    call.max_answer = kBulkResultBytes;
+    size_t most_keys = limits::kBulkPairs;
+    for (int attempt = 1; !items.empty();) {
+      const size_t count = std::min(Fitting(items, request_bytes_), most_keys);
+      call.body = "[";
+      for (size_t i = 0; i < count; ++i) call.body.append(i == 0 ? "" : ",").append(items[i].text);
+      call.body += ']';
+      ASSIGN_OR_RETURN(RestAnswer answer, Do(call, deadline));
+      if (answer.status == kTooLarge) {
+        if (count == 1) return InvalidArgument(what + ": the store takes no value of this size");
+        request_bytes_ = call.body.size() / 2;
+        continue;
+      }
+      ASSIGN_OR_RETURN(std::vector<std::string> named, ParseKvBulkResult(answer.body));
+      const std::set<std::string_view> failed(named.begin(), named.end());
+      const size_t before = items.size();
+      const auto end = items.begin() + static_cast<std::ptrdiff_t>(count);
+      items.erase(
+          std::remove_if(items.begin(), end, [&failed](const BulkItem& item) { return !failed.contains(item.key); }),
+          end);
+      const size_t done = before - items.size();
+      if (done > 0) attempt = 1;
+      if (done == count) continue;
+      // It has done its share of this request, or it is in trouble: then it is left alone for a while.
+      if (done >= kBulkRequestKeys) {
+        most_keys = done;
+        continue;
+      }
+      if (!rest_->BackOff(attempt++, 0, deadline)) {
+        return Unavailable(what + ": " + std::to_string(items.size()) + " keys were not done");
+      }
+    }
+    return OkStatus();
   }
 
   StatusOr<RestAnswer> Do(const Call& call, Deadline deadline) {
@@ -157,12 +220,15 @@ class RestKvClient final : public KvClient {
                       .content_type = call.content_type,
                       .body = call.body,
                       .headers = call.headers,
-                      .max_answer = call.max_answer},
+                      .max_answer = call.max_answer,
+                      .accept = call.accept,
+                      .repeatable = true},  // the POSTs of this protocol are reads and deletes
                      deadline);
   }
 
   const std::string prefix_;
   const std::unique_ptr<RestClient> rest_;
+  std::atomic<size_t> request_bytes_{kBulkRequestBytes};  // of a bulk request; halved when the store takes less
 };
 
 }  // namespace
@@ -170,6 +236,7 @@ class RestKvClient final : public KvClient {
 StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(const RestKvOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<RestClient> rest, NewRestClient({.base_url = options.base_url,
                                                                     .token = options.token,
+                                                                    .tokens = options.tokens,
                                                                     .proxy = options.proxy,
                                                                     .ca_file = options.ca_file,
                                                                     .request_timeout = options.request_timeout,

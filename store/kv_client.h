@@ -34,6 +34,12 @@ struct KvValue {
   std::string etag;  // without quotes; "" where the store has none
 };
 
+// What a read under a condition found.
+struct KvRead {
+  bool not_modified = false;     // the value that is known is still the one
+  std::optional<KvValue> value;  // otherwise; nullopt: absent
+};
+
 struct KvPair {
   std::string key, value;
   std::string metadata;        // JSON text of at most 1024 bytes; "": none
@@ -68,13 +74,17 @@ class KvClient {
  public:
   virtual ~KvClient() = default;
   virtual StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) = 0;
+  // As Get, of a value that is known by its etag ("": it is not): a store that has conditional reads sends it only if
+  // it has another one. One read all the same.
+  virtual StatusOr<KvRead> GetUnless(std::string_view key, std::string_view etag, Deadline deadline);
   // At most limits::kBulkGetKeys text values; the answer holds only what is there. One read.
   virtual StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys,
                                                                Deadline deadline) = 0;
   // One page of 10 to limits::kListKeys keys.
   virtual StatusOr<KvPage> List(std::string_view prefix, std::string_view cursor, size_t limit, Deadline deadline) = 0;
   virtual Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline deadline) = 0;
-  // At most limits::kBulkPairs pairs of limits::kBulkBytes together; not atomic. OK means that all of them are stored.
+  // At most limits::kBulkPairs pairs of limits::kBulkBytes together; not atomic. OK means that all of them are stored,
+  // in as many requests as the store needs.
   virtual Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) = 0;
   // OK when absent already.
   virtual Status Delete(std::string_view key, Deadline deadline) = 0;
@@ -94,6 +104,7 @@ struct RestKvOptions {
   std::string account = "local";
   std::string namespace_id = kConfigNamespace;
   std::string token;
+  std::shared_ptr<TokenSource> tokens = nullptr;  // as in RestOptions
   std::string proxy;    // URL; "": HTTPS_PROXY or https_proxy of the environment for https, none for http
   std::string ca_file;  // PEM, instead of the system's certificates; "": those
   Duration request_timeout = std::chrono::seconds(30);  // of one attempt

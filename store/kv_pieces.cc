@@ -1,5 +1,6 @@
 // What any KvClient can do by several calls, and what its operations are called.
 #include <algorithm>
+#include <utility>
 
 #include "store/kv_client.h"
 
@@ -28,6 +29,11 @@ std::string_view ToString(KvOperation operation) {
       return "bulk_delete";
   }
   return "";
+}
+
+StatusOr<KvRead> KvClient::GetUnless(std::string_view key, std::string_view, Deadline deadline) {
+  ASSIGN_OR_RETURN(std::optional<KvValue> value, Get(key, deadline));
+  return KvRead{.value = std::move(value)};
 }
 
 StatusOr<std::vector<KvKey>> ListAll(KvClient& kv, std::string_view prefix, size_t max_keys, Deadline deadline) {

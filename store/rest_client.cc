@@ -54,6 +54,14 @@ StatusOr<T> Await(const pplx::task<T>& task, Deadline deadline, const pplx::canc
   return DeadlineExceeded("the store does not answer in time");
 }
 
+// cpprestsdk's words for a connection that ended before any byte of an answer: mostly a kept one that the store had
+// closed meanwhile.
+bool ClosedBeforeTheAnswer(const Status& status) {
+  const std::string message = Message(status);
+  return message.find("Failed to write request ") != std::string::npos ||
+         message.find("Failed to read HTTP status line") != std::string::npos;
+}
+
 std::string Unquoted(std::string_view etag) {
   if (etag.substr(0, 2) == "W/") etag.remove_prefix(2);
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') etag = etag.substr(1, etag.size() - 2);
@@ -78,23 +86,28 @@ class CppRestClient final : public RestClient {
         rng_(options_.jitter_seed != 0 ? options_.jitter_seed : std::random_device()()) {}
 
   StatusOr<RestAnswer> Do(const RestCall& call, Deadline deadline) override {
-    for (int attempt = 1;; ++attempt) {
-      StatusOr<RestAnswer> answer = Attempt(call, deadline.AtMost(options_.request_timeout));
+    bool fresh = call.method == "POST" && !call.repeatable;  // whether its connection can't be a closed one any more
+    bool renewed = false;
+    for (int attempt = 1;;) {
+      const std::string token = options_.tokens->Get();
+      StatusOr<RestAnswer> answer = Attempt(call, token, deadline.AtMost(options_.request_timeout));
       if (options_.on_request) options_.on_request(call.operation, answer.ok() ? answer->status : 0);
       Status status = OkStatus();
       bool again = false;
       if (!answer.ok()) {
         status = answer.status();
+        if (ClosedBeforeTheAnswer(status) && !std::exchange(fresh, true)) continue;
         again = status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kDeadlineExceeded;
-      } else if (answer->status / 100 == 2) {
+      } else if (answer->status / 100 == 2 || answer->status == call.accept) {
         return answer;
       } else {
+        if (answer->status == 401 && !std::exchange(renewed, true) && options_.tokens->Renew(token)) continue;
         status = options_.error_status(answer->status, answer->body);
         if (answer->retry_after > 0) status.SetPayload(kRetryAfter, absl::Cord(std::to_string(answer->retry_after)));
         again = answer->status == 429 || answer->status >= 500;
       }
       int retry_after = answer.ok() ? answer->retry_after : 0;
-      if (!again || !BackOff(attempt, retry_after, deadline)) return status;
+      if (!again || !BackOff(attempt++, retry_after, deadline)) return status;
     }
   }
 
@@ -116,28 +129,34 @@ class CppRestClient final : public RestClient {
   }
 
  private:
-  StatusOr<RestAnswer> Attempt(const RestCall& call, Deadline deadline) {
+  StatusOr<RestAnswer> Attempt(const RestCall& call, const std::string& token, Deadline deadline) {
     try {
-      return Exchange(call, deadline);
+      return Exchange(call, token, deadline);
     } catch (const std::exception& error) {
       return Unavailable("the store does not answer: " + Printable(error.what()));
     }
   }
 
-  StatusOr<RestAnswer> Exchange(const RestCall& call, Deadline deadline) {
+  StatusOr<RestAnswer> Exchange(const RestCall& call, const std::string& token, Deadline deadline) {
     web::http::http_request request(call.method);
     request.set_request_uri(web::uri(call.target));
-    if (!options_.token.empty()) request.headers().add("Authorization", "Bearer " + options_.token);
+    if (!token.empty()) request.headers().add("Authorization", "Bearer " + token);
+    request.headers().add("Accept-Encoding", "identity");
     for (const auto& [name, value] : call.headers) request.headers().add(name, value);
     if (!call.content_type.empty()) request.set_body(call.body, call.content_type);
     pplx::cancellation_token_source cancel;
     ASSIGN_OR_RETURN(web::http::http_response response,
                      Await(client_.request(request, cancel.get_token()), deadline, cancel));
+    const auto& headers = response.headers();
+    // A small answer could unpack to any size. cpprestsdk does not unpack what it was not told to; nor does anybody.
+    if (auto it = headers.find("Content-Encoding"); it != headers.end() && !EqualsIgnoreCase(it->second, "identity")) {
+      cancel.cancel();
+      return Unavailable("the store's answer is compressed, which was not asked for");
+    }
     RestAnswer answer;
     answer.status = response.status_code();
     size_t limit = answer.status / 100 == 2 ? call.max_answer : kRestErrorBytes;
     ASSIGN_OR_RETURN(answer.body, ReadBody(response, limit, deadline, cancel));
-    const auto& headers = response.headers();
     if (auto it = headers.find("ETag"); it != headers.end()) answer.etag = Unquoted(it->second);
     if (auto it = headers.find("Retry-After"); it != headers.end()) {
       answer.retry_after = ParseRetryAfter(it->second, kMostRetryAfterSeconds);
@@ -191,11 +210,14 @@ StatusOr<std::unique_ptr<RestClient>> NewRestClient(RestOptions options) {
   RETURN_IF_ERROR(ParseStoreUrl(options.base_url).status());
   if (options.error_status == nullptr) options.error_status = KvErrorStatus;
   ASSIGN_OR_RETURN(StoreProxy proxy, ProxyFor(options.proxy, options.base_url));
-  if (options.token.find_first_of("\r\n") != std::string::npos) return InvalidArgument("store token: has a line break");
+  if (options.tokens == nullptr) {
+    ASSIGN_OR_RETURN(options.tokens, TokenSource::Fixed(options.token));
+  }
   try {
     web::http::client::http_client_config config;
     config.set_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(options.request_timeout));
     config.set_max_redirects(0);
+    config.set_request_compressed_response(false);
     if (!proxy.endpoint.host.empty()) config.set_proxy(WebProxy(proxy));
     if (!options.ca_file.empty()) {
       config.set_ssl_context_callback([file = options.ca_file](boost::asio::ssl::context& context) {

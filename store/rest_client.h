@@ -1,5 +1,6 @@
 // HTTP requests to a store's REST API over cpprestsdk, which only rest_client.cc includes: deadlines, bounded answers,
-// retries with jittered back-off, proxy and certificates. What an answer means is its caller's.
+// retries with jittered back-off, proxy and certificates. What an answer means is its caller's. An answer is never
+// redirected, and one that is compressed is refused: nobody asked for it.
 //
 // Errors: Unavailable (429, 5xx, no answer, a body that is no answer of such a store: no news), DeadlineExceeded,
 // ResourceExhausted (an answer beyond the limit), and what RestOptions::error_status makes of another status than 2xx.
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "store/token_source.h"
 
 namespace mcpfleet {
 
@@ -26,8 +28,10 @@ using RestListener = std::function<void(std::string_view operation, int code)>;
 struct RestOptions {
   std::string base_url;  // "http://127.0.0.1:8702", "https://api.cloudflare.com"
   std::string token;     // "": requests carry no credential
-  std::string proxy;     // URL; "": HTTPS_PROXY or https_proxy of the environment for https, none for http
-  std::string ca_file;   // PEM, instead of the system's certificates; "": those
+  // Instead of `token`: asked at each attempt, and told of one that was refused, which is then tried again at once.
+  std::shared_ptr<TokenSource> tokens = nullptr;
+  std::string proxy;    // URL; "": HTTPS_PROXY or https_proxy of the environment for https, none for http
+  std::string ca_file;  // PEM, instead of the system's certificates; "": those
   Duration request_timeout = std::chrono::seconds(30);  // of one attempt
   int max_attempts = 5;                                 // of one call, within its deadline
   Duration backoff_initial = std::chrono::milliseconds(200);
@@ -50,6 +54,8 @@ struct RestCall {
   std::string content_type, body;
   std::vector<std::pair<std::string, std::string>> headers;
   size_t max_answer = kRestErrorBytes;  // of a 2xx
+  int accept = 0;                       // a status besides 2xx that is an answer too
+  bool repeatable = false;              // a POST that may be done twice, as every other method may
 };
 
 struct RestAnswer {
@@ -62,7 +68,8 @@ struct RestAnswer {
 class RestClient {
  public:
   virtual ~RestClient() = default;
-  // The answer of a 2xx; everything else as its status, after retries where they make sense.
+  // The answer of a 2xx or of `accept`; everything else as its status, after retries where they make sense. A kept
+  // connection that turns out to be closed is no attempt: the call is made again at once, if it may be.
   virtual StatusOr<RestAnswer> Do(const RestCall& call, Deadline deadline) = 0;
   // Waits before attempt `attempt` + 1, at least `retry_after` seconds. False, at once, when that would go beyond the
   // deadline or there were enough attempts.

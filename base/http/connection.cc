@@ -173,7 +173,8 @@ Status Connection::StartTls(const std::string& host, const std::string& ca_file,
   return tls_->Run(this, deadline, [](SSL* ssl) { return SSL_do_handshake(ssl); }).status();
 }
 
-StatusOr<std::string> Connection::Read(Deadline deadline) {
+StatusOr<std::string> Connection::Read(Deadline deadline, int wake) {
+  wake_ = wake;
   if (tls_ == nullptr) return ReadSocket(deadline);
   std::string bytes(kReadBytes, '\0');
   ASSIGN_OR_RETURN(int n, tls_->Run(this, deadline, [&](SSL* ssl) { return SSL_read(ssl, bytes.data(), kReadBytes); }));
@@ -182,6 +183,7 @@ StatusOr<std::string> Connection::Read(Deadline deadline) {
 }
 
 Status Connection::Write(std::string_view bytes, Deadline deadline) {
+  wake_ = -1;
   if (tls_ == nullptr) return WriteSocket(bytes, deadline);
   while (!bytes.empty()) {
     int piece = static_cast<int>(std::min<size_t>(bytes.size(), kReadBytes));
@@ -192,27 +194,28 @@ Status Connection::Write(std::string_view bytes, Deadline deadline) {
   return OkStatus();
 }
 
-Status Connection::Wait(short events, Deadline deadline, short* ready) {
+Status Connection::Wait(short events, Deadline deadline, short* ready, int wake) {
   for (;;) {
-    pollfd p[2] = {{fd_.get(), events, 0}, {cancel_.get(), POLLIN, 0}};
-    int n = poll(p, 2, deadline.PollMillis());
+    pollfd p[3] = {{fd_.get(), events, 0}, {cancel_.get(), POLLIN, 0}, {wake, POLLIN, 0}};  // poll passes over -1
+    int n = poll(p, 3, deadline.PollMillis());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoStatus(errno, "poll");
     if (p[1].revents != 0) return Cancelled("cancelled");
     if (n == 0) return DeadlineExceeded("timed out");
+    if (p[0].revents == 0) return DeadlineExceeded("woken");
     if (ready != nullptr) *ready = p[0].revents;
     return OkStatus();
   }
 }
 
 StatusOr<std::string> Connection::ReadSocket(Deadline deadline) {
-  RETURN_IF_ERROR(Wait(POLLIN, deadline));
+  RETURN_IF_ERROR(Wait(POLLIN, deadline, nullptr, wake_));
   for (;;) {
     char buffer[kReadBytes];
     ssize_t n = recv(fd_.get(), buffer, sizeof buffer, 0);
     if (n >= 0) return std::string(buffer, static_cast<size_t>(n));
     if (errno == EAGAIN) {
-      RETURN_IF_ERROR(Wait(POLLIN, deadline));
+      RETURN_IF_ERROR(Wait(POLLIN, deadline, nullptr, wake_));
     } else if (errno != EINTR) {
       return ErrnoStatus(errno, "read");
     }

@@ -24,8 +24,9 @@ class Connection {
                                                     Deadline deadline);
   ~Connection();
 
-  // At most 16 KiB; "" when the peer has closed.
-  StatusOr<std::string> Read(Deadline deadline);
+  // At most 16 KiB; "" when the peer has closed. `wake`: a descriptor that, once readable, ends the wait for bytes as
+  // the deadline does; -1: none.
+  StatusOr<std::string> Read(Deadline deadline, int wake = -1);
   Status Write(std::string_view bytes, Deadline deadline);
   // Makes Read and Write return Cancelled, now and from then on.
   void Cancel();
@@ -40,12 +41,13 @@ class Connection {
   explicit Connection(UniqueFd fd);
   Status Tunnel(const Endpoint& endpoint, const ClientOptions& options, Deadline deadline);
   Status StartTls(const std::string& host, const std::string& ca_file, Deadline deadline);
-  Status Wait(short events, Deadline deadline, short* ready = nullptr);
+  Status Wait(short events, Deadline deadline, short* ready = nullptr, int wake = -1);
   StatusOr<std::string> ReadSocket(Deadline deadline);
   Status WriteSocket(std::string_view bytes, Deadline deadline);
 
   UniqueFd fd_;
   UniqueFd cancel_;  // an eventfd; readable from Cancel on
+  int wake_ = -1;    // of the Read under way: nothing is lost when that ends between two records
   std::unique_ptr<Tls> tls_;
 };
 

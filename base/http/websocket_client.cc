@@ -18,12 +18,13 @@ std::string RandomBytes(size_t n) {
 
 class ClientImpl final : public WebSocketClient {
  public:
-  ClientImpl(std::unique_ptr<Connection> connection, size_t max_message, std::string_view leftover)
-      : connection_(std::move(connection)), reader_(false, max_message) {
+  ClientImpl(std::unique_ptr<Connection> connection, std::string subprotocol, size_t max_message,
+             std::string_view leftover)
+      : connection_(std::move(connection)), subprotocol_(std::move(subprotocol)), reader_(false, max_message) {
     reader_.Feed(leftover);
   }
 
-  StatusOr<std::string> ReadText(Deadline deadline) override {
+  StatusOr<std::string> ReadText(Deadline deadline, int wake) override {
     for (;;) {
       if (closed_) return Unavailable("websocket: closed");
       StatusOr<std::optional<WebSocketMessage>> message = reader_.Next();
@@ -36,7 +37,7 @@ class ClientImpl final : public WebSocketClient {
         RETURN_IF_ERROR(HandleOther(**message, deadline));
         continue;
       }
-      ASSIGN_OR_RETURN(std::string bytes, connection_->Read(deadline));
+      ASSIGN_OR_RETURN(std::string bytes, connection_->Read(deadline, wake));
       if (bytes.empty()) {
         closed_ = true;
         return Unavailable("websocket: connection closed");
@@ -48,6 +49,7 @@ class ClientImpl final : public WebSocketClient {
   Status SendText(std::string_view text, Deadline deadline) override {
     return Send(WebSocketOpcode::kText, text, deadline);
   }
+  const std::string& subprotocol() const override { return subprotocol_; }
   Status Ping(Deadline deadline) override { return Send(WebSocketOpcode::kPing, "", deadline); }
 
   void Close(int code) override {
@@ -85,6 +87,7 @@ class ClientImpl final : public WebSocketClient {
   }
 
   std::unique_ptr<Connection> connection_;
+  const std::string subprotocol_;
   WebSocketReader reader_;
   bool closed_ = false;
 };
@@ -105,6 +108,7 @@ StatusOr<std::unique_ptr<WebSocketClient>> WebSocketClient::Connect(const Endpoi
   request.headers.Set("Upgrade", "websocket");
   request.headers.Set("Sec-WebSocket-Version", "13");
   request.headers.Set("Sec-WebSocket-Key", key);
+  if (!options.subprotocol.empty()) request.headers.Set("Sec-WebSocket-Protocol", options.subprotocol);
   ASSIGN_OR_RETURN(std::string wire, SerializeRequest(request, endpoint, options.client));
   ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection, Connection::Open(endpoint, options.client, deadline));
   RETURN_IF_ERROR(connection->Write(wire, deadline));
@@ -119,12 +123,15 @@ StatusOr<std::unique_ptr<WebSocketClient>> WebSocketClient::Connect(const Endpoi
     if (head.status == 401 || head.status == 403) return Unauthenticated(message);
     return head.status == 404 ? NotFound(message) : Unavailable(message);
   }
-  if (!EqualsIgnoreCase(head.headers.Get("upgrade").value_or(""), "websocket") ||
+  std::string subprotocol = head.headers.Get("sec-websocket-protocol").value_or("");
+  if ((!subprotocol.empty() && subprotocol != options.subprotocol) ||
+      !EqualsIgnoreCase(head.headers.Get("upgrade").value_or(""), "websocket") ||
       head.headers.Get("sec-websocket-accept") != WebSocketAcceptKey(key) ||
       head.headers.Has("sec-websocket-extensions")) {
     return InvalidArgument("websocket: malformed upgrade answer");
   }
-  return std::make_unique<ClientImpl>(std::move(connection), options.max_message, parser.TakeLeftover());
+  return std::make_unique<ClientImpl>(std::move(connection), std::move(subprotocol), options.max_message,
+                                      parser.TakeLeftover());
 }
 
 }  // namespace mcpfleet::http

@@ -23,7 +23,8 @@ class WebSocketClient {
  public:
   struct Options {
     size_t max_message = size_t{1} << 20;
-    ClientOptions client;  // connect hook, host header, header limit
+    std::string subprotocol;  // asked for when not empty; a server may do without
+    ClientOptions client;     // connect hook, host header, header limit
   };
   static StatusOr<std::unique_ptr<WebSocketClient>> Connect(const Endpoint& endpoint, std::string_view target,
                                                             const Headers& headers, Deadline deadline);
@@ -31,10 +32,13 @@ class WebSocketClient {
                                                             const Headers& headers, Deadline deadline,
                                                             const Options& options);
   virtual ~WebSocketClient() = default;
-  virtual StatusOr<std::string> ReadText(Deadline deadline) = 0;
+  // `wake`: a descriptor that, once readable, ends the wait as the deadline does; -1: none. It stays readable.
+  virtual StatusOr<std::string> ReadText(Deadline deadline, int wake = -1) = 0;
   virtual Status SendText(std::string_view text, Deadline deadline) = 0;
   // Tells whether the peer is alive: its pong arrives within ReadText and is swallowed there.
   virtual Status Ping(Deadline deadline) = 0;
+  // The subprotocol that was agreed on; "" without one.
+  virtual const std::string& subprotocol() const = 0;
   // Says goodbye and does not wait for the answer.
   virtual void Close(int code) = 0;
   // Makes a waiting or later call return Cancelled. Thread-safe.

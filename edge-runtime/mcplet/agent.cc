@@ -92,8 +92,14 @@ class NodeAgent final : public Agent {
  private:
   Status Lock();
   void OnState(const AcceptedState& state);
+  // Who looks at the logs of which servers, and the lines for them.
+  void OnFollow(const std::vector<FollowedServer>& servers);
+  bool SendLines(const ServerKey& server, const std::vector<logship::LiveLine>& lines);
   void OnStatusWritten(const Status& written) LOCKS_EXCLUDED(mu_);
+  void OnStep(const Status& step, const SyncStats& stats) LOCKS_EXCLUDED(mu_);
   void LookAtNode() LOCKS_EXCLUDED(mu_);
+  // Without waiting for the next time; also when a look is under way.
+  void LookSoon() LOCKS_EXCLUDED(mu_);
   void RunNode();
   // Tries again with each look at the node: whoever has the port may go away.
   void OpenGateway();
@@ -125,10 +131,12 @@ class NodeAgent final : public Agent {
   std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
   MonoTime checked_at_{};                       // node thread
   MemoryTender memory_;                         // node thread
+  std::pair<bool, std::string> store_seen_;     // sync thread: whether it answers, and why its head is not followed
 
   Mutex mu_;
   CondVar wake_;
   bool stopping_ GUARDED_BY(mu_) = false;
+  bool look_ GUARDED_BY(mu_) = false;
   std::string status_refused_ GUARDED_BY(mu_);  // why the last write of the status failed
   std::thread node_thread_;
   bool started_ = false;
@@ -161,29 +169,39 @@ Status NodeAgent::Open() {
   prober_ = std::make_unique<McpProber>(
       clock_, McpProberOptions{.client_version = Version(), .connect_in_namespace = ConnectInNamespace});
   ASSIGN_OR_RETURN(
-      store_,
-      StoreLink::Open(
-          config_, clock_, seed,
-          {.on_state = [this](const AcceptedState& state) { OnState(state); },
-           .on_request = [this](std::string_view op,
-                                int code) { metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code)); },
-           .on_step = [this](const Status& step, const SyncStats& stats) { sync_telemetry_.OnStep(step, stats); }}));
+      store_, StoreLink::Open(config_, clock_, seed,
+                              {.on_state = [this](const AcceptedState& state) { OnState(state); },
+                               .on_request =
+                                   [this](std::string_view op, int code) {
+                                     metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
+                                   },
+                               .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); },
+                               .on_follow = [this](const std::vector<FollowedServer>& servers) { OnFollow(servers); },
+                               .on_alive = [this] { metrics_.StoreSucceeded(clock_.Wall()); },
+                               .on_status_stored = [this](int64_t sequence) { publisher_->Stored(sequence); },
+                               .on_status_lost = [this] { publisher_->PushFailed(); }}));
   const std::string boot_id = RandomHex(8);
-  ASSIGN_OR_RETURN(logs_, LogShipping::Open(config_, {.runtimes = runtimes_,
-                                                      .metrics = metrics_,
-                                                      .events = events_,
-                                                      .clock = clock_,
-                                                      .boot_id = boot_id,
-                                                      .seed = seed,
-                                                      .connect = [this] { return store_->ConnectWorker(); },
-                                                      .live = nullptr}));
+  ASSIGN_OR_RETURN(
+      logs_,
+      LogShipping::Open(
+          config_, {.runtimes = runtimes_,
+                    .metrics = metrics_,
+                    .events = events_,
+                    .clock = clock_,
+                    .boot_id = boot_id,
+                    .seed = seed,
+                    .connect = [this] { return store_->ConnectWorker(); },
+                    .live = [this](const ServerKey& server,
+                                   const std::vector<logship::LiveLine>& lines) { return SendLines(server, lines); }}));
   publisher_ = std::make_unique<StatusPublisher>(
       store_->status_kv(), clock_,
-      StatusPublisherOptions{.node = config_.node,
-                             .boot_id = boot_id,
-                             .version = Version(),
-                             .min_interval = config_.store.status_interval,
-                             .on_write = [this](const Status& written) { OnStatusWritten(written); }});
+      StatusPublisherOptions{
+          .node = config_.node,
+          .boot_id = boot_id,
+          .version = Version(),
+          .min_interval = config_.store.status_interval,
+          .push = [this](const std::string& status, const std::string& row) { return store_->SendStatus(status, row); },
+          .on_write = [this](const Status& written) { OnStatusWritten(written); }});
   status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");
@@ -226,16 +244,44 @@ void NodeAgent::OnState(const AcceptedState& state) {
     tunnel_->Update(*desired_.Current());
     controller_->NotifyDesiredChanged();
   }
+  LookSoon();
+}
+
+void NodeAgent::OnFollow(const std::vector<FollowedServer>& servers) {
+  if (logs_ == nullptr) return;
+  std::vector<ServerKey> keys;
+  keys.reserve(servers.size());
+  for (const FollowedServer& each : servers) keys.push_back({each.namespace_, each.server});
+  logs_->following().SetFollowed(std::move(keys));
+}
+
+bool NodeAgent::SendLines(const ServerKey& server, const std::vector<logship::LiveLine>& lines) {
+  std::vector<LiveLine> sent;
+  sent.reserve(lines.size());
+  for (const logship::LiveLine& each : lines) sent.push_back({each.time, each.text, "stderr"});
+  return store_->SendLog(server.namespace_, server.name, std::move(sent));
+}
+
+void NodeAgent::LookSoon() {
   MutexLock lock(&mu_);
+  look_ = true;
   wake_.NotifyAll();
 }
 
 void NodeAgent::OnStatusWritten(const Status& written) {
   std::string refused = written.ok() ? "" : Message(written);
-  MutexLock lock(&mu_);
-  if (refused == status_refused_) return;
-  status_refused_ = std::move(refused);
-  wake_.NotifyAll();  // the condition tells at once
+  {
+    MutexLock lock(&mu_);
+    if (refused == status_refused_) return;
+    status_refused_ = std::move(refused);
+  }
+  LookSoon();  // the condition tells at once
+}
+
+void NodeAgent::OnStep(const Status& step, const SyncStats& stats) {
+  sync_telemetry_.OnStep(step, stats);
+  const std::pair<bool, std::string> seen{step.ok(), stats.distrust};
+  if (std::exchange(store_seen_, seen) != seen) LookSoon();  // StoreReachable and DesiredStateFresh tell at once
 }
 
 Status NodeAgent::Start() {
@@ -335,8 +381,11 @@ void NodeAgent::RunNode() {
       memory_.Tend(ResidentBytes());
     }
     MutexLock lock(&mu_);
-    if (!stopping_) wake_.WaitUntil(&mu_, Deadline::After(pause));
+    const Deadline next = Deadline::After(pause);
+    while (!stopping_ && !look_ && wake_.WaitUntil(&mu_, next)) {
+    }
     if (stopping_) return;
+    look_ = false;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "edge-runtime/mcplet/status_publisher.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 
@@ -12,6 +13,11 @@
 #include "crd/codec.h"
 
 namespace mcpfleet {
+namespace {
+
+constexpr Duration kLastWrite = std::chrono::seconds(2);  // nobody waits for longer at the end
+
+}  // namespace
 
 std::string StatusDigest(NodeStatus status) {
   status.heartbeat = {};
@@ -91,6 +97,35 @@ void StatusPublisher::SetNode(const NodeStatus& node) {
   Touch();
 }
 
+void StatusPublisher::Stored(int64_t sequence) {
+  MutexLock lock(&mu_);
+  stored_ = std::max(stored_, sequence);
+  wake_.NotifyAll();
+}
+
+void StatusPublisher::PushFailed() {
+  MutexLock lock(&mu_);
+  push_failed_ = true;
+  wake_.NotifyAll();
+}
+
+bool StatusPublisher::Push(const NodeStatus& status, const std::string& body, const std::string& metadata,
+                           Duration timeout) {
+  if (!options_.push) return false;
+  {
+    MutexLock lock(&mu_);
+    push_failed_ = false;
+    stored_ = std::min(stored_, status.sequence - 1);  // whatever a store has claimed before
+  }
+  if (!options_.push(body, metadata)) return false;
+  const Deadline deadline = Deadline::After(timeout);
+  MutexLock lock(&mu_);
+  while (stored_ < status.sequence && !push_failed_ && wake_.WaitUntil(&mu_, deadline)) {
+    // News meanwhile are for the next one.
+  }
+  return stored_ >= status.sequence;
+}
+
 NodeStatus StatusPublisher::Current() const {
   MutexLock lock(&mu_);
   NodeStatus status = node_;
@@ -125,14 +160,16 @@ void StatusPublisher::Run() {
       continue;
     }
     status.sequence = ++sequence;
-    Deadline deadline = Deadline::After(last ? std::chrono::seconds(2) : options_.request_timeout);
-    Status put = kv_.Put("nodes/" + options_.node, DumpJson(NodeStatusToJson(status)),
-                         {.metadata = StatusMetadata(status)}, deadline);
+    const std::string body = DumpJson(NodeStatusToJson(status)), metadata = StatusMetadata(status);
+    const bool pushed = Push(status, body, metadata, last ? kLastWrite : options_.push_timeout);
+    Status put = pushed ? OkStatus()
+                        : kv_.Put("nodes/" + options_.node, body, {.metadata = metadata},
+                                  Deadline::After(last ? kLastWrite : options_.request_timeout));
     if (options_.on_write) options_.on_write(put);
     if (put.ok()) {
       written_digest = digest;
       next_refresh = clock_.Now() + options_.refresh_interval;
-      pause = options_.min_interval;
+      pause = pushed ? options_.push_interval : options_.min_interval;
     } else {
       LOG_WARNING("the status could not be written; it will be tried again", {{"error", put}});
       pause = 2 * options_.min_interval;

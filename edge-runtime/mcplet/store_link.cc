@@ -1,19 +1,33 @@
 #include "edge-runtime/mcplet/store_link.h"
 
+#include <algorithm>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 #include "base/digest.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/version.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 #include "store/counted_kv.h"
+#include "store/worker_api.h"
 
 namespace mcpfleet {
 namespace {
 constexpr int64_t kDesiredCacheQuota = int64_t{512} << 20;
-constexpr size_t kTokenBytes = 4096;
+constexpr Duration kRotateTimeout = std::chrono::seconds(10);
+constexpr Duration kRotatePause = std::chrono::minutes(1);  // between two tries, whoever asks how often
+
+// The store's nonce as it was kept last; "" when there is none that could be one.
+std::string LoadNonce(const std::string& path) {
+  const StatusOr<std::string> kept = ReadFile(path, 2 * kNonceBytes);
+  const std::string nonce(kept.ok() ? Trim(*kept) : "");
+  return nonce.size() <= kNonceBytes ? nonce : "";
+}
+
 }  // namespace
 
 StoreLink::StoreLink(const Config& config, const Clock& clock, StoreCallbacks callbacks)
@@ -35,19 +49,17 @@ Status StoreLink::OpenEmbedded() {
   status_kv_ = CountRequests(embedded_->Client(kServerStateNamespace), callbacks_.on_request);
   // This mcplet watches its own store like any other node does; a token of its own never leaves the process.
   watch_url_ = "http://" + config_.store.address + ":" + std::to_string(server_->port());
-  token_ = reader_token;
+  ASSIGN_OR_RETURN(tokens_, TokenSource::Fixed(reader_token));
   return OkStatus();
 }
 
 Status StoreLink::OpenRemote(uint64_t seed) {
-  if (!config_.store.token_file.empty()) {
-    ASSIGN_OR_RETURN(std::string content, ReadFile(config_.store.token_file, kTokenBytes));
-    token_ = std::string(Trim(content));
-  }
+  ASSIGN_OR_RETURN(tokens_, config_.store.token_file.empty() ? TokenSource::Fixed("")
+                                                             : TokenSource::OfFile(config_.store.token_file));
   RestKvOptions options{.base_url = config_.store.url,
                         .account = config_.store.account,
                         .namespace_id = config_.store.config_namespace,
-                        .token = token_,
+                        .tokens = tokens_,
                         .proxy = config_.store.proxy,
                         .ca_file = config_.store.ca_file,
                         .max_attempts = 2,  // the sync loop itself tries again
@@ -61,13 +73,8 @@ Status StoreLink::OpenRemote(uint64_t seed) {
 }
 
 StatusOr<std::unique_ptr<WorkerApi>> StoreLink::ConnectWorker() const {
-  std::string token = token_;
-  if (!config_.store.token_file.empty()) {
-    ASSIGN_OR_RETURN(const std::string content, ReadFile(config_.store.token_file, kTokenBytes));
-    token = std::string(Trim(content));
-  }
   return WorkerApi::Create({.base_url = config_.store.url,
-                            .token = std::move(token),
+                            .tokens = tokens_,
                             .proxy = config_.store.proxy,
                             .ca_file = config_.store.ca_file,
                             .max_attempts = 1,  // who calls knows when to try again
@@ -97,43 +104,79 @@ StatusOr<std::unique_ptr<StoreLink>> StoreLink::Open(const Config& config, const
                                                  .now = [&clock] { return TrustedTime(clock.Wall(), BuildTime(), ""); },
                                                  .read_down = std::move(read_down)});
   RETURN_IF_ERROR(Annotate(link->sync_->Boot(), "cached state"));
+  if (const Status watch = link->OpenWatch(seed); !watch.ok()) {
+    LOG_WARNING("no push from the store, polling only", {{"error", watch}});
+  }
   return link;
+}
+
+Status StoreLink::OpenWatch(uint64_t seed) {
+  const std::string nonce_file = config_.state_directory + "/nonce";
+  WatchOptions options{.base_url = watch_url_,
+                       .tokens = tokens_,
+                       .proxy = config_.store.proxy,
+                       .ca_file = config_.store.ca_file,
+                       .node = config_.node,
+                       .nonce = LoadNonce(nonce_file),
+                       .jitter_seed = seed};
+  WatchCallbacks callbacks{
+      .on_head =
+          [this](std::string_view head) {
+            sync_->Offer(head);
+            Wake();
+          },
+      .on_change = [this](bool connected) { OnWatchChange(connected); },
+      .on_hints =
+          [this](const WatchHints& hints) {
+            hints_ = hints;
+            sync_->SetPolling(hints.poll_connected * 9 / 10, hints.poll_connected * 11 / 10);
+            Wake();
+          },
+      .on_down =
+          [this](const DownList& list) {
+            sync_->SetDown(list);
+            Wake();
+          },
+      .on_follow = callbacks_.on_follow,
+      .on_nonce =
+          [nonce_file](std::string_view nonce) { return WriteFileAtomically(nonce_file, std::string(nonce) + "\n"); },
+      .on_alive = callbacks_.on_alive,
+      .on_rotate = [this] { OnRotate(); },
+      .on_status_stored = callbacks_.on_status_stored,
+      .on_error =
+          [this](std::string_view) {
+            if (callbacks_.on_status_lost) callbacks_.on_status_lost();
+          },
+      .on_unreadable =
+          [this](const Status& why) {
+            LOG_WARNING("the store pushed what can't be read; it is ignored", {{"error", why}});
+            sync_->CountBadAnswer();
+          }};
+  ASSIGN_OR_RETURN(watch_, WatchClient::Create(std::move(options), std::move(callbacks)));
+  return OkStatus();
 }
 
 void StoreLink::Start() {
   thread_ = std::thread([this] { Run(); });
-  auto watch = WatchClient::Create(
-      {.base_url = watch_url_, .token = token_, .proxy = config_.store.proxy, .ca_file = config_.store.ca_file},
-      [this](std::string_view head) {
-        sync_->Offer(head);
-        Wake();
-      },
-      [this](bool connected) { SetConnected(connected); });
-  if (watch.ok()) {
-    watch_ = *std::move(watch);
-  } else {
-    LOG_WARNING("no push from the store, polling only", {{"error", watch.status()}});
-  }
+  if (watch_ != nullptr) watch_->Start();
+}
+
+void StoreLink::OnWatchChange(bool connected) {
+  sync_->SetConnected(connected);
+  if (!connected && hints_) sync_->SetPolling(hints_->poll_unconnected_least, hints_->poll_unconnected_most);
+  Wake();
+  if (connected) return;
+  if (callbacks_.on_status_lost) callbacks_.on_status_lost();
 }
 
 void StoreLink::Stop() {
-  watch_.reset();
+  if (watch_ != nullptr) watch_->Stop();
   {
     MutexLock lock(&mu_);
     stopping_ = true;
     wake_.NotifyAll();
   }
   if (thread_.joinable()) thread_.join();
-}
-
-void StoreLink::SetDown(const DownList& list) {
-  sync_->SetDown(list);
-  Wake();
-}
-
-void StoreLink::SetConnected(bool connected) {
-  sync_->SetConnected(connected);
-  Wake();
 }
 
 void StoreLink::Redeliver() {
@@ -147,6 +190,43 @@ void StoreLink::Wake() {
   wake_.NotifyAll();
 }
 
+MonoTime StoreLink::NextDue() const { return std::min(sync_->next_due(), rotate_at_); }
+
+void StoreLink::OnRotate() {
+  MutexLock lock(&mu_);
+  rotate_at_ = std::max(clock_.Now(), rotated_at_ == MonoTime::min() ? MonoTime::min() : rotated_at_ + kRotatePause);
+  woken_ = true;
+  wake_.NotifyAll();
+}
+
+void StoreLink::RotateWhenDue() {
+  {
+    MutexLock lock(&mu_);
+    if (clock_.Now() < rotate_at_) return;
+    rotate_at_ = MonoTime::max();
+    rotated_at_ = clock_.Now();
+  }
+  const Status rotated = Rotate();
+  if (rotated.ok()) {
+    LOG_INFO("this node has a new token");
+    watch_->Reconnect();  // which ends the old one
+    return;
+  }
+  LOG_WARNING("no new token for this node; the one it has goes on", {{"error", rotated}});
+  if (!IsRetryable(rotated)) return;
+  MutexLock lock(&mu_);
+  rotate_at_ = std::min(rotate_at_, rotated_at_ + kRotatePause);
+}
+
+Status StoreLink::Rotate() {
+  if (tokens_->path().empty())
+    return FailedPrecondition("spec.store.tokenFile is not set: there is nowhere to keep it");
+  ASSIGN_OR_RETURN(const std::unique_ptr<WorkerApi> api, ConnectWorker());
+  ASSIGN_OR_RETURN(WorkerAnswer answer,
+                   api->Send("POST", "/v1/device/token", nullptr, Deadline::After(kRotateTimeout)));
+  return tokens_->Replace(GetString(answer.result, "token"));
+}
+
 void StoreLink::Run() {
   std::shared_ptr<const AcceptedState> delivered;
   std::string last_failure;
@@ -157,11 +237,14 @@ void StoreLink::Run() {
     delivered = state;
     {
       MutexLock lock(&mu_);
-      MonoTime due = sync_->next_due();
+      MonoTime due = NextDue();
       while (!stopping_ && !woken_ && clock_.Now() < due) wake_.WaitUntil(&mu_, Deadline::After(due - clock_.Now()));
       if (stopping_) return;
       woken_ = false;
     }
+    RotateWhenDue();
+    // A step without anything to do would say that the store answers.
+    if (const MonoTime due = sync_->next_due(); due > clock_.Now()) continue;
     Status step = sync_->Step();
     reachable_ = step.ok();
     std::string failure = step.ok() ? "" : Message(step);

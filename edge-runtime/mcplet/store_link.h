@@ -1,12 +1,18 @@
 // mcplet's connection to its store, whichever kind: the embedded one with its server, or a remote one with its watch.
-// Owns the sync loop's thread: poll, push, retry, and hands each accepted state to the callback.
+// Owns the sync loop's thread: poll, push, retry, and hands each accepted state to the callback. With the Worker as the
+// store it polls as that asks for, keeps its nonce in <state directory>/nonce, and gets a new device token when told
+// to.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -17,6 +23,7 @@
 #include "store/local_cache.h"
 #include "store/server/embedded_kv.h"
 #include "store/server/kv_server.h"
+#include "store/token_source.h"
 #include "store/watch_client.h"
 #include "store/worker_api.h"
 
@@ -28,6 +35,11 @@ struct StoreCallbacks {
   std::function<void(std::string_view op, int code)> on_request;
   // From the sync thread after each step.
   std::function<void(const Status& step, const SyncStats& stats)> on_step;
+  // From the watch's thread, and of the Worker only; see WatchCallbacks.
+  std::function<void(const std::vector<FollowedServer>&)> on_follow;
+  std::function<void()> on_alive;
+  std::function<void(int64_t sequence)> on_status_stored;
+  std::function<void()> on_status_lost;  // what was sent and not acknowledged won't be
 };
 
 class StoreLink {
@@ -42,28 +54,38 @@ class StoreLink {
   // Delivers the state once more, from the sync thread: something else that it is read with has changed.
   void Redeliver();
 
-  // What the store's socket tells of the fleet (WatchCallbacks::on_down, on_change): servers with replicas move by it.
-  void SetDown(const DownList& list) LOCKS_EXCLUDED(mu_);
-  void SetConnected(bool connected) LOCKS_EXCLUDED(mu_);
-
   KvClient& status_kv() { return *status_kv_; }
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
   std::string distrust() const { return sync_->stats().distrust; }
-  // For the Worker's own API, with the token as it is in its file now.
+  // For the Worker's own API.
   StatusOr<std::unique_ptr<WorkerApi>> ConnectWorker() const;
   bool reachable() const { return reachable_.load(); }
-  bool watching() const { return watch_ != nullptr && watch_->connected(); }  // after Start, before Stop
+  bool watching() const { return watch_ != nullptr && watch_->connected(); }
+  // As WatchClient's; any thread, at any time.
+  bool SendStatus(const std::string& status, const std::string& metadata) {
+    return watch_ != nullptr && watch_->SendStatus(status, metadata);
+  }
+  bool SendLog(std::string_view ns, std::string_view server, std::vector<LiveLine> lines) {
+    return watch_ != nullptr && watch_->SendLog(ns, server, std::move(lines));
+  }
   uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }
 
  private:
   StoreLink(const Config& config, const Clock& clock, StoreCallbacks callbacks);
   Status OpenEmbedded();
   Status OpenRemote(uint64_t seed);
+  Status OpenWatch(uint64_t seed);
   // Which nodes are down, asked of the Worker; FailedPrecondition where there is none.
   StatusOr<DownList> ReadDown(Deadline deadline) const;
   void Wake() LOCKS_EXCLUDED(mu_);
   void Run();
+  // When something is due: the sync, or the new token.
+  MonoTime NextDue() const EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OnWatchChange(bool connected);
+  void OnRotate() LOCKS_EXCLUDED(mu_);
+  void RotateWhenDue() LOCKS_EXCLUDED(mu_);
+  Status Rotate();
 
   const Config& config_;
   const Clock& clock_;
@@ -73,14 +95,18 @@ class StoreLink {
   std::unique_ptr<KvClient> config_kv_, status_kv_;
   std::unique_ptr<LocalCache> cache_;
   std::unique_ptr<HeadSync> sync_;
-  std::unique_ptr<WatchClient> watch_;
-  std::string watch_url_, token_;
+  std::string watch_url_;
+  std::shared_ptr<TokenSource> tokens_;
+  std::optional<WatchHints> hints_;  // of the watch's thread: the last that were told
   std::atomic<bool> reachable_{false}, redeliver_{false};
 
   Mutex mu_;
   CondVar wake_;
   bool woken_ GUARDED_BY(mu_) = false;
   bool stopping_ GUARDED_BY(mu_) = false;
+  MonoTime rotate_at_ GUARDED_BY(mu_) = MonoTime::max();
+  MonoTime rotated_at_ GUARDED_BY(mu_) = MonoTime::min();  // the last try
+  std::unique_ptr<WatchClient> watch_;                     // from Open on; null when there can't be one
   std::thread thread_;
 };
 

@@ -213,7 +213,7 @@ class Server final : public KvServer {
   }
 
   Response Value(const Route& route, const Request& request) {
-    if (request.method == "GET") return GetValue(route);
+    if (request.method == "GET") return GetValue(route, request);
     if (request.method == "PUT") return PutValue(route, request);
     if (request.method == "DELETE") {
       Status status = kv_.Delete(route.ns, {route.key});
@@ -223,13 +223,18 @@ class Server final : public KvServer {
     return Refuse(405, kCodeRoute, "method not known");
   }
 
-  Response GetValue(const Route& route) {
+  Response GetValue(const Route& route, const Request& request) {
     StatusOr<std::optional<EmbeddedValue>> value = kv_.Get(route.ns, route.key);
     if (!value.ok()) return RefuseWith(value.status());
     if (!*value) return Refuse(404, kKvKeyNotFound, "get: 'key not found'");
     Response response;
+    const std::string etag = (*value)->etag.empty() ? "" : "\"" + (*value)->etag + "\"";
+    if (!etag.empty()) response.headers.Set("ETag", etag);
+    if (!etag.empty() && request.headers.Get("If-None-Match") == etag) {
+      response.status = 304;
+      return response;
+    }
     response.headers.Set("Content-Type", "application/octet-stream");
-    if (!(*value)->etag.empty()) response.headers.Set("ETag", "\"" + (*value)->etag + "\"");
     if ((*value)->expiration != 0) response.headers.Set("Expiration", std::to_string((*value)->expiration));
     response.body = std::move((*value)->value);
     return response;

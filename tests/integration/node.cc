@@ -175,6 +175,7 @@ void Node::WriteConfiguration() const {
   if (!options_.store_url.empty()) {
     store = {{"type", "Remote"}, {"url", options_.store_url}, {"tokenFile", options_.store_token_file}};
   }
+  store["pollInterval"] = options_.store_poll_interval;
   if (!trust_root_.empty()) store["trustRoot"] = trust_root_;
   const Json docker = options_.docker_socket.empty() ? Json{{"enabled", "Never"}}
                                                      : Json{{"socket", options_.docker_socket},

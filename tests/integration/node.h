@@ -68,6 +68,7 @@ struct NodeOptions {
   bool docker_attach = false;
   std::string store_url;  // "": an embedded store
   std::string store_token_file;
+  std::string store_poll_interval = "60s";
   Json policy = Json::object();
   Json gateway = Json::object();     // of spec.gateway, over the port
   Json tunnel = Json::object();      // spec.tunnel

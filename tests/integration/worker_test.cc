@@ -2,6 +2,10 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
+#include "base/http/client.h"
+#include "base/json.h"
 #include "base/strings.h"
 #include "tests/integration/fixture.h"
 #include "tests/integration/worker.h"
@@ -20,7 +24,7 @@ class WorkerTest : public IntegrationTest {
     if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
     worker_ = std::make_unique<Worker>(sources);
     token_file_ = worker_->directory() + "/node-token";
-    MakeNode({});
+    MakeNode({.store_poll_interval = "1s"});
   }
   void MakeNode(NodeOptions options) {
     options.store_url = worker_->url();
@@ -41,6 +45,33 @@ class WorkerTest : public IntegrationTest {
     const CommandResult made =
         node_->Mcpctl({"store", "token", "create", "--node", node_->name(), "--out", token_file_});
     ASSERT_TRUE(made.ok()) << made;
+  }
+
+  // What the Worker answers an operator; null on an error.
+  Json Ask(const std::string& method, const std::string& target) {
+    const uint16_t port = static_cast<uint16_t>(std::stoi(worker_->url().substr(worker_->url().rfind(':') + 1)));
+    http::Client client(http::TcpEndpoint("127.0.0.1", port), {});
+    http::Request request{.method = method, .target = target};
+    request.headers.Set("Authorization", "Bearer " + std::string(Trim(worker_->OperatorToken())));
+    const auto answer = client.Do(request, Deadline::After(seconds(30)));
+    if (!answer.ok()) return nullptr;
+    const auto json = ParseJson(answer->body);
+    return json.ok() ? GetMember(*json, "result") : Json();
+  }
+  Json NodeOfTheFleet() { return Ask("GET", "/v1/nodes/" + node_->name()); }
+  // How many requests mcplet has made: of one operation, or ("") of all.
+  int64_t Requests(const std::string& operation) {
+    http::Client client(http::TcpEndpoint("127.0.0.1", node_->admin_port()), {});
+    const auto answer = client.Do({.method = "GET", .target = "/metrics"}, Deadline::After(seconds(30)));
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    double sum = 0;
+    for (const std::string& line : Split(answer.ok() ? answer->body : "", '\n')) {
+      if (!line.starts_with("mcpfleet_store_requests_total{")) continue;
+      if (operation.empty() || line.find("op=\"" + operation + "\"") != std::string::npos) {
+        sum += std::stod(line.substr(line.rfind(' ') + 1));
+      }
+    }
+    return static_cast<int64_t>(sum);
   }
 
   std::string token_file_;
@@ -75,10 +106,8 @@ TEST_F(WorkerTest, ARevokedNodeHearsNothingMoreAndWhatRunsGoesOn) {
   poll(nullptr, 0, 5000);  // a push takes milliseconds
   EXPECT_TRUE(node_->ServerStatus("late").is_null());
   EXPECT_EQ(node_->ServerPid("weather"), pid);
-  // With another token it goes on where it was.
+  // With another token in its file it goes on where it was, by itself.
   GiveToken();
-  node_->Terminate();
-  node_->Start();
   EXPECT_TRUE(node_->WaitReady("late"));
   EXPECT_EQ(node_->ServerPid("weather"), pid);
 }
@@ -188,6 +217,57 @@ TEST_F(WorkerTest, ASignedFleetIsFollowedThere) {
   ASSERT_TRUE(rotated.ok()) << rotated;
   ASSERT_TRUE(node_->Apply({ProcessServer("second")}).ok());
   EXPECT_TRUE(node_->WaitReady("second"));
+}
+
+TEST_F(WorkerTest, AConnectedNodeAtRestAsksForNothingAndWritesNothing) {
+  node_->Start();
+  ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
+  ASSERT_TRUE(node_->WaitReady("weather"));
+  // The status is there, and went over the socket.
+  ASSERT_TRUE(WaitFor([&] { return node_->Mcpctl({"get", "mcp"}).out.find("1/1") != std::string::npos; }));
+  EXPECT_EQ(Requests("put"), 0);
+  EXPECT_EQ(Requests("list"), 0);
+  const int64_t before = Requests("");
+  poll(nullptr, 0, 10'000);  // ten poll intervals of a store that does not push
+  EXPECT_EQ(Requests(""), before);
+  // A change of one object costs the snapshot, the shard and the object.
+  ASSERT_TRUE(node_->Apply({ProcessServer("second")}).ok());
+  ASSERT_TRUE(node_->WaitReady("second"));
+  EXPECT_LE(Requests(""), before + 4);
+  EXPECT_EQ(Requests("put"), 0);
+}
+
+TEST_F(WorkerTest, ANodeThatIsAskedToGetsANewTokenAndTheOldOneEnds) {
+  node_->Start();
+  ASSERT_TRUE(WaitFor([&] { return GetBool(NodeOfTheFleet(), "connected"); }));
+  const std::string old = *ReadFile(token_file_, 4096);
+  Ask("POST", "/v1/nodes/" + node_->name() + "/rotate");
+  ASSERT_TRUE(WaitFor([&] { return ReadFile(token_file_, 4096).value_or(old) != old; }));
+  ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
+  EXPECT_TRUE(node_->WaitReady("weather"));
+  EXPECT_TRUE(WaitFor([&] { return GetMember(NodeOfTheFleet(), "tokens").size() == 1; })) << DumpJson(NodeOfTheFleet());
+  // Another process reads it from the file.
+  node_->Terminate();
+  node_->Start();
+  ASSERT_TRUE(node_->Apply({ProcessServer("second")}).ok());
+  EXPECT_TRUE(node_->WaitReady("second"));
+}
+
+TEST_F(WorkerTest, ANodeThatComesBackIsItselfAndOneWithoutItsNonceIsTakenForACopy) {
+  const auto cloned = [&] { return GetBool(NodeOfTheFleet(), "cloned"); };
+  const auto connected = [&] { return GetBool(NodeOfTheFleet(), "connected"); };
+  const std::string nonce = node_->state() + "/nonce";
+  for (int i = 0; i < 3; ++i) {
+    node_->Start();
+    ASSERT_TRUE(WaitFor(connected));
+    ASSERT_TRUE(WaitFor([&] { return access(nonce.c_str(), R_OK) == 0; }));
+    node_->Terminate();
+    ASSERT_TRUE(WaitFor([&] { return !connected(); }));
+    EXPECT_FALSE(cloned()) << i;
+  }
+  ASSERT_EQ(unlink(nonce.c_str()), 0);
+  node_->Start();
+  EXPECT_TRUE(WaitFor(cloned));
 }
 
 }  // namespace

@@ -82,6 +82,90 @@ class HeadSyncTest : public ::testing::Test {
   HeadOrder greatest_;
 };
 
+// A store with conditional reads in front of FakeKv, as the Worker is.
+class Conditional final : public KvClient {
+ public:
+  explicit Conditional(FakeKv& kv) : kv_(kv) {}
+  StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) override {
+    return kv_.Get(key, deadline);
+  }
+  StatusOr<KvRead> GetUnless(std::string_view key, std::string_view etag, Deadline deadline) override {
+    ASSIGN_OR_RETURN(std::optional<KvValue> value, kv_.Get(key, deadline));
+    asked.emplace_back(etag);
+    if (value && !etag.empty() && value->etag == etag) return KvRead{.not_modified = true};
+    return KvRead{.value = std::move(value)};
+  }
+  StatusOr<std::map<std::string, std::string>> BulkGet(const std::vector<std::string>& keys,
+                                                       Deadline deadline) override {
+    return kv_.BulkGet(keys, deadline);
+  }
+  StatusOr<KvPage> List(std::string_view, std::string_view, size_t, Deadline) override { return Unimplemented("list"); }
+  Status Put(std::string_view, std::string_view, const KvPutOptions&, Deadline) override {
+    return Unimplemented("put");
+  }
+  Status BulkPut(const std::vector<KvPair>&, Deadline) override { return Unimplemented("bulk put"); }
+  Status Delete(std::string_view, Deadline) override { return Unimplemented("delete"); }
+  Status BulkDelete(const std::vector<std::string>&, Deadline) override { return Unimplemented("bulk delete"); }
+
+  std::vector<std::string> asked;  // the etags of reads of the head
+
+ private:
+  FakeKv& kv_;
+};
+
+TEST_F(HeadSyncTest, AHeadThatIsFollowedIsAskedForByItsEtagAndNowAndThenWhole) {
+  Conditional kv(kv_);
+  sync_ = std::make_unique<HeadSync>(kv, *cache_, clock_, 7, HeadSyncOptions{.node = "edge-1"});
+  Write({Server("a")});
+  Run(seconds(5));
+  EXPECT_EQ(Version("a"), "1");
+  const int64_t bytes = sync_->stats().read_bytes;
+  const std::string etag = "0.1.1";
+  Run(seconds(60));
+  ASSERT_GE(kv.asked.size(), 6u) << "every 10 s";
+  EXPECT_EQ(kv.asked[0], "");
+  EXPECT_EQ(std::count(kv.asked.begin(), kv.asked.end(), etag) + 1, std::ssize(kv.asked));
+  EXPECT_EQ(sync_->stats().read_bytes, bytes) << "and got nothing";
+  Run(seconds(60));
+  EXPECT_EQ(std::count(kv.asked.begin(), kv.asked.end(), ""), 2) << "two heads of one order have one etag";
+  Write({Server("a", "2")});
+  Run(seconds(15));
+  EXPECT_EQ(Version("a"), "2");
+  Run(seconds(10));
+  EXPECT_EQ(kv.asked.back(), "0.1.2");
+}
+
+TEST_F(HeadSyncTest, APushedFleetIsPolledAsTheStoreAsksAndSoonerWhenAReadFailed) {
+  Write({Server("a")});
+  Run(seconds(5));
+  int64_t reads = sync_->stats().reads;
+  sync_->SetPolling(minutes(14), minutes(16));
+  Run(minutes(13));
+  EXPECT_EQ(sync_->stats().reads, reads);
+  Run(minutes(60));
+  EXPECT_GE(sync_->stats().reads, reads + 4);
+  EXPECT_LE(sync_->stats().reads, reads + 5);
+  // Not connected any more: within the range, from now on.
+  sync_->SetPolling(seconds(60), seconds(120));
+  reads = sync_->stats().reads;
+  Run(seconds(59));
+  EXPECT_EQ(sync_->stats().reads, reads);
+  Run(seconds(62));
+  EXPECT_GE(sync_->stats().reads, reads + 1);
+  EXPECT_LE(sync_->stats().reads, reads + 2);
+  Run(minutes(60));
+  EXPECT_GE(sync_->stats().reads, reads + 30);
+  EXPECT_LE(sync_->stats().reads, reads + 63);
+  // A store in trouble is asked as often as one that never pushed.
+  sync_->SetPolling(minutes(14), minutes(16));
+  kv_.SetUnreachable(true);
+  Run(minutes(20));
+  EXPECT_FALSE(last_.ok());
+  kv_.SetUnreachable(false);
+  Run(seconds(12));
+  EXPECT_TRUE(last_.ok());
+}
+
 TEST_F(HeadSyncTest, AnEmptyStoreIsNoStateAndNoError) {
   Run(seconds(30));
   EXPECT_TRUE(last_.ok());

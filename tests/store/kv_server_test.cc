@@ -208,14 +208,15 @@ TEST(KvServerTest, ARevokedTokenOfANodeReadsWritesAndHearsNothingMore) {
   Mutex mu;
   CondVar changed;
   std::vector<bool> connections;
-  auto watch = WatchClient::Create(
-      {.base_url = store.url(), .token = kNodeToken}, [](std::string_view) {},
-      [&](bool connected) {
-        MutexLock lock(&mu);
-        connections.push_back(connected);
-        changed.NotifyAll();
-      });
+  WatchCallbacks callbacks;
+  callbacks.on_change = [&](bool connected) {
+    MutexLock lock(&mu);
+    connections.push_back(connected);
+    changed.NotifyAll();
+  };
+  auto watch = WatchClient::Create({.base_url = store.url(), .token = kNodeToken}, std::move(callbacks));
   ASSERT_OK(watch);
+  (*watch)->Start();
   auto wait_for = [&](const std::vector<bool>& expected) {
     MutexLock lock(&mu);
     Deadline deadline = Soon();
@@ -317,6 +318,28 @@ TEST(KvServerTest, ARequestOfAHundredMegabytesIsTakenAndOneByteMoreIsRefusedBefo
   ExpectRefusal({.status = 413, .body = answer.substr(answer.find("\r\n\r\n") + 4)}, 413);
 }
 
+TEST(KvServerTest, AHeadThatIsKnownIsNotSentAgain) {
+  ServedStore store;
+  auto kv = store.Client();
+  auto none = kv->GetUnless("head", "0.1.1", Soon());
+  ASSERT_OK(none);
+  EXPECT_FALSE(none->not_modified || none->value.has_value());
+  ASSERT_OK(kv->Put("head", HeadBytes(1), {.if_none_match = true}, Soon()));
+  auto known = kv->GetUnless("head", "0.1.1", Soon());
+  ASSERT_OK(known);
+  EXPECT_TRUE(known->not_modified);
+  EXPECT_FALSE(known->value.has_value());
+  for (const char* etag : {"", "0.1.0", "\"0.1.1"}) {
+    auto read = kv->GetUnless("head", etag, Soon());
+    ASSERT_OK(read);
+    ASSERT_TRUE(read->value.has_value()) << etag;
+    EXPECT_EQ(read->value->value, HeadBytes(1));
+    EXPECT_EQ(read->value->etag, "0.1.1");
+  }
+  // The connection goes on being used behind an answer without a body.
+  EXPECT_EQ((*kv->Get("head", Soon()))->value, HeadBytes(1));
+}
+
 TEST(KvServerTest, AWatcherIsToldEachHead) {
   ServedStore store;
   auto kv = store.Client();
@@ -325,18 +348,19 @@ TEST(KvServerTest, AWatcherIsToldEachHead) {
   CondVar changed;
   std::set<std::string> heads;
   bool connected = false;
-  auto watch = WatchClient::Create(
-      {.base_url = store.url(), .token = kReaderToken},
-      [&](std::string_view head) {
-        MutexLock lock(&mu);
-        heads.emplace(head);
-        changed.NotifyAll();
-      },
-      [&](bool now) {
-        MutexLock lock(&mu);
-        connected = connected || now;
-      });
+  WatchCallbacks callbacks;
+  callbacks.on_head = [&](std::string_view head) {
+    MutexLock lock(&mu);
+    heads.emplace(head);
+    changed.NotifyAll();
+  };
+  callbacks.on_change = [&](bool now) {
+    MutexLock lock(&mu);
+    connected = connected || now;
+  };
+  auto watch = WatchClient::Create({.base_url = store.url(), .token = kReaderToken}, std::move(callbacks));
   ASSERT_OK(watch);
+  (*watch)->Start();
   auto wait_for = [&](const std::string& head) {
     MutexLock lock(&mu);
     Deadline deadline = Soon();

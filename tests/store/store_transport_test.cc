@@ -41,9 +41,9 @@ class StoreTransportTest : public ::testing::Test {
   // True when the watch connects; false once `given_up` says that it can't.
   bool Watches(WatchOptions options, const std::function<bool()>& given_up) {
     options.token = kReaderToken;
-    auto watch = WatchClient::Create(
-        options, [](std::string_view) {}, nullptr);
+    auto watch = WatchClient::Create(options, {});
     EXPECT_TRUE(watch.ok()) << watch.status();
+    (*watch)->Start();
     EXPECT_TRUE(http::Eventually([&] { return (*watch)->connected() || given_up(); }));
     return (*watch)->connected();
   }

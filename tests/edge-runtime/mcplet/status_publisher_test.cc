@@ -125,6 +125,105 @@ TEST(StatusPublisherTest, TheOutcomeOfEachWriteIsTold) {
   EXPECT_EQ(told[1], "ok");
 }
 
+// A socket that takes statuses; it acknowledges them as the test says.
+struct Socket {
+  Mutex mu;
+  CondVar moved;
+  std::vector<std::string> sent GUARDED_BY(mu);
+  bool open GUARDED_BY(mu) = true;
+
+  std::function<bool(const std::string&, const std::string&)> Push() {
+    return [this](const std::string& status, const std::string& metadata) {
+      EXPECT_LE(metadata.size(), 1024u);
+      MutexLock lock(&mu);
+      if (open) sent.push_back(status);
+      moved.NotifyAll();
+      return open;
+    };
+  }
+  // The sequence of the `n`th status, once it was sent; -1 when it never is.
+  int64_t Await(size_t n) {
+    Deadline deadline = Deadline::After(std::chrono::seconds(10));
+    MutexLock lock(&mu);
+    while (sent.size() <= n) {
+      if (!moved.WaitUntil(&mu, deadline)) return -1;
+    }
+    return GetInt(*ParseJson(sent[n]), "sequence");
+  }
+  size_t count() {
+    MutexLock lock(&mu);
+    return sent.size();
+  }
+};
+
+StatusPublisherOptions OverSocket(Socket& socket) {
+  StatusPublisherOptions options = Options();
+  options.push = socket.Push();
+  options.push_interval = std::chrono::milliseconds(1);
+  return options;
+}
+
+TEST(StatusPublisherTest, WhatTheSocketAcknowledgesIsNotPut) {
+  PutsOnly kv;
+  SystemClock clock;
+  Socket socket;
+  std::vector<std::string> told;  // of the publisher's thread until Stop
+  StatusPublisherOptions options = OverSocket(socket);
+  options.on_write = [&told](const Status& written) { told.push_back(written.ok() ? "ok" : Message(written)); };
+  StatusPublisher publisher(kv, clock, options);
+  publisher.Start();
+  EXPECT_EQ(socket.Await(0), 1);
+  publisher.Stored(1);
+  publisher.Set(Weather(1));
+  EXPECT_EQ(socket.Await(1), 2);
+  publisher.Stored(1);  // late, and of the one before
+  publisher.Stored(2);
+  publisher.Stop();
+  EXPECT_EQ(socket.count(), 2u);
+  EXPECT_EQ(kv.count(), 0u);
+  EXPECT_EQ(told, (std::vector<std::string>{"ok", "ok"}));
+}
+
+TEST(StatusPublisherTest, WithoutASocketOrAnAcknowledgementItIsPut) {
+  PutsOnly kv;
+  SystemClock clock;
+  Socket socket;
+  StatusPublisherOptions options = OverSocket(socket);
+  options.push_timeout = std::chrono::milliseconds(50);
+  StatusPublisher publisher(kv, clock, options);
+  publisher.Start();
+  // Nothing comes back.
+  ASSERT_TRUE(kv.Await(0).has_value());
+  EXPECT_EQ(socket.count(), 1u);
+  // The store claims what it can't have.
+  publisher.Stored(1'000'000);
+  publisher.Set(Weather(1));
+  EXPECT_EQ(socket.Await(1), 2);
+  ASSERT_TRUE(kv.Await(1).has_value()) << "an acknowledgement from before counts for nothing";
+  // No socket.
+  {
+    MutexLock lock(&socket.mu);
+    socket.open = false;
+  }
+  publisher.Set(Weather(2));
+  auto put = kv.Await(2);
+  ASSERT_TRUE(put.has_value());
+  EXPECT_EQ(GetInt(*ParseJson(put->second), "sequence"), 3);
+}
+
+TEST(StatusPublisherTest, ASocketThatIsGoneOrRefusesCostsNoWait) {
+  PutsOnly kv;
+  SystemClock clock;
+  Socket socket;
+  StatusPublisherOptions options = OverSocket(socket);
+  options.push_timeout = std::chrono::minutes(10);
+  StatusPublisher publisher(kv, clock, options);
+  publisher.Start();
+  EXPECT_EQ(socket.Await(0), 1);
+  publisher.PushFailed();
+  EXPECT_TRUE(kv.Await(0).has_value());
+}
+
 TEST(StatusPublisherTest, ARemovedServerLeavesTheStatus) {
   PutsOnly kv;
   SystemClock clock;

@@ -1,0 +1,179 @@
+#include "store/watch_message.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/strings.h"
+
+namespace mcpfleet {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr size_t kNameBytes = 63;
+constexpr size_t kLineBytes = size_t{64} << 10;
+constexpr size_t kTimeBytes = 64, kStreamBytes = 16;
+constexpr int kDepth = 8;  // a head, an alert: nothing here is deeper
+constexpr size_t kErrorBytes = 300;
+
+// A name of a node, a namespace or a server: what it can't be is not looked for.
+bool IsName(const std::string& name) {
+  return !name.empty() && name.size() <= kNameBytes && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+}
+
+// Any number, also a fraction or one that no integer holds; what is none is the fallback.
+Duration Within(const Json& number, Duration least, Duration most, Duration fallback) {
+  if (!number.is_number()) return std::clamp(fallback, least, most);
+  const auto value = number.get<double>();
+  if (std::isnan(value)) return std::clamp(fallback, least, most);
+  const auto in_seconds = [](Duration d) { return std::chrono::duration<double>(d).count(); };
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::clamp(value, in_seconds(least), in_seconds(most))));
+}
+
+WatchHints ParseHints(const Json& json) {
+  const WatchHints usual;
+  WatchHints hints;
+  hints.ping = Within(GetMember(json, "pingSeconds"), seconds(5), seconds(60), usual.ping);
+  hints.poll_connected =
+      Within(GetMember(json, "pollConnectedSeconds"), seconds(60), seconds(3600), usual.poll_connected);
+  const Json& range = GetMember(json, "pollUnconnectedSeconds");
+  const bool is_range = range.is_array() && range.size() == 2;
+  const Json least = is_range ? range[0] : Json(), most = is_range ? range[1] : Json();
+  hints.poll_unconnected_least = Within(least, seconds(10), seconds(3600), usual.poll_unconnected_least);
+  hints.poll_unconnected_most = Within(most, hints.poll_unconnected_least, seconds(3600), usual.poll_unconnected_most);
+  hints.reconnect_spread =
+      Within(GetMember(json, "reconnectSpreadSeconds"), seconds(0), seconds(600), usual.reconnect_spread);
+  return hints;
+}
+
+StatusOr<DownList> ParseDown(const Json& json) {
+  const Json& nodes = GetMember(json, "nodes");
+  DownList down{.sequence = GetInt(json, "sequence", -1), .nodes = {}, .frozen = GetBool(json, "frozen")};
+  if (down.sequence < 0) return InvalidArgument("down: sequence is no number");
+  if (!nodes.is_array()) return InvalidArgument("down: nodes are no list");
+  if (nodes.size() > kDownNodes) return InvalidArgument("down: more nodes than " + std::to_string(kDownNodes));
+  down.nodes.reserve(nodes.size());
+  for (const Json& node : nodes) {
+    if (!node.is_string() || !IsName(node.get_ref<const std::string&>())) {
+      return InvalidArgument("down: a node that has no node's name");
+    }
+    down.nodes.push_back(node.get<std::string>());
+  }
+  return down;
+}
+
+StatusOr<std::vector<FollowedServer>> ParseFollow(const Json& servers, std::string_view node) {
+  if (!servers.is_array()) return InvalidArgument("follow: servers are no list");
+  std::vector<FollowedServer> follow;
+  for (const Json& item : servers) {
+    FollowedServer server{GetString(item, "namespace"), GetString(item, "server")};
+    if (!IsName(server.namespace_) || !IsName(server.server)) return InvalidArgument("follow: names no server");
+    const std::string only = GetString(item, "node");
+    if (!only.empty() && only != node) continue;  // somebody looks at that server on another node
+    if (std::find(follow.begin(), follow.end(), server) != follow.end()) continue;  // two people look
+    if (follow.size() == kFollowedServers) {
+      return InvalidArgument("follow: more servers than " + std::to_string(kFollowedServers));
+    }
+    follow.push_back(std::move(server));
+  }
+  return follow;
+}
+
+StatusOr<WatchMessage> ParseHello(const Json& json, std::string_view node) {
+  WatchMessage hello{.kind = WatchMessage::Kind::kHello, .nonce = GetString(json, "nonce")};
+  const bool printable =
+      std::all_of(hello.nonce.begin(), hello.nonce.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (hello.nonce.size() > kNonceBytes || !printable) return InvalidArgument("hello: the nonce is none");
+  hello.hints = ParseHints(GetMember(json, "hints"));
+  if (json.contains("down")) {
+    ASSIGN_OR_RETURN(hello.down, ParseDown(GetMember(json, "down")));
+  }
+  if (json.contains("follow")) {
+    ASSIGN_OR_RETURN(hello.follow, ParseFollow(GetMember(json, "follow"), node));
+  }
+  return hello;
+}
+
+// The text as a JSON string of at most about `bytes`, cut at a character.
+std::string JsonText(std::string_view text, size_t bytes) {
+  if (text.size() > bytes) {
+    while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+    text = text.substr(0, bytes);
+  }
+  return DumpJson(text);
+}
+
+}  // namespace
+
+StatusOr<WatchMessage> ParseWatchMessage(std::string_view text, std::string_view node) {
+  using Kind = WatchMessage::Kind;
+  if (text == "pong") return WatchMessage{.kind = Kind::kPong};
+  if (text.size() > kWatchMessageBytes) return InvalidArgument("a message larger than 1 MiB");
+  StatusOr<Json> parsed = ParseJson(text, {.bytes = kWatchMessageBytes, .depth = kDepth});
+  if (!parsed.ok() || !parsed->is_object() || !parsed->contains("type")) return WatchMessage{.kind = Kind::kHead};
+  const Json& json = *parsed;
+  const std::string type = GetString(json, "type");
+  if (type == "hello") return ParseHello(json, node);
+  if (type == "down") {
+    WatchMessage message{.kind = Kind::kDown};
+    ASSIGN_OR_RETURN(message.down, ParseDown(json));
+    return message;
+  }
+  if (type == "follow") {
+    WatchMessage message{.kind = Kind::kFollow};
+    ASSIGN_OR_RETURN(message.follow, ParseFollow(GetMember(json, "servers"), node));
+    return message;
+  }
+  if (type == "rotate") return WatchMessage{.kind = Kind::kRotate};
+  if (type == "status-stored") {
+    WatchMessage message{.kind = Kind::kStatusStored, .sequence = GetInt(json, "sequence", -1)};
+    if (message.sequence < 0) return InvalidArgument("status-stored: sequence is no number");
+    return message;
+  }
+  if (type == "slow") {
+    return WatchMessage{
+        .kind = Kind::kSlow,
+        .retry_after = Within(GetMember(json, "retryAfterSeconds"), seconds(1), seconds(60), seconds(1))};
+  }
+  if (type == "error") {
+    return WatchMessage{.kind = Kind::kError, .error = Printable(GetString(json, "message"), kErrorBytes)};
+  }
+  return WatchMessage{};
+}
+
+std::string EncodeStatusMessage(std::string_view status, std::string_view metadata) {
+  std::string message = R"({"type":"status","status":)";
+  message.append(status);
+  if (!metadata.empty()) message.append(R"(,"metadata":)").append(metadata);
+  message += '}';
+  return message.size() > kWatchMessageBytes ? "" : message;
+}
+
+std::string EncodeNonceMessage(std::string_view nonce) { return DumpJson({{"type", "nonce"}, {"nonce", nonce}}); }
+
+std::string EncodeLogMessage(std::string_view ns, std::string_view server, std::vector<LiveLine>* lines) {
+  std::string message = R"({"type":"log","namespace":)" + JsonText(ns, kNameBytes) + R"(,"server":)" +
+                        JsonText(server, kNameBytes) + R"(,"lines":[)";
+  size_t taken = 0;
+  for (; taken < lines->size() && taken < kWatchLogLines; ++taken) {
+    const LiveLine& line = (*lines)[taken];
+    std::string item =
+        R"({"time":)" + JsonText(line.time, kTimeBytes) + R"(,"text":)" + JsonText(line.text, kLineBytes);
+    if (!line.stream.empty()) item += R"(,"stream":)" + JsonText(line.stream, kStreamBytes);
+    item += '}';
+    // A line of control characters is six times as long when it is escaped: it goes alone, and still fits a message.
+    if (taken > 0 && message.size() + item.size() + 3 > kWatchLogBytes) break;
+    if (taken > 0) message += ',';
+    message += item;
+  }
+  lines->erase(lines->begin(), lines->begin() + static_cast<std::ptrdiff_t>(taken));
+  return message + "]}";
+}
+
+}  // namespace mcpfleet
