@@ -136,6 +136,7 @@ Status StoreLink::OpenWatch(uint64_t seed) {
           [this](const DownList& list) {
             sync_->SetDown(list);
             Wake();
+            if (callbacks_.on_down) callbacks_.on_down(list);
           },
       .on_follow = callbacks_.on_follow,
       .on_nonce =

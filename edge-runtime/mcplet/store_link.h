@@ -36,6 +36,7 @@ struct StoreCallbacks {
   // From the sync thread after each step.
   std::function<void(const Status& step, const SyncStats& stats)> on_step;
   // From the watch's thread, and of the Worker only; see WatchCallbacks.
+  std::function<void(const DownList&)> on_down;  // the sync knows it already
   std::function<void(const std::vector<FollowedServer>&)> on_follow;
   std::function<void()> on_alive;
   std::function<void(int64_t sequence)> on_status_stored;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crd/codec.h"
 #include "tests/controller/world.h"
 
 namespace mcpfleet {

@@ -3,6 +3,7 @@
 #include "edge-runtime/process/programs.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -17,8 +17,6 @@ PlanInput Wants(const std::string& wanted, std::vector<ConnectorView> connectors
 }
 ConnectorView Running(const std::string& id, bool ready = true) { return {.id = id, .running = true, .ready = ready}; }
 
-void PrintTo(const Action& action, std::ostream* out) { *out << static_cast<int>(action.kind) << " " << action.id; }
-
 TEST(PlanConnectorsTest, WhatIsWantedIsStartedAndLeftAlone) {
   EXPECT_EQ(PlanConnectors(Wants("a", {})), (Actions{{Kind::kStart, "a"}}));
   EXPECT_EQ(PlanConnectors(Wants("a", {Running("a")})), Actions{});
