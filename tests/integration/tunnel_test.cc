@@ -64,7 +64,9 @@ class TunnelTest : public IntegrationTest {
   void TearDown() override {
     behind_.reset();
     node_.reset();
-    if (!files_.empty()) EXPECT_TRUE(RemoveTree(files_).ok());
+    if (!files_.empty()) {
+      EXPECT_TRUE(RemoveTree(files_).ok());
+    }
   }
 
   // `more` beside what a tunnel's credentials have.
@@ -142,7 +144,9 @@ TEST_F(TunnelTest, AnExposedServerIsReachedByItsNameAndNothingElseOfTheNode) {
   sockaddr_in at{};
   at.sin_family = AF_INET;
   at.sin_port = htons(22);
-  if (bind(ssh.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0) ASSERT_EQ(listen(ssh.get(), 4), 0);
+  if (bind(ssh.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0) {
+    ASSERT_EQ(listen(ssh.get(), 4), 0);
+  }
   if (const std::string own = OwnAddress(); !own.empty()) {
     refused.push_back(own + ":22");
     refused.push_back("eth0=" + own + ":22");
