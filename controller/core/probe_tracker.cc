@@ -18,6 +18,13 @@ Duration RetryAfter(int failures, Duration at_most) {
   return std::min<Duration>(delay, at_most);
 }
 
+// Probes that are far away are due at whole seconds, so that those of several servers are one waking of the processor.
+MonoTime After(MonoTime now, Duration period) {
+  const MonoTime due = now + period;
+  const Duration over = due.time_since_epoch() % seconds(1);
+  return period < seconds(10) || over == Duration::zero() ? due : due + (seconds(1) - over);
+}
+
 bool Contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
@@ -68,7 +75,7 @@ void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, Mo
       return;
     }
     ++state->readiness_failures;
-    state->next_verify = now + probes.readiness_period;
+    state->next_verify = After(now, probes.readiness_period);
     if (state->readiness_failures >= probes.readiness_failures || !state->verified) {
       state->verified = false;
       state->reason = "ReadinessFailed";
@@ -85,8 +92,8 @@ void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, Mo
   const auto part = [share](Duration d) {
     return Duration(static_cast<int64_t>(static_cast<double>(d.count()) * share));
   };
-  state->next_verify = now + part(probes.readiness_period);
-  state->next_ping = now + part(probes.liveness_period);
+  state->next_verify = After(now, part(probes.readiness_period));
+  state->next_ping = After(now, part(probes.liveness_period));
   std::string reason;
   std::string missing = MissingRequirements(*result, probes, &reason);
   if (!missing.empty()) {
@@ -103,7 +110,7 @@ void RecordVerify(const StatusOr<Verification>& result, const Probes& probes, Mo
 
 void RecordPing(const Status& result, const Probes& probes, MonoTime now, ProbeState* state) {
   state->in_flight = ProbeKind::kNone;
-  state->next_ping = now + probes.liveness_period;
+  state->next_ping = After(now, probes.liveness_period);
   if (result.ok()) {
     state->liveness_failures = 0;
     return;

@@ -5,6 +5,7 @@
 // Readiness: Verify every readiness_period; `readiness_failures` in a row make it not verified; never a restart.
 //   Earlier when the server says that its lists changed (mcp-protocol §4.1).
 // Liveness: Ping every liveness_period; `liveness_failures` in a row are a reason to restart.
+// Periods of 10 s or more end at a whole second of the clock: up to a second later.
 #pragma once
 
 #include <cstdint>

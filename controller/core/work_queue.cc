@@ -8,14 +8,6 @@ namespace mcpfleet {
 namespace {
 constexpr Duration kFirstRetry = std::chrono::milliseconds(20);
 constexpr Duration kLastRetry = std::chrono::minutes(5);
-constexpr Duration kSlackFrom = std::chrono::seconds(10), kSlack = std::chrono::seconds(1);
-
-// Timers that are far away fire at whole seconds, so that several of them are one waking of the processor.
-MonoTime WithSlack(MonoTime now, MonoTime due) {
-  if (due - now < kSlackFrom) return due;
-  const Duration over = due.time_since_epoch() % kSlack;
-  return over == Duration::zero() ? due : due + (kSlack - over);
-}
 }  // namespace
 
 WorkQueue::WorkQueue(const Clock& clock, ControllerMetrics& metrics, uint64_t seed)
@@ -38,8 +30,7 @@ void WorkQueue::AddAfter(const ServerKey& key, Duration delay) {
     return;
   }
   MutexLock lock(&mu_);
-  const MonoTime now = clock_.Now();
-  SetTimerLocked(key, WithSlack(now, now + delay));
+  SetTimerLocked(key, clock_.Now() + delay);
 }
 
 void WorkQueue::AddRateLimited(const ServerKey& key, MonoTime at_latest) {

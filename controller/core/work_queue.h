@@ -26,7 +26,6 @@ class WorkQueue {
   WorkQueue(const Clock& clock, ControllerMetrics& metrics, uint64_t seed);
 
   void Add(const ServerKey& key);
-  // Up to a second later when the delay is 10 s or more.
   void AddAfter(const ServerKey& key, Duration delay);
   // After the back-off that its failures in a row have earned, but not later than `at_latest`.
   void AddRateLimited(const ServerKey& key, MonoTime at_latest = MonoTime::max());

@@ -286,6 +286,7 @@ struct ExposedWorld {
     observed.artifact.phase = ArtifactState::Phase::kReady;
     InstanceView view;
     view.report = {.id = "a", .uid = server.uid, .revision = server.revision, .state = InstanceState::kRunning};
+    view.main.phase = MainState::Phase::kRunning;
     view.connected = view.probe.handshake = view.probe.verified = true;
     observed.instances.push_back(view);
   }

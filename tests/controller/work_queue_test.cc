@@ -52,27 +52,6 @@ TEST_F(QueueTest, ATimerReleasesItsKeyWhenItsTimeHasCome) {
   EXPECT_EQ(queue.TryGet(), kA);
 }
 
-TEST_F(QueueTest, TimersOfOneSecondFarAwayFireTogetherAndNoneTooEarly) {
-  clock.Advance(milliseconds(100));
-  queue.AddAfter(kA, seconds(20));
-  clock.Advance(milliseconds(700));
-  queue.AddAfter(kB, seconds(20));
-  const MonoTime due = queue.NextDue();
-  EXPECT_GE(due, clock.Now() + seconds(20));
-  EXPECT_LE(due, clock.Now() + seconds(21));
-  clock.Advance(due - clock.Now() - milliseconds(1));
-  EXPECT_EQ(queue.TryGet(), std::nullopt);
-  clock.Advance(milliseconds(1));
-  EXPECT_EQ(queue.TryGet(), kA);
-  EXPECT_EQ(queue.TryGet(), kB);
-}
-
-TEST_F(QueueTest, ATimerThatIsNearFiresToTheMillisecond) {
-  clock.Advance(milliseconds(100));
-  queue.AddAfter(kA, milliseconds(9'999));
-  EXPECT_EQ(queue.NextDue(), clock.Now() + milliseconds(9'999));
-}
-
 TEST_F(QueueTest, TheLastTimerOfAKeyWins) {
   queue.AddAfter(kA, seconds(5));
   queue.AddAfter(kA, seconds(50));
