@@ -213,11 +213,7 @@ Status NodeAgent::Open() {
                                                       gateway_->ServerChanged(server);
                                                       controller_->Trigger(server);
                                                     },
-                                                .changed =
-                                                    [this] {
-                                                      MutexLock lock(&mu_);
-                                                      wake_.NotifyAll();
-                                                    }}));
+                                                .changed = [this] { LookSoon(); }}));
   controller_ = std::make_unique<Controller>(
       ControllerDeps{.runtimes = logs_ == nullptr ? runtimes_.Pointers() : logs_->Runtimes(),
                      .sessions = *sessions_,
