@@ -199,8 +199,10 @@ TEST_F(WorkerTest, AServerWithReplicasRunsOnceTheNodeKnowsWhoIsDown) {
   })) << table;
   EXPECT_NE(node_->Mcpctl({"describe", "mcp/weather"}).out.find("(its place)"), std::string::npos);
   ASSERT_TRUE(node_->Apply({replicas(2)}).ok());
-  table = node_->Mcpctl({"get", "mcp"}).out;
-  EXPECT_NE(table.find("1/2"), std::string::npos) << table;
+  EXPECT_TRUE(WaitFor([&] {
+    table = node_->Mcpctl({"get", "mcp"}).out;
+    return table.find("1/2") != std::string::npos;
+  })) << table;
 }
 
 TEST_F(WorkerTest, ASignedFleetIsFollowedThere) {
@@ -223,9 +225,10 @@ TEST_F(WorkerTest, AConnectedNodeAtRestAsksForNothingAndWritesNothing) {
   node_->Start();
   ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
   ASSERT_TRUE(node_->WaitReady("weather"));
-  // The status is there, and went over the socket.
+  // The status is there, and went over the socket but for what was said before there was one.
   ASSERT_TRUE(WaitFor([&] { return node_->Mcpctl({"get", "mcp"}).out.find("1/1") != std::string::npos; }));
-  EXPECT_EQ(Requests("put"), 0);
+  const int64_t puts = Requests("put");
+  EXPECT_LE(puts, 1);
   EXPECT_EQ(Requests("list"), 0);
   const int64_t before = Requests("");
   poll(nullptr, 0, 10'000);  // ten poll intervals of a store that does not push
@@ -234,7 +237,7 @@ TEST_F(WorkerTest, AConnectedNodeAtRestAsksForNothingAndWritesNothing) {
   ASSERT_TRUE(node_->Apply({ProcessServer("second")}).ok());
   ASSERT_TRUE(node_->WaitReady("second"));
   EXPECT_LE(Requests(""), before + 4);
-  EXPECT_EQ(Requests("put"), 0);
+  EXPECT_EQ(Requests("put"), puts);
 }
 
 TEST_F(WorkerTest, ANodeThatIsAskedToGetsANewTokenAndTheOldOneEnds) {
