@@ -119,7 +119,8 @@ class TunnelTest : public IntegrationTest {
     return response.ok() ? *std::move(response) : http::Response{.status = 0};
   }
   std::string NodeCondition(const std::string& type) const {
-    for (const Json& condition : GetMember(node_->NodeStatus(), "conditions")) {
+    const Json status = node_->NodeStatus();
+    for (const Json& condition : GetMember(status, "conditions")) {
       if (GetString(condition, "type") == type)
         return GetString(condition, "status") + "/" + GetString(condition, "reason");
     }
