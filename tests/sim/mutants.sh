@@ -18,7 +18,7 @@ killed=0 survived=0
 controller_binaries="sim_tests controller_tests"
 controller_filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*:RollingUpdate*:OnDemand*:ClientTarget*'
 store_binaries="sim_tests store_tests"
-store_filter='StoreSim*:PlacementSim*:HeadSync*:ReplicaSync*:Down*:LocalCache*:Writer*'
+store_filter='StoreSim*:HeadSync*:ReplicaSync*:Down*:LocalCache*:Writer*'
 
 # passes <seconds> <binary> <filter>
 passes() {
