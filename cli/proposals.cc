@@ -1,9 +1,6 @@
 // `mcpctl proposals`: changes that a dashboard or a pipeline without a head key has written down, to be looked at and
 // signed by somebody who has one.
-#include <unistd.h>
-
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <ostream>
 
@@ -12,6 +9,7 @@
 
 #include "base/strings.h"
 #include "cli/apply.h"
+#include "cli/confirm.h"
 #include "cli/object_diff.h"
 #include "cli/output.h"
 #include "cli/resource.h"
@@ -95,17 +93,6 @@ Status RunShow(Session& session, const ProposalOptions& options) {
   return OkStatus();
 }
 
-// On a terminal a question; elsewhere --yes must have said it.
-Status Confirm(Session& session, bool yes) {
-  if (yes) return OkStatus();
-  if (isatty(STDIN_FILENO) != 1) return InvalidArgument("stdin is no terminal: --yes says that this shall be applied");
-  session.err() << "Sign and apply this? [y/N] " << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  if (answer == "y" || answer == "Y" || answer == "yes") return OkStatus();
-  return Cancelled("nothing was changed");
-}
-
 Status RunSign(Session& session, const ProposalOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
@@ -120,7 +107,7 @@ Status RunSign(Session& session, const ProposalOptions& options) {
   ASSIGN_OR_RETURN(const StoredState state, ReadState(*kv, deadline));
   Introduce(session, found);
   ShowDifferences(session, proposal, state);
-  RETURN_IF_ERROR(Confirm(session, options.yes));
+  RETURN_IF_ERROR(Confirm(session, options.yes, "signing proposal " + found.id.substr(0, kIdShown)));
   ChangeSet changes{.set = proposal.set, .remove = proposal.remove, .manifests = true};
   const std::string message = proposal.message + " (proposed by " + proposal.author + ")";
   RETURN_IF_ERROR(WriteChanges(session, changes, message, false).status());

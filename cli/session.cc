@@ -60,6 +60,16 @@ StatusOr<std::string> Session::Namespace() {
   return chosen.namespace_;
 }
 
+RestOptions Session::StoreOptions(const Context& chosen) {
+  RestOptions options{.base_url = chosen.server, .token = chosen.token, .max_attempts = kAttempts};
+  if (options_.verbosity > 0) {
+    options.on_request = [this](std::string_view op, int code) {
+      err_ << "store: " << RequestOf(op) << " -> " << code << "\n";
+    };
+  }
+  return options;
+}
+
 StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, std::string Context::*namespace_id) {
   ASSIGN_OR_RETURN(Context chosen, context());
   return Open(slot, chosen, chosen.*namespace_id);
@@ -68,17 +78,7 @@ StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, std::string C
 StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, const Context& chosen,
                                   const std::string& namespace_id) {
   if (*slot == nullptr) {
-    RestKvOptions options{.base_url = chosen.server,
-                          .account = chosen.account,
-                          .namespace_id = namespace_id,
-                          .token = chosen.token,
-                          .max_attempts = kAttempts};
-    if (options_.verbosity > 0) {
-      options.on_request = [this](std::string_view op, int code) {
-        err_ << "store: " << RequestOf(op) << " -> " << code << "\n";
-      };
-    }
-    ASSIGN_OR_RETURN(*slot, NewRestKvClient(options));
+    ASSIGN_OR_RETURN(*slot, NewRestKvClient(StoreOptions(chosen), {.id = namespace_id, .account = chosen.account}));
   }
   return slot->get();
 }
@@ -98,13 +98,7 @@ StatusOr<WorkerApi*> Session::Worker() {
     return FailedPrecondition("context \"" + chosen.name +
                               "\" is Cloudflare's own API, without a Worker in front of it");
   if (worker_ == nullptr) {
-    RestOptions options{.base_url = chosen.server, .token = chosen.token, .max_attempts = kAttempts};
-    if (options_.verbosity > 0) {
-      options.on_request = [this](std::string_view op, int code) {
-        err_ << "store: " << RequestOf(op) << " -> " << code << "\n";
-      };
-    }
-    ASSIGN_OR_RETURN(worker_, WorkerApi::Create(std::move(options)));
+    ASSIGN_OR_RETURN(worker_, WorkerApi::Create(StoreOptions(chosen)));
   }
   return worker_.get();
 }

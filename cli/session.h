@@ -83,6 +83,7 @@ class Session {
   StatusOr<http::Client*> AdminClient();
   Status PrepareAdmin(http::Request* request);
   std::string Hint(const Status& status) const;
+  RestOptions StoreOptions(const Context& chosen);
   StatusOr<KvClient*> Open(std::unique_ptr<KvClient>* slot, std::string Context::*namespace_id);
   StatusOr<KvClient*> Open(std::unique_ptr<KvClient>* slot, const Context& chosen, const std::string& namespace_id);
   std::ostream& out_;

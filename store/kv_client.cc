@@ -48,9 +48,9 @@ std::string Quoted(const std::string& etag) { return "\"" + etag + "\""; }
 
 class RestKvClient final : public KvClient {
  public:
-  RestKvClient(const RestKvOptions& options, std::unique_ptr<RestClient> rest)
-      : prefix_("/client/v4/accounts/" + PercentEncode(options.account) + "/storage/kv/namespaces/" +
-                PercentEncode(options.namespace_id)),
+  RestKvClient(const KvNamespace& namespace_, std::unique_ptr<RestClient> rest)
+      : prefix_("/client/v4/accounts/" + PercentEncode(namespace_.account) + "/storage/kv/namespaces/" +
+                PercentEncode(namespace_.id)),
         rest_(std::move(rest)) {}
 
   StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) override {
@@ -233,19 +233,9 @@ class RestKvClient final : public KvClient {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(const RestKvOptions& options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<RestClient> rest, NewRestClient({.base_url = options.base_url,
-                                                                    .token = options.token,
-                                                                    .tokens = options.tokens,
-                                                                    .proxy = options.proxy,
-                                                                    .ca_file = options.ca_file,
-                                                                    .request_timeout = options.request_timeout,
-                                                                    .max_attempts = options.max_attempts,
-                                                                    .backoff_initial = options.backoff_initial,
-                                                                    .backoff_max = options.backoff_max,
-                                                                    .jitter_seed = options.jitter_seed,
-                                                                    .on_request = options.on_request}));
-  return std::unique_ptr<KvClient>(std::make_unique<RestKvClient>(options, std::move(rest)));
+StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(RestOptions options, const KvNamespace& namespace_) {
+  ASSIGN_OR_RETURN(std::unique_ptr<RestClient> rest, NewRestClient(std::move(options)));
+  return std::unique_ptr<KvClient>(std::make_unique<RestKvClient>(namespace_, std::move(rest)));
 }
 
 }  // namespace mcpfleet

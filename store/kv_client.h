@@ -99,22 +99,13 @@ StatusOr<std::map<std::string, std::string>> BulkGetAll(KvClient& kv, const std:
 Status BulkPutAll(KvClient& kv, const std::vector<KvPair>& pairs, Deadline deadline);
 Status BulkDeleteAll(KvClient& kv, const std::vector<std::string>& keys, Deadline deadline);
 
-struct RestKvOptions {
-  std::string base_url;  // "http://127.0.0.1:8702", "https://api.cloudflare.com"; "/client/v4/…" is appended
+// Which namespace, and whose.
+struct KvNamespace {
+  std::string id = kConfigNamespace;
   std::string account = "local";
-  std::string namespace_id = kConfigNamespace;
-  std::string token;
-  std::shared_ptr<TokenSource> tokens = nullptr;  // as in RestOptions
-  std::string proxy;    // URL; "": HTTPS_PROXY or https_proxy of the environment for https, none for http
-  std::string ca_file;  // PEM, instead of the system's certificates; "": those
-  Duration request_timeout = std::chrono::seconds(30);  // of one attempt
-  int max_attempts = 5;                                 // of one call, within its deadline
-  Duration backoff_initial = std::chrono::milliseconds(200);
-  Duration backoff_max = std::chrono::seconds(10);
-  uint64_t jitter_seed = 0;  // 0: from the kernel
-  RestListener on_request;
 };
 
-StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(const RestKvOptions& options);
+// `options.base_url` is without "/client/v4/…".
+StatusOr<std::unique_ptr<KvClient>> NewRestKvClient(RestOptions options, const KvNamespace& namespace_ = {});
 
 }  // namespace mcpfleet

@@ -56,18 +56,16 @@ Status StoreLink::OpenEmbedded() {
 Status StoreLink::OpenRemote(uint64_t seed) {
   ASSIGN_OR_RETURN(tokens_, config_.store.token_file.empty() ? TokenSource::Fixed("")
                                                              : TokenSource::OfFile(config_.store.token_file));
-  RestKvOptions options{.base_url = config_.store.url,
-                        .account = config_.store.account,
-                        .namespace_id = config_.store.config_namespace,
-                        .tokens = tokens_,
-                        .proxy = config_.store.proxy,
-                        .ca_file = config_.store.ca_file,
-                        .max_attempts = 2,  // the sync loop itself tries again
-                        .jitter_seed = seed,
-                        .on_request = callbacks_.on_request};
-  ASSIGN_OR_RETURN(config_kv_, NewRestKvClient(options));
-  options.namespace_id = config_.store.state_namespace;
-  ASSIGN_OR_RETURN(status_kv_, NewRestKvClient(options));
+  const RestOptions options{.base_url = config_.store.url,
+                            .tokens = tokens_,
+                            .proxy = config_.store.proxy,
+                            .ca_file = config_.store.ca_file,
+                            .max_attempts = 2,  // the sync loop itself tries again
+                            .jitter_seed = seed,
+                            .on_request = callbacks_.on_request};
+  const std::string& account = config_.store.account;
+  ASSIGN_OR_RETURN(config_kv_, NewRestKvClient(options, {.id = config_.store.config_namespace, .account = account}));
+  ASSIGN_OR_RETURN(status_kv_, NewRestKvClient(options, {.id = config_.store.state_namespace, .account = account}));
   watch_url_ = config_.store.url;
   return OkStatus();
 }

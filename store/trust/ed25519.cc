@@ -1,31 +1,13 @@
 #include "store/trust/ed25519.h"
 
-#include <sodium.h>
-
-#include <cstdlib>
 #include <optional>
 
 #include "base/base64url.h"
+#include "store/trust/sodium.h"
 
 namespace mcpfleet {
-namespace {
 
-const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
-unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
-
-// Thread-safe, and needed before anything else of the library.
-void Begin() {
-  static const bool ready = sodium_init() >= 0;
-  if (!ready) abort();  // no source of random bytes
-}
-
-std::optional<std::string> Decode(std::string_view text, size_t bytes) {
-  std::optional<std::string> decoded = Base64UrlDecode(text);
-  if (!decoded || decoded->size() != bytes) return std::nullopt;
-  return decoded;
-}
-
-}  // namespace
+using sodium::Begin, sodium::Bytes, sodium::Decode;
 
 SigningKey SigningKey::Create() {
   Begin();

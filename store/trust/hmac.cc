@@ -1,19 +1,13 @@
 #include "store/trust/hmac.h"
 
-#include <sodium.h>
-
-#include <cstdlib>
+#include "store/trust/sodium.h"
 
 namespace mcpfleet {
-namespace {
 
-const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
-
-}  // namespace
+using sodium::Bytes;
 
 std::string HmacSha256Hex(std::string_view key, std::string_view text) {
-  static const bool ready = sodium_init() >= 0;
-  if (!ready) abort();  // no source of random bytes
+  sodium::Begin();
   crypto_auth_hmacsha256_state state;
   crypto_auth_hmacsha256_init(&state, Bytes(key), key.size());
   crypto_auth_hmacsha256_update(&state, Bytes(text), text.size());

@@ -22,7 +22,6 @@ namespace mcpfleet {
 inline constexpr char kSigningKeyFile[] = "signing-key";
 inline constexpr char kSealingKeyFile[] = "sealing-key";
 inline constexpr char kDeviceTokenFile[] = "device-token";
-inline constexpr char kNonceFile[] = "nonce";
 
 // "<state directory>/identity".
 std::string IdentityDirectory(std::string_view state_directory);

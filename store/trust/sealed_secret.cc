@@ -1,12 +1,11 @@
 #include "store/trust/sealed_secret.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "base/base64url.h"
 #include "base/digest.h"
+#include "store/trust/sodium.h"
 
 namespace mcpfleet {
 namespace {
@@ -17,8 +16,7 @@ constexpr size_t kKeyBytes = crypto_aead_xchacha20poly1305_ietf_KEYBYTES;
 constexpr size_t kContextBytes = 32;
 constexpr size_t kVersionBytes = 16;
 
-const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
-unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+using sodium::Bytes;
 
 // Each part with its length before it: no two lists of parts have the same text.
 std::string Bound(std::string_view purpose, const SecretName& of, const SecretSpec& spec, std::string_view last) {
@@ -72,7 +70,7 @@ Status CheckValues(const std::map<std::string, SecretText>& values) {
 StatusOr<SecretSpec> SealSecret(const SecretName& of, const std::map<std::string, SecretText>& values,
                                 const std::vector<SecretRecipient>& recipients) {
   RETURN_IF_ERROR(CheckValues(values));
-  if (sodium_init() < 0) return Internal("no source of random bytes");
+  sodium::Begin();
   SecretSpec spec;
   spec.data_version = RandomHex(kVersionBytes);
   const DataKey key{SecretText(RandomBytes(kKeyBytes))};

@@ -1,31 +1,13 @@
 #include "store/trust/sealing.h"
 
-#include <sodium.h>
-
-#include <cstdlib>
 #include <optional>
 
 #include "base/base64url.h"
+#include "store/trust/sodium.h"
 
 namespace mcpfleet {
-namespace {
 
-const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
-unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
-
-// Thread-safe, and needed before anything else of the library.
-void Begin() {
-  static const bool ready = sodium_init() >= 0;
-  if (!ready) abort();  // no source of random bytes
-}
-
-std::optional<std::string> Decode(std::string_view text) {
-  std::optional<std::string> decoded = Base64UrlDecode(text);
-  if (!decoded || decoded->size() != crypto_box_PUBLICKEYBYTES) return std::nullopt;
-  return decoded;
-}
-
-}  // namespace
+using sodium::Begin, sodium::Bytes, sodium::Decode;
 
 SealingKey SealingKey::Create() {
   Begin();
@@ -40,7 +22,7 @@ SealingKey SealingKey::Create() {
 StatusOr<SealingKey> SealingKey::FromSecret(std::string_view secret) {
   Begin();
   SealingKey key;
-  std::optional<std::string> bytes = Decode(secret);
+  std::optional<std::string> bytes = Decode(secret, crypto_box_SECRETKEYBYTES);
   if (!bytes) return InvalidArgument("not a private key: 43 characters of base64url are expected");
   key.secret_ = *bytes;
   sodium_memzero(bytes->data(), bytes->size());
@@ -56,7 +38,7 @@ std::string SealingKey::Secret() const { return Base64UrlEncode(secret_); }
 
 StatusOr<std::string> SealingKey::Open(std::string_view sealed) const {
   if (sealed.size() < crypto_box_SEALBYTES) return PermissionDenied("a sealed box is too short");
-  const std::string public_bytes = *Decode(public_key_);
+  const std::string public_bytes = *Decode(public_key_, crypto_box_PUBLICKEYBYTES);
   std::string text(sealed.size() - crypto_box_SEALBYTES, '\0');
   if (crypto_box_seal_open(Bytes(text), Bytes(sealed), sealed.size(), Bytes(public_bytes), Bytes(secret_)) != 0) {
     return PermissionDenied("a sealed box is for another key, or was altered");
@@ -66,7 +48,7 @@ StatusOr<std::string> SealingKey::Open(std::string_view sealed) const {
 
 StatusOr<std::string> Seal(std::string_view public_key, std::string_view text) {
   Begin();
-  const std::optional<std::string> key = Decode(public_key);
+  const std::optional<std::string> key = Decode(public_key, crypto_box_PUBLICKEYBYTES);
   if (!key) return InvalidArgument("not a public key for sealing: 43 characters of base64url are expected");
   std::string sealed(text.size() + crypto_box_SEALBYTES, '\0');
   if (crypto_box_seal(Bytes(sealed), Bytes(text), text.size(), Bytes(*key)) != 0) {

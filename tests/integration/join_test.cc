@@ -15,25 +15,12 @@ namespace {
 
 using std::chrono::seconds;
 
-class JoinTest : public IntegrationTest {
+class JoinTest : public WorkerFixture {
  protected:
   void SetUp() override {
-    IntegrationTest::SetUp();
-    if (IsSkipped()) return;
-    const std::string sources = Worker::Sources();
-    if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
-    worker_ = std::make_unique<Worker>(sources);
+    WorkerFixture::SetUp();
     // The token file that this configuration names is never made: only the one of the join counts.
-    node_ = std::make_unique<Node>(
-        NodeOptions{.store_url = worker_->url(), .store_token_file = worker_->directory() + "/none"});
-    const CommandResult context =
-        node_->Mcpctl({"config", "set-context", "worker", "--server", worker_->url(), "--token-stdin", "--use"},
-                      worker_->OperatorToken());
-    ASSERT_TRUE(context.ok()) << context;
-  }
-  void TearDown() override {
-    node_.reset();
-    worker_.reset();
+    if (worker_ != nullptr) MakeNodeOfWorker({}, worker_->directory() + "/none");
   }
 
   std::string TokenFile(const std::string& name = "join") { return node_->directory() + "/" + name; }
@@ -70,9 +57,6 @@ class JoinTest : public IntegrationTest {
     EXPECT_TRUE(json.ok()) << json.status();
     return json.ok() ? GetMember(GetMember(*json, "spec"), "store") : Json();
   }
-
-  std::unique_ptr<Worker> worker_;
-  std::unique_ptr<Node> node_;
 };
 
 TEST_F(JoinTest, AnEnrolledMachineJoinsIsAcceptedAndRunsServers) {

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <memory>
 #include <string>
 
 #include "base/fd.h"
+#include "tests/integration/fixture.h"
 #include "tests/integration/node.h"
 
 namespace mcpfleet {
@@ -47,6 +49,35 @@ class Worker {
   }
   std::string directory_, url_;
   pid_t pid_ = -1;
+};
+
+// A Worker, a node of it, and mcpctl as its operator. Skipped where there is no Worker.
+class WorkerFixture : public IntegrationTest {
+ protected:
+  void SetUp() override {
+    IntegrationTest::SetUp();
+    if (IsSkipped()) return;
+    const std::string sources = Worker::Sources();
+    if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
+    worker_ = std::make_unique<Worker>(sources);
+  }
+  void TearDown() override {
+    node_.reset();
+    worker_.reset();
+  }
+  // `options` but for the store, which is the Worker with a token from that file.
+  void MakeNodeOfWorker(NodeOptions options, const std::string& token_file) {
+    options.store_url = worker_->url();
+    options.store_token_file = token_file;
+    node_ = std::make_unique<Node>(options);
+    const CommandResult context =
+        node_->Mcpctl({"config", "set-context", "worker", "--server", worker_->url(), "--token-stdin", "--use"},
+                      worker_->OperatorToken());
+    ASSERT_TRUE(context.ok()) << context;
+  }
+
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Node> node_;
 };
 
 }  // namespace mcpfleet

@@ -15,30 +15,17 @@ namespace {
 
 using std::chrono::seconds;
 
-class WorkerTest : public IntegrationTest {
+class WorkerTest : public WorkerFixture {
  protected:
   void SetUp() override {
-    IntegrationTest::SetUp();
-    if (IsSkipped()) return;
-    const std::string sources = Worker::Sources();
-    if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
-    worker_ = std::make_unique<Worker>(sources);
+    WorkerFixture::SetUp();
+    if (worker_ == nullptr) return;
     token_file_ = worker_->directory() + "/node-token";
     MakeNode({.store_poll_interval = "1s"});
   }
-  void MakeNode(NodeOptions options) {
-    options.store_url = worker_->url();
-    options.store_token_file = token_file_;
-    node_ = std::make_unique<Node>(options);
-    const CommandResult context =
-        node_->Mcpctl({"config", "set-context", "worker", "--server", worker_->url(), "--token-stdin", "--use"},
-                      worker_->OperatorToken());
-    ASSERT_TRUE(context.ok()) << context;
+  void MakeNode(const NodeOptions& options) {
+    MakeNodeOfWorker(options, token_file_);
     GiveToken();
-  }
-  void TearDown() override {
-    node_.reset();
-    worker_.reset();
   }
   void GiveToken() {
     unlink(token_file_.c_str());
@@ -75,8 +62,6 @@ class WorkerTest : public IntegrationTest {
   }
 
   std::string token_file_;
-  std::unique_ptr<Worker> worker_;
-  std::unique_ptr<Node> node_;
 };
 
 TEST_F(WorkerTest, WhatIsAppliedRunsAndItsStatusComesBack) {

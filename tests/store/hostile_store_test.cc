@@ -22,7 +22,7 @@ using testing::Soon;
 using testing::TempDir;
 
 // A client that would be seen to wait between two attempts.
-RestKvOptions Patient(const std::string& url) {
+RestOptions Patient(const std::string& url) {
   return {.base_url = url, .token = "t", .backoff_initial = seconds(60), .backoff_max = seconds(60)};
 }
 std::unique_ptr<KvClient> Once(const std::string& url) {
@@ -140,7 +140,7 @@ TEST(KvMannersTest, ATokenThatIsRefusedIsReadAgainAndTheCallMadeAgainAtOnce) {
   TempDir dir;
   PlayedWorker worker({.token = "second", .answer = [](const PlayedRequest&) { return PlayedAnswer{.body = "v"}; }});
   ASSERT_OK(WriteFileAtomically(dir / "token", "first\n"));
-  RestKvOptions options = Patient(worker.url());
+  RestOptions options = Patient(worker.url());
   options.tokens = *TokenSource::OfFile(dir / "token");
   auto kv = *NewRestKvClient(options);
   EXPECT_EQ(kv->Get("x", Soon()).status().code(), StatusCode::kUnauthenticated);

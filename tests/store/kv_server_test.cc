@@ -425,7 +425,7 @@ http::Response With(int status, std::string body, const char* name = nullptr, co
 }
 
 std::unique_ptr<KvClient> ClientOf(const http::Server& server, std::vector<int>* codes = nullptr) {
-  RestKvOptions options{.base_url = "http://127.0.0.1:" + std::to_string(server.port()), .token = "secret-token-value"};
+  RestOptions options{.base_url = "http://127.0.0.1:" + std::to_string(server.port()), .token = "secret-token-value"};
   options.backoff_initial = std::chrono::milliseconds(1);
   if (codes != nullptr) options.on_request = [codes](std::string_view, int code) { codes->push_back(code); };
   return *NewRestKvClient(options);
@@ -534,7 +534,7 @@ TEST(RestKvClientTest, NobodyListeningIsUnavailableAndTheTokenIsInNoMessage) {
     script.answers = {With(200, "")};
     port = Misbehaving(&script)->port();
   }
-  RestKvOptions options{.base_url = "http://127.0.0.1:" + std::to_string(port), .token = "secret-token-value"};
+  RestOptions options{.base_url = "http://127.0.0.1:" + std::to_string(port), .token = "secret-token-value"};
   options.backoff_initial = std::chrono::milliseconds(1);
   auto kv = *NewRestKvClient(options);
   Status status = kv->Get("k", Soon()).status();

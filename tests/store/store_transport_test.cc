@@ -26,11 +26,10 @@ class StoreTransportTest : public ::testing::Test {
     for (const char* name : {"HTTPS_PROXY", "https_proxy", "SSL_CERT_FILE"}) unsetenv(name);
   }
 
-  Status Read(RestKvOptions options) {
-    options.namespace_id = kServerStateNamespace;
+  Status Read(RestOptions options) {
     options.token = kOperatorToken;
     options.max_attempts = 1;
-    auto kv = NewRestKvClient(std::move(options));
+    auto kv = NewRestKvClient(std::move(options), {.id = kServerStateNamespace});
     if (!kv.ok()) return kv.status();
     auto value = (*kv)->Get("nodes/x", Soon());
     if (!value.ok()) return value.status();
@@ -135,10 +134,8 @@ TEST_F(StoreTransportTest, AProxyThatWantsAPasswordGetsTheOneOfItsUrl) {
 TEST_F(StoreTransportTest, SixtyRequestsOneAfterTheOtherShareAFewKeptConnections) {
   for (const TlsIdentity* tls : {static_cast<const TlsIdentity*>(nullptr), static_cast<const TlsIdentity*>(&server_)}) {
     Relay relay({.to = store_port(), .tls = tls});
-    auto kv = *NewRestKvClient({.base_url = relay.url(),
-                                .namespace_id = kServerStateNamespace,
-                                .token = kOperatorToken,
-                                .ca_file = dir_ / "ca.pem"});
+    auto kv = *NewRestKvClient({.base_url = relay.url(), .token = kOperatorToken, .ca_file = dir_ / "ca.pem"},
+                               {.id = kServerStateNamespace});
     for (int i = 0; i < 20; ++i) {
       ASSERT_OK(kv->Put("nodes/x", std::to_string(i), {}, Soon()));
       ASSERT_OK(kv->Get("nodes/x", Soon()));

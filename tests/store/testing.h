@@ -97,12 +97,7 @@ class ServedStore {
   KvServer& server() { return *server_; }
   std::unique_ptr<KvClient> Client(const std::string& ns = kConfigNamespace,
                                    const std::string& token = kOperatorToken) {
-    return Client(RestKvOptions{.namespace_id = ns, .token = token});
-  }
-  std::unique_ptr<KvClient> Client(RestKvOptions options) {
-    options.base_url = url();
-    if (options.token.empty()) options.token = kOperatorToken;
-    auto client = NewRestKvClient(options);
+    auto client = NewRestKvClient({.base_url = url(), .token = token}, {.id = ns});
     EXPECT_TRUE(client.ok()) << client.status();
     return *std::move(client);
   }
