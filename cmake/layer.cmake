@@ -1,4 +1,7 @@
-# mcpfleet_layer(<folder> [USES <folder>...] [LIBS <target>...])
+# mcpfleet_layer(<folder> [SMALL] [USES <folder>...] [LIBS <target>...])
+#
+# SMALL: a release is compiled for size (-Os). For what runs when something changed, not with every message: code that is
+# in memory and does nothing is what a small box pays for.
 #
 # The static library of one folder: every .cc file directly in it. USES lists the folders it may include;
 # linking and tests/tools/check_layers both read it. A folder without .cc files is an INTERFACE library.
@@ -7,13 +10,32 @@ set_property(GLOBAL PROPERTY mcpfleet_layer_table "")  # "folder:uses" lines for
 if(MCPFLEET_PCH)
   file(WRITE ${CMAKE_BINARY_DIR}/pch.cc.in "")
   configure_file(${CMAKE_BINARY_DIR}/pch.cc.in ${CMAKE_BINARY_DIR}/pch.cc COPYONLY)
+  set(MCPFLEET_JSON "")
+  set(MCPFLEET_JSON_HEADER "")
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # Templates are made with the precompiled header, or once in mcpfleet_json, not in each file: half the time. (GCC can't
+    # do the first, and gains nothing by the second.)
+    add_compile_options(-fpch-instantiate-templates)
+    set(MCPFLEET_JSON mcpfleet_json)
+    set(MCPFLEET_JSON_HEADER ${CMAKE_SOURCE_DIR}/cmake/json_templates.h)
+    add_library(mcpfleet_json STATIC ${CMAKE_SOURCE_DIR}/cmake/json_templates.cc)
+    target_link_libraries(mcpfleet_json PUBLIC mcpfleet_flags nlohmann_json::nlohmann_json)
+    target_include_directories(mcpfleet_json PRIVATE ${CMAKE_SOURCE_DIR})
+  endif()
   add_library(mcpfleet_pch STATIC ${CMAKE_BINARY_DIR}/pch.cc)
   target_link_libraries(mcpfleet_pch PUBLIC mcpfleet_flags nlohmann_json::nlohmann_json absl::status absl::statusor)
   target_include_directories(mcpfleet_pch PUBLIC ${CMAKE_SOURCE_DIR})
-  target_precompile_headers(mcpfleet_pch PRIVATE
+  set(headers
     <algorithm> <array> <atomic> <chrono> <condition_variable> <deque> <functional> <map> <memory> <mutex>
     <optional> <set> <span> <sstream> <string> <string_view> <thread> <tuple> <unordered_map> <utility>
-    <variant> <vector> <absl/status/statusor.h> <nlohmann/json.hpp>)
+    <variant> <vector> <absl/status/statusor.h> <nlohmann/json.hpp> ${MCPFLEET_JSON_HEADER})
+  target_precompile_headers(mcpfleet_pch PRIVATE ${headers})
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    add_library(mcpfleet_pch_small STATIC ${CMAKE_BINARY_DIR}/pch.cc)
+    target_link_libraries(mcpfleet_pch_small PUBLIC mcpfleet_pch)
+    target_compile_options(mcpfleet_pch_small PRIVATE -Os)
+    target_precompile_headers(mcpfleet_pch_small PRIVATE ${headers})
+  endif()
 endif()
 
 function(mcpfleet_target_name folder out)
@@ -23,7 +45,7 @@ function(mcpfleet_target_name folder out)
 endfunction()
 
 function(mcpfleet_layer folder)
-  cmake_parse_arguments(ARG "" "" "USES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "SMALL" "" "USES;LIBS" ${ARGN})
   mcpfleet_target_name(${folder} target)
   set(deps "")
   foreach(use IN LISTS ARG_USES)
@@ -36,9 +58,16 @@ function(mcpfleet_layer folder)
     add_library(${target} STATIC ${sources})
     target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
     target_link_libraries(${target} PUBLIC mcpfleet_flags ${deps} ${ARG_LIBS} Threads::Threads)
+    if(ARG_SMALL AND CMAKE_BUILD_TYPE STREQUAL "Release")
+      target_compile_options(${target} PRIVATE -Os)
+    endif()
     if(MCPFLEET_PCH)
-      target_link_libraries(${target} PUBLIC nlohmann_json::nlohmann_json absl::status absl::statusor)
-      target_precompile_headers(${target} REUSE_FROM mcpfleet_pch)
+      target_link_libraries(${target} PUBLIC nlohmann_json::nlohmann_json absl::status absl::statusor ${MCPFLEET_JSON})
+      if(TARGET mcpfleet_pch_small AND ARG_SMALL)
+        target_precompile_headers(${target} REUSE_FROM mcpfleet_pch_small)
+      else()
+        target_precompile_headers(${target} REUSE_FROM mcpfleet_pch)
+      endif()
     endif()
   else()
     add_library(${target} INTERFACE)

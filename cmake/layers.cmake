@@ -15,31 +15,31 @@ endif()
 set_source_files_properties(${CMAKE_SOURCE_DIR}/base/version.cc PROPERTIES
   COMPILE_DEFINITIONS "MCPFLEET_VERSION=\"${PROJECT_VERSION}\";MCPFLEET_BUILD_TIME=${MCPFLEET_BUILD_TIME}")
 mcpfleet_layer(base/http USES base LIBS Boost::headers OpenSSL::SSL)
-mcpfleet_layer(crd USES base LIBS mcpfleet_yaml ${J})
+mcpfleet_layer(crd SMALL USES base LIBS mcpfleet_yaml ${J})
 include(embed)
 mcpfleet_embed(mcpfleet_crd kEmbeddedCrds crd/mcpserver.yaml crd/mcpnode.yaml crd/mcpsecret.yaml)
 mcpfleet_layer(controller/ports USES base crd)
-mcpfleet_layer(controller/placement USES base crd)
-mcpfleet_layer(controller/core USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(store/trust USES base crd LIBS PkgConfig::SODIUM ${J})
-mcpfleet_layer(store USES base base/http crd controller/placement store/trust
+mcpfleet_layer(controller/placement SMALL USES base crd)
+mcpfleet_layer(controller/core SMALL USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(store/trust SMALL USES base crd LIBS PkgConfig::SODIUM ${J})
+mcpfleet_layer(store SMALL USES base base/http crd controller/placement store/trust
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
-mcpfleet_layer(store/server USES base base/http crd store store/trust LIBS SQLite::SQLite3 ${J})
+mcpfleet_layer(store/server SMALL USES base base/http crd store store/trust LIBS SQLite::SQLite3 ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
+mcpfleet_layer(edge-runtime/docker SMALL USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
 mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(edge-runtime/process USES base crd controller/ports edge-runtime/log LIBS ${J})
+mcpfleet_layer(edge-runtime/process SMALL USES base crd controller/ports edge-runtime/log LIBS ${J})
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
 mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edge-runtime/mcp
                LIBS simdjson::simdjson OpenSSL::SSL ${J})
-mcpfleet_layer(edge-runtime/tunnel USES base base/http crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/tunnel SMALL USES base base/http crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfig::ZSTD simdjson::simdjson ${J})
-mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
-mcpfleet_layer(edge-runtime/mcplet
+mcpfleet_layer(edge-runtime/telemetry SMALL USES base crd controller/ports LIBS prometheus-cpp::core ${J})
+mcpfleet_layer(edge-runtime/mcplet SMALL
                USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
-mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})
+mcpfleet_layer(cli SMALL USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -30,6 +30,7 @@ constexpr std::string_view kTrustLine = "trust ";
 // Two heads of one order have one etag: which of them the store holds shows in a read of the whole head only.
 constexpr int kConditionalPolls = 8;
 constexpr size_t kEtagBytes = 128;
+constexpr size_t kOfferedBytes = size_t{1} << 20;
 constexpr int kTrustSteps = 16;  // documents of the chain for one look at the head
 
 Duration Jittered(std::mt19937_64& rng, Duration wait) {
@@ -69,6 +70,31 @@ SyncStats HeadSync::stats() const {
 void HeadSync::Offer(std::string_view head_json) {
   MutexLock lock(&mu_);
   offered_ = head_json;
+}
+
+void HeadSync::OfferValues(const std::vector<std::string>& values) {
+  std::unordered_map<std::string, std::string> by_hash;
+  size_t bytes = 0;
+  for (const std::string& value : values) {
+    if ((bytes += value.size()) > kOfferedBytes) break;
+    by_hash.emplace(Sha256Hex(value), value);
+  }
+  MutexLock lock(&mu_);
+  offered_values_ = std::move(by_hash);
+}
+
+std::map<std::string, std::string> HeadSync::TakeOffered(std::vector<std::string>* keys) {
+  std::map<std::string, std::string> found;
+  MutexLock lock(&mu_);
+  for (const std::string& key : *keys) {
+    auto value = offered_values_.find(std::string(HashOfBlobKey(key)));
+    if (value == offered_values_.end()) continue;
+    found[key] = std::move(value->second);
+    offered_values_.erase(value);
+  }
+  std::erase_if(*keys, [&found](const std::string& key) { return found.contains(key); });
+  stats_.pushed_values += static_cast<int64_t>(found.size());
+  return found;
 }
 
 void HeadSync::SetDown(const DownList& list) {
@@ -343,7 +369,9 @@ void HeadSync::Follow(Head head) {
 
 // ---- reading
 
-StatusOr<std::map<std::string, std::string>> HeadSync::Read(const std::vector<std::string>& keys) {
+StatusOr<std::map<std::string, std::string>> HeadSync::Read(std::vector<std::string> keys) {
+  std::map<std::string, std::string> offered = TakeOffered(&keys);
+  if (keys.empty()) return offered;
   Count(&SyncStats::reads);
   auto found = kv_.BulkGet(keys, Deadline::After(options_.request_timeout));
   if (!found.ok()) {
@@ -355,6 +383,7 @@ StatusOr<std::map<std::string, std::string>> HeadSync::Read(const std::vector<st
   int64_t bytes = 0;
   for (const auto& [key, value] : *found) bytes += static_cast<int64_t>(value.size());
   Count(&SyncStats::read_bytes, bytes);
+  found->merge(offered);
   return found;
 }
 

@@ -9,7 +9,7 @@
 // only when such a server matches this node, and by the list of down nodes: from SetDown and SetConnected or, while
 // they say that there is no connection, read with each poll. Without a list it takes none.
 //
-// Boot, Step and next_due belong to one thread; Offer, SetDown, SetConnected, SetPolling, CountBadAnswer, state and
+// Boot, Step and next_due belong to one thread; Offer, OfferValues, SetDown, SetConnected, SetPolling, CountBadAnswer, state and
 // stats may be called from any.
 //
 //   sync.Boot();                       // offline: the last good state
@@ -67,6 +67,7 @@ struct AcceptedState {
 struct SyncStats {
   int64_t reads = 0;              // requests to the store
   int64_t read_bytes = 0;         // of values received
+  int64_t pushed_values = 0;      // that needed no read
   int64_t stale_heads = 0;        // lower than accepted: a cache's answer
   int64_t conflicting_heads = 0;  // equal order, another snapshot: an alarm
   int64_t foreign_heads = 0;      // of another fleet
@@ -108,6 +109,9 @@ class HeadSync {
 
   // A head that was pushed: looked at by the next Step, which is due at once.
   void Offer(std::string_view head_json);
+  // Immutable values that came before the head that needs them: they are taken instead of a read when their hash is
+  // asked for, and forgotten with the next ones. Those above 1 MiB together are left out.
+  void OfferValues(const std::vector<std::string>& values);
   // The list of down nodes as the store's host told it, and whether there is a connection to it: as they come, the next
   // Step looks at them and is due at once.
   void SetDown(const DownList& list);
@@ -152,7 +156,9 @@ class HeadSync {
   Status FetchObjects();
   Status TakeObject(const std::string& key, const std::string& bytes);
   Status KeepBlob(const std::string& key, const std::string& bytes);
-  StatusOr<std::map<std::string, std::string>> Read(const std::vector<std::string>& keys);
+  StatusOr<std::map<std::string, std::string>> Read(std::vector<std::string> keys);
+  // Those of the keys that were pushed; `keys` keeps the others.
+  std::map<std::string, std::string> TakeOffered(std::vector<std::string>* keys);
   std::vector<std::string> DueOf(const std::vector<std::string>& keys) const;
   void MarkMissing(const std::string& key);
   Status RetryLater(Status status);
@@ -230,6 +236,7 @@ class HeadSync {
   std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);
   SyncStats stats_ GUARDED_BY(mu_);
   std::optional<std::string> offered_ GUARDED_BY(mu_);
+  std::unordered_map<std::string, std::string> offered_values_ GUARDED_BY(mu_);  // by hash
   DownNews told_ GUARDED_BY(mu_);
   bool told_new_ GUARDED_BY(mu_) = false;
   struct Polling {

@@ -207,6 +207,9 @@ class Watcher final : public WatchClient {
         if (message.down) Tell(callbacks_.on_down, *message.down);
         Tell(callbacks_.on_follow, message.follow);
         return Confirm(socket, message.nonce);
+      case WatchMessage::Kind::kValues:
+        Tell(callbacks_.on_values, message.values);
+        break;
       case WatchMessage::Kind::kDown:
         if (message.down) Tell(callbacks_.on_down, *message.down);
         break;

@@ -39,6 +39,8 @@ struct WatchOptions {
 struct WatchCallbacks {
   std::function<void(std::string_view head_json)> on_head;
   std::function<void(bool connected)> on_change;  // of connected()
+  // Immutable values that the next head names: no need to read them.
+  std::function<void(const std::vector<std::string>&)> on_values;
   // Of mcpfleet.v1 only, the first five of them with each connect too:
   std::function<void(const WatchHints&)> on_hints;
   std::function<void(const DownList&)> on_down;

@@ -85,6 +85,17 @@ StatusOr<std::vector<FollowedServer>> ParseFollow(const Json& servers, std::stri
   return follow;
 }
 
+StatusOr<WatchMessage> ParseValues(const Json& values) {
+  if (!values.is_array()) return InvalidArgument("values: are no list");
+  if (values.size() > kPushedValues) return InvalidArgument("values: more than " + std::to_string(kPushedValues));
+  WatchMessage message{.kind = WatchMessage::Kind::kValues};
+  for (const Json& value : values) {
+    if (!value.is_string()) return InvalidArgument("values: one is no text");
+    message.values.push_back(value.get<std::string>());
+  }
+  return message;
+}
+
 StatusOr<WatchMessage> ParseHello(const Json& json, std::string_view node) {
   WatchMessage hello{.kind = WatchMessage::Kind::kHello, .nonce = GetString(json, "nonce")};
   const bool printable =
@@ -120,6 +131,7 @@ StatusOr<WatchMessage> ParseWatchMessage(std::string_view text, std::string_view
   const Json& json = *parsed;
   const std::string type = GetString(json, "type");
   if (type == "hello") return ParseHello(json, node);
+  if (type == "values") return ParseValues(GetMember(json, "values"));
   if (type == "down") {
     WatchMessage message{.kind = Kind::kDown};
     ASSIGN_OR_RETURN(message.down, ParseDown(json));

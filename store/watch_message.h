@@ -21,6 +21,7 @@ inline constexpr size_t kWatchLogBytes = size_t{256} << 10;    // the Worker pas
 inline constexpr size_t kDownNodes = 16'384;
 inline constexpr size_t kFollowedServers = 1024;
 inline constexpr size_t kNonceBytes = 64;
+inline constexpr size_t kPushedValues = 256;  // of one `values` message
 
 // How often to come, as the store asks for it. Each is brought within what a node does at all: whatever the store says,
 // a node neither hammers it nor stays away for longer than an hour.
@@ -46,12 +47,13 @@ struct LiveLine {
 };
 
 struct WatchMessage {
-  enum class Kind { kHead, kPong, kHello, kDown, kFollow, kRotate, kStatusStored, kSlow, kError, kUnknown };
+  enum class Kind { kHead, kPong, kHello, kValues, kDown, kFollow, kRotate, kStatusStored, kSlow, kError, kUnknown };
   Kind kind = Kind::kUnknown;
   std::string nonce;                   // hello; "": none
   WatchHints hints;                    // hello
   std::optional<DownList> down;        // hello, down
   std::vector<FollowedServer> follow;  // hello, follow
+  std::vector<std::string> values;     // values
   int64_t sequence = 0;                // status-stored
   Duration retry_after{};              // slow: 1 s … 60 s
   std::string error;                   // error, printable

@@ -33,6 +33,12 @@ int64_t SizeOf(int fd) {
   return fstat(fd, &st) == 0 ? st.st_size : 0;
 }
 
+int64_t CountNewlines(std::string_view text) {
+  int64_t count = 0;
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string_view::npos; ++at) ++count;
+  return count;
+}
+
 std::string PreviousBase() { return std::string("previous.") + kLogFile; }
 
 }  // namespace
@@ -140,19 +146,17 @@ bool FileTail::GoOn(LogPiece* piece) {
 
 size_t FileTail::ReadLines(std::string* out, size_t max, LogPiece* piece) {
   if (const int64_t size = SizeOf(file_.fd.get()); size < offset_) offset_ = size;  // a full disk: cut off again
-  const size_t begin = out->size();
+  if (room_bytes_ < max + 1) {
+    room_bytes_ = max + 1;
+    room_.reset(new char[room_bytes_]);  // not make_unique: it would fill it
+  }
   // The byte before is read too: it ends a line, unless the file was cut and written on meanwhile.
   const int64_t from = std::max<int64_t>(0, offset_ - 1);
-  out->resize(begin + max + 1);
-  ssize_t n = pread(file_.fd.get(), out->data() + begin, max + 1, from);
-  n = std::max<ssize_t>(0, n);
-  std::string_view bytes(out->data() + begin, static_cast<size_t>(n));
+  const ssize_t n = std::max<ssize_t>(0, pread(file_.fd.get(), room_.get(), max + 1, from));
+  std::string_view bytes(room_.get(), static_cast<size_t>(n));
   size_t skip = 0;
   if (offset_ > 0) {
-    if (bytes.empty()) {
-      out->resize(begin);
-      return 0;
-    }
+    if (bytes.empty()) return 0;
     skip = 1;
     if (bytes.front() != '\n') {
       const size_t newline = bytes.find('\n');
@@ -166,10 +170,9 @@ size_t FileTail::ReadLines(std::string* out, size_t max, LogPiece* piece) {
   size_t whole = newline == std::string_view::npos ? 0 : newline + 1;
   const bool endless = whole == 0 && bytes.size() >= max;  // longer than any line of the writer: damage, cut here
   if (endless) whole = bytes.size();
-  const int64_t lines = std::count(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(whole), '\n');
+  const int64_t lines = CountNewlines(bytes.substr(0, whole));
   offset_ = from + static_cast<int64_t>(skip + whole);
-  out->erase(begin, skip);
-  out->resize(begin + whole);
+  out->append(bytes.substr(0, whole));
   if (endless) {
     out->push_back('\n');
     // The byte before the next place ends no line: it would be taken for a cut. Skip to the end of this one.

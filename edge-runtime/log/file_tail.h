@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ class FileTail final : public LogTail {
   bool have_place_ = false, from_birth_ = false;
   Wanted wanted_;  // until its file was found
   LogFile file_;
+  std::unique_ptr<char[]> room_;  // what is read, before it is known where its last line ends
+  size_t room_bytes_ = 0;
   bool previous_ = false;  // of the incarnation before
   int64_t offset_ = 0;
   int64_t line_ = 0;         // number of the next line of the incarnation

@@ -124,6 +124,7 @@ Status StoreLink::OpenWatch(uint64_t seed) {
             Wake();
           },
       .on_change = [this](bool connected) { OnWatchChange(connected); },
+      .on_values = [this](const std::vector<std::string>& values) { sync_->OfferValues(values); },
       .on_hints =
           [this](const WatchHints& hints) {
             hints_ = hints;

@@ -795,6 +795,35 @@ TEST_F(HeadSyncTest, AnOfferedHeadIsLookedAtWithoutAPoll) {
   EXPECT_EQ(Version("a"), "2");
 }
 
+TEST_F(HeadSyncTest, WhatCameBeforeItsHeadIsNotRead) {
+  Write({Server("a"), Server("b")});
+  Run(seconds(15));
+  const auto before = kv_.Content();
+  Write({Server("a", "2"), Server("b", "2")});
+  // One of the two, a false one, and things that nobody asked for.
+  std::vector<std::string> values = {"", "no object", std::string(1000, 'x')};
+  for (const auto& [key, value] : kv_.Content()) {
+    if (before.contains(key) || value.find("\"name\":\"b\"") != std::string::npos) continue;
+    values.push_back(value);
+  }
+  const int64_t reads = kv_.reads();
+  sync_->OfferValues(values);
+  sync_->Offer(kv_.Content()["head"]);
+  ASSERT_OK(sync_->Step());
+  EXPECT_EQ(Version("a"), "2");
+  EXPECT_EQ(Version("b"), "2");
+  EXPECT_EQ(kv_.reads() - reads, 1) << "b's object";
+  EXPECT_GE(sync_->stats().pushed_values, 3);
+
+  // They are known by what they are: a value that is another's takes nobody's place.
+  Write({Server("a", "3")});
+  sync_->OfferValues({"{}", values.back()});
+  sync_->Offer(kv_.Content()["head"]);
+  ASSERT_OK(sync_->Step());
+  EXPECT_EQ(Version("a"), "3");
+  EXPECT_EQ(sync_->stats().bad_answers, 0);
+}
+
 TEST_F(HeadSyncTest, AChangeOfOneAmongTenThousandCostsFourReadsAndAHundredKilobytes) {
   std::vector<Object> many;
   many.reserve(10'000);

@@ -24,6 +24,12 @@ class Told {
   WatchCallbacks Callbacks() {
     return {.on_head = [this](std::string_view head) { Add("head " + std::string(head)); },
             .on_change = [this](bool connected) { Add(connected ? "connected" : "gone"); },
+            .on_values =
+                [this](const std::vector<std::string>& values) {
+                  std::string all;
+                  for (const std::string& value : values) all += " " + value;
+                  Add("values" + all);
+                },
             .on_hints =
                 [this](const WatchHints& hints) {
                   Add("poll " + std::to_string(std::chrono::duration_cast<seconds>(hints.poll_connected).count()));
@@ -98,9 +104,10 @@ TEST_F(WatchClientTest, TheHelloIsHandedOnAndTheNonceIsConfirmedOnceItIsKept) {
   worker.Say(R"({"type":"follow","servers":[]})");
   worker.Say(R"({"type":"rotate"})");
   worker.Say(R"({"type":"from the future"})");
+  worker.Say(R"({"type":"values","values":["a","b"]})");
   worker.Say(R"({"type":"status-stored","sequence":9})");
   ASSERT_TRUE(told_.Await("stored 9"));
-  for (const char* what : {"down 4", "follow 0", "rotate"}) EXPECT_EQ(told_.Count(what), 1u) << what;
+  for (const char* what : {"down 4", "follow 0", "rotate", "values a b"}) EXPECT_EQ(told_.Count(what), 1u) << what;
   // The next connect tells the number that was kept.
   worker.Drop();
   ASSERT_TRUE(told_.Await("connected", 2));

@@ -101,6 +101,14 @@ TEST(WatchMessageTest, OtherMessagesAreBoundedToo) {
   EXPECT_TRUE(Parsed(R"({"type":"follow","servers":[]})").follow.empty());
   EXPECT_EQ(Why(R"({"type":"hello","nonce":")" + std::string(65, 'n') + "\"}"), "hello: the nonce is none");
   EXPECT_EQ(Why(R"({"type":"hello","nonce":"a\r\nX: y"})"), "hello: the nonce is none");
+  Json values = {{"type", "values"}, {"values", Json::array({"{}", "\xC3\xA9"})}};
+  EXPECT_EQ(Parsed(DumpJson(values)).values, (std::vector<std::string>{"{}", "\xC3\xA9"}));
+  values["values"].push_back(7);
+  EXPECT_EQ(Why(DumpJson(values)), "values: one is no text");
+  values["values"] = Json::array();
+  for (size_t i = 0; i <= kPushedValues; ++i) values["values"].push_back("");
+  EXPECT_EQ(Why(DumpJson(values)), "values: more than 256");
+  EXPECT_EQ(Why(R"({"type":"values"})"), "values: are no list");
   EXPECT_EQ(Parsed(R"({"type":"slow","retryAfterSeconds":1e9})").retry_after, minutes(1));
   EXPECT_EQ(Parsed(R"({"type":"slow"})").retry_after, seconds(1));
   EXPECT_EQ(Parsed(R"({"type":"status-stored","sequence":12})").sequence, 12);

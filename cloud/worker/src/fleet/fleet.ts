@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, JOINS, NODES, SWEEP_MS, WATCHERS } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, NEWS_MS, NODES, SWEEP_MS, WATCHERS } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
@@ -22,7 +22,7 @@ import * as nodes from "./nodes.js";
 import { factsOf, FOREIGN_HEAD, pruneOld } from "./lookout.js";
 import { headMirroredAt, Postman } from "./postman.js";
 import { nextDue, post } from "./outbox.js";
-import { type Blob, findRecent, hasRecent, pruneRecent, rememberBlobs } from "./recent.js";
+import { type Blob, findRecent, hasRecent, newsSince, pruneRecent, rememberBlobs } from "./recent.js";
 import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
@@ -499,8 +499,9 @@ export class Fleet extends DurableObject<Env> {
   private async broadcastHead(): Promise<void> {
     const head = currentHead(this.sql);
     if (head === undefined) return;
-    this.room.broadcastHead(head.body, head.etag);
-    await Promise.all(this.hubs().map((hub) => hub.broadcastHead(head.body, head.etag)));
+    const values = newsSince(this.sql, head.at - NEWS_MS);
+    this.room.broadcastHead(head.body, head.etag, values);
+    await Promise.all(this.hubs().map((hub) => hub.broadcastHead(head.body, head.etag, values)));
   }
 
   // ---- sockets

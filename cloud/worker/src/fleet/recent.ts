@@ -1,6 +1,8 @@
 // Immutable values of the last minutes. KV remembers a miss for a minute or more, so a node that asked too early would
 // wait; here it finds the value at once. A value is cut into parts because a row of the object's SQLite has 2 MB at most.
-import { RECENT_BYTES, RECENT_MS, RECENT_PART_BYTES } from "../limits.js";
+import { utf8 } from "../http/body.js";
+import { NEWS_BYTES, NEWS_VALUES, RECENT_BYTES, RECENT_MS, RECENT_PART_BYTES } from "../limits.js";
+import { hashOfKey } from "../schema/desired.js";
 
 export interface Blob {
   key: string;
@@ -34,6 +36,25 @@ export function findRecent(sql: SqlStorage, keys: readonly string[]): Blob[] {
 
 export function hasRecent(sql: SqlStorage, key: string): boolean {
   return sql.exec("SELECT 1 FROM recent WHERE key=? AND part=0", key).toArray().length > 0;
+}
+
+// What was written since, the newest first, as texts; as much as fits. What is no text is no value of ours.
+export function newsSince(sql: SqlStorage, since: number): string[] {
+  const rows = sql
+    .exec<{
+      key: string;
+      bytes: ArrayBuffer;
+    }>("SELECT key, bytes FROM recent WHERE at>=? AND part=0 AND length(bytes)<=? ORDER BY at DESC, rowid DESC LIMIT ?", since, NEWS_BYTES, NEWS_VALUES)
+    .toArray();
+  const news: string[] = [];
+  let room = NEWS_BYTES;
+  for (const { key, bytes } of rows) {
+    const text = hashOfKey(key) === undefined ? undefined : utf8(new Uint8Array(bytes));
+    if (text === undefined || bytes.byteLength > room) continue;
+    room -= bytes.byteLength;
+    news.push(text);
+  }
+  return news;
 }
 
 // Drops what KV surely answers by now, and the oldest of what is too much.

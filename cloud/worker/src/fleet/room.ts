@@ -62,11 +62,13 @@ export class Room {
     return this.ctx.getWebSockets().length;
   }
 
-  // Sends the head to every socket that has not got it.
-  broadcastHead(body: string, etag: string): void {
+  // Sends the head to every socket that has not got it, and before it to nodes the values that it names.
+  broadcastHead(body: string, etag: string, values: readonly string[]): void {
+    const news = values.length === 0 ? undefined : JSON.stringify({ type: "values", values });
     for (const socket of this.ctx.getWebSockets()) {
       const attachment = Room.attachmentOf(socket);
       if (attachment.head === etag) continue;
+      if (news !== undefined && attachment.node !== undefined && !attachment.plain) trySend(socket, news);
       if (!trySend(socket, body)) continue;
       socket.serializeAttachment({ ...attachment, head: etag });
     }

@@ -13,10 +13,13 @@ export type AppContext = Context<AppEnv>;
 
 const tooMany = () => new Refusal(429, CODE.rateLimit, "too many requests", { "Retry-After": "60" });
 
+async function admit(limit: RateLimit | undefined, key: string): Promise<void> {
+  if (limit !== undefined && !(await limit.limit({ key })).success) throw tooMany();
+}
+
 // Before anything else is done for a request.
 export const limitByAddress: MiddlewareHandler<AppEnv> = async (c, next) => {
-  const { success } = await c.env.RATE_ADDRESS.limit({ key: c.req.header("CF-Connecting-IP") ?? "unknown" });
-  if (!success) throw tooMany();
+  await admit(c.env.RATE_ADDRESS, c.req.header("CF-Connecting-IP") ?? "unknown");
   await next();
 };
 
@@ -34,8 +37,7 @@ export function guard(rule: Rule): MiddlewareHandler<AppEnv> {
     checkOrigin(c.req.raw);
     if (!rule.public) {
       const caller = await authenticate(c.req.raw, c.env, rule);
-      const { success } = await c.env.RATE_IDENTITY.limit({ key: caller.name });
-      if (!success) throw tooMany();
+      await admit(c.env.RATE_IDENTITY, caller.name);
       if (!permits(rule, caller, c.req.param("node"))) throw forbidden();
       c.set("caller", caller);
     }

@@ -42,8 +42,8 @@ export class Hub extends DurableObject<Env> {
     // The socket is gone; its node is judged by its silence.
   }
 
-  async broadcastHead(body: string, etag: string): Promise<void> {
-    this.room.broadcastHead(body, etag);
+  async broadcastHead(body: string, etag: string, values: readonly string[]): Promise<void> {
+    this.room.broadcastHead(body, etag, values);
   }
   async sendToNode(node: string, message: unknown): Promise<void> {
     this.room.sendToNode(node, message);

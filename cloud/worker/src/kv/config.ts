@@ -45,18 +45,20 @@ export class ConfigStore extends PlainStore {
     if (pair.key.startsWith("trust/") && !(await this.fleet.claimOnce(pair.key, sha256Hex(pair.value)))) {
       throw conditionFailed("a trust version is written once");
     }
-    if (isKept(pair.key)) await this.fleet.remember([{ key: pair.key, value: pair.value }]);
-    await super.put(pair, on);
+    const kept = isKept(pair.key) ? this.fleet.remember([{ key: pair.key, value: pair.value }]) : undefined;
+    await Promise.all([kept, super.put(pair, on)]);
   }
 
   override async putMany(pairs: readonly Pair[]): Promise<string[]> {
     if (pairs.some((pair) => pair.key === "head")) throw headNeedsCondition("the head can't be part of a bulk write");
     if (pairs.some((pair) => pair.key.startsWith("trust/")))
       throw badRequest("a trust version is written by a single PUT");
-    // The object first: whoever sees one of them missing in KV finds it there.
+    // Both at once: nobody asks for them before the answer, when the head may name them.
     const kept = pairs.filter((pair) => isKept(pair.key));
-    if (kept.length > 0) await this.fleet.remember(kept.map(({ key, value }) => ({ key, value })));
-    return super.putMany(pairs);
+    const remembered =
+      kept.length > 0 ? this.fleet.remember(kept.map(({ key, value }) => ({ key, value }))) : undefined;
+    const [, left] = await Promise.all([remembered, super.putMany(pairs)]);
+    return left;
   }
 
   // Only for gc: nothing that the present head needs, nothing that somebody wrote minutes ago.
