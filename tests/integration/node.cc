@@ -233,6 +233,11 @@ int Node::Terminate() { return EndProgram(std::exchange(pid_, -1), SIGTERM); }
 
 void Node::KillDash9() { EndProgram(std::exchange(pid_, -1), SIGKILL); }
 
+void Node::PowerOff() {
+  KillDash9();
+  KillNode(state());
+}
+
 CommandResult Node::Drain() {
   return RunCommand({ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml", "--drain", "--timeout", "60s"},
                     {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, "", seconds(90));
