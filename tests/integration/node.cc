@@ -13,6 +13,7 @@
 #include "base/http/client.h"
 #include "base/strings.h"
 #include "tests/fakes/docker_engine.h"
+#include "tests/integration/power.h"
 
 namespace mcpfleet {
 namespace {
@@ -233,9 +234,9 @@ int Node::Terminate() { return EndProgram(std::exchange(pid_, -1), SIGTERM); }
 
 void Node::KillDash9() { EndProgram(std::exchange(pid_, -1), SIGKILL); }
 
-void Node::PowerOff() {
-  KillDash9();
-  KillNode(state());
+void PowerOff(Node& node) {
+  node.KillDash9();
+  KillNode(node.state());
 }
 
 CommandResult Node::Drain() {

@@ -35,7 +35,8 @@ class Worker {
     char pattern[] = "/tmp/mcpfleet-worker-XXXXXX";
     directory_ = mkdtemp(pattern);
     const std::string state = directory_ + "/state", token = RandomHex(32);
-    settings["tokens"] = {{{"name", "test operator"}, {"sha256", Sha256Hex(token)}, {"role", "operator"}}};
+    const Json entry = {{"name", "test operator"}, {"sha256", Sha256Hex(token)}, {"role", "operator"}};
+    settings["tokens"] = Json::array({entry});
     settings["loopbackTunnels"] = true;
     EXPECT_TRUE(MakeDirectories(state, 0700).ok());
     EXPECT_TRUE(WriteFileAtomically(state + "/operator-token", token + "\n").ok());

@@ -69,6 +69,20 @@ TEST_F(WorkerTest, WhatIsAppliedRunsAndItsStatusComesBack) {
   EXPECT_TRUE(WaitFor([&] { return node_->TestServerPids().empty(); }));
 }
 
+TEST_F(WorkerTest, TheOfficialClientWorksWithIt) {
+  const char* given = getenv("MCPFLEET_TEST_NPM");
+  const std::string npm = given != nullptr ? given : MCPFLEET_BINARY_DIR "/npm";
+  if (access((npm + "/node_modules/cloudflare/package.json").c_str(), R_OK) != 0)
+    GTEST_SKIP() << "NOT RUN: the official Cloudflare client is not in " << npm << "; scripts/test installs it";
+  const CommandResult run =
+      RunCommand({Worker::Sources() + "/dev/node", MCPFLEET_SOURCE_DIR "/tests/integration/cloudflare_client.mjs",
+                  worker_->url(), std::string(Trim(worker_->OperatorToken()))},
+                 {"PATH=/usr/bin:/bin", "HOME=" + worker_->directory(), "CLOUDFLARE_PACKAGE=" + npm + "/package.json"},
+                 "", seconds(120));
+  EXPECT_TRUE(run.ok()) << run;
+  EXPECT_NE(run.out.find("\nall\n"), std::string::npos) << run;
+}
+
 TEST_F(WorkerTest, ARevokedNodeHearsNothingMoreAndWhatRunsGoesOn) {
   node_->Start();
   ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
