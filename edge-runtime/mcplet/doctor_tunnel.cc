@@ -22,7 +22,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr size_t kFileBytes = size_t{64} << 10;
-constexpr size_t kWords = 200;  // of what a program says
+constexpr size_t kWords = 200;      // of what a program says
 constexpr auto kAsk = seconds(30);  // that a program may take to say something
 
 std::string FirstLine(std::string_view text) { return Printable(Trim(text.substr(0, text.find('\n'))), kWords); }
@@ -39,8 +39,8 @@ StatusOr<std::string> VersionOf(const std::string& program) {
 }
 
 Status Validate(const std::string& program, const std::string& file) {
-  ASSIGN_OR_RETURN(const BriefRun run, RunBriefly({program, "tunnel", "--config", file, "ingress", "validate"},
-                                                  Deadline::After(kAsk)));
+  ASSIGN_OR_RETURN(const BriefRun run,
+                   RunBriefly({program, "tunnel", "--config", file, "ingress", "validate"}, Deadline::After(kAsk)));
   if (run.code == 0) return OkStatus();
   return InvalidArgument(file + ": " + LastLine(run.output));
 }

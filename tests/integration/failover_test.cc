@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr int kDownAfter = 20, kUpAfter = 15;  // seconds
+constexpr int kDownAfter = 30, kUpAfter = 15;  // seconds
 // Silence, a look, what goes on meanwhile on this machine; the way back has a hand-over of 60 s in it.
 constexpr Duration kTakeOver = seconds(120), kReturn = seconds(240);
 

@@ -44,7 +44,7 @@ class Worker {
     pid_ = StartProgram(
         {sources + "/dev/node", sources + "/dev/serve.mjs", "--dir", state, "--settings", directory_ + "/settings"},
         Log());
-    WaitFor([this] { return !(url_ = FirstLine()).empty(); });
+    WaitFor([this] { return !(url_ = FirstLine()).empty(); }, std::chrono::seconds(120));
     EXPECT_TRUE(url_.starts_with("http://127.0.0.1:")) << ReadFile(Log(), 4096).value_or("");
   }
   ~Worker() {
