@@ -10,6 +10,9 @@
 #include "cli/node_object.h"
 #include "cli/node_verbs.h"
 #include "cli/output.h"
+#include "cli/secret_rules.h"
+#include "cli/store_token.h"
+#include "store/reader.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -31,18 +34,38 @@ Status Forget(Session& session, const std::string& node) {
   return OkStatus();
 }
 
+// The tokens are those of an embedded store, and what the node could open the secrets tell.
+StatusOr<Revoked> RevokeWithoutWorker(Session& session, const std::string& node, Deadline deadline) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(const StoredState state, ReadState(*kv, deadline));
+  Revoked revoked;
+  const StatusOr<KvClient*> tokens = session.Tokens();
+  if (tokens.ok()) {
+    ASSIGN_OR_RETURN(revoked.tokens, RevokeStoreTokens(**tokens, node, deadline));
+  } else {
+    session.err() << "this store is Cloudflare's own API: delete the API token that the node uses at Cloudflare, it "
+                     "reads and writes the KV of the whole account\n";
+  }
+  const std::vector<std::string> secrets = SecretsSealedTo(state.objects, node);
+  const bool declared = state.objects.contains({kKindNode, "", node});
+  if (state.missing.empty()) {
+    if (revoked.tokens == 0 && !declared && secrets.empty())
+      return NotFound("node \"" + node + "\" has no token, no object and no secret; see: mcpctl get nodes");
+    revoked.secrets = secrets;
+  }
+  return revoked;
+}
+
 Status RunRevoke(Session& session, const EndOptions& options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
   RETURN_IF_ERROR(CheckNodeName(options.node));
   RETURN_IF_ERROR(Confirm(session, options.yes, "revoke node " + options.node));
-  ASSIGN_OR_RETURN(WorkerApi * worker, session.Worker());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
-  StatusOr<Revoked> revoked = RevokeNode(*worker, options.node, deadline);
+  const StatusOr<WorkerApi*> worker = session.Worker();
+  StatusOr<Revoked> revoked =
+      worker.ok() ? RevokeNode(**worker, options.node, deadline) : StatusOr<Revoked>(worker.status());
   if (revoked.status().code() == StatusCode::kFailedPrecondition)
-    return FailedPrecondition(Message(revoked.status()) +
-                              "; its tokens in an embedded store end with: mcpctl store token "
-                              "revoke --node " +
-                              options.node);
+    revoked = RevokeWithoutWorker(session, options.node, deadline);
   RETURN_IF_ERROR(revoked.status());
   RETURN_IF_ERROR(Forget(session, options.node));
   const Status withdrawn = WithdrawKeys(session, options.node);
@@ -146,7 +169,9 @@ void AddNodeEnds(CLI::App& node, Session& session) {
   revoke->footer(
       "Its tokens, its join tokens and its connection end at once, what it may still read within five minutes; its "
       "keys are\n"
-      "no longer sealed to. What runs on the machine goes on. The node may be enrolled anew.\n\n"
+      "no longer sealed to. What runs on the machine goes on. The node may be enrolled anew. Without a Worker: its "
+      "tokens of\n"
+      "the embedded store, and its keys.\n\n"
       "Examples:\n  mcpctl node revoke edge-01\n  mcpctl node revoke edge-01 --yes -o jsonpath='{.secrets[*]}'");
   add(revoke);
   revoke->callback([options, &session] { session.Finish(RunRevoke(session, *options)); });

@@ -121,12 +121,18 @@ std::vector<std::string> UsersOf(const Objects& objects, const std::string& name
   return users;
 }
 
-std::vector<std::string> SecretsSealedTo(const Objects& objects, const std::string& public_key) {
+std::vector<std::string> SecretsSealedTo(const Objects& objects, const std::string& node) {
+  const std::string present_key = SealingKeyOf(objects, node);
+  const auto to_node = [&](const SecretRecipient& each) {
+    return (each.kind == RecipientKind::kNode && each.name == node) ||
+           (!present_key.empty() && each.public_key == present_key);
+  };
   std::vector<std::string> names;
   for (const auto& [key, object] : objects) {
     if (key.kind != kKindSecret) continue;
     StatusOr<SecretSpec> spec = DecodeSecretSpec(object.spec);
-    if (spec.ok() && IsRecipient(*spec, public_key)) names.push_back(key.namespace_ + "/" + key.name);
+    if (!spec.ok() || std::any_of(spec->recipients.begin(), spec->recipients.end(), to_node))
+      names.push_back(key.namespace_ + "/" + key.name);
   }
   return names;
 }

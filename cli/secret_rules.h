@@ -27,7 +27,8 @@ std::vector<std::string> UnusableSecrets(const Objects& after, const std::vector
 
 // The servers that use a secret, by name.
 std::vector<std::string> UsersOf(const Objects& objects, const std::string& namespace_, const std::string& secret);
-// The secrets (namespace/name) whose data key was sealed to this public key: what must be replaced when it is lost.
-std::vector<std::string> SecretsSealedTo(const Objects& objects, const std::string& public_key);
+// The secrets (namespace/name) whose data key was sealed to a node, by its name or its present key: what must be
+// replaced when it is lost. One that can't be read counts as one that it could open.
+std::vector<std::string> SecretsSealedTo(const Objects& objects, const std::string& node);
 
 }  // namespace mcpfleet::cli

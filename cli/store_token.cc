@@ -108,6 +108,17 @@ Status RunRevoke(Session& session, const TokenOptions& options) {
 
 }  // namespace
 
+StatusOr<int64_t> RevokeStoreTokens(KvClient& kv, const std::string& node, Deadline deadline) {
+  ASSIGN_OR_RETURN(const std::vector<Listed> tokens, ReadTokens(kv, deadline));
+  int64_t revoked = 0;
+  for (const Listed& listed : tokens) {
+    if (listed.token.node != node) continue;
+    RETURN_IF_ERROR(kv.Delete(DeviceTokenKey(listed.sha256), deadline));
+    ++revoked;
+  }
+  return revoked;
+}
+
 void AddStoreTokens(CLI::App& store, Session& session) {
   auto options = std::make_shared<TokenOptions>();
   auto* token = store.add_subcommand("token", "Tokens of single nodes in the embedded store: create, list, revoke");

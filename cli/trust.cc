@@ -10,6 +10,7 @@
 #include "cli/key_ring.h"
 #include "cli/output.h"
 #include "cli/table.h"
+#include "cli/trust_draft.h"
 #include "cli/verbs.h"
 #include "store/reader.h"
 
@@ -19,7 +20,7 @@ namespace {
 struct TrustOptions {
   std::vector<std::string> roots, heads;
   int64_t roots_needed = 0, heads_needed = 0;  // 0: one, or what it is
-  std::string expires, output;
+  std::string expires, output, out;
 };
 
 // A name of a key here, or a public key of somebody else.
@@ -75,18 +76,16 @@ Status RunChange(Session& session, const TrustOptions& options, bool first) {
     ASSIGN_OR_RETURN(const Duration valid, ParseDuration(options.expires));
     change.expires = FormatTime(session.clock().Wall() + valid);
   }
-  ASSIGN_OR_RETURN(const TrustDocument next,
-                   ChangeTrust(*kv, change, KeysOf(std::move(named)), Session::Signer(), session.clock(), deadline));
-  session.SawHead({next.version, 1, 1});
-  if (first) session.SawTrustRoot(Fingerprint(next));
-  if (!first) {
-    session.out() << TrustKey(next.version) << "\n";
-    return OkStatus();
+  if (options.out.empty()) RETURN_IF_ERROR(CheckHeadKeys(change.heads, named));
+  const std::vector<SigningKey> keys = KeysOf(std::move(named));
+  if (!options.out.empty()) {
+    ASSIGN_OR_RETURN(TrustDraft draft, DraftTrust(*kv, change, session.clock(), deadline));
+    SignTrust(keys, &draft);
+    return WriteTrustDraft(session, options.out, draft);
   }
-  session.out() << Fingerprint(next) << std::endl;  // before the hints, where both go to one terminal
-  session.err() << "\nThe fleet is signed now. Each node is told whom to follow in its mcplet.yaml:\n\n"
-                   "spec:\n  store:\n    trustRoot: "
-                << Fingerprint(next) << "\n";
+  ASSIGN_OR_RETURN(const TrustDocument next,
+                   ChangeTrust(*kv, change, keys, Session::Signer(), session.clock(), deadline));
+  AnnounceTrust(session, next);
   return OkStatus();
 }
 
@@ -150,12 +149,15 @@ void AddTrustOptions(CLI::App& command, TrustOptions& options, bool first) {
       ->check(CLI::Range(1, static_cast<int>(kMaxTrustKeys)));
   command.add_option("--expires", options.expires,
                      "after which time nodes take no head of it, for example 8760h; never");
+  command.add_option("--out", options.out,
+                     "write the document, signed by the roots here, to this new file and change nothing: for mcpctl "
+                     "trust sign elsewhere");
 }
 
 }  // namespace
 
 void RegisterTrust(CLI::App& root, Session& session) {
-  auto* trust = root.add_subcommand("trust", "Who may sign for the fleet: init, rotate, show");
+  auto* trust = root.add_subcommand("trust", "Who may sign for the fleet: init, rotate, sign, publish, show");
   trust->require_subcommand(1);
   trust->footer(
       "Nodes that know the fingerprint of the first trust document follow only signed heads, whoever holds the store.\n"
@@ -173,6 +175,7 @@ void RegisterTrust(CLI::App& root, Session& session) {
       "A stolen head key is worth nothing once nodes have read the next trust document, whatever it signed before.");
   AddTrustOptions(*rotate, *options, false);
   rotate->callback([options, &session] { session.Finish(RunChange(session, *options, false)); });
+  AddTrustDrafts(*trust, session);
   auto* show = trust->add_subcommand("show", "The present document, and whether the head is signed as it asks");
   show->add_option("-o,--output", options->output, "json, yaml or jsonpath=EXPRESSION");
   show->callback([options, &session] { session.Finish(RunShow(session, *options)); });

@@ -42,7 +42,7 @@ void RegisterApiResources(CLI::App& root, Session& session);
 void RegisterNode(CLI::App& root, Session& session);   // enroll, list, accept, revoke, rotate, delete
 void RegisterStore(CLI::App& root, Session& session);  // gc, store backup|restore|history
 void RegisterKeys(CLI::App& root, Session& session);   // create, list
-void RegisterTrust(CLI::App& root, Session& session);  // init, rotate, show; head renew
+void RegisterTrust(CLI::App& root, Session& session);  // init, rotate, sign, publish, show; head renew
 void RegisterConfig(CLI::App& root, Session& session);
 void RegisterSupportBundle(CLI::App& root, Session& session);
 void RegisterCompletion(CLI::App& root, Session& session);

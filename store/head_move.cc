@@ -24,20 +24,6 @@ void SignAs(const Signers& signers, const std::vector<SigningKey>& keys, std::st
   }
 }
 
-// Puts the document where none is; when there is one already, it is the result if it says the same.
-StatusOr<TrustDocument> PutTrust(KvClient& kv, const TrustDocument& document, Deadline deadline) {
-  ASSIGN_OR_RETURN(std::string bytes, EncodeTrust(document));
-  const std::string key = TrustKey(document.version);
-  const Status put = kv.Put(key, bytes, {.if_none_match = true}, deadline);
-  if (put.ok()) return document;
-  const StatusOr<TrustDocument> there = ReadTrust(kv, document.version, deadline);
-  if (!there.ok()) return Annotate(put, key);
-  const bool same = there->roots == document.roots && there->heads == document.heads &&
-                    there->expires == document.expires && there->fleet == document.fleet;
-  if (!same) return Aborted(key + ": there is one already, which says something else");
-  return *there;
-}
-
 }  // namespace
 
 StatusOr<TrustDocument> ReadTrust(KvClient& kv, int64_t version, Deadline deadline) {
@@ -93,33 +79,6 @@ StatusOr<Head> RenewHead(KvClient& kv, Duration valid, const HeadSigner& sign, c
   next.valid_until = valid == Duration::zero() ? "" : FormatTime(clock.Wall() + valid);
   RETURN_IF_ERROR(Annotate(MoveHead(kv, current, &next, sign, deadline), "moving the head"));
   return next;
-}
-
-StatusOr<TrustDocument> ChangeTrust(KvClient& kv, const TrustChange& change, const std::vector<SigningKey>& keys,
-                                    const HeadSigner& sign, const Clock& clock, Deadline deadline) {
-  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
-  std::optional<TrustDocument> before;
-  if (current.order.trust > 0) {
-    ASSIGN_OR_RETURN(before, ReadTrust(kv, current.order.trust, deadline));
-  }
-  TrustDocument next{.fleet = current.fleet,
-                     .version = current.order.trust + 1,
-                     .roots = change.roots,
-                     .heads = change.heads,
-                     .time = FormatTime(clock.Wall()),
-                     .expires = change.expires};
-  const std::string text = SignedText(next);
-  SignAs(next.roots, keys, text, &next.signatures);
-  if (before) SignAs(before->roots, keys, text, &next.signatures);
-  // What no node would follow must not be written: the key can't be taken back.
-  if (const Status good = CheckSuccession(before ? &*before : nullptr, next, Fingerprint(next)); !good.ok())
-    return TooFew(good);
-  ASSIGN_OR_RETURN(TrustDocument written, PutTrust(kv, next, deadline));
-  RETURN_IF_ERROR(CheckSuccession(before ? &*before : nullptr, written, Fingerprint(written)));
-  Head head = NextHead(current, clock);
-  head.order = {written.version, 1, 1};
-  RETURN_IF_ERROR(Annotate(MoveHead(kv, current, &head, sign, deadline), "moving the head"));
-  return written;
 }
 
 }  // namespace mcpfleet

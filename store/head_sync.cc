@@ -31,7 +31,8 @@ constexpr std::string_view kTrustLine = "trust ";
 constexpr int kConditionalPolls = 8;
 constexpr size_t kEtagBytes = 128;
 constexpr size_t kOfferedBytes = size_t{1} << 20;
-constexpr int kTrustSteps = 16;  // documents of the chain for one look at the head
+constexpr size_t kReasonBytes = 300;  // of what is shown of a bad answer
+constexpr int kTrustSteps = 16;       // documents of the chain for one look at the head
 
 Duration Jittered(std::mt19937_64& rng, Duration wait) {
   // Nine to eleven tenths: a fleet that started together spreads out.
@@ -119,6 +120,13 @@ Duration HeadSync::DrawnPoll() {
 void HeadSync::Count(int64_t SyncStats::*counter, int64_t by) {
   MutexLock lock(&mu_);
   stats_.*counter += by;
+}
+
+void HeadSync::CountBadAnswer(const Status& why) {
+  MutexLock lock(&mu_);
+  ++stats_.bad_answers;
+  stats_.bad_answer = Printable(Message(why), kReasonBytes);
+  stats_.bad_answer_at = clock_.Now();
 }
 
 // ---- the disk
@@ -221,11 +229,15 @@ Status HeadSync::KeepBlob(const std::string& key, const std::string& bytes) {
 Status HeadSync::PollHead() {
   next_poll_ = clock_.Now() + DrawnPoll();
   Status polled = ReadHead();
-  // A store that has trouble is not left alone for as long as one that pushes.
-  if (!polled.ok() && poll_most_ > options_.poll_interval * 11 / 10) {
-    next_poll_ = std::min(next_poll_, clock_.Now() + Jittered(rng_, options_.poll_interval));
-  }
+  if (!polled.ok()) PollSooner();
   return polled;
+}
+
+// A store that has trouble is not left alone for as long as one that pushes. Once: a push that is wrong, and then
+// another one, make it no sooner.
+void HeadSync::PollSooner() {
+  if (next_poll_ <= clock_.Now() + options_.poll_interval * 11 / 10) return;
+  next_poll_ = clock_.Now() + Jittered(rng_, options_.poll_interval);
 }
 
 Status HeadSync::ReadHead() {
@@ -280,7 +292,7 @@ void HeadSync::PollDown(bool reachable) {
 Status HeadSync::ConsiderHead(std::string_view bytes, bool* is_target) {
   StatusOr<Head> head = ParseHead(bytes);
   if (!head.ok()) {
-    Count(&SyncStats::bad_answers);
+    CountBadAnswer(head.status());
     return Unavailable(Message(head.status()));
   }
   if (!fleet_.empty() && head->fleet != fleet_) {
@@ -440,7 +452,7 @@ Status HeadSync::FetchSnapshot() {
   }
   StatusOr<Snapshot> snapshot = ParseSnapshot(bytes, target_->snapshot);
   if (!snapshot.ok()) {
-    Count(&SyncStats::bad_answers);
+    CountBadAnswer(snapshot.status());
     MarkMissing(key);
     return Unavailable(Message(snapshot.status()));
   }
@@ -478,7 +490,7 @@ Status HeadSync::FetchShards() {
     std::string hash(HashOfBlobKey(key));
     StatusOr<Shard> shard = ParseShard(bytes, hash);
     if (!shard.ok()) {
-      Count(&SyncStats::bad_answers);
+      CountBadAnswer(shard.status());
       MarkMissing(key);
       result = Unavailable(Message(shard.status()));
       continue;
@@ -525,7 +537,7 @@ Status HeadSync::TakeObject(const std::string& key, const std::string& bytes) {
   std::string hash(HashOfBlobKey(key));
   StatusOr<Object> object = ParseObjectBlob(bytes, hash);
   if (!object.ok() && Sha256Hex(bytes) != hash) {
-    Count(&SyncStats::bad_answers);
+    CountBadAnswer(object.status());
     MarkMissing(key);
     return Unavailable(Message(object.status()));
   }
@@ -808,9 +820,10 @@ Status HeadSync::Step() {
   Status result = OkStatus();
   if (offered) result = ConsiderHead(*offered);
   if (clock_.Now() >= next_poll_) {
-    Status polled = PollHead();
-    PollDown(polled.ok());
-    if (result.ok()) result = polled;
+    result = PollHead();  // what the store itself shows says more than what was pushed
+    PollDown(result.ok());
+  } else if (!result.ok()) {
+    PollSooner();  // until then nobody knows whether it can be read
   }
   if (!target_ || clock_.Now() < retry_at_) return result;
 

@@ -3,7 +3,8 @@
 // Order is (trust, epoch, revision) and only ever grows. Anything that is not a newer, well-formed head of this fleet
 // is no news: the last accepted state stays. A referenced key that is missing is pending and asked for again after 5,
 // 15, 35, 65, 130 s, then every 5 min; until it is there the previous version of its object stays in force.
-// A head that was never accepted because the store does not show its snapshot is given up after 8 min.
+// A head that was never accepted because the store does not show its snapshot is given up after 8 min. A pushed head
+// that is none is counted, and the store asked again for its own as after a read that failed.
 //
 // A server with replicas is here while ReplicaHolder says so: by the MCPNode objects of the whole fleet, which are read
 // only when such a server matches this node, and by the list of down nodes: from SetDown and SetConnected or, while
@@ -73,7 +74,9 @@ struct SyncStats {
   int64_t foreign_heads = 0;      // of another fleet
   int64_t untrusted_heads = 0;    // not signed as this node was told: refused
   std::string distrust;           // why the last head was refused; "": it was not
-  int64_t bad_answers = 0;        // malformed or with a wrong hash
+  int64_t bad_answers = 0;        // malformed or with a wrong hash, pushed ones too
+  std::string bad_answer;         // why the last of them was one; "": there was none
+  MonoTime bad_answer_at{};
   int64_t failed_reads = 0;
   int64_t pending_keys = 0;
   MonoTime last_success{};  // of a poll of the head
@@ -121,8 +124,8 @@ class HeadSync {
   // tenth more or less. After a read that failed it is poll_interval again, if that is sooner.
   void SetPolling(Duration least, Duration most);
 
-  // Something else of the store was not as it should be.
-  void CountBadAnswer() { Count(&SyncStats::bad_answers); }
+  // Something else that the store said was not as it should be.
+  void CountBadAnswer(const Status& why) LOCKS_EXCLUDED(mu_);
 
   // Never null.
   std::shared_ptr<const AcceptedState> state() const;
@@ -139,6 +142,7 @@ class HeadSync {
     PlacementNode node;
   };
   Status PollHead();
+  void PollSooner();
   void PollDown(bool reachable);
   Status ReadHead();
   // `is_target`: whether it is the head that is followed.

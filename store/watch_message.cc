@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "crd/labels.h"
 
 namespace mcpfleet {
 namespace {
@@ -18,13 +19,6 @@ constexpr size_t kLineBytes = size_t{64} << 10;
 constexpr size_t kTimeBytes = 64, kStreamBytes = 16;
 constexpr int kDepth = 8;  // a head, an alert: nothing here is deeper
 constexpr size_t kErrorBytes = 300;
-
-// A name of a node, a namespace or a server: what it can't be is not looked for.
-bool IsName(const std::string& name) {
-  return !name.empty() && name.size() <= kNameBytes && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-  });
-}
 
 // Any number, also a fraction or one that no integer holds; what is none is the fallback.
 Duration Within(const Json& number, Duration least, Duration most, Duration fallback) {
@@ -52,28 +46,13 @@ WatchHints ParseHints(const Json& json) {
   return hints;
 }
 
-StatusOr<DownList> ParseDown(const Json& json) {
-  const Json& nodes = GetMember(json, "nodes");
-  DownList down{.sequence = GetInt(json, "sequence", -1), .nodes = {}, .frozen = GetBool(json, "frozen")};
-  if (down.sequence < 0) return InvalidArgument("down: sequence is no number");
-  if (!nodes.is_array()) return InvalidArgument("down: nodes are no list");
-  if (nodes.size() > kDownNodes) return InvalidArgument("down: more nodes than " + std::to_string(kDownNodes));
-  down.nodes.reserve(nodes.size());
-  for (const Json& node : nodes) {
-    if (!node.is_string() || !IsName(node.get_ref<const std::string&>())) {
-      return InvalidArgument("down: a node that has no node's name");
-    }
-    down.nodes.push_back(node.get<std::string>());
-  }
-  return down;
-}
-
 StatusOr<std::vector<FollowedServer>> ParseFollow(const Json& servers, std::string_view node) {
   if (!servers.is_array()) return InvalidArgument("follow: servers are no list");
   std::vector<FollowedServer> follow;
   for (const Json& item : servers) {
     FollowedServer server{GetString(item, "namespace"), GetString(item, "server")};
-    if (!IsName(server.namespace_) || !IsName(server.server)) return InvalidArgument("follow: names no server");
+    if (!CheckName(server.namespace_).empty() || !CheckName(server.server).empty())
+      return InvalidArgument("follow: names no server");
     const std::string only = GetString(item, "node");
     if (!only.empty() && only != node) continue;  // somebody looks at that server on another node
     if (std::find(follow.begin(), follow.end(), server) != follow.end()) continue;  // two people look
@@ -103,7 +82,7 @@ StatusOr<WatchMessage> ParseHello(const Json& json, std::string_view node) {
   if (hello.nonce.size() > kNonceBytes || !printable) return InvalidArgument("hello: the nonce is none");
   hello.hints = ParseHints(GetMember(json, "hints"));
   if (json.contains("down")) {
-    ASSIGN_OR_RETURN(hello.down, ParseDown(GetMember(json, "down")));
+    ASSIGN_OR_RETURN(hello.down, ParseDownList(GetMember(json, "down")));
   }
   if (json.contains("follow")) {
     ASSIGN_OR_RETURN(hello.follow, ParseFollow(GetMember(json, "follow"), node));
@@ -134,7 +113,7 @@ StatusOr<WatchMessage> ParseWatchMessage(std::string_view text, std::string_view
   if (type == "values") return ParseValues(GetMember(json, "values"));
   if (type == "down") {
     WatchMessage message{.kind = Kind::kDown};
-    ASSIGN_OR_RETURN(message.down, ParseDown(json));
+    ASSIGN_OR_RETURN(message.down, ParseDownList(json));
     return message;
   }
   if (type == "follow") {

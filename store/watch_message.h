@@ -18,7 +18,6 @@ inline constexpr char kWatchProtocol[] = "mcpfleet.v1";
 inline constexpr size_t kWatchMessageBytes = size_t{1} << 20;  // the most that either side sends in one message
 inline constexpr size_t kWatchLogLines = 1000;                 // of one `log` message
 inline constexpr size_t kWatchLogBytes = size_t{256} << 10;    // the Worker passes on this much of a node in a second
-inline constexpr size_t kDownNodes = 16'384;
 inline constexpr size_t kFollowedServers = 1024;
 inline constexpr size_t kNonceBytes = 64;
 inline constexpr size_t kPushedValues = 256;  // of one `values` message

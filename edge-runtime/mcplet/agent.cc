@@ -42,6 +42,7 @@ namespace mcpfleet {
 namespace {
 
 constexpr Duration kNodeLook = std::chrono::seconds(30);
+constexpr Duration kBadAnswerShown = std::chrono::hours(1);
 constexpr Duration kRuntimeCheck = std::chrono::seconds(3);
 // How long what a runtime says of itself holds. A new head makes the node look, while its engine has servers to start.
 constexpr Duration kRuntimeCheckHolds = std::chrono::seconds(10);
@@ -97,6 +98,7 @@ class NodeAgent final : public Agent {
   bool SendLines(const ServerKey& server, const std::vector<logship::LiveLine>& lines);
   void OnStatusWritten(const Status& written) LOCKS_EXCLUDED(mu_);
   void OnStep(const Status& step, const SyncStats& stats) LOCKS_EXCLUDED(mu_);
+  void OnCount(const SyncStats& stats) LOCKS_EXCLUDED(mu_);
   void LookAtNode() LOCKS_EXCLUDED(mu_);
   // Without waiting for the next time; also when a look is under way.
   void LookSoon() LOCKS_EXCLUDED(mu_);
@@ -131,7 +133,13 @@ class NodeAgent final : public Agent {
   std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
   MonoTime checked_at_{};                       // node thread
   MemoryTender memory_;                         // node thread
-  std::pair<bool, std::string> store_seen_;     // sync thread: whether it answers, and why its head is not followed
+  // Of the sync thread: what conditions were told of the store.
+  struct StoreSight {
+    bool answers = false, bad_answers = false;
+    std::string distrust;
+    bool operator==(const StoreSight&) const = default;
+  };
+  StoreSight store_seen_;
 
   Mutex mu_;
   CondVar wake_;
@@ -176,6 +184,7 @@ Status NodeAgent::Open() {
                                      metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
                                    },
                                .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); },
+                               .on_count = [this](const SyncStats& stats) { OnCount(stats); },
                                .on_follow = [this](const std::vector<FollowedServer>& servers) { OnFollow(servers); },
                                .on_alive = [this] { metrics_.StoreSucceeded(clock_.Wall()); },
                                .on_status_stored = [this](int64_t sequence) { publisher_->Stored(sequence); },
@@ -276,8 +285,14 @@ void NodeAgent::OnStatusWritten(const Status& written) {
 
 void NodeAgent::OnStep(const Status& step, const SyncStats& stats) {
   sync_telemetry_.OnStep(step, stats);
-  const std::pair<bool, std::string> seen{step.ok(), stats.distrust};
+  StoreSight seen{step.ok(), stats.bad_answers > 0, stats.distrust};
   if (std::exchange(store_seen_, seen) != seen) LookSoon();  // StoreReachable and DesiredStateFresh tell at once
+}
+
+void NodeAgent::OnCount(const SyncStats& stats) {
+  sync_telemetry_.OnCount(stats);
+  if (!std::exchange(store_seen_.bad_answers, true))
+    LookSoon();  // later ones wait for the next look: there may be many
 }
 
 Status NodeAgent::Start() {
@@ -340,7 +355,11 @@ void NodeAgent::LookAtNode() {
   facts.build_time = BuildTime();
   auto state = store_->state();
   facts.has_head = state->head.has_value();
-  facts.distrust = store_->distrust();
+  facts.store_trouble = store_->trouble();
+  const SyncStats stats = store_->stats();
+  facts.distrust = stats.distrust;
+  if (stats.bad_answers > 0 && clock_.Now() - stats.bad_answer_at < kBadAnswerShown)
+    facts.bad_answer = stats.bad_answer;
   NodeStatus node;
   if (facts.has_head) {
     facts.valid_until = state->head->valid_until;

@@ -1,12 +1,6 @@
 #include "edge-runtime/mcplet/doctor.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/libexec.h"
+#include "edge-runtime/mcplet/brief_run.h"
 #include "edge-runtime/mcplet/runtimes.h"
 #include "edge-runtime/process/enforcement.h"
 #include "edge-runtime/process/package_tool.h"
@@ -23,12 +18,6 @@ namespace mcpfleet {
 namespace {
 
 using std::chrono::seconds;
-
-Finding Good(std::string what) { return {FindingKind::kGood, std::move(what), ""}; }
-Finding Missing(std::string what, std::string mend) {
-  return {FindingKind::kMissing, std::move(what), std::move(mend)};
-}
-Finding Broken(std::string what, std::string mend) { return {FindingKind::kBroken, std::move(what), std::move(mend)}; }
 
 std::string MendOf(RuntimeKind kind) {
   if (kind == RuntimeKind::kProcess)
@@ -104,19 +93,8 @@ void AddNode(const NodeExam& exam, std::vector<Finding>* out) {
 
 // Whether the interpreter has pip; false as well when it says nothing in time.
 bool HasPip(const std::string& python) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  for (int fd : {0, 1, 2}) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-  std::string arguments[] = {python, "-I", "-c", "import pip"};
-  char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), arguments[3].data(), nullptr};
-  pid_t pid = -1;
-  const int error = posix_spawn(&pid, python.c_str(), &actions, nullptr, argv, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return false;
-  UniqueFd end(static_cast<int>(syscall(434 /* pidfd_open */, pid, 0)));
-  if (!end.valid() || !PollFd(end.get(), POLLIN, Deadline::After(seconds(20))).ok()) kill(pid, SIGKILL);
-  int status = 0;
-  return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  const StatusOr<BriefRun> run = RunBriefly({python, "-I", "-c", "import pip"}, Deadline::After(seconds(20)));
+  return run.ok() && run->code == 0;
 }
 
 // In a directory of its own: making the runtimes of the real one ends what a running mcplet is about to install or
@@ -148,6 +126,7 @@ NodeExam Look(const Config& config, const Clock& clock) {
   exam.node = FindProgram("node");
   exam.python = FindPython("python3");
   exam.pip = exam.python.ok() && HasPip(*exam.python);
+  if (exam.state_directory.ok()) exam.tunnel = LookAtTunnel(config);
   exam.no_relay = NoRelay(FindProgram("slirp4netns"));
   exam.facts = ReadKernelFacts(config.state_directory);
   return exam;
@@ -194,6 +173,7 @@ std::vector<Finding> Diagnose(const NodeExam& exam) {
                               "enforcement is Required",
                           split == std::string::npos ? exam.no_relay : exam.no_relay.substr(split + 2)));
   }
+  AddTunnel(exam.tunnel, &out);
   AddNode(exam, &out);
   return out;
 }

@@ -10,15 +10,11 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "edge-runtime/mcplet/config.h"
+#include "edge-runtime/mcplet/doctor_tunnel.h"
+#include "edge-runtime/mcplet/finding.h"
 #include "edge-runtime/mcplet/node_conditions.h"
 
 namespace mcpfleet {
-
-enum class FindingKind { kGood, kMissing, kBroken };
-struct Finding {
-  FindingKind kind = FindingKind::kGood;
-  std::string what, mend;  // `mend` is "" only where nothing is to be mended
-};
 
 // What was found by looking.
 struct NodeExam {
@@ -31,7 +27,8 @@ struct NodeExam {
   StatusOr<std::string> python;  // below /usr, where sandboxes see it
   bool pip = true;               // of that Python
   std::string no_relay;          // KernelFeatures::no_relay
-  NodeFacts facts;               // clock, disk and memory
+  TunnelExam tunnel;
+  NodeFacts facts;  // clock, disk and memory
 };
 
 // Pure. In the order in which they are to be read.

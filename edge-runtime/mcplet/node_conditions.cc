@@ -48,8 +48,15 @@ Condition RuntimeReady(const std::map<RuntimeKind, RuntimeCheck>& runtimes) {
 
 // A store that is read but takes no status leaves a fleet that looks at the last one for ever.
 Condition StoreReachable(const NodeFacts& facts) {
-  if (!facts.store_reachable) return Make("StoreReachable", false, "StoreUnreachable", facts.status_refused);
-  if (facts.status_refused.empty()) return Make("StoreReachable", true, "StoreAnswers", "");
+  if (!facts.store_reachable) {
+    return Make("StoreReachable", false, "StoreUnreachable",
+                facts.store_trouble.empty() ? facts.status_refused : facts.store_trouble);
+  }
+  if (facts.status_refused.empty() && facts.bad_answer.empty()) return Make("StoreReachable", true, "StoreAnswers", "");
+  if (facts.status_refused.empty()) {
+    return Make("StoreReachable", true, "BadAnswers",
+                "within the last hour it said what can't be used, and it was ignored: " + facts.bad_answer);
+  }
   return Make("StoreReachable", false, "StatusNotWritten",
               "the desired state is read, but this node's status can't be written: " + facts.status_refused);
 }

@@ -18,6 +18,8 @@ namespace mcpfleet {
 struct NodeFacts {
   bool synced = false;  // the controller has looked at every server that is desired now
   bool store_reachable = false;
+  std::string store_trouble;   // why it is not; "": not known
+  std::string bad_answer;      // what it said lately that can't be used; "": nothing
   std::string status_refused;  // why the last write of the status failed; "": it did not
   bool has_head = false;
   std::string valid_until;  // of the accepted head; "": for ever

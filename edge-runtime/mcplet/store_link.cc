@@ -150,7 +150,9 @@ Status StoreLink::OpenWatch(uint64_t seed) {
       .on_unreadable =
           [this](const Status& why) {
             LOG_WARNING("the store pushed what can't be read; it is ignored", {{"error", why}});
-            sync_->CountBadAnswer();
+            sync_->CountBadAnswer(Annotate(why, "pushed"));
+            counted_ = true;
+            Wake();
           }};
   ASSIGN_OR_RETURN(watch_, WatchClient::Create(std::move(options), std::move(callbacks)));
   return OkStatus();
@@ -227,9 +229,13 @@ Status StoreLink::Rotate() {
   return tokens_->Replace(GetString(answer.result, "token"));
 }
 
+std::string StoreLink::trouble() const {
+  MutexLock lock(&mu_);
+  return trouble_;
+}
+
 void StoreLink::Run() {
   std::shared_ptr<const AcceptedState> delivered;
-  std::string last_failure;
   for (;;) {
     auto state = sync_->state();
     const bool again = redeliver_.exchange(false);
@@ -243,18 +249,22 @@ void StoreLink::Run() {
       woken_ = false;
     }
     RotateWhenDue();
+    if (counted_.exchange(false) && callbacks_.on_count) callbacks_.on_count(sync_->stats());
     // A step without anything to do would say that the store answers.
     if (const MonoTime due = sync_->next_due(); due > clock_.Now()) continue;
     Status step = sync_->Step();
+    std::string failure = step.ok() ? "" : Message(step), before;
+    {
+      MutexLock lock(&mu_);
+      before = std::exchange(trouble_, failure);
+    }
     reachable_ = step.ok();
-    std::string failure = step.ok() ? "" : Message(step);
-    if (failure != last_failure) {
+    if (failure != before) {
       if (step.ok()) {
         LOG_INFO("the store answers again");
       } else {
         LOG_WARNING("the store could not be read; what runs goes on", {{"error", step}});
       }
-      last_failure = failure;
     }
     if (callbacks_.on_step) callbacks_.on_step(step, sync_->stats());
   }

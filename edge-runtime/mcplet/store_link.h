@@ -35,6 +35,8 @@ struct StoreCallbacks {
   std::function<void(std::string_view op, int code)> on_request;
   // From the sync thread after each step.
   std::function<void(const Status& step, const SyncStats& stats)> on_step;
+  // From the sync thread too: something was counted without a step, a push that can't be read.
+  std::function<void(const SyncStats& stats)> on_count;
   // From the watch's thread, and of the Worker only; see WatchCallbacks.
   std::function<void(const DownList&)> on_down;  // the sync knows it already
   std::function<void(const std::vector<FollowedServer>&)> on_follow;
@@ -58,10 +60,11 @@ class StoreLink {
   KvClient& status_kv() { return *status_kv_; }
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
-  std::string distrust() const { return sync_->stats().distrust; }
   // For the Worker's own API.
   StatusOr<std::unique_ptr<WorkerApi>> ConnectWorker() const;
   bool reachable() const { return reachable_.load(); }
+  // Why the last step failed; "": it did not, or there was none.
+  std::string trouble() const LOCKS_EXCLUDED(mu_);
   bool watching() const { return watch_ != nullptr && watch_->connected(); }
   // As WatchClient's; any thread, at any time.
   bool SendStatus(const std::string& status, const std::string& metadata) {
@@ -99,9 +102,10 @@ class StoreLink {
   std::string watch_url_;
   std::shared_ptr<TokenSource> tokens_;
   std::optional<WatchHints> hints_;  // of the watch's thread: the last that were told
-  std::atomic<bool> reachable_{false}, redeliver_{false};
+  std::atomic<bool> reachable_{false}, redeliver_{false}, counted_{false};
 
-  Mutex mu_;
+  mutable Mutex mu_;
+  std::string trouble_ GUARDED_BY(mu_);
   CondVar wake_;
   bool woken_ GUARDED_BY(mu_) = false;
   bool stopping_ GUARDED_BY(mu_) = false;

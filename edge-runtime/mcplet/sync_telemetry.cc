@@ -4,6 +4,10 @@ namespace mcpfleet {
 
 void SyncTelemetry::OnStep(const Status& step, const SyncStats& stats) {
   if (step.ok()) metrics_.StoreSucceeded(clock_.Wall());
+  OnCount(stats);
+}
+
+void SyncTelemetry::OnCount(const SyncStats& stats) {
   for (int64_t i = told_.stale_heads; i < stats.stale_heads; ++i) metrics_.StaleHead();
   for (int64_t i = told_.foreign_heads; i < stats.foreign_heads; ++i) metrics_.ForeignHead();
   for (int64_t i = told_.bad_answers; i < stats.bad_answers; ++i) metrics_.BadAnswer();
@@ -16,6 +20,11 @@ void SyncTelemetry::OnStep(const Status& step, const SyncStats& stats) {
   if (told_.foreign_heads == 0 && stats.foreign_heads > 0) {
     events_.RecordNode(node_, "Warning", "ForeignHead",
                        "the store holds the head of another fleet; it is not followed");
+  }
+  // Once: a store that means harm finds many ways to be wrong. The metric has how often, the condition the last one.
+  if (told_.bad_answers == 0 && stats.bad_answers > 0) {
+    events_.RecordNode(node_, "Warning", "BadAnswer",
+                       "the store said what can't be used, and it was ignored: " + stats.bad_answer);
   }
   for (int64_t i = told_.untrusted_heads; i < stats.untrusted_heads; ++i) metrics_.UntrustedHead();
   if (!stats.distrust.empty() && stats.distrust != told_.distrust)

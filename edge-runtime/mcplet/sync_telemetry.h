@@ -18,6 +18,7 @@ class SyncTelemetry {
   SyncTelemetry(PrometheusMetrics& metrics, EventLog& events, const Clock& clock, std::string node)
       : metrics_(metrics), events_(events), clock_(clock), node_(std::move(node)) {}
   void OnStep(const Status& step, const SyncStats& stats);
+  void OnCount(const SyncStats& stats);
 
  private:
   PrometheusMetrics& metrics_;

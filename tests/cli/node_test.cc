@@ -12,6 +12,9 @@
 #include "cli/span.h"
 #include "cli/uptime.h"
 #include "cli/worker_servers.h"
+#include "crd/secret_spec.h"
+#include "store/trust/sealed_secret.h"
+#include "store/writer.h"
 #include "tests/cli/mcpctl.h"
 #include "tests/cli/scripted_endpoint.h"
 #include "tests/cli/worker_front.h"
@@ -280,6 +283,50 @@ TEST_F(NodeVerbsTest, ARevokedNodesKeysAreWithdrawnAndItsSecretsListed) {
   EXPECT_EQ(OfNode(".spec.keys.signing"), "");
   EXPECT_EQ(Booked(), 0u);
   EXPECT_EQ(Json::parse(Out({"node", "revoke", "edge-01", "-y", "-o", "json"}))["secrets"][0], "default/github");
+}
+
+TEST_F(NodeVerbsTest, WithoutAWorkerItsTokensEndAndTheSecretsThemselvesTell) {
+  UseServer(store_.url());
+  const SealingKey lost = SealingKey::Create(), kept = SealingKey::Create();
+  const auto declare = [](const std::string& name, const SealingKey& key) {
+    Object node = testing::Node(name);
+    PublishKeys({SigningKey::Create().public_key(), key.public_key()}, &node);
+    return node;
+  };
+  const auto secret = [](const std::string& name, const std::vector<SecretRecipient>& recipients) {
+    const SecretName of{"default", name};
+    Object object{.kind = std::string(kKindSecret), .metadata = {.name = name, .namespace_ = "default"}};
+    std::map<std::string, SecretText> values;
+    values.emplace("token", SecretText("s3cret"));
+    object.spec = EncodeSecretSpec(*SealSecret(of, values, recipients));
+    return object;
+  };
+  const auto to = [](const std::string& node, const SealingKey& key) {
+    return SecretRecipient{.kind = RecipientKind::kNode, .name = node, .public_key = key.public_key()};
+  };
+  const SealingKey before = SealingKey::Create();
+  ASSERT_TRUE(
+      mcpfleet::Apply(*store_.Client(),
+                      {.set = {declare("edge-01", lost), declare("edge-02", kept),
+                               secret("shared", {to("edge-01", lost), to("edge-02", kept)}),
+                               secret("older", {to("edge-01", before)}), secret("other", {to("edge-02", kept)})}},
+                      {}, SystemClock(), testing::Soon())
+          .ok());
+  Out({"store", "token", "create", "--node", "edge-01"});
+  Out({"store", "token", "create", "--node", "edge-02"});
+  const Ran revoked = Run({"node", "revoke", "edge-01", "--yes"});
+  EXPECT_EQ(revoked.code, 0) << revoked.err;
+  EXPECT_NE(revoked.out.find("1 token ended"), std::string::npos) << revoked.out;
+  EXPECT_NE(revoked.err.find("default/shared"), std::string::npos) << revoked.err;
+  EXPECT_NE(revoked.err.find("default/older"), std::string::npos) << revoked.err;
+  EXPECT_EQ(revoked.err.find("default/other"), std::string::npos) << revoked.err;
+  EXPECT_EQ(OfNode(".spec.keys.sealing"), "");
+  const std::string left = Out({"store", "token", "list"});
+  EXPECT_EQ(left.find("edge-01"), std::string::npos) << left;
+  EXPECT_NE(left.find("edge-02"), std::string::npos) << left;
+  // Again, after the keys were withdrawn, it tells the same.
+  EXPECT_EQ(Json::parse(Out({"node", "revoke", "edge-01", "-y", "-o", "json"}))["secrets"].size(), 2u);
+  EXPECT_EQ(Run({"node", "revoke", "edge-0", "--yes"}).code, 1) << "a name that was mistyped";
 }
 
 TEST_F(NodeVerbsTest, ADeletedNodeIsGoneWithItsObject) {

@@ -93,6 +93,73 @@ TEST_F(TrustVerbsTest, HowManyMustSignStaysWhenTheKeysChange) {
   EXPECT_EQ(Run({"trust", "rotate", "--head", "three"}).code, 1) << "two of one";
 }
 
+// Another machine's mcpctl: the same fleet, other keys.
+TEST_F(TrustVerbsTest, TwoHoldersOfRootsSignOneAfterTheOther) {
+  Apply(Manifest("a"));
+  NewKey("mine");
+  const std::string theirs = NewKey("theirs");
+  const auto move = [&](const std::string& from, const std::string& to) {
+    ASSERT_EQ(rename((dir_ / from).c_str(), (dir_ / to).c_str()), 0) << from;
+  };
+  const std::string file = dir_ / "next.json";
+  move("keys/theirs.key", "theirs.away");
+  const std::vector<std::string> init{"trust", "init",           "--root", "mine",   "--root",
+                                      theirs,  "--roots-needed", "2",      "--head", "mine"};
+  EXPECT_EQ(Run(init).code, 1) << "one of two is not enough";
+  std::vector<std::string> to_file = init;
+  to_file.insert(to_file.end(), {"--out", file});
+  const Ran written = Run(to_file);
+  EXPECT_EQ(written.code, 0) << written.err;
+  EXPECT_NE(written.err.find("signed by 1 of the 2 keys"), std::string::npos) << written.err;
+  EXPECT_NE(written.err.find("mcpctl trust sign"), std::string::npos) << written.err;
+  EXPECT_EQ(Run(to_file).code, 1) << "it is there already";
+  EXPECT_EQ(Head(), "0.1.1");
+  EXPECT_EQ(Run({"trust", "publish", file, "--yes"}).code, 1);
+  EXPECT_EQ(Head(), "0.1.1");
+  // There.
+  move("keys/mine.key", "mine.away");
+  EXPECT_EQ(Run({"trust", "sign", file, "--yes"}).code, 1) << "no root here";
+  move("theirs.away", "keys/theirs.key");
+  EXPECT_NE(Run({"trust", "sign", file}).err.find("--yes"), std::string::npos) << "it is asked before";
+  const Ran there = Run({"trust", "sign", file, "--yes"});
+  EXPECT_EQ(there.code, 0) << there.err;
+  EXPECT_EQ(there.out, "trust/1 signed with theirs\n");
+  EXPECT_NE(there.err.find(theirs), std::string::npos) << there.err;
+  EXPECT_NE(there.err.find("all signatures"), std::string::npos) << there.err;
+  const size_t keys = Keys();
+  EXPECT_EQ(Run({"trust", "publish", file, "--yes"}).code, 1) << "no head key there";
+  EXPECT_EQ(Keys(), keys) << "a document that the head can't move to is in the way of every other";
+  // Here again.
+  move("keys/theirs.key", "theirs.away");
+  move("mine.away", "keys/mine.key");
+  const std::string fingerprint = Out({"trust", "publish", file, "--yes"});
+  EXPECT_EQ(fingerprint.size(), 65u);
+  EXPECT_EQ(Head(), "1.1.1");
+  EXPECT_EQ(Out({"trust", "show", "-o", "jsonpath={.root}"}), fingerprint);
+  EXPECT_NE(Run({"trust", "publish", file, "--yes"}).err.find("trust/2"), std::string::npos) << "it is done";
+  // And a rotation, begun there: a document that was altered on its way has lost the signature.
+  NewKey("ci");
+  const std::string rotation = dir_ / "rotation.json";
+  Out({"trust", "rotate", "--head", "mine", "--head", "ci", "--out", rotation});
+  const std::string good = Read("rotation.json");
+  std::string altered = good;
+  const size_t at = altered.find("\"threshold\":1");
+  ASSERT_NE(at, std::string::npos);
+  altered[at + 12] = '2';
+  File("rotation.json", altered);
+  move("keys/mine.key", "mine.away");
+  move("theirs.away", "keys/theirs.key");
+  const Ran tampered = Run({"trust", "sign", rotation, "--yes"});
+  EXPECT_NE(tampered.err.find("signed by 1 of the 2"), std::string::npos) << tampered.err;
+  File("rotation.json", good);
+  Out({"trust", "sign", rotation, "--yes"});
+  EXPECT_EQ(Out({"trust", "publish", rotation, "--yes"}), "trust/2\n");
+  EXPECT_EQ(Head(), "2.1.1");
+  // The head key of the first document still counts, and so does the one that came.
+  Apply(Manifest("a", "2"));
+  EXPECT_EQ(Out({"trust", "show", "-o", "jsonpath={.headSigned}"}), "true\n");
+}
+
 TEST_F(TrustVerbsTest, AHeadIsRenewed) {
   Apply(Manifest("a"));
   NewKey("root");

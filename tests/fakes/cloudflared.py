@@ -79,7 +79,20 @@ def ask(service, hostname, path):
         time.sleep(0.05)
 
 
+CATCH_ALL = re.compile(r'\n  - service: "http_status:404"\n$')
+
+
 def main():
+    if "--version" in sys.argv:
+        print("cloudflared version 0.0.0 (a stand-in)")
+        return
+    if sys.argv[-2:] == ["ingress", "validate"]:
+        print("Validating rules from", option("--config"))
+        if not CATCH_ALL.search(open(option("--config")).read()):
+            print("Validation failed: the last ingress rule must match all URLs")
+            sys.exit(1)
+        print("OK")
+        return
     signal.signal(signal.SIGTERM, lambda *_: (say("terminated"), os._exit(0)))
     config = open(option("--config")).read()
     credentials = json.load(open(option("--credentials-file")))
@@ -89,7 +102,7 @@ def main():
         sys.exit(credentials["Exit"])
     rules = [dict(zip(("hostname", "service"), rule))
              for rule in re.findall(r'- hostname: "(\S+)"\n\s+service: "(\S+)"', config)]
-    if not re.search(r'\n  - service: "http_status:404"\n$', config):
+    if not CATCH_ALL.search(config):
         say("the last rule is no catch-all")
         sys.exit(1)
 

@@ -19,7 +19,7 @@ void Read(std::string_view text) {
   const WatchHints& hints = message->hints;
   if (hints.ping < std::chrono::seconds(5) || hints.poll_connected > std::chrono::hours(1) ||
       hints.poll_unconnected_least > hints.poll_unconnected_most || message->nonce.size() > kNonceBytes ||
-      message->follow.size() > kFollowedServers || (message->down && message->down->nodes.size() > kDownNodes)) {
+      message->follow.size() > kFollowedServers || (message->down && message->down->nodes.size() > kDownListNodes)) {
     __builtin_trap();
   }
 }

@@ -13,6 +13,7 @@
 #include "base/http/client.h"
 #include "base/strings.h"
 #include "tests/fakes/docker_engine.h"
+#include "tests/integration/power.h"
 
 namespace mcpfleet {
 namespace {
@@ -232,6 +233,11 @@ std::string Node::AdminToken() const {
 int Node::Terminate() { return EndProgram(std::exchange(pid_, -1), SIGTERM); }
 
 void Node::KillDash9() { EndProgram(std::exchange(pid_, -1), SIGKILL); }
+
+void PowerOff(Node& node) {
+  node.KillDash9();
+  KillNode(node.state());
+}
 
 CommandResult Node::Drain() {
   return RunCommand({ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml", "--drain", "--timeout", "60s"},

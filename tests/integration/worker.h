@@ -8,8 +8,13 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "base/digest.h"
 #include "base/fd.h"
+#include "base/http/client.h"
+#include "base/json.h"
+#include "base/strings.h"
 #include "tests/integration/fixture.h"
 #include "tests/integration/node.h"
 
@@ -25,11 +30,21 @@ class Worker {
     const char* sources = getenv("MCPFLEET_TEST_WORKER");
     return sources == nullptr ? "" : sources;
   }
-  explicit Worker(const std::string& sources) {
+  // `settings`: some of those of cloud/worker/src/env.ts, beside the operator's token.
+  explicit Worker(const std::string& sources, Json settings = Json::object()) {
     char pattern[] = "/tmp/mcpfleet-worker-XXXXXX";
     directory_ = mkdtemp(pattern);
-    pid_ = StartProgram({sources + "/dev/node", sources + "/dev/serve.mjs", "--dir", directory_ + "/state"}, Log());
-    WaitFor([this] { return !(url_ = FirstLine()).empty(); });
+    const std::string state = directory_ + "/state", token = RandomHex(32);
+    const Json entry = {{"name", "test operator"}, {"sha256", Sha256Hex(token)}, {"role", "operator"}};
+    settings["tokens"] = Json::array({entry});
+    settings["loopbackTunnels"] = true;
+    EXPECT_TRUE(MakeDirectories(state, 0700).ok());
+    EXPECT_TRUE(WriteFileAtomically(state + "/operator-token", token + "\n").ok());
+    EXPECT_TRUE(WriteFileAtomically(directory_ + "/settings", DumpJson(settings)).ok());
+    pid_ = StartProgram(
+        {sources + "/dev/node", sources + "/dev/serve.mjs", "--dir", state, "--settings", directory_ + "/settings"},
+        Log());
+    WaitFor([this] { return !(url_ = FirstLine()).empty(); }, std::chrono::seconds(120));
     EXPECT_TRUE(url_.starts_with("http://127.0.0.1:")) << ReadFile(Log(), 4096).value_or("");
   }
   ~Worker() {
@@ -39,6 +54,18 @@ class Worker {
   const std::string& url() const { return url_; }
   const std::string& directory() const { return directory_; }
   std::string OperatorToken() const { return ReadFile(directory_ + "/state/operator-token", 4096).value_or(""); }
+  // What it answers an operator; null on an error.
+  Json Ask(const std::string& method, const std::string& target, const Json& body = nullptr) const {
+    http::Client client(
+        http::TcpEndpoint("127.0.0.1", static_cast<uint16_t>(std::stoi(url_.substr(url_.rfind(':') + 1)))), {});
+    http::Request request{.method = method, .target = target, .body = body.is_null() ? "" : DumpJson(body)};
+    request.headers.Set("Authorization", "Bearer " + std::string(Trim(OperatorToken())));
+    if (!body.is_null()) request.headers.Set("Content-Type", "application/json");
+    const auto answer = client.Do(request, Deadline::After(std::chrono::seconds(30)));
+    if (!answer.ok()) return nullptr;
+    const auto json = ParseJson(answer->body);
+    return json.ok() ? GetMember(*json, "result") : Json();
+  }
 
  private:
   std::string Log() const { return directory_ + "/log"; }
@@ -59,8 +86,9 @@ class WorkerFixture : public IntegrationTest {
     if (IsSkipped()) return;
     const std::string sources = Worker::Sources();
     if (sources.empty()) GTEST_SKIP() << Worker::kNotRun;
-    worker_ = std::make_unique<Worker>(sources);
+    worker_ = std::make_unique<Worker>(sources, Settings());
   }
+  virtual Json Settings() const { return Json::object(); }
   void TearDown() override {
     node_.reset();
     worker_.reset();
@@ -70,9 +98,13 @@ class WorkerFixture : public IntegrationTest {
     options.store_url = worker_->url();
     options.store_token_file = token_file;
     node_ = std::make_unique<Node>(options);
+    MakeOperator(*node_);
+  }
+  // This node's mcpctl is an operator's.
+  void MakeOperator(Node& node) {
     const CommandResult context =
-        node_->Mcpctl({"config", "set-context", "worker", "--server", worker_->url(), "--token-stdin", "--use"},
-                      worker_->OperatorToken());
+        node.Mcpctl({"config", "set-context", "worker", "--server", worker_->url(), "--token-stdin", "--use"},
+                    worker_->OperatorToken());
     ASSERT_TRUE(context.ok()) << context;
   }
 

@@ -34,18 +34,7 @@ class WorkerTest : public WorkerFixture {
     ASSERT_TRUE(made.ok()) << made;
   }
 
-  // What the Worker answers an operator; null on an error.
-  Json Ask(const std::string& method, const std::string& target) {
-    const uint16_t port = static_cast<uint16_t>(std::stoi(worker_->url().substr(worker_->url().rfind(':') + 1)));
-    http::Client client(http::TcpEndpoint("127.0.0.1", port), {});
-    http::Request request{.method = method, .target = target};
-    request.headers.Set("Authorization", "Bearer " + std::string(Trim(worker_->OperatorToken())));
-    const auto answer = client.Do(request, Deadline::After(seconds(30)));
-    if (!answer.ok()) return nullptr;
-    const auto json = ParseJson(answer->body);
-    return json.ok() ? GetMember(*json, "result") : Json();
-  }
-  Json NodeOfTheFleet() { return Ask("GET", "/v1/nodes/" + node_->name()); }
+  Json NodeOfTheFleet() { return worker_->Ask("GET", "/v1/nodes/" + node_->name()); }
   // How many requests mcplet has made: of one operation, or ("") of all.
   int64_t Requests(const std::string& operation) {
     http::Client client(http::TcpEndpoint("127.0.0.1", node_->admin_port()), {});
@@ -78,6 +67,20 @@ TEST_F(WorkerTest, WhatIsAppliedRunsAndItsStatusComesBack) {
   // Removed there, it ends here.
   ASSERT_TRUE(node_->Mcpctl({"delete", "mcp/weather"}).ok());
   EXPECT_TRUE(WaitFor([&] { return node_->TestServerPids().empty(); }));
+}
+
+TEST_F(WorkerTest, TheOfficialClientWorksWithIt) {
+  const char* given = getenv("MCPFLEET_TEST_NPM");
+  const std::string npm = given != nullptr ? given : MCPFLEET_BINARY_DIR "/npm";
+  if (access((npm + "/node_modules/cloudflare/package.json").c_str(), R_OK) != 0)
+    GTEST_SKIP() << "NOT RUN: the official Cloudflare client is not in " << npm << "; scripts/test installs it";
+  const CommandResult run =
+      RunCommand({Worker::Sources() + "/dev/node", MCPFLEET_SOURCE_DIR "/tests/integration/cloudflare_client.mjs",
+                  worker_->url(), std::string(Trim(worker_->OperatorToken()))},
+                 {"PATH=/usr/bin:/bin", "HOME=" + worker_->directory(), "CLOUDFLARE_PACKAGE=" + npm + "/package.json"},
+                 "", seconds(120));
+  EXPECT_TRUE(run.ok()) << run;
+  EXPECT_NE(run.out.find("\nall\n"), std::string::npos) << run;
 }
 
 TEST_F(WorkerTest, ARevokedNodeHearsNothingMoreAndWhatRunsGoesOn) {
@@ -229,7 +232,7 @@ TEST_F(WorkerTest, ANodeThatIsAskedToGetsANewTokenAndTheOldOneEnds) {
   node_->Start();
   ASSERT_TRUE(WaitFor([&] { return GetBool(NodeOfTheFleet(), "connected"); }));
   const std::string old = *ReadFile(token_file_, 4096);
-  Ask("POST", "/v1/nodes/" + node_->name() + "/rotate");
+  worker_->Ask("POST", "/v1/nodes/" + node_->name() + "/rotate");
   ASSERT_TRUE(WaitFor([&] { return ReadFile(token_file_, 4096).value_or(old) != old; }));
   ASSERT_TRUE(node_->Apply({ProcessServer("weather")}).ok());
   EXPECT_TRUE(node_->WaitReady("weather"));

@@ -33,8 +33,8 @@ TEST(DownListTest, WhatIsNotFormedSoIsRefusedWhole) {
     bad["nodes"] = nodes;
     EXPECT_EQ(Refused(bad), "down: nodes is no list") << nodes;
   }
-  for (const Json& node : {Json(nullptr), Json(1), Json(""), Json("Edge"), Json("a/b"), Json(std::string(64, 'a')),
-                           Json(std::string("a\0b", 3))}) {
+  for (const Json& node : {Json(nullptr), Json(1), Json(""), Json("Edge"), Json("a/b"), Json("a.b"),
+                           Json(std::string(64, 'a')), Json(std::string("a\0b", 3))}) {
     Json bad = good;
     bad["nodes"] = Json::array({"edge-1", node});
     EXPECT_EQ(Refused(bad), "down: an entry is no name of a node") << node;

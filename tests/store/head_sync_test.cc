@@ -166,6 +166,29 @@ TEST_F(HeadSyncTest, APushedFleetIsPolledAsTheStoreAsksAndSoonerWhenAReadFailed)
   EXPECT_TRUE(last_.ok());
 }
 
+TEST_F(HeadSyncTest, APushThatIsNoHeadIsNamedAndTheStoreIsAskedAgainSoon) {
+  Write({Server("a")});
+  Run(seconds(5));
+  sync_->SetPolling(minutes(14), minutes(16));
+  Run(seconds(30));
+  sync_->Offer("<html>please log in</html>");
+  Run(seconds(0));
+  EXPECT_FALSE(last_.ok());
+  EXPECT_EQ(sync_->stats().bad_answers, 1);
+  EXPECT_EQ(sync_->stats().bad_answer.rfind("head: ", 0), 0u) << sync_->stats().bad_answer;
+  EXPECT_EQ(sync_->stats().bad_answer_at, clock_.Now());
+  Run(seconds(12));
+  EXPECT_TRUE(last_.ok());
+  EXPECT_EQ(Version("a"), "1");
+  // However many come, it is asked no more often than a store that never pushed.
+  const int64_t reads = sync_->stats().reads;
+  for (int i = 0; i < 60; ++i) {
+    sync_->Offer("<html>" + std::to_string(i));
+    Run(seconds(1));
+  }
+  EXPECT_LE(sync_->stats().reads, reads + 7);
+}
+
 TEST_F(HeadSyncTest, AnEmptyStoreIsNoStateAndNoError) {
   Run(seconds(30));
   EXPECT_TRUE(last_.ok());

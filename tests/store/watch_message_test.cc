@@ -41,7 +41,7 @@ TEST(WatchMessageTest, WhatHasNoTypeIsAHeadForTheSyncToJudge) {
 
 TEST(WatchMessageTest, AHelloSaysHowOftenToComeWhoIsDownAndWhoLooks) {
   const WatchMessage hello = Parsed(
-      R"({"type":"hello","name":"edge-01","nonce":"n-1","down":{"sequence":7,"nodes":["edge-02","a.b"],"frozen":true},
+      R"({"type":"hello","name":"edge-01","nonce":"n-1","down":{"sequence":7,"nodes":["edge-02","a-b"],"frozen":true},
           "hints":{"pingSeconds":20,"pollConnectedSeconds":600,"pollUnconnectedSeconds":[70,90],"reconnectSpreadSeconds":12},
           "follow":[{"namespace":"default","server":"weather"},{"namespace":"default","server":"time","node":"edge-09"},
                     {"namespace":"default","server":"clock","node":"edge-01"},{"namespace":"default","server":"weather"}]})");
@@ -50,7 +50,7 @@ TEST(WatchMessageTest, AHelloSaysHowOftenToComeWhoIsDownAndWhoLooks) {
   EXPECT_EQ(hello.hints, (WatchHints{seconds(20), seconds(600), seconds(70), seconds(90), seconds(12)}));
   ASSERT_TRUE(hello.down.has_value());
   EXPECT_EQ(hello.down->sequence, 7);
-  EXPECT_EQ(hello.down->nodes, (std::vector<std::string>{"edge-02", "a.b"}));
+  EXPECT_EQ(hello.down->nodes, (std::vector<std::string>{"edge-02", "a-b"}));
   EXPECT_TRUE(hello.down->frozen);
   // Those of this node, each once.
   EXPECT_EQ(hello.follow, (std::vector<FollowedServer>{{"default", "weather"}, {"default", "clock"}}));
@@ -79,14 +79,15 @@ TEST(WatchMessageTest, ADownListThatIsNoneOrTooLongIsRefusedWhole) {
         R"({"type":"down","sequence":99999999999999999999,"nodes":[]})", R"({"type":"down","sequence":1.5,"nodes":[]})",
         R"({"type":"down","sequence":1})", R"({"type":"down","sequence":1,"nodes":{"a":1}})",
         R"({"type":"down","sequence":1,"nodes":[1]})", R"({"type":"down","sequence":1,"nodes":["../x"]})",
-        R"({"type":"down","sequence":1,"nodes":[""]})", R"({"type":"hello","down":null})"}) {
+        R"({"type":"down","sequence":1,"nodes":["a.b"]})", R"({"type":"down","sequence":1,"nodes":[""]})",
+        R"({"type":"hello","down":null})"}) {
     EXPECT_EQ(Why(bad).rfind("down: ", 0), 0u) << bad;
   }
   Json list = {{"type", "down"}, {"sequence", 1}, {"nodes", Json::array()}};
-  for (size_t i = 0; i <= kDownNodes; ++i) list["nodes"].push_back("n" + std::to_string(i));
-  EXPECT_EQ(Why(DumpJson(list)), "down: more nodes than 16384");
+  for (size_t i = 0; i <= kDownListNodes; ++i) list["nodes"].push_back("n" + std::to_string(i));
+  EXPECT_EQ(Why(DumpJson(list)), "down: more than 16384 nodes");
   list["nodes"].erase(0);
-  EXPECT_EQ(Parsed(DumpJson(list)).down->nodes.size(), kDownNodes);
+  EXPECT_EQ(Parsed(DumpJson(list)).down->nodes.size(), kDownListNodes);
   list["nodes"] = Json::array({std::string(64, 'a')});
   EXPECT_NE(Why(DumpJson(list)), "");
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Fleet } from "./fleet/fleet.js";
 import type { Hub } from "./hub/hub.js";
+import { PING_SECONDS_LEAST } from "./limits.js";
 
 export interface Env {
   CONFIG: KVNamespace;
@@ -91,6 +92,13 @@ const Settings = z.strictObject({
     .int()
     .min(1024)
     .default(60 * 1024 * 1024),
+  // Seconds without a sign of life until a node is down and others take its replicas, and of steady ones until it is up.
+  downAfterSeconds: z
+    .int()
+    .min(3 * PING_SECONDS_LEAST)
+    .max(3600)
+    .default(90),
+  upAfterSeconds: z.int().min(0).max(3600).default(120),
   // Minutes that a server may be not Ready before an alert.
   notReadyMinutes: z.int().min(1).max(1440).default(5),
   // Host names of tunnels must end in one of these. Empty: any name that an operator sets.

@@ -51,11 +51,11 @@ export const RETRY_MOST_MS = 60_000;
 // Messages to webhooks are given up after this many tries (about an hour).
 export const WEBHOOK_TRIES = 60;
 
-// Liveness (architecture §4).
+// A node's sign of life, and the look at all of them: at least this often (fleet/rhythm.ts).
 export const SWEEP_MS = 30_000;
-export const DOWN_AFTER_MS = 90_000;
-export const UP_AFTER_MS = 120_000;
 export const PING_SECONDS = 30;
+// The most often that a node sends one, whatever it is asked for (store/watch_message.cc).
+export const PING_SECONDS_LEAST = 5;
 
 export const NODES = 100_000;
 export const WATCHERS = 10_000;

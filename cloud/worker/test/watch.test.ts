@@ -24,8 +24,9 @@ import {
   textOf,
 } from "./kit.js";
 import { countOperations } from "./operations.js";
-import { decideDown, emptyDown } from "../src/fleet/down.js";
+import { decideDown, type DownState, emptyDown, type Seen } from "../src/fleet/down.js";
 import { hintsFor } from "../src/fleet/hints.js";
+import { rhythmOf } from "../src/fleet/rhythm.js";
 import { judgeNonce } from "../src/fleet/clone.js";
 
 freshAccount();
@@ -296,20 +297,22 @@ describe("a status that is made to hurt", () => {
 describe("the down list", () => {
   const seen = (last: Record<string, number>) => Object.entries(last).map(([node, at]) => ({ node, last: at }));
   const S = 1000;
+  const usual = rhythmOf({ downAfterSeconds: 90, upAfterSeconds: 120 });
+  const decide = (before: DownState, nodes: readonly Seen[], now: number) => decideDown(before, nodes, now, usual);
   it("has a node after 90 s of silence and loses it after 120 s of steady life", () => {
     const last = { a: 1000 * S, b: 1000 * S, c: 1000 * S, d: 1000 * S };
-    let state = decideDown({ ...emptyDown(), sweptAt: 1000 * S }, seen(last), 1089 * S);
+    let state = decide({ ...emptyDown(), sweptAt: 1000 * S }, seen(last), 1089 * S);
     expect(state.list).toEqual({ sequence: 0, nodes: [], frozen: false });
-    state = decideDown(state, seen({ ...last, b: 1090 * S, c: 1090 * S, d: 1090 * S }), 1090 * S);
+    state = decide(state, seen({ ...last, b: 1090 * S, c: 1090 * S, d: 1090 * S }), 1090 * S);
     expect(state.list).toEqual({ sequence: 1, nodes: ["a"], frozen: false });
     const alive = (at: number) => seen({ a: at, b: at, c: at, d: at });
-    for (const at of [1100, 1130, 1160, 1190]) state = decideDown(state, alive(at * S), at * S);
+    for (const at of [1100, 1130, 1160, 1190]) state = decide(state, alive(at * S), at * S);
     expect(state.list.nodes).toEqual(["a"]);
     // A gap begins the 120 s again.
-    state = decideDown(state, seen({ a: 1100 * S, b: 1195 * S, c: 1195 * S, d: 1195 * S }), 1195 * S);
-    for (const at of [1210, 1240, 1270, 1300, 1329]) state = decideDown(state, alive(at * S), at * S);
+    state = decide(state, seen({ a: 1100 * S, b: 1195 * S, c: 1195 * S, d: 1195 * S }), 1195 * S);
+    for (const at of [1210, 1240, 1270, 1300, 1329]) state = decide(state, alive(at * S), at * S);
     expect(state.list.nodes).toEqual(["a"]);
-    state = decideDown(state, alive(1330 * S), 1330 * S);
+    state = decide(state, alive(1330 * S), 1330 * S);
     expect(state.list).toEqual({ sequence: 2, nodes: [], frozen: false });
   });
 
@@ -317,24 +320,39 @@ describe("the down list", () => {
     const last = (at: number, gone: string[], since: number) =>
       seen(Object.fromEntries(["a", "b", "c", "d", "e", "f"].map((node) => [node, gone.includes(node) ? since : at])));
     let state = { ...emptyDown(), sweptAt: 970 * S };
-    state = decideDown(state, last(1000 * S, ["a", "b"], 900 * S), 1000 * S);
+    state = decide(state, last(1000 * S, ["a", "b"], 900 * S), 1000 * S);
     expect(state.list).toEqual({ sequence: 1, nodes: ["a", "b"], frozen: false }); // a third is not more than a third
-    state = decideDown(state, last(1100 * S, ["a", "b", "c", "d"], 1000 * S), 1100 * S);
+    state = decide(state, last(1100 * S, ["a", "b", "c", "d"], 1000 * S), 1100 * S);
     expect(state.list).toEqual({ sequence: 2, nodes: ["a", "b"], frozen: true });
-    state = decideDown(state, last(1130 * S, ["a", "b"], 900 * S), 1130 * S);
+    state = decide(state, last(1130 * S, ["a", "b"], 900 * S), 1130 * S);
     expect(state.list).toEqual({ sequence: 3, nodes: ["a", "b"], frozen: false });
   });
 
   it("blames nobody after the object itself was away, and knows that who never came is not there", () => {
-    const state = decideDown({ ...emptyDown(), sweptAt: 1000 * S }, seen({ a: 1000 * S, b: 1000 * S }), 2000 * S);
+    const state = decide({ ...emptyDown(), sweptAt: 1000 * S }, seen({ a: 1000 * S, b: 1000 * S }), 2000 * S);
     expect(state.list.nodes).toEqual([]);
-    const before = decideDown(state, seen({ a: 2000 * S, never: 0 }), 2030 * S);
+    const before = decide(state, seen({ a: 2000 * S, never: 0 }), 2030 * S);
     expect(before.list).toEqual({ sequence: 1, nodes: ["never"], frozen: false });
-    expect(decideDown(before, seen({ a: 2059 * S, never: 2059 * S }), 2060 * S).list).toEqual({
+    expect(decide(before, seen({ a: 2059 * S, never: 2059 * S }), 2060 * S).list).toEqual({
       sequence: 2,
       nodes: [],
       frozen: false,
     });
+  });
+
+  it("goes by the settings: three signs of life and three looks until a node is down", () => {
+    expect(usual).toEqual({ downAfterMs: 90 * S, upAfterMs: 120 * S, sweepMs: 30 * S, pingSeconds: 30 });
+    const short = rhythmOf({ downAfterSeconds: 15, upAfterSeconds: 20 });
+    expect(short).toEqual({ downAfterMs: 15 * S, upAfterMs: 20 * S, sweepMs: 5 * S, pingSeconds: 5 });
+    expect(rhythmOf({ downAfterSeconds: 3600, upAfterSeconds: 0 })).toMatchObject({ sweepMs: 30 * S, pingSeconds: 30 });
+    const at = (now: number, last: number, before = { ...emptyDown(), sweptAt: now - 5 * S }) =>
+      decideDown(before, seen({ a: last, b: now }), now, short);
+    expect(at(1014 * S, 1000 * S).list.nodes).toEqual([]);
+    let state = at(1015 * S, 1000 * S);
+    expect(state.list.nodes).toEqual(["a"]);
+    for (const now of [1020, 1025, 1030, 1035]) state = at(now * S, now * S, state);
+    expect(state.list.nodes).toEqual(["a"]);
+    expect(at(1040 * S, 1040 * S, state).list.nodes).toEqual([]);
   });
 
   it("is published to nodes and people, raises an alert, and is in uptime", async () => {
@@ -447,9 +465,9 @@ describe("a cloned node", () => {
 
 describe("hints", () => {
   it("spread polls and reconnects by the size of the fleet", () => {
-    expect(hintsFor(0)).toMatchObject({ pollUnconnectedSeconds: [60, 120], reconnectSpreadSeconds: 1 });
-    expect(hintsFor(5000)).toMatchObject({ pollUnconnectedSeconds: [250, 500], reconnectSpreadSeconds: 100 });
-    expect(hintsFor(100_000)).toMatchObject({ pollUnconnectedSeconds: [900, 1800], reconnectSpreadSeconds: 300 });
+    expect(hintsFor(0, 30)).toMatchObject({ pollUnconnectedSeconds: [60, 120], reconnectSpreadSeconds: 1 });
+    expect(hintsFor(5000, 30)).toMatchObject({ pollUnconnectedSeconds: [250, 500], reconnectSpreadSeconds: 100 });
+    expect(hintsFor(100_000, 30)).toMatchObject({ pollUnconnectedSeconds: [900, 1800], reconnectSpreadSeconds: 300 });
   });
 });
 

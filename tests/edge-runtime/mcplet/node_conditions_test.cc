@@ -70,6 +70,24 @@ TEST(NodeConditionsTest, AStoreThatIsAwayDoesNotMakeANodeUnready) {
   EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
 }
 
+TEST(NodeConditionsTest, WhyAStoreIsAwayAndWhatItSaidThatCanNotBeUsedAreNamed) {
+  const auto message = [](const NodeFacts& facts) {
+    return FindCondition(NodeConditions(facts, {}, kNow), "StoreReachable")->message;
+  };
+  NodeFacts facts = Healthy();
+  facts.bad_answer = "pushed: down: nodes is no list";
+  EXPECT_EQ(Reason(facts, "StoreReachable"), "True BadAnswers");
+  EXPECT_NE(message(facts).find("down: nodes is no list"), std::string::npos);
+  facts.status_refused = "the token may not do this";
+  EXPECT_EQ(Reason(facts, "StoreReachable"), "False StatusNotWritten");
+  facts.store_reachable = false;
+  facts.store_trouble = "head: the store belongs to another fleet";
+  EXPECT_EQ(Reason(facts, "StoreReachable"), "False StoreUnreachable");
+  EXPECT_EQ(message(facts), "head: the store belongs to another fleet");
+  facts.store_trouble = "";
+  EXPECT_EQ(message(facts), "the token may not do this");
+}
+
 TEST(NodeConditionsTest, AStoreThatIsReadButTakesNoStatusIsToldWithTheReason) {
   NodeFacts facts = Healthy();
   facts.status_refused = "the token may not do this";

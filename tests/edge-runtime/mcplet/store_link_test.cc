@@ -158,10 +158,18 @@ TEST_F(StoreLinkTest, ANodeThatIsAskedToGetsANewTokenAndKeepsItBeforeItUsesIt) {
 TEST_F(StoreLinkTest, WhatTheStorePushesAndCanNotBeReadIsCounted) {
   testing::PlayedWorker worker({.greeting = {kHello, R"({"type":"down","sequence":-4})", "<html>"}});
   const Config config = Remote(worker.url());
-  auto link = StoreLink::Open(config, clock_, 1, {});
+  std::atomic<int64_t> told{0};
+  auto link = StoreLink::Open(
+      config, clock_, 1,
+      {.on_step = [&](const Status&, const SyncStats& stats) { told = std::max(told.load(), stats.bad_answers); },
+       .on_count = [&](const SyncStats& stats) { told = stats.bad_answers; }});
   ASSERT_OK(link);
   (*link)->Start();
-  EXPECT_TRUE(http::Eventually([&] { return (*link)->stats().bad_answers == 2; }));
+  EXPECT_TRUE(http::Eventually([&] { return told == 2; }));
+  // Also when nothing else is to be done for long.
+  worker.Say(R"({"type":"down","sequence":5,"nodes":["a.b"]})");
+  EXPECT_TRUE(http::Eventually([&] { return told == 3; }));
+  EXPECT_EQ((*link)->stats().bad_answer, "pushed: down: an entry is no name of a node");
 }
 
 }  // namespace

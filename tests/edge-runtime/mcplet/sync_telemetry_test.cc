@@ -51,6 +51,24 @@ TEST_F(SyncTelemetryTest, AnUntrustedHeadIsCountedAndToldWithItsReason) {
   EXPECT_NE(events_.List().front().message.find("not signed"), std::string::npos);
 }
 
+TEST_F(SyncTelemetryTest, WhatCanNotBeUsedIsCountedWithoutAStepAndToldOnceWithItsReason) {
+  telemetry_.OnStep(OkStatus(), {});
+  clock_.Advance(std::chrono::minutes(1));
+  const std::string before = metrics_.Serialize();
+  telemetry_.OnCount({.bad_answers = 1, .bad_answer = "pushed: down: nodes is no list"});
+  telemetry_.OnCount({.bad_answers = 3, .bad_answer = "pushed: follow: names no server"});
+  EXPECT_TRUE(Shows("mcpfleet_store_bad_answers_total 3"));
+  const std::string success = "\nmcpfleet_store_last_success_timestamp_seconds ";
+  const auto line = [&success](const std::string& text) {
+    const size_t at = text.find(success) + 1;
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_EQ(line(metrics_.Serialize()), line(before)) << "it is no sign that the store answers";
+  ASSERT_EQ(events_.List().size(), 1u);
+  EXPECT_EQ(events_.List().front().reason, "BadAnswer");
+  EXPECT_NE(events_.List().front().message.find("nodes is no list"), std::string::npos);
+}
+
 TEST_F(SyncTelemetryTest, AForeignHeadIsToldOnceHoweverOftenItIsRead) {
   for (int64_t seen = 1; seen <= 3; ++seen) telemetry_.OnStep(OkStatus(), {.foreign_heads = seen});
   ASSERT_EQ(events_.List().size(), 1u);

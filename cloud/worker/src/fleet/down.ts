@@ -1,7 +1,7 @@
-// The list of nodes that are down (architecture §4): a node is on it after 90 s without a sign of life and off it after
-// 120 s of steady ones. When more than a third vanish together it is more likely us than them: the list stays as it is
-// and somebody is told. Pure.
-import { DOWN_AFTER_MS, SWEEP_MS, UP_AFTER_MS } from "../limits.js";
+// The list of nodes that are down (architecture §4): a node is on it after a time without a sign of life and off it after
+// a time of steady ones (90 s and 120 s, unless the settings say otherwise). When more than a third vanish together it
+// is more likely us than them: the list stays as it is and somebody is told. Pure.
+import type { Rhythm } from "./rhythm.js";
 
 export interface DownList {
   sequence: number; // rises with each change
@@ -32,12 +32,13 @@ export const emptyDown = (): DownState => ({
   sweptAt: 0,
 });
 
-export function decideDown(before: DownState, seen: readonly Seen[], now: number): DownState {
+export function decideDown(before: DownState, seen: readonly Seen[], now: number, rhythm: Rhythm): DownState {
+  const { downAfterMs, upAfterMs, sweepMs } = rhythm;
   const expected = new Set(before.never);
   const wasDown = new Set(before.list.nodes.filter((node) => !expected.has(node)));
-  const silent = (node: Seen) => now - node.last >= DOWN_AFTER_MS;
+  const silent = (node: Seen) => now - node.last >= downAfterMs;
   // After a time in which we ourselves were away nobody can be blamed for silence yet.
-  const away = before.sweptAt !== 0 && now - before.sweptAt > DOWN_AFTER_MS + SWEEP_MS;
+  const away = before.sweptAt !== 0 && now - before.sweptAt > downAfterMs + sweepMs;
   // A node that never came can take nothing, and its absence is no sign that something broke.
   const never = seen.filter((node) => node.last === 0).map((node) => node.node);
   const newlySilent = away ? [] : seen.filter((node) => node.last !== 0 && !wasDown.has(node.node) && silent(node));
@@ -50,7 +51,7 @@ export function decideDown(before: DownState, seen: readonly Seen[], now: number
     if (!wasDown.has(node.node)) continue;
     if (!silent(node)) steady[node.node] = before.steady[node.node] ?? now;
     const since = steady[node.node];
-    if (frozen || since === undefined || now - since < UP_AFTER_MS) down.add(node.node);
+    if (frozen || since === undefined || now - since < upAfterMs) down.add(node.node);
     else delete steady[node.node];
   }
   const nodes = [...down].sort();

@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, JOINS, NEWS_MS, NODES, SWEEP_MS, WATCHERS } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, NEWS_MS, NODES, WATCHERS } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
@@ -24,6 +24,7 @@ import { headMirroredAt, Postman } from "./postman.js";
 import { nextDue, post } from "./outbox.js";
 import { type Blob, findRecent, hasRecent, newsSince, pruneRecent, rememberBlobs } from "./recent.js";
 import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
+import { type Rhythm, rhythmOf } from "./rhythm.js";
 import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
 import * as tokens from "./tokens.js";
@@ -403,7 +404,11 @@ export class Fleet extends DurableObject<Env> {
     return readNote<DownState>(this.sql, "down") ?? emptyDown();
   }
 
-  // A look over the fleet: who is silent, what is wrong, what is old. Every 30 s by the alarm.
+  private rhythm(): Rhythm {
+    return rhythmOf(settingsOf(this.env));
+  }
+
+  // A look over the fleet: who is silent, what is wrong, what is old. Every sweepMs by the alarm.
   private async sweep(now: number): Promise<void> {
     const alive = lastByNode(await this.liveness());
     const before = this.down();
@@ -413,7 +418,7 @@ export class Fleet extends DurableObject<Env> {
       if (last === undefined && row.connected !== 0) nodes.noteGone(this.sql, row.node, before.sweptAt);
       return { node: row.node, last: Math.max(row.last_seen, last ?? (row.connected !== 0 ? before.sweptAt : 0)) };
     });
-    const after = decideDown(before, seen, now);
+    const after = decideDown(before, seen, now, this.rhythm());
     writeNote(this.sql, "down", after);
     const down = new Set(after.list.nodes);
     for (const { node, last } of seen) if (last !== 0) noteState(this.sql, `node/${node}`, !down.has(node), now);
@@ -459,7 +464,7 @@ export class Fleet extends DurableObject<Env> {
     const now = Date.now();
     const telling = this.deliver();
     if (now >= (readNote<number>(this.sql, "sweep-at") ?? 0)) {
-      writeNote(this.sql, "sweep-at", now + SWEEP_MS);
+      writeNote(this.sql, "sweep-at", now + this.rhythm().sweepMs);
       await this.sweep(now);
     }
     await telling;
@@ -474,7 +479,7 @@ export class Fleet extends DurableObject<Env> {
 
   private async schedule(): Promise<void> {
     let sweepAt = readNote<number>(this.sql, "sweep-at");
-    if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + SWEEP_MS));
+    if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + this.rhythm().sweepMs));
     const due = nextDue(this.sql);
     // Nothing to look after in an empty fleet.
     const busy =
@@ -530,7 +535,7 @@ export class Fleet extends DurableObject<Env> {
         type: "hello",
         name: attachment.name,
         down: this.down().list,
-        hints: hintsFor(nodes.countNodes(this.sql)),
+        hints: hintsFor(nodes.countNodes(this.sql), this.rhythm().pingSeconds),
       };
       if (attachment.node === undefined) {
         texts.push(JSON.stringify(hello));

@@ -1,5 +1,4 @@
 // What a node is told of how often to come: the larger the fleet, the thinner the stream of requests. Pure.
-import { PING_SECONDS } from "../limits.js";
 
 export interface Hints {
   // Text "ping" on the socket this often; the answer "pong" costs nothing and is our sign of life.
@@ -15,10 +14,10 @@ export interface Hints {
 const CONNECTS_PER_SECOND = 50;
 const READS_PER_SECOND = 20;
 
-export function hintsFor(nodes: number): Hints {
+export function hintsFor(nodes: number, pingSeconds: number): Hints {
   const least = Math.min(900, Math.max(60, Math.ceil(nodes / READS_PER_SECOND)));
   return {
-    pingSeconds: PING_SECONDS,
+    pingSeconds,
     pollConnectedSeconds: 900,
     pollUnconnectedSeconds: [least, least * 2],
     reconnectSpreadSeconds: Math.min(300, Math.max(1, Math.ceil(nodes / CONNECTS_PER_SECOND))),
