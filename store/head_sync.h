@@ -10,8 +10,8 @@
 // only when such a server matches this node, and by the list of down nodes: from SetDown and SetConnected or, while
 // they say that there is no connection, read with each poll. Without a list it takes none.
 //
-// Boot, Step and next_due belong to one thread; Offer, OfferValues, SetDown, SetConnected, SetPolling, CountBadAnswer, state and
-// stats may be called from any.
+// Boot, Step and next_due belong to one thread; Offer, OfferValues, SetDown, SetConnected, SetPolling, CountBadAnswer,
+// state and stats may be called from any.
 //
 //   sync.Boot();                       // offline: the last good state
 //   for (;;) { sync.Step(); wait until sync.next_due() or Offer; }

@@ -826,7 +826,8 @@ TEST_F(HeadSyncTest, WhatCameBeforeItsHeadIsNotRead) {
   // One of the two, a false one, and things that nobody asked for.
   std::vector<std::string> values = {"", "no object", std::string(1000, 'x')};
   for (const auto& [key, value] : kv_.Content()) {
-    if (before.contains(key) || value.find("\"name\":\"b\"") != std::string::npos) continue;
+    if (before.contains(key)) continue;
+    if (key.starts_with("objects/") && value.find("\"name\":\"b\"") != std::string::npos) continue;
     values.push_back(value);
   }
   const int64_t reads = kv_.reads();
