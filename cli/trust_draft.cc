@@ -109,7 +109,7 @@ Status RunPublish(Session& session, const DraftOptions& options) {
   ASSIGN_OR_RETURN(const TrustDraft draft, ReadDraft(session, options.path));
   ASSIGN_OR_RETURN(const std::vector<NamedKey> named, LoadKeys());
   ShowDraft(session, draft, named);
-  RETURN_IF_ERROR(CheckTrust(draft));
+  if (const Status good = CheckTrust(draft); !good.ok()) return FailedPrecondition(Message(good));
   RETURN_IF_ERROR(CheckHeadKeys(draft.next.heads, named));
   RETURN_IF_ERROR(Confirm(session, options.yes, "publish " + TrustKey(draft.next.version)));
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
@@ -138,7 +138,7 @@ Status CheckHeadKeys(const Signers& heads, const std::vector<NamedKey>& keys) {
   if (here >= heads.threshold) return OkStatus();
   return FailedPrecondition("its heads would need the signatures of " + std::to_string(heads.threshold) +
                             " of these keys, and " + std::to_string(here) + " are here: " + Join(heads.keys, ", ") +
-                            ". With --out it is written to a file, which mcpctl trust publish takes where they are");
+                            ". Who has them makes it so: mcpctl trust publish, of the file that --out writes");
 }
 
 void AnnounceTrust(Session& session, const TrustDocument& document) {
