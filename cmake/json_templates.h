@@ -1,5 +1,5 @@
-// What every file would compile again: the JSON library's templates for our one type of document. They are compiled once,
-// in the precompiled headers' own library; last in each list of precompiled headers.
+// What every file would compile again: the JSON library's templates for our one type of document. They are compiled
+// once, in the precompiled headers' own library; last in each list of precompiled headers.
 #pragma once
 
 #include <functional>

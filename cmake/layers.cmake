@@ -15,7 +15,7 @@ endif()
 set_source_files_properties(${CMAKE_SOURCE_DIR}/base/version.cc PROPERTIES
   COMPILE_DEFINITIONS "MCPFLEET_VERSION=\"${PROJECT_VERSION}\";MCPFLEET_BUILD_TIME=${MCPFLEET_BUILD_TIME}")
 mcpfleet_layer(base/http USES base LIBS Boost::headers OpenSSL::SSL)
-mcpfleet_layer(crd SMALL USES base LIBS mcpfleet_yaml ${J})
+mcpfleet_layer(crd USES base LIBS mcpfleet_yaml ${J})
 include(embed)
 mcpfleet_embed(mcpfleet_crd kEmbeddedCrds crd/mcpserver.yaml crd/mcpnode.yaml crd/mcpsecret.yaml)
 mcpfleet_layer(controller/ports USES base crd)
@@ -42,4 +42,4 @@ mcpfleet_layer(edge-runtime/mcplet SMALL
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
-mcpfleet_layer(cli SMALL USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})
+mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})

@@ -194,7 +194,8 @@ StatusOr<LogPiece> FileTail::Read(std::string* out, size_t max, Deadline) {
     // The order makes it exact: what was written before the rotation is read after that was seen.
     const bool newest = IsNewest();
     if (ReadLines(out, max, &piece) > 0 || piece.more) {
-      piece.at_end = newest && !piece.more;
+      piece.more = piece.more || !newest;  // the next file
+      piece.at_end = !piece.more;
       return piece;
     }
     if (newest || !GoOn(&piece)) return piece;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <map>
 #include <memory>
@@ -54,6 +55,7 @@ class PlayedWorker {
     std::function<PlayedAnswer(const PlayedRequest&)> answer = nullptr;  // null: 404, no such key
   };
   explicit PlayedWorker(Options options) : options_(std::move(options)), token_(options_.token) {
+    signal(SIGPIPE, SIG_IGN);  // as each of our programs does: the other end may be gone
     thread_ = std::thread([this] { Accept(); });
   }
   ~PlayedWorker() {

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +29,7 @@ class Relay {
   };
   explicit Relay(Options options)
       : options_(std::move(options)), context_(options_.tls == nullptr ? nullptr : options_.tls->ServerContext()) {
+    signal(SIGPIPE, SIG_IGN);  // as each of our programs does: the other end may be gone
     thread_ = std::thread([this] { Accept(); });
   }
   ~Relay() {
