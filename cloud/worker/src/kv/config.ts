@@ -45,20 +45,22 @@ export class ConfigStore extends PlainStore {
     if (pair.key.startsWith("trust/") && !(await this.fleet.claimOnce(pair.key, sha256Hex(pair.value)))) {
       throw conditionFailed("a trust version is written once");
     }
-    const kept = isKept(pair.key) ? this.fleet.remember([{ key: pair.key, value: pair.value }]) : undefined;
-    await Promise.all([kept, super.put(pair, on)]);
+    await this.remember([pair]);
+    await super.put(pair, on);
   }
 
   override async putMany(pairs: readonly Pair[]): Promise<string[]> {
     if (pairs.some((pair) => pair.key === "head")) throw headNeedsCondition("the head can't be part of a bulk write");
     if (pairs.some((pair) => pair.key.startsWith("trust/")))
       throw badRequest("a trust version is written by a single PUT");
-    // Both at once: nobody asks for them before the answer, when the head may name them.
+    await this.remember(pairs);
+    return super.putMany(pairs);
+  }
+
+  // Before they are in KV: whoever sees one of them missing there finds it in the object, and gc sees that it is new.
+  private async remember(pairs: readonly Pair[]): Promise<void> {
     const kept = pairs.filter((pair) => isKept(pair.key));
-    const remembered =
-      kept.length > 0 ? this.fleet.remember(kept.map(({ key, value }) => ({ key, value }))) : undefined;
-    const [, left] = await Promise.all([remembered, super.putMany(pairs)]);
-    return left;
+    if (kept.length > 0) await this.fleet.remember(kept.map(({ key, value }) => ({ key, value })));
   }
 
   // Only for gc: nothing that the present head needs, nothing that somebody wrote minutes ago.
