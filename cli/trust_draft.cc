@@ -24,10 +24,6 @@ struct DraftOptions {
   bool yes = false;
 };
 
-bool Has(const Signers& signers, const std::string& key) {
-  return std::find(signers.keys.begin(), signers.keys.end(), key) != signers.keys.end();
-}
-
 StatusOr<TrustDraft> ReadDraft(Session& session, const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kTrustBytes));
   StatusOr<TrustDocument> document = ParseTrust(text);

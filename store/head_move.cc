@@ -1,6 +1,5 @@
 #include "store/head_move.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -19,8 +18,7 @@ Status TooFew(const Status& why) {
 // With those of `keys` that are among the signers.
 void SignAs(const Signers& signers, const std::vector<SigningKey>& keys, std::string_view text, Json* signatures) {
   for (const SigningKey& key : keys) {
-    const bool may = std::find(signers.keys.begin(), signers.keys.end(), key.public_key()) != signers.keys.end();
-    if (may) AddSignature(signatures, key.public_key(), key.Sign(text));
+    if (Has(signers, key.public_key())) AddSignature(signatures, key.public_key(), key.Sign(text));
   }
 }
 

@@ -1,6 +1,5 @@
 #include "store/trust_draft.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -63,13 +62,10 @@ StatusOr<TrustDraft> TakeUpTrust(KvClient& kv, TrustDocument next, Deadline dead
 
 int SignTrust(const std::vector<SigningKey>& keys, TrustDraft* draft) {
   const std::string text = SignedText(draft->next);
-  const auto names = [](const Signers& roots, const std::string& key) {
-    return std::find(roots.keys.begin(), roots.keys.end(), key) != roots.keys.end();
-  };
   int added = 0;
   for (const SigningKey& key : keys) {
     const std::string& own = key.public_key();
-    if (!names(draft->next.roots, own) && !(draft->before && names(draft->before->roots, own))) continue;
+    if (!Has(draft->next.roots, own) && !(draft->before && Has(draft->before->roots, own))) continue;
     AddSignature(&draft->next.signatures, own, key.Sign(text));
     ++added;
   }

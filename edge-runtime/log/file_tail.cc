@@ -33,12 +33,6 @@ int64_t SizeOf(int fd) {
   return fstat(fd, &st) == 0 ? st.st_size : 0;
 }
 
-int64_t CountNewlines(std::string_view text) {
-  int64_t count = 0;
-  for (size_t at = 0; (at = text.find('\n', at)) != std::string_view::npos; ++at) ++count;
-  return count;
-}
-
 std::string PreviousBase() { return std::string("previous.") + kLogFile; }
 
 }  // namespace
@@ -170,7 +164,7 @@ size_t FileTail::ReadLines(std::string* out, size_t max, LogPiece* piece) {
   size_t whole = newline == std::string_view::npos ? 0 : newline + 1;
   const bool endless = whole == 0 && bytes.size() >= max;  // longer than any line of the writer: damage, cut here
   if (endless) whole = bytes.size();
-  const int64_t lines = CountNewlines(bytes.substr(0, whole));
+  const int64_t lines = CountLines(bytes.substr(0, whole));
   offset_ = from + static_cast<int64_t>(skip + whole);
   out->append(bytes.substr(0, whole));
   if (endless) {

@@ -43,12 +43,19 @@ std::optional<int64_t> LinesBefore(const std::string& directory, const LogFile& 
   return lines;
 }
 
+// By find, which takes many bytes at a time: std::count takes one.
+int64_t CountLines(std::string_view text) {
+  int64_t lines = 0;
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string_view::npos; ++at) ++lines;
+  return lines;
+}
+
 int64_t CountLines(int fd) {
   std::vector<char> buffer(size_t{64} << 10);
   int64_t lines = 0;
   off_t at = 0;
   for (ssize_t n; (n = pread(fd, buffer.data(), buffer.size(), at)) > 0; at += n)
-    lines += std::count(buffer.begin(), buffer.begin() + n, '\n');
+    lines += CountLines(std::string_view(buffer.data(), static_cast<size_t>(n)));
   return lines;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
@@ -20,7 +21,8 @@ struct LogFile {
 std::vector<LogFile> OpenLogFiles(const std::string& directory, const std::string& base);
 // Lines that were written before the first one of `newest`, as the writer noted; nullopt when it didn't, or not yet.
 std::optional<int64_t> LinesBefore(const std::string& directory, const LogFile& newest);
-// From the beginning of the file.
+// Each ends with its newline; of a file from its beginning.
+int64_t CountLines(std::string_view text);
 int64_t CountLines(int fd);
 
 }  // namespace mcpfleet

@@ -51,7 +51,7 @@ StatusOr<BriefRun> RunBriefly(const std::vector<std::string>& argv, Deadline dea
   BriefRun run;
   Status ended = Drain(out.get(), &run.output, deadline);
   // It may have closed its output and go on.
-  const UniqueFd end(static_cast<int>(syscall(434 /* pidfd_open */, pid, 0)));
+  const UniqueFd end(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (ended.ok() && end.valid()) ended = PollFd(end.get(), POLLIN, deadline);
   if (!ended.ok() || !end.valid()) kill(pid, SIGKILL);
   int status = 0;

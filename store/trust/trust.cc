@@ -90,13 +90,16 @@ void AddSignature(Json* signatures, std::string_view key, std::string_view signa
   signatures->push_back({{"key", key}, {"signature", signature}});
 }
 
+bool Has(const Signers& signers, std::string_view public_key) {
+  return std::find(signers.keys.begin(), signers.keys.end(), public_key) != signers.keys.end();
+}
+
 int64_t CountSigners(const Json& signatures, const Signers& signers, std::string_view text) {
   if (!signatures.is_array() || signatures.size() > kMaxSignatures) return 0;
   std::set<std::string> found;
   for (const Json& each : signatures) {
     const std::string key = GetString(each, "key");
-    const bool known = std::find(signers.keys.begin(), signers.keys.end(), key) != signers.keys.end();
-    if (known && VerifySignature(key, text, GetString(each, "signature"))) found.insert(key);
+    if (Has(signers, key) && VerifySignature(key, text, GetString(each, "signature"))) found.insert(key);
   }
   return static_cast<int64_t>(found.size());
 }

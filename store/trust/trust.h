@@ -29,6 +29,7 @@ struct Signers {
   int64_t threshold = 1;
   bool operator==(const Signers&) const = default;
 };
+bool Has(const Signers& signers, std::string_view public_key);
 Json ToJson(const Signers& signers);
 
 struct TrustDocument {

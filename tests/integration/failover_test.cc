@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "tests/integration/mcp_client.h"
-#include "tests/integration/power.h"
 #include "tests/integration/worker.h"
 
 namespace mcpfleet {
@@ -161,7 +160,7 @@ class FailoverTest : public WorkerFixture {
 
 TEST_F(FailoverTest, WhatADeadMachineRanIsTakenOverAndGivenBackWhenItReturns) {
   ASSERT_NO_FATAL_FAILURE(ApplyServers());
-  PowerOff(*holder_);
+  holder_->PowerOff();
   EXPECT_TRUE(holder_->TestServerPids().empty());
   ASSERT_NO_FATAL_FAILURE(ExpectTakenOver());
   holder_->Start();

@@ -13,7 +13,6 @@
 #include "base/http/client.h"
 #include "base/strings.h"
 #include "tests/fakes/docker_engine.h"
-#include "tests/integration/power.h"
 
 namespace mcpfleet {
 namespace {
@@ -234,9 +233,9 @@ int Node::Terminate() { return EndProgram(std::exchange(pid_, -1), SIGTERM); }
 
 void Node::KillDash9() { EndProgram(std::exchange(pid_, -1), SIGKILL); }
 
-void PowerOff(Node& node) {
-  node.KillDash9();
-  KillNode(node.state());
+void Node::PowerOff() {
+  KillDash9();
+  KillNode(state());
 }
 
 CommandResult Node::Drain() {

@@ -88,6 +88,8 @@ class Node {
   void Spawn();     // without waiting
   int Terminate();  // SIGTERM; its wait status
   void KillDash9();
+  // The machine loses its power: mcplet and all that the node runs end at once, and nothing is told to anybody.
+  void PowerOff();
   bool Running() const { return pid_ > 0; }
   pid_t pid() const { return pid_; }
   CommandResult Drain();
