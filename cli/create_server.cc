@@ -177,7 +177,7 @@ Status WriteNewServer(Session& session, Json object, const NewServer& options) {
   if (!session.options().namespace_.empty()) metadata["namespace"] = session.options().namespace_;
   const std::vector<Violation> violations = Schema::Builtin().Validate(kKindServer, object);
   if (!violations.empty()) {
-    session.err() << ToString(violations);
+    session.err() << ToString(violations) << "\n";
     return InvalidArgument("it would be no valid MCPServer");
   }
   // Without a store the namespace stays open, as in a manifest.

@@ -104,8 +104,10 @@ void ShowInputs(std::ostream& out, const Json& list) {
     if (name.empty()) name = Either(input, "valueHint", "value_hint");
     if (name.empty()) name = Shown(input, "value", 80);
     const std::string fallback = Shown(input, "default", 80);
+    const std::string description = Shown(input, "description");
     out << "    " << name << (required ? " (required)" : "") << (secret ? " (secret)" : "")
-        << (fallback.empty() || secret ? "" : " = " + fallback) << "  " << Shown(input, "description") << "\n";
+        << (fallback.empty() || secret ? "" : " = " + fallback) << (description.empty() ? "" : "  " + description)
+        << "\n";
   }
 }
 

@@ -148,6 +148,15 @@ void PutVariable(Draft* draft, const std::string& own_name, const std::string& f
   draft->pieces.push_back({.field = field, .value = std::move(item), .path = text.path, .hint = std::move(hint)});
 }
 
+// A flag whose value could not be kept would take the next argument for it.
+void TakeOutFlag(Draft* draft, const Text& flag) {
+  const bool bare = flag.value.starts_with('-') && flag.value.find('=') == std::string::npos;
+  const Piece* last = draft->pieces.empty() ? nullptr : &draft->pieces.back();
+  if (!bare || last == nullptr || last->field != "spec.args[]" || last->value != flag.value) return;
+  draft->pieces.pop_back();
+  draft->Lose(flag.path, "is left out with what follows it");
+}
+
 // "--api-key" "x" and "--api-key=x" are both taken out: args are plain to every node.
 void PutArguments(Draft* draft) {
   constexpr char kSecret[] =
@@ -168,6 +177,7 @@ void PutArguments(Draft* draft) {
     } else if (args[i].secret || IsSecretValue(word)) {
       draft->Lose(args[i].path, kSecret);
     } else if (!args[i].unknown.empty()) {
+      if (i > 0) TakeOutFlag(draft, args[i - 1]);
       draft->Lose(args[i].path, args[i].unknown);
     } else {
       draft->Put("spec.args[]", word, args[i].path);
@@ -196,6 +206,9 @@ void PutRemote(Draft* draft) {
   if (draft->transport == "sse")
     return draft->LeaveOut(
         url.path, "it speaks HTTP+SSE, the transport of 2024-11-05; a remote server has to speak streamable-http");
+  for (std::string_view here : {"http://localhost", "http://127.", "http://[::1]", "https://localhost"}) {
+    if (url.value.starts_with(here)) draft->Note(url.path, "is the machine itself: on a node, the node");
+  }
   draft->Put("spec.source.remote.url", url.value, url.path);
 }
 

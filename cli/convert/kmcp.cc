@@ -18,7 +18,7 @@ void TakeEnv(Draft& draft, const Json& map, const std::string& path) {
     }
     Json item = value;
     item["name"] = name;
-    TakeEnvVars(draft, Json::array({item}), path);
+    TakeEnvVar(draft, item, at);
   });
 }
 

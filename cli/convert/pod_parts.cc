@@ -134,18 +134,20 @@ void TakeSecretVariable(Draft& draft, const std::string& variable, const std::st
                        .secret_key = key});
 }
 
+void TakeEnvVar(Draft& draft, const Json& item, const std::string& path) {
+  const std::string name = GetString(item, "name");
+  if (name.empty()) return draft.Lose(path, "has no name");
+  const Json& reference = GetMember(GetMember(item, "valueFrom"), "secretKeyRef");
+  if (reference.is_object())
+    return TakeSecretVariable(draft, name, GetString(reference, "name"), GetString(reference, "key"), path);
+  if (!GetMember(item, "valueFrom").is_null())
+    return draft.Lose(ChildPath(path, "valueFrom"), "is known in Kubernetes only; give the value itself");
+  const std::optional<std::string> value = ScalarOf(draft, item.contains("value") ? item["value"] : Json(""), path);
+  if (value) draft.env.push_back({.name = name, .text = draft.Make(*value, path)});
+}
+
 void TakeEnvVars(Draft& draft, const Json& list, const std::string& path) {
-  EachItem(draft, list, path, [&](const Json& item, const std::string& at) {
-    const std::string name = GetString(item, "name");
-    if (name.empty()) return draft.Lose(at, "has no name");
-    const Json& reference = GetMember(GetMember(item, "valueFrom"), "secretKeyRef");
-    if (reference.is_object())
-      return TakeSecretVariable(draft, name, GetString(reference, "name"), GetString(reference, "key"), at);
-    if (!GetMember(item, "valueFrom").is_null())
-      return draft.Lose(ChildPath(at, "valueFrom"), "is known in Kubernetes only; give the value itself");
-    const std::optional<std::string> value = ScalarOf(draft, item.contains("value") ? item["value"] : Json(""), at);
-    if (value) draft.env.push_back({.name = name, .text = draft.Make(*value, at)});
-  });
+  EachItem(draft, list, path, [&](const Json& item, const std::string& at) { TakeEnvVar(draft, item, at); });
 }
 
 void TakeResources(Draft& draft, const Json& value, const std::string& path) {

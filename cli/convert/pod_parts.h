@@ -7,7 +7,8 @@ namespace mcpfleet::convert {
 
 // name, namespace, labels, annotations; what the API server writes is passed over.
 void TakeMetadata(Draft& draft, const Json& metadata, const std::string& path);
-// EnvVar[]
+// EnvVar, and a list of them
+void TakeEnvVar(Draft& draft, const Json& item, const std::string& path);
 void TakeEnvVars(Draft& draft, const Json& list, const std::string& path);
 // A value of a Secret as a variable.
 void TakeSecretVariable(Draft& draft, const std::string& variable, const std::string& secret, const std::string& key,

@@ -267,8 +267,10 @@ void TakeImage(Draft& draft, const Json& package, const std::string& path) {
 void TakeRuntimeArguments(Draft& draft, const Json& package, const std::string& path) {
   std::vector<Text> words;
   TakeArguments(draft, GetMember(package, "runtimeArguments"), ChildPath(path, "runtimeArguments"), &words);
-  for (const Text& word : words) {
-    if (word.value != "-y" && word.value != "--yes")
+  for (size_t i = 0; i < words.size(); ++i) {
+    const Text& word = words[i];
+    const bool value = i > 0 && words[i - 1].path == word.path;  // of the one before
+    if (!value && word.value != "-y" && word.value != "--yes")
       draft.Lose(word.path, "is for " + Printable(GetString(package, "runtimeHint", "the client's runtime"), 40) +
                                 ", which a node does not use");
   }

@@ -81,7 +81,7 @@ TEST_F(RegistryTest, ShowSaysHowAServerIsRunAndWhatItAsksFor) {
   registry_.Add(kSecretive, "deprecated", "use another\x1b[31m");
   const std::string page = Out({"registry", "show", "io.github.user/weather"});
   for (const char* part : {"Name:         io.github.user/weather\n", "Package:      npm @user/weather 1.0.2, stdio\n",
-                           "    --units (required)  metric or imperial\n", "    LOG_LEVEL = info  \n"})
+                           "    --units (required)  metric or imperial\n", "    LOG_LEVEL = info\n"})
     EXPECT_NE(page.find(part), std::string::npos) << part << " in\n" << page;
   const std::string secretive = Out({"registry", "show", "com.example/secretive"});
   EXPECT_NE(secretive.find("Status:       deprecated: use another"), std::string::npos) << secretive;
