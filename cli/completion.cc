@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "base/version.h"
+#include "cli/convert/convert.h"
 #include "cli/fleet.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
@@ -104,6 +105,14 @@ bool Values(const CLI::App& app, Session& session, const std::string& option) {
     out << "wide\njson\nyaml\nname\njsonpath=\n";
   } else if (option == "--dry-run") {
     out << "client\nserver\n";
+  } else if (option == "--from" && app.get_name() == "convert") {
+    for (const std::string& name : convert::FormatNames()) out << name << "\n";
+  } else if (option == "--package") {
+    out << "npm\npypi\noci\nremote\n";
+  } else if (option == "--network") {
+    out << "None\nOutbound\nHost\n";
+  } else if (option == "--node") {
+    Names(session, kKindNode);
   } else if (option == "--via") {
     out << "auto\ngateway\nadmin\n";
   } else if (option == "--client" && app.get_name() == "connect") {

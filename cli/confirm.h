@@ -11,4 +11,7 @@ namespace mcpfleet::cli {
 // --yes, where nobody can be asked.
 Status Confirm(Session& session, bool yes, const std::string& what);
 
+// The same for what can be taken back; `what` is a question without its mark: "install weather".
+Status Ask(Session& session, bool yes, const std::string& what);
+
 }  // namespace mcpfleet::cli

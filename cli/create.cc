@@ -1,5 +1,5 @@
 // `mcpctl create token`: a token for spec.auth.bearer of a server. Nothing is stored or sent: the object gets the hash.
-// `mcpctl create secret` is in cli/secrets.cc.
+// `mcpctl create secret` is in cli/secrets.cc, `mcpctl create mcpserver` in cli/create_server.cc.
 #include <memory>
 #include <ostream>
 
@@ -9,6 +9,7 @@
 #include "base/base64url.h"
 #include "base/digest.h"
 #include "base/strings.h"
+#include "cli/create_server.h"
 #include "cli/output.h"
 #include "cli/secrets.h"
 #include "cli/verbs.h"
@@ -64,11 +65,13 @@ Status RunCreateToken(Session& session, const CreateOptions& options) {
 }  // namespace
 
 void RegisterCreate(CLI::App& root, Session& session) {
-  auto* create = root.add_subcommand("create", "Make things that manifests refer to: token, secret");
+  auto* create = root.add_subcommand("create", "Make a server, or what manifests refer to: mcpserver, token, secret");
   create->require_subcommand(1);
   create->footer(
-      "Examples:\n  mcpctl create token --name laptop\n  mcpctl create token --name ci -o json > ci-token.json\n"
+      "Examples:\n  mcpctl create mcpserver files --npm @modelcontextprotocol/server-filesystem -- /data\n"
+      "  mcpctl create token --name laptop\n  mcpctl create token --name ci -o json > ci-token.json\n"
       "  token=$(mcpctl create token --name ci)\n  mcpctl create secret github --from-file token=- < token.txt");
+  RegisterCreateServer(*create, session);
   RegisterCreateSecret(*create, session);
   auto options = std::make_shared<CreateOptions>();
   auto* token = create->add_subcommand("token", "Make a random token for spec.auth.bearer, and its SHA-256");

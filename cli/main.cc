@@ -54,6 +54,8 @@ int main(int argc, char** argv) {
   cli::RegisterConnect(root, session);
   cli::RegisterProxy(root, session);
   cli::RegisterCreate(root, session);
+  cli::RegisterConvert(root, session);
+  cli::RegisterRegistry(root, session);
   cli::RegisterSecrets(root, session);
   cli::RegisterValidate(root, session);
   cli::RegisterExplain(root, session);

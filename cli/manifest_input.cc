@@ -88,13 +88,17 @@ StatusOr<std::vector<std::string>> ExpandFiles(const FileOptions& options) {
   return out;
 }
 
+StatusOr<std::string> ReadManifestFile(const std::string& file) {
+  return file == "-" ? ReadStdin() : ReadFile(file, limits::kManifestBytes);
+}
+
 StatusOr<std::vector<ManifestObject>> ReadManifests(Session& session, const FileOptions& options,
                                                     std::vector<Violation>* violations) {
   if (options.files.empty()) return InvalidArgument("say which manifests: -f FILE, -f DIRECTORY, or -f - for stdin");
   ASSIGN_OR_RETURN(std::vector<std::string> files, ExpandFiles(options));
   std::vector<ManifestObject> objects;
   for (const std::string& file : files) {
-    StatusOr<std::string> content = file == "-" ? ReadStdin() : ReadFile(file, limits::kManifestBytes);
+    StatusOr<std::string> content = ReadManifestFile(file);
     if (!content.ok()) return content.status();
     auto parsed = ParseManifest(*content, file == "-" ? "stdin" : file, violations);
     if (!parsed.ok()) continue;  // what is wrong is in `violations`

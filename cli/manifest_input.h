@@ -23,6 +23,8 @@ void AddFileOptions(CLI::App& command, FileOptions* options);
 
 // The files meant, in order; InvalidArgument when one is absent or a glob or directory matches nothing.
 StatusOr<std::vector<std::string>> ExpandFiles(const FileOptions& options);
+// The bytes of a file, or of stdin for "-". ResourceExhausted for more than limits::kManifestBytes.
+StatusOr<std::string> ReadManifestFile(const std::string& file);
 // Every object of every file. Violations of all files go to `violations`; the namespace of -n, else that
 // of the context, is put where a manifest has none; one that says another than -n is a violation.
 StatusOr<std::vector<ManifestObject>> ReadManifests(Session& session, const FileOptions& options,

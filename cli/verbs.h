@@ -33,8 +33,10 @@ void RegisterInspect(CLI::App& root, Session& session);
 void RegisterConnect(CLI::App& root, Session& session);
 void RegisterProxy(CLI::App& root, Session& session);
 // Manifests.
-void RegisterCreate(CLI::App& root, Session& session);   // token, secret
-void RegisterSecrets(CLI::App& root, Session& session);  // rewrap
+void RegisterCreate(CLI::App& root, Session& session);  // mcpserver, token, secret
+void RegisterConvert(CLI::App& root, Session& session);
+void RegisterRegistry(CLI::App& root, Session& session);  // search, show, install
+void RegisterSecrets(CLI::App& root, Session& session);   // rewrap
 void RegisterValidate(CLI::App& root, Session& session);
 void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);

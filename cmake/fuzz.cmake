@@ -9,6 +9,6 @@ foreach(source IN LISTS fuzz_sources)
   add_executable(${name} ${source})
   target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-  target_link_libraries(${name} PRIVATE mcpfleet_crd mcpfleet_store mcpfleet_store_server mcpfleet_edge_runtime_mcp
+  target_link_libraries(${name} PRIVATE mcpfleet_cli_convert mcpfleet_crd mcpfleet_store mcpfleet_store_server mcpfleet_edge_runtime_mcp
     mcpfleet_edge_runtime_docker mcpfleet_edge_runtime_shim mcpfleet_edge_runtime_gateway mcpfleet_base_http mcpfleet_base)
 endforeach()

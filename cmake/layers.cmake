@@ -42,4 +42,6 @@ mcpfleet_layer(edge-runtime/mcplet SMALL
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
-mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp LIBS CLI11::CLI11 ${J})
+mcpfleet_layer(cli/convert SMALL USES base crd LIBS ${J})
+mcpfleet_layer(cli/registry SMALL USES base base/http store LIBS ${J})
+mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp cli/convert cli/registry LIBS CLI11::CLI11 ${J})

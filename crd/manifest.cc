@@ -153,4 +153,18 @@ StatusOr<Json> ParseYaml(std::string_view bytes, const std::string& file_name, s
   return std::move(documents[0].value);
 }
 
+StatusOr<std::vector<Json>> ParseYamlDocuments(std::string_view bytes, const std::string& file_name,
+                                               std::vector<Violation>* violations) {
+  std::vector<Violation> found;
+  std::vector<Document> documents = ReadDocuments(bytes, &found);
+  for (Violation& violation : found) violation.file = file_name;
+  if (!found.empty()) {
+    if (violations != nullptr) violations->insert(violations->end(), found.begin(), found.end());
+    return FirstOf(found);
+  }
+  std::vector<Json> values;
+  for (Document& document : documents) values.push_back(std::move(document.value));
+  return values;
+}
+
 }  // namespace mcpfleet

@@ -39,6 +39,10 @@ std::vector<Violation> FindDuplicates(const std::vector<ManifestObject>& objects
 StatusOr<Json> ParseYaml(std::string_view bytes, const std::string& file_name, std::map<std::string, int>* lines,
                          std::vector<Violation>* violations);
 
+// The same for any number of documents; empty ones are skipped.
+StatusOr<std::vector<Json>> ParseYamlDocuments(std::string_view bytes, const std::string& file_name,
+                                               std::vector<Violation>* violations);
+
 // The line of `path` or of its nearest ancestor; 0 when there is none. `lines` must outlive the result.
 LineOf LinesIn(const std::map<std::string, int>& lines);
 
