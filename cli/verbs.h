@@ -25,6 +25,7 @@ void RegisterLogs(CLI::App& root, Session& session);
 void RegisterTop(CLI::App& root, Session& session);
 void RegisterAlerts(CLI::App& root, Session& session);
 void RegisterUptime(CLI::App& root, Session& session);
+void RegisterSyncs(CLI::App& root, Session& session);
 // Using servers.
 void RegisterTools(CLI::App& root, Session& session);      // list, call, lock, diff
 void RegisterResources(CLI::App& root, Session& session);  // list, templates, read
@@ -36,6 +37,7 @@ void RegisterProxy(CLI::App& root, Session& session);
 void RegisterCreate(CLI::App& root, Session& session);   // token, secret
 void RegisterSecrets(CLI::App& root, Session& session);  // rewrap
 void RegisterValidate(CLI::App& root, Session& session);
+void RegisterRender(CLI::App& root, Session& session);
 void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);
 // Nodes, the store, and mcpctl itself.
