@@ -319,6 +319,8 @@ StatusOr<std::vector<ManifestObject>> Renderer::Judge(std::vector<SourcedTree> t
       for (const auto& [path, origin] : origins) {
         if (origin.file == tree.origin.file) manifest.lines.emplace(path, origin.line);
       }
+      // Said somewhere else, but said: nobody may put a default there.
+      if (origins.contains("metadata.namespace")) manifest.lines.emplace("metadata.namespace", manifest.line);
       objects.push_back(std::move(manifest));
     } else if (found.empty()) {
       found.push_back({tree.origin.file, tree.origin.line, "", Message(object.status()), "", tree.origin.column});

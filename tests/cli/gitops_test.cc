@@ -168,12 +168,12 @@ TEST_F(GitopsTest, RenderPrintsAnOverlayAndApplyTakesIt) {
   env_["MCPFLEET_CONFIG"] = dir_ / "config";
   File("base/weather.yaml", Manifest("weather"));
   File("sites/berlin/kustomization.yaml",
-       "resources: [../../base]\nlabels: [{pairs: {site: berlin}}]\npatches: [{path: p.yaml}]\n");
+       "resources: [../../base]\nnamespace: shop\nlabels: [{pairs: {site: berlin}}]\npatches: [{path: p.yaml}]\n");
   File("sites/berlin/p.yaml", "kind: MCPServer\nmetadata: {name: weather}\nspec: {args: [--city, berlin]}\n");
   const std::string text = Out({"render", dir_ / "sites/berlin"});
   EXPECT_EQ(
       text,
-      "---\napiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: weather\n  namespace: default\n"
+      "---\napiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: weather\n  namespace: shop\n"
       "  labels:\n    site: berlin\nspec:\n  args:\n    - --city\n    - berlin\n  source:\n    image:\n      ref: "
       "example/weather:1\n");
   EXPECT_EQ(Out({"render", dir_ / "sites/berlin"}), text);

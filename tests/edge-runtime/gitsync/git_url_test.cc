@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "edge-runtime/gitsync/repository.h"
@@ -54,11 +55,9 @@ TEST(GitUrlTest, WhatCouldRunAProgramOrLeakOrBeChangedOnTheWayIsRefused) {
                           "example.com:fleet"}) {
     auto url = ParseGitUrl(bad);
     EXPECT_FALSE(url.ok()) << bad;
-    EXPECT_EQ(url.ok()                                                    ? ""
-              : Message(url.status()).find("secret") == std::string::npos ? ""
-                                                                          : "told a secret",
-              "")
-        << bad;
+    if (!url.ok()) {
+      EXPECT_EQ(Message(url.status()).find("secret"), std::string::npos) << bad;
+    }
   }
 }
 
