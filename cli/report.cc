@@ -60,7 +60,9 @@ std::string Xml(std::string_view text) {
         }
     }
   }
-  return IsUtf8(out) ? out : Printable(out, out.size() * 4);
+  if (IsUtf8(out)) return out;
+  for (char& c : out) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  return out;
 }
 
 std::string Place(const ReportFinding& finding) {

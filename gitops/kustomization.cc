@@ -29,7 +29,8 @@ class Reader {
     if (const SourcedTree* patches = ListOf(root, "patches", "patches")) {
       if (patches->items.size() > kMostPatches)
         Report(*patches, "patches", "more than " + std::to_string(kMostPatches) + " patches");
-      for (size_t i = 0; i < std::min(patches->items.size(), kMostPatches); ++i) ReadPatch(patches->items[i], ItemPath("patches", i));
+      for (size_t i = 0; i < std::min(patches->items.size(), kMostPatches); ++i)
+        ReadPatch(patches->items[i], ItemPath("patches", i));
     }
     if (const SourcedTree* labels = ListOf(root, "labels", "labels")) {
       for (size_t i = 0; i < labels->items.size(); ++i) ReadLabels(labels->items[i], ItemPath("labels", i));

@@ -152,10 +152,13 @@ Status Repository::Verify(SyncCommit* commit, Deadline deadline) {
       git_.Out({"log", "-1", "--no-show-signature", "--format=%G?%x00%GS%x00%GK", commit->id, "--"}, deadline, config));
   std::vector<std::string> parts = Split(who, '\0');
   parts.resize(3);
-  // N: none. Everything but a good signature by somebody who is known fails verify-commit already; G and, of GnuPG
-  // without a web of trust, U are what is left.
+  // N: none, or one of a kind whose program is not run here. Everything but a good signature by somebody who is known
+  // fails verify-commit already; G and, of GnuPG without a web of trust, U are what is left.
   const std::string judged = parts[0];
-  if (judged == "N" || judged.empty()) return PermissionDenied(name + " (" + commit->author + ") is not signed");
+  if (judged == "N" || judged.empty()) {
+    return PermissionDenied(name + " (" + commit->author + ") is not signed, or in another way than the one (" +
+                            (verify_.gpg_home.empty() ? "ssh" : "GnuPG") + ") that counts here");
+  }
   const bool known = judged == "G" || (judged == "U" && !verify_.gpg_home.empty());
   if (verified.code != 0 || !known) {
     const std::string by = Trim(parts[2]).empty() ? "" : " by key " + Printable(Trim(parts[2]), 100);

@@ -21,6 +21,11 @@ GitWorld::GitWorld() {
   Git({"remote", "add", "origin", dir_ / "fleet.git"});
 }
 
+GitWorld::~GitWorld() {
+  // gpg leaves an agent behind.
+  if (!gpg_home_.empty()) Run({"gpgconf", "--homedir", gpg_home_, "--kill", "all"});
+}
+
 std::string GitWorld::Run(const std::vector<std::string>& argv) {
   const std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                                 "HOME=" + (dir_ / "home"),

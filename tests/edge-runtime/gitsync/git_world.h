@@ -15,6 +15,7 @@ namespace mcpfleet::gitsync {
 class GitWorld {
  public:
   GitWorld();
+  ~GitWorld();
   // A program of PATH, in the author's work tree; the test fails when it does, its output comes back.
   std::string Run(const std::vector<std::string>& argv);
   std::string Git(std::vector<std::string> args);
