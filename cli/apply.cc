@@ -11,6 +11,7 @@
 #include "cli/replicas.h"
 #include "cli/secrets.h"
 #include "cli/verbs.h"
+#include "gitops/apply_set.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -33,18 +34,38 @@ const char* Word(ChangeKind kind) {
 
 struct ApplyOptions {
   FileOptions files;
-  std::string selector, message, dry_run = "none", timeout = "5m", output;
-  bool prune = false, wait = false, propose = false;
+  std::string selector, applyset, max_prune, message, dry_run = "none", timeout = "5m", output;
+  bool prune = false, force = false, wait = false, propose = false;
 };
 
-// With --prune: every object in the namespaces of the manifests that the selector matches and no manifest names.
-StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& options,
-                                         const std::vector<ManifestObject>& given) {
-  if (!options.prune) return std::vector<ObjectKey>{};
-  if (options.selector.empty()) {
+Status CheckOptions(const ApplyOptions& options) {
+  if (options.propose && (options.wait || options.dry_run != "none"))
+    return InvalidArgument("--propose changes nothing yet: it goes with neither --wait nor --dry-run");
+  if (!options.applyset.empty() && !options.selector.empty())
+    return InvalidArgument("--applyset and --selector exclude each other: one of them says what the manifests own");
+  if (!options.prune && (options.force || !options.max_prune.empty() || !options.selector.empty()))
+    return InvalidArgument("--force, --max-prune and --selector say what --prune does; it is not given");
+  if (options.prune && options.applyset.empty() && options.selector.empty()) {
     return InvalidArgument(
-        "--prune needs --selector, so that it can't delete what other manifests own; for example: -l app=weather");
+        "--prune needs --applyset or --selector, so that it can't delete what other manifests own; for example: "
+        "--applyset weather");
   }
+  return OkStatus();
+}
+
+StatusOr<StoredState> ReadWholeState(Session& session) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
+  ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
+  if (!state.missing.empty())
+    return Unavailable("the store does not show all objects yet, so nothing is pruned: " + state.missing.front());
+  return state;
+}
+
+// With --prune --selector: every object in the namespaces of the manifests that the selector matches, no manifest
+// names and no apply set owns.
+Status AddSelected(Session& session, const ApplyOptions& options, const PruneLimit& limit,
+                   const std::vector<ManifestObject>& given, ChangeSet* changes) {
   ASSIGN_OR_RETURN(LabelSelector selector, LabelSelector::Parse(options.selector));
   std::set<ObjectKey> named;
   std::set<std::pair<std::string, std::string>> places;  // kinds and namespaces that the manifests speak of
@@ -57,37 +78,47 @@ StatusOr<std::vector<ObjectKey>> ToPrune(Session& session, const ApplyOptions& o
                              " does not match this object, the next prune would delete it");
     }
   }
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
-  ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
-  if (!state.missing.empty())
-    return Unavailable("the store does not show all objects yet, so nothing is pruned: " + state.missing.front());
-  std::vector<ObjectKey> doomed;
+  ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session));
+  size_t owned = 0;
   for (const auto& [key, object] : state.objects) {
-    if (places.count({key.kind, key.namespace_}) != 0 && named.count(key) == 0 &&
-        selector.Matches(object.metadata.labels)) {
-      doomed.push_back(key);
-    }
+    if (!places.contains({key.kind, key.namespace_}) || !selector.Matches(object.metadata.labels)) continue;
+    if (!ApplySetOf(object).empty()) continue;
+    ++owned;
+    if (!named.contains(key)) changes->remove.push_back(key);
   }
-  return doomed;
+  return CheckShare(changes->remove.size(), owned, limit, "selector " + options.selector);
 }
 
-std::string DefaultMessage(const FileOptions& files) { return "apply -f " + files.files.front(); }
-
-Status RunApply(Session& session, const ApplyOptions& options) {
-  if (options.propose && (options.wait || options.dry_run != "none"))
-    return InvalidArgument("--propose changes nothing yet: it goes with neither --wait nor --dry-run");
-  ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
-  ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, options.files));
+StatusOr<ChangeSet> Changes(Session& session, const ApplyOptions& options,
+                            const std::vector<ManifestObject>& manifests) {
+  PruneLimit limit{.force = options.force};
+  if (!options.max_prune.empty()) {
+    StatusOr<int> percent = ParsePercent(options.max_prune);
+    if (!percent.ok()) return Annotate(percent.status(), "--max-prune");
+    limit.most_percent = *percent;
+  }
+  if (!options.applyset.empty()) {
+    ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session));
+    return PlanApplySet(state.objects, manifests, {.name = options.applyset, .prune = options.prune, .limit = limit});
+  }
   ChangeSet changes{.manifests = true};
   for (const ManifestObject& manifest : manifests) changes.set.push_back(manifest.object);
+  if (options.prune) RETURN_IF_ERROR(AddSelected(session, options, limit, manifests, &changes));
+  return changes;
+}
+
+Status RunApply(Session& session, const ApplyOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  ASSIGN_OR_RETURN(Duration timeout, ParseDuration(options.timeout));
+  ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, options.files));
   if (options.dry_run == "client") {
-    for (const Object& object : changes.set) session.out() << Described(KeyOf(object)) << " valid (dry run)\n";
+    for (const ManifestObject& manifest : manifests)
+      session.out() << Described(KeyOf(manifest.object)) << " valid (dry run)\n";
     return OkStatus();
   }
-  ASSIGN_OR_RETURN(changes.remove, ToPrune(session, options, manifests));
+  ASSIGN_OR_RETURN(ChangeSet changes, Changes(session, options, manifests));
   RETURN_IF_ERROR(CheckSecretsOfChange(session, changes));
-  std::string message = options.message.empty() ? DefaultMessage(options.files) : options.message;
+  std::string message = options.message.empty() ? "apply " + options.files.Shown() : options.message;
   if (options.propose) return ProposeChanges(session, changes, message);
   ASSIGN_OR_RETURN(ApplyResult result, WriteChanges(session, changes, message, options.dry_run == "server"));
   if (!options.wait || options.dry_run != "none") return OkStatus();
@@ -127,16 +158,24 @@ void RegisterApply(CLI::App& root, Session& session) {
   auto options = std::make_shared<ApplyOptions>();
   command->footer(
       "Labels, annotations and spec become what the manifest says; the time of a rollout restart stays. All objects "
-      "change together or none does.\n\n"
+      "change together or none does.\n"
+      "--applyset labels them as one set's own, mcpfleet.dev/applyset; --prune then deletes, in the same change, what "
+      "the\n"
+      "set owns and no manifest names, and never anything else. More than --max-prune of it is refused.\n\n"
       "Examples:\n"
       "  mcpctl apply -f weather.yaml -m 'weather v2'\n"
       "  mcpctl apply -f manifests/ -R --wait\n"
+      "  mcpctl apply -k sites/berlin --applyset berlin --prune  an overlay, and delete what it no longer names\n"
       "  mcpctl apply -f manifests/ -l team=data --prune        delete what is labelled so and in no manifest\n"
       "  mcpctl apply -f weather.yaml --dry-run=server          what would change\n"
       "  render | mcpctl apply -f -");
   AddFileOptions(*command, &options->files);
-  command->add_option("-l,--selector", options->selector, "with --prune: what the manifests own");
-  command->add_flag("--prune", options->prune, "delete what the selector matches and no manifest names");
+  command->add_option("--applyset", options->applyset, "the set that owns these objects; one name in the whole fleet");
+  command->add_option("-l,--selector", options->selector, "with --prune: what the manifests own, without a set");
+  command->add_flag("--prune", options->prune, "delete what the set or the selector owns and no manifest names");
+  command->add_option("--max-prune", options->max_prune,
+                      "the share of what is owned that --prune may delete, in percent; 50 without it");
+  command->add_flag("--force", options->force, "with --prune: delete however much it is");
   command->add_option("--dry-run", options->dry_run, "none, client (validate only) or server (what would change)")
       ->check(CLI::IsMember({"none", "client", "server"}));
   command->add_option("-m,--message", options->message, "why, for the history");

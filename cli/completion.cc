@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "crd/labels.h"
 #include "crd/schema.h"
+#include "gitops/apply_set.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -22,9 +23,14 @@ namespace {
 // words that it is given, so __complete prints nothing but names of the API's characters, flags and verbs.
 constexpr char kBash[] = R"_sh_(_mcpctl() {
   local IFS=$'\n' cur=${COMP_WORDS[COMP_CWORD]}
-  if [[ ${COMP_WORDS[COMP_CWORD-1]} =~ ^(-f|--filename|--token-file|--file|--to|--out)$ ]]; then
+  if [[ ${COMP_WORDS[COMP_CWORD-1]} =~ ^(-f|--filename|-k|--kustomize|--token-file|--file|--to|--out)$ ]]; then
     compopt -o filenames
     COMPREPLY=($(compgen -f -- "$cur"))
+    return
+  fi
+  if [[ ${COMP_WORDS[COMP_CWORD-1]} == render ]]; then
+    compopt -o filenames
+    COMPREPLY=($(compgen -d -- "$cur"))
     return
   fi
   COMPREPLY=($(compgen -W "$(mcpctl __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" -- "$cur"))
@@ -33,7 +39,8 @@ complete -F _mcpctl mcpctl
 )_sh_";
 constexpr char kZsh[] = R"_sh_(#compdef mcpctl
 _mcpctl() {
-  if [[ ${words[CURRENT-1]} == (-f|--filename|--token-file|--file|--to|--out) ]]; then _files; return; fi
+  if [[ ${words[CURRENT-1]} == (-f|--filename|-k|--kustomize|--token-file|--file|--to|--out) ]]; then _files; return; fi
+  if [[ ${words[CURRENT-1]} == render ]]; then _files -/; return; fi
   local -a candidates
   candidates=(${(f)"$(mcpctl __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"})
   compadd -- $candidates
@@ -46,6 +53,8 @@ constexpr char kFish[] = R"_sh_(function __mcpctl_complete
 end
 complete -c mcpctl -f -a '(__mcpctl_complete)'
 complete -c mcpctl -s f -l filename -r -F
+complete -c mcpctl -s k -l kustomize -r -F
+complete -c mcpctl -n '__fish_seen_subcommand_from render' -F
 complete -c mcpctl -l token-file -r -F
 complete -c mcpctl -l file -r -F
 complete -c mcpctl -l to -r -F
@@ -93,6 +102,16 @@ void Namespaces(Session& session) {
   for (const std::string& name : names) PrintName(session.out(), name);
 }
 
+void ApplySets(Session& session) {
+  StatusOr<KvClient*> kv = session.Config();
+  if (!kv.ok()) return;
+  StatusOr<StoredState> state = ReadState(**kv, Deadline::After(std::chrono::seconds(3)));
+  if (!state.ok()) return;
+  std::set<std::string> names;
+  for (const auto& [key, object] : state->objects) names.insert(ApplySetOf(object));
+  for (const std::string& name : names) PrintName(session.out(), name);
+}
+
 // Values of the option before the cursor; false when it takes none that we know.
 bool Values(const CLI::App& app, Session& session, const std::string& option) {
   std::ostream& out = session.out();
@@ -101,6 +120,12 @@ bool Values(const CLI::App& app, Session& session, const std::string& option) {
   } else if (option == "--context") {
     StatusOr<ContextFile> file = LoadContexts(ContextPath());
     for (size_t i = 0; file.ok() && i < file->contexts.size(); ++i) PrintName(out, file->contexts[i].name);
+  } else if ((option == "-o" || option == "--output") && (app.get_name() == "validate" || app.get_name() == "diff")) {
+    out << "json\nsarif\njunit\n";
+  } else if ((option == "-o" || option == "--output") && app.get_name() == "render") {
+    out << "yaml\njson\nname\n";
+  } else if (option == "--applyset") {
+    ApplySets(session);
   } else if (option == "-o" || option == "--output") {
     out << "wide\njson\nyaml\nname\njsonpath=\n";
   } else if (option == "--dry-run") {

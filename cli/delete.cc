@@ -20,7 +20,7 @@ struct DeleteOptions {
 
 StatusOr<std::vector<ObjectKey>> Doomed(Session& session, const DeleteOptions& options) {
   std::vector<ObjectKey> keys;
-  if (!options.files.files.empty()) {
+  if (!options.files.empty()) {
     if (!options.resources.arguments.empty()) return InvalidArgument("give -f or names, not both");
     ASSIGN_OR_RETURN(std::vector<ManifestObject> manifests, ReadValidManifests(session, options.files));
     for (const ManifestObject& manifest : manifests) keys.push_back(KeyOf(manifest.object));

@@ -6,10 +6,10 @@
 #include "base/strings.h"
 #include "cli/fleet.h"
 #include "cli/node_verbs.h"
-#include "cli/secret_rules.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
+#include "gitops/secret_rules.h"
 #include "store/trust/node_keys.h"
 #include "store/trust/sealed_secret.h"
 

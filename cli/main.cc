@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   cli::RegisterTop(root, session);
   cli::RegisterAlerts(root, session);
   cli::RegisterUptime(root, session);
+  cli::RegisterSyncs(root, session);
   cli::RegisterTools(root, session);
   cli::RegisterResources(root, session);
   cli::RegisterPrompts(root, session);
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
   cli::RegisterRegistry(root, session);
   cli::RegisterSecrets(root, session);
   cli::RegisterValidate(root, session);
+  cli::RegisterRender(root, session);
   cli::RegisterExplain(root, session);
   cli::RegisterApiResources(root, session);
   cli::RegisterNode(root, session);

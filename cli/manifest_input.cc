@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "gitops/render.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -69,6 +70,7 @@ void AddFileOptions(CLI::App& command, FileOptions* options) {
   command.add_option("-f,--filename", options->files, "file, directory, glob, or - for stdin; repeatable")
       ->allow_extra_args(false);
   command.add_flag("-R,--recursive", options->recursive, "also the directories below");
+  command.add_option("-k,--kustomize", options->kustomize, "a folder to render first: see mcpctl render --help");
 }
 
 StatusOr<std::vector<std::string>> ExpandFiles(const FileOptions& options) {
@@ -94,9 +96,18 @@ StatusOr<std::string> ReadManifestFile(const std::string& file) {
 
 StatusOr<std::vector<ManifestObject>> ReadManifests(Session& session, const FileOptions& options,
                                                     std::vector<Violation>* violations) {
-  if (options.files.empty()) return InvalidArgument("say which manifests: -f FILE, -f DIRECTORY, or -f - for stdin");
-  ASSIGN_OR_RETURN(std::vector<std::string> files, ExpandFiles(options));
+  if (options.empty())
+    return InvalidArgument("say which manifests: -f FILE, -f DIRECTORY, -f - for stdin, or -k FOLDER to render one");
+  if (!options.files.empty() && !options.kustomize.empty())
+    return InvalidArgument("-f and -k exclude each other: one of them says which manifests are meant");
   std::vector<ManifestObject> objects;
+  if (!options.kustomize.empty()) {
+    const size_t before = violations->size();
+    StatusOr<std::vector<ManifestObject>> rendered = RenderFolder(options.kustomize, {}, violations);
+    if (!rendered.ok() && violations->size() == before) return rendered.status();
+    if (rendered.ok()) objects = *std::move(rendered);
+  }
+  ASSIGN_OR_RETURN(std::vector<std::string> files, ExpandFiles(options));
   for (const std::string& file : files) {
     StatusOr<std::string> content = ReadManifestFile(file);
     if (!content.ok()) return content.status();
@@ -118,7 +129,9 @@ StatusOr<std::vector<ManifestObject>> ReadManifests(Session& session, const File
                              "the same, or one of them only"});
     }
   }
-  for (Violation& violation : FindDuplicates(objects)) violations->push_back(std::move(violation));
+  if (options.kustomize.empty()) {  // a rendered folder has none
+    for (Violation& violation : FindDuplicates(objects)) violations->push_back(std::move(violation));
+  }
   if (objects.empty() && violations->empty()) return InvalidArgument("no objects in the given manifests");
   return objects;
 }

@@ -1,5 +1,5 @@
 // The -f of apply, diff, delete and validate: files, directories (their *.yaml, *.yml, *.json; -R for those below),
-// globs, and - for stdin.
+// globs, and - for stdin; and their -k: a folder that is rendered first, as `mcpctl render` does.
 #pragma once
 
 #include <string>
@@ -18,6 +18,10 @@ namespace mcpfleet::cli {
 struct FileOptions {
   std::vector<std::string> files;
   bool recursive = false;
+  std::string kustomize;
+
+  bool empty() const { return files.empty() && kustomize.empty(); }
+  std::string Shown() const { return kustomize.empty() ? "-f " + files.front() : "-k " + kustomize; }
 };
 void AddFileOptions(CLI::App& command, FileOptions* options);
 

@@ -10,8 +10,8 @@
 #include "cli/node_object.h"
 #include "cli/node_verbs.h"
 #include "cli/output.h"
-#include "cli/secret_rules.h"
 #include "cli/store_token.h"
+#include "gitops/secret_rules.h"
 #include "store/reader.h"
 
 namespace mcpfleet::cli {

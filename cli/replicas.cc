@@ -1,9 +1,6 @@
 #include "cli/replicas.h"
 
-#include <algorithm>
-
-#include "cli/resource.h"
-#include "controller/placement/place.h"
+#include "gitops/change_checks.h"
 
 namespace mcpfleet::cli {
 
@@ -14,19 +11,9 @@ StatusOr<DownList> ReadDownList(Session& session, Deadline deadline) {
 }
 
 Status CheckReplicas(Session& session, const ChangeSet& changes, Deadline deadline) {
-  const auto replicated = std::find_if(changes.set.begin(), changes.set.end(), [](const Object& object) {
-    return object.kind == kKindServer && GetMember(object.spec, "placement").contains("replicas");
-  });
-  if (replicated == changes.set.end()) return OkStatus();
-  const std::string what = Described(KeyOf(*replicated)) + ": spec.placement.replicas";
-  const Status read = ReadDownList(session, deadline).status();
-  if (read.code() == StatusCode::kFailedPrecondition) {
-    return FailedPrecondition(what +
-                              ": this store does not tell its nodes which of them are down, so none would take a "
-                              "replica; use a store with a Worker in front (docs/cloudflare.md), or leave replicas out "
-                              "and name the nodes in placement.nodes");
-  }
-  return Annotate(read, what + ": asking the store which nodes are down");
+  const Object* replicated = FindReplicated(changes);
+  if (replicated == nullptr) return OkStatus();
+  return JudgeReplicas(*replicated, ReadDownList(session, deadline).status());
 }
 
 }  // namespace mcpfleet::cli

@@ -19,12 +19,13 @@
 #include "cli/fleet.h"
 #include "cli/key_ring.h"
 #include "cli/output.h"
-#include "cli/secret_rules.h"
 #include "cli/trusted_state.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "crd/labels.h"
 #include "crd/secret_spec.h"
+#include "gitops/change_checks.h"
+#include "gitops/secret_rules.h"
 #include "store/trust/sealed_secret.h"
 #include "store/trust/sealing.h"
 
@@ -320,35 +321,17 @@ void AddRecipientOptions(CLI::App& command, RecipientOptions* options) {
 }  // namespace
 
 Status CheckSecretsOfChange(Session& session, const ChangeSet& changes) {
-  const bool matters = std::any_of(changes.set.begin(), changes.set.end(), [](const Object& object) {
-    return object.kind == kKindSecret || (object.kind == kKindServer && !SecretNamesOf(object.spec).empty());
-  });
-  const bool removes = std::any_of(changes.remove.begin(), changes.remove.end(),
-                                   [](const ObjectKey& key) { return key.kind == kKindSecret; });
-  if (!matters && !removes) return OkStatus();
+  if (!TouchesSecrets(changes)) return OkStatus();
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(session, deadline));
-  Objects after = fleet.desired.objects;
-  std::vector<ObjectKey> changed = changes.remove;
-  for (const ObjectKey& key : changes.remove) after.erase(key);
-  for (const Object& object : changes.set) {
-    changed.push_back(KeyOf(object));
-    after[KeyOf(object)] = object;
-  }
-  std::set<std::string> nodes;
-  for (const auto& [key, object] : after) {
-    if (key.kind == kKindNode) nodes.insert(key.name);
-  }
+  std::vector<std::string> reporting;
   // One that has long been silent and that no object names is gone.
   for (const NodeStatus& node : fleet.nodes) {
-    if (session.clock().Wall() - node.heartbeat <= kStaleHeartbeat) nodes.insert(node.node);
+    if (session.clock().Wall() - node.heartbeat <= kStaleHeartbeat) reporting.push_back(node.node);
   }
-  const std::vector<std::string> problems = UnusableSecrets(after, changed, {nodes.begin(), nodes.end()});
-  if (problems.empty()) return OkStatus();
+  const std::vector<std::string> problems = SecretProblems(fleet.desired.objects, changes, reporting);
   for (const std::string& problem : problems) session.err() << problem << "\n";
-  return FailedPrecondition(std::to_string(problems.size()) +
-                            (problems.size() == 1 ? " reference to a secret" : " references to secrets") +
-                            " would not work; nothing was written");
+  return JudgeSecretProblems(problems);
 }
 
 Status CheckSecretsUnused(Session& session, const std::vector<ObjectKey>& doomed) {

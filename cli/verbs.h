@@ -25,6 +25,7 @@ void RegisterLogs(CLI::App& root, Session& session);
 void RegisterTop(CLI::App& root, Session& session);
 void RegisterAlerts(CLI::App& root, Session& session);
 void RegisterUptime(CLI::App& root, Session& session);
+void RegisterSyncs(CLI::App& root, Session& session);
 // Using servers.
 void RegisterTools(CLI::App& root, Session& session);      // list, call, lock, diff
 void RegisterResources(CLI::App& root, Session& session);  // list, templates, read
@@ -38,6 +39,7 @@ void RegisterConvert(CLI::App& root, Session& session);
 void RegisterRegistry(CLI::App& root, Session& session);  // search, show, install
 void RegisterSecrets(CLI::App& root, Session& session);   // rewrap
 void RegisterValidate(CLI::App& root, Session& session);
+void RegisterRender(CLI::App& root, Session& session);
 void RegisterExplain(CLI::App& root, Session& session);
 void RegisterApiResources(CLI::App& root, Session& session);
 // Nodes, the store, and mcpctl itself.

@@ -25,6 +25,7 @@ mcpfleet_layer(store/trust SMALL USES base crd LIBS PkgConfig::SODIUM ${J})
 mcpfleet_layer(store SMALL USES base base/http crd controller/placement store/trust
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
 mcpfleet_layer(store/server SMALL USES base base/http crd store store/trust LIBS SQLite::SQLite3 ${J})
+mcpfleet_layer(gitops SMALL USES base crd controller/placement store store/trust LIBS ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/docker SMALL USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
@@ -35,13 +36,15 @@ mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edg
                LIBS simdjson::simdjson OpenSSL::SSL ${J})
 mcpfleet_layer(edge-runtime/tunnel SMALL USES base base/http crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfig::ZSTD simdjson::simdjson ${J})
+mcpfleet_layer(edge-runtime/gitsync SMALL USES base crd gitops store LIBS ${J})
 mcpfleet_layer(edge-runtime/telemetry SMALL USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet SMALL
                USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
+                    edge-runtime/gitsync gitops
                LIBS CLI11::CLI11 ${J})
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli/convert SMALL USES base crd LIBS ${J})
 mcpfleet_layer(cli/registry SMALL USES base base/http store LIBS ${J})
-mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement edge-runtime/mcp cli/convert cli/registry LIBS CLI11::CLI11 ${J})
+mcpfleet_layer(cli USES base base/http crd store store/trust controller/placement gitops edge-runtime/mcp cli/convert cli/registry LIBS CLI11::CLI11 ${J})

@@ -39,48 +39,71 @@ std::map<std::string, int> LinesBelow(const std::map<std::string, int>& lines, c
   return out;
 }
 
-class Collector {
- public:
-  Collector(std::string file, std::vector<Violation>* violations) : file_(std::move(file)), violations_(violations) {}
+// The objects of a document: itself, or the items of a list.
+void Unpack(Document document, const std::string& file, std::vector<RawObject>* out,
+            std::vector<Violation>* violations) {
+  const int column = document.columns.contains("") ? document.columns[""] : 0;
+  if (!IsList(document.value)) {
+    out->push_back(
+        {std::move(document.value), document.line, column, std::move(document.lines), std::move(document.columns)});
+    return;
+  }
+  const Json& items = GetMember(document.value, "items");
+  if (!items.is_array()) {
+    violations->push_back({file, document.line, "items", "is missing or not a list", "", column});
+    return;
+  }
+  for (size_t i = 0; i < items.size() && violations->size() < kMaxViolations; ++i) {
+    const std::string path = ItemPath("items", i);
+    RawObject item{items[i], document.line, column, LinesBelow(document.lines, path),
+                   LinesBelow(document.columns, path)};
+    if (item.lines.contains("")) item.line = item.lines[""];
+    if (item.columns.contains("")) item.column = item.columns[""];
+    out->push_back(std::move(item));
+  }
+}
 
-  void AddDocument(Document document) {
-    if (!IsList(document.value)) return AddObject(document.value, std::move(document.lines), document.line);
-    const Json& items = GetMember(document.value, "items");
-    if (!items.is_array()) {
-      violations_->push_back({file_, document.line, "items", "is missing or not a list", ""});
-      return;
-    }
-    for (size_t i = 0; i < items.size() && violations_->size() < kMaxViolations; ++i) {
-      std::map<std::string, int> lines = LinesBelow(document.lines, ItemPath("items", i));
-      int line = lines.contains("") ? lines[""] : document.line;
-      AddObject(items[i], std::move(lines), line);
+void Judge(RawObject raw, const std::string& file, std::vector<ManifestObject>* objects,
+           std::vector<Violation>* violations) {
+  const LineOf line_of = LinesIn(raw.lines), column_of = LinesIn(raw.columns);
+  std::vector<Violation> found = Schema::Builtin().Validate(GetString(raw.value, "kind"), raw.value, line_of);
+  for (Violation& violation : found) {
+    violation.file = file;
+    violation.column = column_of(violation.path);
+    if (violation.line == 0) violation.line = raw.line;
+  }
+  if (found.empty()) {
+    StatusOr<Object> object = ObjectFromJson(raw.value);
+    if (object.ok()) {
+      objects->push_back({*std::move(object), file, raw.line, std::move(raw.lines), raw.column});
+    } else {
+      found.push_back({file, raw.line, "", Message(object.status()), "", raw.column});
     }
   }
+  violations->insert(violations->end(), found.begin(), found.end());
+}
 
-  std::vector<ManifestObject> objects;
-
- private:
-  void AddObject(const Json& value, std::map<std::string, int> lines, int line) {
-    LineOf line_of = LinesIn(lines);
-    std::vector<Violation> found = Schema::Builtin().Validate(GetString(value, "kind"), value, line_of);
-    for (Violation& violation : found) {
-      violation.file = file_;
-      if (violation.line == 0) violation.line = line;
-    }
-    if (found.empty()) {
-      StatusOr<Object> object = ObjectFromJson(value);
-      if (object.ok()) {
-        objects.push_back({*std::move(object), file_, line, std::move(lines)});
-      } else {
-        found.push_back({file_, line, "", Message(object.status()), ""});
-      }
-    }
-    violations_->insert(violations_->end(), found.begin(), found.end());
+// What was found goes to the caller, bounded.
+Status Refuse(std::vector<Violation> found, const std::string& file, std::vector<Violation>* violations) {
+  if (found.size() > kMaxViolations) {
+    found.resize(kMaxViolations);
+    found.push_back(
+        {file, 0, "", "more than " + std::to_string(kMaxViolations) + " errors; the rest is not shown", ""});
   }
+  if (violations != nullptr) violations->insert(violations->end(), found.begin(), found.end());
+  return FirstOf(found);
+}
 
-  std::string file_;
-  std::vector<Violation>* violations_;
-};
+std::vector<RawObject> ReadRaw(std::string_view bytes, const std::string& file, std::vector<Violation>* found) {
+  std::vector<Document> documents = ReadDocuments(bytes, found);
+  for (Violation& violation : *found) violation.file = file;
+  std::vector<RawObject> raws;
+  for (Document& document : documents) {
+    if (found->size() >= kMaxViolations) break;
+    Unpack(std::move(document), file, &raws, found);
+  }
+  return raws;
+}
 
 }  // namespace
 
@@ -98,26 +121,26 @@ LineOf LinesIn(const std::map<std::string, int>& lines) {
   };
 }
 
+StatusOr<std::vector<RawObject>> ReadRawObjects(std::string_view bytes, const std::string& file_name,
+                                                std::vector<Violation>* violations) {
+  std::vector<Violation> found;
+  std::vector<RawObject> raws = ReadRaw(bytes, file_name, &found);
+  if (!found.empty()) return Refuse(std::move(found), file_name, violations);
+  return raws;
+}
+
 StatusOr<std::vector<ManifestObject>> ParseManifest(std::string_view bytes, const std::string& file_name,
                                                     std::vector<Violation>* violations) {
   std::vector<Violation> found;
-  std::vector<Document> documents = ReadDocuments(bytes, &found);
-  for (Violation& violation : found) violation.file = file_name;
-  Collector collector(file_name, &found);
-  for (Document& document : documents) {
+  std::vector<ManifestObject> objects;
+  for (RawObject& raw : ReadRaw(bytes, file_name, &found)) {
     if (found.size() >= kMaxViolations) break;
-    collector.AddDocument(std::move(document));
+    Judge(std::move(raw), file_name, &objects, &found);
   }
-  std::vector<Violation> twice = FindDuplicates(collector.objects);
+  std::vector<Violation> twice = FindDuplicates(objects);
   found.insert(found.end(), twice.begin(), twice.end());
-  if (found.empty()) return std::move(collector.objects);
-  if (found.size() > kMaxViolations) {
-    found.resize(kMaxViolations);
-    found.push_back(
-        {file_name, 0, "", "more than " + std::to_string(kMaxViolations) + " errors; the rest is not shown", ""});
-  }
-  if (violations != nullptr) violations->insert(violations->end(), found.begin(), found.end());
-  return FirstOf(found);
+  if (!found.empty()) return Refuse(std::move(found), file_name, violations);
+  return objects;
 }
 
 std::vector<Violation> FindDuplicates(const std::vector<ManifestObject>& objects) {
@@ -131,7 +154,7 @@ std::vector<Violation> FindDuplicates(const std::vector<ManifestObject>& objects
     out.push_back({object.file, object.line, "metadata.name",
                    key.kind + " " + name + " is given twice (first in " + it->second->file + ":" +
                        std::to_string(it->second->line) + ")",
-                   ""});
+                   "", object.column});
   }
   return out;
 }

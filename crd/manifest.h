@@ -22,7 +22,20 @@ struct ManifestObject {
   std::string file;
   int line = 0;                      // where the object begins
   std::map<std::string, int> lines;  // "spec.source.image.ref" -> line
+  int column = 0;                    // where the object begins
 };
+
+// An object as it is written, not judged yet: what is merged with others first.
+struct RawObject {
+  Json value;
+  int line = 0, column = 0;
+  std::map<std::string, int> lines, columns;  // of the paths inside it
+};
+
+// Every object of `bytes`, in order, the items of a `kind: List` one by one. What is wrong with the text is as for
+// ParseManifest, and so are the bounds.
+StatusOr<std::vector<RawObject>> ReadRawObjects(std::string_view bytes, const std::string& file_name,
+                                                std::vector<Violation>* violations);
 
 // Every object of `bytes`, in order (the items of a `kind: List` one by one; empty documents are skipped).
 // InvalidArgument when anything is wrong; then `violations` (may be null; appended to) has all of it, and the message
@@ -43,7 +56,8 @@ StatusOr<Json> ParseYaml(std::string_view bytes, const std::string& file_name, s
 StatusOr<std::vector<Json>> ParseYamlDocuments(std::string_view bytes, const std::string& file_name,
                                                std::vector<Violation>* violations);
 
-// The line of `path` or of its nearest ancestor; 0 when there is none. `lines` must outlive the result.
+// The line (or the column, of a map with those) of `path` or of its nearest ancestor; 0 when there is none. `lines`
+// must outlive the result.
 LineOf LinesIn(const std::map<std::string, int>& lines);
 
 }  // namespace mcpfleet

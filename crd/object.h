@@ -22,6 +22,9 @@ inline constexpr char kDefaultNamespace[] = "default";
 // Asks for new instances without a change of the spec: `mcpctl rollout restart` sets it, a node's revision contains it.
 inline constexpr char kRestartedAtAnnotation[] = "mcpfleet.dev/restartedAt";
 
+// Names the apply set that an object belongs to: what `--prune --applyset` and `mcplet sync` may delete.
+inline constexpr char kApplySetLabel[] = "mcpfleet.dev/applyset";
+
 using Labels = std::map<std::string, std::string>;
 
 struct ObjectMeta {
@@ -52,6 +55,9 @@ inline void KeepOwnNotes(const Object& stored, Object* manifest) {
   auto restarted = stored.metadata.annotations.find(kRestartedAtAnnotation);
   // Does nothing where the manifest says it.
   if (restarted != stored.metadata.annotations.end()) manifest->metadata.annotations.insert(*restarted);
+  // Whoever applies one file of a set does not take it out of the set.
+  auto set = stored.metadata.labels.find(kApplySetLabel);
+  if (set != stored.metadata.labels.end()) manifest->metadata.labels.insert(*set);
   if (stored.kind == kKindNode && stored.spec.contains("keys") && !manifest->spec.contains("keys"))
     manifest->spec["keys"] = stored.spec["keys"];
 }

@@ -12,7 +12,7 @@ constexpr size_t kMaxNotedPath = 512;
 }  // namespace
 
 void TreeBuilder::Report(int at, const std::string& path, std::string problem, std::string allowed) {
-  violations_->push_back({"", at, path, std::move(problem), std::move(allowed)});
+  violations_->push_back({"", at, path, std::move(problem), std::move(allowed), column});
 }
 
 void TreeBuilder::Trap(int at, const std::string& path, std::string problem, std::string allowed) {
@@ -29,7 +29,9 @@ std::string TreeBuilder::NextPath() const {
 
 void TreeBuilder::Note(const std::string& path, int at) {
   if (path.empty()) line = at;
-  if (path.size() <= kMaxNotedPath) lines.emplace(path, at);
+  if (path.size() > kMaxNotedPath) return;
+  lines.emplace(path, at);
+  if (column > 0) columns.emplace(path, column);
 }
 
 void TreeBuilder::Start(Json container, int at, size_t anchor) {

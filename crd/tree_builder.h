@@ -47,8 +47,9 @@ class TreeBuilder {
   std::string NextPath() const;
 
   Json root;
-  std::map<std::string, int> lines;
-  int line = 0;  // of the root
+  std::map<std::string, int> lines, columns;
+  int line = 0;    // of the root
+  int column = 0;  // of the event that comes next, 1-based; 0: not known. The reader sets it
 
  private:
   struct Frame {

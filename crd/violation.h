@@ -14,6 +14,7 @@ struct Violation {
   std::string path;     // "spec.source.image.ref", "spec.env[2].name"; "" for the document as a whole
   std::string problem;  // lower case, says what is wrong
   std::string allowed;  // what would be right; "" when `problem` says it
+  int column = 0;       // 1-based, in characters; 0 when not known
 };
 
 // "weather.yaml:7: spec.transport: unknown value "http"; allowed: stdio, streamable-http". Control characters escaped.

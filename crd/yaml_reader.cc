@@ -59,19 +59,34 @@ bool LooksOctal(std::string_view text) {
   return text.size() > 1 && text.front() == '0' && AllDigits(text);
 }
 
+// The 1-based column of a mark, in characters: yaml-cpp counts bytes.
+int ColumnOf(std::string_view text, const YAML::Mark& mark) {
+  if (mark.column < 0 || mark.pos < mark.column || static_cast<size_t>(mark.pos) > text.size()) return 0;
+  int column = 1;
+  const size_t begin = static_cast<size_t>(mark.pos - mark.column);
+  for (const char c : text.substr(begin, static_cast<size_t>(mark.column))) column += (c & 0xc0) != 0x80 ? 1 : 0;
+  return column;
+}
+
 class YamlHandler final : public YAML::EventHandler {
  public:
-  YamlHandler(std::vector<Violation>* violations, TreeBuilder::Budget* budget) : builder(violations, budget) {}
+  YamlHandler(std::string_view text, std::vector<Violation>* violations, TreeBuilder::Budget* budget)
+      : builder(violations, budget), text_(text) {}
   void OnDocumentStart(const YAML::Mark& mark) override { start = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    builder.column = ColumnOf(text_, mark);
     if (builder.WantsKey()) builder.Trap(mark.line + 1, "", "a key is empty; keys must be text");
     builder.Scalar(nullptr, 0, mark.line + 1, anchor);
   }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { builder.Alias(anchor, mark.line + 1); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    builder.column = ColumnOf(text_, mark);
+    builder.Alias(anchor, mark.line + 1);
+  }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     int line = mark.line + 1;
+    builder.column = ColumnOf(text_, mark);
     Json value = Resolve(tag, text, line);
     if (builder.WantsKey()) {
       if (value.is_string()) return builder.Key(text, line);
@@ -82,12 +97,14 @@ class YamlHandler final : public YAML::EventHandler {
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
+    builder.column = ColumnOf(text_, mark);
     CheckTag(tag, "seq", mark.line + 1);
     builder.StartList(mark.line + 1, anchor);
   }
   void OnSequenceEnd() override { builder.End(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
+    builder.column = ColumnOf(text_, mark);
     CheckTag(tag, "map", mark.line + 1);
     builder.StartMap(mark.line + 1, anchor);
   }
@@ -113,13 +130,39 @@ class YamlHandler final : public YAML::EventHandler {
     }
     return ResolvePlainScalar(text);
   }
+
+  const std::string_view text_;
 };
 
 // Where the JSON lexer is. After a number it has consumed one character more, which may be the line's end.
 struct JsonPosition {
   int newlines = 0;
   char last = 0;
+  int column = 0;  // of the last token that began, in characters
   int line() const { return newlines + (last == '\n' ? 0 : 1); }
+
+  void Consume(char c) {
+    if ((c & 0xc0) != 0x80) ++at_;
+    if (in_text_) {
+      if (!escaped_ && c == '"') in_text_ = in_token_ = false;
+      escaped_ = !escaped_ && c == '\\';
+    } else {
+      const bool opens = c == '{' || c == '[';
+      const bool between = c == ' ' || c == '\t' || c == '\n' || c == ',' || c == ':' || c == '}' || c == ']';
+      if (!between && (opens || !in_token_)) column = at_;
+      in_token_ = !between && !opens;
+      in_text_ = c == '"';
+    }
+    if (c == '\n') {
+      ++newlines;
+      at_ = 0;
+    }
+    last = c;
+  }
+
+ private:
+  int at_ = 0;
+  bool in_token_ = false, in_text_ = false, escaped_ = false;
 };
 
 // Counts the lines that the lexer has consumed.
@@ -133,8 +176,7 @@ class LineIterator {
   LineIterator(const char* at, JsonPosition* position) : at_(at), position_(position) {}
   reference operator*() const { return *at_; }
   LineIterator& operator++() {
-    if (*at_ == '\n') ++position_->newlines;
-    position_->last = *at_++;
+    position_->Consume(*at_++);
     return *this;
   }
   LineIterator operator++(int) {
@@ -160,21 +202,25 @@ class JsonHandler final : public nlohmann::json_sax<Json> {
   bool number_unsigned(number_unsigned_t value) override { return Add(value, 8); }
   bool number_float(number_float_t value, const string_t&) override { return Add(value, 8); }
   bool string(string_t& text) override {
+    builder.column = position_->column;
     if (text.find('\0') != std::string::npos) builder.Trap(position_->line(), "", "a NUL character in a string");
     return Add(text, text.size());
   }
   bool binary(binary_t&) override { return false; }
   bool start_object(std::size_t) override {
+    builder.column = position_->column;
     builder.StartMap(position_->line(), 0);
     return true;
   }
   bool key(string_t& text) override {
+    builder.column = position_->column;
     if (text.find('\0') != std::string::npos) builder.Trap(position_->line(), "", "a NUL character in a string");
     builder.Key(text, position_->line());
     return true;
   }
   bool end_object() override { return End(); }
   bool start_array(std::size_t) override {
+    builder.column = position_->column;
     builder.StartList(position_->line(), 0);
     return true;
   }
@@ -185,6 +231,7 @@ class JsonHandler final : public nlohmann::json_sax<Json> {
 
  private:
   bool Add(Json value, size_t bytes) {
+    builder.column = position_->column;
     builder.Scalar(std::move(value), bytes, position_->line(), 0);
     return true;
   }
@@ -209,7 +256,9 @@ bool IsSurelyJson(std::string_view text) {
   return (text[at] == '{' && text[next] == '"') || (text[at] == '[' && text[next] == '{');
 }
 
-Document Take(TreeBuilder& builder) { return {std::move(builder.root), std::move(builder.lines), builder.line}; }
+Document Take(TreeBuilder& builder) {
+  return {std::move(builder.root), std::move(builder.lines), std::move(builder.columns), builder.line};
+}
 
 // False when it is not JSON (flow-style YAML begins like it); then nothing was reported and `error_line` is set.
 bool ReadJson(std::string_view text, std::vector<Document>* documents, std::vector<Violation>* violations,
@@ -268,7 +317,7 @@ void ReadYaml(const std::string& text, std::vector<Document>* documents, std::ve
     std::istringstream stream(text);
     YAML::Parser parser(stream);
     for (int before = -1;;) {
-      YamlHandler handler(violations, &budget);
+      YamlHandler handler(text, violations, &budget);
       if (!parser.HandleNextDocument(handler)) return;
       // yaml-cpp consumes no stray "," or "]": it would find one empty document after the other there, for ever.
       if (handler.start.pos == before)
@@ -280,7 +329,8 @@ void ReadYaml(const std::string& text, std::vector<Document>* documents, std::ve
   } catch (const TreeAbort&) {
     // reported where it was found
   } catch (const YAML::Exception& error) {
-    violations->push_back({"", error.mark.line + 1, "", "not valid YAML: " + error.msg, ""});
+    violations->push_back(
+        {"", error.mark.line + 1, "", "not valid YAML: " + error.msg, "", ColumnOf(text, error.mark)});
   } catch (const std::exception& error) {
     violations->push_back({"", 0, "", std::string("not valid YAML: ") + error.what(), ""});
   }

@@ -16,7 +16,7 @@ namespace mcpfleet {
 
 struct Document {
   Json value;
-  std::map<std::string, int> lines;
+  std::map<std::string, int> lines, columns;
   int line = 1;
 };
 

@@ -151,7 +151,7 @@ def mcpctl_page():
     for verb in verbs:
         text += ".SS mcpctl " + troff(verb) + "\n.nf\n" + troff(help_of(verb)) + "\n.fi\n"
     return text + (".SH EXIT STATUS\n0 when all went well, 1 when it did not, 130 when it was interrupted.\n.B mcpctl diff\nexits with 1 when there is a difference"
-                   " and 2 when it failed.\n.SH ENVIRONMENT\n.TP\n.B MCPFLEET_CONFIG\nThe file with the contexts.\n.TP\n.B NO_COLOR\n"
+                   " and 2 when it failed,\n.B mcpctl validate\nwith 1 when a manifest is wrong and 2 when one could not be read.\n.SH ENVIRONMENT\n.TP\n.B MCPFLEET_CONFIG\nThe file with the contexts.\n.TP\n.B NO_COLOR\n"
                    "No colours.\n.TP\n.B MCPCTL_TOKEN\nThe token for a protected server, where no file with it is given.\n.TP\n.B MCPCTL_CA_FILE\nThe CA of https endpoints, where\n.B --ca-file\nis not given.\n.TP\n.B EDITOR\nWhat\n.B mcpctl edit\nopens.\n.SH FILES\n.TP\n.I ~/.config/mcpfleet/config\n"
                    "Contexts: stores, nodes and their tokens; mode 0600.\n.SH SEE ALSO\n.BR mcplet (8)\n")
 

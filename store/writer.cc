@@ -67,6 +67,7 @@ class Transaction {
 
  private:
   Status Check() const;
+  Status CheckOwner(const ObjectKey& key, const Object* stored, bool removed) const;
   StatusOr<Base> ReadBase();
   Status ReadShards(Base* base);
   Status ReadObjects(Base* base);
@@ -106,6 +107,25 @@ Status Transaction::Check() const {
   for (const Object& object : changes_.set) RETURN_IF_ERROR(once(KeyOf(object)));
   for (const ObjectKey& key : changes_.remove) RETURN_IF_ERROR(once(key));
   return OkStatus();
+}
+
+Status Transaction::CheckOwner(const ObjectKey& key, const Object* stored, bool removed) const {
+  if (changes_.apply_set.empty()) return OkStatus();
+  const std::string name = key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
+  if (stored == nullptr) {
+    if (!removed) return OkStatus();  // a damaged object is replaced, as by any change
+    return Unavailable(name + ": can't be read (yet), so nobody knows whether it is of apply set " +
+                       changes_.apply_set);
+  }
+  auto owner = stored->metadata.labels.find(kApplySetLabel);
+  if (owner == stored->metadata.labels.end()) {
+    if (!removed) return OkStatus();
+    return FailedPrecondition(name + ": is of no apply set (any more), so apply set " + changes_.apply_set +
+                              " does not delete it");
+  }
+  if (owner->second == changes_.apply_set) return OkStatus();
+  return FailedPrecondition(name + ": belongs to apply set " + owner->second + ", not to " + changes_.apply_set +
+                            "; to hand it over, remove its label " + kApplySetLabel + " first");
 }
 
 StatusOr<Base> Transaction::ReadBase() {
@@ -155,6 +175,13 @@ Status Transaction::ReadObjects(Base* base) {
       keys.push_back(ObjectBlobKey(entry->second.hash));
     }
   }
+  for (const ObjectKey& key : changes_.remove) {
+    if (changes_.apply_set.empty()) break;  // only its owner is asked for
+    const auto& shard = base->shards.at(ShardOf(key));
+    auto entry = shard.find(key);
+    if (entry != shard.end() && !object_cache_.contains(entry->second.hash))
+      keys.push_back(ObjectBlobKey(entry->second.hash));
+  }
   ASSIGN_OR_RETURN(auto found, BulkGetAll(kv_, keys, deadline_));
   for (const auto& [key, bytes] : found) {
     std::string hash(HashOfBlobKey(key));
@@ -182,6 +209,7 @@ Status Transaction::DecideSet(const Object& wanted, const Base& base, std::map<O
     change.kind = ChangeKind::kUpdated;
     next.metadata.uid = old->second.uid;
     auto known = base.objects.find(old->second.hash);
+    RETURN_IF_ERROR(CheckOwner(key, known == base.objects.end() ? nullptr : &known->second, false));
     if (known != base.objects.end()) {
       const Object& before = known->second;
       if (changes_.manifests) KeepOwnNotes(before, &next);
@@ -218,6 +246,8 @@ StatusOr<Draft> Transaction::Decide(const Base& base) {
     auto old = shard.find(key);
     ObjectChange change{key, ChangeKind::kAbsent, "", 0};
     if (old != shard.end()) {
+      auto known = base.objects.find(old->second.hash);
+      RETURN_IF_ERROR(CheckOwner(key, known == base.objects.end() ? nullptr : &known->second, true));
       change = {key, ChangeKind::kDeleted, old->second.uid, old->second.generation};
       shard.erase(old);
     }

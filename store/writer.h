@@ -30,6 +30,9 @@ struct ChangeSet {
   std::vector<Object> set;
   std::vector<ObjectKey> remove;
   bool manifests = false;  // `set` was written by people: KeepOwnNotes of what is stored
+  // Not "": the change is that of this apply set. An object of `set` or `remove` that is stored as another set's, and
+  // one of `remove` that is of none, ends the change with FailedPrecondition, also when it became so just now.
+  std::string apply_set;
 };
 
 struct WriteOptions {

@@ -14,11 +14,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/version.h"
+#include "edge-runtime/gitsync/ssh_words.h"
 #include "edge-runtime/mcplet/agent.h"
 #include "edge-runtime/mcplet/config.h"
 #include "edge-runtime/mcplet/doctor.h"
 #include "edge-runtime/mcplet/join.h"
 #include "edge-runtime/mcplet/sd_notify.h"
+#include "edge-runtime/mcplet/sync_command.h"
 #include "store/kv_client.h"
 
 namespace mcpfleet {
@@ -162,6 +164,7 @@ void AddJoin(CLI::App& app, const std::string& config_path, int* code) {
 }  // namespace mcpfleet
 
 int main(int argc, char** argv) {
+  mcpfleet::gitsync::BecomeSshIfAsked(argc, argv);
   mcpfleet::LimitHeaps();
   mcpfleet::Arguments arguments;
   CLI::App app{"mcplet keeps the MCP servers of this node as the fleet's store says."};
@@ -174,7 +177,8 @@ int main(int argc, char** argv) {
   app.add_option("--timeout", arguments.timeout, "of --drain");
   app.footer(
       "Examples:\n  mcplet --check-config\n  mcplet --config /etc/mcpfleet/mcplet.yaml\n  mcplet doctor\n"
-      "  mcplet join https://fleet.example.com --token-file /run/join-token\n\n"
+      "  mcplet join https://fleet.example.com --token-file /run/join-token\n"
+      "  mcplet sync --git https://git.example.com/fleet.git --allowed-signers /etc/mcpfleet/allowed-signers\n\n"
       "SIGTERM ends mcplet and leaves the servers running; the next mcplet adopts them.");
   int code = 0;
   auto* doctor = app.add_subcommand("doctor", "Say what this node can enforce and run, and how to mend what it can't");
@@ -185,6 +189,8 @@ int main(int argc, char** argv) {
     code = config.ok() && mcpfleet::RunDoctor(*config, clock, std::cout) ? 0 : 1;
   });
   mcpfleet::AddJoin(app, arguments.config, &code);
+  mcpfleet::AddSync(
+      app, [&] { return mcpfleet::Configuration(arguments); }, &code);
   CLI11_PARSE(app, argc, argv);
   return app.get_subcommands().empty() ? mcpfleet::Run(arguments) : code;
 }

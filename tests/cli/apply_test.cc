@@ -64,7 +64,7 @@ TEST_F(ApplyTest, ABadManifestIsToldByFileAndLineAndNothingIsWritten) {
 TEST_F(ApplyTest, PruneDeletesWhatTheSelectorOwnsAndNoManifestNames) {
   Apply(Manifest("old", "1", "app: shop") + Manifest("other", "1", "app: bank") + Manifest("plain"));
   std::string file = File("shop.yaml", Manifest("new", "1", "app: shop"));
-  EXPECT_EQ(Out({"apply", "-f", file, "--prune", "-l", "app=shop"}),
+  EXPECT_EQ(Out({"apply", "-f", file, "--prune", "-l", "app=shop", "--force"}),
             "mcpserver.mcpfleet.dev/new created\nmcpserver.mcpfleet.dev/old deleted\n");
   EXPECT_EQ(Out({"get", "mcp", "-o", "name"}),
             "mcpserver.mcpfleet.dev/new\nmcpserver.mcpfleet.dev/other\nmcpserver.mcpfleet.dev/plain\n");
@@ -74,7 +74,7 @@ TEST_F(ApplyTest, PruneRefusesWithoutASelectorAndForManifestsThatItDoesNotMatch)
   std::string file = File("shop.yaml", Manifest("new", "1", "app: shop"));
   Ran ran = Run({"apply", "-f", file, "--prune"});
   EXPECT_EQ(ran.code, 1);
-  EXPECT_NE(ran.err.find("--prune needs --selector"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("--prune needs --applyset or --selector"), std::string::npos) << ran.err;
   ran = Run({"apply", "-f", file, "--prune", "-l", "app=bank"});
   EXPECT_EQ(ran.code, 1);
   EXPECT_NE(ran.err.find("does not match this object"), std::string::npos) << ran.err;

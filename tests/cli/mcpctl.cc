@@ -57,9 +57,14 @@ McpctlTest::McpctlTest() {
 }
 
 Ran McpctlTest::Run(const std::vector<std::string>& arguments, const std::string& input) {
-  static const std::string kProgram = std::string(MCPFLEET_BINARY_DIR) + "/mcpctl";
-  std::vector<std::string> words{"mcpctl"}, environment;
+  std::vector<std::string> words{"mcpctl"};
   words.insert(words.end(), arguments.begin(), arguments.end());
+  return RunProgram(std::string(MCPFLEET_BINARY_DIR) + "/mcpctl", words, input);
+}
+
+Ran McpctlTest::RunProgram(const std::string& program, const std::vector<std::string>& words,
+                           const std::string& input) {
+  std::vector<std::string> environment;
   for (const auto& [name, value] : env_) environment.push_back(name + "=" + value);
   const std::vector<char*> argv = ArgvOf(words), envp = ArgvOf(environment);
   int in[2], out[2], err[2];
@@ -69,7 +74,7 @@ Ran McpctlTest::Run(const std::vector<std::string>& arguments, const std::string
     dup2(in[0], 0);
     dup2(out[1], 1);
     dup2(err[1], 2);
-    execve(kProgram.c_str(), argv.data(), envp.data());
+    execve(program.c_str(), argv.data(), envp.data());
     _exit(126);
   }
   for (int fd : {in[0], out[1], err[1]}) close(fd);

@@ -25,6 +25,8 @@ class McpctlTest : public ::testing::Test {
 
   // `mcpctl ARGUMENTS`, with `input` on stdin; fails the test when it takes more than 30 s.
   Ran Run(const std::vector<std::string>& arguments, const std::string& input = "");
+  // Another program, in the same environment.
+  Ran RunProgram(const std::string& program, const std::vector<std::string>& words, const std::string& input = "");
   // The same, expected to succeed: its stdout.
   std::string Out(const std::vector<std::string>& arguments, const std::string& input = "");
   // A file in the test's directory; its path.

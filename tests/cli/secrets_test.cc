@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/strings.h"
-#include "cli/secret_rules.h"
 #include "crd/codec.h"
+#include "gitops/secret_rules.h"
 #include "store/trust/sealed_secret.h"
 #include "tests/cli/mcpctl.h"
 
@@ -205,7 +205,7 @@ TEST_F(SecretsTest, AUsedSecretIsDeletedOnlyByForce) {
   const Ran made = Run({"create", "secret", "other", "--from-file", "a=-", "--dry-run", "-o", "json"}, "x");
   Json manifest = ParseJson(made.out).value_or(Json());
   manifest["metadata"]["labels"] = {{"team", "a"}};
-  const Ran pruned = Run({"apply", "-f", "-", "-l", "team=a", "--prune"}, DumpJson(manifest));
+  const Ran pruned = Run({"apply", "-f", "-", "-l", "team=a", "--prune", "--force"}, DumpJson(manifest));
   EXPECT_EQ(pruned.code, 1);
   EXPECT_NE(pruned.err.find("there is no secret github"), std::string::npos) << pruned.err;
   EXPECT_EQ(Run({"delete", "mcpsecret", "github", "--force"}).code, 0);

@@ -277,5 +277,61 @@ TEST(ParseYamlTest, TakesExactlyOneDocument) {
             "c.yaml:3: has more than one document");
 }
 
+std::vector<Violation> Found(std::string_view text) {
+  std::vector<Violation> violations;
+  (void)ParseManifest(text, "f.yaml", &violations);
+  return violations;
+}
+
+// "line:column" of the violation of a path; "" when there is none.
+std::string PlaceOf(const std::vector<Violation>& found, const std::string& path) {
+  for (const Violation& each : found) {
+    if (each.path == path) return std::to_string(each.line) + ":" + std::to_string(each.column);
+  }
+  return "";
+}
+
+TEST(ManifestTest, AViolationHasTheColumnOfItsKeyInYaml) {
+  const auto found = Found(std::string(kHead) + kSource + "  port: http\n  env:\n    - {name: A, vlaue: b}\n");
+  EXPECT_EQ(PlaceOf(found, "spec.port"), "8:3") << ToString(found);
+  EXPECT_EQ(PlaceOf(found, "spec.env[0].vlaue"), "10:17") << ToString(found);
+}
+
+TEST(ManifestTest, AColumnCountsCharactersAndNotBytes) {
+  const auto found = Found(std::string(kHead) + kSource + "  env: [{name: \"\u00e4\u00f6\", value: 7}]\n");
+  EXPECT_EQ(PlaceOf(found, "spec.env[0].value"), "8:22") << ToString(found);
+}
+
+TEST(ManifestTest, AViolationHasTheColumnOfItsKeyInJson) {
+  const auto found = Found(R"({"apiVersion": "mcpfleet.dev/v1alpha1", "kind": "MCPServer",
+ "metadata": {"name": "a\"b"},
+ "spec": {"source": {"image": {"ref": "x/y:1"}},
+  "port": 1, "args": ["a", 7]}}
+)");
+  EXPECT_EQ(PlaceOf(found, "metadata.name"), "2:15") << ToString(found);
+  EXPECT_EQ(PlaceOf(found, "spec.args[1]"), "4:28") << ToString(found);
+}
+
+TEST(ManifestTest, ASyntaxErrorHasAColumn) {
+  auto found = Found("kind: MCPServer\nspec: {a: [}\n");
+  ASSERT_EQ(found.size(), 1u) << ToString(found);
+  EXPECT_EQ(found[0].line, 2);
+  EXPECT_GT(found[0].column, 6);
+}
+
+TEST(ManifestTest, RawObjectsAreReadWithoutBeingJudged) {
+  std::vector<Violation> violations;
+  auto raws =
+      ReadRawObjects("kind: List\nitems:\n  - kind: Other\n    x: null\n---\nkind: Third\n", "f.yaml", &violations);
+  ASSERT_TRUE(raws.ok()) << raws.status();
+  ASSERT_EQ(raws->size(), 2u);
+  EXPECT_EQ((*raws)[0].line, 3);
+  EXPECT_EQ((*raws)[0].column, 5);
+  EXPECT_EQ((*raws)[0].lines.at("x"), 4);
+  EXPECT_TRUE((*raws)[0].value["x"].is_null());
+  EXPECT_FALSE(ReadRawObjects("a: [", "f.yaml", &violations).ok());
+  EXPECT_EQ(violations.size(), 1u);
+}
+
 }  // namespace
 }  // namespace mcpfleet

@@ -354,5 +354,42 @@ TEST(ConcurrentWritersTest, LostAnswersNeitherLoseNorRepeatAnUpdate) {
   }
 }
 
+Object OwnedBy(const std::string& name, const std::string& set) {
+  Object object = Server(name);
+  object.metadata.labels[kApplySetLabel] = set;
+  return object;
+}
+
+TEST_F(WriterTest, AnApplySetWritesAndDeletesInOneMoveOfTheHead) {
+  ASSERT_OK(Set({OwnedBy("old", "shop"), Server("nobodys")}));
+  auto result =
+      Apply(kv_, {.set = {OwnedBy("new", "shop")}, .remove = {Key("old")}, .apply_set = "shop"}, {}, clock_, Soon());
+  ASSERT_OK(result);
+  EXPECT_EQ(ToString(result->head->order), "0.1.2");
+  StoredState state = Read();
+  EXPECT_EQ(state.objects.size(), 2u);
+  EXPECT_TRUE(state.objects.contains(Key("new")));
+}
+
+TEST_F(WriterTest, AnApplySetTouchesNothingOfAnotherSetOrOfNone) {
+  ASSERT_OK(Set({OwnedBy("theirs", "bank"), Server("nobodys")}));
+  const std::string head = ToString(Read().head->order);
+  auto refuse = [&](const ChangeSet& changes, const std::string& why) {
+    auto result = Apply(kv_, changes, {}, clock_, Soon());
+    EXPECT_EQ(result.status().code(), StatusCode::kFailedPrecondition);
+    EXPECT_NE(Message(result.status()).find(why), std::string::npos) << result.status();
+  };
+  refuse({.set = {OwnedBy("theirs", "shop")}, .apply_set = "shop"}, "belongs to apply set bank");
+  refuse({.remove = {Key("theirs")}, .apply_set = "shop"}, "belongs to apply set bank");
+  refuse({.remove = {Key("nobodys")}, .apply_set = "shop"}, "is of no apply set");
+  EXPECT_EQ(ToString(Read().head->order), head);
+}
+
+TEST_F(WriterTest, ApplyingOneManifestOfASetDoesNotTakeItOutOfTheSet) {
+  ASSERT_OK(Set({OwnedBy("weather", "shop")}));
+  ASSERT_OK(Apply(kv_, {.set = {Server("weather", "2")}, .manifests = true}, {}, clock_, Soon()));
+  EXPECT_EQ(Read().objects.at(Key("weather")).metadata.labels.at(kApplySetLabel), "shop");
+}
+
 }  // namespace
 }  // namespace mcpfleet

@@ -9,7 +9,7 @@
 #include "crd/object.h"
 #include "crd/secret_spec.h"
 
-namespace mcpfleet::cli {
+namespace mcpfleet {
 
 using Objects = std::map<ObjectKey, Object>;
 
@@ -31,4 +31,4 @@ std::vector<std::string> UsersOf(const Objects& objects, const std::string& name
 // replaced when it is lost. One that can't be read counts as one that it could open.
 std::vector<std::string> SecretsSealedTo(const Objects& objects, const std::string& node);
 
-}  // namespace mcpfleet::cli
+}  // namespace mcpfleet

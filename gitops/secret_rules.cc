@@ -1,4 +1,4 @@
-#include "cli/secret_rules.h"
+#include "gitops/secret_rules.h"
 
 #include <algorithm>
 #include <set>
@@ -9,7 +9,7 @@
 #include "crd/codec.h"
 #include "store/trust/sealed_secret.h"
 
-namespace mcpfleet::cli {
+namespace mcpfleet {
 namespace {
 
 Labels LabelsOf(const Objects& objects, const std::string& node, bool* unschedulable) {
@@ -137,4 +137,4 @@ std::vector<std::string> SecretsSealedTo(const Objects& objects, const std::stri
   return names;
 }
 
-}  // namespace mcpfleet::cli
+}  // namespace mcpfleet
