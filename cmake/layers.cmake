@@ -25,6 +25,7 @@ mcpfleet_layer(store/trust USES base crd LIBS PkgConfig::SODIUM ${J})
 mcpfleet_layer(store USES base base/http crd controller/placement store/trust
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
 mcpfleet_layer(store/server USES base base/http crd store store/trust LIBS SQLite::SQLite3 ${J})
+mcpfleet_layer(store/kubernetes USES base base/http crd controller/ports controller/placement store/trust LIBS ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/docker USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
@@ -37,7 +38,7 @@ mcpfleet_layer(edge-runtime/tunnel USES base base/http crd controller/ports LIBS
 mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfig::ZSTD simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/telemetry USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet
-               USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
+               USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server store/kubernetes edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                LIBS CLI11::CLI11 ${J})
