@@ -95,15 +95,23 @@ Status Elector::LookAtNodes() {
                             Deadline::After(options_.timeout)));
   RETURN_IF_ERROR(StatusOf(answer, collection_));
   const MonoTime now = clock_.Now();
-  silent_.clear();
+  looks_since_ = std::min(looks_since_, now);
+  std::map<std::string, Seen> next;
   for (const Json& lease : GetMember(answer.body, "items")) {
     const std::string node = GetString(GetMember(GetMember(lease, "metadata"), "labels"), kNodeLabel);
     const std::string version = GetString(GetMember(lease, "metadata"), "resourceVersion");
-    Seen& seen = nodes_[node];
-    if (seen.version != version) seen = {version, now};
-    if (now - seen.at >= options_.silent_after && node != options_.node) silent_.insert(node);
+    const auto before = nodes_.find(node);
+    const bool same = before != nodes_.end() && before->second.version == version;
+    next[node] = {version, same ? before->second.at : now};
   }
+  nodes_ = std::move(next);
   return OkStatus();
+}
+
+bool Elector::IsSilent(const std::string& node) const {
+  if (node == options_.node || looks_since_ == MonoTime::max()) return false;
+  const auto seen = nodes_.find(node);
+  return clock_.Now() - (seen == nodes_.end() ? looks_since_ : seen->second.at) >= options_.silent_after;
 }
 
 }  // namespace mcpfleet::kube

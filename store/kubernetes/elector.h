@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <map>
 #include <random>
-#include <set>
 #include <string>
 
 #include "base/clock.h"
@@ -35,8 +34,8 @@ class Elector {
   Status Step();
   MonoTime due() const { return std::min(lease_due_, std::min(life_due_, Held() ? nodes_due_ : MonoTime::max())); }
   bool Held() const { return rules_.Held(clock_.Now()); }
-  // Nodes that gave a sign of life once and none for `silent_after`; as far as this node has held the lease that long.
-  const std::set<std::string>& silent() const { return silent_; }
+  // The node has given no sign of life for `silent_after`, as far as this node has looked that long.
+  bool IsSilent(const std::string& node) const;
 
  private:
   Status Contend();
@@ -54,8 +53,8 @@ class Elector {
     std::string version;
     MonoTime at{};
   };
-  std::map<std::string, Seen> nodes_;
-  std::set<std::string> silent_;
+  std::map<std::string, Seen> nodes_;  // of their leases
+  MonoTime looks_since_ = MonoTime::max();
 };
 
 }  // namespace mcpfleet::kube

@@ -40,15 +40,6 @@ std::string EventsPath(const std::string& space) {
 
 }  // namespace
 
-bool EventBudget::Take(MonoTime now) {
-  const double back = static_cast<double>((now - at_).count()) / static_cast<double>(refill_.count());
-  left_ = std::min(burst_, left_ + back);
-  at_ = now;
-  if (left_ < 1) return false;
-  left_ -= 1;
-  return true;
-}
-
 Json EventObjectFor(const Event& event, const Resource& resource, const std::string& node, const std::string& suffix) {
   const ObjectMeta& metadata = resource.object->metadata;
   return {{"apiVersion", "events.k8s.io/v1"},

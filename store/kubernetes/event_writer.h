@@ -15,22 +15,11 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "crd/server_status.h"
+#include "store/kubernetes/budget.h"
 #include "store/kubernetes/registry.h"
 #include "store/kubernetes/rest.h"
 
 namespace mcpfleet::kube {
-
-// A bucket of so many events, refilled steadily. Pure.
-class EventBudget {
- public:
-  EventBudget(double burst, Duration refill, MonoTime now) : burst_(burst), left_(burst), refill_(refill), at_(now) {}
-  bool Take(MonoTime now);
-
- private:
-  double burst_, left_;
-  Duration refill_;  // of one
-  MonoTime at_;
-};
 
 // The Event object for what happened to `resource` (its name ends in `suffix`). Pure.
 Json EventObjectFor(const Event& event, const Resource& resource, const std::string& node, const std::string& suffix);

@@ -52,6 +52,14 @@ Status Merger::Send(Call call) {
   return StatusOf(answer, path);
 }
 
+std::set<std::string> Merger::SilentNodesOf(const Resource& resource) const {
+  std::set<std::string> silent;
+  for (const Json& entry : GetMember(resource.status, "nodes")) {
+    if (std::string node = GetString(entry, "node"); elector_.IsSilent(node)) silent.insert(std::move(node));
+  }
+  return silent;
+}
+
 Status Merger::Tend(const ServerKey& key, const Resource& resource) {
   const std::string path = ServerPath(key);
   const auto apply = [&](const std::string& manager, const Json& body) {
@@ -66,7 +74,7 @@ Status Merger::Tend(const ServerKey& key, const Resource& resource) {
     for (const Json& entry : GetMember(resource.status, "nodes")) {
       const std::string node = GetString(entry, "node");
       waits = true;
-      if (elector_.silent().contains(node)) RETURN_IF_ERROR(apply(ManagerOf(node), NodeApply(resource, nullptr)));
+      if (elector_.IsSilent(node)) RETURN_IF_ERROR(apply(ManagerOf(node), NodeApply(resource, nullptr)));
     }
     if (waits) return OkStatus();
   }
@@ -77,7 +85,7 @@ Status Merger::Tend(const ServerKey& key, const Resource& resource) {
                  .content_type = kMergePatch,
                  .body = DumpJson(FinalizerPatch(resource, !resource.deleting))});
   }
-  const Json merged = MergedStatus(resource, elector_.silent(), clock_.Wall());
+  const Json merged = MergedStatus(resource, SilentNodesOf(resource), clock_.Wall());
   if (resource.deleting || SameMerged(merged, resource.status)) return OkStatus();
   return apply(kMergeManager, MergedApply(resource, merged));
 }
@@ -85,8 +93,6 @@ Status Merger::Tend(const ServerKey& key, const Resource& resource) {
 void Merger::Merge() {
   const Resources servers = registry_.Servers();
   std::erase_if(done_, [&](const auto& each) { return !servers.contains(each.first); });
-  std::string silent;
-  for (const std::string& node : elector_.silent()) silent += node + ",";
   Status failed = OkStatus();
   for (const auto& [key, resource] : servers) {
     {
@@ -95,7 +101,8 @@ void Merger::Merge() {
     }
     if (!elector_.Held()) return;
     Done& done = done_[key];
-    const std::string version = resource->version + "/" + silent;
+    std::string version = resource->version;
+    for (const std::string& node : SilentNodesOf(*resource)) version += "/" + node;
     if (done.version == version && clock_.Now() < done.retry_at) continue;
     const Status status = Tend(key, *resource);
     if (!status.ok()) failed = status;

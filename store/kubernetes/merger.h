@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -39,6 +40,7 @@ class Merger {
   void Merge() LOCKS_EXCLUDED(mu_);
   Status Tend(const ServerKey& key, const Resource& resource);
   Status Send(Call call);
+  std::set<std::string> SilentNodesOf(const Resource& resource) const;
   RestClient& rest_;
   const Registry& registry_;
   const Clock& clock_;

@@ -19,7 +19,11 @@ constexpr Duration kLook = std::chrono::seconds(5);
 std::string ManagerOf(const std::string& node) { return "mcplet-" + node; }
 
 StatusWriter::StatusWriter(RestClient& rest, const Registry& registry, const Clock& clock, StatusWriterOptions options)
-    : rest_(rest), registry_(registry), clock_(clock), options_(std::move(options)) {}
+    : rest_(rest),
+      registry_(registry),
+      clock_(clock),
+      options_(std::move(options)),
+      budget_(options_.per_second, Duration(std::chrono::seconds(1)) / options_.per_second, clock.Now()) {}
 
 StatusWriter::~StatusWriter() { Stop(); }
 
@@ -116,7 +120,6 @@ MonoTime StatusWriter::Step(Deadline deadline) {
   MonoTime next = clock_.Now() + kLook;
   const Resources servers = registry_.Servers();
   std::erase_if(written_, [&](const auto& each) { return !servers.contains(each.first); });
-  int left = options_.per_second;
   for (const auto& [key, resource] : servers) {
     const std::optional<Json> wanted = Wanted(key, *resource);
     if (!wanted || deadline.Expired()) continue;
@@ -136,8 +139,8 @@ MonoTime StatusWriter::Step(Deadline deadline) {
       next = std::min(next, free);
       continue;
     }
-    if (left-- <= 0) {
-      next = std::min(next, now + std::chrono::seconds(1));
+    if (!budget_.Take(now)) {
+      next = std::min(next, now + Duration(std::chrono::seconds(1)) / options_.per_second);
       break;
     }
     const Status status = Write(key, *resource, *wanted, deadline);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "controller/ports/recorder.h"
+#include "store/kubernetes/budget.h"
 #include "store/kubernetes/registry.h"
 #include "store/kubernetes/rest.h"
 
@@ -28,7 +29,7 @@ struct StatusWriterOptions {
   // Whether the controller has looked at all that runs here: before, that it says nothing of a server means nothing.
   std::function<bool()> looked;
   Duration min_interval = std::chrono::seconds(1), refresh = std::chrono::minutes(10);
-  int per_second = 10;
+  int per_second = 10;  // writes, all objects together
   Duration first_pause = std::chrono::seconds(1), longest_pause = std::chrono::minutes(1);
   Duration timeout = std::chrono::seconds(15);
 };
@@ -66,6 +67,7 @@ class StatusWriter final : public StatusSink {
   const Clock& clock_;
   const StatusWriterOptions options_;
   std::map<ServerKey, Written> written_;  // of the thread
+  Budget budget_;                         // of the thread
   mutable Mutex mu_;
   CondVar wake_;
   std::map<ServerKey, ServerStatus> servers_ GUARDED_BY(mu_);

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/strings.h"
 #include "crd/codec.h"
+#include "store/kubernetes/budget.h"
 #include "store/kubernetes/cluster.h"
 #include "store/kubernetes/cluster_state.h"
 #include "store/kubernetes/event_writer.h"
@@ -339,8 +340,8 @@ TEST(EventTest, TheObjectIsWhatTheApiTakes) {
   EXPECT_EQ(SeriesPatch(event)["series"]["count"], 5);
 }
 
-TEST(EventTest, ABudgetRefillsSteadilyAndNoFurtherThanItsBurst) {
-  EventBudget budget(3, seconds(10), MonoTime(seconds(0)));
+TEST(BudgetTest, ItRefillsSteadilyAndNoFurtherThanItsBurst) {
+  Budget budget(3, seconds(10), MonoTime(seconds(0)));
   EXPECT_TRUE(budget.Take(MonoTime(seconds(0))));
   EXPECT_TRUE(budget.Take(MonoTime(seconds(0))));
   EXPECT_TRUE(budget.Take(MonoTime(seconds(0))));
