@@ -1,5 +1,7 @@
 #include "store/kubernetes/reflector.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
