@@ -25,6 +25,7 @@ mcpfleet_layer(store/trust SMALL USES base crd LIBS PkgConfig::SODIUM ${J})
 mcpfleet_layer(store SMALL USES base base/http crd controller/placement store/trust
                LIBS cpprestsdk::cpprest OpenSSL::SSL ${J})
 mcpfleet_layer(store/server SMALL USES base base/http crd store store/trust LIBS SQLite::SQLite3 ${J})
+mcpfleet_layer(store/kubernetes SMALL USES base base/http crd controller/ports controller/placement store/trust LIBS ${J})
 mcpfleet_layer(gitops SMALL USES base crd controller/placement store store/trust LIBS ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
@@ -39,7 +40,7 @@ mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfi
 mcpfleet_layer(edge-runtime/gitsync SMALL USES base crd gitops store LIBS ${J})
 mcpfleet_layer(edge-runtime/telemetry SMALL USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet SMALL
-               USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server edge-runtime/mcp
+               USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server store/kubernetes edge-runtime/mcp
                     edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                     edge-runtime/gitsync gitops

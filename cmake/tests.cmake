@@ -65,10 +65,22 @@ else()
   add_library(mcpfleet_tests_fakes INTERFACE)
 endif()
 
+# An API server of Kubernetes, for those who talk to one.
+add_library(mcpfleet_tests_kube STATIC tests/fakes/kube/kube_api.cc tests/fakes/kube/kube_discovery.cc
+                                       tests/fakes/kube/kube_kinds.cc tests/fakes/kube/kube_objects.cc tests/fakes/kube/kube_rbac.cc
+                                       tests/fakes/kube/kube_schema.cc)
+target_compile_definitions(mcpfleet_tests_kube PRIVATE ${test_definitions})
+target_link_libraries(mcpfleet_tests_kube PUBLIC mcpfleet_base_http mcpfleet_crd mcpfleet_base GTest::gtest mcpfleet_flags)
+
 mcpfleet_tests(base LINK base base/http LABELS unit)
 mcpfleet_tests(crd LINK crd LABELS unit)
 mcpfleet_tests(store LINK store store/server controller/placement LABELS unit TIMEOUT 600)
 mcpfleet_tests(gitops LINK gitops store/server LABELS unit)
+mcpfleet_tests(store/kubernetes LINK store/kubernetes LABELS unit)
+if(TARGET store_kubernetes_tests)
+  target_sources(store_kubernetes_tests PRIVATE tests/integration/commands.cc)  # a real API server is a program
+  target_link_libraries(store_kubernetes_tests PRIVATE mcpfleet_tests_kube OpenSSL::SSL)
+endif()
 mcpfleet_tests(controller LINK controller/core controller/placement LABELS unit)
 mcpfleet_tests(edge-runtime/mcp LINK edge-runtime/mcp LABELS unit)
 mcpfleet_tests(edge-runtime/docker LINK edge-runtime/docker LABELS unit)
@@ -88,9 +100,10 @@ mcpfleet_tests(contract LINK edge-runtime/docker edge-runtime/process edge-runti
 if(TARGET contract_tests)  # real shims, as the shim's own tests start them
   target_sources(contract_tests PRIVATE tests/edge-runtime/shim/shim_world.cc tests/edge-runtime/shim/child_roles.cc)
 endif()
-mcpfleet_tests(integration LINK base base/http crd store store/trust LABELS "integration;node" TIMEOUT 900)
+mcpfleet_tests(integration LINK base base/http crd store store/trust store/kubernetes LABELS "integration;node" TIMEOUT 900)
 # The server that the integration tests run: static, so that it runs alone in a container image too.
 if(TARGET integration_tests)
+  target_link_libraries(integration_tests PRIVATE mcpfleet_tests_kube)
   file(GLOB server_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/integration/server/*.cc)
   add_executable(mcp_test_server ${server_sources})
   target_include_directories(mcp_test_server PRIVATE ${CMAKE_SOURCE_DIR})

@@ -62,6 +62,9 @@ const std::set<std::string>& KnownKeywords() {
   return known;
 }
 
+// A CustomResourceDefinition with a description there is refused by Kubernetes.
+constexpr char kMetadataDescription[] = "Name, namespace, labels and annotations, as of any Kubernetes object.";
+
 class SchemaReader {
  public:
   explicit SchemaReader(const std::map<std::string, int>& lines) : lines_(lines) {}
@@ -74,6 +77,8 @@ class SchemaReader {
     }
     RETURN_IF_ERROR(ReadType(json, path, node.get()));
     node->description = GetString(json, "description");
+    if (node->description.empty() && path.ends_with("openAPIV3Schema.properties.metadata"))
+      node->description = kMetadataDescription;
     node->format = GetString(json, "format");
     node->pattern = GetString(json, "pattern");
     node->example = GetString(json, "example");

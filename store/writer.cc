@@ -12,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "crd/change_rules.h"
 #include "store/blob_metadata.h"
 #include "store/reader.h"
 
@@ -213,6 +214,9 @@ Status Transaction::DecideSet(const Object& wanted, const Base& base, std::map<O
     if (known != base.objects.end()) {
       const Object& before = known->second;
       if (changes_.manifests) KeepOwnNotes(before, &next);
+      if (const std::vector<Violation> wrong = ValidateChange(before, next); !wrong.empty())
+        return InvalidArgument(next.kind + " " + next.metadata.namespace_ + "/" + next.metadata.name + ": " +
+                               ToString(wrong.front()));
       next.metadata.creation_timestamp = before.metadata.creation_timestamp;
       next.metadata.generation = old->second.generation + (AsksForTheSame(before, next) ? 0 : 1);
     } else {

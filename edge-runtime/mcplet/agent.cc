@@ -18,6 +18,7 @@
 #include "base/version.h"
 #include "controller/core/controller.h"
 #include "edge-runtime/mcplet/admin.h"
+#include "edge-runtime/mcplet/cluster_source.h"
 #include "edge-runtime/mcplet/desired_view.h"
 #include "edge-runtime/mcplet/file_notebook.h"
 #include "edge-runtime/mcplet/gateway_port.h"
@@ -53,21 +54,25 @@ std::vector<std::string> StoreOperations() {
   return names;
 }
 
-// What the controller says of a server goes to the store and to the metrics.
+// What the controller says of a server goes to the store, to Kubernetes (null: there is none) and to the metrics.
 class StatusFan final : public StatusSink {
  public:
-  StatusFan(StatusPublisher& publisher, PrometheusMetrics& metrics) : publisher_(publisher), metrics_(metrics) {}
+  StatusFan(StatusPublisher& publisher, StatusSink* cluster, PrometheusMetrics& metrics)
+      : publisher_(publisher), cluster_(cluster), metrics_(metrics) {}
   void Set(const ServerStatus& status) override {
     publisher_.Set(status);
+    if (cluster_ != nullptr) cluster_->Set(status);
     metrics_.SetServer(status);
   }
   void Remove(const ServerKey& server) override {
     publisher_.Remove(server);
+    if (cluster_ != nullptr) cluster_->Remove(server);
     metrics_.RemoveServer(server);
   }
 
  private:
   StatusPublisher& publisher_;
+  StatusSink* const cluster_;
   PrometheusMetrics& metrics_;
 };
 
@@ -92,7 +97,11 @@ class NodeAgent final : public Agent {
 
  private:
   Status Lock();
-  void OnState(const AcceptedState& state);
+  void OnState(const AcceptedState& state) LOCKS_EXCLUDED(deliver_mu_);
+  void OnCluster(const kube::ClusterState& state) LOCKS_EXCLUDED(deliver_mu_);
+  void Deliver(bool changed) EXCLUSIVE_LOCKS_REQUIRED(deliver_mu_);
+  Status OpenStore(uint64_t seed);
+  bool LookedAtAll() const { return controller_->Synced() && cluster_->state()->known; }
   // Who looks at the logs of which servers, and the lines for them.
   void OnFollow(const std::vector<FollowedServer>& servers);
   bool SendLines(const ServerKey& server, const std::vector<logship::LiveLine>& lines);
@@ -100,6 +109,7 @@ class NodeAgent final : public Agent {
   void OnStep(const Status& step, const SyncStats& stats) LOCKS_EXCLUDED(mu_);
   void OnCount(const SyncStats& stats) LOCKS_EXCLUDED(mu_);
   void LookAtNode() LOCKS_EXCLUDED(mu_);
+  void DescribeSources(NodeFacts* facts, NodeStatus* node) const;
   // Without waiting for the next time; also when a look is under way.
   void LookSoon() LOCKS_EXCLUDED(mu_);
   void RunNode();
@@ -119,8 +129,10 @@ class NodeAgent final : public Agent {
   std::unique_ptr<ShimHost> shims_;
   std::unique_ptr<SessionHosts> sessions_;
   std::unique_ptr<McpProber> prober_;
-  std::unique_ptr<StoreLink> store_;
-  std::unique_ptr<LogShipping> logs_;  // null: none are shipped
+  std::unique_ptr<StoreLink> store_;       // null: the store is no source of this node
+  std::unique_ptr<kube::Source> cluster_;  // null: Kubernetes is none
+  int64_t cluster_events_ = 0;             // its subscription
+  std::unique_ptr<LogShipping> logs_;      // null: none are shipped
   std::unique_ptr<StatusPublisher> publisher_;
   std::unique_ptr<StatusFan> status_;
   std::unique_ptr<FileNotebook> notebook_, artifacts_;
@@ -141,6 +153,9 @@ class NodeAgent final : public Agent {
   };
   StoreSight store_seen_;
 
+  // Held while a state of either source is spread: the later one must not be overtaken. Not a leaf; nothing that it is
+  // held over takes it.
+  Mutex deliver_mu_;
   Mutex mu_;
   CondVar wake_;
   bool stopping_ GUARDED_BY(mu_) = false;
@@ -176,24 +191,17 @@ Status NodeAgent::Open() {
   sessions_ = std::make_unique<SessionHosts>(*shims_, runtimes_.attachments.get());
   prober_ = std::make_unique<McpProber>(
       clock_, McpProberOptions{.client_version = Version(), .connect_in_namespace = ConnectInNamespace});
-  ASSIGN_OR_RETURN(
-      store_, StoreLink::Open(config_, clock_, seed,
-                              {.on_state = [this](const AcceptedState& state) { OnState(state); },
-                               .on_request =
-                                   [this](std::string_view op, int code) {
-                                     metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
-                                   },
-                               .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); },
-                               .on_count = [this](const SyncStats& stats) { OnCount(stats); },
-                               .on_follow = [this](const std::vector<FollowedServer>& servers) { OnFollow(servers); },
-                               .on_alive = [this] { metrics_.StoreSucceeded(clock_.Wall()); },
-                               .on_status_stored = [this](int64_t sequence) { publisher_->Stored(sequence); },
-                               .on_status_lost = [this] { publisher_->PushFailed(); }}));
+  desired_.UseStore(config_.use_store);
+  ASSIGN_OR_RETURN(cluster_, OpenClusterSource(
+                                 config_, clock_, seed + 1, [this] { return LookedAtAll(); },
+                                 [this](const kube::ClusterState& state) { OnCluster(state); }));
   const std::string boot_id = RandomHex(8);
-  ASSIGN_OR_RETURN(
-      logs_,
-      LogShipping::Open(
-          config_, {.runtimes = runtimes_,
+  if (config_.use_store) {
+    RETURN_IF_ERROR(OpenStore(seed));
+    ASSIGN_OR_RETURN(
+        logs_, LogShipping::Open(
+                   config_,
+                   {.runtimes = runtimes_,
                     .metrics = metrics_,
                     .events = events_,
                     .clock = clock_,
@@ -202,8 +210,9 @@ Status NodeAgent::Open() {
                     .connect = [this] { return store_->ConnectWorker(); },
                     .live = [this](const ServerKey& server,
                                    const std::vector<logship::LiveLine>& lines) { return SendLines(server, lines); }}));
+  }
   publisher_ = std::make_unique<StatusPublisher>(
-      store_->status_kv(), clock_,
+      store_ == nullptr ? nullptr : &store_->status_kv(), clock_,
       StatusPublisherOptions{
           .node = config_.node,
           .boot_id = boot_id,
@@ -211,7 +220,7 @@ Status NodeAgent::Open() {
           .min_interval = config_.store.status_interval,
           .push = [this](const std::string& status, const std::string& row) { return store_->SendStatus(status, row); },
           .on_write = [this](const Status& written) { OnStatusWritten(written); }});
-  status_ = std::make_unique<StatusFan>(*publisher_, metrics_);
+  status_ = std::make_unique<StatusFan>(*publisher_, cluster_ == nullptr ? nullptr : &cluster_->status(), metrics_);
   notebook_ = std::make_unique<FileNotebook>(config_.state_directory + "/restarts");
   artifacts_ = std::make_unique<FileNotebook>(config_.state_directory + "/artifacts");
   gateway_ = std::make_unique<GatewayPort>(config_);
@@ -244,11 +253,39 @@ Status NodeAgent::Open() {
   return OkStatus();
 }
 
+Status NodeAgent::OpenStore(uint64_t seed) {
+  ASSIGN_OR_RETURN(
+      store_, StoreLink::Open(config_, clock_, seed,
+                              {.on_state = [this](const AcceptedState& state) { OnState(state); },
+                               .on_request =
+                                   [this](std::string_view op, int code) {
+                                     metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
+                                   },
+                               .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); },
+                               .on_count = [this](const SyncStats& stats) { OnCount(stats); },
+                               .on_follow = [this](const std::vector<FollowedServer>& servers) { OnFollow(servers); },
+                               .on_alive = [this] { metrics_.StoreSucceeded(clock_.Wall()); },
+                               .on_status_stored = [this](int64_t sequence) { publisher_->Stored(sequence); },
+                               .on_status_lost = [this] { publisher_->PushFailed(); }}));
+  return OkStatus();
+}
+
 void NodeAgent::OnState(const AcceptedState& state) {
-  if (desired_.Update(state)) {
+  MutexLock lock(&deliver_mu_);
+  Deliver(desired_.Update(state));
+}
+
+void NodeAgent::OnCluster(const kube::ClusterState& state) {
+  MutexLock lock(&deliver_mu_);
+  Deliver(desired_.UpdateCluster(state));
+}
+
+void NodeAgent::Deliver(bool changed) {
+  if (changed) {
     tunnel_->Update(*desired_.Current());
     controller_->NotifyDesiredChanged();
   }
+  if (cluster_ != nullptr) cluster_->SetTaken(desired_.taken());
   LookSoon();
 }
 
@@ -286,6 +323,10 @@ void NodeAgent::OnStatusWritten(const Status& written) {
 void NodeAgent::OnStep(const Status& step, const SyncStats& stats) {
   sync_telemetry_.OnStep(step, stats);
   StoreSight seen{step.ok(), stats.bad_answers > 0, stats.distrust};
+  if (step.ok()) {
+    MutexLock lock(&deliver_mu_);
+    if (desired_.StoreAnswered()) Deliver(true);
+  }
   if (std::exchange(store_seen_, seen) != seen) LookSoon();  // StoreReachable and DesiredStateFresh tell at once
 }
 
@@ -297,7 +338,8 @@ void NodeAgent::OnCount(const SyncStats& stats) {
 
 Status NodeAgent::Start() {
   // What runs is known before the store speaks: the cached state is what this node had.
-  desired_.Update(*store_->state());
+  if (store_ != nullptr) desired_.Update(*store_->state());
+  if (cluster_ != nullptr) desired_.UpdateCluster(*cluster_->state());
   tunnel_->Update(*desired_.Current());
   node_admin_ = std::make_unique<NodeAdmin>(NodeAdminDeps{.controller = *controller_,
                                                           .prober = *prober_,
@@ -319,7 +361,11 @@ Status NodeAgent::Start() {
   controller_->Start();
   tunnel_->Start();
   publisher_->Start();
-  store_->Start();
+  if (store_ != nullptr) store_->Start();
+  if (cluster_ != nullptr) {
+    cluster_events_ = events_.Subscribe([this](const Event& event) { cluster_->Record(event); });
+    cluster_->Start();
+  }
   node_thread_ = std::thread([this] { RunNode(); });
   started_ = true;
   return OkStatus();
@@ -333,6 +379,7 @@ void NodeAgent::OpenGateway() {
                       .clock = clock_,
                       .trusted_time =
                           [this] {
+                            if (store_ == nullptr) return TrustedTime(clock_.Wall(), BuildTime(), "");
                             const auto state = store_->state();
                             return TrustedTime(clock_.Wall(), BuildTime(), state->head ? state->head->time : "");
                           },
@@ -342,31 +389,41 @@ void NodeAgent::OpenGateway() {
   if (!opened.ok()) LOG_WARNING("the gateway can't open", {{"error", opened}});
 }
 
+void NodeAgent::DescribeSources(NodeFacts* facts, NodeStatus* node) const {
+  facts->cluster_used = cluster_ != nullptr;
+  if (cluster_ != nullptr) facts->cluster_problem = cluster_->problem();
+  facts->store_used = store_ != nullptr;
+  if (store_ == nullptr) return;
+  facts->store_reachable = store_->reachable();
+  facts->store_trouble = store_->trouble();
+  const SyncStats stats = store_->stats();
+  facts->distrust = stats.distrust;
+  if (stats.bad_answers > 0 && clock_.Now() - stats.bad_answer_at < kBadAnswerShown)
+    facts->bad_answer = stats.bad_answer;
+  const auto state = store_->state();
+  facts->has_head = state->head.has_value();
+  if (!facts->has_head) return;
+  facts->valid_until = state->head->valid_until;
+  facts->head_time = state->head->time;
+  node->accepted_head = ToString(state->head->order);
+  node->snapshot = state->head->snapshot;
+}
+
 void NodeAgent::LookAtNode() {
   OpenGateway();
-  if (secrets_.Reload()) store_->Redeliver();
+  if (secrets_.Reload()) {
+    if (store_ != nullptr) store_->Redeliver();
+    if (cluster_ != nullptr) OnCluster(*cluster_->state());
+  }
   NodeFacts facts = ReadKernelFacts(config_.state_directory);
   facts.synced = controller_->Synced();
-  facts.store_reachable = store_->reachable();
   {
     MutexLock lock(&mu_);
     facts.status_refused = status_refused_;
   }
   facts.build_time = BuildTime();
-  auto state = store_->state();
-  facts.has_head = state->head.has_value();
-  facts.store_trouble = store_->trouble();
-  const SyncStats stats = store_->stats();
-  facts.distrust = stats.distrust;
-  if (stats.bad_answers > 0 && clock_.Now() - stats.bad_answer_at < kBadAnswerShown)
-    facts.bad_answer = stats.bad_answer;
   NodeStatus node;
-  if (facts.has_head) {
-    facts.valid_until = state->head->valid_until;
-    facts.head_time = state->head->time;
-    node.accepted_head = ToString(state->head->order);
-    node.snapshot = state->head->snapshot;
-  }
+  DescribeSources(&facts, &node);
   if (checks_.empty() || clock_.Now() - checked_at_ >= kRuntimeCheckHolds) {
     for (const auto& [kind, runtime] : runtimes_.all) checks_[kind] = runtime->Check(Deadline::After(kRuntimeCheck));
     checked_at_ = clock_.Now();
@@ -416,7 +473,11 @@ void NodeAgent::Stop() {
   gateway_->Close();    // sessions go on with the next mcplet
   prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
-  store_->Stop();
+  if (store_ != nullptr) store_->Stop();
+  if (cluster_ != nullptr) {
+    events_.Unsubscribe(cluster_events_);
+    cluster_->Stop();
+  }
   controller_->Stop();
   if (logs_ != nullptr) logs_->Stop();
   publisher_->Stop();
@@ -426,7 +487,8 @@ void NodeAgent::Stop() {
 
 Status NodeAgent::Drain(Deadline deadline) {
   // The cached state says how long each server may take to end.
-  desired_.Update(*store_->state());
+  if (store_ != nullptr) desired_.Update(*store_->state());
+  if (cluster_ != nullptr) desired_.UpdateCluster(*cluster_->state());
   if (logs_ != nullptr) logs_->Start();  // the last lines of what is removed
   controller_->Start(4, true);
   Status drained = controller_->Drain(deadline);

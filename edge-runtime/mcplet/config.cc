@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <functional>
@@ -39,11 +40,16 @@ std::vector<std::string> Strings(const Json& array) {
   return out;
 }
 
+// The name of the Node in Kubernetes, in a pod that was told (by the downward API): its host name is the pod's.
+constexpr char kNodeNameVariable[] = "MCPFLEET_NODE_NAME";
+
 std::string HostName() {
   char buffer[HOST_NAME_MAX + 1] = {};
-  if (gethostname(buffer, sizeof buffer - 1) != 0) return "node";
+  const std::string told = kube::ProcessEnvironment(kNodeNameVariable);
+  if (told.empty() && gethostname(buffer, sizeof buffer - 1) != 0) return "node";
   std::string name;
-  for (char c : ToLower(Split(buffer, '.').front())) name += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+  for (char c : ToLower(Split(told.empty() ? buffer : told, '.').front()))
+    name += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
   while (!name.empty() && name.back() == '-') name.pop_back();
   while (!name.empty() && name.front() == '-') name.erase(name.begin());
   return name.empty() ? "node" : name.substr(0, 63);
@@ -207,6 +213,19 @@ constexpr Duration kLeastStatusInterval = std::chrono::seconds(5),
                    kLeastStatusIntervalOfCloudflare = std::chrono::seconds(60);
 constexpr char kCloudflareApi[] = "api.cloudflare.com";
 
+void DecodeSources(const Json& spec, Config* config) {
+  const std::vector<std::string> sources = Strings(GetMember(spec, "sources"));
+  const auto has = [&](const char* name) { return std::find(sources.begin(), sources.end(), name) != sources.end(); };
+  config->use_kubernetes = has("Kubernetes");
+  config->use_store = has("Store") || !config->use_kubernetes;
+  const Json& kubernetes = GetMember(spec, "kubernetes");
+  config->kubernetes = {.server = GetString(kubernetes, "server"),
+                        .token_file = GetString(kubernetes, "tokenFile"),
+                        .ca_file = GetString(kubernetes, "caFile"),
+                        .namespace_ = GetString(kubernetes, "namespace")};
+  config->core_node = GetString(kubernetes, "nodeName");
+}
+
 NodePolicy DecodePolicy(const Json& policy) {
   NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
                  .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
@@ -258,10 +277,13 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   const Json& spec = GetMember(json, "spec");
 
   Config config;
+  DecodeSources(spec, &config);
   config.node = GetString(GetMember(json, "metadata"), "name");
   if (!GetMember(GetMember(json, "metadata"), "labels").empty()) {
     wrong("metadata.labels", "are not read from this file", "labels of a node, in its MCPNode object: mcpctl apply");
   }
+  if (config.core_node.empty()) config.core_node = kube::ProcessEnvironment(kNodeNameVariable);
+  if (config.core_node.empty()) config.core_node = config.node;
   config.state_directory = GetString(spec, "stateDirectory");
   config.run_directory = GetString(spec, "runDirectory");
   config.store = DecodeStore(GetMember(spec, "store"));
@@ -334,6 +356,23 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
 StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* violations) {
   ASSIGN_OR_RETURN(std::string yaml, ReadFile(path, limits::kManifestBytes));
   return ParseConfig(yaml, path, violations);
+}
+
+Status SetSources(const std::string& text, Config* config) {
+  bool store = false, kubernetes = false;
+  for (const std::string& name : Split(text, ',')) {
+    if (name == "store") {
+      store = true;
+    } else if (name == "kubernetes") {
+      kubernetes = true;
+    } else {
+      return InvalidArgument("--source: \"" + Printable(name, 40) +
+                             "\" is none; allowed: store, kubernetes, or both with a comma");
+    }
+  }
+  config->use_store = store;
+  config->use_kubernetes = kubernetes;
+  return OkStatus();
 }
 
 Config DefaultConfig() {

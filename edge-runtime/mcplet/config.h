@@ -13,6 +13,7 @@
 #include "edge-runtime/gateway/settings.h"
 #include "edge-runtime/mcplet/policy.h"
 #include "edge-runtime/tunnel/exposure.h"
+#include "store/kubernetes/cluster.h"
 #include "store/snapshot.h"
 
 namespace mcpfleet {
@@ -61,6 +62,10 @@ struct LogsConfig {
 
 struct Config {
   std::string node;
+  // Where the desired state comes from: one of them, or both.
+  bool use_store = true, use_kubernetes = false;
+  kube::ClusterSettings kubernetes;
+  std::string core_node;  // name of this machine's Node in Kubernetes
   std::string state_directory, run_directory;
   StoreConfig store;
   bool use_docker = true, use_process = true;
@@ -85,6 +90,7 @@ struct Config {
   }
   std::string TunnelIngressFile() const { return state_directory + "/cloudflared.yml"; }
   std::string LogShipDirectory() const { return state_directory + "/logship"; }
+  std::string KubernetesDirectory() const { return state_directory + "/kubernetes"; }
   std::string StoreDirectory() const { return state_directory + "/store"; }
 };
 
@@ -93,5 +99,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
 StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* violations);
 // Every default, on a node named after the host.
 Config DefaultConfig();
+// What --source says over spec.sources: "store", "kubernetes", or both with a comma. InvalidArgument for anything else.
+Status SetSources(const std::string& text, Config* config);
 
 }  // namespace mcpfleet

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/digest.h"
+#include "controller/placement/place.h"
 #include "crd/codec.h"
 #include "crd/secret_spec.h"
 
@@ -48,15 +49,31 @@ std::map<std::string, HeldSecret> SecretsOf(const SyncedObject& server, const Ac
   if (server.object == nullptr) return out;
   for (const std::string& name : SecretNamesOf(server.object->spec)) {
     auto it = state.objects.find({kKindSecret, server.entry.key.namespace_, name});
-    out[name] = it == state.objects.end() ? HeldSecret{} : HeldSecret{it->second.object, it->second.mismatch};
+    HeldSecret& held = out[name];
+    if (it == state.objects.end()) continue;
+    held.object = it->second.object;
+    held.mismatch = it->second.mismatch;
   }
   return out;
 }
 
-bool SameSecrets(const std::map<std::string, HeldSecret>& a, const std::map<std::string, HeldSecret>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && x.second.object == y.second.object && x.second.mismatch == y.second.mismatch;
-  });
+std::map<std::string, HeldSecret> SecretsOf(const Object& server, const kube::ClusterState& state) {
+  std::map<std::string, HeldSecret> out;
+  const std::string& space = server.metadata.namespace_;
+  for (const std::string& name : SecretNamesOf(server.spec)) {
+    HeldSecret& held = out[name];
+    if (auto sealed = state.objects.find({kKindSecret, space, name}); sealed != state.objects.end()) {
+      held.object = sealed->second;
+      continue;
+    }
+    const auto core = state.core_secrets.find({space, name});
+    held.unread = core == state.core_secrets.end() || !core->second.read;
+    if (held.unread) continue;
+    held.plain = core->second.secret;
+    held.mismatch = core->second.problem;
+    held.forbidden = core->second.forbidden;
+  }
+  return out;
 }
 
 void Resolve(const SecretKeeper& keeper, const std::map<std::string, HeldSecret>& secrets, DesiredServer* server) {
@@ -69,49 +86,109 @@ void Resolve(const SecretKeeper& keeper, const std::map<std::string, HeldSecret>
   if (!resolved.versions.empty()) server->revision = Sha256Hex(server->revision + "\nsecrets\n" + resolved.versions);
 }
 
+// How many of which nodes are up is what the Worker tells; a cluster has nobody who would.
+void RefuseReplicas(const Object& object, DesiredServer* server) {
+  if (!server->rejected_reason.empty() || !ReplicasOf(GetMember(object.spec, "placement"))) return;
+  server->rejected_reason = "ReplicasUnsupported";
+  server->rejected_message =
+      "spec.placement.replicas: needs a store with a Worker; in Kubernetes name nodes or select them by labels";
+}
+
+SyncedObject SyncedOf(const ObjectKey& key, std::shared_ptr<const Object> object) {
+  const ObjectMeta& metadata = object->metadata;
+  ShardEntry entry{
+      .key = key, .uid = metadata.uid, .generation = metadata.generation, .hash = {}, .placement = nullptr};
+  return {.entry = std::move(entry), .object = std::move(object)};
+}
+
 }  // namespace
 
 DesiredView::DesiredView(NodePolicy policy, SecretKeeper* secrets)
     : policy_(std::move(policy)), secrets_(secrets), current_(std::make_shared<const DesiredSnapshot>()) {}
 
 bool DesiredView::Update(const AcceptedState& state) {
+  MutexLock lock(&update_mu_);
+  store_ = state;
+  return Renew();
+}
+
+bool DesiredView::StoreAnswered() {
+  MutexLock lock(&update_mu_);
+  if (std::exchange(store_answered_, true)) return false;
+  return cluster_ ? Renew() : false;
+}
+
+bool DesiredView::UpdateCluster(const kube::ClusterState& state) {
+  MutexLock lock(&update_mu_);
+  cluster_ = state;
+  return Renew();
+}
+
+const DesiredView::Decoded& DesiredView::Take(const SyncedObject& synced, std::map<std::string, HeldSecret> secrets,
+                                              bool cluster, std::map<ObjectKey, Decoded>* next, bool* changed) {
+  Decoded decoded{synced.entry.hash, synced.mismatch, synced.pending, synced.object, std::move(secrets), "", nullptr};
+  if (!decoded.secrets.empty() && secrets_ != nullptr) decoded.sealing_key = secrets_->public_key();
+  const auto before = decoded_.find(synced.entry.key);
+  if (before != decoded_.end() && before->second.hash == decoded.hash && before->second.pending == decoded.pending &&
+      before->second.mismatch == decoded.mismatch && before->second.object == decoded.object &&
+      before->second.secrets == decoded.secrets && before->second.sealing_key == decoded.sealing_key) {
+    decoded.server = before->second.server;
+  } else {
+    auto server = std::make_shared<DesiredServer>(DecodeDesired(synced, policy_));
+    if (cluster) RefuseReplicas(*synced.object, server.get());
+    static const SecretKeeper no_keeper("");
+    Resolve(secrets_ == nullptr ? no_keeper : *secrets_, decoded.secrets, server.get());
+    decoded.server = std::move(server);
+    *changed = true;
+  }
+  return (*next)[synced.entry.key] = std::move(decoded);
+}
+
+bool DesiredView::Renew() {
   std::map<ObjectKey, Decoded> next;
   auto snapshot = std::make_shared<DesiredSnapshot>();
-  if (state.head.has_value()) {
-    snapshot->head = ToString(state.head->order);
-    snapshot->snapshot = state.head->snapshot;
-  }
-  snapshot->seen_at = state.seen_at;
-  snapshot->removals_allowed = state.removals_allowed;
+  std::set<ServerKey> taken;
   bool changed = false;
   if (secrets_ != nullptr) secrets_->Reload();
-  const std::string sealing_key = secrets_ == nullptr ? "" : secrets_->public_key();
-  for (const auto& [key, synced] : state.objects) {
-    if (key.kind != kKindServer) continue;
-    auto before = decoded_.find(key);
-    Decoded decoded{synced.entry.hash, synced.mismatch, synced.pending, synced.object, {}, "", nullptr};
-    decoded.secrets = SecretsOf(synced, state);
-    if (!decoded.secrets.empty()) decoded.sealing_key = sealing_key;
-    if (before != decoded_.end() && before->second.hash == decoded.hash && before->second.pending == decoded.pending &&
-        before->second.mismatch == decoded.mismatch && before->second.object == decoded.object &&
-        SameSecrets(before->second.secrets, decoded.secrets) && before->second.sealing_key == decoded.sealing_key) {
-      decoded.server = before->second.server;
-    } else {
-      auto server = std::make_shared<DesiredServer>(DecodeDesired(synced, policy_));
-      static const SecretKeeper no_keeper("");
-      Resolve(secrets_ == nullptr ? no_keeper : *secrets_, decoded.secrets, server.get());
-      decoded.server = std::move(server);
-      changed = true;
+  snapshot->removals_allowed = (!uses_store_ || store_.has_value()) && (!cluster_ || cluster_->known);
+  if (store_) {
+    if (store_->head.has_value()) {
+      snapshot->head = ToString(store_->head->order);
+      snapshot->snapshot = store_->head->snapshot;
     }
-    snapshot->servers[decoded.server->key] = decoded.server;
-    next[key] = std::move(decoded);
+    snapshot->seen_at = store_->seen_at;
+    const bool empty = cluster_ && store_answered_ && !store_->head;
+    snapshot->removals_allowed = snapshot->removals_allowed && (store_->removals_allowed || empty);
+    for (const auto& [key, synced] : store_->objects) {
+      if (key.kind != kKindServer) continue;
+      const Decoded& decoded = Take(synced, SecretsOf(synced, *store_), false, &next, &changed);
+      snapshot->servers[decoded.server->key] = decoded.server;
+    }
+  }
+  if (cluster_) {
+    snapshot->seen_at = std::max(snapshot->seen_at, cluster_->changed_at);
+    for (const auto& [key, object] : cluster_->objects) {
+      if (key.kind != kKindServer) continue;
+      if (next.contains(key)) {
+        taken.insert({key.namespace_, key.name});
+        continue;
+      }
+      const Decoded& decoded = Take(SyncedOf(key, object), SecretsOf(*object, *cluster_), true, &next, &changed);
+      snapshot->servers[decoded.server->key] = decoded.server;
+    }
   }
   changed = changed || next.size() != decoded_.size();
   decoded_ = std::move(next);
   MutexLock lock(&mu_);
   changed = changed || snapshot->removals_allowed != current_->removals_allowed || snapshot->head != current_->head;
   current_ = std::move(snapshot);
+  taken_ = std::move(taken);
   return changed;
+}
+
+std::set<ServerKey> DesiredView::taken() const {
+  MutexLock lock(&mu_);
+  return taken_;
 }
 
 std::shared_ptr<const DesiredSnapshot> DesiredView::Current() const {

@@ -34,6 +34,7 @@ constexpr char kDefaultConfig[] = "/etc/mcpfleet/mcplet.yaml";
 struct Arguments {
   std::string config = kDefaultConfig;
   std::string timeout = "60s";
+  std::string source;  // "": as the configuration says
   bool check_config = false, drain = false;
 };
 
@@ -42,9 +43,14 @@ StatusOr<Config> Configuration(const Arguments& arguments) {
   StatusOr<Config> config = LoadConfig(arguments.config, &violations);
   // Without any file, mcplet runs with its defaults; a file that was named must be there.
   if (!config.ok() && config.status().code() == StatusCode::kNotFound && arguments.config == kDefaultConfig)
-    return DefaultConfig();
+    config = DefaultConfig();
   for (const Violation& violation : violations) std::cerr << ToString(violation) << "\n";
   if (!config.ok() && violations.empty()) std::cerr << "error: " << Message(config.status()) << "\n";
+  if (!config.ok() || arguments.source.empty()) return config;
+  if (const Status set = SetSources(arguments.source, &*config); !set.ok()) {
+    std::cerr << "error: " << Message(set) << "\n";
+    return set;
+  }
   return config;
 }
 
@@ -175,8 +181,12 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", arguments.check_config, "only say whether the configuration is valid");
   app.add_flag("--drain", arguments.drain, "stop and remove every server of this node, then end; mcplet must not run");
   app.add_option("--timeout", arguments.timeout, "of --drain");
+  app.add_option(
+      "--source", arguments.source,
+      "where the desired state comes from, instead of spec.sources: store, kubernetes, or both with a comma");
   app.footer(
       "Examples:\n  mcplet --check-config\n  mcplet --config /etc/mcpfleet/mcplet.yaml\n  mcplet doctor\n"
+      "  mcplet --source=kubernetes\n"
       "  mcplet join https://fleet.example.com --token-file /run/join-token\n"
       "  mcplet sync --git https://git.example.com/fleet.git --allowed-signers /etc/mcpfleet/allowed-signers\n\n"
       "SIGTERM ends mcplet and leaves the servers running; the next mcplet adopts them.");

@@ -132,8 +132,19 @@ std::vector<Condition> NodeConditions(const NodeFacts& facts, std::vector<Condit
       : !facts.has_head       ? Make("DesiredStateFresh", false, "NoHead", "nothing was ever applied to the store")
       : expired ? Make("DesiredStateFresh", false, "HeadExpired", "the head was valid until " + facts.valid_until)
                 : Make("DesiredStateFresh", true, "HeadAccepted", "");
+  if (facts.store_used) {
+    SetCondition(&next, StoreReachable(facts), now);
+    SetCondition(&next, std::move(fresh), now);
+  }
+  if (facts.cluster_used) {
+    const bool answers = facts.cluster_problem.empty();
+    SetCondition(
+        &next,
+        Make("ClusterReachable", answers, answers ? "ClusterAnswers" : "ClusterUnreachable", facts.cluster_problem),
+        now);
+  }
   for (Condition condition :
-       {StoreReachable(facts), fresh, runtime, ClockSynced(facts, now),
+       {runtime, ClockSynced(facts, now),
         facts.disk_free_bytes >= kLeastDisk
             ? Make("DiskPressure", false, "EnoughSpace", "")
             : Make("DiskPressure", true, "LittleSpace",

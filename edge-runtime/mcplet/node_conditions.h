@@ -1,6 +1,6 @@
 // The node's own conditions: Ready, StoreReachable, DesiredStateFresh, RuntimeReady, GatewayReady, TunnelReady and
-// LogsShipped (where there is a gateway, a tunnel, a store for logs), ClockSynced, DiskPressure, MemoryPressure (the
-// last two as in core/v1: True is bad).
+// LogsShipped (where there is a gateway, a tunnel, a store for logs), ClusterReachable (with Kubernetes), ClockSynced,
+// DiskPressure, MemoryPressure (the last two as in core/v1: True is bad).
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,18 @@
 namespace mcpfleet {
 
 struct NodeFacts {
-  bool synced = false;  // the controller has looked at every server that is desired now
+  bool synced = false;     // the controller has looked at every server that is desired now
+  bool store_used = true;  // else there are neither StoreReachable nor DesiredStateFresh
   bool store_reachable = false;
   std::string store_trouble;   // why it is not; "": not known
   std::string bad_answer;      // what it said lately that can't be used; "": nothing
   std::string status_refused;  // why the last write of the status failed; "": it did not
   bool has_head = false;
-  std::string valid_until;  // of the accepted head; "": for ever
-  std::string distrust;     // why the store's newest head is not followed; "": it is
-  std::string head_time;    // of the accepted head: when it was written
+  bool cluster_used = false;
+  std::string cluster_problem;  // why the API server does not answer as it should; "": it does
+  std::string valid_until;      // of the accepted head; "": for ever
+  std::string distrust;         // why the store's newest head is not followed; "": it is
+  std::string head_time;        // of the accepted head: when it was written
   WallTime build_time{};
   std::map<RuntimeKind, RuntimeCheck> runtimes;
   bool gateway_wanted = false;

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <utility>
 
 #include "base/fd.h"
@@ -19,17 +20,32 @@ struct Problem {
   std::string reason, message;
 };
 
+StatusOr<SecretText> PlainValue(const kube::PlainSecret& secret, const std::string& key) {
+  const auto it = secret.data.find(key);
+  if (it == secret.data.end()) return NotFound("has no value " + key);
+  return SecretText::CopyOf(it->second.view());
+}
+
 class OpenedBy final : public SecretSource {
  public:
   OpenedBy(std::shared_ptr<const SealingKey> key, std::string space)
       : key_(std::move(key)), namespace_(std::move(space)) {}
   void Add(const std::string& name, SecretSpec spec) { specs_[name] = std::move(spec); }
+  void Add(const std::string& name, std::shared_ptr<const kube::PlainSecret> plain) {
+    plains_[name] = std::move(plain);
+  }
+  bool empty() const { return specs_.empty() && plains_.empty(); }
   const SecretSpec* Find(const std::string& name) const {
     auto it = specs_.find(name);
     return it == specs_.end() ? nullptr : &it->second;
   }
   StatusOr<SecretText> Value(const SecretKeyRef& ref) const override {
     const std::string what = "secret " + ref.name;
+    if (const auto plain = plains_.find(ref.name); plain != plains_.end()) {
+      StatusOr<SecretText> value = PlainValue(*plain->second, ref.key);
+      if (!value.ok()) return FailedPrecondition(what + ": " + Message(value.status()));
+      return value;
+    }
     const SecretSpec* spec = Find(ref.name);
     if (spec == nullptr) return FailedPrecondition(what + ": is not there");
     const SecretName of{namespace_, ref.name};
@@ -44,6 +60,7 @@ class OpenedBy final : public SecretSource {
   const std::shared_ptr<const SealingKey> key_;  // shared with the keeper
   const std::string namespace_;
   std::map<std::string, SecretSpec> specs_;
+  std::map<std::string, std::shared_ptr<const kube::PlainSecret>> plains_;  // shared with the state
 };
 
 Problem ProblemOfValue(const Status& status, const std::string& what) {
@@ -51,12 +68,13 @@ Problem ProblemOfValue(const Status& status, const std::string& what) {
   return {missing ? "SecretKeyMissing" : "SecretDamaged", what + ": " + Message(status)};
 }
 
+using Opener = std::function<StatusOr<SecretText>(const std::string& key)>;
+
 // Opens what `use` needs and forgets it again.
-Problem TryValue(const SecretName& of, const SecretSpec& spec, const DataKey& data_key, const SecretReference& use,
-                 const std::string& what, size_t* file_bytes) {
-  const auto open = [&](const char* key) { return OpenValue(of, spec, data_key, key); };
+Problem TryValue(const Opener& open, bool has_docker_config, const SecretReference& use, const std::string& what,
+                 size_t* file_bytes) {
   if (use.use == SecretUse::kPullSecret) {
-    if (spec.data.contains(kDockerConfigKey)) {
+    if (has_docker_config) {
       const StatusOr<SecretText> config = open(kDockerConfigKey);
       return config.ok() ? Problem{} : ProblemOfValue(config.status(), what);
     }
@@ -67,7 +85,7 @@ Problem TryValue(const SecretName& of, const SecretSpec& spec, const DataKey& da
     }
     return {};
   }
-  const StatusOr<SecretText> value = OpenValue(of, spec, data_key, use.ref.key);
+  const StatusOr<SecretText> value = open(use.ref.key);
   if (!value.ok()) return ProblemOfValue(value.status(), what);
   std::string wrong;
   if (use.use == SecretUse::kEnv) wrong = WrongForEnv(value->view());
@@ -137,6 +155,15 @@ SecretKeeper::Resolved SecretKeeper::Resolve(const std::string& namespace_, cons
   const auto look = [&](const std::string& name, const std::string& what) -> Problem {
     const std::string rewrap = "; run: mcpctl secrets rewrap " + name + " -n " + namespace_;
     const auto held = secrets.find(name);
+    if (held != secrets.end() && held->second.unread)
+      return {"SecretNotRead", what + ": secret " + name + " has not been read from the API server yet"};
+    if (held != secrets.end() && held->second.forbidden)
+      return {"SecretForbidden", what + ": secret " + name + ": " + held->second.mismatch};
+    if (held != secrets.end() && held->second.plain != nullptr) {
+      versions[name] = held->second.plain->version;
+      source->Add(name, held->second.plain);
+      return {};
+    }
     if (held == secrets.end() || (held->second.object == nullptr && held->second.mismatch.empty()))
       return {"SecretNotFound", what + ": there is no secret " + name + " in namespace " + namespace_};
     if (held->second.object == nullptr)
@@ -159,8 +186,18 @@ SecretKeeper::Resolved SecretKeeper::Resolve(const std::string& namespace_, cons
     if (fresh) it->second = look(name, use.field);
     fail(it->second);
     if (!it->second.reason.empty()) continue;
-    fail(TryValue({namespace_, name}, *source->Find(name), data_keys.at(name), use, use.field + ": secret " + name,
-                  &file_bytes));
+    const SecretSpec* sealed = source->Find(name);
+    const std::string what = use.field + ": secret " + name;
+    if (sealed != nullptr) {
+      const auto open = [&](const std::string& value) {
+        return OpenValue({namespace_, name}, *sealed, data_keys.at(name), value);
+      };
+      fail(TryValue(open, sealed->data.contains(kDockerConfigKey), use, what, &file_bytes));
+    } else {
+      const kube::PlainSecret& plain = *secrets.at(name).plain;
+      const auto open = [&](const std::string& value) { return PlainValue(plain, value); };
+      fail(TryValue(open, plain.data.contains(kDockerConfigKey), use, what, &file_bytes));
+    }
   }
   for (const SecretReference& use : references) {
     const std::string& version = versions[use.ref.name];
@@ -171,7 +208,7 @@ SecretKeeper::Resolved SecretKeeper::Resolve(const std::string& namespace_, cons
       out.versions += line;
     }
   }
-  if (key != nullptr) out.source = std::move(source);
+  if (key != nullptr || !source->empty()) out.source = std::move(source);
   return out;
 }
 

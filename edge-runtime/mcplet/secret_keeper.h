@@ -1,6 +1,7 @@
 // Opens secrets with this node's key, which `mcplet join` puts into <stateDirectory>/identity/sealing-key: 43
 // characters of base64url, mode 0600. Whether a server's references can be opened is decided when its desired state
-// arrives; the values are opened again each time that something is started with them, and not kept.
+// arrives; the values are opened again each time that something is started with them, and not kept. Secrets of core/v1
+// are not sealed and need no key.
 //
 // Thread-safe.
 #pragma once
@@ -13,6 +14,7 @@
 #include "controller/ports/secrets.h"
 #include "crd/object.h"
 #include "crd/server_spec.h"
+#include "store/kubernetes/plain_secret.h"
 #include "store/trust/sealing.h"
 
 namespace mcpfleet {
@@ -21,6 +23,11 @@ namespace mcpfleet {
 struct HeldSecret {
   std::shared_ptr<const Object> object;  // null: none that can be used
   std::string mismatch;                  // why, when there is one
+  // One of Kubernetes itself instead, which is not sealed: mcplet has its values in memory.
+  std::shared_ptr<const kube::PlainSecret> plain;
+  bool unread = false;     // it has not been looked at yet
+  bool forbidden = false;  // Kubernetes does not let this node look; `mismatch` says why
+  bool operator==(const HeldSecret&) const = default;
 };
 
 class SecretKeeper {

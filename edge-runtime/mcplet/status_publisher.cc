@@ -46,7 +46,7 @@ std::string StatusMetadata(const NodeStatus& status) {
   return DumpJson(row);
 }
 
-StatusPublisher::StatusPublisher(KvClient& kv, const Clock& clock, StatusPublisherOptions options)
+StatusPublisher::StatusPublisher(KvClient* kv, const Clock& clock, StatusPublisherOptions options)
     : kv_(kv), clock_(clock), options_(std::move(options)) {
   node_.node = options_.node;
   node_.boot_id = options_.boot_id;
@@ -56,6 +56,7 @@ StatusPublisher::StatusPublisher(KvClient& kv, const Clock& clock, StatusPublish
 StatusPublisher::~StatusPublisher() { Stop(); }
 
 void StatusPublisher::Start() {
+  if (kv_ == nullptr) return;
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -163,8 +164,8 @@ void StatusPublisher::Run() {
     const std::string body = DumpJson(NodeStatusToJson(status)), metadata = StatusMetadata(status);
     const bool pushed = Push(status, body, metadata, last ? kLastWrite : options_.push_timeout);
     Status put = pushed ? OkStatus()
-                        : kv_.Put("nodes/" + options_.node, body, {.metadata = metadata},
-                                  Deadline::After(last ? kLastWrite : options_.request_timeout));
+                        : kv_->Put("nodes/" + options_.node, body, {.metadata = metadata},
+                                   Deadline::After(last ? kLastWrite : options_.request_timeout));
     if (options_.on_write) options_.on_write(put);
     if (put.ok()) {
       written_digest = digest;

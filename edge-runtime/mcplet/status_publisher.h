@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -41,7 +42,10 @@ std::string StatusMetadata(const NodeStatus& status);
 
 class StatusPublisher final : public StatusSink {
  public:
-  StatusPublisher(KvClient& kv, const Clock& clock, StatusPublisherOptions options);
+  StatusPublisher(KvClient& kv, const Clock& clock, StatusPublisherOptions options)
+      : StatusPublisher(&kv, clock, std::move(options)) {}
+  // Null: a node without a store. Nothing is written; Current is for the admin API.
+  StatusPublisher(KvClient* kv, const Clock& clock, StatusPublisherOptions options);
   ~StatusPublisher() override;
   void Start();
   void Stop() LOCKS_EXCLUDED(mu_);
@@ -63,7 +67,7 @@ class StatusPublisher final : public StatusSink {
       LOCKS_EXCLUDED(mu_);
   void Touch() EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  KvClient& kv_;
+  KvClient* const kv_;
   const Clock& clock_;
   const StatusPublisherOptions options_;
   mutable Mutex mu_;

@@ -137,7 +137,8 @@ Json DockerServer(const std::string& name, const std::vector<std::string>& args,
                   Merged(TestSpec({{"image", {{"ref", kTestImage}, {"pullPolicy", "Never"}}}}, "Docker", args), spec));
 }
 
-Node::Node(NodeOptions options) : options_(std::move(options)), name_(NodeName()) {
+Node::Node(NodeOptions options)
+    : options_(std::move(options)), name_(options_.name.empty() ? NodeName() : options_.name) {
   directory_ = options_.directory;
   if (directory_.empty()) {
     std::string pattern = std::string("/tmp/") + kPrefix + std::to_string(getpid()) + "-XXXXXX";
@@ -192,6 +193,7 @@ void Node::WriteConfiguration() const {
                           {"gateway", Merged({{"port", gateway_port_.number}}, options_.gateway)},
                           {"logs", options_.logs},
                           {"policy", options_.policy}}}};
+  if (!options_.kubernetes.empty()) configuration["spec"]["kubernetes"] = options_.kubernetes;
   if (!options_.tunnel.empty()) configuration["spec"]["tunnel"] = options_.tunnel;
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/mcplet.yaml", DumpJsonPretty(configuration)).ok());
 }
@@ -200,6 +202,7 @@ void Node::Spawn() {
   ASSERT_FALSE(Running());
   std::vector<std::string> argv = options_.wrapper;
   argv.insert(argv.end(), {ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml"});
+  if (!options_.source.empty()) argv.push_back("--source=" + options_.source);
   pid_ = StartProgram(argv, directory_ + "/mcplet.log");
   ASSERT_GT(pid_, 0);
 }
@@ -211,7 +214,7 @@ void Node::Start() {
     return !Running() || !NodeStatus().is_null();
   });
   ASSERT_TRUE(up && Running()) << "mcplet does not come up\n" << Report();
-  if (!context_made_ && options_.store_url.empty()) MakeContext();
+  if (!context_made_ && OwnStore()) MakeContext();
 }
 
 void Node::MakeContext() {
@@ -239,8 +242,10 @@ void Node::PowerOff() {
 }
 
 CommandResult Node::Drain() {
-  return RunCommand({ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml", "--drain", "--timeout", "60s"},
-                    {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, "", seconds(90));
+  std::vector<std::string> argv = {ProgramPath("mcplet"), "--config", directory_ + "/mcplet.yaml", "--drain",
+                                   "--timeout",           "60s"};
+  if (!options_.source.empty()) argv.push_back("--source=" + options_.source);
+  return RunCommand(argv, {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, "", seconds(90));
 }
 
 CommandResult Node::Mcpctl(const std::vector<std::string>& args, const std::string& input, Duration timeout) {

@@ -73,6 +73,9 @@ struct NodeOptions {
   Json gateway = Json::object();     // of spec.gateway, over the port
   Json tunnel = Json::object();      // spec.tunnel
   Json logs = Json::object();        // of spec.logs
+  std::string source;                // --source; "": not given
+  Json kubernetes = Json::object();  // spec.kubernetes
+  std::string name;                  // "": one of its own
   std::string directory;             // "": a new one below /tmp
   std::vector<std::string> wrapper;  // what mcplet is started by, before its own argv
 };
@@ -142,6 +145,7 @@ class Node {
 
  private:
   void WriteConfiguration() const;
+  bool OwnStore() const { return options_.store_url.empty() && options_.source.find("kubernetes") != 0; }
   void MakeContext();
 
   NodeOptions options_;

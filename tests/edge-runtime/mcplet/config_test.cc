@@ -21,6 +21,27 @@ std::vector<std::string> Wrong(const std::string& yaml) {
   return out;
 }
 
+TEST(ConfigTest, TheStoreIsTheSourceUnlessTheFileOrTheCommandLineSaysOtherwise) {
+  StatusOr<Config> config = ParseConfig(kMinimal, "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->use_store && !config->use_kubernetes);
+  EXPECT_EQ(config->core_node, "edge-01");
+  config =
+      ParseConfig(With("  sources: [Store, Kubernetes]\n  kubernetes: {server: \"https://10.0.0.1:6443\", nodeName: "
+                       "edge-01.example.com}\n"),
+                  "mcplet.yaml", nullptr);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->use_store && config->use_kubernetes);
+  EXPECT_EQ(config->kubernetes.server, "https://10.0.0.1:6443");
+  EXPECT_EQ(config->core_node, "edge-01.example.com");
+  ASSERT_TRUE(SetSources("kubernetes", &*config).ok());
+  EXPECT_TRUE(!config->use_store && config->use_kubernetes);
+  ASSERT_TRUE(SetSources("store,kubernetes", &*config).ok());
+  EXPECT_TRUE(config->use_store && config->use_kubernetes);
+  EXPECT_NE(Message(SetSources("etcd", &*config)).find("allowed: store, kubernetes"), std::string::npos);
+  EXPECT_FALSE(SetSources("", &*config).ok());
+}
+
 TEST(ConfigTest, AMinimalFileGetsEveryDefault) {
   StatusOr<Config> config = ParseConfig(kMinimal, "mcplet.yaml", nullptr);
   ASSERT_TRUE(config.ok()) << config.status();

@@ -90,6 +90,116 @@ TEST(DesiredViewTest, AnEntryThatDisagreesWithItsObjectIsRejected) {
   EXPECT_EQ(DecodeDesired(synced, {}).rejected_reason, "EntryMismatch");
 }
 
+kube::ClusterState InCluster(const std::string& name, const std::string& version, Json placement = nullptr) {
+  auto object = Weather(version);
+  object->metadata.name = name;
+  object->metadata.uid = "k-" + name;
+  if (!placement.is_null()) object->spec["placement"] = std::move(placement);
+  kube::ClusterState state;
+  state.known = true;
+  state.objects[{kKindServer, "default", name}] = object;
+  return state;
+}
+
+std::string UidOf(const DesiredView& view, const std::string& name) {
+  const auto snapshot = view.Current();
+  const auto it = snapshot->servers.find({"default", name});
+  return it == snapshot->servers.end() ? "" : it->second->uid;
+}
+
+TEST(DesiredViewTest, ServersOfBothSourcesRunAndOfOneNameTheStores) {
+  for (const bool cluster_first : {false, true}) {
+    DesiredView view({});
+    const AcceptedState store = State(Synced(Weather("1.0.0"), "h1"));
+    kube::ClusterState cluster = InCluster("weather", "2.0.0");
+    cluster.objects.merge(InCluster("other", "2.0.0").objects);
+    if (cluster_first) view.UpdateCluster(cluster);
+    view.Update(store);
+    view.UpdateCluster(cluster);
+    EXPECT_EQ(UidOf(view, "weather"), "u");
+    EXPECT_EQ(UidOf(view, "other"), "k-other");
+    EXPECT_EQ(view.taken(), (std::set<ServerKey>{{"default", "weather"}}));
+    EXPECT_TRUE(view.Current()->removals_allowed);
+  }
+}
+
+TEST(DesiredViewTest, TheOtherOneTakesOverWhenTheStoresGoes) {
+  DesiredView view({});
+  view.Update(State(Synced(Weather("1.0.0"), "h1")));
+  view.UpdateCluster(InCluster("weather", "2.0.0"));
+  AcceptedState empty = State(Synced(Weather("1.0.0"), "h1"));
+  empty.objects.clear();
+  EXPECT_TRUE(view.Update(empty));
+  EXPECT_EQ(UidOf(view, "weather"), "k-weather");
+  EXPECT_TRUE(view.taken().empty());
+}
+
+TEST(DesiredViewTest, NothingIsRemovedBeforeBothSourcesHaveSpoken) {
+  DesiredView view({});
+  kube::ClusterState silent;
+  view.UpdateCluster(silent);
+  EXPECT_FALSE(view.Current()->removals_allowed);
+  view.Update(State(Synced(Weather("1.0.0"), "h1")));
+  EXPECT_FALSE(view.Current()->removals_allowed);
+  view.UpdateCluster(InCluster("other", "1.0.0"));
+  EXPECT_TRUE(view.Current()->removals_allowed);
+}
+
+TEST(DesiredViewTest, AStoreThatNothingWasAppliedToHoldsUpNoRemovalOfTheCluster) {
+  DesiredView view({});
+  view.Update(AcceptedState{});
+  view.UpdateCluster(InCluster("other", "1.0.0"));
+  EXPECT_FALSE(view.Current()->removals_allowed);
+  EXPECT_TRUE(view.StoreAnswered());
+  EXPECT_TRUE(view.Current()->removals_allowed);
+  EXPECT_FALSE(view.StoreAnswered());
+}
+
+TEST(DesiredViewTest, WithoutAStoreTheClusterAloneDecides) {
+  DesiredView view({});
+  view.UseStore(false);
+  view.UpdateCluster(InCluster("other", "1.0.0"));
+  EXPECT_TRUE(view.Current()->removals_allowed);
+  EXPECT_EQ(UidOf(view, "other"), "k-other");
+}
+
+TEST(DesiredViewTest, TheSameClusterStateIsNoNews) {
+  DesiredView view({});
+  const kube::ClusterState state = InCluster("other", "1.0.0");
+  EXPECT_TRUE(view.UpdateCluster(state));
+  EXPECT_FALSE(view.UpdateCluster(state));
+}
+
+TEST(DesiredViewTest, AClusterHasNoReplicas) {
+  DesiredView view({});
+  view.UpdateCluster(InCluster("other", "1.0.0", {{"replicas", 2}}));
+  EXPECT_EQ(Only(view)->rejected_reason, "ReplicasUnsupported");
+}
+
+TEST(DesiredViewTest, ASecretOfTheClusterIsInTheRevision) {
+  DesiredView view({});
+  kube::ClusterState state = InCluster("other", "1.0.0");
+  auto object = std::make_shared<Object>(*state.objects.begin()->second);
+  object->spec["env"] = {{{"name", "T"}, {"valueFrom", {{"secretKeyRef", {{"name", "github"}, {"key", "k"}}}}}}};
+  state.objects.begin()->second = object;
+  state.core_secrets[{"default", "github"}] = {};
+  view.UpdateCluster(state);
+  EXPECT_EQ(Only(view)->unresolved_reason, "SecretNotRead");
+  auto plain = std::make_shared<kube::PlainSecret>();
+  plain->version = "v1";
+  plain->data.emplace("k", SecretText::CopyOf("x"));
+  state.core_secrets[{"default", "github"}] = {.secret = plain, .problem = {}, .read = true};
+  EXPECT_TRUE(view.UpdateCluster(state));
+  EXPECT_EQ(Only(view)->unresolved_reason, "");
+  const std::string before = Only(view)->revision;
+  auto other = std::make_shared<kube::PlainSecret>();
+  other->version = "v2";
+  other->data.emplace("k", SecretText::CopyOf("y"));
+  state.core_secrets[{"default", "github"}].secret = other;
+  EXPECT_TRUE(view.UpdateCluster(state));
+  EXPECT_NE(Only(view)->revision, before);
+}
+
 TEST(DesiredViewTest, NodesAreNotServers) {
   DesiredView view({});
   AcceptedState state = State(Synced(Weather("1.0.0"), "h"));

@@ -30,6 +30,19 @@ TEST(NodeConditionsTest, AHealthyNodeIsReady) {
   EXPECT_EQ(Reason(Healthy(), "DesiredStateFresh"), "True HeadAccepted");
 }
 
+TEST(NodeConditionsTest, TheSourcesThatANodeHasAreTheOnesItSpeaksOf) {
+  NodeFacts facts = Healthy();
+  EXPECT_EQ(Reason(facts, "ClusterReachable"), "absent");
+  facts.cluster_used = true;
+  EXPECT_EQ(Reason(facts, "ClusterReachable"), "True ClusterAnswers");
+  facts.cluster_problem = "refused";
+  EXPECT_EQ(Reason(facts, "ClusterReachable"), "False ClusterUnreachable");
+  facts.store_used = false;
+  EXPECT_EQ(Reason(facts, "StoreReachable"), "absent");
+  EXPECT_EQ(Reason(facts, "DesiredStateFresh"), "absent");
+  EXPECT_EQ(Reason(facts, "Ready"), "True NodeReady");
+}
+
 TEST(NodeConditionsTest, ANodeIsStartingUntilItLookedAtAllOfItsServersOnce) {
   NodeFacts facts = Healthy();
   facts.synced = false;

@@ -53,6 +53,50 @@ class SecretKeeperTest : public ::testing::Test {
   std::unique_ptr<SecretKeeper> keeper_;
 };
 
+HeldSecret Plain(const std::string& key, const std::string& value, const std::string& version) {
+  auto plain = std::make_shared<kube::PlainSecret>();
+  plain->version = version;
+  plain->data.emplace(key, SecretText::CopyOf(value));
+  HeldSecret held;
+  held.plain = std::move(plain);
+  return held;
+}
+
+TEST_F(SecretKeeperTest, ASecretOfKubernetesNeedsNoKeyAndItsVersionIsInTheRevision) {
+  const SecretKeeper keyless("/nowhere");
+  const auto resolved =
+      keyless.Resolve("default", Using("github", "token"), {{"github", Plain("token", "s3cret", "v1")}});
+  EXPECT_EQ(resolved.reason, "") << resolved.message;
+  ASSERT_NE(resolved.source, nullptr);
+  EXPECT_EQ(resolved.source->Value({"github", "token"})->view(), "s3cret");
+  EXPECT_EQ(resolved.versions, "github=v1\n");
+  EXPECT_FALSE(resolved.source->Value({"github", "other"}).ok());
+}
+
+TEST_F(SecretKeeperTest, ASecretOfKubernetesIsMissedForbiddenOrNotReadYet) {
+  const auto reason = [&](const HeldSecret& held) {
+    return Resolve(Using("github", "token"), {{"github", held}}).reason;
+  };
+  EXPECT_EQ(reason(Plain("other", "x", "v")), "SecretKeyMissing");
+  EXPECT_EQ(reason(Plain("token", std::string("a\0b", 3), "v")), "SecretUnusable");
+  HeldSecret held;
+  EXPECT_EQ(reason(held), "SecretNotFound");
+  held.unread = true;
+  EXPECT_EQ(reason(held), "SecretNotRead");
+  held.unread = false;
+  held.forbidden = true;
+  held.mismatch = "no role";
+  EXPECT_EQ(reason(held), "SecretForbidden");
+}
+
+TEST_F(SecretKeeperTest, ASecretOfKubernetesMayBeWhatARegistryAsksFor) {
+  ServerSpec spec;
+  spec.source = ImageSource{.ref = "ghcr.io/a/b:1", .pull_secret = "ghcr"};
+  const auto resolved = Resolve(spec, {{"ghcr", Plain(kDockerConfigKey, "{}", "v7")}});
+  EXPECT_EQ(resolved.reason, "") << resolved.message;
+  EXPECT_EQ(resolved.pull_version, "v7");
+}
+
 TEST_F(SecretKeeperTest, WhatIsSealedToThisNodeIsOpenedWhenItIsAskedFor) {
   const auto resolved = Resolve(Using("github", "token"), {{"github", Secret("github", {{"token", "s3cret"}}, key_)}});
   EXPECT_EQ(resolved.reason, "") << resolved.message;

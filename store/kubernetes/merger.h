@@ -1,0 +1,57 @@
+// What one node does for all: the merged conditions of every MCPServer, and its finalizer. Only while it holds the
+// lease; level-triggered over what the registry has.
+//
+// The finalizer is added to every MCPServer that is not being deleted, and removed from one that is as soon as no node
+// has an entry in its status any more. Nodes that are silent are not waited for: their entries are given up in their
+// stead, and whatever still runs there ends when they hear that the object is gone.
+//
+// One thread of its own, which also keeps the lease.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "store/kubernetes/elector.h"
+#include "store/kubernetes/registry.h"
+#include "store/kubernetes/rest.h"
+
+namespace mcpfleet::kube {
+
+inline constexpr char kMergeManager[] = "mcpfleet-merge";
+
+class Merger {
+ public:
+  Merger(RestClient& rest, const Registry& registry, const Clock& clock, uint64_t seed, ElectorOptions options);
+  ~Merger();
+  void Start();
+  void Stop() LOCKS_EXCLUDED(mu_);
+  void Wake() LOCKS_EXCLUDED(mu_);
+
+ private:
+  struct Done {
+    std::string version;  // of the object that was looked at: the same one is not written to twice
+    MonoTime retry_at{};
+  };
+  void Run();
+  void Merge() LOCKS_EXCLUDED(mu_);
+  Status Tend(const ServerKey& key, const Resource& resource);
+  Status Send(Call call);
+  std::set<std::string> SilentNodesOf(const Resource& resource) const;
+  RestClient& rest_;
+  const Registry& registry_;
+  const Clock& clock_;
+  const Duration timeout_;
+  Elector elector_;                 // of the thread
+  std::map<ServerKey, Done> done_;  // of the thread
+  std::string problem_;             // of the thread
+  Mutex mu_;
+  CondVar wake_;
+  bool woken_ GUARDED_BY(mu_) = false, stopping_ GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace mcpfleet::kube

@@ -1,0 +1,53 @@
+// A cluster for a node: the fake API server over TLS, mcplet's service account with a token in a file, and what a
+// person does with kubectl.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "store/kubernetes/rest.h"
+#include "tests/base/tls_identity.h"
+#include "tests/fakes/kube/kube_api.h"
+#include "tests/integration/node.h"
+
+namespace mcpfleet {
+
+class Cluster {
+ public:
+  Cluster();
+  ~Cluster();
+  testing::KubeApi& api() { return *api_; }
+  // For a node that has this cluster as a source.
+  NodeOptions Node(const std::string& name, const std::string& source = "kubernetes") const;
+  // A new token in the file; the one before is not taken any more.
+  void RotateToken();
+
+  // The real kubectl as an administrator, in namespace default.
+  CommandResult Kubectl(const std::vector<std::string>& args, const std::string& input = "");
+
+  // As an administrator.
+  Json Get(const std::string& path);
+  void Apply(const std::string& collection, const Json& object);  // created, or its spec and labels replaced
+  void Delete(const std::string& path);
+  // An MCPServer of namespace default.
+  void ApplyServer(Json manifest);
+  void DeleteServer(const std::string& name);
+  Json Server(const std::string& name);  // null when it is not there
+  bool Gone(const std::string& name) { return Server(name).is_null(); }
+  // "True/Verified" of the merged view, or of one node; "" when there is none.
+  std::string Condition(const std::string& name, const std::string& type, const std::string& node = "");
+  std::vector<Json> Events(const std::string& name);
+
+ private:
+  std::string directory_;
+  std::unique_ptr<testing::TlsIdentity> ca_, identity_;
+  std::unique_ptr<testing::KubeApi> api_;
+  std::unique_ptr<kube::RestClient> admin_;
+  std::string token_;
+  int tokens_ = 0;
+};
+
+}  // namespace mcpfleet

@@ -1,0 +1,302 @@
+// The whole source against the fake API server, without an mcplet around it: what it publishes, and what it writes
+// back.
+#include "store/kubernetes/source.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "base/strings.h"
+#include "store/kubernetes/status_entry.h"
+#include "tests/fakes/kube/kube_api.h"
+#include "tests/integration/node.h"
+#include "tests/store/kubernetes/api_under_test.h"
+
+namespace mcpfleet::kube {
+namespace {
+
+using std::chrono::milliseconds, std::chrono::seconds;
+constexpr char kServers[] = "/apis/mcpfleet.dev/v1alpha1/namespaces/tools/mcpservers";
+constexpr char kLeases[] = "/apis/coordination.k8s.io/v1/namespaces/mcpfleet/leases";
+
+class SourceTest : public ::testing::Test {
+ protected:
+  SourceTest() {
+    char name[] = "/tmp/mcpfleet-source-XXXXXX";
+    directory_ = mkdtemp(name);
+    api_.Grant(testing::RbacManifest());
+    api_.AddToken("t", testing::kMcpletUser);
+    EXPECT_TRUE(WriteFileAtomically(directory_ + "/token", "t").ok());
+    EXPECT_TRUE(WriteFileAtomically(directory_ + "/admin", testing::kAdmin).ok());
+    admin_ = std::make_unique<RestClient>(ClusterOf("admin"), "test");
+  }
+  ~SourceTest() override { EXPECT_TRUE(RemoveTree(directory_).ok()); }
+
+  Cluster ClusterOf(const std::string& token) const {
+    return *ResolveCluster(
+        {.server = api_.url(), .token_file = directory_ + "/" + token, .ca_file = {}, .namespace_ = "mcpfleet"},
+        [](const char*) { return std::string(); });
+  }
+  std::unique_ptr<Source> Open(const std::string& node = "edge-01") {
+    SourceOptions options{.node = node,
+                          .core_node = node,
+                          .directory = directory_ + "/" + node,
+                          .user_agent = "test",
+                          .seed = 5,
+                          .looked = [this] { return looked_.load(); },
+                          .elector = {.length = seconds(4), .life_interval = seconds(1), .silent_after = seconds(3)}};
+    auto source = Source::Open(ClusterOf("token"), options, clock_, [](const ClusterState&) {});
+    EXPECT_TRUE(source.ok()) << source.status();
+    return *std::move(source);
+  }
+  int Send(const std::string& method, const std::string& path, const Json& body = nullptr) {
+    const auto answer = admin_->Do({.method = method,
+                                    .path = path,
+                                    .query = {},
+                                    .content_type = method == "PATCH" ? kMergePatch : kJson,
+                                    .body = body.is_null() ? "" : DumpJson(body)},
+                                   Deadline::After(seconds(5)));
+    return answer.ok() ? answer->code : 0;
+  }
+  Json Get(const std::string& path) {
+    const auto answer = admin_->Do({.path = path}, Deadline::After(seconds(5)));
+    return answer.ok() && answer->ok() ? answer->body : Json();
+  }
+  void Create(const std::string& name, Json spec = Json::object()) {
+    spec["source"] = {{"image", {{"ref", "example/weather:1"}}}};
+    EXPECT_EQ(
+        Send("POST", kServers,
+             {{"apiVersion", kApiVersion}, {"kind", "MCPServer"}, {"metadata", {{"name", name}}}, {"spec", spec}}),
+        201);
+  }
+  static bool Has(const Source& source, const std::string& name) {
+    return source.state()->objects.contains({kKindServer, "tools", name});
+  }
+  ServerStatus StatusOf(const std::string& name, const std::string& revision = "r") {
+    ServerStatus status{.key = {"tools", name},
+                        .uid = GetString(Get(std::string(kServers) + "/" + name)["metadata"], "uid"),
+                        .observed_generation = 1};
+    SetCondition(&status.conditions, {.type = "Ready", .status = ConditionStatus::kTrue, .reason = "Verified"},
+                 clock_.Wall());
+    status.revision = revision;
+    return status;
+  }
+  // "edge-01:r edge-02:r"
+  std::string Entries(const std::string& name) {
+    std::string out;
+    const Json server = Get(std::string(kServers) + "/" + name);
+    for (const Json& entry : GetMember(GetMember(server, "status"), "nodes"))
+      out += (out.empty() ? "" : " ") + GetString(entry, "node") + ":" + GetString(entry, "revision");
+    return out;
+  }
+  std::string Ready(const std::string& name) {
+    const Json server = Get(std::string(kServers) + "/" + name);
+    for (const Json& condition : GetMember(GetMember(server, "status"), "conditions")) {
+      if (GetString(condition, "type") == "Ready")
+        return GetString(condition, "status") + "/" + GetString(condition, "reason");
+    }
+    return "";
+  }
+
+  SystemClock clock_;
+  std::string directory_;
+  testing::KubeApi api_;
+  std::unique_ptr<RestClient> admin_;
+  std::atomic<bool> looked_{true};
+};
+
+TEST_F(SourceTest, NothingIsKnownBeforeTheApiServerHasSpoken) {
+  api_.GoAway();
+  auto source = Open();
+  source->Start();
+  EXPECT_FALSE(source->state()->known);
+  EXPECT_TRUE(WaitFor([&] { return !source->problem().empty(); }, seconds(10)));
+  EXPECT_FALSE(source->reachable());
+  api_.ComeBack();
+  Create("weather");
+  EXPECT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(20)));
+  EXPECT_TRUE(source->state()->known);
+  EXPECT_TRUE(WaitFor([&] { return source->problem().empty(); }, seconds(20)));
+}
+
+TEST_F(SourceTest, TheLastStateIsThereAfterARestartWithoutTheApiServer) {
+  Create("weather");
+  {
+    auto source = Open();
+    source->Start();
+    ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(10)));
+  }
+  api_.GoAway();
+  auto source = Open();
+  EXPECT_TRUE(source->state()->known);
+  EXPECT_TRUE(Has(*source, "weather"));
+}
+
+TEST_F(SourceTest, AStatusIsWrittenOnceAndGoneWhenTheServerIs) {
+  Create("weather");
+  auto source = Open();
+  source->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(10)));
+  source->status().Set(StatusOf("weather"));
+  EXPECT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r"; }, seconds(10)));
+  EXPECT_TRUE(WaitFor([&] { return Ready("weather") == "True/Verified"; }, seconds(10))) << Ready("weather");
+  // What is told again is no news.
+  ASSERT_TRUE(
+      WaitFor([&] { return !GetMember(Get(std::string(kServers) + "/weather")["metadata"], "finalizers").empty(); },
+              seconds(10)));
+  const int64_t writes = api_.Count("patch mcpservers/status");
+  for (int i = 0; i < 20; ++i) source->status().Set(StatusOf("weather"));
+  source->status().Set(StatusOf("weather", "r2"));
+  EXPECT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r2"; }, seconds(10)));
+  EXPECT_LE(api_.Count("patch mcpservers/status"), writes + 2);
+
+  EXPECT_EQ(Send("DELETE", std::string(kServers) + "/weather"), 200);
+  EXPECT_TRUE(WaitFor([&] { return !Has(*source, "weather"); }, seconds(10)));
+  EXPECT_FALSE(Get(std::string(kServers) + "/weather").is_null()) << "before its instance went";
+  source->status().Remove({"tools", "weather"});
+  EXPECT_TRUE(WaitFor([&] { return Get(std::string(kServers) + "/weather").is_null(); }, seconds(15)));
+  EXPECT_EQ(Join(api_.Refusals(), ","), "");
+}
+
+TEST_F(SourceTest, WhatWasLeftOfAnEarlierMcpletGoesOnlyWhenAllWasLookedAt) {
+  Create("weather");
+  {
+    auto source = Open();
+    source->Start();
+    ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(10)));
+    source->status().Set(StatusOf("weather"));
+    ASSERT_TRUE(WaitFor([&] { return !Entries("weather").empty(); }, seconds(10)));
+    ASSERT_TRUE(
+        WaitFor([&] { return !GetMember(Get(std::string(kServers) + "/weather")["metadata"], "finalizers").empty(); },
+                seconds(10)));
+  }
+  Send("DELETE", std::string(kServers) + "/weather");
+  looked_ = false;
+  auto source = Open();
+  source->Start();
+  ASSERT_TRUE(WaitFor([&] { return source->reachable(); }, seconds(10)));
+  source->SetTaken({});
+  Create("other");  // the writer has gone through all by the time that it is seen
+  ASSERT_TRUE(WaitFor([&] { return Has(*source, "other"); }, seconds(10)));
+  EXPECT_EQ(Entries("weather"), "edge-01:r");
+  looked_ = true;
+  EXPECT_TRUE(WaitFor([&] { return Get(std::string(kServers) + "/weather").is_null(); }, seconds(20)));
+}
+
+TEST_F(SourceTest, ATakenNameIsToldInTheStatus) {
+  Create("weather");
+  auto source = Open();
+  source->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(10)));
+  source->SetTaken({{"tools", "weather"}});
+  EXPECT_TRUE(WaitFor([&] { return Ready("weather") == std::string("False/") + kNameTaken; }, seconds(10)))
+      << Ready("weather");
+}
+
+TEST_F(SourceTest, OneNodeMergesAndAnotherTakesOverWhenItFallsSilent) {
+  Create("weather");
+  auto one = Open("edge-01");
+  one->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*one, "weather"); }, seconds(10)));
+  one->status().Set(StatusOf("weather"));
+  ASSERT_TRUE(WaitFor([&] { return Ready("weather") == "True/Verified"; }, seconds(10)));
+  auto two = Open("edge-02");
+  two->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*two, "weather"); }, seconds(10)));
+  two->status().Set(StatusOf("weather"));
+  ASSERT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r edge-02:r"; }, seconds(10))) << Entries("weather");
+  EXPECT_EQ(GetString(Get(std::string(kLeases) + "/" + kMergeLease)["spec"], "holderIdentity"), "edge-01");
+  one.reset();
+  EXPECT_TRUE(WaitFor(
+      [&] { return GetString(Get(std::string(kLeases) + "/" + kMergeLease)["spec"], "holderIdentity") == "edge-02"; },
+      seconds(30)));
+  EXPECT_TRUE(WaitFor([&] { return Ready("weather") == "Unknown/NodeSilent"; }, seconds(30))) << Ready("weather");
+  // A deletion does not wait for the silent node.
+  Send("DELETE", std::string(kServers) + "/weather");
+  two->status().Remove({"tools", "weather"});
+  EXPECT_TRUE(WaitFor([&] { return Get(std::string(kServers) + "/weather").is_null(); }, seconds(20)))
+      << Entries("weather");
+}
+
+TEST_F(SourceTest, ASecretIsWatchedByItsNameAlone) {
+  const auto secret = [](const std::string& name, const std::string& value) {
+    return Json{{"apiVersion", "v1"},
+                {"kind", "Secret"},
+                {"metadata", {{"name", name}}},
+                {"data", {{"k", Base64Encode(value)}}}};
+  };
+  const std::string secrets = "/api/v1/namespaces/tools/secrets";
+  EXPECT_EQ(Send("POST", secrets, secret("other", "x")), 201);
+  Create("weather",
+         {{"env", {{{"name", "A"}, {"valueFrom", {{"secretKeyRef", {{"name", "github"}, {"key", "k"}}}}}}}}});
+  auto source = Open();
+  source->Start();
+  const auto held = [&] {
+    const auto state = source->state();
+    const auto it = state->core_secrets.find({"tools", "github"});
+    return it == state->core_secrets.end() ? CoreSecret{} : it->second;
+  };
+  EXPECT_TRUE(WaitFor([&] { return held().read; }, seconds(10)));
+  EXPECT_EQ(held().secret, nullptr);
+  EXPECT_EQ(Send("POST", secrets, secret("github", "one")), 201);
+  ASSERT_TRUE(WaitFor([&] { return held().secret != nullptr; }, seconds(10)));
+  EXPECT_EQ(held().secret->data.at("k").view(), "one");
+  // Its labels are nobody's business.
+  const auto before = source->state();
+  EXPECT_EQ(Send("PATCH", secrets + "/github", {{"metadata", {{"labels", {{"a", "b"}}}}}}), 200);
+  EXPECT_EQ(Send("PATCH", secrets + "/github", {{"data", {{"k", Base64Encode("two")}}}}), 200);
+  ASSERT_TRUE(
+      WaitFor([&] { return held().secret != nullptr && held().secret->data.at("k").view() == "two"; }, seconds(10)));
+  EXPECT_EQ(source->state()->core_secrets.size(), 1U);
+  EXPECT_EQ(Send("DELETE", secrets + "/github"), 200);
+  EXPECT_TRUE(WaitFor([&] { return held().read && held().secret == nullptr; }, seconds(10)));
+  EXPECT_EQ(Send("DELETE", std::string(kServers) + "/weather"), 200);
+  EXPECT_TRUE(WaitFor([&] { return source->state()->core_secrets.empty(); }, seconds(10)));
+}
+
+TEST_F(SourceTest, ManyPagesAreOneState) {
+  for (int i = 0; i < 7; ++i) Create("s" + std::to_string(i));
+  RestClient rest(ClusterOf("token"), "test");
+  std::atomic<size_t> got{0};
+  Informer informer(rest, clock_, 1, {.path = kServersPath, .reflector = {.page = 2}},
+                    [&](const std::vector<Change>& changes) { got += changes.size(); });
+  informer.Start();
+  EXPECT_TRUE(WaitFor([&] { return informer.synced(); }, seconds(10)));
+  EXPECT_EQ(got, 7U);
+  EXPECT_EQ(api_.Count("list mcpservers"), 4);
+}
+
+TEST_F(SourceTest, WhatTheRoleForbidsOfWhatIsOptionalIsNothing) {
+  RestClient rest(ClusterOf("token"), "test");
+  std::atomic<int> calls{0};
+  Informer pods(rest, clock_, 1, {.path = "/api/v1/namespaces/tools/pods", .reflector = {}, .optional = true},
+                [&](const std::vector<Change>&) { ++calls; });
+  pods.Start();
+  EXPECT_TRUE(WaitFor([&] { return pods.synced() && calls > 0; }, seconds(10)));
+  EXPECT_NE(pods.problem(), "");
+}
+
+TEST_F(SourceTest, EventsOfAServerAreWrittenAndCounted) {
+  Create("weather");
+  auto source = Open();
+  source->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(10)));
+  Event event{.time = clock_.Wall(),
+              .type = "Warning",
+              .object = "MCPServer/tools/weather",
+              .reason = "Failed",
+              .message = "m"};
+  source->Record(event);
+  event.count = 7;
+  source->Record(event);
+  Event other = event;
+  other.object = "MCPNode/edge-01";
+  source->Record(other);
+  const auto items = [&] { return Get("/apis/events.k8s.io/v1/namespaces/tools/events")["items"]; };
+  EXPECT_TRUE(WaitFor([&] { return items().size() == 1 && GetInt(GetMember(items()[0], "series"), "count") == 7; },
+                      seconds(10)))
+      << DumpJson(items());
+}
+
+}  // namespace
+}  // namespace mcpfleet::kube
