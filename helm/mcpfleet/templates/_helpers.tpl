@@ -142,7 +142,7 @@ spec:
 {{- if and $v.gateway.service.enabled (not $v.gateway.enabled) -}}{{- fail "gateway.service: gateway.enabled is false" -}}{{- end -}}
 {{- if and (or $v.metrics.serviceMonitor.enabled $v.metrics.prometheusRule.enabled) (not $v.metrics.enabled) -}}{{- fail "metrics.serviceMonitor and prometheusRule: metrics.enabled is false" -}}{{- end -}}
 {{- if and $v.gateway.tlsSecret $v.cloudflared.enabled -}}{{- fail "gateway.tlsSecret: cloudflared comes by plain HTTP from inside the cluster; leave it out" -}}{{- end -}}
-{{- range $field := list "stateDirectory" "runDirectory" "source" "store" -}}
+{{- range $field := list "stateDirectory" "runDirectory" "sources" "store" -}}
 {{- if hasKey $v.config $field -}}{{- fail (printf "config.%s: set the chart's own value instead" $field) -}}{{- end -}}
 {{- end -}}
 {{- if and $v.seLinuxType (eq $v.seLinuxType "container_t") -}}{{- fail "seLinuxType: container_t may not use the runtime's socket" -}}{{- end -}}
