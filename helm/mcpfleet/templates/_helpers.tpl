@@ -88,8 +88,9 @@ port: metrics
 {{- $_ := set $runtimes "docker" (dict "enabled" "Never") -}}
 {{- $containerd := dict "enabled" "Auto" "socket" (printf "/host/runtime/%s" (base $v.runtime.containerd.socket)) -}}
 {{- if $v.runtime.containerd.cniBinDirectory -}}
-{{- $_ := set $containerd "cniBinDirectory" $v.runtime.containerd.cniBinDirectory -}}
+{{- $_ := set $containerd "cni" (dict "pluginDirectories" (list $v.runtime.containerd.cniBinDirectory)) -}}
 {{- end -}}
+{{- with $v.runtime.containerd.hostsDirectory -}}{{- $_ := set $containerd "hostsDirectory" . -}}{{- end -}}
 {{- $_ := set $runtimes "containerd" $containerd -}}
 {{- end -}}
 {{- $_ := set $spec "runtimes" $runtimes -}}
