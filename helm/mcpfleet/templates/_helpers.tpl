@@ -133,9 +133,9 @@ spec:
 {{/* What values.schema.json can't say. */}}
 {{- define "mcpfleet.check" -}}
 {{- $v := .Values -}}
-{{- if and (eq $v.source "store") (not $v.store.url) -}}{{- fail "store.url is missing: where the fleet's store is, with source: store" -}}{{- end -}}
-{{- if and (eq $v.source "store") (not $v.enrolment.existingSecret) (not $v.enrolment.tokens) -}}{{- fail "enrolment: source: store needs existingSecret, or tokens with one of `mcpctl node enroll NODE` for each node" -}}{{- end -}}
-{{- if and (ne $v.source "store") (or $v.store.url $v.enrolment.existingSecret $v.enrolment.tokens) -}}{{- fail "store and enrolment have no effect with source: kubernetes" -}}{{- end -}}
+{{- if and (contains "store" $v.source) (not $v.store.url) -}}{{- fail "store.url is missing: where the fleet's store is, with source: store" -}}{{- end -}}
+{{- if and (contains "store" $v.source) (not $v.enrolment.existingSecret) (not $v.enrolment.tokens) -}}{{- fail "enrolment: source: store needs existingSecret, or tokens with one of `mcpctl node enroll NODE` for each node" -}}{{- end -}}
+{{- if and (not (contains "store" $v.source)) (or $v.store.url $v.enrolment.existingSecret $v.enrolment.tokens) -}}{{- fail "store and enrolment have no effect with source: kubernetes" -}}{{- end -}}
 {{- if and $v.enrolment.existingSecret $v.enrolment.tokens -}}{{- fail "enrolment: either existingSecret or tokens" -}}{{- end -}}
 {{- if and (not $v.hostNetwork) (not $v.metrics.enabled) -}}{{- fail "hostNetwork: false needs metrics.enabled: the health checks come by that port" -}}{{- end -}}
 {{- if and $v.cloudflared.enabled (not $v.gateway.enabled) -}}{{- fail "cloudflared leads to the gateway: gateway.enabled is false" -}}{{- end -}}
