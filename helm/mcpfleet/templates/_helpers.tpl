@@ -143,6 +143,7 @@ spec:
 {{- if and $v.gateway.service.enabled (not $v.gateway.enabled) -}}{{- fail "gateway.service: gateway.enabled is false" -}}{{- end -}}
 {{- if and (or $v.metrics.serviceMonitor.enabled $v.metrics.prometheusRule.enabled) (not $v.metrics.enabled) -}}{{- fail "metrics.serviceMonitor and prometheusRule: metrics.enabled is false" -}}{{- end -}}
 {{- if and $v.gateway.tlsSecret $v.cloudflared.enabled -}}{{- fail "gateway.tlsSecret: cloudflared comes by plain HTTP from inside the cluster; leave it out" -}}{{- end -}}
+{{- if and $v.priorityClass.create (hasPrefix "system-" $v.priorityClass.name) -}}{{- fail "priorityClass.name: Kubernetes keeps names that begin with system- for itself" -}}{{- end -}}
 {{- range $field := list "stateDirectory" "runDirectory" "sources" "store" -}}
 {{- if hasKey $v.config $field -}}{{- fail (printf "config.%s: set the chart's own value instead" $field) -}}{{- end -}}
 {{- end -}}
