@@ -96,6 +96,10 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     if (!admitted.ok()) return to->Send(admin::ErrorResponse(admitted));
     Handle(request, to);
   }
+  void HandleMetrics(const Request& request, const std::shared_ptr<Responder>& to) {
+    if (!IsPublic(request.Path())) return NoSuchPath(*to);
+    Handle(request, to);
+  }
   void Handle(const Request& request, const std::shared_ptr<Responder>& to) {
     std::optional<std::vector<std::string>> path = admin::Segments(request.Path());
     if (!path) return to->Send(admin::ErrorResponse(InvalidArgument("path: malformed % escape")));
@@ -309,6 +313,16 @@ StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(const AdminOptions& o
     std::string host = options.address == "::1" ? "[::1]" : options.address;
     server->address_ = host + ":" + std::to_string(server->tcp_->port());
   }
+  if (!options.metrics_address.empty()) {
+    http::Server::Options metrics{
+        .address = options.metrics_address, .port = options.metrics_port, .max_connections = 64};
+    auto handler = [core](const Request& request, const std::shared_ptr<Responder>& to) {
+      core->HandleMetrics(request, to);
+    };
+    auto listening = http::Server::Create(metrics, handler);
+    if (!listening.ok()) return Annotate(listening.status(), "spec.admin.metricsAddress");
+    server->metrics_ = *std::move(listening);
+  }
   core->Open();
   return server;
 }
@@ -317,10 +331,12 @@ AdminServer::~AdminServer() {
   // The servers first: after them no handler starts anything.
   unix_.reset();
   tcp_.reset();
+  metrics_.reset();
   core_->Close();
 }
 
 uint16_t AdminServer::port() const { return tcp_ ? tcp_->port() : 0; }
+uint16_t AdminServer::metrics_port() const { return metrics_ ? metrics_->port() : 0; }
 std::string AdminServer::address() const { return address_; }
 
 }  // namespace mcpfleet

@@ -17,6 +17,8 @@
 // health checks and metrics needs the bearer token, and Host and Origin must be loopback too: a web page in a
 // browser on this machine must not reach it, under whatever name it resolved.
 //
+// A further address, for a Prometheus elsewhere, answers health checks and metrics to everybody and has nothing else.
+//
 // Requests that may wait for a server run on threads of their own, so that the health checks never queue behind them.
 #pragma once
 
@@ -70,6 +72,8 @@ struct AdminOptions {
   std::string unix_path;              // "": no unix socket
   std::string address = "127.0.0.1";  // loopback only; "": no TCP
   uint16_t port = 0;                  // 0: the system's choice
+  std::string metrics_address;        // any; "": none
+  uint16_t metrics_port = 0;          // 0: the system's choice
   std::string token_file;             // 0600; made with a random token when absent. Needed with TCP.
 };
 
@@ -81,15 +85,16 @@ class AdminServer {
   // Ends every stream and waits for the calls under way: make the backend fail them first (McpProber::Shutdown).
   ~AdminServer();
 
-  uint16_t port() const;        // 0 without TCP
-  std::string address() const;  // "127.0.0.1:8701", "" without TCP
+  uint16_t port() const;          // 0 without TCP
+  uint16_t metrics_port() const;  // 0 without a metrics address
+  std::string address() const;    // "127.0.0.1:8701", "" without TCP
 
  private:
   class Core;
   explicit AdminServer(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 
   std::shared_ptr<Core> core_;  // shared with the handlers and threads under way
-  std::unique_ptr<http::Server> unix_, tcp_;
+  std::unique_ptr<http::Server> unix_, tcp_, metrics_;
   std::string address_;
 };
 

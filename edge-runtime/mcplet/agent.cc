@@ -352,6 +352,8 @@ Status NodeAgent::Start() {
   AdminOptions options{.unix_path = config_.AdminSocket(),
                        .address = config_.admin_address,
                        .port = config_.admin_port,
+                       .metrics_address = config_.metrics_address,
+                       .metrics_port = config_.metrics_port,
                        .token_file = config_.state_directory + "/admin-token"};
   ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_, clock_));
   notebook_->Start();

@@ -1,5 +1,7 @@
 #include "edge-runtime/mcplet/config.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -186,6 +188,24 @@ TunnelConfig DecodeTunnel(const Json& tunnel, const Wrong& wrong) {
   return out;
 }
 
+// "10.0.0.7:8703", "[::]:8703"; the pattern has been seen to.
+void DecodeMetricsAddress(const std::string& text, Config* config, const Wrong& wrong) {
+  if (text.empty()) return;
+  const size_t colon = text.rfind(':');
+  std::string host = text.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  in6_addr address{};
+  const bool is_address =
+      inet_pton(host.find(':') == std::string::npos ? AF_INET : AF_INET6, host.c_str(), &address) == 1;
+  const int port = colon == std::string::npos ? 0 : atoi(text.c_str() + colon + 1);
+  if (!is_address || port < 1 || port > 65535) {
+    wrong("spec.admin.metricsAddress", "is not an address with a port from 1 to 65535", "for example 0.0.0.0:8703");
+    return;
+  }
+  config->metrics_address = host;
+  config->metrics_port = static_cast<uint16_t>(port);
+}
+
 void DecodeLogs(const Json& json, LogsConfig* logs, const Wrong& wrong) {
   logs->ship = GetString(json, "shipping") != "Off";
   const StatusOr<int64_t> quota = ParseBytes(GetString(json, "spoolQuota"));
@@ -325,6 +345,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   config.docker_socket = GetString(GetMember(runtimes, "docker"), "socket");
   config.admin_address = GetString(GetMember(spec, "admin"), "address");
   config.admin_port = static_cast<uint16_t>(GetInt(GetMember(spec, "admin"), "port"));
+  DecodeMetricsAddress(GetString(GetMember(spec, "admin"), "metricsAddress"), &config, wrong);
   config.gateway = DecodeGateway(GetMember(spec, "gateway"));
   if (auto body = ParseBytes(GetString(GetMember(spec, "gateway"), "maxBody"));
       body.ok() && *body >= 4096 && *body <= static_cast<int64_t>(limits::kChildLineBytes)) {

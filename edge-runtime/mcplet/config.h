@@ -73,6 +73,8 @@ struct Config {
   bool docker_attach = false;  // never the shim in Docker
   std::string admin_address;
   uint16_t admin_port = 0;
+  std::string metrics_address;  // of its own, "": none
+  uint16_t metrics_port = 0;
   GatewayConfig gateway;
   TunnelConfig tunnel;
   NodePolicy policy;

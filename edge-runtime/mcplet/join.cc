@@ -75,6 +75,29 @@ StatusOr<Present> ReadConfiguration(const std::string& path) {
   return present;
 }
 
+// The settings to go on from.
+StatusOr<Present> Settings(const JoinOptions& options) {
+  if (options.from.empty()) return ReadConfiguration(options.config_path);
+  if (access(options.from.c_str(), F_OK) != 0) return ErrnoStatus(errno, options.from);
+  ASSIGN_OR_RETURN(Present settings, ReadConfiguration(options.from));
+  settings.mode = 0644;  // that of a mounted file says nothing
+  return settings;
+}
+
+// Writes `joined` to the configuration's path; what can't be edited there is kept beside it.
+Status WriteConfiguration(const JoinOptions& options, const Present& settings, const JoinedConfiguration& joined,
+                          std::ostream& err) {
+  if (joined.rewritten && options.from.empty()) {
+    const std::string before = options.config_path + ".before-join";
+    RETURN_IF_ERROR(WriteFileAtomically(before, settings.yaml, settings.mode));
+    err << "warning: " << options.config_path << " was written anew, without its comments; as it was: " << before
+        << "\n";
+  }
+  if (const size_t slash = options.config_path.rfind('/'); slash != std::string::npos && slash > 0)
+    RETURN_IF_ERROR(MakeDirectories(options.config_path.substr(0, slash), 0755));
+  return WriteFileAtomically(options.config_path, joined.yaml, settings.mode);
+}
+
 struct Redeemed {
   std::string token, expires, fleet;
 };
@@ -94,6 +117,11 @@ StatusOr<Redeemed> Redeem(const JoinOptions& options, const JoinToken& token, co
   if (redeemed.fleet != token.fleet)
     return FailedPrecondition("the Worker there is of another fleet than the join token; is the URL right?");
   return redeemed;
+}
+
+std::string WithoutSlash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
 }
 
 std::string Absolute(const std::string& path) {
@@ -141,6 +169,18 @@ Json StoreMembers(const StoreConfig& before, const JoinToken& token, const JoinO
           {"stateNamespace", nullptr},
           {"address", nullptr},
           {"port", nullptr}};
+}
+
+Json JoinedMembers(const StoreConfig& before, const JoinOptions& options) {
+  const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
+  return {{"type", "Remote"},
+          {"url", before.url},
+          {"tokenFile", before.token_file},
+          {"trustRoot", text(before.trust_root)},
+          {"fleet", before.fleet},
+          {"minimumHead", ToString(before.minimum_head)},
+          {"caFile", text(options.ca_file.empty() ? before.ca_file : options.ca_file)},
+          {"proxy", text(options.proxy.empty() ? before.proxy : options.proxy)}};
 }
 
 StatusOr<JoinedConfiguration> ConfigurationWith(const std::string& yaml, const std::string& file_name,
@@ -195,26 +235,28 @@ Status RefusedJoin(const Status& refusal, const std::string& node) {
 
 Status Join(const JoinOptions& given, const std::string& text, std::ostream& out, std::ostream& err) {
   JoinOptions options = given;
-  while (options.url.ends_with('/')) options.url.pop_back();
+  options.url = WithoutSlash(options.url);
   ASSIGN_OR_RETURN(const http::Endpoint endpoint, ParseStoreUrl(options.url));
   ASSIGN_OR_RETURN(const JoinToken token, ParseJoinToken(text));
   options.ca_file = Absolute(options.ca_file);
+  ASSIGN_OR_RETURN(const Present settings, Settings(options));
   ASSIGN_OR_RETURN(const Present present, ReadConfiguration(options.config_path));
-  const Config& config = present.config;
+  const Config& config = settings.config;
+  const StoreConfig& before = present.config.store;
   const std::string node = options.name.empty() ? config.node : options.name;
   if (std::string wrong = CheckName(node); !wrong.empty())
     return InvalidArgument("--name \"" + Printable(node, 80) + "\": " + wrong);
   if (!endpoint.tls && endpoint.host != "127.0.0.1" && endpoint.host != "::1" && endpoint.host != "localhost")
     err << "warning: " << options.url << " is not https: whoever sits on the way gets this node's token\n";
   const std::string cached = CachedFleet(config.state_directory);
-  if (!options.force) RETURN_IF_ERROR(MayJoin(config.store, cached, token, options.url));
+  if (!options.force) RETURN_IF_ERROR(MayJoin(before, cached, token, options.url));
 
   // All that can be wrong here is found before the token is used.
   const std::string identity = IdentityDirectory(config.state_directory);
   const std::string token_file = identity + "/" + kDeviceTokenFile;
-  const Json members = StoreMembers(config.store, token, options, token_file);
+  const Json members = StoreMembers(before, token, options, token_file);
   ASSIGN_OR_RETURN(const JoinedConfiguration joined,
-                   ConfigurationWith(present.yaml, options.config_path, node, members));
+                   ConfigurationWith(settings.yaml, options.config_path, node, members));
   RETURN_IF_ERROR(MakeDirectories(config.state_directory, 0711));
   UniqueFd lock;
   const bool foreign_state = !cached.empty() && cached != token.fleet;
@@ -233,21 +275,30 @@ Status Join(const JoinOptions& given, const std::string& text, std::ostream& out
   RETURN_IF_ERROR(WriteFileAtomically(token_file, redeemed.token + "\n", 0600));
   // mcplet would refuse to start with it.
   if (foreign_state) RETURN_IF_ERROR(RemoveTree(config.state_directory + "/desired"));
-  if (joined.rewritten) {
-    const std::string before = options.config_path + ".before-join";
-    RETURN_IF_ERROR(WriteFileAtomically(before, present.yaml, present.mode));
-    err << "warning: " << options.config_path << " was written anew, without its comments; as it was: " << before
-        << "\n";
-  }
-  if (const size_t slash = options.config_path.rfind('/'); slash != std::string::npos && slash > 0)
-    RETURN_IF_ERROR(MakeDirectories(options.config_path.substr(0, slash), 0755));
-  RETURN_IF_ERROR(WriteFileAtomically(options.config_path, joined.yaml, present.mode));
+  RETURN_IF_ERROR(WriteConfiguration(options, settings, joined, err));
   out << "node " << node << " joined the fleet " << Short(token.fleet) << "… at " << options.url << "; its token is in "
       << token_file << (redeemed.expires.empty() ? "" : ", good until " + redeemed.expires) << "\n"
       << "now, here: systemctl restart mcplet\n"
       << "and, where the node was enrolled, so that it is given secrets: mcpctl node accept " << node
       << " (enroll --wait does it by itself)\n";
   return OkStatus();
+}
+
+StatusOr<bool> WriteJoinedAgain(const JoinOptions& given, std::ostream& out, std::ostream& err) {
+  JoinOptions options = given;
+  options.ca_file = Absolute(options.ca_file);
+  ASSIGN_OR_RETURN(const Present present, ReadConfiguration(options.config_path));
+  const StoreConfig& before = present.config.store;
+  ASSIGN_OR_RETURN(const Present settings, Settings(options));
+  const std::string node = options.name.empty() ? settings.config.node : options.name;
+  if (before.embedded || before.fleet.empty() || before.url != WithoutSlash(options.url) ||
+      present.config.node != node || access(before.token_file.c_str(), R_OK) != 0)
+    return false;
+  ASSIGN_OR_RETURN(const JoinedConfiguration joined,
+                   ConfigurationWith(settings.yaml, options.config_path, node, JoinedMembers(before, options)));
+  RETURN_IF_ERROR(WriteConfiguration(options, settings, joined, err));
+  out << "node " << node << " has joined the fleet " << Short(before.fleet) << "… at " << before.url << " before\n";
+  return true;
 }
 
 }  // namespace mcpfleet

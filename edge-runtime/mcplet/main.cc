@@ -137,6 +137,11 @@ StatusOr<std::string> ReadJoinToken(const std::string& file) {
 int RunJoin(JoinOptions options, const std::string& token_file, const std::string& config_path) {
   InitRestThreads();
   options.config_path = config_path;
+  if (options.once) {
+    const StatusOr<bool> joined = WriteJoinedAgain(options, std::cout, std::cerr);
+    if (!joined.ok()) std::cerr << "error: " << Message(joined.status()) << "\n";
+    if (!joined.ok() || *joined) return joined.ok() ? 0 : 1;
+  }
   StatusOr<std::string> token = ReadJoinToken(token_file);
   const Status joined = token.ok() ? Join(options, *token, std::cout, std::cerr) : token.status();
   if (!joined.ok()) std::cerr << "error: " << Message(joined) << "\n";
@@ -163,6 +168,10 @@ void AddJoin(CLI::App& app, const std::string& config_path, int* code) {
   join->add_flag("--force", options->force, "leave the fleet that this machine is a node of");
   join->add_flag("--new-keys", options->new_keys,
                  "with new keys instead of those that are there: for a machine made from a copy of another");
+  join->add_flag("--once", options->once,
+                 "not again for a store that was joined before: then only the configuration is written anew");
+  join->add_option("--from", options->from,
+                   "take the other settings from this file and leave it as it is, for one that can't be written");
   join->callback([options, token_file, &config_path, code] { *code = RunJoin(*options, *token_file, config_path); });
 }
 

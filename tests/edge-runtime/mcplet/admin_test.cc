@@ -217,6 +217,27 @@ TEST_F(AdminTest, PathsAndMethodsThatAreNotThereAreRefused) {
   EXPECT_EQ(Get("/v1/%zz").status, 400);
 }
 
+TEST_F(AdminTest, TheMetricsAddressHasHealthAndMetricsAndNothingElse) {
+  EXPECT_EQ(server_->metrics_port(), 0);
+  auto server = AdminServer::Create({.address = "", .metrics_address = "127.0.0.1"}, backend_, clock_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  http::Client client(http::TcpEndpoint("127.0.0.1", (*server)->metrics_port()), http::ClientOptions{});
+  const auto ask = [&](const std::string& method, const std::string& target) {
+    Request request{.method = method, .target = target};
+    request.headers.Set("Host", "edge-01.example.com:8703");  // whatever a Prometheus calls it
+    StatusOr<Response> response = client.Do(request, Deadline::After(10s));
+    EXPECT_TRUE(response.ok()) << target << response.status();
+    return response.ok() ? *response : Response{};
+  };
+  for (const char* path : {"/livez", "/readyz", "/healthz", "/metrics"})
+    EXPECT_EQ(ask("GET", path).status, 200) << path;
+  EXPECT_EQ(ask("GET", "/metrics").body, "# HELP x\nmcpfleet_up 1\n");
+  for (const char* path : {"/v1/status", "/v1/events", "/v1/servers/default/weather/logs", "/", "/metrics/x"})
+    EXPECT_EQ(ask("GET", path).status, 404) << path;
+  EXPECT_EQ(ask("POST", "/metrics").status, 405);
+  EXPECT_EQ(ask("POST", "/v1/servers/default/weather/call").status, 404);
+}
+
 TEST_F(AdminTest, OverTcpTheTokenIsNeededExceptForHealthAndMetrics) {
   EXPECT_EQ(server_->address(), "127.0.0.1:" + std::to_string(server_->port()));
   EXPECT_EQ(token_.size(), 64u);

@@ -104,6 +104,27 @@ TEST(ConfigTest, EveryFieldIsRead) {
   EXPECT_EQ(config->log_format, LogFormat::kJson);
 }
 
+TEST(ConfigTest, MetricsHaveAnAddressOfTheirOwnWhenTheyAreGivenOne) {
+  EXPECT_EQ(DefaultConfig().metrics_address, "");
+  const auto of = [](const std::string& address) {
+    return ParseConfig(With("  admin: {metricsAddress: \"" + address + "\"}\n"), "mcplet.yaml", nullptr);
+  };
+  StatusOr<Config> config = of("0.0.0.0:8703");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->metrics_address, "0.0.0.0");
+  EXPECT_EQ(config->metrics_port, 8703);
+  config = of("[::]:9000");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->metrics_address, "::");
+  EXPECT_EQ(config->metrics_port, 9000);
+  for (const char* wrong :
+       {"8703", "0.0.0.0", "0.0.0.0:0", "0.0.0.0:65536", "1.2.3:8703", "::1:8703", "localhost:8703"}) {
+    config = of(wrong);
+    ASSERT_FALSE(config.ok()) << wrong;
+    EXPECT_NE(Message(config.status()).find("spec.admin.metricsAddress"), std::string::npos) << config.status();
+  }
+}
+
 TEST(ConfigTest, LogsAreShippedUnlessTheFileSaysOtherwise) {
   StatusOr<Config> config = ParseConfig(kMinimal, "mcplet.yaml", nullptr);
   ASSERT_TRUE(config.ok()) << config.status();

@@ -257,5 +257,55 @@ TEST_F(JoinRunTest, TheNameOfTheCommandLineIsWrittenDown) {
   EXPECT_EQ(Run(Token(), {.name = "Edge 7"}).code(), StatusCode::kInvalidArgument);
 }
 
+// As in Kubernetes: the settings in a ConfigMap, which can't be written, and the token needed the first time only.
+TEST_F(JoinRunTest, TheSettingsMayComeFromAnotherFileAndTheTokenIsNeededOnce) {
+  const std::string settings = dir_ / "settings.yaml";
+  const auto give = [&](const std::string& level) {
+    const std::string yaml =
+        "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPletConfiguration\nspec:\n  stateDirectory: " + dir_ / "state" +
+        "\n  runDirectory: " + dir_ / "run" + "\n  log: {level: " + level + "}\n";
+    ASSERT_OK(WriteFileAtomically(settings, yaml, 0444));
+  };
+  JoinOptions options{.config_path = dir_ / "state/mcplet.yaml", .from = settings, .name = "edge-01", .once = true};
+  const auto run = [&](const std::string& url) {
+    options.url = url;
+    const auto again = WriteJoinedAgain(options, out_, err_);
+    EXPECT_TRUE(again.ok()) << again.status();
+    return again.ok() && *again;
+  };
+  give("debug");
+  EXPECT_FALSE(run(worker_.url())) << "it has not joined";
+  ASSERT_OK(Join(options, FormatJoinToken(Token()) + "\n", out_, err_));
+  const auto joined = LoadConfig(options.config_path, nullptr);
+  ASSERT_OK(joined);
+  EXPECT_EQ(joined->store.fleet, Token().fleet);
+  EXPECT_EQ(joined->log_level, LogLevel::kDebug);
+  EXPECT_EQ(ReadFile(settings, 10'000)->find("store:"), std::string::npos) << "it is not touched";
+
+  // Started again, with other settings: they count, and what the join brought is still there.
+  give("warning");
+  EXPECT_TRUE(run(worker_.url() + "/"));
+  EXPECT_EQ(worker_.asked.size(), 1u) << "no token was used";
+  const auto again = LoadConfig(options.config_path, nullptr);
+  ASSERT_OK(again);
+  EXPECT_EQ(again->log_level, LogLevel::kWarning);
+  EXPECT_EQ(again->node, "edge-01");
+  EXPECT_EQ(again->store.url, worker_.url());
+  EXPECT_EQ(again->store.fleet, Token().fleet);
+  EXPECT_EQ(again->store.trust_root, Token().fingerprint);
+  EXPECT_EQ(again->store.minimum_head, (HeadOrder{1, 1, 7}));
+  EXPECT_EQ(again->store.token_file, dir_ / "state/identity/device-token");
+
+  // Another store, another name, a lost token: joined anew, with a token.
+  EXPECT_FALSE(run("https://other.example.com"));
+  options.name = "edge-02";
+  EXPECT_FALSE(run(worker_.url()));
+  options.name = "edge-01";
+  ASSERT_EQ(unlink((dir_ / "state/identity/device-token").c_str()), 0);
+  EXPECT_FALSE(run(worker_.url()));
+  options.from = dir_ / "nothing.yaml";
+  EXPECT_EQ(WriteJoinedAgain(options, out_, err_).status().code(), StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace mcpfleet
