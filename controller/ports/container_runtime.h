@@ -1,4 +1,5 @@
-// What a node runs instances on: Docker Engine, containerd, or sandboxed processes. Every implementation passes tests/contract.
+// What a node runs instances on: Docker Engine, containerd, or sandboxed processes. Every implementation passes
+// tests/contract.
 //
 // Verbs block until done or their deadline, and are idempotent: creating what exists with the same id, starting what
 // runs, stopping or removing what is gone is OK. They may be called from several threads, for one instance from one
