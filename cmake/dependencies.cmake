@@ -15,6 +15,20 @@ pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # chunks of logs
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 
+# containerd's API: gRPC over its unix socket.
+if(NOT MCPFLEET_CONTAINERD STREQUAL "OFF")
+  find_package(Protobuf QUIET)
+  find_package(gRPC CONFIG QUIET)
+  if(Protobuf_FOUND AND TARGET gRPC::grpc++ AND TARGET gRPC::grpc_cpp_plugin)
+    set(MCPFLEET_HAS_CONTAINERD TRUE)
+  elseif(NOT MCPFLEET_CONTAINERD STREQUAL "AUTO")
+    message(FATAL_ERROR "MCPFLEET_CONTAINERD is ON, but gRPC or protobuf is missing: apt-get install libgrpc++-dev protobuf-compiler-grpc, "
+                        "or configure with -DMCPFLEET_CONTAINERD=OFF")
+  else()
+    message(STATUS "no gRPC: built without the containerd runtime (libgrpc++-dev protobuf-compiler-grpc)")
+  endif()
+endif()
+
 # Debian 12 exports `yaml-cpp`, Debian 13 `yaml-cpp::yaml-cpp`.
 if(TARGET yaml-cpp::yaml-cpp)
   add_library(mcpfleet_yaml ALIAS yaml-cpp::yaml-cpp)

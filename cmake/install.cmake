@@ -11,7 +11,7 @@ foreach(program mcplet mcpctl)
   endif()
 endforeach()
 # mcplet looks for them at ../libexec/mcpfleet from its own place.
-foreach(program mcp-shim mcp-sandbox)
+foreach(program mcp-shim mcp-sandbox mcp-log)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION libexec/mcpfleet)
   endif()

@@ -1,5 +1,6 @@
-# The layers. Lower never includes higher; adapters (docker process shim probe gateway logship telemetry) implement
-# ports and never include each other (log is the file format that two of them share); edge-runtime/mcplet wires them.
+# The layers. Lower never includes higher; adapters (docker containerd process shim probe gateway logship telemetry) implement
+# ports and never include each other (log is the file format that two of them share, engine what container engines have
+# in common); edge-runtime/mcplet wires them.
 set(J nlohmann_json::nlohmann_json)
 
 mcpfleet_layer(base LIBS absl::status absl::statusor OpenSSL::Crypto ${J})
@@ -29,7 +30,17 @@ mcpfleet_layer(store/kubernetes SMALL USES base base/http crd controller/ports c
 mcpfleet_layer(gitops SMALL USES base crd controller/placement store store/trust LIBS ${J})
 mcpfleet_layer(edge-runtime/mcp USES base LIBS simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/log USES base crd controller/ports LIBS ${J})
-mcpfleet_layer(edge-runtime/docker SMALL USES base base/http crd controller/ports edge-runtime/log LIBS ${J} simdjson::simdjson)
+mcpfleet_layer(edge-runtime/engine SMALL USES base crd controller/ports LIBS ${J})
+mcpfleet_layer(edge-runtime/docker SMALL USES base base/http crd controller/ports edge-runtime/log edge-runtime/engine
+               LIBS ${J} simdjson::simdjson)
+set(containerd "")
+if(MCPFLEET_HAS_CONTAINERD)
+  include(grpc)
+  mcpfleet_grpc(mcpfleet_containerd_api edge-runtime/containerd/proto)
+  mcpfleet_layer(edge-runtime/containerd SMALL USES base crd controller/ports edge-runtime/log edge-runtime/engine
+                 LIBS ${J} mcpfleet_containerd_api)
+  set(containerd edge-runtime/containerd)
+endif()
 mcpfleet_layer(edge-runtime/shim USES base crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/process SMALL USES base crd controller/ports edge-runtime/log LIBS ${J})
 mcpfleet_layer(edge-runtime/probe USES base base/http crd controller/ports edge-runtime/mcp LIBS ${J})
@@ -41,10 +52,13 @@ mcpfleet_layer(edge-runtime/gitsync SMALL USES base crd gitops store LIBS ${J})
 mcpfleet_layer(edge-runtime/telemetry SMALL USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet SMALL
                USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server store/kubernetes edge-runtime/mcp
-                    edge-runtime/docker edge-runtime/process edge-runtime/shim edge-runtime/probe
+                    edge-runtime/docker ${containerd} edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
                     edge-runtime/gitsync gitops
                LIBS CLI11::CLI11 ${J})
+if(MCPFLEET_HAS_CONTAINERD)
+  target_compile_definitions(mcpfleet_edge_runtime_mcplet PRIVATE MCPFLEET_CONTAINERD)
+endif()
 mcpfleet_embed(mcpfleet_edge_runtime_mcplet kConfigurationSchema edge-runtime/mcplet/configuration.yaml)
 mcpfleet_layer(cli/convert SMALL USES base crd LIBS ${J})
 mcpfleet_layer(cli/registry SMALL USES base base/http store LIBS ${J})

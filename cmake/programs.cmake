@@ -1,5 +1,5 @@
-# The programs. mcplet and mcpctl are ordinary; mcp-shim and mcp-sandbox are static and small, because one
-# of each lives beside every running server: no iostream, no exceptions, no absl.
+# The programs. mcplet and mcpctl are ordinary; mcp-shim, mcp-sandbox and mcp-log are static and small, because one
+# of them lives beside every running server: no iostream, no exceptions, no absl.
 function(mcpfleet_program name main folder)
   if(EXISTS ${CMAKE_SOURCE_DIR}/${main})
     mcpfleet_target_name(${folder} lib)
@@ -26,4 +26,13 @@ mcpfleet_static_program(mcp-shim edge-runtime/shim/init)
 mcpfleet_static_program(mcp-sandbox edge-runtime/process/sandbox seccomp)
 if(TARGET mcp-sandbox)
   target_sources(mcp-sandbox PRIVATE ${CMAKE_SOURCE_DIR}/edge-runtime/log/log_rotate.cc)
+endif()
+if(MCPFLEET_HAS_CONTAINERD)
+  mcpfleet_static_program(mcp-log edge-runtime/containerd/logger)
+  if(TARGET mcp-log)
+    target_sources(mcp-log PRIVATE ${CMAKE_SOURCE_DIR}/edge-runtime/log/log_rotate.cc)
+    if(TARGET mcplet)
+      add_dependencies(mcplet mcp-log)  # whoever builds mcplet has what it installs
+    endif()
+  endif()
 endif()

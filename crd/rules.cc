@@ -110,11 +110,12 @@ class ServerRules {
     const Json& source = GetMember(spec_, "source");
     std::string runtime = GetString(spec_, "runtime");
     if (Has(source, "remote")) return;
-    if (runtime == "Docker" && !Has(source, "image")) {
-      report_("spec.runtime", "Docker needs source.image", "Auto or Process for a package or a process");
+    if ((runtime == "Docker" || runtime == "Containerd") && !Has(source, "image")) {
+      report_("spec.runtime", runtime + " needs source.image", "Auto or Process for a package or a process");
     }
     if (runtime == "Process" && Has(source, "image")) {
-      report_("spec.runtime", "Process needs source.package or source.process", "Auto or Docker for an image");
+      report_("spec.runtime", "Process needs source.package or source.process",
+              "Auto, Docker or Containerd for an image");
     }
   }
 

@@ -62,7 +62,7 @@ struct Volume {
   bool read_only = false;
 };
 
-enum class RuntimeChoice { kAuto, kDocker, kProcess };
+enum class RuntimeChoice { kAuto, kDocker, kContainerd, kProcess };
 enum class Transport { kStdio, kStreamableHttp };
 
 struct Resources {

@@ -46,7 +46,7 @@ struct Catalog {
 };
 struct InstanceSummary {
   std::string id;
-  std::string runtime;  // "Docker" | "Process"
+  std::string runtime;  // "Docker" | "Containerd" | "Process"
   std::string state;    // "Created" | "Running" | "Exited"
   std::string revision;
   WallTime started_at{};

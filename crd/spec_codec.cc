@@ -23,8 +23,10 @@ struct Word {
 constexpr Word<PullPolicy> kPullPolicies[] = {
     {PullPolicy::kIfNotPresent, "IfNotPresent"}, {PullPolicy::kAlways, "Always"}, {PullPolicy::kNever, "Never"}};
 constexpr Word<PackageManager> kManagers[] = {{PackageManager::kNpm, "npm"}, {PackageManager::kPypi, "pypi"}};
-constexpr Word<RuntimeChoice> kRuntimes[] = {
-    {RuntimeChoice::kAuto, "Auto"}, {RuntimeChoice::kDocker, "Docker"}, {RuntimeChoice::kProcess, "Process"}};
+constexpr Word<RuntimeChoice> kRuntimes[] = {{RuntimeChoice::kAuto, "Auto"},
+                                             {RuntimeChoice::kDocker, "Docker"},
+                                             {RuntimeChoice::kContainerd, "Containerd"},
+                                             {RuntimeChoice::kProcess, "Process"}};
 constexpr Word<Transport> kTransports[] = {{Transport::kStdio, "stdio"},
                                            {Transport::kStreamableHttp, "streamable-http"}};
 constexpr Word<NetworkMode> kNetworks[] = {

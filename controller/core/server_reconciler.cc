@@ -179,16 +179,20 @@ std::string NewInstanceId(const ServerKey& key, const std::string& revision, Cha
   return name + "-" + (revision.empty() ? "0" : revision.substr(0, 8)) + "-" + chance.Letters(5);
 }
 
-RuntimeKind ChooseRuntime(const ServerSpec& spec) {
+RuntimeKind ChooseRuntime(const ServerSpec& spec, const std::map<RuntimeKind, ContainerRuntime*>& runtimes) {
   switch (spec.runtime) {
     case RuntimeChoice::kDocker:
       return RuntimeKind::kDocker;
+    case RuntimeChoice::kContainerd:
+      return RuntimeKind::kContainerd;
     case RuntimeChoice::kProcess:
       return RuntimeKind::kProcess;
     case RuntimeChoice::kAuto:
       break;
   }
-  return std::holds_alternative<ImageSource>(spec.source) ? RuntimeKind::kDocker : RuntimeKind::kProcess;
+  if (!std::holds_alternative<ImageSource>(spec.source)) return RuntimeKind::kProcess;
+  const bool containerd = runtimes.contains(RuntimeKind::kContainerd) && !runtimes.contains(RuntimeKind::kDocker);
+  return containerd ? RuntimeKind::kContainerd : RuntimeKind::kDocker;
 }
 
 ReconcileResult ServerReconciler::Reconcile(const ServerKey& key, ServerRecord* record,
@@ -351,7 +355,7 @@ std::shared_ptr<const DesiredServer> ServerReconciler::InForce(
 std::shared_ptr<const DesiredServer> ServerReconciler::Deliverable(
     ServerRecord* record, const std::shared_ptr<const DesiredServer>& newest) const {
   if (OnHold(*newest) || !NeedsDelivery(newest->spec)) return newest;
-  const auto runtime = w_.deps.runtimes.find(ChooseRuntime(newest->spec));
+  const auto runtime = w_.deps.runtimes.find(ChooseRuntime(newest->spec, w_.deps.runtimes));
   const std::string why = runtime == w_.deps.runtimes.end() ? "" : runtime->second->WhyNoSecrets(newest->spec);
   if (why.empty()) return newest;
   // The same object as long as nothing changes: others compare it.
@@ -399,7 +403,7 @@ void ServerReconciler::ForgetRevisions(ServerRecord* record, const Look& look) {
 }
 
 void ServerReconciler::ObserveRuntime(const DesiredServer& desired, Observed* observed) {
-  observed->runtime = ChooseRuntime(desired.spec);
+  observed->runtime = ChooseRuntime(desired.spec, w_.deps.runtimes);
   if (IsRemote(desired)) return;
   auto runtime = w_.deps.runtimes.find(observed->runtime);
   const Status health = w_.cache.Health(observed->runtime);
@@ -900,7 +904,7 @@ void ServerReconciler::BeginPull(const ServerKey& key, ServerRecord* record, con
   const std::shared_ptr<const DesiredServer> server = previous ? look.observed.previous : look.desired;
   const std::string revision = server->revision;
   ArtifactState& state = record->revisions[revision].artifact;
-  auto found = w_.deps.runtimes.find(ChooseRuntime(server->spec));
+  auto found = w_.deps.runtimes.find(ChooseRuntime(server->spec, w_.deps.runtimes));
   if (found == w_.deps.runtimes.end()) {
     state.phase = ArtifactState::Phase::kFailed;
     state.message = "its runtime is not configured";

@@ -32,8 +32,8 @@ class Chance {
 
 // "<name, at most 20>-<8 hex of the revision>-<5 random>"
 std::string NewInstanceId(const ServerKey& key, const std::string& revision, Chance& chance);
-// Auto: an image runs in Docker, everything else as a process.
-RuntimeKind ChooseRuntime(const ServerSpec& spec);
+// Auto: an image runs in Docker, or in containerd on a node that has that and no Docker; everything else as a process.
+RuntimeKind ChooseRuntime(const ServerSpec& spec, const std::map<RuntimeKind, ContainerRuntime*>& runtimes);
 
 struct ReconcileResult {
   Status status = OkStatus();       // not OK: look again after a back-off

@@ -1,4 +1,5 @@
-// What a node runs instances on: Docker Engine, or sandboxed processes. Every implementation passes tests/contract.
+// What a node runs instances on: Docker Engine, containerd, or sandboxed processes. Every implementation passes
+// tests/contract.
 //
 // Verbs block until done or their deadline, and are idempotent: creating what exists with the same id, starting what
 // runs, stopping or removing what is gone is OK. They may be called from several threads, for one instance from one
@@ -23,8 +24,8 @@
 
 namespace mcpfleet {
 
-enum class RuntimeKind { kDocker, kProcess };
-std::string_view ToString(RuntimeKind kind);  // "Docker", "Process"
+enum class RuntimeKind { kDocker, kContainerd, kProcess };
+std::string_view ToString(RuntimeKind kind);  // "Docker", "Containerd", "Process"
 
 // What Pull made of a source: enough to create instances with no network.
 struct Artifact {

@@ -11,6 +11,8 @@ std::string_view ToString(RuntimeKind kind) {
   switch (kind) {
     case RuntimeKind::kDocker:
       return "Docker";
+    case RuntimeKind::kContainerd:
+      return "Containerd";
     case RuntimeKind::kProcess:
       return "Process";
   }

@@ -8,8 +8,6 @@
 namespace mcpfleet {
 namespace {
 
-constexpr int64_t kTmpBytes = int64_t{64} << 20;  // /tmp lives in memory and counts against the instance's limit
-
 Json BindMount(const std::string& source, const std::string& target, bool read_only) {
   // `Mounts`, not `Binds`: a missing source is then an error; Binds would make an empty directory owned by root.
   return {{"Type", "bind"},
@@ -123,15 +121,6 @@ Json HostConfigOf(const InstanceSpec& spec, const CreateContext& context) {
 
 }  // namespace
 
-std::vector<std::string> ArgvOf(const InstanceSpec& spec) {
-  const bool own = !spec.spec.command.empty();
-  std::vector<std::string> argv = own ? spec.spec.command : spec.artifact.entrypoint;
-  const bool defaults = !own && spec.spec.args.empty();
-  const auto& tail = defaults ? spec.artifact.default_args : spec.spec.args;
-  argv.insert(argv.end(), tail.begin(), tail.end());
-  return argv;
-}
-
 std::string WhyNoSecrets(const CreateContext& context) {
   if (UsesShim(context)) return "";
   return "values of secrets would show in the engine's inspect output, because no shim can hand them over: " +
@@ -149,8 +138,7 @@ StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context
   if (!UsesShim(context)) {
     entrypoint.swap(argv);
   } else {
-    entrypoint = {kShimTarget, "--instance", spec.id, "--socket", std::string(kShimDirectoryTarget) + "/agent.sock",
-                  "--"};
+    entrypoint = ShimArgv(spec.id);
   }
   // Nobody else is there to hand the environment over; it shows in `inspect` then.
   std::vector<std::string> env;

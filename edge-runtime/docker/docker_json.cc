@@ -10,8 +10,6 @@
 namespace mcpfleet {
 namespace {
 
-constexpr char kSwapLimit[] = "swap limit";
-
 struct Version {
   int major = 0, minor = 0;
   auto operator<=>(const Version&) const = default;
@@ -102,7 +100,7 @@ std::vector<std::string> ParseUnenforced(std::string_view info_body) {
   if (!info.ok()) return {};
   std::vector<std::string> missing;
   if (!GetBool(*info, "MemoryLimit", true)) missing.push_back("memory limit");
-  if (!GetBool(*info, "SwapLimit", true)) missing.push_back(kSwapLimit);
+  if (!GetBool(*info, "SwapLimit", true)) missing.push_back("swap limit");
   if (!GetBool(*info, "PidsLimit", true)) missing.push_back("pids limit");
   if (!GetBool(*info, "CpuCfsQuota", true)) missing.push_back("cpu limit");
   bool seccomp = false;
@@ -111,13 +109,6 @@ std::vector<std::string> ParseUnenforced(std::string_view info_body) {
   }
   if (!seccomp) missing.push_back("seccomp");
   return missing;
-}
-
-Status CheckEnforceable(const std::vector<std::string>& unenforced) {
-  // Many hosts have no swap accounting; the memory limit itself holds there, so that alone refuses nothing.
-  if (unenforced.empty() || unenforced == std::vector<std::string>{kSwapLimit}) return OkStatus();
-  return FailedPrecondition("spec.securityContext.enforcement: Required, but this engine can't enforce: " +
-                            Join(unenforced, ", ") + "; mend the engine, or allow BestEffort");
 }
 
 StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node) {

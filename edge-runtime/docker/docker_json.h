@@ -11,14 +11,13 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "controller/ports/container_runtime.h"
+#include "edge-runtime/engine/enforceable.h"
+#include "edge-runtime/engine/server_argv.h"
 
 namespace mcpfleet {
 
 inline constexpr char kDockerLabelNode[] = "dev.mcpfleet.node";
 inline constexpr char kDockerLabelInstance[] = "dev.mcpfleet.instance";
-// Where an instance sees the shim's binary and the directory of its socket.
-inline constexpr char kShimTarget[] = "/.mcp-shim";
-inline constexpr char kShimDirectoryTarget[] = "/.mcp";
 
 // The container of an instance: "mcpfleet-<id>". Ids are checked before they reach a path.
 std::string ContainerName(std::string_view instance_id);
@@ -37,8 +36,6 @@ StatusOr<EngineVersion> ParseVersion(std::string_view body);
 StatusOr<std::string> NegotiateApi(const EngineVersion& engine);
 // Sandbox features that an engine's /info says are missing.
 std::vector<std::string> ParseUnenforced(std::string_view info_body);
-// Whether enforcement Required can be had of an engine that lacks these; FailedPrecondition names them.
-Status CheckEnforceable(const std::vector<std::string>& unenforced);
 
 // --- containers ---
 struct CreateContext {
@@ -53,8 +50,6 @@ struct CreateContext {
 StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context);
 // Why variables and files of secrets can't be given to a container that is made so; "" when they can.
 std::string WhyNoSecrets(const CreateContext& context);
-// argv by Kubernetes' rules: command+args, or ENTRYPOINT+args, or ENTRYPOINT+CMD.
-std::vector<std::string> ArgvOf(const InstanceSpec& spec);
 
 // One container with our labels, as far as GET /containers/json tells; what only inspect knows is still empty.
 struct ListedContainer {

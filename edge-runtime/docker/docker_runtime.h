@@ -27,7 +27,7 @@
 #include "edge-runtime/docker/attachments.h"
 #include "edge-runtime/docker/docker_images.h"
 #include "edge-runtime/docker/docker_json.h"
-#include "edge-runtime/docker/docker_usage.h"
+#include "edge-runtime/engine/cgroup_usage.h"
 
 namespace mcpfleet {
 

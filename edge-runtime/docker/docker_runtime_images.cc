@@ -3,7 +3,7 @@
 #include "base/strings.h"
 #include "edge-runtime/docker/docker_pull.h"
 #include "edge-runtime/docker/docker_runtime.h"
-#include "edge-runtime/docker/registry_auth.h"
+#include "edge-runtime/engine/registry_auth.h"
 
 namespace mcpfleet {
 namespace {

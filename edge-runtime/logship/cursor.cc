@@ -26,9 +26,10 @@ StatusOr<Cursor> LoadCursor(const std::string& path) {
   const Json& tails = GetMember(json, "tails");
   if (!tails.is_object()) return InvalidArgument(path + ": is damaged");
   for (const auto& [instance, tail] : tails.items()) {
-    cursor.tails[instance] = {.runtime = GetString(tail, "runtime") == ToString(RuntimeKind::kDocker)
-                                             ? RuntimeKind::kDocker
-                                             : RuntimeKind::kProcess,
+    const std::string runtime = GetString(tail, "runtime");
+    cursor.tails[instance] = {.runtime = runtime == ToString(RuntimeKind::kDocker)       ? RuntimeKind::kDocker
+                                         : runtime == ToString(RuntimeKind::kContainerd) ? RuntimeKind::kContainerd
+                                                                                         : RuntimeKind::kProcess,
                               .server = {GetString(tail, "namespace"), GetString(tail, "server")},
                               .place = GetString(tail, "place")};
   }

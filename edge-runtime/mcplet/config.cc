@@ -246,6 +246,19 @@ void DecodeSources(const Json& spec, Config* config) {
   config->core_node = GetString(kubernetes, "nodeName");
 }
 
+ContainerdConfig DecodeContainerd(const Json& containerd) {
+  const Json& cni = GetMember(containerd, "cni");
+  return {.enabled = GetString(containerd, "enabled") == "Auto",
+          .socket = GetString(containerd, "socket"),
+          .space = GetString(containerd, "namespace"),
+          .snapshotter = GetString(containerd, "snapshotter"),
+          .runtime = GetString(containerd, "runtime"),
+          .hosts_directory = GetString(containerd, "hostsDirectory"),
+          .cni_directories = Strings(GetMember(cni, "pluginDirectories")),
+          .cni_subnet = GetString(cni, "subnet"),
+          .cni_file = GetString(cni, "configurationFile")};
+}
+
 NodePolicy DecodePolicy(const Json& policy) {
   NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
                  .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
@@ -253,7 +266,9 @@ NodePolicy DecodePolicy(const Json& policy) {
                  .image_prefixes = Strings(GetMember(policy, "imagePrefixes")),
                  .allow_remote = GetBool(policy, "allowRemote", true)};
   for (const std::string& name : Strings(GetMember(policy, "runtimes"))) {
-    out.runtimes.push_back(name == "Docker" ? RuntimeChoice::kDocker : RuntimeChoice::kProcess);
+    out.runtimes.push_back(name == "Docker"       ? RuntimeChoice::kDocker
+                           : name == "Containerd" ? RuntimeChoice::kContainerd
+                                                  : RuntimeChoice::kProcess);
   }
   return out;
 }
@@ -343,6 +358,10 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   config.use_process = GetString(GetMember(runtimes, "process"), "enabled") == "Auto";
   config.docker_attach = GetString(GetMember(runtimes, "docker"), "stdio") == "Attach";
   config.docker_socket = GetString(GetMember(runtimes, "docker"), "socket");
+  config.containerd = DecodeContainerd(GetMember(runtimes, "containerd"));
+  if (config.containerd.space == "k8s.io")
+    wrong("spec.runtimes.containerd.namespace", "is kubelet's, which removes what it did not make there",
+          "a namespace of its own, as mcpfleet");
   config.admin_address = GetString(GetMember(spec, "admin"), "address");
   config.admin_port = static_cast<uint16_t>(GetInt(GetMember(spec, "admin"), "port"));
   DecodeMetricsAddress(GetString(GetMember(spec, "admin"), "metricsAddress"), &config, wrong);
@@ -358,6 +377,7 @@ StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name
   config.tunnel = DecodeTunnel(GetMember(spec, "tunnel"), wrong);
   DecodeLogs(GetMember(spec, "logs"), &config.logs, wrong);
   config.policy = DecodePolicy(GetMember(spec, "policy"));
+  if (!config.use_docker && config.containerd.enabled) config.policy.image_runtime = RuntimeChoice::kContainerd;
   if (auto quota = ParseBytes(GetString(spec, "cacheQuota")); quota.ok()) {
     config.cache_quota_bytes = *quota;
   } else {

@@ -60,6 +60,13 @@ struct LogsConfig {
   Duration interval = std::chrono::minutes(10);
 };
 
+struct ContainerdConfig {
+  bool enabled = false;
+  std::string socket, space, snapshotter, runtime, hosts_directory;
+  std::vector<std::string> cni_directories;
+  std::string cni_subnet, cni_file;
+};
+
 struct Config {
   std::string node;
   // Where the desired state comes from: one of them, or both.
@@ -71,6 +78,7 @@ struct Config {
   bool use_docker = true, use_process = true;
   std::string docker_socket;
   bool docker_attach = false;  // never the shim in Docker
+  ContainerdConfig containerd;
   std::string admin_address;
   uint16_t admin_port = 0;
   std::string metrics_address;  // of its own, "": none

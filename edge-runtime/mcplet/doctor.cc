@@ -9,6 +9,9 @@
 
 #include "base/fd.h"
 #include "base/libexec.h"
+#ifdef MCPFLEET_CONTAINERD
+#include "edge-runtime/containerd/network.h"
+#endif
 #include "edge-runtime/mcplet/brief_run.h"
 #include "edge-runtime/mcplet/runtimes.h"
 #include "edge-runtime/process/enforcement.h"
@@ -22,6 +25,9 @@ using std::chrono::seconds;
 std::string MendOf(RuntimeKind kind) {
   if (kind == RuntimeKind::kProcess)
     return "what the line above asks for; containers of Docker run meanwhile, where an engine answers";
+  if (kind == RuntimeKind::kContainerd)
+    return "apt-get install containerd, or systemctl start containerd; one elsewhere is named by "
+           "spec.runtimes.containerd.socket in mcplet.yaml (k3s: /run/k3s/containerd/containerd.sock)";
   return "apt-get install docker.io, or systemctl start docker; an engine elsewhere is named by "
          "spec.runtimes.docker.socket in mcplet.yaml. Servers of the runtime Process need none";
 }
@@ -33,7 +39,7 @@ std::string MendOfUnenforced(const std::string& lacking) {
     const std::string controller = lacking.substr(begin, lacking.find(' ', begin) - begin);
     return "boot with cgroup_enable=" + controller + ", or mount the cgroup hierarchy that has it; " + mend;
   }
-  return "mend the engine ('docker info' says it too); " + mend;
+  return "mend the engine or the kernel ('docker info' says it too); " + mend;
 }
 
 void AddRuntimes(const NodeExam& exam, std::vector<Finding>* out) {
@@ -53,6 +59,17 @@ void AddRuntimes(const NodeExam& exam, std::vector<Finding>* out) {
     for (const std::string& lacking : check.unenforced)
       out->push_back(Missing(name + " can't enforce: " + lacking, MendOfUnenforced(lacking)));
   }
+}
+
+void AddBridge(const NodeExam& exam, std::vector<Finding>* out) {
+  if (!exam.containerd) return;
+  if (exam.no_bridge.empty()) {
+    out->push_back(Good("runtime Containerd: network Outbound has its CNI plugins"));
+    return;
+  }
+  const size_t split = exam.no_bridge.find("; ");
+  out->push_back(Missing("runtime Containerd: " + exam.no_bridge.substr(0, split),
+                         split == std::string::npos ? "mend that file" : exam.no_bridge.substr(split + 2)));
 }
 
 void AddPackageTools(const NodeExam& exam, std::vector<Finding>* out) {
@@ -128,6 +145,15 @@ NodeExam Look(const Config& config, const Clock& clock) {
   exam.pip = exam.python.ok() && HasPip(*exam.python);
   if (exam.state_directory.ok()) exam.tunnel = LookAtTunnel(config);
   exam.no_relay = NoRelay(FindProgram("slirp4netns"));
+#ifdef MCPFLEET_CONTAINERD
+  exam.containerd = config.containerd.enabled;
+  if (exam.containerd) {
+    exam.own_programs.emplace("mcp-log", FindOwnProgram("mcp-log"));
+    exam.no_bridge = containerd::Network({.plugin_directories = config.containerd.cni_directories,
+                                          .configuration_file = config.containerd.cni_file})
+                         .WhyNot();
+  }
+#endif
   exam.facts = ReadKernelFacts(config.state_directory);
   return exam;
 }
@@ -163,6 +189,7 @@ std::vector<Finding> Diagnose(const NodeExam& exam) {
     return out;
   }
   AddRuntimes(exam, &out);
+  AddBridge(exam, &out);
   AddPackageTools(exam, &out);
   if (exam.no_relay.empty()) {
     out.push_back(Good("network Outbound has a namespace of its own"));

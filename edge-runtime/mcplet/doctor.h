@@ -28,7 +28,9 @@ struct NodeExam {
   bool pip = true;               // of that Python
   std::string no_relay;          // KernelFeatures::no_relay
   TunnelExam tunnel;
-  NodeFacts facts;  // clock, disk and memory
+  bool containerd = false;  // it is configured
+  std::string no_bridge;    // why its servers can have no network Outbound, "" when they can
+  NodeFacts facts;          // clock, disk and memory
 };
 
 // Pure. In the order in which they are to be read.

@@ -17,9 +17,9 @@ std::string AllowedText(const std::vector<std::string>& allowed) {
   return allowed.empty() ? "none" : Join(allowed, ", ");
 }
 
-RuntimeChoice RuntimeOf(const ServerSpec& spec) {
+RuntimeChoice RuntimeOf(const NodePolicy& policy, const ServerSpec& spec) {
   if (spec.runtime != RuntimeChoice::kAuto) return spec.runtime;
-  return std::holds_alternative<ImageSource>(spec.source) ? RuntimeChoice::kDocker : RuntimeChoice::kProcess;
+  return std::holds_alternative<ImageSource>(spec.source) ? policy.image_runtime : RuntimeChoice::kProcess;
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ std::string Forbidden(const NodePolicy& policy, const ServerSpec& spec) {
                                : "spec.source.remote: not allowed on this node (policy.allowRemote in mcplet.yaml)";
   }
   if (!policy.runtimes.empty() &&
-      std::find(policy.runtimes.begin(), policy.runtimes.end(), RuntimeOf(spec)) == policy.runtimes.end()) {
+      std::find(policy.runtimes.begin(), policy.runtimes.end(), RuntimeOf(policy, spec)) == policy.runtimes.end()) {
     return "spec.runtime: this node does not run it (policy.runtimes in mcplet.yaml)";
   }
   return "";

@@ -17,6 +17,7 @@ struct NodePolicy {
   std::vector<std::string> image_prefixes;  // none: every image
   std::vector<RuntimeChoice> runtimes;      // none: every runtime
   bool allow_remote = true;
+  RuntimeChoice image_runtime = RuntimeChoice::kDocker;  // what Auto is for an image on this node
 };
 
 // "" when allowed, else what is refused and what is allowed, for the condition's message. Pure.

@@ -4,6 +4,9 @@
 
 #include "base/libexec.h"
 #include "base/log.h"
+#ifdef MCPFLEET_CONTAINERD
+#include "edge-runtime/containerd/containerd_runtime.h"
+#endif
 #include "edge-runtime/docker/docker_runtime.h"
 #include "edge-runtime/docker/stdio_path.h"
 #include "edge-runtime/process/process_runtime.h"
@@ -21,6 +24,36 @@ bool RunsNoPrograms(const std::string& directory) {
   struct statvfs info;
   return statvfs(directory.c_str(), &info) == 0 && (info.f_flag & ST_NOEXEC) != 0;
 }
+
+#ifdef MCPFLEET_CONTAINERD
+Status AddContainerd(const Config& config, const std::string& shim, const Clock& clock, Runtimes* runtimes) {
+  ASSIGN_OR_RETURN(const std::string source, FindOwnProgram("mcp-log"));
+  ASSIGN_OR_RETURN(const std::string logger, InstallProgram(config.state_directory, source, "mcp-log"));
+  const ContainerdConfig& given = config.containerd;
+  ASSIGN_OR_RETURN(auto containerd, ContainerdRuntime::Create({.socket_path = given.socket,
+                                                               .space = given.space,
+                                                               .snapshotter = given.snapshotter,
+                                                               .runtime = given.runtime,
+                                                               .node_name = config.node,
+                                                               .shim_binary = shim,
+                                                               .log_binary = logger,
+                                                               .state_directory = config.state_directory,
+                                                               .hosts_directory = given.hosts_directory,
+                                                               .network = {.plugin_directories = given.cni_directories,
+                                                                           .configuration_file = given.cni_file,
+                                                                           .subnet = given.cni_subnet}},
+                                                              clock));
+  runtimes->tails[RuntimeKind::kContainerd] = containerd.get();
+  runtimes->all[RuntimeKind::kContainerd] = std::move(containerd);
+  return OkStatus();
+}
+#else
+Status AddContainerd(const Config&, const std::string&, const Clock&, Runtimes*) {
+  return FailedPrecondition(
+      "spec.runtimes.containerd: this mcplet was built without containerd; set enabled: Never, or build it with "
+      "-DMCPFLEET_CONTAINERD=ON");
+}
+#endif
 
 }  // namespace
 
@@ -51,6 +84,8 @@ StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock) {
     runtimes.tails[RuntimeKind::kDocker] = docker.get();
     runtimes.all[RuntimeKind::kDocker] = std::move(docker);
   }
+  // Without the shim nobody would reach a stdio server in it.
+  if (config.containerd.enabled && installed.ok()) RETURN_IF_ERROR(AddContainerd(config, shim, clock, &runtimes));
   if (config.use_process && installed.ok()) {
     ASSIGN_OR_RETURN(std::string sandbox, FindOwnProgram("mcp-sandbox"));
     ASSIGN_OR_RETURN(auto process, ProcessRuntime::Create({.state_directory = config.state_directory,

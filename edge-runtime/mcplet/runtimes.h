@@ -20,7 +20,7 @@ struct Runtimes {
   std::map<RuntimeKind, ContainerRuntime*> Pointers() const;
 };
 
-// Installs the shim's versioned copy (without one Docker's servers are attached and the process runtime is off) and
+// Installs the shim's versioned copy (without one Docker's servers are attached, and the other runtimes are off) and
 // makes every runtime that the configuration allows. A runtime that can't be used now is there all the same: its Check
 // says why, and it is used as soon as it can be.
 StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock);

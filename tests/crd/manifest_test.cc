@@ -76,7 +76,8 @@ TEST(ManifestTest, AllViolationsComeAtOnceWithTheirLines) {
       "f.yaml:15: spec.suspend: wants true or false, got the text \"no\"; write true or false, without quotes; "
       "allowed: "
       "true, false\n"
-      "f.yaml:16: spec.runtime: unknown value \"auto\", did you mean \"Auto\"?; allowed: Auto, Docker, Process");
+      "f.yaml:16: spec.runtime: unknown value \"auto\", did you mean \"Auto\"?; allowed: Auto, Docker, Containerd, "
+      "Process");
 }
 
 TEST(ManifestTest, TheMessageOfTheStatusIsTheFirstViolation) {

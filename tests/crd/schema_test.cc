@@ -256,8 +256,8 @@ TEST(SchemaTest, FieldsThatDoNotWorkYetAreUnknown) {
   }
   EXPECT_EQ(Problem(Server(With(ImageSpec(), "/resources/requests", Json::object()))),
             "spec.resources.requests: unknown field \"requests\"; allowed: limits");
-  EXPECT_EQ(Problem(Server(With(ImageSpec(), "/runtime", "Containerd"))),
-            "spec.runtime: unknown value \"Containerd\"; allowed: Auto, Docker, Process");
+  EXPECT_EQ(Problem(Server(With(ImageSpec(), "/runtime", "Podman"))),
+            "spec.runtime: unknown value \"Podman\"; allowed: Auto, Docker, Containerd, Process");
 }
 
 // The field that a print column shows; nullptr when the schema has none.

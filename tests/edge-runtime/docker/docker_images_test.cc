@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "base/fd.h"
-#include "edge-runtime/docker/docker_usage.h"
+#include "edge-runtime/engine/cgroup_usage.h"
 
 namespace mcpfleet {
 namespace {

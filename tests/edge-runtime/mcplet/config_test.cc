@@ -61,6 +61,17 @@ TEST(ConfigTest, AMinimalFileGetsEveryDefault) {
 
 TEST(ConfigTest, TheDefaultsNameTheNodeAfterTheHost) { EXPECT_FALSE(DefaultConfig().node.empty()); }
 
+TEST(ConfigTest, ContainerdIsUsedWhereItIsAskedForAndNeverInKubeletsNamespace) {
+  EXPECT_FALSE(DefaultConfig().containerd.enabled);
+  StatusOr<Config> both = ParseConfig(With("  runtimes: {containerd: {enabled: Auto}}\n"), "mcplet.yaml", nullptr);
+  ASSERT_TRUE(both.ok()) << both.status();
+  EXPECT_EQ(both->containerd.space, "mcpfleet");
+  EXPECT_EQ(both->policy.image_runtime, RuntimeChoice::kDocker) << "Auto is Docker where both are";
+  const Status kubelets =
+      ParseConfig(With("  runtimes: {containerd: {namespace: k8s.io}}\n"), "mcplet.yaml", nullptr).status();
+  EXPECT_NE(Message(kubelets).find("spec.runtimes.containerd.namespace"), std::string::npos) << kubelets;
+}
+
 TEST(ConfigTest, EveryFieldIsRead) {
   StatusOr<Config> config = ParseConfig(
       With("  stateDirectory: /s\n"
@@ -68,7 +79,9 @@ TEST(ConfigTest, EveryFieldIsRead) {
            "  store: {type: Remote, url: \"https://kv.example\", account: a, configNamespace: c,\n"
            "          stateNamespace: s, tokenFile: /t, caFile: /c, proxy: \"http://p:1\", pollInterval: 90s,\n"
            "          fleet: 0123456789abcdef0123456789abcdef, minimumHead: 1.2.3}\n"
-           "  runtimes: {docker: {enabled: Never, socket: /d.sock, stdio: Attach}, process: {enabled: Never}}\n"
+           "  runtimes: {docker: {enabled: Never, socket: /d.sock, stdio: Attach}, process: {enabled: Never},\n"
+           "    containerd: {enabled: Auto, socket: /c.sock, namespace: fleet, snapshotter: native, runtime: io.x.v2,\n"
+           "      hostsDirectory: /h, cni: {pluginDirectories: [/p], subnet: 10.1.0.0/24, configurationFile: /f}}}\n"
            "  admin: {address: \"::1\", port: 0}\n"
            "  policy: {allowedHostPaths: [/srv], allowedCapabilities: [CHOWN], allowHostNetwork: true, allowRemote: "
            "false,\n"
@@ -92,6 +105,16 @@ TEST(ConfigTest, EveryFieldIsRead) {
   EXPECT_FALSE(config->use_process);
   EXPECT_EQ(config->docker_socket, "/d.sock");
   EXPECT_TRUE(config->docker_attach);
+  EXPECT_TRUE(config->containerd.enabled);
+  EXPECT_EQ(config->containerd.socket, "/c.sock");
+  EXPECT_EQ(config->containerd.space, "fleet");
+  EXPECT_EQ(config->containerd.snapshotter, "native");
+  EXPECT_EQ(config->containerd.runtime, "io.x.v2");
+  EXPECT_EQ(config->containerd.hosts_directory, "/h");
+  EXPECT_EQ(config->containerd.cni_directories, std::vector<std::string>{"/p"});
+  EXPECT_EQ(config->containerd.cni_subnet, "10.1.0.0/24");
+  EXPECT_EQ(config->containerd.cni_file, "/f");
+  EXPECT_EQ(config->policy.image_runtime, RuntimeChoice::kContainerd);
   EXPECT_EQ(config->admin_address, "::1");
   EXPECT_EQ(config->policy.allowed_host_paths, std::vector<std::string>{"/srv"});
   EXPECT_EQ(config->policy.allowed_capabilities, std::vector<std::string>{"CHOWN"});

@@ -58,6 +58,13 @@ const std::vector<Fault>& Faults() {
          e.runtimes[RuntimeKind::kProcess].unenforced = {
              "resources.limits.pids: no cgroup controller pids on this node"};
        }},
+      {"runtime Containerd: no socket", "spec.runtimes.containerd.socket",
+       [](NodeExam& e) { e.runtimes[RuntimeKind::kContainerd] = {.reason = "no socket"}; }},
+      {"runtime Containerd: no CNI plugin bridge", "apt-get install containernetworking-plugins",
+       [](NodeExam& e) {
+         e.containerd = true;
+         e.no_bridge = "no CNI plugin bridge; apt-get install containernetworking-plugins";
+       }},
       {"can't enforce: seccomp", "docker info",
        [](NodeExam& e) { e.runtimes[RuntimeKind::kDocker].unenforced = {"seccomp"}; }},
       {"npm: not in PATH", "apt-get install nodejs npm", [](NodeExam& e) { e.npm = ""; }},

@@ -61,5 +61,13 @@ TEST(PolicyTest, ARuntimeThatIsNotListedIsRefused) {
   EXPECT_EQ(Forbidden({.runtimes = {RuntimeChoice::kProcess}}, Package()), "");
 }
 
+TEST(PolicyTest, AutoIsJudgedAsWhatItBecomesOnThisNode) {
+  ServerSpec spec;
+  spec.source = ImageSource{.ref = "ghcr.io/acme/x:1"};
+  const std::vector<RuntimeChoice> containerd = {RuntimeChoice::kContainerd};
+  EXPECT_NE(Forbidden({.runtimes = containerd}, spec), "");
+  EXPECT_EQ(Forbidden({.runtimes = containerd, .image_runtime = RuntimeChoice::kContainerd}, spec), "");
+}
+
 }  // namespace
 }  // namespace mcpfleet

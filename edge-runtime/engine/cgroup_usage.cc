@@ -1,4 +1,4 @@
-#include "edge-runtime/docker/docker_usage.h"
+#include "edge-runtime/engine/cgroup_usage.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "edge-runtime/docker/registry_auth.h"
+#include "edge-runtime/engine/registry_auth.h"
 
 #include <string>
 #include <utility>
@@ -69,7 +69,7 @@ SecretText HeaderOf(Json* auth) {
   return SecretText(std::move(encoded));
 }
 
-StatusOr<SecretText> FromConfig(std::string_view config, std::string_view ref) {
+StatusOr<RegistryLogin> FromConfig(std::string_view config, std::string_view ref) {
   StatusOr<Json> json = ParseJson(config, {.bytes = size_t{64} << 10, .depth = 16});
   // The parser's message would tell of the content.
   if (!json.ok() || !json->is_object()) return InvalidArgument("pullSecret: .dockerconfigjson is no JSON object");
@@ -79,7 +79,6 @@ StatusOr<SecretText> FromConfig(std::string_view config, std::string_view ref) {
     WipeJson(&*json);
     return InvalidArgument("pullSecret: .dockerconfigjson has no entry in auths for " + registry);
   }
-  Json auth = {{"serveraddress", registry}};
   std::string user = GetString(*entry, "username"), password = GetString(*entry, "password");
   if (std::string pair; user.empty() && Base64Decode(GetString(*entry, "auth"), &pair)) {
     const size_t colon = pair.find(':');
@@ -89,18 +88,15 @@ StatusOr<SecretText> FromConfig(std::string_view config, std::string_view ref) {
     }
     WipeText(&pair);
   }
-  if (const std::string token = GetString(*entry, "identitytoken"); !token.empty()) {
-    auth["identitytoken"] = token;
-  } else {
-    auth["username"] = user;
-    auth["password"] = password;
-  }
-  WipeText(&password);
+  RegistryLogin login;
+  login.identity_token = SecretText(GetString(*entry, "identitytoken"));
+  login.user = user;
+  login.password = SecretText(std::move(password));
   WipeJson(&*json);
-  if (user.empty() && !auth.contains("identitytoken"))
+  if (user.empty() && login.identity_token.empty())
     return InvalidArgument("pullSecret: the entry of .dockerconfigjson for " + registry +
                            " has neither auth, username and password, nor identitytoken");
-  return HeaderOf(&auth);
+  return login;
 }
 
 }  // namespace
@@ -113,13 +109,26 @@ std::string RegistryOf(std::string_view ref) {
   return host ? std::string(first) : kHub;
 }
 
-StatusOr<SecretText> RegistryAuthHeader(const RegistryCredentials& credentials, std::string_view ref) {
+StatusOr<RegistryLogin> RegistryLoginOf(const RegistryCredentials& credentials, std::string_view ref) {
   if (!credentials.docker_config.empty()) return FromConfig(credentials.docker_config.view(), ref);
+  RegistryLogin login;
+  login.user = credentials.user;
+  login.password = SecretText::CopyOf(credentials.password.view());
+  return login;
+}
+
+StatusOr<SecretText> RegistryAuthHeader(const RegistryCredentials& credentials, std::string_view ref) {
+  ASSIGN_OR_RETURN(const RegistryLogin login, RegistryLoginOf(credentials, ref));
   const std::string registry = RegistryOf(ref);
-  Json auth = {{"username", credentials.user},
-               {"password", credentials.password.view()},
-               // The Hub's name among credentials.
-               {"serveraddress", registry == kHub ? "https://index.docker.io/v1/" : registry}};
+  // The Hub's name among credentials that a person typed.
+  const bool typed = credentials.docker_config.empty();
+  Json auth = {{"serveraddress", typed && registry == kHub ? "https://index.docker.io/v1/" : registry}};
+  if (!login.identity_token.empty()) {
+    auth["identitytoken"] = login.identity_token.view();
+  } else {
+    auth["username"] = login.user;
+    auth["password"] = login.password.view();
+  }
   return HeaderOf(&auth);
 }
 

@@ -1,4 +1,4 @@
-#include "edge-runtime/docker/registry_auth.h"
+#include "edge-runtime/engine/registry_auth.h"
 
 #include <gtest/gtest.h>
 
