@@ -16,6 +16,7 @@ export interface Attachment {
   expires?: number; // milliseconds; then it is closed
   head?: string; // etag of the head that it was sent
   statuses?: boolean; // wants statuses of nodes
+  feed?: boolean; // wants deltas instead of them
   follows?: Follow; // wants lines of logs
 }
 

@@ -28,6 +28,12 @@ export function uptimeWithin(transitions: readonly Transition[], from: number, u
   };
 }
 
+// The same for each of `count` equal parts of the time: what a row of bars shows.
+export function uptimeBars(transitions: readonly Transition[], from: number, until: number, count: number): (number | null)[] {
+  const width = (until - from) / count;
+  return Array.from({ length: count }, (_, index) => uptimeWithin(transitions, from + index * width, from + (index + 1) * width).ratio);
+}
+
 // Notes that `subject` is up or down from `at` on, when that is news.
 export function noteState(sql: SqlStorage, subject: string, up: boolean | null, at: number): boolean {
   const last = sql
