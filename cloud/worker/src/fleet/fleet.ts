@@ -424,7 +424,7 @@ export class Fleet extends DurableObject<Env> {
     from: number,
     until: number,
     bars = 0,
-  ): Promise<{ subject: string; uptime: Uptime; bars: (number | null)[] }[]> {
+  ): Promise<{ subject: string; uptime: Uptime; bars?: (number | null)[] }[]> {
     const subjects = subject.endsWith("/")
       ? this.sql
           .exec<{ subject: string }>(
@@ -437,7 +437,8 @@ export class Fleet extends DurableObject<Env> {
       : [subject];
     return subjects.map((each) => {
       const transitions = transitionsOf(this.sql, each, from, until);
-      return { subject: each, uptime: uptimeWithin(transitions, from, until), bars: uptimeBars(transitions, from, until, bars) };
+      const found = { subject: each, uptime: uptimeWithin(transitions, from, until) };
+      return bars === 0 ? found : { ...found, bars: uptimeBars(transitions, from, until, bars) };
     });
   }
 

@@ -75,7 +75,7 @@ const UptimeQuery = z.object({
 const Uptime = z.object({
   subject: z.string(),
   uptime: z.object({ upSeconds: z.int(), knownSeconds: z.int(), ratio: z.number().nullable() }),
-  bars: z.array(z.number().nullable()).describe("null: nothing is known"),
+  bars: z.array(z.number().nullable()).optional().describe("when they were asked for; null: nothing is known"),
 });
 const Who = z.object({
   kind: z.enum(["person", "device"]),
