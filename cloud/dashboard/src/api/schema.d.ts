@@ -4930,8 +4930,8 @@ export interface paths {
                                     knownSeconds: number;
                                     ratio: number | null;
                                 };
-                                /** @description null: nothing is known */
-                                bars: (number | null)[];
+                                /** @description when they were asked for; null: nothing is known */
+                                bars?: (number | null)[];
                             }[];
                             /** @enum {boolean} */
                             success: true;
@@ -8511,7 +8511,8 @@ export interface components {
             /** @enum {string} */
             type: "delta";
             cursor: string;
-            node: components["schemas"]["FeedNode"] & (Record<string, never> | null);
+            /** @description null: the node is forgotten */
+            node: components["schemas"]["FeedNode"] | null;
             name: string;
             set: components["schemas"]["ServerSummary"][];
             /** @description namespace and name */

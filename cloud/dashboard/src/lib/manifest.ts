@@ -25,7 +25,8 @@ export function parseManifest(text: string): Parsed {
     for (const error of [...document.errors, ...document.warnings]) faults.push({ from: error.pos[0], to: Math.max(error.pos[1], error.pos[0] + 1), message: error.message });
     if (document.errors.length > 0 || document.contents === null) continue;
     try {
-      objects.push({ value: document.toJS({ maxAliasCount: MOST_ALIASES }) as unknown, document });
+      const value = document.toJS({ maxAliasCount: MOST_ALIASES }) as unknown;
+      if (value !== null) objects.push({ value, document }); // nothing between two "---"
     } catch (error) {
       faults.push({ from: document.range[0], to: document.range[0] + 1, message: (error as Error).message });
     }

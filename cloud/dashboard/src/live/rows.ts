@@ -34,6 +34,7 @@ export interface ServerRow {
   revisions: number; // how many at once: more than one while it rolls out
   generation: number; // the newest that a node reports
   nodes: string[];
+  on: Readonly<Record<string, Health>>; // how it is on each node
   desired: ObjectRow | undefined;
   labels: Record<string, string>;
   source: string;
@@ -55,6 +56,9 @@ function healthOf(on: readonly OnNode[], desired: ObjectRow | undefined, ready: 
   if (ready > 0) return { health: "degraded", from: bad };
   return { health: bad.summary.ready === "False" ? "failing" : "pending", from: bad };
 }
+
+const healthOn = ({ offline, summary }: OnNode): Health =>
+  offline ? "offline" : OFF.has(summary.reason) ? "off" : summary.ready === "True" ? "ready" : summary.ready === "False" ? "failing" : "pending";
 
 export function serverRow(key: string, on: readonly OnNode[], desired: ObjectRow | undefined, stamp: number): ServerRow {
   const slash = key.indexOf("/");
@@ -82,6 +86,7 @@ export function serverRow(key: string, on: readonly OnNode[], desired: ObjectRow
     revisions,
     generation: on.reduce((most, each) => Math.max(most, each.summary.generation), 0),
     nodes,
+    on: Object.fromEntries(on.map((each) => [each.node, healthOn(each)])),
     desired,
     labels,
     source,

@@ -102,7 +102,7 @@ function Uptimes({ prefix, title }: { prefix: "server/" | "node/"; title: string
                   </>
                 )}
               </span>
-              <Bars bars={bars} hours={HOURS} ratio={ratio} />
+              <Bars bars={bars ?? []} hours={HOURS} ratio={ratio} />
               <span className="number">{percent(ratio)}</span>
             </li>
           );

@@ -1,9 +1,34 @@
 import { getRouteApi } from "@tanstack/react-router";
+import { useEffect, useMemo, useState } from "react";
 import { useFleet } from "../live";
-import { PageHead, Select } from "../ui/parts";
+import type { ServerRow } from "../live/rows";
+import { PageHead } from "../ui/parts";
 import { LogView } from "./log_view";
 
 const route = getRouteApi("/logs");
+
+const OFFERED = 100; // of ten thousand names a list is no help
+
+function Choice({ server, servers, change }: { server: string; servers: readonly ServerRow[]; change(server: string): void }) {
+  const [text, setText] = useState(server);
+  useEffect(() => setText(server), [server]);
+  const offered = useMemo(() => servers.filter((row) => row.key.includes(text.trim())).slice(0, OFFERED), [servers, text]);
+  const take = (value: string) => {
+    setText(value);
+    const name = value.includes("/") || value === "" ? value : `default/${value}`;
+    if (value === "" || servers.some((row) => row.key === name)) change(name);
+  };
+  return (
+    <>
+      <input className="choice" list="log-servers" value={text} onChange={(event) => take(event.target.value)} placeholder="All servers" aria-label="Server" spellCheck={false} autoComplete="off" />
+      <datalist id="log-servers">
+        {offered.map((row) => (
+          <option key={row.key} value={row.key} />
+        ))}
+      </datalist>
+    </>
+  );
+}
 
 export function Logs() {
   const { servers, nodes } = useFleet();
@@ -15,7 +40,7 @@ export function Logs() {
   return (
     <div className="fill">
       <PageHead title="Logs" sub="Of every node, in the order of time. One server is followed live.">
-        <Select value={server} change={(value) => set({ server: value })} label="Server" options={[{ value: "", label: "All servers" }, ...servers.map((row) => ({ value: row.key, label: row.key }))]} />
+        <Choice server={server} servers={servers} change={(value) => set({ server: value })} />
       </PageHead>
       <LogView namespace={namespace} server={name} nodes={nodes.map((row) => row.name)} asked={{ node, q, range }} change={(asked) => set(asked)} />
     </div>

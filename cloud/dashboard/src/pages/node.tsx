@@ -183,7 +183,7 @@ export function Node() {
   if (!synced) return <Loading what={`Looking for ${node}`} />;
   if (row === undefined)
     return (
-      <Empty icon={ServerIcon} title={`There is no node ${node}`} action={<Link to="/nodes" className="button">All nodes</Link>}>
+      <Empty page icon={ServerIcon} title={`There is no node ${node}`} action={<Link to="/nodes" className="button">All nodes</Link>}>
         It was never enrolled, or it was forgotten.
       </Empty>
     );
@@ -230,7 +230,7 @@ export function Node() {
         </dl>
         {up !== undefined && (
           <div className="facts-bars">
-            <Bars bars={up.bars} hours={HOURS} ratio={up.uptime.ratio} />
+            <Bars bars={up.bars ?? []} hours={HOURS} ratio={up.uptime.ratio} />
             <span className="muted small">{up.uptime.ratio === null ? "no uptime known yet" : `${percent(up.uptime.ratio)} online, 7 days`}</span>
           </div>
         )}

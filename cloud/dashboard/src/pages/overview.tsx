@@ -11,7 +11,7 @@ import { Card, HealthBadge, PageHead } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 
 const Chart = lazy(() => import("../ui/chart"));
-const SHOWN = 8;
+const SHOWN = 6;
 const CHART_HOURS = 24;
 const CHART_PARTS = 96;
 
@@ -83,7 +83,7 @@ function Availability() {
     const width = (CHART_HOURS * 3600) / CHART_PARTS;
     const x = Array.from({ length: CHART_PARTS }, (_, index) => now - (CHART_PARTS - 1 - index) * width);
     const y = x.map((_, index) => {
-      const known = data.flatMap(({ bars }) => bars[index] ?? []);
+      const known = data.flatMap(({ bars }) => bars?.[index] ?? []);
       return known.length === 0 ? null : (known.reduce((sum, each) => sum + each, 0) / known.length) * 100;
     });
     return [x, y] as [number[], (number | null)[]];
@@ -91,7 +91,7 @@ function Availability() {
   const known = points?.[1].filter((each) => each !== null) ?? [];
   const mean = known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length / 100;
   return (
-    <Card title="Servers up, last 24 hours" tools={<span className="figure">{percent(mean)}</span>}>
+    <Card title="Servers up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
       <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : <Chart points={points} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} unit="%" range={[0, 100]} />}</Suspense>
     </Card>
   );
@@ -113,7 +113,7 @@ export function Overview() {
       <div className="tiles">
         <Tile icon={Box} label="Servers ready" to="/servers" value={ready} of={meant} note={meant - ready === 0 ? "all that are meant to be up" : `${meant - ready} not ready`} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
         <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : online === nodes.length ? "all connected" : `${nodes.length - online} away`} tone={online === nodes.length ? "good" : "bad"} />
-        <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh} note={open.length === fresh ? "not acknowledged" : `${open.length - fresh} more acknowledged`} tone={fresh === 0 ? "good" : "bad"} />
+        <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh} note={open.length > fresh ? `${open.length - fresh} more acknowledged` : fresh === 0 ? "nothing is wrong" : "to be looked at"} tone={fresh === 0 ? "good" : "bad"} />
         <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={newest === online ? "every node that is online" : "the rest is on its way"} tone={newest === online ? "good" : "warn"} />
       </div>
       {nodes.length + servers.length === 0 ? (

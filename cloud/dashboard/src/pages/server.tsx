@@ -75,8 +75,8 @@ function Actions({ namespace, name, suspended }: { namespace: string; name: stri
 function Facts({ namespace, name }: { namespace: string; name: string }) {
   const row = useServer(namespace, name)!;
   const found = useQuery(uptime("server/", HOURS, 84)).data?.filter(({ subject }) => subject.split("/").slice(2).join("/") === `${namespace}/${name}`);
-  const bars = found?.[0]?.bars.map((_, index) => {
-    const known = found.flatMap((each) => each.bars[index] ?? []);
+  const bars = found?.[0]?.bars?.map((_, index) => {
+    const known = found.flatMap((each) => each.bars?.[index] ?? []);
     return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
   });
   const up = found?.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0) ?? 0;
@@ -120,7 +120,7 @@ export function Server() {
   if (!synced || !desiredKnown) return <Loading what={`Looking for ${name}`} />;
   if (row === undefined)
     return (
-      <Empty icon={Box} title={`There is no server ${name}`} action={<Link to="/servers" className="button">All servers</Link>}>
+      <Empty page icon={Box} title={`There is no server ${name}`} action={<Link to="/servers" className="button">All servers</Link>}>
         Nothing in namespace {namespace} has this name now. The history knows what was.
       </Empty>
     );

@@ -17,7 +17,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(11rem, 2fr)", sort: "name" },
+    meta: { width: "minmax(10rem, 1.8fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
@@ -27,7 +27,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(10rem, 1.6fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(12.5rem, 2fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "ready",
     header: "Nodes",
@@ -44,14 +44,14 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "source",
     header: "Source",
-    meta: { width: "minmax(9rem, 2fr)", phone: "hide" },
+    meta: { width: "minmax(8rem, 1.8fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className="muted cut mono small" title={original.source}>
         {original.source || "—"}
       </span>
     ),
   },
-  { id: "labels", header: "Labels", meta: { width: "minmax(7rem, 1.4fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
+  { id: "labels", header: "Labels", meta: { width: "minmax(6rem, 1.1fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
   { id: "created", header: "Age", meta: { width: "4.4rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
 ];
 

@@ -40,9 +40,10 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
                   <span className="cut">{node.name}</span>
                 </Link>
                 <span className="map-cells" aria-hidden>
-                  {own.slice(0, CELLS).map((row) => (
-                    <span key={row.key} className={`cell ${node.health === "offline" ? "offline" : row.health}`} data-key={row.key} title={`${row.key}: ${HEALTH_WORD[row.health]}`} />
-                  ))}
+                  {own.slice(0, CELLS).map((row) => {
+                    const health = row.on[node.name] ?? "pending";
+                    return <span key={row.key} className={`cell ${health}`} data-key={row.key} title={`${row.key}: ${HEALTH_WORD[health]}`} />;
+                  })}
                   {own.length > CELLS && <small className="muted">+{own.length - CELLS}</small>}
                 </span>
                 <small className="muted map-count">
@@ -54,7 +55,7 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
         </div>
       </div>
       <ul className="legend" aria-label="Colours">
-        {(["ready", "degraded", "failing", "pending", "offline", "off"] as const).map((health) => (
+        {(["ready", "failing", "pending", "offline", "off"] as const).map((health) => (
           <li key={health}>
             <span className={`cell ${health}`} aria-hidden /> {HEALTH_WORD[health]}
           </li>

@@ -13,13 +13,15 @@ export function Loading({ what, whole = false }: { what: string; whole?: boolean
   );
 }
 
-export function Empty({ icon: Icon, title, children, action }: { icon: LucideIcon; title: string; children?: ReactNode; action?: ReactNode }) {
+// `page`: it is the whole of a page, so its title is the page's heading.
+export function Empty({ icon: Icon, title, children, action, page = false }: { icon: LucideIcon; title: string; children?: ReactNode; action?: ReactNode; page?: boolean }) {
+  const Title = page ? "h1" : "h2";
   return (
     <div className="state">
       <span className="state-icon" aria-hidden>
         <Icon />
       </span>
-      <h2>{title}</h2>
+      <Title>{title}</Title>
       {children !== undefined && <div className="muted">{children}</div>}
       {action}
     </div>
@@ -54,7 +56,7 @@ export function Failed({ error, retry, whole = false }: { error: unknown; retry?
 
 export function NotThere() {
   return (
-    <Empty icon={Compass} title="No such page" action={<Link to="/" className="button">To the overview</Link>}>
+    <Empty page icon={Compass} title="No such page" action={<Link to="/" className="button">To the overview</Link>}>
       The address may be of an older version, or mistyped.
     </Empty>
   );

@@ -16,7 +16,7 @@ const testServer = process.env.MCPFLEET_TEST_SERVER ?? join(bin, "mcp_test_serve
 const browserPath = process.env.MCPFLEET_CHROMIUM ?? "/usr/bin/chromium";
 const built = fileURLToPath(new URL("../../../worker/public/index.html", import.meta.url));
 const run = promisify(execFile);
-export const deadline = 30_000;
+export const deadline = 45_000;
 export const shots = process.env.MCPFLEET_SHOTS ?? fileURLToPath(new URL("../../test-results", import.meta.url));
 
 const absent = (files) => files.filter((file) => !existsSync(file));
@@ -140,7 +140,9 @@ export async function openBrowser() {
 // A page in which nothing may go wrong unseen: errors of scripts, refusals of the policy.
 export async function openPage(browser, worker, { token, theme = "light", width = 1360, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
-  context.setDefaultTimeout(15_000);
+  // Generous: these run beside whatever else the machine does.
+  context.setDefaultTimeout(deadline);
+  context.setDefaultNavigationTimeout(2 * deadline);
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(`error: ${error.message}`));

@@ -51,7 +51,7 @@ export const FeedDelta = z
   .object({
     type: z.literal("delta"),
     cursor: z.string(),
-    node: FeedNode.nullable().describe("null: the node is forgotten"),
+    node: z.union([FeedNode, z.null()]).describe("null: the node is forgotten"),
     name: z.string(),
     set: z.array(Summary),
     gone: z.array(z.tuple([z.string(), z.string()])).describe("namespace and name"),
