@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { makeApp } from "../src/app.js";
 import { differenceOf, type FeedState, stateMessages } from "../src/fleet/feed.js";
-import { uptimeBars } from "../src/fleet/uptime.js";
-import { alarm, ask, bindings, call, clockAt, deviceToken, freshAccount, FUTURE, OPERATOR, putStatus, statusOf, VIEWER, watch } from "./kit.js";
+import { meanOf, uptimeBars } from "../src/fleet/uptime.js";
+import { alarm, ask, bindings, call, clockAt, deviceToken, freshAccount, FUTURE, OPERATOR, outside, putStatus, statusOf, VIEWER, watch } from "./kit.js";
 
 freshAccount();
 
@@ -99,6 +99,12 @@ describe("bars of uptime", () => {
     const bars = uptimeBars([{ at: 25, up: true }, { at: 50, up: false }, { at: 75, up: null }], 0, 100, 4);
     expect(bars).toEqual([null, 1, 0, null]);
   });
+  it("of several have a mean, in which what is not known does not count", () => {
+    const one = { uptime: { upSeconds: 10, knownSeconds: 10, ratio: 1 }, bars: [1, null, null] };
+    const two = { uptime: { upSeconds: 0, knownSeconds: 30, ratio: 0 }, bars: [0, 0, null] };
+    expect(meanOf([one, two])).toEqual({ uptime: { upSeconds: 10, knownSeconds: 40, ratio: 0.25 }, bars: [0.5, 0, null] });
+    expect(meanOf([])).toEqual({ uptime: { upSeconds: 0, knownSeconds: 0, ratio: null }, bars: [] });
+  });
 });
 
 describe("the dashboard's files", () => {
@@ -128,5 +134,26 @@ describe("the dashboard's files", () => {
     expect((await get("/-/assets/none.js")).status).toBe(404);
     expect((await get("/-/assets/../index.html")).headers.get("Cache-Control")).toBe("no-store");
     expect(OPERATOR).not.toBe("");
+  });
+});
+
+describe("routed MCP from a browser", () => {
+  it("takes the cookie, and leaves the server's own Authorization to the server", async () => {
+    const cookie = (await ask("POST", "/v1/session", { as: VIEWER })).headers.get("Set-Cookie")!.split(";")[0]!;
+    const token = await deviceToken("edge-1");
+    await call("PATCH", "/v1/nodes/edge-1", { body: { tunnel: "http://127.0.0.1:9" } });
+    await putStatus("edge-1", token, statusOf("edge-1", 1, [{ name: "a" }]));
+    const seen = outside({}, () => Response.json({ jsonrpc: "2.0", id: 1, result: {} }));
+    const post = (headers: Record<string, string>) => ask("POST", "/default/a/mcp", { as: "", headers: { "Content-Type": "application/json", ...headers }, body: { jsonrpc: "2.0", id: 1, method: "initialize" } });
+    expect((await post({ Cookie: cookie, Authorization: "Bearer of-the-server" })).status).toBe(200);
+    const last = seen.requests.at(-1)!;
+    expect(last.headers.get("Authorization")).toBe("Bearer of-the-server");
+    expect(last.headers.get("Cookie")).toBeNull();
+    expect((await post({ Cookie: cookie })).status).toBe(200);
+    // Ours is never passed on, and counts before the cookie.
+    expect((await post({ Cookie: cookie, Authorization: `Bearer ${OPERATOR}` })).status).toBe(200);
+    expect(seen.requests.at(-1)!.headers.get("Authorization")).toBeNull();
+    expect((await post({ Cookie: cookie, Authorization: `Bearer ${token}` })).status).toBe(403);
+    expect((await post({ Authorization: "Bearer of-the-server" })).status).toBe(401);
   });
 });

@@ -45,6 +45,7 @@ describe("every rule of the schemas", () => {
         expect(typeof runs(rule, full, schema), rule.rule).toBe("boolean");
         ++count;
       }
+      if (schema.pattern !== undefined) expect(() => new RegExp(schema.pattern!, "u")).not.toThrow();
       for (const member of Object.values(schema.properties ?? {})) walk(member);
       if (schema.items) walk(schema.items);
       if (typeof schema.additionalProperties === "object") walk(schema.additionalProperties);

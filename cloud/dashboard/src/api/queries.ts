@@ -39,13 +39,13 @@ const historyRows = () => result(api.GET("/v1/desired/history"));
 export const audit = (before: number) => queryOptions({ queryKey: ["audit", before], queryFn: () => result(api.GET("/v1/audit", { params: { query: { before, limit: 100 } } })) });
 
 // Bars of `hours` until now; the end is rounded so that the same minute asks once.
-export const uptime = (subject: string, hours: number, bars: number) =>
+export const uptime = (subject: string, hours: number, bars: number, mean: "true" | "false" = "false") =>
   queryOptions({
-    queryKey: ["uptime", subject, hours, bars],
+    queryKey: ["uptime", subject, hours, bars, mean],
     queryFn: () => {
       const until = new Date(Math.ceil(Date.now() / 60_000) * 60_000);
       const since = new Date(until.getTime() - hours * 3_600_000);
-      return result(api.GET("/v1/uptime", { params: { query: { subject, since: since.toISOString(), until: until.toISOString(), bars } } }));
+      return result(api.GET("/v1/uptime", { params: { query: { subject, since: since.toISOString(), until: until.toISOString(), bars, mean } } }));
     },
     staleTime: 60_000,
     refetchInterval: 60_000,

@@ -4905,6 +4905,8 @@ export interface paths {
                 query: {
                     /** @description ratios of that many equal parts of the time as well */
                     bars?: number | null;
+                    /** @description one row for all, of at most 1000 subjects */
+                    mean?: "true" | "false";
                     /** @description node/<node>, server/<node>/<namespace>/<name>, or a prefix of these that ends in / */
                     subject: string;
                     since?: string;

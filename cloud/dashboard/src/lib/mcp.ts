@@ -23,8 +23,9 @@ export class ToolClient {
   private readonly transport: StreamableHTTPClientTransport;
 
   // `ask` shows what the server asks of the person; `changed` is called when its tools are others.
-  constructor(namespace: string, name: string, ask: (asked: Asked) => void, changed: () => void) {
-    this.transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, location.origin));
+  // `token`: what the server's own auth asks of its clients; "" for none.
+  constructor(namespace: string, name: string, token: string, ask: (asked: Asked) => void, changed: () => void) {
+    this.transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, location.origin), token === "" ? {} : { requestInit: { headers: { Authorization: `Bearer ${token}` } } });
     // The default validator compiles code, which the page's policy refuses.
     this.client = new Client(
       { name: "mcpfleet-dashboard", version: "1" },

@@ -76,20 +76,19 @@ function Attention({ servers, nodes }: { servers: readonly ServerRow[]; nodes: r
 }
 
 function Availability() {
-  const { data } = useQuery(uptime("server/", CHART_HOURS, CHART_PARTS));
+  const { data } = useQuery(uptime("server/", CHART_HOURS, CHART_PARTS, "true"));
   const points = useMemo(() => {
     if (data === undefined) return undefined;
     const now = Date.now() / 1000;
     const width = (CHART_HOURS * 3600) / CHART_PARTS;
     const x = Array.from({ length: CHART_PARTS }, (_, index) => now - (CHART_PARTS - 1 - index) * width);
     const y = x.map((_, index) => {
-      const known = data.flatMap(({ bars }) => bars?.[index] ?? []);
-      return known.length === 0 ? null : (known.reduce((sum, each) => sum + each, 0) / known.length) * 100;
+      const ratio = data[0]?.bars?.[index] ?? null;
+      return ratio === null ? null : ratio * 100;
     });
     return [x, y] as [number[], (number | null)[]];
   }, [data]);
-  const known = points?.[1].filter((each) => each !== null) ?? [];
-  const mean = known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length / 100;
+  const mean = data?.[0]?.uptime.ratio ?? null;
   return (
     <Card title="Servers up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
       <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : <Chart points={points} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} unit="%" range={[0, 100]} />}</Suspense>

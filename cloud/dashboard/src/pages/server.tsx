@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
@@ -21,6 +21,7 @@ import { Box } from "lucide-react";
 const Tools = lazy(() => import("./tools").then((module) => ({ default: module.Tools })));
 const route = getRouteApi("/servers/$namespace/$name");
 const HOURS = 24 * 7;
+const PLACES = 20; // nodes whose uptimes make the mean
 
 function Actions({ namespace, name, suspended }: { namespace: string; name: string; suspended: boolean }) {
   const [question, setQuestion] = useState<Question>();
@@ -74,13 +75,14 @@ function Actions({ namespace, name, suspended }: { namespace: string; name: stri
 
 function Facts({ namespace, name }: { namespace: string; name: string }) {
   const row = useServer(namespace, name)!;
-  const found = useQuery(uptime("server/", HOURS, 84)).data?.filter(({ subject }) => subject.split("/").slice(2).join("/") === `${namespace}/${name}`);
-  const bars = found?.[0]?.bars?.map((_, index) => {
+  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => uptime(`server/${node}/${namespace}/${name}`, HOURS, 84)) });
+  const found = asked.flatMap(({ data }) => data ?? []);
+  const bars = found[0]?.bars?.map((_, index) => {
     const known = found.flatMap((each) => each.bars?.[index] ?? []);
     return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
   });
-  const up = found?.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0) ?? 0;
-  const all = found?.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0) ?? 0;
+  const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
+  const all = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
   const facts: [string, React.ReactNode][] = [
     ["Nodes ready", `${row.ready} of ${row.total}`],
     ["Tools", row.tools || "—"],

@@ -17,7 +17,7 @@ interface Run {
   ms?: number;
 }
 
-function useTools(namespace: string, name: string, enabled: boolean, ask: (asked: Asked) => void) {
+function useTools(namespace: string, name: string, token: string, enabled: boolean, ask: (asked: Asked) => void) {
   const client = useRef<ToolClient>(undefined);
   const [tools, setTools] = useState<Tool[]>();
   const [problem, setProblem] = useState("");
@@ -30,14 +30,14 @@ function useTools(namespace: string, name: string, enabled: boolean, ask: (asked
         .tools()
         .then((found) => !ended && (setTools(found), setProblem("")))
         .catch((error: unknown) => !ended && setProblem((error as Error).message));
-    const own = new ToolClient(namespace, name, ask, () => void load());
+    const own = new ToolClient(namespace, name, token, ask, () => void load());
     client.current = own;
     void load();
     return () => {
       ended = true;
       void own.end();
     };
-  }, [namespace, name, enabled, attempt, ask]);
+  }, [namespace, name, token, enabled, attempt, ask]);
   return { client, tools, problem, again: () => (setProblem(""), setTools(undefined), setAttempt((count) => count + 1)) };
 }
 
@@ -122,17 +122,42 @@ function Try({ tool, client }: { tool: Tool; client: ToolClient }) {
   );
 }
 
+// What the server's own auth asks of clients.
+function OwnToken({ take }: { take(token: string): void }) {
+  const [text, setText] = useState("");
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        take(text.trim());
+      }}
+    >
+      <label className="field">
+        <span>Token of a client, if the server asks for one (auth)</span>
+        <span className="field-row">
+          <input type="password" value={text} onChange={(event) => setText(event.target.value)} autoComplete="off" />
+          <button type="submit" className="button" disabled={text.trim() === ""}>
+            Use
+          </button>
+        </span>
+      </label>
+    </form>
+  );
+}
+
 export function Tools({ namespace, name, row, selected, select }: { namespace: string; name: string; row: ServerRow; selected: string | undefined; select(tool: string | undefined): void }) {
   const [asked, setAsked] = useState<Asked[]>([]);
+  const [token, setToken] = useState(""); // in memory, for this visit
   const ask = useCallback((next: Asked) => setAsked((all) => [...all, next]), []);
-  const { client, tools, problem, again } = useTools(namespace, name, row.ready > 0, ask);
+  const { client, tools, problem, again } = useTools(namespace, name, token, row.ready > 0, ask);
   const tool = useMemo(() => tools?.find((each) => each.name === selected) ?? tools?.[0], [tools, selected]);
   if (row.ready === 0) return <Empty icon={Wrench} title="It is not ready">Tools can be tried when a node reports it Ready.</Empty>;
   if (problem !== "")
     return (
       <Empty icon={PlugZap} title="The server could not be reached" action={<button type="button" className="button" onClick={again}>Try again</button>}>
         <p className="break">{problem}</p>
-        <p>Its node needs a tunnel for this (a node’s page says how), and the Worker the secret SESSION_KEY. What the server’s own auth asks of clients is asked here, too.</p>
+        <p>Its node needs a tunnel for this (see the node’s page), and the Worker the secret SESSION_KEY.</p>
+        <OwnToken take={(next) => (setToken(next), again())} />
       </Empty>
     );
   if (tools === undefined) return <Loading what="Asking for its tools" />;

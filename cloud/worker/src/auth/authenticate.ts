@@ -7,6 +7,9 @@ import type { Caller, Rule } from "./caller.js";
 import { deviceOf } from "./device.js";
 import { cookieOf, openCookie, sessionsWork } from "./session.js";
 
+// As tokens.ts makes them.
+const DEVICE_PREFIX = "mcp1_";
+
 export const ASSERTION = "Cf-Access-Jwt-Assertion";
 
 export function bearerOf(request: Request): string | undefined {
@@ -31,6 +34,9 @@ function tokenCaller(hash: string, env: Env): Caller | undefined {
   return found;
 }
 
+const isOurs = (bearer: string, env: Env): boolean =>
+  bearer.startsWith(DEVICE_PREFIX) || tokenCaller(sha256Hex(bearer), env) !== undefined;
+
 // Who a browser's cookie stands for. It lives no longer than its token.
 function cookieCaller(request: Request, env: Env): Caller | undefined {
   const cookie = cookieOf(request);
@@ -38,7 +44,7 @@ function cookieCaller(request: Request, env: Env): Caller | undefined {
   const session = openCookie(env.SESSION_KEY, cookie, Date.now());
   const caller = session === undefined ? undefined : tokenCaller(session.hash, env);
   if (session === undefined || caller?.kind !== "person") return undefined;
-  return { ...caller, expires: Math.min(session.expires, caller.expires ?? session.expires) };
+  return { ...caller, via: "session", expires: Math.min(session.expires, caller.expires ?? session.expires) };
 }
 
 // Throws a Refusal (401) when there are no credentials or wrong ones. A bearer token counts before an Access identity:
@@ -46,8 +52,9 @@ function cookieCaller(request: Request, env: Env): Caller | undefined {
 export async function authenticate(request: Request, env: Env, rule: Rule): Promise<Caller> {
   const bearer = bearerOf(request);
   const assertion = request.headers.get(ASSERTION);
-  // A credential that was sent on purpose counts before the cookie, which a browser sends whatever page asks.
-  if (bearer === undefined && assertion === null) {
+  // A credential of ours that was sent on purpose counts before the cookie, which a browser sends whatever page asks. At
+  // routed MCP another bearer token belongs to the server behind.
+  if (assertion === null && (bearer === undefined || (rule.client === true && !isOurs(bearer, env)))) {
     const session = cookieCaller(request, env);
     if (session !== undefined) return session;
   }

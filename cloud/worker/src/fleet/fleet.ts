@@ -335,6 +335,7 @@ export class Fleet extends DurableObject<Env> {
 
   // What changed of a node and its servers; `before` is what they were.
   private tellNode(node: string, before = this.summaries().get(node) ?? []): void {
+    if (!this.room.hasFeed()) return;
     const [row] = views.feedRows(this.sql, this.summaries(), node);
     const delta: FeedDelta = {
       type: "delta",

@@ -91,6 +91,10 @@ export class Room {
     }
   }
 
+  hasFeed(): boolean {
+    return this.ctx.getWebSockets("people").some((socket) => Room.attachmentOf(socket).feed === true);
+  }
+
   follows(): Follow[] {
     return this.ctx.getWebSockets("people").flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
   }

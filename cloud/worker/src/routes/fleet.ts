@@ -7,6 +7,7 @@ import { badRequest, notFound, reply } from "../http/envelope.js";
 import { check, readJson } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { REQUEST_BYTES, UPTIME_BARS } from "../limits.js";
+import { meanOf } from "../fleet/uptime.js";
 import { Name, ServerDetail } from "../schema/status.js";
 import { addRoute } from "./add.js";
 import { answer } from "./describe.js";
@@ -64,6 +65,7 @@ const AlertView = z
 const Acknowledged = z.strictObject({ key: z.string().min(1).max(512) });
 const UptimeQuery = z.object({
   bars: z.coerce.number().int().min(0).max(UPTIME_BARS).default(0).describe("ratios of that many equal parts of the time as well"),
+  mean: z.enum(["true", "false"]).default("false").describe("one row for all, of at most 1000 subjects"),
   subject: z
     .string()
     .min(1)
@@ -310,7 +312,8 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       const until = Math.min(query.until === undefined ? Date.now() : Date.parse(query.until), Date.now());
       const from = query.since === undefined ? until - 30 * DAY_MS : Date.parse(query.since);
       if (from >= until) throw badRequest("since: is not before until");
-      return reply(await fleetOf(c.env).uptime(query.subject, from, until, query.bars));
+      const found = await fleetOf(c.env).uptime(query.subject, from, until, query.bars);
+      return reply(query.mean === "true" ? [{ subject: query.subject, ...meanOf(found) }] : found);
     },
   );
 }
