@@ -16,7 +16,7 @@ const testServer = process.env.MCPFLEET_TEST_SERVER ?? join(bin, "mcp_test_serve
 const browserPath = process.env.MCPFLEET_CHROMIUM ?? "/usr/bin/chromium";
 const built = fileURLToPath(new URL("../../../worker/public/index.html", import.meta.url));
 const run = promisify(execFile);
-export const deadline = 45_000;
+export const deadline = 90_000;
 export const shots = process.env.MCPFLEET_SHOTS ?? fileURLToPath(new URL("../../test-results", import.meta.url));
 
 const absent = (files) => files.filter((file) => !existsSync(file));
