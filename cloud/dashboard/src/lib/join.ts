@@ -1,6 +1,9 @@
 // Enrolment from a browser (docs/cloudflare-protocol.md, Enrolment): this page is what mcpctl is otherwise. The secret is made here, goes
 // to the node by the person's hands, and never to the Worker; the keys are published when the HMAC shows who has it.
 import { api, type FleetObject, result } from "../api/client";
+import type { MCPNode } from "../api/crd";
+
+type NodeSpec = NonNullable<MCPNode["spec"]>;
 
 const BYTES = 32;
 const encoder = new TextEncoder();
@@ -15,7 +18,7 @@ export interface Joining {
   token: string; // what the node is given
 }
 
-const nodeObject = (name: string, labels: Record<string, string>, spec: object = {}) => ({
+const nodeObject = (name: string, labels: Record<string, string>, spec: NodeSpec = {}) => ({
   apiVersion: "mcpfleet.dev/v1alpha1",
   kind: "MCPNode",
   metadata: { name, ...(Object.keys(labels).length === 0 ? {} : { labels }) },
@@ -51,7 +54,7 @@ export async function lookAtJoin({ id, node, secret }: Joining, current: FleetOb
     await result(api.POST("/v1/nodes/{node}/revoke", { params: { path: { node } } }));
     return "forged";
   }
-  const spec = { ...current?.spec, keys: { signing, sealing } };
+  const spec: NodeSpec = { ...(current?.spec as NodeSpec | undefined), keys: { signing, sealing } };
   await result(api.POST("/v1/changes", { body: { set: [nodeObject(node, current?.metadata.labels ?? {}, spec)], remove: [], message: `keys of ${node}`, dryRun: false } }));
   return "joined";
 }
