@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary } from "./fleet.mjs";
-import { PlayedNode, server } from "./played.mjs";
+import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary } from "../e2e/fleet.mjs";
+import { PlayedNode, server } from "../e2e/played.mjs";
 
 const skip = skipFor(missingBrowser);
 const NODES = 200;
