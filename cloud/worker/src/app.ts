@@ -4,11 +4,14 @@ import { authenticate } from "./auth/authenticate.js";
 import { CODE, refuse, Refusal } from "./http/envelope.js";
 import { type AppEnv, limitByAddress, securityHeaders } from "./http/guard.js";
 import { addAboutRoutes } from "./routes/about.js";
+import { addDashboardRoutes } from "./routes/dashboard.js";
+import { addDesiredRoutes } from "./routes/desired.js";
 import { addEnrolRoutes } from "./routes/enrol.js";
 import { addFleetRoutes } from "./routes/fleet.js";
 import { addKvRoutes } from "./routes/kv.js";
 import { addLogRoutes } from "./routes/logs.js";
 import { addMcpRoutes } from "./routes/mcp.js";
+import { addSessionRoutes } from "./routes/session.js";
 import { addWatchRoute } from "./routes/watch.js";
 
 export function makeApp(): OpenAPIHono<AppEnv> {
@@ -28,9 +31,12 @@ export function makeApp(): OpenAPIHono<AppEnv> {
   addWatchRoute(app);
   addEnrolRoutes(app);
   addFleetRoutes(app);
+  addDesiredRoutes(app);
+  addSessionRoutes(app);
   addLogRoutes(app);
   addMcpRoutes(app);
   addAboutRoutes(app);
+  addDashboardRoutes(app);
 
   app.notFound(async (c) => {
     // Who is nobody learns nothing of what there is.

@@ -11,12 +11,14 @@ export interface Env {
   LOGS: R2Bucket;
   FLEET: DurableObjectNamespace<Fleet>;
   HUB: DurableObjectNamespace<Hub>;
+  // The dashboard's files; without them there is none.
+  ASSETS?: Fetcher;
   // Absent on a machine of one's own, where each would be a request to a simulator.
   RATE_ADDRESS?: RateLimit;
   RATE_IDENTITY?: RateLimit;
   // JSON of Settings; "{}" allows nobody but enrolled nodes.
   SETTINGS: string;
-  // Secret: signs session ids of routed MCP, at least 32 characters. Without it routing is off.
+  // Secret: signs session ids of routed MCP and of browsers, at least 32 characters. Without it both are off.
   SESSION_KEY?: string;
   // Secret: signs bodies of webhooks.
   WEBHOOK_KEY?: string;

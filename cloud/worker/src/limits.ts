@@ -72,3 +72,19 @@ export const LOG_LINE_BYTES = 64 * 1024;
 // One MCP message (base/limits.h, kHttpBodyBytes).
 export const MCP_BYTES = 4 * 1024 * 1024;
 export const MCP_TRIES = 3;
+
+// One change of the desired state by /v1/changes, and its objects.
+export const CHANGES_BYTES = 4 * 1024 * 1024;
+export const CHANGES_OBJECTS = 500;
+// Versions in one answer: each is a read of KV.
+export const HISTORY = 200;
+
+// The list of who did what: the newest ones, for a season.
+export const AUDIT_ROWS = 10_000;
+export const AUDIT_DAYS = 90;
+// Parts of a bar of uptime.
+export const UPTIME_BARS = 200;
+// A person's session in a browser, of an API token. Access has its own.
+export const SESSION_SECONDS = 12 * 3600;
+// Rows of servers and nodes in one message of the feed, of some 300 bytes each.
+export const FEED_SERVERS = 2000;

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { makeApp } from "../src/app.js";
 import { forgetDevices } from "../src/auth/device.js";
+import { sealCookie } from "../src/auth/session.js";
+import { sha256Hex } from "../src/schema/hash.js";
 import { requestOf, type Row } from "./access_rows.js";
 import { TABLE } from "./access_table.js";
 import {
@@ -34,6 +36,10 @@ interface Credential {
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 const access = (assertion: string) => ({ "Cf-Access-Jwt-Assertion": assertion });
 
+const browser = (token: string) => ({
+  Cookie: `other=1; mcpfleet-session=${sealCookie(bindings.SESSION_KEY!, sha256Hex(token), Date.now())}`,
+});
+
 // Made once: keys of RSA take a while.
 const identities = Promise.all([identity("k1"), identity("k1"), identity("r1")]);
 
@@ -54,6 +60,8 @@ async function credentials(client: boolean): Promise<Credential[]> {
     ["none", "wrong", {}],
     ["an unknown token", "wrong", bearer("x".repeat(43))],
     ["no scheme", "wrong", { Authorization: OPERATOR }],
+    ["a browser's session that nobody made", "wrong", { Cookie: "mcpfleet-session=e30.e30" }],
+    ["a browser's session of an expired token", "wrong", browser(EXPIRED)],
     ["another scheme", "wrong", { Authorization: `Basic ${btoa(`operator:${OPERATOR}`)}` }],
     ["an expired API token", "wrong", bearer(EXPIRED)],
     ["an expired device token", "wrong", bearer(expired)],
@@ -89,6 +97,7 @@ async function credentials(client: boolean): Promise<Credential[]> {
       access(await good.assertion({ email: "someone@example.com", custom: { groups: ["fleet-viewers"] } })),
     ],
     ["viewer token", "V", bearer(VIEWER)],
+    ["a viewer's browser", "V", browser(VIEWER)],
     ["Access operator by e-mail", "P", access(await good.assertion({ email: "OPS@example.com" }))],
     [
       "Access operator by group",
@@ -96,6 +105,7 @@ async function credentials(client: boolean): Promise<Credential[]> {
       access(await good.assertion({ email: "someone@example.com", groups: ["fleet-operators"] })),
     ],
     ["Access operator by service token", "P", access(await good.assertion({ common_name: "ci.access" }))],
+    ["an operator's browser", "P", browser(OPERATOR)],
     ["operator token", "P", bearer(OPERATOR)],
   ];
   forgetDevices();
@@ -135,7 +145,7 @@ describe("who may do what", () => {
   });
 
   it("is told to nobody without credentials, not even what there is", async () => {
-    for (const path of ["/", "/v2", "/v1/nodes/x/y/z", "/client/v4/accounts"])
+    for (const path of ["/x", "/v2", "/v1/nodes/x/y/z", "/client/v4/accounts"])
       expect((await ask("GET", path, { as: "" })).status).toBe(401);
     expect((await ask("POST", "/v1/nodes", { as: OPERATOR })).status).toBe(405);
     expect((await ask("GET", "/v2", { as: OPERATOR })).status).toBe(404);

@@ -4,6 +4,7 @@ export interface Asked {
   key?: string;
   id?: string;
   node?: string;
+  hash?: string;
   chunk?: string;
   server?: string;
   query?: string;

@@ -5,6 +5,10 @@ import { equalsInConstantTime, sha256Hex } from "../schema/hash.js";
 import { accessCaller, verify } from "./access.js";
 import type { Caller, Rule } from "./caller.js";
 import { deviceOf } from "./device.js";
+import { cookieOf, openCookie, sessionsWork } from "./session.js";
+
+// As tokens.ts makes them.
+const DEVICE_PREFIX = "mcp1_";
 
 export const ASSERTION = "Cf-Access-Jwt-Assertion";
 
@@ -30,11 +34,30 @@ function tokenCaller(hash: string, env: Env): Caller | undefined {
   return found;
 }
 
+const isOurs = (bearer: string, env: Env): boolean =>
+  bearer.startsWith(DEVICE_PREFIX) || tokenCaller(sha256Hex(bearer), env) !== undefined;
+
+// Who a browser's cookie stands for. It lives no longer than its token.
+function cookieCaller(request: Request, env: Env): Caller | undefined {
+  const cookie = cookieOf(request);
+  if (cookie === undefined || !sessionsWork(env.SESSION_KEY)) return undefined;
+  const session = openCookie(env.SESSION_KEY, cookie, Date.now());
+  const caller = session === undefined ? undefined : tokenCaller(session.hash, env);
+  if (session === undefined || caller?.kind !== "person") return undefined;
+  return { ...caller, via: "session", expires: Math.min(session.expires, caller.expires ?? session.expires) };
+}
+
 // Throws a Refusal (401) when there are no credentials or wrong ones. A bearer token counts before an Access identity:
 // a node may come through an Access application as well.
 export async function authenticate(request: Request, env: Env, rule: Rule): Promise<Caller> {
   const bearer = bearerOf(request);
   const assertion = request.headers.get(ASSERTION);
+  // A credential of ours that was sent on purpose counts before the cookie, which a browser sends whatever page asks. At
+  // routed MCP another bearer token belongs to the server behind.
+  if (assertion === null && (bearer === undefined || (rule.client === true && !isOurs(bearer, env)))) {
+    const session = cookieCaller(request, env);
+    if (session !== undefined) return session;
+  }
   if (rule.client) return authenticateClient(bearer, assertion, env);
   if (bearer === undefined) {
     if (assertion === null) throw unauthenticated();
@@ -63,6 +86,15 @@ async function authenticateClient(bearer: string | undefined, assertion: string 
   ]);
   if (typeof payload.sub !== "string" || payload.sub === "") throw unauthenticated();
   return { kind: "person", role: null, name: payload.sub.slice(0, 256), via: "jwt", expires: payload.exp! * 1000 };
+}
+
+// Of an API token that is proven: its hash, for a browser's session.
+export function apiTokenOf(request: Request, env: Env): { hash: string; caller: Caller } | undefined {
+  const bearer = bearerOf(request);
+  if (bearer === undefined) return undefined;
+  const hash = sha256Hex(bearer);
+  const caller = tokenCaller(hash, env);
+  return caller === undefined ? undefined : { hash, caller };
 }
 
 // Whether the caller's bearer token is ours, and so nobody else's business.

@@ -4,7 +4,7 @@ export type Role = "viewer" | "operator";
 export type Caller =
   | { kind: "device"; node: string; tokenHash: string; name: string }
   // A person or a pipeline. Without a role it may use routed MCP servers and nothing else.
-  | { kind: "person"; role: Role | null; name: string; via: "token" | "access" | "jwt"; expires?: number };
+  | { kind: "person"; role: Role | null; name: string; via: "token" | "access" | "jwt" | "session"; expires?: number };
 
 // What a route asks of a caller. Who is not named is refused.
 export interface Rule {

@@ -8,13 +8,15 @@ import { evaluate } from "../alerts/evaluate.js";
 import { type Env, settingsOf } from "../env.js";
 import { HEAD_MIRROR_MS, JOINS, NEWS_MS, NODES, WATCHERS } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
-import { sha256Hex } from "../schema/hash.js";
+import { randomHex, sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
-import { type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
+import { acknowledge, type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
+import { type Deed, type DeedRow, listDeeds, noteDeed, pruneDeeds } from "./audit_book.js";
 import { type Admission, admitChunk, type Chunk, chunksWithin, UploadRate } from "./chunk_index.js";
 import { decideDown, type DownList, type DownState, emptyDown } from "./down.js";
 import { checkCondition, checkSnapshot, type Condition, type Verdict } from "./head_move.js";
 import { currentHead, foreignMirror, parsedHead, type StoredHead, writeHead } from "./heads.js";
+import { cursorFrom, differenceOf, type FeedDelta, stateMessages } from "./feed.js";
 import { hintsFor } from "./hints.js";
 import * as joins from "./joins.js";
 import { FromNode, FromPerson, parseMessage } from "./messages.js";
@@ -25,11 +27,11 @@ import { nextDue, post } from "./outbox.js";
 import { type Blob, findRecent, hasRecent, newsSince, pruneRecent, rememberBlobs } from "./recent.js";
 import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { type Rhythm, rhythmOf } from "./rhythm.js";
-import { findStatus, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
+import { findStatus, lastStatusAt, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
 import * as tokens from "./tokens.js";
 import * as views from "./views.js";
-import { noteState, transitionsOf, type Uptime, uptimeWithin } from "./uptime.js";
+import { noteState, transitionsOf, type Uptime, uptimeBars, uptimeWithin } from "./uptime.js";
 
 const DAY_MS = 86_400_000;
 const TOKEN_WARNING_MS = 14 * DAY_MS;
@@ -54,6 +56,7 @@ export class Fleet extends DurableObject<Env> {
   private readonly uploads = new UploadRate();
   // What summariesOf gives, until a status changes.
   private known: Map<string, ServerSummary[]> | undefined;
+  private statusAt: number | undefined;
   private live = new Map<string, { second: number; bytes: number }>();
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -286,6 +289,7 @@ export class Fleet extends DurableObject<Env> {
     this.sql.exec("DELETE FROM nodes WHERE node=?", node);
     this.sql.exec("DELETE FROM status WHERE node=?", node);
     post(this.sql, "mirror-status", node, now);
+    this.tellNode(node, summary);
     await this.revokeNode(node);
     return known;
   }
@@ -309,7 +313,9 @@ export class Fleet extends DurableObject<Env> {
 
   async putStatus(node: string, body: string, metadata?: string): Promise<StatusVerdict> {
     const now = Date.now();
-    const verdict = putStatus(this.sql, node, body, metadata, now);
+    const before = this.summaries().get(node) ?? [];
+    this.statusAt = Math.max(now, (this.statusAt ?? lastStatusAt(this.sql)) + 1);
+    const verdict = putStatus(this.sql, node, body, metadata, now, this.statusAt);
     if (!verdict.ok) return verdict;
     if (verdict.news) this.known = undefined;
     nodes.ensureNode(this.sql, node, now);
@@ -319,10 +325,39 @@ export class Fleet extends DurableObject<Env> {
     if (verdict.news)
       this.room.sendToPeople(
         { type: "status", node, status: JSON.parse(body) as unknown },
-        (to) => to.statuses === true,
+        (to) => to.statuses === true && to.feed !== true,
       );
+    if (verdict.news) this.tellNode(node, before);
     this.kick();
     return verdict;
+  }
+
+  // ---- the feed of the dashboard
+
+  // What changed of a node and its servers; `before` is what they were.
+  private tellNode(node: string, before = this.summaries().get(node) ?? []): void {
+    if (!this.room.hasFeed()) return;
+    const [row] = views.feedRows(this.sql, this.summaries(), node);
+    const delta: FeedDelta = {
+      type: "delta",
+      cursor: cursorFrom(this.boot(), row?.at ?? 0),
+      name: node,
+      node: row === undefined ? null : views.withoutServers(row),
+      ...differenceOf(before, row?.servers ?? []),
+    };
+    this.room.sendToPeople(delta, (to) => to.feed === true);
+  }
+
+  // Names this database: what was seen of another one is worth nothing.
+  private boot(): string {
+    let boot = readNote<string>(this.sql, "boot");
+    if (boot === undefined) writeNote(this.sql, "boot", (boot = randomHex(8)));
+    return boot;
+  }
+
+  private sync(socket: WebSocket, since: string): void {
+    const rows = views.feedRows(this.sql, this.summaries());
+    for (const message of stateMessages(rows, this.boot(), since)) socket.send(JSON.stringify(message));
   }
 
   async getStatuses(names: string[]): Promise<{ node: string; body: string; metadata: string }[]> {
@@ -346,6 +381,10 @@ export class Fleet extends DurableObject<Env> {
   // All servers on all nodes, a page by node name: one call for `mcpctl get mcpservers`.
   async listServers(namespace: string, after: string, limit: number): Promise<views.ServerPage> {
     return views.listServers(this.summaries(), this.down().list, namespace, after, limit);
+  }
+
+  async serverOnNodes(namespace: string, name: string): Promise<views.ServerOnNode[]> {
+    return views.serverOnNodes(this.sql, this.summaries(), this.down().list, namespace, name);
   }
 
   // Nodes on which this server is Ready and that can be reached.
@@ -375,7 +414,19 @@ export class Fleet extends DurableObject<Env> {
     return listAlerts(this.sql, all, 1000);
   }
 
-  async uptime(subject: string, from: number, until: number): Promise<{ subject: string; uptime: Uptime }[]> {
+  async acknowledge(key: string, who: string): Promise<boolean> {
+    if (!acknowledge(this.sql, key, who, Date.now())) return false;
+    this.room.sendToPeople({ type: "alert", state: "acknowledged", key }, (to) => to.statuses === true);
+    return true;
+  }
+
+  // `bars` more figures of each, of equal parts of the time; 0: none.
+  async uptime(
+    subject: string,
+    from: number,
+    until: number,
+    bars = 0,
+  ): Promise<{ subject: string; uptime: Uptime; bars?: (number | null)[] }[]> {
     const subjects = subject.endsWith("/")
       ? this.sql
           .exec<{ subject: string }>(
@@ -386,10 +437,21 @@ export class Fleet extends DurableObject<Env> {
           .toArray()
           .map((row) => row.subject)
       : [subject];
-    return subjects.map((each) => ({
-      subject: each,
-      uptime: uptimeWithin(transitionsOf(this.sql, each, from, until), from, until),
-    }));
+    return subjects.map((each) => {
+      const transitions = transitionsOf(this.sql, each, from, until);
+      const found = { subject: each, uptime: uptimeWithin(transitions, from, until) };
+      return bars === 0 ? found : { ...found, bars: uptimeBars(transitions, from, until, bars) };
+    });
+  }
+
+  // ---- who did what
+
+  async noteAudit(deed: Deed): Promise<void> {
+    noteDeed(this.sql, deed, Date.now());
+  }
+
+  async audit(before: number, most: number): Promise<DeedRow[]> {
+    return listDeeds(this.sql, before, most);
   }
 
   async downList(): Promise<DownList> {
@@ -415,7 +477,10 @@ export class Fleet extends DurableObject<Env> {
     const seen = nodes.allNodes(this.sql).map((row) => {
       const last = alive.get(row.node);
       // Gone without a word since the last look: then it was still there.
-      if (last === undefined && row.connected !== 0) nodes.noteGone(this.sql, row.node, before.sweptAt);
+      if (last === undefined && row.connected !== 0) {
+        nodes.noteGone(this.sql, row.node, before.sweptAt);
+        this.tellNode(row.node);
+      }
       return { node: row.node, last: Math.max(row.last_seen, last ?? (row.connected !== 0 ? before.sweptAt : 0)) };
     });
     const after = decideDown(before, seen, now, this.rhythm());
@@ -428,6 +493,7 @@ export class Fleet extends DurableObject<Env> {
     if (now >= (readNote<number>(this.sql, "prune-at") ?? 0)) {
       writeNote(this.sql, "prune-at", now + DAY_MS);
       pruneOld(this.sql, settingsOf(this.env).logRetentionDays, now);
+      pruneDeeds(this.sql, now);
     }
     this.room.closeExpired(now);
     await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
@@ -548,6 +614,7 @@ export class Fleet extends DurableObject<Env> {
       // Its first sign of life makes a node fit for placement: the list of down nodes should say so soon.
       if (nodes.findNode(this.sql, attachment.node)?.last_seen === 0) writeNote(this.sql, "sweep-at", Date.now());
       nodes.noteConnected(this.sql, attachment.node, Date.now());
+      this.tellNode(attachment.node);
     }
     const head = currentHead(this.sql);
     if (head !== undefined) texts.push(head.body);
@@ -564,6 +631,10 @@ export class Fleet extends DurableObject<Env> {
     }
     const parsed = parseMessage(FromPerson, message);
     if (typeof parsed === "string") return socket.send(JSON.stringify({ type: "error", message: parsed }));
+    if (parsed.type === "sync") {
+      socket.serializeAttachment({ ...attachment, feed: true });
+      return this.sync(socket, parsed.since);
+    }
     const { follows: _, ...rest } = attachment;
     const { type, ...follow } = parsed;
     socket.serializeAttachment(type === "follow" ? { ...rest, follows: follow } : rest);
@@ -574,7 +645,10 @@ export class Fleet extends DurableObject<Env> {
     // 1005 and 1006 can't be sent; they say that there was no code.
     socket.close(code === 1005 || code === 1006 ? 1000 : code);
     const { node } = Room.attachmentOf(socket);
-    if (node !== undefined && !this.room.hasOther(node, socket)) nodes.noteGone(this.sql, node, Date.now());
+    if (node !== undefined && !this.room.hasOther(node, socket)) {
+      nodes.noteGone(this.sql, node, Date.now());
+      this.tellNode(node);
+    }
     if (Room.attachmentOf(socket).follows !== undefined) await this.tellFollows();
   }
 

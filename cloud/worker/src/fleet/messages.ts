@@ -28,6 +28,7 @@ export type FromNode = z.infer<typeof FromNode>;
 export const FromPerson = z.discriminatedUnion("type", [
   Follow.extend({ type: z.literal("follow") }),
   z.strictObject({ type: z.literal("unfollow") }),
+  z.strictObject({ type: z.literal("sync"), since: z.string().max(64) }),
 ]);
 
 export function parseMessage<T extends z.ZodType>(schema: T, text: string): z.output<T> | string {

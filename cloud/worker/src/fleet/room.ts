@@ -16,6 +16,7 @@ export interface Attachment {
   expires?: number; // milliseconds; then it is closed
   head?: string; // etag of the head that it was sent
   statuses?: boolean; // wants statuses of nodes
+  feed?: boolean; // wants deltas instead of them
   follows?: Follow; // wants lines of logs
 }
 
@@ -90,6 +91,10 @@ export class Room {
     for (const socket of this.ctx.getWebSockets("people")) {
       if (wants(Room.attachmentOf(socket))) trySend(socket, (text ??= JSON.stringify(message)));
     }
+  }
+
+  hasFeed(): boolean {
+    return this.ctx.getWebSockets("people").some((socket) => Room.attachmentOf(socket).feed === true);
   }
 
   follows(): Follow[] {

@@ -28,13 +28,19 @@ export function summariesOf(sql: SqlStorage): Map<string, ServerSummary[]> {
   return new Map(rows.map((row) => [row.node, JSON.parse(row.summary) as ServerSummary[]]));
 }
 
-// Takes the status that `node` sent as `body`. An older one (of the same boot, with a lower sequence) changes nothing.
+// The greatest `at` of all: what the feed resumes by rises with each status, whatever the clock does.
+export function lastStatusAt(sql: SqlStorage): number {
+  return sql.exec<{ at: number | null }>("SELECT max(at) AS at FROM status").one().at ?? 0;
+}
+
+// Takes the status that `node` sent as `body`; `at` is kept with it. An older one (of the same boot, with a lower sequence) changes nothing.
 export function putStatus(
   sql: SqlStorage,
   node: string,
   body: string,
   metadata: string | undefined,
   now: number,
+  at = now,
 ): StatusVerdict {
   let parsed: unknown;
   try {
@@ -72,7 +78,7 @@ export function putStatus(
     status.bootId,
     status.sequence,
     JSON.stringify(servers),
-    now,
+    at,
   );
   if (digest !== before?.digest || digest !== before.mirrored) {
     post(sql, "mirror-status", node, Math.max(now, (before?.mirrored_at ?? 0) + STATUS_MIRROR_MS));

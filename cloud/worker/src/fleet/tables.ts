@@ -25,6 +25,10 @@ export const STEPS: readonly string[] = [
    CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL,
      due INTEGER NOT NULL, tries INTEGER NOT NULL, UNIQUE(kind, key));
    CREATE TABLE notes(key TEXT PRIMARY KEY, value TEXT NOT NULL);`,
+  `ALTER TABLE alerts ADD COLUMN acknowledged INTEGER;
+   ALTER TABLE alerts ADD COLUMN acknowledged_by TEXT;
+   CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
+     subject TEXT NOT NULL, detail TEXT NOT NULL);`,
 ];
 
 export function migrate(sql: SqlStorage): void {

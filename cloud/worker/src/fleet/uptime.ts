@@ -28,6 +28,23 @@ export function uptimeWithin(transitions: readonly Transition[], from: number, u
   };
 }
 
+// The same for each of `count` equal parts of the time: what a row of bars shows.
+export function uptimeBars(transitions: readonly Transition[], from: number, until: number, count: number): (number | null)[] {
+  const width = (until - from) / count;
+  return Array.from({ length: count }, (_, index) => uptimeWithin(transitions, from + index * width, from + (index + 1) * width).ratio);
+}
+
+// Of several in one: what was up of all that is known, part by part.
+export function meanOf(all: readonly { uptime: Uptime; bars?: (number | null)[] }[]): { uptime: Uptime; bars: (number | null)[] } {
+  const upSeconds = all.reduce((sum, each) => sum + each.uptime.upSeconds, 0);
+  const knownSeconds = all.reduce((sum, each) => sum + each.uptime.knownSeconds, 0);
+  const bars = (all[0]?.bars ?? []).map((_, index) => {
+    const known = all.flatMap((each) => each.bars?.[index] ?? []);
+    return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
+  });
+  return { uptime: { upSeconds, knownSeconds, ratio: knownSeconds === 0 ? null : upSeconds / knownSeconds }, bars };
+}
+
 // Notes that `subject` is up or down from `at` on, when that is news.
 export function noteState(sql: SqlStorage, subject: string, up: boolean | null, at: number): boolean {
   const last = sql

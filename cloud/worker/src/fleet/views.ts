@@ -1,6 +1,7 @@
 // The fleet as people and the router ask for it.
-import type { ServerSummary } from "../schema/status.js";
+import { NodeStatus, type ServerSummary } from "../schema/status.js";
 import type { DownList } from "./down.js";
+import type { FeedNode, FeedRow } from "./feed.js";
 import { allNodes, findNode } from "./nodes.js";
 import { findStatus } from "./status_book.js";
 import { tokensOf } from "./tokens.js";
@@ -43,6 +44,31 @@ export function listNodes(
   }));
 }
 
+// What the feed tells of the nodes, or of one.
+export function feedRows(sql: SqlStorage, summaries: ReadonlyMap<string, readonly ServerSummary[]>, only?: string): FeedRow[] {
+  const rows = only === undefined ? allNodes(sql) : [findNode(sql, only)].filter((row) => row !== undefined);
+  return rows.map((row) => {
+    const stored = findStatus(sql, row.node);
+    const status = NodeStatus.safeParse(stored === undefined ? {} : JSON.parse(stored.body));
+    return {
+      node: row.node,
+      connected: row.connected !== 0,
+      lastSeen: row.last_seen,
+      cloned: row.cloned !== 0,
+      version: status.data?.version ?? "",
+      head: status.data?.acceptedHead ?? "",
+      runtimes: status.data?.runtimes ?? [],
+      conditions: status.data?.conditions ?? [],
+      at: stored?.at ?? 0,
+      servers: summaries.get(row.node) ?? [],
+    };
+  });
+}
+
+export function withoutServers({ at: _, servers: __, ...node }: FeedRow): FeedNode {
+  return node;
+}
+
 export interface ListedServer extends ServerSummary {
   node: string;
   nodeDown: boolean;
@@ -71,6 +97,22 @@ export function listServers(
       .map((server) => ({ ...server, node, nodeDown: down.nodes.includes(node) })),
   );
   return { servers, next: nodes.length > limit ? page[page.length - 1]! : "" };
+}
+
+export interface ServerOnNode {
+  node: string;
+  nodeDown: boolean;
+  status: string; // JSON, as the node sent it
+}
+
+// One server, whole, on each node that reports it.
+export function serverOnNodes(sql: SqlStorage, summaries: Summaries, down: DownList, namespace: string, name: string): ServerOnNode[] {
+  return [...summaries].flatMap(([node, servers]) => {
+    if (!servers.some((server) => server.namespace === namespace && server.name === name)) return [];
+    const { servers: all } = JSON.parse(findStatus(sql, node)?.body ?? "{}") as { servers?: { namespace?: string; name: string }[] };
+    const status = all?.find((server) => (server.namespace ?? "") === namespace && server.name === name);
+    return status === undefined ? [] : [{ node, nodeDown: down.nodes.includes(node), status: JSON.stringify(status) }];
+  });
 }
 
 export interface ReachableNode {

@@ -3,6 +3,7 @@
 import { type OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import type { Rule } from "../auth/caller.js";
 import { type AppContext, type AppEnv, guard } from "../http/guard.js";
+import { audited } from "../http/audited.js";
 
 export interface RouteDescription {
   method: "get" | "put" | "post" | "patch" | "delete";
@@ -14,6 +15,8 @@ export interface RouteDescription {
   body?: z.ZodType;
   bodyType?: string;
   responses: RouteConfig["responses"];
+  // What is written down of who asked for it, once it was done; {"…"} of the path is what it was done to.
+  audit?: string;
 }
 
 export function addRoute(
@@ -37,5 +40,6 @@ export function addRoute(
     },
     responses: route.responses,
   });
-  app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), guard(route.rule), handler);
+  const noted = route.audit === undefined ? handler : audited(route.audit, names, handler);
+  app.on(route.method.toUpperCase(), route.path.replaceAll(/\{(\w+)\}/g, ":$1"), guard(route.rule), noted);
 }

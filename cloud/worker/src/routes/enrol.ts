@@ -62,6 +62,7 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Makes a join token known by its id; the secret stays with the operator",
       rule: operator,
+      audit: "enrol",
       body: NewJoin,
       responses: answer("the join token", Join),
     },
@@ -110,6 +111,7 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Ends a join token",
       rule: operator,
+      audit: "end join token",
       responses: answer("nothing"),
     },
     async (c) => {
@@ -160,6 +162,7 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "A further token for a node, shown only this once",
       rule: operator,
+      audit: "token",
       responses: answer("the token", Token),
     },
     async (c) => {

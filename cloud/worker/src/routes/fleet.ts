@@ -6,8 +6,9 @@ import { secretsOf } from "../fleet/secrets.js";
 import { badRequest, notFound, reply } from "../http/envelope.js";
 import { check, readJson } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
-import { REQUEST_BYTES } from "../limits.js";
-import { Name } from "../schema/status.js";
+import { REQUEST_BYTES, UPTIME_BARS } from "../limits.js";
+import { meanOf } from "../fleet/uptime.js";
+import { Name, ServerDetail } from "../schema/status.js";
 import { addRoute } from "./add.js";
 import { answer } from "./describe.js";
 import { checkTunnel } from "./enrol.js";
@@ -48,7 +49,23 @@ const ServersQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(1000),
 });
 const AlertsQuery = z.object({ all: z.enum(["true", "false"]).default("false") });
+const AlertView = z
+  .object({
+    key: z.string(),
+    kind: z.string(),
+    subject: z.string(),
+    message: z.string(),
+    severity: z.enum(["warning", "critical"]),
+    raised: z.int(),
+    cleared: z.int().nullable(),
+    acknowledged: z.int().nullable(),
+    acknowledged_by: z.string().nullable(),
+  })
+  .openapi("Alert");
+const Acknowledged = z.strictObject({ key: z.string().min(1).max(512) });
 const UptimeQuery = z.object({
+  bars: z.coerce.number().int().min(0).max(UPTIME_BARS).default(0).describe("ratios of that many equal parts of the time as well"),
+  mean: z.enum(["true", "false"]).default("false").describe("one row for all, of at most 1000 subjects"),
   subject: z
     .string()
     .min(1)
@@ -60,6 +77,13 @@ const UptimeQuery = z.object({
 const Uptime = z.object({
   subject: z.string(),
   uptime: z.object({ upSeconds: z.int(), knownSeconds: z.int(), ratio: z.number().nullable() }),
+  bars: z.array(z.number().nullable()).optional().describe("when they were asked for; null: nothing is known"),
+});
+const Who = z.object({
+  kind: z.enum(["person", "device"]),
+  name: z.string().optional(),
+  role: z.enum(["viewer", "operator"]).nullable().optional(),
+  node: z.string().optional(),
 });
 const Tunnel = z.strictObject({ tunnel: z.string().max(253).nullable() });
 
@@ -81,7 +105,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Who the caller is",
       rule: { ...people, device: "any", client: true },
-      responses: answer("the caller"),
+      responses: answer("the caller", Who),
     },
     (c) => {
       const caller = c.get("caller");
@@ -128,6 +152,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Sets the host name of the node's tunnel, for routed MCP",
       rule: operator,
+      audit: "tunnel",
       body: Tunnel,
       responses: answer("nothing"),
     },
@@ -149,6 +174,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Asks the node to get itself a new token",
       rule: operator,
+      audit: "rotate",
       responses: answer("nothing"),
     },
     async (c) => {
@@ -164,6 +190,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Ends all that lets a machine act as this node, and names the secrets that it could open",
       rule: operator,
+      audit: "revoke",
       responses: answer("what was revoked", z.object({ tokens: z.int(), secrets: z.array(z.string()).nullable() })),
     },
     async (c) => {
@@ -180,6 +207,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       tag,
       summary: "Revokes the node and forgets it with its status",
       rule: operator,
+      audit: "forget",
       responses: answer("the secrets to replace", z.object({ secrets: z.array(z.string()).nullable() })),
     },
     async (c) => {
@@ -210,6 +238,24 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
     app,
     {
       method: "get",
+      path: "/v1/servers/{namespace}/{server}",
+      tag,
+      summary: "One server, whole, on each node that reports it",
+      rule: people,
+      responses: answer("it on each node", z.array(z.object({ node: z.string(), nodeDown: z.boolean(), status: ServerDetail }))),
+    },
+    async (c) => {
+      const found = await fleetOf(c.env).serverOnNodes(
+        check(Name, c.req.param("namespace"), "the namespace"),
+        check(Name, c.req.param("server"), "the server"),
+      );
+      return reply(found.map((each) => ({ ...each, status: JSON.parse(each.status) as unknown })));
+    },
+  );
+  addRoute(
+    app,
+    {
+      method: "get",
       path: "/v1/down",
       tag,
       summary: "The nodes that are down, as placement uses them",
@@ -227,9 +273,28 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       summary: "Alerts that are raised; with all=true those that are over as well",
       rule: people,
       query: AlertsQuery,
-      responses: answer("alerts"),
+      responses: answer("alerts", z.array(AlertView)),
     },
     async (c) => reply(await fleetOf(c.env).alerts(queryOf(c, AlertsQuery).all === "true")),
+  );
+  addRoute(
+    app,
+    {
+      method: "post",
+      path: "/v1/alerts/acknowledge",
+      tag,
+      summary: "Says that somebody has seen an alert, until it is raised again",
+      rule: operator,
+      body: Acknowledged,
+      responses: answer("nothing"),
+    },
+    async (c) => {
+      const { key } = await readJson(c.req.raw, Acknowledged, REQUEST_BYTES);
+      const who = c.get("caller").name;
+      if (!(await fleetOf(c.env).acknowledge(key, who))) throw notFound("no such alert is raised");
+      await fleetOf(c.env).noteAudit({ who, what: "acknowledge", subject: key, detail: "" });
+      return reply({});
+    },
   );
   addRoute(
     app,
@@ -247,7 +312,8 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       const until = Math.min(query.until === undefined ? Date.now() : Date.parse(query.until), Date.now());
       const from = query.since === undefined ? until - 30 * DAY_MS : Date.parse(query.since);
       if (from >= until) throw badRequest("since: is not before until");
-      return reply(await fleetOf(c.env).uptime(query.subject, from, until));
+      const found = await fleetOf(c.env).uptime(query.subject, from, until, query.bars);
+      return reply(query.mean === "true" ? [{ subject: query.subject, ...meanOf(found) }] : found);
     },
   );
 }

@@ -6,6 +6,7 @@ import { check, parseJson, readBody, readJson, utf8 } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { parseMultipart } from "../http/multipart.js";
 import type { Rule } from "../auth/caller.js";
+import { type Env, fleetOf } from "../env.js";
 import { storeFor } from "../kv/index.js";
 import { BulkPair, checkKey, checkPair, type Pair, pairOf, ttlOf } from "../kv/pair.js";
 import { keyIn, knownNamespace, namespaceIn } from "../kv/route.js";
@@ -20,6 +21,7 @@ import {
   METADATA_BYTES,
   VALUE_BYTES,
 } from "../limits.js";
+import { etagOf, parseHead } from "../schema/desired.js";
 import { addRoute } from "./add.js";
 import { answer, bytesAnswer } from "./describe.js";
 
@@ -82,6 +84,13 @@ async function bulkDelete(c: AppContext): Promise<Response> {
   for (const key of keys) checkKey(key);
   const left = await storeOf(c, "bulkDelete", keys).delete(keys);
   return reply({ successful_key_count: keys.length - left.length, unsuccessful_keys: left });
+}
+
+// What mcpctl and pipelines changed; the snapshot has their own words.
+async function noteHead(env: Env, who: string, bytes: Uint8Array): Promise<void> {
+  const head = parseHead(new TextDecoder().decode(bytes));
+  if (typeof head === "string") return;
+  await fleetOf(env).noteAudit({ who, what: "head", subject: "fleet", detail: `${etagOf(head)}, snapshot ${head.snapshot.slice(0, 12)}` });
 }
 
 export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
@@ -174,6 +183,8 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
         ifNoneMatch: none === "*",
         ...(match === undefined ? {} : { ifMatch: unquoted(match) }),
       });
+      const caller = c.get("caller");
+      if (key === "head" && caller.kind === "person") await noteHead(c.env, caller.name, pair.value);
       return reply({});
     },
   );

@@ -32,6 +32,51 @@ export const ServerStatus = z.object({
 });
 export type ServerStatus = z.infer<typeof ServerStatus>;
 
+// The whole of it, for people; what else a node says of it is passed on.
+export const ServerDetail = ServerStatus.extend({
+  imageDigest: z.string().optional(),
+  serverInfo: z
+    .object({
+      name: z.string().optional(),
+      version: z.string().optional(),
+      protocolVersion: z.string().optional(),
+      capabilities: z.array(z.string()).optional(),
+    })
+    .optional(),
+  catalog: z
+    .object({
+      tools: z.int().optional(),
+      resources: z.int().optional(),
+      prompts: z.int().optional(),
+      toolsHash: z.string().optional(),
+      toolNames: z.array(z.string()).optional(),
+    })
+    .optional(),
+  instances: z
+    .array(
+      z.object({
+        id: z.string(),
+        runtime: z.string().optional(),
+        state: z.string().optional(),
+        revision: z.string().optional(),
+        startedAt: z.string().optional(),
+      }),
+    )
+    .optional(),
+  restarts: z
+    .object({
+      count: z.int().default(0),
+      lastExitCode: z.int().optional(),
+      lastSignal: z.int().optional(),
+      lastReason: z.string().optional(),
+      lastAt: z.string().optional(),
+      nextAttemptAt: z.string().optional(),
+      stderrTail: z.string().optional(),
+    })
+    .optional(),
+});
+export type ServerDetail = z.infer<typeof ServerDetail>;
+
 export const NodeStatus = z.object({
   node: Name,
   sequence: z.int().min(0),

@@ -1,0 +1,52 @@
+// What pages ask for beyond the feed. What a hash names never changes: it is asked for once.
+import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { api, ApiError, page, result } from "./client";
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 15_000,
+      gcTime: 5 * 60_000,
+      refetchOnWindowFocus: true,
+      retry: (count, error) => count < 3 && !(error instanceof ApiError && error.status >= 400 && error.status < 500),
+    },
+  },
+});
+
+const forEver = { staleTime: Number.POSITIVE_INFINITY, gcTime: 30 * 60_000 };
+
+export const whoami = queryOptions({ queryKey: ["whoami"], queryFn: () => result(api.GET("/v1/whoami")), retry: false, staleTime: 5 * 60_000 });
+export const desired = queryOptions({ queryKey: ["desired"], queryFn: () => result(api.GET("/v1/desired")) });
+export const snapshotOf = (hash: string) =>
+  queryOptions({ queryKey: ["snapshot", hash], queryFn: () => result(api.GET("/v1/desired/snapshots/{hash}", { params: { path: { hash } } })), ...forEver });
+export const shardOf = (hash: string) =>
+  queryOptions({ queryKey: ["shard", hash], queryFn: () => result(api.GET("/v1/desired/shards/{hash}", { params: { path: { hash } } })), staleTime: Number.POSITIVE_INFINITY, gcTime: 60_000 });
+export const objectOf = (hash: string) =>
+  queryOptions({ queryKey: ["object", hash], queryFn: () => result(api.GET("/v1/desired/objects/{hash}", { params: { path: { hash } } })), ...forEver });
+export const serverOf = (namespace: string, server: string, stamp: number) =>
+  queryOptions({
+    queryKey: ["server", namespace, server, stamp],
+    queryFn: () => result(api.GET("/v1/servers/{namespace}/{server}", { params: { path: { namespace, server } } })),
+    placeholderData: (before) => before,
+    gcTime: 30_000,
+  });
+export const nodesList = queryOptions({ queryKey: ["nodes"], queryFn: () => result(api.GET("/v1/nodes")) });
+export const alerts = queryOptions({ queryKey: ["alerts"], queryFn: () => result(api.GET("/v1/alerts", { params: { query: { all: "true" } } })) });
+export const proposals = queryOptions({ queryKey: ["proposals"], queryFn: () => result(api.GET("/v1/desired/proposals")) });
+export const history = queryOptions({ queryKey: ["history"], queryFn: () => page<HistoryRow[], { next: string }>(api.GET("/v1/desired/history", { params: { query: { limit: 50 } } })) });
+export type HistoryRow = NonNullable<Awaited<ReturnType<typeof historyRows>>>[number];
+const historyRows = () => result(api.GET("/v1/desired/history"));
+export const audit = (before: number) => queryOptions({ queryKey: ["audit", before], queryFn: () => result(api.GET("/v1/audit", { params: { query: { before, limit: 100 } } })) });
+
+// Bars of `hours` until now; the end is rounded so that the same minute asks once.
+export const uptime = (subject: string, hours: number, bars: number, mean: "true" | "false" = "false") =>
+  queryOptions({
+    queryKey: ["uptime", subject, hours, bars, mean],
+    queryFn: () => {
+      const until = new Date(Math.ceil(Date.now() / 60_000) * 60_000);
+      const since = new Date(until.getTime() - hours * 3_600_000);
+      return result(api.GET("/v1/uptime", { params: { query: { subject, since: since.toISOString(), until: until.toISOString(), bars, mean } } }));
+    },
+    staleTime: 60_000,
+    refetchInterval: 60_000,
+  });

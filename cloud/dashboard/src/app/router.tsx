@@ -1,0 +1,81 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { Overview } from "../pages/overview";
+import { Servers } from "../pages/servers";
+import type { Health } from "../live/rows";
+import { HEALTH_ORDER } from "../live/rows";
+import type { ServerSort } from "../lib/filter";
+import { Failed, NotThere } from "../ui/states";
+import { Shell } from "./shell";
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value.slice(0, 500) : typeof value === "number" ? String(value) : undefined);
+const optional = <T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: ({ error }) => <Failed error={error} /> });
+const overview = createRoute({ getParentRoute: () => root, path: "/", component: Overview });
+
+const SORTS = new Set<string>(["name", "namespace", "health", "ready", "restarts", "tools", "created", "generation"]);
+const servers = createRoute({
+  getParentRoute: () => root,
+  path: "/servers",
+  component: Servers,
+  validateSearch: (search: Record<string, unknown>) =>
+    optional({
+      q: text(search.q),
+      health: String(search.health) in HEALTH_ORDER ? (search.health as Health) : undefined,
+      ns: text(search.ns),
+      sort: SORTS.has(String(search.sort)) ? (search.sort as ServerSort) : undefined,
+      desc: search.desc === true ? true : undefined,
+    }),
+});
+const TABS = ["status", "tools", "logs", "yaml", "history"] as const;
+export type ServerTab = (typeof TABS)[number];
+const server = createRoute({
+  getParentRoute: () => root,
+  path: "/servers/$namespace/$name",
+  component: lazyRouteComponent(() => import("../pages/server"), "Server"),
+  validateSearch: (search: Record<string, unknown>) => optional({ tab: TABS.includes(search.tab as ServerTab) ? (search.tab as ServerTab) : undefined, tool: text(search.tool) }),
+});
+const nodes = createRoute({
+  getParentRoute: () => root,
+  path: "/nodes",
+  component: lazyRouteComponent(() => import("../pages/nodes"), "Nodes"),
+  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q) }),
+});
+const node = createRoute({ getParentRoute: () => root, path: "/nodes/$node", component: lazyRouteComponent(() => import("../pages/node"), "Node") });
+const apply = createRoute({
+  getParentRoute: () => root,
+  path: "/apply",
+  component: lazyRouteComponent(() => import("../pages/apply"), "Apply"),
+  validateSearch: (search: Record<string, unknown>) => optional({ object: text(search.object) }),
+});
+const RANGES = ["15m", "1h", "6h", "24h", "7d"] as const;
+export type LogRange = (typeof RANGES)[number];
+const logs = createRoute({
+  getParentRoute: () => root,
+  path: "/logs",
+  component: lazyRouteComponent(() => import("../pages/logs"), "Logs"),
+  validateSearch: (search: Record<string, unknown>) =>
+    optional({ server: text(search.server), node: text(search.node), q: text(search.q), range: RANGES.includes(search.range as LogRange) ? (search.range as LogRange) : undefined }),
+});
+const alerts = createRoute({ getParentRoute: () => root, path: "/alerts", component: lazyRouteComponent(() => import("../pages/alerts"), "Alerts") });
+const history = createRoute({
+  getParentRoute: () => root,
+  path: "/history",
+  component: lazyRouteComponent(() => import("../pages/history"), "History"),
+  validateSearch: (search: Record<string, unknown>) => optional({ at: text(search.at) }),
+});
+const audit = createRoute({ getParentRoute: () => root, path: "/audit", component: lazyRouteComponent(() => import("../pages/audit"), "Audit") });
+
+export const router = createRouter({
+  routeTree: root.addChildren([overview, servers, server, nodes, node, apply, logs, alerts, history, audit]),
+  basepath: "/-",
+  defaultPreload: "intent",
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,54 @@
+// Keeps the store's desired state at the newest head: what a hash names is read once, so a change costs the shards that changed.
+import { queryClient, shardOf, snapshotOf } from "../api/queries";
+import type { FleetStore } from "./store";
+
+const AT_ONCE = 8;
+const RETRY_MS = 3000;
+
+export function keepDesired(store: FleetStore): () => void {
+  let wanted = "";
+  let shown: string | undefined;
+  let busy = false;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+
+  const load = async (): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    try {
+      while (wanted !== shown) {
+        const hash = wanted;
+        const { shards } = await queryClient.fetchQuery(snapshotOf(hash));
+        const hashes = shards.filter((each) => each !== "");
+        const rows = [];
+        for (let at = 0; at < hashes.length; at += AT_ONCE)
+          rows.push(...(await Promise.all(hashes.slice(at, at + AT_ONCE).map((each) => queryClient.fetchQuery(shardOf(each))))));
+        store.setDesired(rows.flat());
+        shown = hash;
+      }
+    } catch {
+      retry = setTimeout(() => void load(), RETRY_MS);
+    } finally {
+      busy = false;
+    }
+  };
+  const look = (): void => {
+    const { head, synced } = store.current();
+    if (head === undefined) {
+      // Nothing was ever applied: that is known, too.
+      if (synced && shown === undefined) {
+        shown = "";
+        store.setDesired([]);
+      }
+      return;
+    }
+    if (head.snapshot === wanted) return;
+    wanted = head.snapshot;
+    void load();
+  };
+  const end = store.subscribe(look);
+  look();
+  return () => {
+    clearTimeout(retry);
+    end();
+  };
+}

@@ -1,0 +1,105 @@
+// The one socket of the page. It comes back by itself and says what it saw last; who is signed out is told so and left alone.
+import { parseMessage, type Message } from "./messages";
+import type { Link } from "./store";
+
+export interface SocketParts {
+  open(): WebSocket;
+  // Whether the credentials are good: a browser does not say why a socket was refused.
+  maySpeak(): Promise<"yes" | "no" | "unknown">;
+  since(): string;
+  take(message: Message): void;
+  link(link: Link): void;
+}
+
+const FIRST_MS = 500;
+const MOST_MS = 15_000;
+const STABLE_MS = 10_000;
+
+export class LiveSocket {
+  private socket: WebSocket | undefined;
+  private attempt = 0;
+  private ended = false;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private beat: ReturnType<typeof setInterval> | undefined;
+  private heard = 0;
+  private follow: object | undefined;
+
+  constructor(private readonly parts: SocketParts) {}
+
+  start(): void {
+    this.ended = false;
+    clearTimeout(this.retry);
+    this.connect();
+  }
+
+  // Now, not after the pause: the network is back, or the page is looked at again.
+  hurry(): void {
+    if (this.ended || this.socket !== undefined) return;
+    this.attempt = 0;
+    clearTimeout(this.retry);
+    this.connect();
+  }
+
+  stop(): void {
+    this.ended = true;
+    clearTimeout(this.retry);
+    clearInterval(this.beat);
+    this.socket?.close(1000);
+    this.socket = undefined;
+  }
+
+  // Live lines of a server; undefined: none any more. Said again after each reconnect.
+  setFollow(follow: { namespace: string; server: string; node?: string } | undefined): void {
+    this.follow = follow;
+    if (this.socket?.readyState === WebSocket.OPEN) this.say(follow === undefined ? { type: "unfollow" } : { type: "follow", ...follow });
+  }
+
+  private say(message: object): void {
+    this.socket?.send(JSON.stringify(message));
+  }
+
+  private connect(): void {
+    this.parts.link("connecting");
+    const socket = this.parts.open();
+    const opened = Date.now();
+    this.socket = socket;
+    socket.onmessage = (event: MessageEvent<string>) => {
+      this.heard = Date.now();
+      const message = parseMessage(event.data);
+      if (message === undefined) return;
+      if (message.type === "hello") this.greet((message.hints?.pingSeconds ?? 30) * 1000);
+      this.parts.take(message);
+    };
+    socket.onclose = () => {
+      if (this.socket !== socket) return;
+      this.socket = undefined;
+      clearInterval(this.beat);
+      if (this.ended) return;
+      if (Date.now() - opened > STABLE_MS) this.attempt = 0;
+      void this.comeBack();
+    };
+  }
+
+  private greet(everyMs: number): void {
+    this.parts.link("live");
+    this.say({ type: "sync", since: this.parts.since() });
+    if (this.follow !== undefined) this.say({ type: "follow", ...this.follow });
+    clearInterval(this.beat);
+    this.beat = setInterval(() => {
+      // A cable that was pulled closes nothing.
+      if (Date.now() - this.heard > everyMs * 2.5) this.socket?.close(4000);
+      else this.socket?.send("ping");
+    }, everyMs);
+  }
+
+  private async comeBack(): Promise<void> {
+    this.parts.link("lost");
+    if ((await this.parts.maySpeak()) === "no") {
+      this.ended = true;
+      this.parts.link("signed-out");
+      return;
+    }
+    const most = Math.min(MOST_MS, FIRST_MS * 2 ** this.attempt++);
+    this.retry = setTimeout(() => this.connect(), most / 2 + Math.random() * (most / 2));
+  }
+}

@@ -1,0 +1,106 @@
+// The last look before it is done: what changes, as texts.
+import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useState } from "react";
+import { stringify } from "yaml";
+import { api, type ChangeResult, result } from "../api/client";
+import { objectOf, queryClient, shardOf, snapshotOf } from "../api/queries";
+import { useAct } from "../lib/act";
+import { plural } from "../lib/format";
+import { store } from "../live";
+import { Modal } from "../ui/dialog";
+import { Failed, Loading } from "../ui/states";
+import { yamlOf } from "./yaml_of";
+
+const Diff = lazy(() => import("../ui/diff"));
+
+export interface Plan {
+  objects: unknown[];
+  dry: ChangeResult;
+}
+
+async function textsOf(plan: Plan): Promise<{ before: string; after: string }[]> {
+  const snapshot = store.current().head?.snapshot;
+  const shards = snapshot === undefined ? [] : (await queryClient.fetchQuery(snapshotOf(snapshot))).shards;
+  const rows = (await Promise.all(shards.filter((hash) => hash !== "").map((hash) => queryClient.fetchQuery(shardOf(hash))))).flat();
+  return Promise.all(
+    plan.dry.changes.map(async ({ kind, namespace, name }, index) => {
+      const row = rows.find((each) => each.kind === kind && each.namespace === namespace && each.name === name);
+      const before = row === undefined ? "" : yamlOf(await queryClient.fetchQuery(objectOf(row.hash)));
+      const object = plan.objects[index] as { apiVersion?: string; kind?: string; metadata?: Record<string, unknown>; spec?: unknown };
+      const { status: _, ...own } = object as Record<string, unknown>;
+      const metadata = { ...(namespace === "" ? {} : { namespace }), ...object.metadata };
+      // A stored object has its keys in the order of the alphabet: the new one is shown so, too.
+      return { before, after: stringify({ ...own, metadata }, { lineWidth: 100, sortMapEntries: true }) };
+    }),
+  );
+}
+
+export function Review({ plan, close, applied }: { plan: Plan; close(): void; applied(result: ChangeResult): void }) {
+  const [message, setMessage] = useState("");
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const act = useAct();
+  const { data, error } = useQuery({ queryKey: ["plan", plan.dry], queryFn: () => textsOf(plan), gcTime: 0 });
+  const changing = plan.dry.changes.filter(({ change }) => change !== "unchanged");
+  const apply = async () => {
+    setBusy(true);
+    try {
+      await act(async () => {
+        const made = await result(api.POST("/v1/changes", { body: { set: plan.objects, remove: [], message, dryRun: false } }));
+        applied(made);
+        return made;
+      });
+    } catch (failure) {
+      setProblem((failure as Error).message);
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal open close={close} title={changing.length === 0 ? "Nothing would change" : `${plural(changing.length, "change")}`} wide>
+      <div className="review">
+        {error ? (
+          <Failed error={error} />
+        ) : data === undefined ? (
+          <Loading what="Comparing" />
+        ) : (
+          plan.dry.changes.map(({ kind, namespace, name, change }, index) => (
+            <section key={`${kind}/${namespace}/${name}`} aria-label={name}>
+              <h3>
+                <span className={`chip ${change === "configured" ? "changed" : change}`}>{change}</span> <span className="muted">{kind}</span> {name}
+              </h3>
+              {change !== "unchanged" && data[index] !== undefined && (
+                <Suspense fallback={<Loading what="Loading" />}>
+                  <Diff before={data[index].before} after={data[index].after} label={`Difference of ${name}`} />
+                </Suspense>
+              )}
+            </section>
+          ))
+        )}
+      </div>
+      {changing.length > 0 && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void apply();
+          }}
+        >
+          <label className="field">
+            <span>Why, for the history</span>
+            <input value={message} onChange={(event) => setMessage(event.target.value)} maxLength={500} placeholder="weather v2" autoComplete="off" />
+          </label>
+          <p className="problem" role="alert">
+            {problem}
+          </p>
+          <div className="dialog-end">
+            <button type="button" className="button" onClick={close}>
+              Back to the editor
+            </button>
+            <button type="submit" className="button primary" disabled={busy}>
+              {busy ? "Applying…" : store.current().head?.signed ? "Propose" : "Apply"}
+            </button>
+          </div>
+        </form>
+      )}
+    </Modal>
+  );
+}

@@ -1,0 +1,151 @@
+import { useQuery } from "@tanstack/react-query";
+import { CircleCheck } from "lucide-react";
+import { type FormEvent, useEffect, useState } from "react";
+import { api, result } from "../api/client";
+import { desired, objectOf, queryClient } from "../api/queries";
+import { beginJoin, type Joining, type JoinState, lookAtJoin } from "../lib/join";
+import { store } from "../live";
+import { Modal } from "../ui/dialog";
+import { Command } from "../ui/parts";
+
+const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const LOOK_MS = 1500;
+
+export function labelsIn(text: string): Record<string, string> | undefined {
+  const pairs = text.split(/[\s,]+/).filter(Boolean).map((pair) => pair.split("="));
+  return pairs.every((pair) => pair.length === 2 && pair[0] !== "") ? Object.fromEntries(pairs as [string, string][]) : undefined;
+}
+
+function Waiting({ joining, close }: { joining: Joining; close(): void }) {
+  const [state, setState] = useState<JoinState>("waiting");
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    if (state !== "waiting") return undefined;
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async () => {
+      try {
+        const hash = store.current().nodes.find((row) => row.name === joining.node)?.desired?.hash;
+        const current = hash === undefined ? undefined : await queryClient.fetchQuery(objectOf(hash));
+        setState(await lookAtJoin(joining, current));
+        setProblem("");
+      } catch (error) {
+        setProblem((error as Error).message);
+      }
+      timer = setTimeout(() => void look(), LOOK_MS);
+    };
+    timer = setTimeout(() => void look(), LOOK_MS);
+    return () => clearTimeout(timer);
+  }, [joining, state]);
+  if (state === "joined")
+    return (
+      <div className="state">
+        <span className="state-icon good" aria-hidden>
+          <CircleCheck />
+        </span>
+        <h2>{joining.node} has joined</h2>
+        <p className="muted">Its keys are proven and published. Restart mcplet there once: systemctl restart mcplet</p>
+        <button type="button" className="button primary" onClick={close}>
+          Done
+        </button>
+      </div>
+    );
+  if (state !== "waiting")
+    return (
+      <div className="banner bad" role="alert">
+        {state === "forged" ? "Somebody used this token without its secret. The node was revoked; begin anew, and look at who can read your Worker." : "The token has ended. Begin anew."}
+      </div>
+    );
+  return (
+    <>
+      <p>On {joining.node}, with mcplet installed:</p>
+      <Command text={`mcplet join ${location.origin} --name ${joining.node} --token-file - <<'END'\n${joining.token}\nEND`} />
+      <p className="muted small">The token lets one machine in, within a day. It is shown only here: leave this open until the node has come.</p>
+      <p className="inline" role="status">
+        <span className="spinner" aria-hidden /> Waiting for {joining.node}…
+      </p>
+      <p className="problem" role="alert">
+        {problem}
+      </p>
+      <div className="dialog-end">
+        <button
+          type="button"
+          className="button"
+          onClick={() => {
+            void result(api.DELETE("/v1/joins/{id}", { params: { path: { id: joining.id } } }));
+            close();
+          }}
+        >
+          End the token
+        </button>
+      </div>
+    </>
+  );
+}
+
+function Signed({ name }: { name: string }) {
+  return (
+    <>
+      <p>This fleet is signed: the node must be told which keys to trust, and only mcpctl knows them for sure. Where mcpctl is:</p>
+      <Command text={`mcpctl node enroll ${name || "NAME"} --out ${name || "NAME"}.join --wait`} />
+      <p>Bring the file to the node, and there:</p>
+      <Command text={`mcplet join ${location.origin} --name ${name || "NAME"} --token-file ${name || "NAME"}.join`} />
+    </>
+  );
+}
+
+export function Enrol({ close }: { close(): void }) {
+  const { data } = useQuery(desired);
+  const [name, setName] = useState("");
+  const [labels, setLabels] = useState("");
+  const [joining, setJoining] = useState<Joining>();
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const begin = async (event: FormEvent) => {
+    event.preventDefault();
+    const given = labelsIn(labels);
+    if (!NAME.test(name)) return setProblem("A name has lower-case letters, digits and dashes.");
+    if (given === undefined) return setProblem("Labels are key=value, with spaces between.");
+    setBusy(true);
+    try {
+      setJoining(await beginJoin(name, given));
+      setProblem("");
+    } catch (error) {
+      setProblem((error as Error).message);
+    }
+    setBusy(false);
+  };
+  return (
+    <Modal open close={close} title={joining === undefined ? "Enrol a node" : `Enrol ${joining.node}`} wide>
+      {joining !== undefined ? (
+        <Waiting joining={joining} close={close} />
+      ) : (
+        <form onSubmit={(event) => void begin(event)}>
+          <label className="field">
+            <span>Name</span>
+            <input value={name} onChange={(event) => setName(event.target.value)} placeholder="edge-01" autoComplete="off" spellCheck={false} autoFocus />
+          </label>
+          {data?.signed ? (
+            <Signed name={name} />
+          ) : (
+            <>
+              <label className="field">
+                <span>
+                  Labels <span className="muted small">for placement; may be empty</span>
+                </span>
+                <input value={labels} onChange={(event) => setLabels(event.target.value)} placeholder="site=berlin tier=gold" autoComplete="off" spellCheck={false} />
+              </label>
+              <p className="problem" role="alert">
+                {problem}
+              </p>
+              <div className="dialog-end">
+                <button type="submit" className="button primary" disabled={busy || name === "" || data === undefined}>
+                  {busy ? "Working…" : "Make a join token"}
+                </button>
+              </div>
+            </>
+          )}
+        </form>
+      )}
+    </Modal>
+  );
+}

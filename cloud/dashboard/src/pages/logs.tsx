@@ -1,0 +1,48 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { useEffect, useMemo, useState } from "react";
+import { useFleet } from "../live";
+import type { ServerRow } from "../live/rows";
+import { PageHead } from "../ui/parts";
+import { LogView } from "./log_view";
+
+const route = getRouteApi("/logs");
+
+const OFFERED = 100; // of ten thousand names a list is no help
+
+function Choice({ server, servers, change }: { server: string; servers: readonly ServerRow[]; change(server: string): void }) {
+  const [text, setText] = useState(server);
+  useEffect(() => setText(server), [server]);
+  const offered = useMemo(() => servers.filter((row) => row.key.includes(text.trim())).slice(0, OFFERED), [servers, text]);
+  const take = (value: string) => {
+    setText(value);
+    const name = value.includes("/") || value === "" ? value : `default/${value}`;
+    if (value === "" || servers.some((row) => row.key === name)) change(name);
+  };
+  return (
+    <>
+      <input className="choice" list="log-servers" value={text} onChange={(event) => take(event.target.value)} placeholder="All servers" aria-label="Server" spellCheck={false} autoComplete="off" />
+      <datalist id="log-servers">
+        {offered.map((row) => (
+          <option key={row.key} value={row.key} />
+        ))}
+      </datalist>
+    </>
+  );
+}
+
+export function Logs() {
+  const { servers, nodes } = useFleet();
+  const { server = "", node = "", q = "", range = "1h" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const set = (change: Record<string, string>) =>
+    void navigate({ search: (before) => Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, value]) => value !== "" && value !== undefined)), replace: true });
+  const [namespace, name] = server === "" ? [] : server.split("/");
+  return (
+    <div className="fill">
+      <PageHead title="Logs" sub="Of every node, in the order of time. One server is followed live.">
+        <Choice server={server} servers={servers} change={(value) => set({ server: value })} />
+      </PageHead>
+      <LogView namespace={namespace} server={name} nodes={nodes.map((row) => row.name)} asked={{ node, q, range }} change={(asked) => set(asked)} />
+    </div>
+  );
+}

@@ -1,0 +1,137 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Bell, Box, GitCommitHorizontal, type LucideIcon, PartyPopper, Server as ServerIcon } from "lucide-react";
+import { lazy, type ReactNode, Suspense, useMemo } from "react";
+import { alerts, uptime } from "../api/queries";
+import { ageOf, inWords, percent, plural } from "../lib/format";
+import { useFleet } from "../live";
+import { HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
+import { FleetMap } from "../ui/fleet_map";
+import { Card, HealthBadge, PageHead } from "../ui/parts";
+import { Empty, Loading } from "../ui/states";
+
+const Chart = lazy(() => import("../ui/chart"));
+const SHOWN = 6;
+const CHART_HOURS = 24;
+const CHART_PARTS = 96;
+
+function Tile({ icon: Icon, label, to, value, of, note, tone }: { icon: LucideIcon; label: string; to: "/servers" | "/nodes" | "/alerts" | "/history"; value: ReactNode; of?: ReactNode; note: ReactNode; tone: string }) {
+  return (
+    <Link to={to} className={`tile ${tone}`}>
+      <span className="tile-label">
+        <Icon aria-hidden /> {label}
+      </span>
+      <span className="tile-value">
+        {value}
+        {of !== undefined && <small> / {of}</small>}
+      </span>
+      <span className="tile-note muted">{note}</span>
+    </Link>
+  );
+}
+
+function Attention({ servers, nodes }: { servers: readonly ServerRow[]; nodes: readonly NodeRow[] }) {
+  const bad = useMemo(
+    () => servers.filter((row) => HEALTH_ORDER[row.health] <= HEALTH_ORDER.offline).sort((a, b) => HEALTH_ORDER[a.health] - HEALTH_ORDER[b.health]),
+    [servers],
+  );
+  const away = nodes.filter((row) => row.health === "offline" || row.health === "failing" || row.cloned);
+  if (bad.length + away.length === 0)
+    return (
+      <div className="calm">
+        <PartyPopper aria-hidden /> Nothing needs attention.
+      </div>
+    );
+  return (
+    <>
+      <ul className="rows">
+        {away.slice(0, SHOWN).map((row) => (
+          <li key={row.name}>
+            <Link to="/nodes/$node" params={{ node: row.name }}>
+              <ServerIcon aria-hidden />
+              <strong>{row.name}</strong>
+              <HealthBadge health={row.health} />
+              <span className="muted cut">{row.health === "offline" && row.lastSeen > 0 ? `seen ${ageOf(row.lastSeen)} ago` : row.message}</span>
+            </Link>
+          </li>
+        ))}
+        {bad.slice(0, SHOWN).map((row) => (
+          <li key={row.key}>
+            <Link to="/servers/$namespace/$name" params={{ namespace: row.namespace, name: row.name }}>
+              <Box aria-hidden />
+              <strong>{row.name}</strong>
+              <HealthBadge health={row.health} />
+              <span className="muted cut">{[inWords(row.reason), row.message].filter(Boolean).join(": ")}</span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+      {bad.length > SHOWN && (
+        <Link to="/servers" search={{ sort: "health" }} className="more">
+          All {plural(bad.length, "server")} that are not well
+        </Link>
+      )}
+    </>
+  );
+}
+
+function Availability() {
+  const { data } = useQuery(uptime("server/", CHART_HOURS, CHART_PARTS, "true"));
+  const points = useMemo(() => {
+    if (data === undefined) return undefined;
+    const now = Date.now() / 1000;
+    const width = (CHART_HOURS * 3600) / CHART_PARTS;
+    const x = Array.from({ length: CHART_PARTS }, (_, index) => now - (CHART_PARTS - 1 - index) * width);
+    const y = x.map((_, index) => {
+      const ratio = data[0]?.bars?.[index] ?? null;
+      return ratio === null ? null : ratio * 100;
+    });
+    return [x, y] as [number[], (number | null)[]];
+  }, [data]);
+  const mean = data?.[0]?.uptime.ratio ?? null;
+  return (
+    <Card title="Servers up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
+      <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : <Chart points={points} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} unit="%" range={[0, 100]} />}</Suspense>
+    </Card>
+  );
+}
+
+export function Overview() {
+  const { servers, nodes, synced, desiredKnown, head, frozen, link } = useFleet();
+  const open = useQuery(alerts).data?.filter((alert) => alert.cleared === null) ?? [];
+  if (!synced || !desiredKnown) return <Loading what={link === "lost" ? "The Worker does not answer; trying again" : "Looking at the fleet"} />;
+  const ready = servers.filter((row) => row.health === "ready").length;
+  const meant = servers.filter((row) => row.health !== "off").length;
+  const online = nodes.filter((row) => row.connected && !row.down).length;
+  const newest = nodes.filter((row) => row.connected && row.head === head?.order).length;
+  const fresh = open.filter((alert) => alert.acknowledged === null).length;
+  return (
+    <>
+      <PageHead title="Overview" sub={head === undefined ? "Nothing was applied yet" : <>Version {head.order}{head.signed && " · signed fleet"}</>} />
+      {frozen && <div className="banner warn">More than a third of the nodes vanished at once. Nothing is moved until they are back; look at the network first.</div>}
+      <div className="tiles">
+        <Tile icon={Box} label="Servers ready" to="/servers" value={ready} of={meant} note={meant - ready === 0 ? "all that are meant to be up" : `${meant - ready} not ready`} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
+        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : online === nodes.length ? "all connected" : `${nodes.length - online} away`} tone={online === nodes.length ? "good" : "bad"} />
+        <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh} note={open.length > fresh ? `${open.length - fresh} more acknowledged` : fresh === 0 ? "nothing is wrong" : "to be looked at"} tone={fresh === 0 ? "good" : "bad"} />
+        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={newest === online ? "every node that is online" : "the rest is on its way"} tone={newest === online ? "good" : "warn"} />
+      </div>
+      {nodes.length + servers.length === 0 ? (
+        <Empty icon={ServerIcon} title="An empty fleet" action={<Link to="/nodes" className="button primary">Enrol the first node</Link>}>
+          Let a machine in, then apply a server. Both show up here by themselves.
+        </Empty>
+      ) : (
+        <>
+          <div className="columns">
+            <Card title="Needs attention">
+              <Attention servers={servers} nodes={nodes} />
+            </Card>
+            <Availability />
+          </div>
+          <Card title="What runs where" tools={<span className="muted">{plural(nodes.length, "node")} · {plural(servers.length, "server")}</span>}>
+            <FleetMap nodes={nodes} servers={servers} />
+          </Card>
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,167 @@
+import { useQueries, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
+import { lazy, Suspense, useState } from "react";
+import { api, result } from "../api/client";
+import { serverOf, uptime } from "../api/queries";
+import type { ServerTab } from "../app/router";
+import { useMayAct } from "../app/session";
+import { useAct } from "../lib/act";
+import { ageOf, percent } from "../lib/format";
+import { useFleet, useServer } from "../live";
+import { Confirm, type Question } from "../ui/dialog";
+import { Bars, Card, HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
+import { Empty, Loading } from "../ui/states";
+import { ObjectHistory } from "./object_history";
+import { LogView } from "./log_view";
+import { ServerStatus } from "./server_status";
+import { YamlOf } from "./yaml_of";
+import { Box } from "lucide-react";
+
+const Tools = lazy(() => import("./tools").then((module) => ({ default: module.Tools })));
+const route = getRouteApi("/servers/$namespace/$name");
+const HOURS = 24 * 7;
+const PLACES = 20; // nodes whose uptimes make the mean
+
+function Actions({ namespace, name, suspended }: { namespace: string; name: string; suspended: boolean }) {
+  const [question, setQuestion] = useState<Question>();
+  const act = useAct();
+  const navigate = route.useNavigate();
+  const path = { namespace, server: name };
+  const ask = (action: "restart" | "suspend" | "resume", description: string) =>
+    setQuestion({
+      title: `${action.charAt(0).toUpperCase()}${action.slice(1)} ${name}?`,
+      description,
+      action: action.charAt(0).toUpperCase() + action.slice(1),
+      run: () => act(() => result(api.POST(`/v1/servers/{namespace}/{server}/${action}`, { params: { path } }))),
+    });
+  return (
+    <>
+      <button type="button" className="button" onClick={() => ask("restart", "Each node makes a new instance of the same version. Sessions drain as the update strategy says.")}>
+        <RotateCw aria-hidden /> Restart
+      </button>
+      {suspended ? (
+        <button type="button" className="button" onClick={() => ask("resume", "It starts again on each node that it is placed on.")}>
+          <Play aria-hidden /> Resume
+        </button>
+      ) : (
+        <button type="button" className="button" onClick={() => ask("suspend", "Its instances are stopped on every node until somebody resumes it. Clients get 503 meanwhile.")}>
+          <Pause aria-hidden /> Suspend
+        </button>
+      )}
+      <button
+        type="button"
+        className="button danger-ghost"
+        onClick={() =>
+          setQuestion({
+            title: `Delete ${name}?`,
+            description: "Every node stops it and removes its instances. The manifest stays in the history and can be rolled back to.",
+            action: "Delete",
+            name,
+            dangerous: true,
+            run: async () => {
+              await act(() => result(api.DELETE("/v1/servers/{namespace}/{server}", { params: { path } })));
+              void navigate({ to: "/servers" });
+            },
+          })
+        }
+      >
+        <Trash2 aria-hidden /> Delete
+      </button>
+      <Confirm question={question} close={() => setQuestion(undefined)} />
+    </>
+  );
+}
+
+function Facts({ namespace, name }: { namespace: string; name: string }) {
+  const row = useServer(namespace, name)!;
+  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => uptime(`server/${node}/${namespace}/${name}`, HOURS, 84)) });
+  const found = asked.flatMap(({ data }) => data ?? []);
+  const bars = found[0]?.bars?.map((_, index) => {
+    const known = found.flatMap((each) => each.bars?.[index] ?? []);
+    return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
+  });
+  const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
+  const all = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
+  const facts: [string, React.ReactNode][] = [
+    ["Nodes ready", `${row.ready} of ${row.total}`],
+    ["Tools", row.tools || "—"],
+    ["Restarts", row.restarts],
+    ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`],
+    ["Age", ageOf(row.created)],
+    ["Protocol", row.protocol || "—"],
+  ];
+  return (
+    <Card className="facts-card">
+      <dl className="facts">
+        {facts.map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {bars !== undefined && (
+        <div className="facts-bars">
+          <Bars bars={bars} hours={HOURS} ratio={all === 0 ? null : up / all} />
+          <span className="muted small">{all === 0 ? "no uptime known yet" : `${percent(up / all)} up, 7 days`}</span>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+export function Server() {
+  const { namespace, name } = route.useParams();
+  const { tab = "status", tool } = route.useSearch();
+  const navigate = route.useNavigate();
+  const mayAct = useMayAct();
+  const { synced, desiredKnown } = useFleet();
+  const row = useServer(namespace, name);
+  const detail = useQuery({ ...serverOf(namespace, name, row?.stamp ?? 0), enabled: row !== undefined });
+  if (!synced || !desiredKnown) return <Loading what={`Looking for ${name}`} />;
+  if (row === undefined)
+    return (
+      <Empty page icon={Box} title={`There is no server ${name}`} action={<Link to="/servers" className="button">All servers</Link>}>
+        Nothing in namespace {namespace} has this name now. The history knows what was.
+      </Empty>
+    );
+  return (
+    <>
+      <PageHead
+        title={name}
+        sub={
+          <span className="inline">
+            <HealthBadge health={row.health} reason={row.reason} />
+            <span>{namespace}</span>
+            <Labels labels={row.labels} />
+          </span>
+        }
+      >
+        {mayAct && row.desired !== undefined && <Actions namespace={namespace} name={name} suspended={row.desired.suspended} />}
+      </PageHead>
+      {row.health !== "ready" && row.health !== "off" && row.message !== "" && <div className={`banner ${row.health === "failing" ? "bad" : "warn"}`}>{row.message}</div>}
+      <Facts namespace={namespace} name={name} />
+      <Tabs<ServerTab>
+        label="Server"
+        value={tab}
+        change={(next) => void navigate({ search: next === "status" ? {} : { tab: next } })}
+        tabs={[
+          { value: "status", label: "Status", view: <ServerStatus places={detail.data ?? []} loading={detail.isPending} error={detail.error} /> },
+          {
+            value: "tools",
+            label: "Tools",
+            view: (
+              <Suspense fallback={<Loading what="Loading the MCP client" />}>
+                <Tools namespace={namespace} name={name} row={row} selected={tool} select={(next) => void navigate({ search: { tab: "tools", ...(next === undefined ? {} : { tool: next }) }, replace: true })} />
+              </Suspense>
+            ),
+          },
+          { value: "logs", label: "Logs", view: <LogView namespace={namespace} server={name} nodes={row.nodes} /> },
+          { value: "yaml", label: "Manifest", view: <YamlOf row={row.desired} /> },
+          { value: "history", label: "History", view: <ObjectHistory kind="MCPServer" namespace={namespace} name={name} /> },
+        ]}
+      />
+    </>
+  );
+}

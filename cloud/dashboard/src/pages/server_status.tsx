@@ -1,0 +1,119 @@
+import { Link } from "@tanstack/react-router";
+import { CircleCheck, CircleHelp, CircleX, Clock } from "lucide-react";
+import type { paths } from "../api/schema";
+import { ageOf, inWords, plural, short, timeOf } from "../lib/format";
+import { Card } from "../ui/parts";
+import { Empty, Failed, Loading } from "../ui/states";
+
+type Place = NonNullable<paths["/v1/servers/{namespace}/{server}"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
+type Status = Place["status"];
+
+const MARK = { True: CircleCheck, False: CircleX, Unknown: CircleHelp } as const;
+
+export function Conditions({ conditions }: { conditions: Status["conditions"] }) {
+  return (
+    <ul className="conditions">
+      {(conditions ?? []).map((condition) => {
+        const Mark = MARK[condition.status];
+        return (
+          <li key={condition.type} className={`is-${condition.status.toLowerCase()}`}>
+            <Mark aria-label={condition.status} role="img" />
+            <div>
+              <strong>{inWords(condition.type)}</strong> <span className="muted">{condition.reason !== condition.type && inWords(condition.reason ?? "")}</span>
+              {condition.message !== "" && <p className="break">{condition.message}</p>}
+            </div>
+            <time className="muted small" dateTime={condition.lastTransitionTime} title={timeOf(condition.lastTransitionTime ?? "")}>
+              {ageOf(condition.lastTransitionTime ?? "")}
+            </time>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Ends({ restarts }: { restarts: NonNullable<Status["restarts"]> }) {
+  if (!restarts.count && restarts.lastReason === undefined) return null;
+  const how = [
+    restarts.lastReason === undefined ? "" : inWords(restarts.lastReason),
+    restarts.lastExitCode === undefined ? "" : `exit code ${restarts.lastExitCode}`,
+    restarts.lastSignal ? `signal ${restarts.lastSignal}` : "",
+    restarts.lastAt === undefined ? "" : `${ageOf(restarts.lastAt)} ago`,
+  ].filter(Boolean);
+  return (
+    <div className="ends">
+      <h3>
+        {plural(restarts.count ?? 0, "restart")}
+        {how.length > 0 && <span className="muted"> · last end: {how.join(", ")}</span>}
+      </h3>
+      {restarts.nextAttemptAt !== undefined && Date.parse(restarts.nextAttemptAt) > Date.now() && (
+        <p className="inline muted">
+          <Clock aria-hidden /> Started again at {timeOf(restarts.nextAttemptAt)}
+        </p>
+      )}
+      {restarts.stderrTail && (
+        <pre className="output" tabIndex={0} aria-label="Last lines of stderr">
+          {restarts.stderrTail}
+        </pre>
+      )}
+    </div>
+  );
+}
+
+function Instances({ instances }: { instances: NonNullable<Status["instances"]> }) {
+  if (instances.length === 0) return null;
+  return (
+    <table className="plain">
+      <caption className="sr-only">Instances</caption>
+      <thead>
+        <tr>
+          <th scope="col">Instance</th>
+          <th scope="col">State</th>
+          <th scope="col">Runtime</th>
+          <th scope="col">Revision</th>
+          <th scope="col">Since</th>
+        </tr>
+      </thead>
+      <tbody>
+        {instances.map((instance) => (
+          <tr key={instance.id}>
+            <td className="mono">{short(instance.id)}</td>
+            <td>{instance.state}</td>
+            <td>{instance.runtime}</td>
+            <td className="mono">{short(instance.revision ?? "", 8)}</td>
+            <td>{ageOf(instance.startedAt ?? "")}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function ServerStatus({ places, loading, error }: { places: readonly Place[]; loading: boolean; error: unknown }) {
+  if (error) return <Failed error={error} />;
+  if (loading) return <Loading what="Asking for its status" />;
+  if (places.length === 0) return <Empty icon={Clock} title="No node has reported it yet">A node takes it up within seconds. If none does, look whether its placement matches a node that is online and takes servers.</Empty>;
+  return (
+    <div className="stack">
+      {places.map(({ node, nodeDown, status }) => (
+        <Card key={node} className="place">
+          <div className="card-head">
+            <h2>
+              <Link to="/nodes/$node" params={{ node }}>
+                {node}
+              </Link>
+              {nodeDown && <span className="badge offline"> offline: as it was last reported</span>}
+            </h2>
+            <span className="muted small">
+              {[status.serverInfo?.name, status.serverInfo?.version].filter(Boolean).join(" ")}
+              {status.endpoint && <span className="mono"> {status.endpoint}</span>}
+            </span>
+          </div>
+          <Conditions conditions={status.conditions ?? []} />
+          {status.restarts !== undefined && <Ends restarts={status.restarts} />}
+          <Instances instances={status.instances ?? []} />
+        </Card>
+      ))}
+    </div>
+  );
+}

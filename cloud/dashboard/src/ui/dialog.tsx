@@ -1,0 +1,94 @@
+import { AlertDialog, Dialog } from "radix-ui";
+import { X } from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
+
+export function Modal({ open, close, title, description, children, wide = false }: { open: boolean; close(): void; title: string; description?: ReactNode; children: ReactNode; wide?: boolean }) {
+  return (
+    <Dialog.Root open={open} onOpenChange={(next) => !next && close()}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="overlay" />
+        <Dialog.Content className={wide ? "dialog wide" : "dialog"} {...(description === undefined ? { "aria-describedby": undefined } : {})}>
+          <Dialog.Title>{title}</Dialog.Title>
+          {description !== undefined && <Dialog.Description className="muted">{description}</Dialog.Description>}
+          {children}
+          <Dialog.Close className="button icon ghost dialog-close" aria-label="Close">
+            <X aria-hidden />
+          </Dialog.Close>
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+export interface Question {
+  title: string;
+  description: ReactNode;
+  action: string; // the word on the button
+  name?: string; // must be typed: for what can't be taken back
+  dangerous?: boolean;
+  run(): Promise<void>;
+}
+
+// Asks before it is done. Stays open until it is, or says why it failed.
+export function Confirm({ question, close }: { question: Question | undefined; close(): void }) {
+  const [typed, setTyped] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    setTyped("");
+    setProblem("");
+    setBusy(false);
+  }, [question]);
+  if (question === undefined) return null;
+  const ready = question.name === undefined || typed === question.name;
+  const act = async () => {
+    setBusy(true);
+    setProblem("");
+    try {
+      await question.run();
+      close();
+    } catch (error) {
+      setProblem((error as Error).message);
+      setBusy(false);
+    }
+  };
+  return (
+    <AlertDialog.Root open onOpenChange={(next) => !next && close()}>
+      <AlertDialog.Portal>
+        <AlertDialog.Overlay className="overlay" />
+        <AlertDialog.Content className="dialog">
+          <AlertDialog.Title>{question.title}</AlertDialog.Title>
+          <AlertDialog.Description asChild>
+            <div className="muted">{question.description}</div>
+          </AlertDialog.Description>
+          <form
+            onSubmit={(event) => {
+              event.preventDefault();
+              if (ready && !busy) void act();
+            }}
+          >
+            {question.name !== undefined && (
+              <label className="field">
+                <span>
+                  Type <code>{question.name}</code> to go on
+                </span>
+                <input value={typed} onChange={(event) => setTyped(event.target.value)} autoComplete="off" spellCheck={false} autoFocus />
+              </label>
+            )}
+            <p className="problem" role="alert">
+              {problem}
+            </p>
+            <div className="dialog-end">
+              <AlertDialog.Cancel className="button" type="button">
+                Cancel
+              </AlertDialog.Cancel>
+              <button type="submit" className={question.dangerous ? "button danger" : "button primary"} disabled={!ready || busy}>
+                {busy ? "Working…" : question.action}
+              </button>
+            </div>
+          </form>
+        </AlertDialog.Content>
+      </AlertDialog.Portal>
+    </AlertDialog.Root>
+  );
+}

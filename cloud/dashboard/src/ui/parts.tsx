@@ -1,0 +1,135 @@
+import { Tabs as Radix } from "radix-ui";
+import { Check, Copy as CopyIcon, Search as SearchIcon } from "lucide-react";
+import { type ReactNode, useState } from "react";
+import { type Health, HEALTH_WORD } from "../live/rows";
+import { inWords, percent, timeOf } from "../lib/format";
+
+export function HealthBadge({ health, reason }: { health: Health; reason?: string }) {
+  const word = HEALTH_WORD[health];
+  const more = reason && inWords(reason) !== word && health !== "ready" ? inWords(reason) : "";
+  return (
+    <span className={`badge ${health}`}>
+      <span className="dot" aria-hidden />
+      {word}
+      {more !== "" && <span className="badge-more"> · {more}</span>}
+    </span>
+  );
+}
+
+export function Labels({ labels }: { labels: Record<string, string> }) {
+  return (
+    <span className="labels">
+      {Object.entries(labels).map(([key, value]) => (
+        <span key={key} className="chip mono">
+          {value === "" ? key : `${key}=${value}`}
+        </span>
+      ))}
+    </span>
+  );
+}
+
+export function PageHead({ title, sub, children }: { title: ReactNode; sub?: ReactNode; children?: ReactNode }) {
+  return (
+    <div className="page-head">
+      <div>
+        <h1>{title}</h1>
+        {sub !== undefined && <div className="muted page-sub">{sub}</div>}
+      </div>
+      {children !== undefined && <div className="page-tools">{children}</div>}
+    </div>
+  );
+}
+
+export function Card({ title, children, tools, className = "" }: { title?: string; children: ReactNode; tools?: ReactNode; className?: string }) {
+  return (
+    <section className={`card ${className}`} {...(title === undefined ? {} : { "aria-label": title })}>
+      {title !== undefined && (
+        <div className="card-head">
+          <h2>{title}</h2>
+          {tools}
+        </div>
+      )}
+      {children}
+    </section>
+  );
+}
+
+export function Search({ value, change, label }: { value: string; change(value: string): void; label: string }) {
+  return (
+    <label className="search">
+      <SearchIcon aria-hidden />
+      <input type="search" value={value} onChange={(event) => change(event.target.value)} placeholder={label} aria-label={label} spellCheck={false} />
+      <kbd aria-hidden>/</kbd>
+    </label>
+  );
+}
+
+export function Select<T extends string>({ value, change, label, options }: { value: T; change(value: T): void; label: string; options: readonly { value: T; label: string }[] }) {
+  return (
+    <select className="select" value={value} onChange={(event) => change(event.target.value as T)} aria-label={label}>
+      {options.map((option) => (
+        <option key={option.value} value={option.value}>
+          {option.label}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+export function CopyText({ text, label = "Copy" }: { text: string; label?: string }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text).catch(() => undefined);
+    setDone(true);
+    setTimeout(() => setDone(false), 1500);
+  };
+  return (
+    <button type="button" className="button icon ghost small" aria-label={done ? "Copied" : label} title={label} onClick={() => void copy()}>
+      {done ? <Check aria-hidden /> : <CopyIcon aria-hidden />}
+    </button>
+  );
+}
+
+// One command that can be copied.
+export function Command({ text }: { text: string }) {
+  return (
+    <div className="command">
+      <pre tabIndex={0}>{text}</pre>
+      <CopyText text={text} />
+    </div>
+  );
+}
+
+export function Tabs<T extends string>({ value, change, tabs, label }: { value: T; change(value: T): void; tabs: readonly { value: T; label: ReactNode; view: ReactNode }[]; label: string }) {
+  return (
+    <Radix.Root value={value} onValueChange={(next) => change(next as T)} activationMode="manual">
+      <Radix.List className="tabs" aria-label={label}>
+        {tabs.map((tab) => (
+          <Radix.Trigger key={tab.value} value={tab.value}>
+            {tab.label}
+          </Radix.Trigger>
+        ))}
+      </Radix.List>
+      {tabs.map((tab) => (
+        <Radix.Content key={tab.value} value={tab.value} className="tab-view">
+          {tab.view}
+        </Radix.Content>
+      ))}
+    </Radix.Root>
+  );
+}
+
+const shade = (ratio: number | null): string => (ratio === null ? "none" : ratio >= 0.999 ? "ready" : ratio >= 0.95 ? "degraded" : "failing");
+
+// Uptime in equal parts of time until now.
+export function Bars({ bars, hours, ratio }: { bars: readonly (number | null)[]; hours: number; ratio: number | null }) {
+  const part = (hours * 3_600_000) / Math.max(1, bars.length);
+  const begin = Date.now() - hours * 3_600_000;
+  return (
+    <div className="bars" role="img" aria-label={`Uptime of the last ${hours} hours: ${percent(ratio)}`}>
+      {bars.map((bar, index) => (
+        <span key={index} className={shade(bar)} title={`${timeOf(begin + index * part)}: ${bar === null ? "nothing known" : percent(bar)}`} />
+      ))}
+    </div>
+  );
+}

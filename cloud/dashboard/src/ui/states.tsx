@@ -1,0 +1,63 @@
+// What a page shows when it has nothing to show: and what to do about it.
+import { Link } from "@tanstack/react-router";
+import { CircleAlert, Compass, type LucideIcon } from "lucide-react";
+import type { ReactNode } from "react";
+import { ApiError } from "../api/client";
+
+export function Loading({ what, whole = false }: { what: string; whole?: boolean }) {
+  return (
+    <div className={whole ? "state whole" : "state"} role="status">
+      <span className="spinner" aria-hidden />
+      <p className="muted">{what}…</p>
+    </div>
+  );
+}
+
+// `page`: it is the whole of a page, so its title is the page's heading.
+export function Empty({ icon: Icon, title, children, action, page = false }: { icon: LucideIcon; title: string; children?: ReactNode; action?: ReactNode; page?: boolean }) {
+  const Title = page ? "h1" : "h2";
+  return (
+    <div className="state">
+      <span className="state-icon" aria-hidden>
+        <Icon />
+      </span>
+      <Title>{title}</Title>
+      {children !== undefined && <div className="muted">{children}</div>}
+      {action}
+    </div>
+  );
+}
+
+const advice = (error: unknown): string => {
+  if (!(error instanceof ApiError)) return "This is a defect of the page. Load it again; if it stays, report it.";
+  if (error.status === 0) return "Look whether this machine is online and the Worker is deployed.";
+  if (error.status === 403) return "Your role does not allow this. An operator can do it, or give you the role.";
+  if (error.status === 404) return "It may have been removed meanwhile.";
+  if (error.status === 429) return "Too many requests came from here. Wait a minute.";
+  if (error.status >= 500) return "The Worker could not answer right now. Try again; its log says more (wrangler tail).";
+  return "Change what the message names and try again.";
+};
+
+export function Failed({ error, retry, whole = false }: { error: unknown; retry?: () => void; whole?: boolean }) {
+  return (
+    <div className={whole ? "state whole" : "state"} role="alert">
+      <span className="state-icon bad" aria-hidden>
+        <CircleAlert />
+      </span>
+      <h2>That did not work</h2>
+      <p className="break">{(error as Error | undefined)?.message ?? "unknown"}</p>
+      <p className="muted">{advice(error)}</p>
+      <button type="button" className="button" onClick={retry ?? (() => location.reload())}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
+export function NotThere() {
+  return (
+    <Empty page icon={Compass} title="No such page" action={<Link to="/" className="button">To the overview</Link>}>
+      The address may be of an older version, or mistyped.
+    </Empty>
+  );
+}

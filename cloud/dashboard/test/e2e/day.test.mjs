@@ -1,0 +1,224 @@
+// A person's day with a real fleet: enrol a machine, apply a bad manifest and mend it, watch it come, call tools, kill a server and see it
+// back, read logs of a node that is dead, roll back, revoke. Real Worker in workerd, real mcplet, real MCP servers.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { deadline, manifest, missing, Node, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+
+const skip = skipFor(missing);
+// In the arguments of the servers of this run, so that just these are killed.
+const mark = `day-${process.pid}`;
+const own = (more = "") => manifest("one", `  args: [--name, ${mark}]\n${more}`);
+function processesOf(name) {
+  return readdirSync("/proc").filter((entry) => {
+    if (!/^\d+$/.test(entry)) return false;
+    try {
+      const words = readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0");
+      return words.includes(name) && words[0].endsWith("mcp_test_server");
+    } catch {
+      return false;
+    }
+  }).map(Number);
+}
+
+let dir, worker, browser, node, page, faults;
+const shoot = (name) => page.screenshot({ path: join(shots, `day-${name}.png`) });
+const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
+const summary = async (name) => (await worker.call("GET", "/v1/servers")).find((each) => each.name === name);
+const badge = (health) => page.locator(`.page-sub .badge.${health}`);
+
+async function write(text) {
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.evaluate((value) => navigator.clipboard.writeText(value), text);
+  await page.keyboard.press("ControlOrMeta+v");
+}
+async function confirm(button, name) {
+  const dialog = page.getByRole("alertdialog");
+  await dialog.waitFor();
+  if (name !== undefined) {
+    assert.equal(await dialog.getByRole("button", { name: button }).isDisabled(), true, "it asks for the name first");
+    await dialog.getByRole("textbox").fill(name);
+  }
+  await dialog.getByRole("button", { name: button }).click();
+  await dialog.waitFor({ state: "detached", timeout: deadline });
+}
+async function openServer(name, tab = "") {
+  await page.goto(`${worker.url}/-/servers/default/${name}${tab}`);
+  await page.getByRole("heading", { name, level: 1 }).waitFor();
+}
+
+before(async () => {
+  if (skip) return;
+  dir = temporary();
+  worker = await startWorker(join(dir, "worker"));
+  browser = await openBrowser();
+  ({ page, faults } = await openPage(browser, worker, { token: worker.operator }));
+});
+after(async () => {
+  if (skip) return;
+  await browser.close();
+  await node?.end();
+  await worker.end();
+  remove(dir);
+});
+
+describe("a day", { skip, concurrency: 1 }, () => {
+  test("a machine is enrolled with one command, and proves that it has the secret", { timeout: 300_000 }, async () => {
+    await page.getByRole("link", { name: "Enrol the first node" }).click();
+    await page.getByRole("button", { name: "Enrol a node" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("edge-01");
+    await page.getByLabel("Labels").fill("site=berlin");
+    await page.getByRole("button", { name: "Make a join token" }).click();
+    const command = await page.locator(".command pre").textContent();
+    assert.match(command, /^mcplet join http:\S+ --name edge-01 --token-file - <<'END'\n[0-9a-f]{32}\.[\w-]{43}\.[0-9a-f]{32}\.\.0\.1\.1\nEND$/);
+    await shoot("enrol");
+    node = new Node("edge-01", dir, worker.url);
+    await node.prepare();
+    await node.join(command.split("\n")[1]);
+    await page.getByText("edge-01 has joined").waitFor();
+    await page.getByRole("button", { name: "Done" }).click();
+    node.start();
+    await until("its keys are published", async () => (await worker.call("GET", "/v1/nodes/edge-01")).connected);
+    await page.locator(".table-body .badge.ready").waitFor();
+    await page.getByText("site=berlin").waitFor();
+  });
+
+  test("a bad manifest is refused with its line, mended, and watched until it is Ready", { timeout: 300_000 }, async () => {
+    await go("Apply");
+    await write(own().replace("source:", "transport: http\n  source:"));
+    await page.getByText('spec.transport: unknown value "http"').first().waitFor();
+    assert.equal(await page.getByRole("button", { name: "Review" }).isDisabled(), true);
+    await page.locator(".cm-lintRange-error").first().waitFor();
+    await shoot("bad-manifest");
+    await write(own());
+    await page.getByText("Nothing is wrong with it").waitFor();
+    await page.getByRole("button", { name: "Review" }).click();
+    const dialog = page.getByRole("dialog", { name: "1 change" });
+    await dialog.getByText("created").waitFor();
+    await dialog.getByLabel("Why, for the history").fill("the first server");
+    await shoot("review");
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await page.locator(".card .rows .badge.ready").waitFor();
+    await shoot("rollout");
+    assert.equal((await summary("one")).ready, "True");
+  });
+
+  test("a tool is tried through the Worker's route, with progress and a question of the server", { timeout: 300_000 }, async () => {
+    await page.goto(`${worker.url}/-/nodes/edge-01`);
+    await page.getByLabel("Host name of its tunnel").fill(node.gateway);
+    await page.getByRole("button", { name: "Set" }).click();
+    await page.getByText("Requests are routed to it.").waitFor();
+    await openServer("one", "?tab=tools");
+    await page.getByRole("button", { name: /^echo/ }).click();
+    await page.getByLabel("message", { exact: true }).fill("<b>hello</b> from the page");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.locator(".result pre").getByText("<b>hello</b> from the page").waitFor();
+    await shoot("tool");
+    await page.getByRole("button", { name: /^progress/ }).click();
+    await page.getByLabel("count", { exact: true }).fill("3");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.locator(".result pre").first().waitFor();
+    await page.getByRole("button", { name: /^ask/ }).click();
+    await page.getByLabel("method", { exact: true }).fill("elicitation/create");
+    await page.locator("textarea").fill(JSON.stringify({ message: "How many?", requestedSchema: { type: "object", properties: { amount: { type: "integer" } }, required: ["amount"] } }));
+    await page.getByRole("button", { name: "Run" }).click();
+    const asked = page.getByRole("dialog", { name: "The server asks" });
+    await asked.getByText("How many?").waitFor();
+    await asked.getByLabel("amount").fill("42");
+    await asked.getByRole("button", { name: "Answer" }).click();
+    await page.locator(".result pre").getByText("42").first().waitFor();
+  });
+
+  test("a killed server is seen to come back, with what ended it", { timeout: 300_000 }, async () => {
+    await openServer("one");
+    await badge("ready").waitFor();
+    const pids = processesOf(mark);
+    assert.ok(pids.length > 0);
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    await page.getByText(/last end: .*signal 9/).waitFor();
+    await badge("ready").waitFor();
+    await page.getByRole("heading", { name: /1 restart/ }).waitFor();
+    await shoot("restarted");
+  });
+
+  test("buttons restart, suspend and resume it, and the list of deeds says who", { timeout: 300_000 }, async () => {
+    await page.getByRole("button", { name: "Suspend" }).click();
+    await confirm("Suspend");
+    await badge("off").waitFor();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await confirm("Resume");
+    await badge("ready").waitFor();
+    await page.getByRole("button", { name: "Restart" }).click();
+    await confirm("Restart");
+    await until("the new generation is Ready", async () => {
+      const found = await summary("one");
+      return found.generation === 4 && found.ready === "True";
+    });
+    await go("Audit");
+    for (const what of ["Restart", "Suspend", "Resume"]) await page.getByRole("row").filter({ hasText: "default/one" }).getByText(what, { exact: true }).waitFor();
+    await page.getByRole("row").filter({ hasText: "ada" }).first().waitFor();
+    await shoot("audit");
+  });
+
+  test("another version is applied, and rolled back", { timeout: 300_000 }, async () => {
+    await go("Apply");
+    await write(manifest("one", `  args: [--name, ${mark}, --crash-after, "1"]\n  terminationGracePeriod: 1s\n`));
+    await page.getByText("Nothing is wrong with it").waitFor();
+    await page.getByRole("button", { name: "Review" }).click();
+    const dialog = page.getByRole("dialog", { name: "1 change" });
+    await dialog.getByText("--crash-after").first().waitFor();
+    await dialog.getByLabel("Why, for the history").fill("worse");
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await go("History");
+    await page.getByText("worse").waitFor();
+    const before = page.getByRole("listitem").filter({ hasText: "restart one" });
+    await before.getByRole("button", { name: "restart one" }).click();
+    await page.getByText("changed").first().waitFor();
+    await shoot("history");
+    await before.getByRole("button", { name: "Roll back" }).click();
+    await confirm("Roll back");
+    await page.getByRole("listitem").filter({ hasText: "roll back to" }).getByText("in force").waitFor();
+    await openServer("one");
+    await until("one is Ready again", async () => {
+      const found = await summary("one");
+      return found.generation === 6 && found.ready === "True";
+    });
+    await badge("ready").waitFor();
+  });
+
+  test("logs are followed live, and are there when the node is dead", { timeout: 300_000 }, async () => {
+    await openServer("one", "?tab=logs");
+    await page.locator(".log-text").getByText(`${mark} starts`).first().waitFor({ timeout: 60_000 });
+    await shoot("logs");
+    await until("the lines are in the store", async () => (await worker.call("GET", "/v1/logs")).some((line) => line.text.includes(mark)), 90_000);
+    node.child.kill("SIGKILL");
+    await node.exited;
+    node.child = undefined;
+    await page.goto(`${worker.url}/-/logs?q=starts`);
+    await page.locator(".log-text").getByText(`${mark} starts`).first().waitFor();
+    await go("Nodes");
+    await page.locator(".table-body .badge.offline").waitFor();
+    await shoot("node-offline");
+    node.start();
+    await page.locator(".table-body .badge.ready").waitFor({ timeout: 60_000 });
+  });
+
+  test("a server is deleted, and a machine revoked, only by their names", { timeout: 300_000 }, async () => {
+    await openServer("one");
+    await page.getByRole("button", { name: "Delete" }).click();
+    await confirm("Delete", "one");
+    await page.getByRole("heading", { name: "Servers", level: 1 }).waitFor();
+    await until("it is gone from the node", async () => (await summary("one")) === undefined, 60_000);
+    await page.goto(`${worker.url}/-/nodes/edge-01`);
+    await page.getByRole("button", { name: "Revoke" }).click();
+    await shoot("revoke");
+    await confirm("Revoke", "edge-01");
+    await page.getByText("Revoked. It could open no secret.").waitFor();
+    await badge("offline").waitFor();
+    assert.equal((await worker.call("GET", "/v1/nodes/edge-01")).tokens.length, 0);
+    assert.deepEqual(faults, []);
+  });
+});

@@ -1,0 +1,139 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { argumentsOf, fieldsOf } from "../../src/lib/form";
+import { type EditorSchema, placeAt, suggest } from "../../src/lib/complete";
+import { ageOf, inWords, percent } from "../../src/lib/format";
+import { mergeLines } from "../../src/lib/lines";
+import { faultsOf, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
+import { parseMessage } from "../../src/live/messages";
+import { SAMPLES } from "../../src/lib/samples";
+
+const KINDS = JSON.parse(readFileSync(new URL("../../src/api/crd.json", import.meta.url), "utf8")) as Record<string, EditorSchema>;
+// "|" is the cursor.
+const labelsAt = (text: string) => {
+  const offset = text.indexOf("|");
+  return suggest(KINDS, placeAt(text.replace("|", ""), offset)).map((each) => each.label);
+};
+const HEAD = "apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: a\n";
+
+describe("completion", () => {
+  it("knows the fields of each place", () => {
+    expect(labelsAt("|")).toEqual(expect.arrayContaining(["apiVersion", "kind", "metadata", "spec"]));
+    expect(labelsAt("kind: |")).toEqual(["MCPServer", "MCPNode"]);
+    expect(labelsAt(`${HEAD}spec:\n  |`)).toEqual(expect.arrayContaining(["source", "probes", "tools"]));
+    expect(labelsAt(`${HEAD}spec:\n  source:\n    |`).sort()).toEqual(["image", "package", "process", "remote"]);
+    expect(labelsAt(`${HEAD}spec:\n  source:\n    image:\n      ref: x\n      pull|`)).toEqual(["pullPolicy", "pullSecret"]);
+    expect(labelsAt("metadata:\n  |")).toEqual(["name", "namespace", "labels", "annotations"]);
+  });
+  it("knows values, and items of lists", () => {
+    expect(labelsAt(`${HEAD}spec:\n  transport: |`)).toEqual(expect.arrayContaining(["stdio", "streamable-http"]));
+    expect(labelsAt(`${HEAD}spec:\n  suspend: |`)).toEqual(["true", "false"]);
+    expect(labelsAt(`${HEAD}spec:\n  env:\n    - |`)).toEqual(["name", "value", "valueFrom"]);
+    expect(labelsAt(`${HEAD}spec:\n  env:\n    - name: A\n      |`)).toEqual(["value", "valueFrom"]);
+    expect(labelsAt(`${HEAD}spec:\n  env:\n    - name: A\n      valueFrom:\n        secretKeyRef:\n          |`)).toEqual(["name", "key"]);
+  });
+  it("looks at the document that the cursor is in", () => {
+    expect(labelsAt(`${HEAD}spec: {}\n---\nkind: MCPNode\nspec:\n  |`)).toEqual(["unschedulable", "drain", "keys"]);
+    expect(labelsAt("kind: Nothing\nspec:\n  |")).toEqual([]);
+  });
+});
+
+describe("a manifest", () => {
+  const text = `${HEAD}spec:\n  source: {}\n  env:\n    - {name: A, value: "1"}\n    - name: B\n`;
+  it("has its faults where they stand", () => {
+    const parsed = parseManifest(text);
+    expect(parsed.faults).toEqual([]);
+    const [{ document }] = parsed.objects as [(typeof parsed.objects)[number]];
+    const at = (path: string) => {
+      const { from, to } = rangeOf(document, path);
+      return text.slice(from, to);
+    };
+    expect(at("metadata.name")).toBe("a");
+    expect(at("spec.source")).toBe("source");
+    expect(at("spec.env[1].name")).toBe("B");
+    expect(at("spec.env[1].value")).toContain("name: B");
+    expect(at("spec.transport")).toBe("spec");
+    expect(faultsOf(parsed, [[{ path: "spec.source", problem: "is wrong", allowed: "better" }]])[0]?.message).toBe("spec.source: is wrong\nallowed: better");
+  });
+  it("that is no YAML says so, and a bomb of aliases is none", () => {
+    expect(parseManifest("a: [").faults.length).toBeGreaterThan(0);
+    expect(parseManifest("a: 1\na: 2").faults[0]?.message).toContain("unique");
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefg".split("").map((name, at) => `${name}: &${name} [${Array(9).fill(`*${"abcdef"[at]}`).join(",")}]`).join("\n")}`;
+    expect(parseManifest(bomb).faults.length).toBeGreaterThan(0);
+  });
+  it("may be several, and empty ones are none", () => {
+    expect(parseManifest("---\nkind: A\n---\n---\nkind: B\n").objects.map(({ value }) => (value as { kind: string }).kind)).toEqual(["A", "B"]);
+  });
+  it("has paths as the Worker writes them", () => {
+    expect(partsOf("spec.env[2].name")).toEqual(["spec", "env", 2, "name"]);
+    expect(partsOf("metadata.labels[a.b/c]")).toEqual(["metadata", "labels", "a.b/c"]);
+  });
+  it("given as an example parses", () => {
+    for (const { text: sample } of SAMPLES) expect(parseManifest(sample).faults).toEqual([]);
+  });
+});
+
+describe("a form", () => {
+  const fields = fieldsOf({
+    required: ["name", "count"],
+    properties: {
+      name: { type: "string", title: "Name" },
+      count: { type: "integer", minimum: 1, maximum: 5 },
+      loud: { type: "boolean" },
+      unit: { enum: ["metric", "imperial"] },
+      tags: { type: "array", items: { type: "string" } },
+      more: { type: "object" },
+      ratio: { type: ["number", "null"], default: 0.5 },
+    },
+  });
+  it("has a field for each property", () => {
+    expect(fields.map(({ name, kind, required }) => [name, kind, required])).toEqual([
+      ["name", "text", true],
+      ["count", "integer", true],
+      ["loud", "boolean", false],
+      ["unit", "choice", false],
+      ["tags", "list", false],
+      ["more", "json", false],
+      ["ratio", "number", false],
+    ]);
+  });
+  it("gives arguments of the right types, and leaves out what is empty", () => {
+    expect(argumentsOf(fields, { name: "x", count: "3", loud: "true", unit: '"metric"', tags: "a\n\nb", more: '{"k":1}' })).toEqual({
+      args: { name: "x", count: 3, loud: true, unit: "metric", tags: ["a", "b"], more: { k: 1 }, ratio: 0.5 },
+      problems: {},
+    });
+    expect(argumentsOf(fields, { name: "", count: "1" }).args).toEqual({ name: "", count: 1, ratio: 0.5 });
+  });
+  it("says what is wrong", () => {
+    expect(argumentsOf(fields, { name: "x", count: "", more: "{", ratio: "x" }).problems).toEqual({ count: "is needed", more: "is no JSON", ratio: "is no number" });
+    expect(argumentsOf(fields, { count: "6" }).problems.count).toBe("is more than 5");
+    expect(argumentsOf(fields, { count: "1.5" }).problems.count).toBe("is no whole number");
+  });
+});
+
+describe("lines", () => {
+  const line = (time: string, text = time) => ({ time, node: "n", stream: "stdout", text, server: "d/s" });
+  it("come once, in order, and not without bound", () => {
+    const one = mergeLines([line("1"), line("3")], [line("3"), line("2"), line("4")]);
+    expect(one.map(({ time }) => time)).toEqual(["1", "2", "3", "4"]);
+    expect(mergeLines(one, [line("4")])).toBe(one);
+    expect(mergeLines([], Array.from({ length: 20 }, (_, at) => line(String(at).padStart(2, "0"))), 5).map(({ time }) => time)).toEqual(["15", "16", "17", "18", "19"]);
+  });
+});
+
+describe("messages", () => {
+  it("without a type are heads; what is not known is nothing", () => {
+    expect(parseMessage('{"trust":1,"epoch":2,"revision":3,"snapshot":"s","signatures":[]}')).toEqual({ type: "head", order: "1.2.3", snapshot: "s", signed: true });
+    for (const text of ["pong", "[]", "null", '{"type":"other"}', "{}"]) expect(parseMessage(text)).toBeUndefined();
+  });
+});
+
+describe("words", () => {
+  it("are for people", () => {
+    expect(inWords("CrashLoopBackOff")).toBe("Crash loop back off");
+    expect(inWords("OOMKilled")).toBe("Oom killed");
+    expect(ageOf(1000, 1000 + 90_000)).toBe("1m");
+    expect(ageOf("")).toBe("—");
+    expect([percent(null), percent(1), percent(0.9876)]).toEqual(["—", "100.0 %", "98.76 %"]);
+  });
+});
