@@ -10,7 +10,7 @@ if(MCPFLEET_PCH)
   target_include_directories(mcpfleet_tests_pch PUBLIC ${CMAKE_SOURCE_DIR})
   target_precompile_headers(mcpfleet_tests_pch PRIVATE
     <algorithm> <atomic> <chrono> <functional> <map> <memory> <optional> <set> <string> <string_view> <thread>
-    <variant> <vector> <absl/status/statusor.h> <gtest/gtest.h> <nlohmann/json.hpp>)
+    <variant> <vector> <absl/status/statusor.h> <gtest/gtest.h> <nlohmann/json.hpp> ${MCPFLEET_JSON_HEADER})
 endif()
 
 function(mcpfleet_tests folder)
@@ -30,7 +30,7 @@ function(mcpfleet_tests folder)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${deps} mcpfleet_tests_fakes GTest::gtest GTest::gtest_main mcpfleet_flags)
   if(MCPFLEET_PCH)
-    target_link_libraries(${target} PRIVATE mcpfleet_tests_pch)
+    target_link_libraries(${target} PRIVATE mcpfleet_tests_pch ${MCPFLEET_JSON})
     target_precompile_headers(${target} REUSE_FROM mcpfleet_tests_pch)
   else()
     target_compile_definitions(${target} PRIVATE ${test_definitions})

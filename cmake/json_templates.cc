@@ -1,0 +1,2 @@
+#define MCPFLEET_JSON_TEMPLATES
+#include "cmake/json_templates.h"
