@@ -53,7 +53,7 @@ class EventWriter {
   const Clock& clock_;
   const EventWriterOptions options_;
   std::mt19937_64 rng_;
-  EventBudget budget_;                         // of the thread
+  Budget budget_;                              // of the thread
   std::map<std::string, std::string> posted_;  // of the thread: what happened -> path of its Event
   std::deque<std::string> order_;              // of the thread: keys of posted_, oldest first
   std::string problem_;                        // of the thread

@@ -11,9 +11,6 @@ apiVersion?: string
  * MCPServer.
  */
 kind?: string
-/**
- * Name, namespace, labels and annotations, as of any Kubernetes object.
- */
 metadata?: {
 /**
  * Name, unique in its namespace; an RFC 1123 label.
@@ -108,11 +105,11 @@ value?: string
  */
 valueFrom?: {
 /**
- * A value of an MCPSecret in the server's namespace.
+ * A value of an MCPSecret in the server's namespace; in Kubernetes, of a Secret when there is no MCPSecret of that name.
  */
 secretKeyRef: {
 /**
- * Name of the MCPSecret.
+ * Name of the secret.
  */
 name: string
 /**
@@ -161,11 +158,11 @@ value?: string
  */
 valueFrom?: {
 /**
- * A value of an MCPSecret in the server's namespace.
+ * A value of an MCPSecret in the server's namespace; in Kubernetes, of a Secret when there is no MCPSecret of that name.
  */
 secretKeyRef: {
 /**
- * Name of the MCPSecret.
+ * Name of the secret.
  */
 name: string
 /**
@@ -188,11 +185,11 @@ files?: {
  */
 path: string
 /**
- * A value of an MCPSecret in the server's namespace.
+ * A value of an MCPSecret in the server's namespace; in Kubernetes, of a Secret when there is no MCPSecret of that name.
  */
 secretKeyRef: {
 /**
- * Name of the MCPSecret.
+ * Name of the secret.
  */
 name: string
 /**
@@ -238,9 +235,9 @@ mountPath: string
 readOnly?: boolean
 }[]
 /**
- * What runs it. Auto is Docker for an image and Process for a package or a program.
+ * What runs it. Auto is Process for a package or a program, and for an image Docker, or Containerd on a node that uses containerd and no Docker.
  */
-runtime?: ("Auto" | "Docker" | "Process")
+runtime?: ("Auto" | "Docker" | "Containerd" | "Process")
 /**
  * How the server speaks MCP. When left out, stdio (streamable-http for a remote source).
  */
@@ -670,9 +667,6 @@ apiVersion?: string
  * MCPNode.
  */
 kind?: string
-/**
- * Name, labels and annotations, as of any Kubernetes object. An MCPNode has no namespace.
- */
 metadata?: {
 /**
  * Name of the node, as in its mcplet.yaml; an RFC 1123 label.
