@@ -172,7 +172,7 @@ TEST_P(StructuralTest, ListsAndMapsAndTextsOfASpecHaveBounds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Crds, StructuralTest, ::testing::Values("mcpserver.yaml", "mcpnode.yaml", "mcpsecret.yaml"),
-                         [](const auto& info) { return info.param.substr(0, info.param.find('.')); });
+                         [](const auto& value) { return value.param.substr(0, value.param.find('.')); });
 
 }  // namespace
 }  // namespace mcpfleet

@@ -21,7 +21,9 @@ class ContainerdShimTest : public ContainerdTest {
     host_ = ShimHost::Create(state_, clock_).value();
   }
   void TearDown() override {
-    if (runtime_ != nullptr) EXPECT_TRUE(runtime_->Remove(kId, Soon()).ok());
+    if (runtime_ != nullptr) {
+      EXPECT_TRUE(runtime_->Remove(kId, Soon()).ok());
+    }
     host_.reset();
     ContainerdTest::TearDown();
   }

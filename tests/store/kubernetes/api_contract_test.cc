@@ -331,7 +331,7 @@ TEST_P(ApiContract, AnEventIsWrittenAndItsSeriesCounted) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Servers, ApiContract, ::testing::Values("Fake", "Real"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& value) { return value.param; });
 
 }  // namespace
 }  // namespace mcpfleet::testing
