@@ -174,7 +174,7 @@ TEST_F(GitopsTest, RenderPrintsAnOverlayAndApplyTakesIt) {
   EXPECT_EQ(
       text,
       "---\napiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: weather\n  namespace: shop\n"
-      "  labels:\n    site: berlin\nspec:\n  args:\n    - --city\n    - berlin\n  source:\n    image:\n      ref: "
+      "  labels:\n    site: berlin\nspec:\n  args:\n  - \"--city\"\n  - berlin\n  source:\n    image:\n      ref: "
       "example/weather:1\n");
   EXPECT_EQ(Out({"render", dir_ / "sites/berlin"}), text);
   EXPECT_EQ(Out({"apply", "-k", dir_ / "sites/berlin", "--applyset", "berlin", "--prune"}),

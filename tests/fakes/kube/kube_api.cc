@@ -187,7 +187,7 @@ void KubeApi::Handle(http::Request& request, const std::shared_ptr<http::Respond
                                                     {"PATCH", "patch"},
                                                     {"DELETE", "delete"}};
   const auto verb = verbs.find(request.method);
-  if (verb == verbs.end() || one == (request.method == "POST") ||
+  if (verb == verbs.end() || (one && request.method == "POST") ||
       (!one && request.method != "GET" && request.method != "POST"))
     return to->Send(
         Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource"));
