@@ -1,5 +1,4 @@
-// What every file would compile again: the JSON library's templates for our one type of document. They are compiled
-// once, in the precompiled headers' own library; last in each list of precompiled headers.
+// The JSON library's templates for our one type of document: made with the precompiled headers, not by each file.
 #pragma once
 
 #include <functional>
@@ -9,11 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
-#ifndef MCPFLEET_JSON_TEMPLATES
-#define MCPFLEET_JSON_TEMPLATES extern
-#endif
-
-MCPFLEET_JSON_TEMPLATES template class nlohmann::basic_json<>;
-MCPFLEET_JSON_TEMPLATES template class std::map<std::string, nlohmann::json, std::less<>>;
-MCPFLEET_JSON_TEMPLATES template class std::vector<nlohmann::json>;
-MCPFLEET_JSON_TEMPLATES template class nlohmann::detail::serializer<nlohmann::json>;
+template class nlohmann::basic_json<>;
+template class std::map<std::string, nlohmann::json, std::less<>>;
+template class std::vector<nlohmann::json>;
+template class nlohmann::detail::serializer<nlohmann::json>;

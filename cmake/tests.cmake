@@ -11,6 +11,7 @@ if(MCPFLEET_PCH)
   target_precompile_headers(mcpfleet_tests_pch PRIVATE
     <algorithm> <atomic> <chrono> <functional> <map> <memory> <optional> <set> <string> <string_view> <thread>
     <variant> <vector> <absl/status/statusor.h> <gtest/gtest.h> <nlohmann/json.hpp> ${MCPFLEET_JSON_HEADER})
+  mcpfleet_code_of_headers(mcpfleet_tests_pch GTest::gtest absl::status absl::statusor)
 endif()
 
 function(mcpfleet_tests folder)
@@ -28,9 +29,13 @@ function(mcpfleet_tests folder)
   endforeach()
   add_executable(${target} ${sources})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  if(TARGET mcpfleet_tests_pch_code)
+    # First: a fake must not be linked for the sake of an inline function that it has too.
+    target_link_libraries(${target} PRIVATE mcpfleet_tests_pch_code mcpfleet_pch_code)
+  endif()
   target_link_libraries(${target} PRIVATE ${deps} mcpfleet_tests_fakes GTest::gtest GTest::gtest_main mcpfleet_flags)
   if(MCPFLEET_PCH)
-    target_link_libraries(${target} PRIVATE mcpfleet_tests_pch ${MCPFLEET_JSON})
+    target_link_libraries(${target} PRIVATE mcpfleet_tests_pch)
     target_precompile_headers(${target} REUSE_FROM mcpfleet_tests_pch)
   else()
     target_compile_definitions(${target} PRIVATE ${test_definitions})

@@ -1,2 +1,0 @@
-#define MCPFLEET_JSON_TEMPLATES
-#include "cmake/json_templates.h"
