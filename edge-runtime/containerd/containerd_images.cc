@@ -1,5 +1,6 @@
 // Images: present, pulled, collected; and what crashes left behind.
 #include <dirent.h>
+#include <unistd.h>
 
 #include <set>
 
@@ -48,6 +49,16 @@ std::string ContainerdRuntime::HowToImport(const std::string& name, const contai
   const std::string ctr = "ctr --address " + options_.socket_path + " --namespace " + options_.space + " images ";
   return "containerd " + engine.version + " can't pull for its clients (1.7 and later can): import it with '" + ctr +
          "pull " + name + "' or '" + ctr + "import FILE.tar'";
+}
+
+std::string ContainerdRuntime::UnaskedMirrors(const std::string& name, const containerd::Engine& engine) const {
+  if (engine.mirrors) return "";
+  for (const std::string& registry : {name.substr(0, name.find('/')), std::string("_default")}) {
+    const std::string directory = options_.hosts_directory + "/" + registry;
+    if (!options_.hosts_directory.empty() && access(directory.c_str(), F_OK) == 0)
+      return "; " + directory + " was not read: containerd " + engine.version + " can't (2.0 and later can)";
+  }
+  return "";
 }
 
 StatusOr<std::optional<containerd::UsableImage>> ContainerdRuntime::FindUnpacked(
@@ -102,12 +113,13 @@ StatusOr<Artifact> ContainerdRuntime::PullAs(const RegistryCredentials& credenti
     ASSIGN_OR_RETURN(login, RegistryLoginOf(credentials, ref));
   }
   if (progress) progress({.done_bytes = 0, .total_bytes = 0, .phase = "resolving"});
-  const Status pulled = containerd::PullByTransfer(connection_,
-                                                   {.name = name,
-                                                    .login = login ? &*login : nullptr,
-                                                    .hosts_directory = options_.hosts_directory,
-                                                    .architecture = std::string(containerd::MachineArchitecture())},
-                                                   progress, lease.id(), deadline);
+  Status pulled = containerd::PullByTransfer(connection_,
+                                             {.name = name,
+                                              .login = login ? &*login : nullptr,
+                                              .hosts_directory = options_.hosts_directory,
+                                              .architecture = std::string(containerd::MachineArchitecture())},
+                                             progress, lease.id(), deadline);
+  if (!pulled.ok()) pulled = Status(pulled.code(), Message(pulled) + UnaskedMirrors(name, engine));
   if (pulled.code() == StatusCode::kNotFound) {
     return Annotate(
         pulled, what + " could not be pulled: check spec.source.image.ref and that this node may read its registry");

@@ -151,10 +151,23 @@ Status ContainerdRuntime::PutAwayLogs(const std::string& id) const {
   return OkStatus();
 }
 
+StatusOr<int> ContainerdRuntime::MakeTask(const containerd::OwnContainer& container,
+                                          const std::vector<containerd::Mount>& root, Deadline deadline) {
+  const std::string& id = container.report.id;
+  const Deadline patience = deadline.AtMost(kKillWait);
+  while (true) {
+    StatusOr<int> pid = containerd::CreateTask(connection_, id, root, LogAddress(container), deadline);
+    if (pid.status().code() != StatusCode::kAlreadyExists || patience.Expired()) return pid;
+    poll(nullptr, 0, 20);
+    RETURN_IF_ERROR(EndTask(id, deadline));
+    RETURN_IF_ERROR(EndHiddenTask(id, deadline));
+  }
+}
+
 Status ContainerdRuntime::StartNew(const containerd::OwnContainer& container, Deadline deadline) {
   const std::string& id = container.report.id;
   ASSIGN_OR_RETURN(const std::vector<containerd::Mount> root, snapshots_.Mounts(container.snapshot_key, deadline));
-  ASSIGN_OR_RETURN(const int pid, containerd::CreateTask(connection_, id, root, LogAddress(container), deadline));
+  ASSIGN_OR_RETURN(const int pid, MakeTask(container, root, deadline));
   if (container.network == NetworkMode::kOutbound)
     RETURN_IF_ERROR(network_.Connect(id, pid, DirectoryOf(id), deadline));
   // Before it runs: an instance without this label has never run.
@@ -258,12 +271,21 @@ Status ContainerdRuntime::EndTask(const std::string& id, Deadline deadline) {
   return OkStatus();
 }
 
+// One that containerd shows no more, or not yet, and that is in the way of a new one: its shim has died and containerd
+// has not cleared away after it, or (1.6) containerd was killed between its shim's start and its own.
+Status ContainerdRuntime::EndHiddenTask(const std::string& id, Deadline deadline) {
+  const Status removed = containerd::DeleteTask(connection_, id, deadline);
+  const bool seen = removed.code() == StatusCode::kFailedPrecondition;  // it runs: whoever looks next sees it
+  return seen || removed.code() == StatusCode::kUnknown ? OkStatus() : removed;
+}
+
 Status ContainerdRuntime::Remove(const std::string& id, Deadline deadline) {
   const StatusOr<containerd::OwnContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
   const UnderWay under_way(this, id);
   RETURN_IF_ERROR(EndTask(id, deadline));
+  RETURN_IF_ERROR(EndHiddenTask(id, deadline));  // without its container it could never be ended
   RETURN_IF_ERROR(containerd::DeleteContainer(connection_, id, deadline));
   RETURN_IF_ERROR(snapshots_.Remove(container->snapshot_key, deadline));
   RETURN_IF_ERROR(RemoveTree(DirectoryOf(id)));

@@ -105,14 +105,20 @@ class ContainerdRuntime final : public ContainerRuntime, public LogTails {
   std::string LogAddress(const containerd::OwnContainer& container) const;
   // The log of the last incarnation becomes "previous".
   Status PutAwayLogs(const std::string& id) const;
+  // The pid of its first process, which does not run yet.
+  StatusOr<int> MakeTask(const containerd::OwnContainer& container, const std::vector<containerd::Mount>& root,
+                         Deadline deadline);
   Status StartNew(const containerd::OwnContainer& container, Deadline deadline);
   // Ends and removes the task, its processes and its network. Absent is OK.
   Status EndTask(const std::string& id, Deadline deadline) LOCKS_EXCLUDED(mu_);
+  Status EndHiddenTask(const std::string& id, Deadline deadline);
   Status EndProcesses(const std::string& id, Deadline deadline);
 
   StatusOr<std::optional<containerd::UsableImage>> FindUnpacked(
       const std::string& ref, const std::string& lease, const std::function<void(const PullProgress&)>& progress,
       Deadline deadline);
+  // What a failed pull should say of mirrors that this containerd doesn't look at; "": nothing.
+  std::string UnaskedMirrors(const std::string& name, const containerd::Engine& engine) const;
   std::string HowToImport(const std::string& name, const containerd::Engine& engine) const;
   Status ClearAway(Deadline deadline);
 

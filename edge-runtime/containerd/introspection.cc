@@ -30,6 +30,8 @@ StatusOr<Engine> AskEngine(const Connection& connection, Deadline deadline) {
     else
       engine.snapshotters[plugin.id()] = failure;
   }
+  const std::string_view version_number = std::string_view(engine.version).substr(engine.version.starts_with('v'));
+  engine.mirrors = engine.transfer && !version_number.starts_with("1.");
   return engine;
 }
 

@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <string>
@@ -48,6 +49,7 @@ struct TlsIdentity {
   }
   void WriteKeyTo(const std::string& path) const {
     FILE* file = fopen(path.c_str(), "w");
+    fchmod(fileno(file), 0600);
     PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
     fclose(file);
   }

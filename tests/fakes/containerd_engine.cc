@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "tests/base/tls_identity.h"
 
 namespace mcpfleet {
 namespace {
@@ -160,6 +161,9 @@ Status ContainerdEngine::Launch() {
                              "\"io.containerd.internal.v1.opt\"]\n[grpc]\n  address = \"" +
                              socket_ + "\"\n";
   RETURN_IF_ERROR(WriteFileAtomically(directory_ + "/config.toml", config));
+  const testing::TlsIdentity registry("IP:127.0.0.1");
+  registry.WriteTo(registry_certificate());
+  registry.WriteKeyTo(registry_key());
   RETURN_IF_ERROR(Spawn());
   ASSIGN_OR_RETURN(const std::string plugins, Ctr("default", {"plugins", "ls"}));
   for (const std::string& line : Split(plugins, '\n')) {
@@ -172,7 +176,8 @@ Status ContainerdEngine::Spawn() {
   const std::vector<std::string> args = {binaries_ + "/containerd", "--config", directory_ + "/config.toml",
                                          "--log-level", "warn"};
   // Its shim is looked for in PATH; runc is the system's.
-  const std::vector<std::string> environment = {"PATH=" + binaries_ + ":/usr/sbin:/usr/bin:/sbin:/bin"};
+  const std::vector<std::string> environment = {"PATH=" + binaries_ + ":/usr/sbin:/usr/bin:/sbin:/bin",
+                                                "SSL_CERT_FILE=" + registry_certificate()};
   const std::vector<char*> argv = ArgvOf(args), env = ArgvOf(environment);
   UniqueFd log(open((directory_ + "/log").c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
   const pid_t parent = getpid();

@@ -35,6 +35,9 @@ class ContainerdEngine {
   const std::string& snapshotter() const { return snapshotter_; }
   // "mcpfleet-test/busybox:1", as DockerEngine::image().
   const std::string& image() const { return image_; }
+  // Of a registry on 127.0.0.1 that this engine trusts: PEM files.
+  std::string registry_certificate() const { return directory_ + "/registry.crt"; }
+  std::string registry_key() const { return directory_ + "/registry.key"; }
   // In this containerd namespace; the image is imported into it at first use.
   Status Use(const std::string& space);
 

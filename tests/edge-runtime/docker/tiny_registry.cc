@@ -16,10 +16,13 @@ std::string DigestOf(const std::string& bytes) { return "sha256:" + Sha256Hex(by
 
 }  // namespace
 
-TinyRegistry::TinyRegistry() {
-  server_ = http::Server::Create({}, [this](const http::Request& request, const std::shared_ptr<http::Responder>& to) {
-              Handle(request, *to);
-            }).value();
+TinyRegistry::TinyRegistry(const http::TlsFiles& tls) {
+  http::Server::Options options;
+  options.tls = tls;
+  server_ =
+      http::Server::Create(options, [this](const http::Request& request, const std::shared_ptr<http::Responder>& to) {
+        Handle(request, *to);
+      }).value();
 }
 
 std::string TinyRegistry::host() const { return "127.0.0.1:" + std::to_string(server_->port()); }

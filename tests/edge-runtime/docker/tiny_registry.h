@@ -1,4 +1,5 @@
-// An image registry (the read half of the Docker Registry HTTP API V2) on 127.0.0.1, where engines accept plain HTTP.
+// An image registry (the read half of the Docker Registry HTTP API V2) on 127.0.0.1, where most engines accept plain
+// HTTP; the others get TLS.
 #pragma once
 
 #include <atomic>
@@ -21,7 +22,7 @@ struct TinyImage {
 // Thread-safe.
 class TinyRegistry {
  public:
-  TinyRegistry();
+  explicit TinyRegistry(const http::TlsFiles& tls = {});
   std::string host() const;
   void Add(const std::string& name, const std::string& tag, const TinyImage& image) LOCKS_EXCLUDED(mu_);
   int64_t requests() const { return requests_; }
