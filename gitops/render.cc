@@ -80,10 +80,11 @@ SourcedTree* Child(SourcedTree* map, const std::string& key, const Origin& origi
 
 class Renderer {
  public:
-  Renderer(const RenderOptions& options, std::vector<Violation>* violations)
-      : options_(options), violations_(violations) {
+  Renderer(const RenderOptions& options, std::vector<Violation>* violations) : violations_(violations) {
+    if (options.root.empty()) return;
     std::error_code error;
-    if (!options.root.empty()) root_ = fs::canonical(options.root, error);
+    root_ = fs::canonical(options.root, error);
+    if (error) root_ = options.root;  // nothing is inside it then
   }
 
   // `from` is who names the folder; without a line when it is the caller.
@@ -287,8 +288,7 @@ class Renderer {
     (void)Fail(part.origin, patch.field, "patches no object; there are: " + Join(there, ", "));
   }
 
-  const RenderOptions& options_;
-  fs::path root_;
+  fs::path root_;  // "": any
   std::vector<Violation>* violations_;
   std::vector<fs::path> stack_;  // canonical
   size_t visited_ = 0;           // files and folders
