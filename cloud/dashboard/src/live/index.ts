@@ -1,6 +1,7 @@
 // The page's one store and one socket, put together, and the hooks that views read them by.
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { api, ApiError, result } from "../api/client";
+import { workerOrigin } from "../api/origin";
 import { queryClient } from "../api/queries";
 import { keepDesired } from "./desired";
 import type { LogLine } from "./messages";
@@ -19,7 +20,7 @@ export type LiveLine = LogLine & { node: string };
 const lineListeners = new Set<(lines: LiveLine[]) => void>();
 
 const socket = new LiveSocket({
-  open: () => new WebSocket(`${location.origin.replace(/^http/, "ws")}/v1/watch`, ["mcpfleet.v1"]),
+  open: () => new WebSocket(`${workerOrigin.replace(/^http/, "ws")}/v1/watch`, ["mcpfleet.v1"]),
   maySpeak: async () => {
     try {
       await result(api.GET("/v1/whoami"));
