@@ -91,6 +91,7 @@ export class FleetStore {
         this.pending.alertsAt = this.now();
         break;
       case "log":
+      case "usage":
         return;
     }
     this.schedule();
