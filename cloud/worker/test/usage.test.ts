@@ -81,6 +81,30 @@ describe("who looks at a server", () => {
   });
 });
 
+describe("who has gone without a word", () => {
+  it("looks no more: a page says `ping`, and three that are missing are enough", async () => {
+    const clock = clockAt(FUTURE);
+    const node = await watch(await deviceToken("edge-1"));
+    const viewer = await watch(VIEWER);
+    const sweep = async () => {
+      await inFleet((_, state) => void state.storage.sql.exec("DELETE FROM notes WHERE key='sweep-at'"));
+      await inFleet((instance) => instance.alarm());
+    };
+    say(viewer, { type: "measure", namespace: "default", server: "a" });
+    expect((await node.message("measure")).servers).toHaveLength(1);
+    clock.advance(80_000);
+    await sweep();
+    say(node, { type: "usage", servers: [usage("a")] });
+    await viewer.message("usage");
+    clock.advance(11_000);
+    await sweep();
+    expect((await node.message("measure")).servers).toEqual([]);
+    say(node, { type: "usage", servers: [usage("a")] });
+    await settled(node);
+    expect(usagesOf(viewer)).toHaveLength(1);
+  });
+});
+
 describe("bounds of usage", () => {
   it("hold for what nodes send: what is no usage is answered with an error and goes nowhere", async () => {
     const node = await watch(await deviceToken("edge-1"));

@@ -177,6 +177,7 @@ TEST_F(UsageReporterTest, AnEngineThatIsAwayHasNoFiguresAndTheRestIsToldAllTheSa
 
 TEST_F(UsageReporterTest, WhenNothingGoesOutForAMinuteNobodyLooksAnyMore) {
   Look({{"default", "weather", true}});
+  EXPECT_EQ(Sent().size(), 1U);
   cut_off_ = true;
   Pass(2min);
   const int before = looks_;

@@ -24,14 +24,19 @@ interface Figure {
   lines: Line[];
   series: Series[];
   text(value: number): string;
+  steps?: number[]; // between ticks
   more?(sample: Sample): string;
 }
+
+// Whole ones, and what is round in bytes.
+const WHOLE = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((part) => part * 10 ** power)).flat();
+const BINARY = Array.from({ length: 33 }, (_, power) => 2 ** (power + 10));
 
 const share = ({ calls, errors }: Sample): string => (calls === 0 ? "" : `${((errors / calls) * 100).toFixed(errors > 0 && errors < calls ? 1 : 0)} % failed`);
 const FIGURES: Figure[] = [
   { title: "CPU", lines: [{ name: "CPU", of: ({ cpu }) => cpu }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: coresText },
-  { title: "Memory", lines: [{ name: "Memory", of: ({ memory }) => memory }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: bytesText },
-  { title: "Sessions", lines: [{ name: "Sessions", of: ({ sessions }) => sessions }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: countText },
+  { title: "Memory", lines: [{ name: "Memory", of: ({ memory }) => memory }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: bytesText, steps: BINARY },
+  { title: "Sessions", lines: [{ name: "Sessions", of: ({ sessions }) => sessions }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: countText, steps: WHOLE },
   {
     title: "Tool calls a minute",
     lines: [
@@ -54,7 +59,7 @@ const FIGURES: Figure[] = [
 ];
 
 function FigureCard({ figure, samples }: { figure: Figure; samples: readonly Sample[] }) {
-  const { title, lines, series, text, more } = figure;
+  const { title, lines, series, text, steps, more } = figure;
   const { x, y } = useMemo(() => linesOf(samples, lines.map(({ of }) => of)), [samples, lines]);
   const [pointed, setPointed] = useState<number | null>(null);
   const at = pointed !== null && pointed < x.length ? pointed : x.length - 1;
@@ -74,7 +79,7 @@ function FigureCard({ figure, samples }: { figure: Figure; samples: readonly Sam
         })}
         {more !== undefined && sample !== undefined && <span className="muted small">{more(sample)}</span>}
       </p>
-      <Chart x={x} series={series} values={y} label={label} tick={text} point={setPointed} />
+      <Chart x={x} series={series} values={y} label={label} tick={text} {...(steps === undefined ? {} : { steps })} point={setPointed} />
     </Card>
   );
 }

@@ -18,11 +18,12 @@ export interface ChartProps {
   values: readonly (readonly (number | null)[])[]; // of each series
   label: string;
   tick(value: number): string;
+  steps?: readonly number[]; // between ticks; else such that decimals are short
   range?: readonly [number, number]; // else from zero to what there is
   point?(index: number | null): void; // the place under the pointer
 }
 
-export default function Chart({ x, series, values, label, tick, range, point }: ChartProps) {
+export default function Chart({ x, series, values, label, tick, steps, range, point }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const told = useRef(point);
@@ -45,7 +46,7 @@ export default function Chart({ x, series, values, label, tick, range, point }: 
         legend: { show: false },
         cursor: { y: false, points: { size: 7 } },
         scales: { y: { range: (_, __, max) => [least ?? 0, most ?? (max > 0 ? max * 1.1 : 1)] } },
-        axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick) }],
+        axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick), ...(steps === undefined ? {} : { incrs: [...steps] }) }],
         series: [
           {},
           ...series.map((each) => ({
@@ -70,7 +71,7 @@ export default function Chart({ x, series, values, label, tick, range, point }: 
       plot.current = undefined;
       made.destroy();
     };
-  }, [series, tick, least, most, lonely, theme]);
+  }, [series, tick, steps, least, most, lonely, theme]);
   useEffect(() => plot.current?.setData([x, ...values] as uPlot.AlignedData), [x, values]);
   return <div className="chart" ref={place} role="img" aria-label={label} />;
 }

@@ -169,7 +169,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
   test("says what to do when a node tells no figures, or is away", { timeout: 300_000 }, async () => {
     const { page, context } = await openPage(browser, worker, { token: worker.viewer });
     nodes[0].tellsUsage = false;
-    await page.goto(`${worker.url}/-/servers/default/weather?tab=usage`);
+    await page.goto(`${worker.url}/-/servers/default/filesystem?tab=usage`);
     await page.getByText("edge-01 does not answer").waitFor();
     await axe(page, "usage without an answer");
     await shoot(page, "usage-no-answer-light");

@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, JOINS, LOOKS, LOOKS_MS, NEWS_MS, NODES, USAGE_BYTES, WATCHERS } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, LOOKS, LOOKS_MS, NEWS_MS, NODES, PING_SECONDS, USAGE_BYTES, WATCHERS } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { randomHex, sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
@@ -511,6 +511,7 @@ export class Fleet extends DurableObject<Env> {
       pruneOld(this.sql, settingsOf(this.env).logRetentionDays, now);
       pruneDeeds(this.sql, now);
     }
+    if (this.room.endSilentLooks(now, 3 * PING_SECONDS * 1000)) await this.tellMeasured();
     this.room.closeExpired(now);
     await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
   }
@@ -675,12 +676,18 @@ export class Fleet extends DurableObject<Env> {
       nodes.noteGone(this.sql, node, Date.now());
       this.tellNode(node);
     }
-    if (Room.attachmentOf(socket).follows !== undefined) await this.tellFollows();
-    if (Room.attachmentOf(socket).measures !== undefined) await this.tellMeasured();
+    await this.endLooks(socket);
   }
 
-  override async webSocketError(): Promise<void> {
-    // The socket is gone; its node is judged by its silence.
+  // The socket is gone without a word; a node is judged by its silence.
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    await this.endLooks(socket);
+  }
+
+  private async endLooks(socket: WebSocket): Promise<void> {
+    const { follows, measures } = Room.attachmentOf(socket);
+    if (follows !== undefined) await this.tellFollows();
+    if (measures !== undefined) await this.tellMeasured();
   }
 
   // A node's message; what to answer.

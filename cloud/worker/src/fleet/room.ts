@@ -104,13 +104,32 @@ export class Room {
   }
 
   follows(): Follow[] {
-    return this.ctx.getWebSockets("people").flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
+    return this.people().flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
+  }
+
+  // Those that are still there: one that closes may be listed for a while.
+  private people(): WebSocket[] {
+    return this.ctx.getWebSockets("people").filter((socket) => socket.readyState === WebSocket.OPEN);
+  }
+
+  // Ends the look of who has not said `ping` for `silentMs`: a cable that was pulled closes nothing, and the nodes would go on measuring.
+  // Whether there was one.
+  endSilentLooks(now: number, silentMs: number): boolean {
+    let any = false;
+    for (const socket of this.people()) {
+      const { measures, ...rest } = Room.attachmentOf(socket);
+      const last = Math.max(this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0, rest.connectedAt);
+      if (measures === undefined || now - last < silentMs) continue;
+      socket.serializeAttachment(rest);
+      any = true;
+    }
+    return any;
   }
 
   // What people look at; `fresh` (or everybody, without one) has nothing yet.
   measured(fresh?: WebSocket | "all"): Measured[] {
     return measuredOf(
-      this.ctx.getWebSockets("people").flatMap((socket) => {
+      this.people().flatMap((socket) => {
         const { measures } = Room.attachmentOf(socket);
         return measures === undefined ? [] : [{ at: measures, isNew: fresh === "all" || fresh === socket }];
       }),
