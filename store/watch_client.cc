@@ -28,8 +28,8 @@ constexpr Duration kQuiet = seconds(30);  // of a store that speaks heads only: 
 constexpr Duration kFirstBackOff = std::chrono::milliseconds(500);
 constexpr Duration kLastBackOff = seconds(30);
 constexpr Duration kHeld = seconds(10);  // a connection that ended sooner counts as one that failed
-// Live lines that wait to go out: four seconds of what the Worker passes on.
-constexpr size_t kQueuedLogBytes = size_t{1} << 20;
+// Live lines and usage that wait to go out: some seconds of what the Worker passes on.
+constexpr size_t kQueuedLiveBytes = size_t{1} << 20;
 // What a store says in `kWindow` at most. More is no news, it is meant to keep the node busy.
 constexpr Duration kWindow = seconds(10);
 constexpr int kWindowMessages = 5000;
@@ -88,26 +88,36 @@ class Watcher final : public WatchClient {
   }
 
   bool SendLog(std::string_view ns, std::string_view server, std::vector<LiveLine> lines) override {
+    return SendLive([&] { return lines.empty() ? "" : EncodeLogMessage(ns, server, &lines); });
+  }
+
+  bool SendUsage(std::vector<std::string> servers) override {
+    return SendLive([&] { return servers.empty() ? "" : EncodeUsageMessage(&servers); });
+  }
+
+ private:
+  // All messages that `next` gives until it gives none, or none of them.
+  template <typename Next>
+  bool SendLive(const Next& next) {
     {
       MutexLock lock(&mu_);
       if (!typed_ || Now() < slow_until_) return false;
     }
     std::vector<std::string> messages;
     size_t bytes = 0;
-    while (!lines.empty()) {
-      messages.push_back(EncodeLogMessage(ns, server, &lines));
-      bytes += messages.back().size();
-      if (bytes > kQueuedLogBytes) return false;
+    for (std::string message = next(); !message.empty(); message = next()) {
+      bytes += message.size();
+      if (bytes > kQueuedLiveBytes) return false;
+      messages.push_back(std::move(message));
     }
     MutexLock lock(&mu_);
-    if (!typed_ || log_bytes_ + bytes > kQueuedLogBytes) return false;
-    log_bytes_ += bytes;
-    std::move(messages.begin(), messages.end(), std::back_inserter(logs_));
+    if (!typed_ || live_bytes_ + bytes > kQueuedLiveBytes) return false;
+    live_bytes_ += bytes;
+    std::move(messages.begin(), messages.end(), std::back_inserter(live_));
     Wake();
     return true;
   }
 
- private:
   void Run() {
     for (int failures = 0; Begin();) {
       const std::string token = options_.tokens->Get();
@@ -206,6 +216,7 @@ class Watcher final : public WatchClient {
         Tell(callbacks_.on_hints, hints_);
         if (message.down) Tell(callbacks_.on_down, *message.down);
         Tell(callbacks_.on_follow, message.follow);
+        Tell(callbacks_.on_measure, message.measure);
         return Confirm(socket, message.nonce);
       case WatchMessage::Kind::kValues:
         Tell(callbacks_.on_values, message.values);
@@ -215,6 +226,9 @@ class Watcher final : public WatchClient {
         break;
       case WatchMessage::Kind::kFollow:
         Tell(callbacks_.on_follow, message.follow);
+        break;
+      case WatchMessage::Kind::kMeasure:
+        Tell(callbacks_.on_measure, message.measure);
         break;
       case WatchMessage::Kind::kRotate:
         Tell(callbacks_.on_rotate);
@@ -264,10 +278,10 @@ class Watcher final : public WatchClient {
         if (reconnect_) return Cancelled("to connect again");
         if (status_) {
           message = *std::exchange(status_, std::nullopt);
-        } else if (!logs_.empty()) {
-          message = std::move(logs_.front());
-          logs_.pop_front();
-          log_bytes_ -= message.size();
+        } else if (!live_.empty()) {
+          message = std::move(live_.front());
+          live_.pop_front();
+          live_bytes_ -= message.size();
         }
       }
       if (message.empty()) return OkStatus();
@@ -311,8 +325,8 @@ class Watcher final : public WatchClient {
       socket_ = nullptr;
       connected_ = typed_ = false;
       status_.reset();
-      logs_.clear();
-      log_bytes_ = 0;
+      live_.clear();
+      live_bytes_ = 0;
     }
     Tell(callbacks_.on_change, false);
   }
@@ -352,8 +366,8 @@ class Watcher final : public WatchClient {
   bool connected_ GUARDED_BY(mu_) = false;
   bool typed_ GUARDED_BY(mu_) = false;  // mcpfleet.v1 is spoken
   std::optional<std::string> status_ GUARDED_BY(mu_);
-  std::deque<std::string> logs_ GUARDED_BY(mu_);
-  size_t log_bytes_ GUARDED_BY(mu_) = 0;
+  std::deque<std::string> live_ GUARDED_BY(mu_);
+  size_t live_bytes_ GUARDED_BY(mu_) = 0;
   MonoTime slow_until_ GUARDED_BY(mu_) = MonoTime::min();
   http::WebSocketClient* socket_ GUARDED_BY(mu_) = nullptr;
   std::thread thread_;

@@ -44,7 +44,8 @@ struct WatchCallbacks {
   // Of mcpfleet.v1 only, the first five of them with each connect too:
   std::function<void(const WatchHints&)> on_hints;
   std::function<void(const DownList&)> on_down;
-  std::function<void(const std::vector<FollowedServer>&)> on_follow;  // all of them; empty: nobody looks any more
+  std::function<void(const std::vector<FollowedServer>&)> on_follow;   // all of them; empty: nobody looks any more
+  std::function<void(const std::vector<MeasuredServer>&)> on_measure;  // the same
   std::function<Status(std::string_view nonce)> on_nonce;  // to be on disk when it returns OK: then it is confirmed
   std::function<void()> on_alive;                          // the store answered a `ping`
   std::function<void()> on_rotate;                         // get a new token
@@ -70,6 +71,8 @@ class WatchClient {
   virtual bool SendStatus(std::string_view status_json, std::string_view metadata_json) = 0;
   // All of the lines or, when it returns false, none.
   virtual bool SendLog(std::string_view ns, std::string_view server, std::vector<LiveLine> lines) = 0;
+  // Of each server a JSON object (docs/cloudflare-protocol.md, `usage`). All of them or, when it returns false, none.
+  virtual bool SendUsage(std::vector<std::string> servers_json) = 0;
 
   static StatusOr<std::unique_ptr<WatchClient>> Create(WatchOptions options, WatchCallbacks callbacks);
 };

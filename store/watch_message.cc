@@ -64,6 +64,31 @@ StatusOr<std::vector<FollowedServer>> ParseFollow(const Json& servers, std::stri
   return follow;
 }
 
+StatusOr<std::vector<MeasuredServer>> ParseMeasure(const Json& servers, std::string_view node) {
+  if (!servers.is_array()) return InvalidArgument("measure: servers are no list");
+  std::vector<MeasuredServer> measure;
+  for (const Json& item : servers) {
+    MeasuredServer server{GetString(item, "namespace"), GetString(item, "server"), GetBool(item, "history")};
+    const std::string only = GetString(item, "node");
+    const bool whole_node = server.namespace_.empty() && server.server.empty() && !only.empty();
+    if (!whole_node && (!CheckName(server.namespace_).empty() || !CheckName(server.server).empty()))
+      return InvalidArgument("measure: names no server");
+    if (!only.empty() && only != node) continue;  // somebody looks at another node
+    const auto same = std::find_if(measure.begin(), measure.end(), [&server](const MeasuredServer& each) {
+      return each.namespace_ == server.namespace_ && each.server == server.server;
+    });
+    if (same != measure.end()) {  // two people look
+      same->history |= server.history;
+      continue;
+    }
+    if (measure.size() == kMeasuredServers) {
+      return InvalidArgument("measure: more servers than " + std::to_string(kMeasuredServers));
+    }
+    measure.push_back(std::move(server));
+  }
+  return measure;
+}
+
 StatusOr<WatchMessage> ParseValues(const Json& values) {
   if (!values.is_array()) return InvalidArgument("values: are no list");
   if (values.size() > kPushedValues) return InvalidArgument("values: more than " + std::to_string(kPushedValues));
@@ -86,6 +111,9 @@ StatusOr<WatchMessage> ParseHello(const Json& json, std::string_view node) {
   }
   if (json.contains("follow")) {
     ASSIGN_OR_RETURN(hello.follow, ParseFollow(GetMember(json, "follow"), node));
+  }
+  if (json.contains("measure")) {
+    ASSIGN_OR_RETURN(hello.measure, ParseMeasure(GetMember(json, "measure"), node));
   }
   return hello;
 }
@@ -119,6 +147,11 @@ StatusOr<WatchMessage> ParseWatchMessage(std::string_view text, std::string_view
   if (type == "follow") {
     WatchMessage message{.kind = Kind::kFollow};
     ASSIGN_OR_RETURN(message.follow, ParseFollow(GetMember(json, "servers"), node));
+    return message;
+  }
+  if (type == "measure") {
+    WatchMessage message{.kind = Kind::kMeasure};
+    ASSIGN_OR_RETURN(message.measure, ParseMeasure(GetMember(json, "servers"), node));
     return message;
   }
   if (type == "rotate") return WatchMessage{.kind = Kind::kRotate};
@@ -164,6 +197,21 @@ std::string EncodeLogMessage(std::string_view ns, std::string_view server, std::
     message += item;
   }
   lines->erase(lines->begin(), lines->begin() + static_cast<std::ptrdiff_t>(taken));
+  return message + "]}";
+}
+
+std::string EncodeUsageMessage(std::vector<std::string>* servers) {
+  std::string message = R"({"type":"usage","servers":[)";
+  const size_t begin = message.size();
+  size_t taken = 0, sent = 0;
+  for (; taken < servers->size() && sent < kWatchUsageServers; ++taken) {
+    const std::string& item = (*servers)[taken];
+    if (begin + item.size() + 2 > kWatchUsageBytes) continue;  // it fits no message
+    if (message.size() + item.size() + 3 > kWatchUsageBytes) break;
+    if (sent++ > 0) message += ',';
+    message += item;
+  }
+  servers->erase(servers->begin(), servers->begin() + static_cast<std::ptrdiff_t>(taken));
   return message + "]}";
 }
 

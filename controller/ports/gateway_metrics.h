@@ -20,6 +20,8 @@ class GatewayMetrics {
   // A request of a client was answered (or given up by it). `method`: a known MCP method, "other", or the HTTP method
   // of what is no MCP request; `code`: the HTTP status.
   virtual void GatewayRequest(const ServerKey& server, std::string_view method, int code, Duration took) = 0;
+  // A server answered a tool call with an error, or with a result that says `isError`.
+  virtual void GatewayToolFailed(const ServerKey& server) = 0;
   // Refused before it reached a server; one of kGatewayRejections.
   virtual void GatewayRejected(std::string_view reason) = 0;
   virtual void GatewaySessions(const ServerKey& server, int open) = 0;

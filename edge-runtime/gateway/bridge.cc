@@ -95,8 +95,7 @@ void Bridge::OnAnswer(uint64_t number, Incoming answer) {
                                               "Missing required client capability: " + failed.lacks,
                                               R"({"requiredCapabilities":{)" + mcp::Quote(failed.lacks) + ":{}}}"));
   }
-  if (inspect_ && answer.envelope.kind == mcp::MessageKind::kResult)
-    inspect_(call.request.message.envelope.method, &answer);
+  if (inspect_) inspect_(call.request.message.envelope.method, &answer);
   FinishWith(number, answer);
 }
 

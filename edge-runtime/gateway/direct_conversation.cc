@@ -175,7 +175,7 @@ void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
   const bool result = answer.envelope.kind == mcp::MessageKind::kResult;
   if (result) relinks_ = 0;
   if (call.method == kInitialize && result) note_.TakeInVersion(answer);
-  if (options_.inspect && result) options_.inspect(call.method, &answer);
+  if (options_.inspect) options_.inspect(call.method, &answer);
   events_.answer(call.call.call, std::move(answer).WithId(call.call.id));
 }
 

@@ -19,6 +19,13 @@ std::string UrlOf(const std::string& url, Face face) {
   return face == Face::kMcp ? url : url.substr(0, url.rfind('/')) + "/sse";
 }
 
+// An answer to tools/call. Most of them don't have the word at all, which is quickly seen.
+bool IsFailure(const Incoming& answer) {
+  if (answer.envelope.kind == mcp::MessageKind::kError) return true;
+  if (answer.text.find("\"isError\"") == std::string::npos) return false;
+  return answer.Part(mcp::FindMember(answer.text, answer.envelope.result, "isError")) == "true";
+}
+
 }  // namespace
 
 std::optional<Face> FaceOf(std::string_view word) {
@@ -131,7 +138,8 @@ void Endpoint::OnChildrenChanged(const std::string& instance) {
 }
 
 void Endpoint::Inspect(std::string_view method, Incoming* answer) {
-  if (method != "tools/list") return;
+  if (method == "tools/call" && IsFailure(*answer)) w_.metrics.GatewayToolFailed(target_.server->key);
+  if (method != "tools/list" || answer->envelope.kind != mcp::MessageKind::kResult) return;
   const bool passes = filter_->passes_all();
   if (passes && answer->text.size() > mcp::kValidatedBytes) return;
   const auto replace = [answer](std::string text) {

@@ -112,7 +112,7 @@ void LegacyFace::OnAnswer(uint64_t number, Incoming answer) {
     lists_change_ = GetMember(discovered, "capabilities").is_object();
     return events_.answer(number, ResultText(of.id, mcpfleet::gateway::InitializeResult(discovered, version_)));
   }
-  if (inspect_ && result) inspect_(method, &answer);
+  if (inspect_) inspect_(method, &answer);
   events_.answer(number, answer.WithId(of.id));
 }
 

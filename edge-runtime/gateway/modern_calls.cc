@@ -110,7 +110,7 @@ void ModernPassage::OnAnswer(uint64_t number, const std::string& method, Incomin
     const int refused = StatusOfAnswer(answer);
     return call->Finish(refused, std::move(answer).WithId(call->id()));
   }
-  if (inspect_ && answer.envelope.kind == mcp::MessageKind::kResult) inspect_(method, &answer);
+  if (inspect_) inspect_(method, &answer);
   std::vector<mcp::Edit> edits;
   if (method == "server/discover") edits = OurVersions(answer);
   edits.push_back({answer.envelope.id, call->id()});

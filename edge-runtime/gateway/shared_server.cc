@@ -220,8 +220,7 @@ Status SharedConversation::Request(const SessionCall& call, const Incoming& mess
                        const SessionCall of = it->second.first;
                        self.calls_.erase(it);
                        if (answer.envelope.kind == mcp::MessageKind::kResult) self.server_->restarts_ = 0;
-                       if (self.inspect_ && answer.envelope.kind == mcp::MessageKind::kResult)
-                         self.inspect_(method, &answer);
+                       if (self.inspect_) self.inspect_(method, &answer);
                        self.events_.answer(number, answer.WithId(of.id));
                      })});
   if (!sent.ok()) return sent.status();

@@ -32,6 +32,7 @@
 #include "edge-runtime/mcplet/store_link.h"
 #include "edge-runtime/mcplet/sync_telemetry.h"
 #include "edge-runtime/mcplet/tunnel_port.h"
+#include "edge-runtime/mcplet/usage_reporter.h"
 #include "edge-runtime/probe/mcp_prober.h"
 #include "edge-runtime/shim/network.h"
 #include "edge-runtime/shim/shim_host.h"
@@ -139,6 +140,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<GatewayPort> gateway_;
   std::unique_ptr<TunnelPort> tunnel_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<UsageReporter> usage_;
   std::unique_ptr<NodeAdmin> node_admin_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<Condition> conditions_;           // node thread
@@ -250,23 +252,34 @@ Status NodeAgent::Open() {
                      .endpoint_of = [this](const ServerKey& server) { return gateway_->EndpointOf(server); },
                      .exposure_of = [this](const ServerKey& server) { return tunnel_->ExposureOf(server); }},
       ControllerOptions{.artifact_quota_bytes = config_.cache_quota_bytes});
+  usage_ = std::make_unique<UsageReporter>(UsageReporterDeps{.runtimes = runtimes_.Pointers(),
+                                                             .servers = [this] { return controller_->Statuses(); },
+                                                             .traffic = metrics_.gateway(),
+                                                             .events = events_,
+                                                             .clock = clock_,
+                                                             .send =
+                                                                 [this](std::vector<std::string> servers) {
+                                                                   return store_ != nullptr &&
+                                                                          store_->SendUsage(std::move(servers));
+                                                                 }});
   return OkStatus();
 }
 
 Status NodeAgent::OpenStore(uint64_t seed) {
   ASSIGN_OR_RETURN(
-      store_, StoreLink::Open(config_, clock_, seed,
-                              {.on_state = [this](const AcceptedState& state) { OnState(state); },
-                               .on_request =
-                                   [this](std::string_view op, int code) {
-                                     metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code));
-                                   },
-                               .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); },
-                               .on_count = [this](const SyncStats& stats) { OnCount(stats); },
-                               .on_follow = [this](const std::vector<FollowedServer>& servers) { OnFollow(servers); },
-                               .on_alive = [this] { metrics_.StoreSucceeded(clock_.Wall()); },
-                               .on_status_stored = [this](int64_t sequence) { publisher_->Stored(sequence); },
-                               .on_status_lost = [this] { publisher_->PushFailed(); }}));
+      store_,
+      StoreLink::Open(
+          config_, clock_, seed,
+          {.on_state = [this](const AcceptedState& state) { OnState(state); },
+           .on_request = [this](std::string_view op,
+                                int code) { metrics_.StoreRequest(op, code == 0 ? "error" : std::to_string(code)); },
+           .on_step = [this](const Status& step, const SyncStats& stats) { OnStep(step, stats); },
+           .on_count = [this](const SyncStats& stats) { OnCount(stats); },
+           .on_follow = [this](const std::vector<FollowedServer>& servers) { OnFollow(servers); },
+           .on_measure = [this](const std::vector<MeasuredServer>& measured) { usage_->SetMeasured(measured); },
+           .on_alive = [this] { metrics_.StoreSucceeded(clock_.Wall()); },
+           .on_status_stored = [this](int64_t sequence) { publisher_->Stored(sequence); },
+           .on_status_lost = [this] { publisher_->PushFailed(); }}));
   return OkStatus();
 }
 
@@ -363,6 +376,7 @@ Status NodeAgent::Start() {
   controller_->Start();
   tunnel_->Start();
   publisher_->Start();
+  usage_->Start();
   if (store_ != nullptr) store_->Start();
   if (cluster_ != nullptr) {
     cluster_events_ = events_.Subscribe([this](const Event& event) { cluster_->Record(event); });
@@ -476,6 +490,7 @@ void NodeAgent::Stop() {
   prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
   if (store_ != nullptr) store_->Stop();
+  usage_->Stop();
   if (cluster_ != nullptr) {
     events_.Unsubscribe(cluster_events_);
     cluster_->Stop();

@@ -138,6 +138,7 @@ Status StoreLink::OpenWatch(uint64_t seed) {
             if (callbacks_.on_down) callbacks_.on_down(list);
           },
       .on_follow = callbacks_.on_follow,
+      .on_measure = callbacks_.on_measure,
       .on_nonce =
           [nonce_file](std::string_view nonce) { return WriteFileAtomically(nonce_file, std::string(nonce) + "\n"); },
       .on_alive = callbacks_.on_alive,

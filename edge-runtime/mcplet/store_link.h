@@ -40,6 +40,7 @@ struct StoreCallbacks {
   // From the watch's thread, and of the Worker only; see WatchCallbacks.
   std::function<void(const DownList&)> on_down;  // the sync knows it already
   std::function<void(const std::vector<FollowedServer>&)> on_follow;
+  std::function<void(const std::vector<MeasuredServer>&)> on_measure;
   std::function<void()> on_alive;
   std::function<void(int64_t sequence)> on_status_stored;
   std::function<void()> on_status_lost;  // what was sent and not acknowledged won't be
@@ -72,6 +73,9 @@ class StoreLink {
   }
   bool SendLog(std::string_view ns, std::string_view server, std::vector<LiveLine> lines) {
     return watch_ != nullptr && watch_->SendLog(ns, server, std::move(lines));
+  }
+  bool SendUsage(std::vector<std::string> servers) {
+    return watch_ != nullptr && watch_->SendUsage(std::move(servers));
   }
   uint16_t port() const { return server_ == nullptr ? 0 : server_->port(); }
 

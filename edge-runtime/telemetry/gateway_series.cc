@@ -23,9 +23,10 @@ using Buckets = Histogram::BucketBoundaries;
 
 double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
 
-// OpenTelemetry's buckets for MCP operations.
+constexpr std::string_view kToolCall = "tools/call";
+
 const Buckets& Operations() {
-  static const Buckets buckets{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
+  static const Buckets buckets(kOperationSeconds.begin(), kOperationSeconds.end());
   return buckets;
 }
 const Buckets& Lives() {
@@ -47,8 +48,10 @@ struct GatewaySeries::Families {
   struct Server {
     std::map<std::pair<std::string, int>, Counter*> requests;
     std::map<std::string, Histogram*> durations;
+    Counter* failed_tools = nullptr;
     Gauge* sessions = nullptr;
     Histogram* lives = nullptr;
+    ServerTraffic traffic;
   };
   Server& Of(const ServerKey& key) EXCLUSIVE_LOCKS_REQUIRED(mu) {
     auto [it, fresh] = servers.try_emplace(key);
@@ -56,9 +59,10 @@ struct GatewaySeries::Families {
     if (!fresh) return server;
     server.sessions = &sessions.Add(LabelsOf(key));
     server.lives = &lives.Add(LabelsOf(key), Lives());
-    server.requests[{"tools/call", 200}] =
-        &requests.Add(With(With(LabelsOf(key), "method", "tools/call"), "code", "200"));
-    server.durations["tools/call"] = &durations.Add(With(LabelsOf(key), "method", "tools/call"), Operations());
+    server.failed_tools = &failed_tools.Add(LabelsOf(key));
+    const std::string call(kToolCall);
+    server.requests[{call, 200}] = &requests.Add(With(With(LabelsOf(key), "method", call), "code", "200"));
+    server.durations[call] = &durations.Add(With(LabelsOf(key), "method", call), Operations());
     return server;
   }
 
@@ -67,6 +71,8 @@ struct GatewaySeries::Families {
   Family<Counter> requests{"mcpfleet_gateway_requests_total", "Requests of clients by method and HTTP status", {}};
   Family<Histogram> durations{
       "mcp_server_operation_duration_seconds", "From a client's request to the end of its answer", {}};
+  Family<Counter> failed_tools{
+      "mcpfleet_gateway_tool_errors_total", "Tool calls that a server answered with an error or isError", {}};
   Family<Counter> rejected{"mcpfleet_gateway_rejected_total", "Requests refused before they reached a server", {}};
   Family<Gauge> sessions{"mcpfleet_sessions", "Open sessions of clients", {}};
   // No series without TLS.
@@ -95,6 +101,25 @@ void GatewaySeries::GatewayRequest(const ServerKey& key, std::string_view method
   Histogram*& duration = server.durations[word];
   if (duration == nullptr) duration = &f.durations.Add(With(LabelsOf(key), "method", word), Operations());
   duration->Observe(Seconds(took));
+  if (method != kToolCall) return;
+  ++server.traffic.calls;
+  // What came to no server. Mistakes of a client are not the server's, and its own errors are told by
+  // GatewayToolFailed.
+  if (code >= 500 || code == 429) ++server.traffic.failed;
+  ++server.traffic.times[BucketOf(Seconds(took))];
+}
+
+void GatewaySeries::GatewayToolFailed(const ServerKey& key) {
+  MutexLock lock(&families_->mu);
+  Families::Server& server = families_->Of(key);
+  server.failed_tools->Increment();
+  ++server.traffic.failed;
+}
+
+ServerTraffic GatewaySeries::TrafficOf(const ServerKey& key) const {
+  MutexLock lock(&families_->mu);
+  const auto found = families_->servers.find(key);
+  return found == families_->servers.end() ? ServerTraffic{} : found->second.traffic;
 }
 
 void GatewaySeries::GatewayRejected(std::string_view reason) {
@@ -103,7 +128,9 @@ void GatewaySeries::GatewayRejected(std::string_view reason) {
 
 void GatewaySeries::GatewaySessions(const ServerKey& server, int open) {
   MutexLock lock(&families_->mu);
-  families_->Of(server).sessions->Set(open);
+  Families::Server& found = families_->Of(server);
+  found.sessions->Set(open);
+  found.traffic.sessions = open;
 }
 
 void GatewaySeries::GatewaySessionEnded(const ServerKey& server, Duration lived) {
@@ -126,6 +153,7 @@ void GatewaySeries::GatewayForget(const ServerKey& key) {
   if (found == f.servers.end()) return;
   for (const auto& [name, counter] : found->second.requests) f.requests.Remove(counter);
   for (const auto& [name, histogram] : found->second.durations) f.durations.Remove(histogram);
+  f.failed_tools.Remove(found->second.failed_tools);
   f.sessions.Remove(found->second.sessions);
   f.lives.Remove(found->second.lives);
   f.servers.erase(found);
@@ -133,8 +161,8 @@ void GatewaySeries::GatewayForget(const ServerKey& key) {
 
 void GatewaySeries::Collect(std::vector<prometheus::MetricFamily>* out) const {
   const Families& f = *families_;
-  const prometheus::Collectable* all[] = {&f.requests, &f.durations,   &f.rejected,         &f.sessions,
-                                          &f.lives,    &f.certificate, &f.certificate_reads};
+  const prometheus::Collectable* all[] = {&f.requests, &f.durations, &f.failed_tools, &f.rejected,
+                                          &f.sessions, &f.lives,     &f.certificate,  &f.certificate_reads};
   for (const prometheus::Collectable* family : all) {
     for (prometheus::MetricFamily& one : family->Collect()) out->push_back(std::move(one));
   }

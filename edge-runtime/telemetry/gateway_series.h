@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "controller/ports/gateway_metrics.h"
+#include "edge-runtime/telemetry/usage.h"
 
 namespace prometheus {
 struct MetricFamily;
@@ -18,11 +19,15 @@ class GatewaySeries final : public GatewayMetrics {
   ~GatewaySeries() override;
 
   void GatewayRequest(const ServerKey& server, std::string_view method, int code, Duration took) override;
+  void GatewayToolFailed(const ServerKey& server) override;
   void GatewayRejected(std::string_view reason) override;
   void GatewaySessions(const ServerKey& server, int open) override;
   void GatewaySessionEnded(const ServerKey& server, Duration lived) override;
   void GatewayCertificate(const StatusOr<WallTime>& expires) override;
   void GatewayForget(const ServerKey& server) override;
+
+  // All zero for a server that no client has come to.
+  ServerTraffic TrafficOf(const ServerKey& server) const;
 
   // Appends what there is now.
   void Collect(std::vector<prometheus::MetricFamily>* out) const;

@@ -36,6 +36,12 @@ class Told {
                 },
             .on_down = [this](const DownList& down) { Add("down " + std::to_string(down.sequence)); },
             .on_follow = [this](const auto& servers) { Add("follow " + std::to_string(servers.size())); },
+            .on_measure =
+                [this](const auto& servers) {
+                  std::string all;
+                  for (const MeasuredServer& each : servers) all += " " + each.server + (each.history ? "!" : "");
+                  if (!all.empty()) Add("measure" + all);
+                },
             .on_nonce =
                 [this](std::string_view nonce) {
                   Add("nonce " + std::string(nonce));
@@ -183,11 +189,27 @@ TEST_F(WatchClientTest, WhatIsSentWaitsWithinBoundsAndALaterStatusTakesThePlaceO
       << "more than the queue holds";
 }
 
+TEST_F(WatchClientTest, WhoLooksAtWhatIsToldAndUsageGoesOut) {
+  PlayedWorker worker(
+      {.greeting = {R"({"type":"hello","nonce":"n-1","measure":[{"namespace":"d","server":"w","history":true}]})"}});
+  auto watch = Watch(worker);
+  ASSERT_TRUE(told_.Await("measure w!"));
+  worker.Say(
+      R"({"type":"measure","servers":[{"namespace":"d","server":"w"},{"namespace":"d","server":"x","node":"b"}]})");
+  ASSERT_TRUE(told_.Await("measure w"));
+  ASSERT_TRUE(Eventually([&] { return watch->SendUsage({R"({"n":1})", R"({"n":2})"}); }));
+  ASSERT_TRUE(Eventually([&] { return worker.heard().size() == 2; }));
+  EXPECT_EQ(worker.heard()[1], R"({"type":"usage","servers":[{"n":1},{"n":2}]})");
+  EXPECT_FALSE(watch->SendUsage(std::vector<std::string>(5, std::string(kWatchUsageBytes - 100, ' '))))
+      << "more than the queue holds";
+}
+
 TEST_F(WatchClientTest, AStoreThatIsSlowIsLeftAloneWithLines) {
   PlayedWorker worker({.greeting = {kHello, R"({"type":"slow","retryAfterSeconds":60})", R"({"type":"rotate"})"}});
   auto watch = Watch(worker);
   ASSERT_TRUE(told_.Await("rotate"));
   EXPECT_FALSE(watch->SendLog("default", "weather", {{"t", "x", ""}}));
+  EXPECT_FALSE(watch->SendUsage({"{}"}));
   EXPECT_TRUE(watch->SendStatus("{}", ""));
 }
 

@@ -122,6 +122,45 @@ TEST(WatchMessageTest, OtherMessagesAreBoundedToo) {
       << "nested too deeply to be looked into";
 }
 
+TEST(WatchMessageTest, AMeasureSaysWhoLooksAtWhatOnThisNode) {
+  const WatchMessage message = Parsed(
+      R"({"type":"measure","servers":[{"namespace":"default","server":"weather"},{"node":"edge-09"},{"node":"edge-01","history":true},
+          {"namespace":"default","server":"time","node":"edge-09"},{"namespace":"default","server":"clock","node":"edge-01"},
+          {"namespace":"default","server":"weather","node":"edge-01","history":true}]})");
+  EXPECT_EQ(message.kind, Kind::kMeasure);
+  EXPECT_EQ(message.measure,
+            (std::vector<MeasuredServer>{{"default", "weather", true}, {"", "", true}, {"default", "clock", false}}));
+  EXPECT_TRUE(Parsed(R"({"type":"measure","servers":[]})").measure.empty());
+  EXPECT_EQ(Parsed(R"({"type":"hello","measure":[{"namespace":"a","server":"b","history":true}]})").measure,
+            (std::vector<MeasuredServer>{{"a", "b", true}}));
+  EXPECT_EQ(Why(R"({"type":"measure"})"), "measure: servers are no list");
+  for (const char* none :
+       {R"({})", R"({"namespace":"default"})", R"({"server":"a"})", R"({"server":"a","node":"edge-01"})",
+        R"({"namespace":"default","server":"../x"})", R"(7)"}) {
+    EXPECT_EQ(Why(R"({"type":"measure","servers":[)" + std::string(none) + "]}"), "measure: names no server") << none;
+  }
+  Json many = {{"type", "measure"}, {"servers", Json::array()}};
+  for (size_t i = 0; i <= kMeasuredServers; ++i)
+    many["servers"].push_back({{"namespace", "default"}, {"server", "s" + std::to_string(i)}});
+  EXPECT_EQ(Why(DumpJson(many)), "measure: more servers than 1024");
+}
+
+TEST(WatchMessageTest, UsageGoesOutInMessagesThatTheWorkerTakes) {
+  std::vector<std::string> servers(1500, R"({"n":1})");
+  servers.insert(servers.begin() + 3, std::string(kWatchUsageBytes, ' '));  // fits none: it is left out
+  servers.emplace_back("\"" + std::string(kWatchUsageBytes - 100, 'x') + "\"");
+  std::vector<size_t> counts;
+  while (!servers.empty()) {
+    const std::string message = EncodeUsageMessage(&servers);
+    EXPECT_LE(message.size(), kWatchUsageBytes);
+    StatusOr<Json> json = ParseJson(message);
+    ASSERT_TRUE(json.ok()) << json.status();
+    EXPECT_EQ(GetString(*json, "type"), "usage");
+    counts.push_back(GetMember(*json, "servers").size());
+  }
+  EXPECT_EQ(counts, (std::vector<size_t>{1024, 476, 1}));
+}
+
 TEST(WatchMessageTest, AStatusThatFitsNoMessageIsNotSent) {
   EXPECT_EQ(EncodeStatusMessage(R"({"a":1})", ""), R"({"type":"status","status":{"a":1}})");
   EXPECT_EQ(EncodeStatusMessage(R"({"a":1})", R"({"b":2})"),

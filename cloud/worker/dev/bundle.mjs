@@ -1,13 +1,14 @@
-// The Worker as one module, the way wrangler makes it.
+// The Worker as one module, the way wrangler makes it. Also of what Pages runs (src/pages.ts).
 import { build } from "esbuild";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-export async function bundle() {
+export async function bundle(entry = "src/index.ts", define = {}) {
   const result = await build({
     absWorkingDir: root,
-    entryPoints: ["src/index.ts"],
+    entryPoints: [entry],
+    define,
     bundle: true,
     format: "esm",
     platform: "neutral",

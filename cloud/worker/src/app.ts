@@ -1,6 +1,7 @@
 // The HTTP side, put together. Data flows one way: limits → who → may he → the route → a store or the Fleet object.
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { authenticate } from "./auth/authenticate.js";
+import { cors } from "./http/cors.js";
 import { CODE, refuse, Refusal } from "./http/envelope.js";
 import { type AppEnv, limitByAddress, securityHeaders } from "./http/guard.js";
 import { addAboutRoutes } from "./routes/about.js";
@@ -26,7 +27,7 @@ export function makeApp(): OpenAPIHono<AppEnv> {
       );
     },
   });
-  app.use(securityHeaders, limitByAddress);
+  app.use(securityHeaders, limitByAddress, cors);
   addKvRoutes(app);
   addWatchRoute(app);
   addEnrolRoutes(app);

@@ -63,6 +63,12 @@ const Webhook = z.strictObject({
 });
 export type Webhook = z.infer<typeof Webhook>;
 
+const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
+const isOrigin = (text: string): boolean => {
+  const url = new URL(text);
+  return text === url.origin && (url.protocol === "https:" || LOOPBACK.has(url.hostname));
+};
+
 const Settings = z.strictObject({
   access: z
     .strictObject({
@@ -82,6 +88,12 @@ const Settings = z.strictObject({
       audience: z.string().min(1).max(512),
       jwksUri: z.url({ protocol: /^https?$/ }).max(512),
     })
+    .optional(),
+  // Where the dashboard is served too, at an origin of its own (docs/dashboard.md); the one origin that CORS allows.
+  dashboardOrigin: z
+    .url({ protocol: /^https?$/ })
+    .max(256)
+    .refine((text) => isOrigin(text), "must be an https origin without a path, as https://fleet.pages.dev (http on loopback only)")
     .optional(),
   webhooks: z.array(Webhook).max(10).default([]),
   // Sockets of nodes are spread over this many Hub objects; 0 keeps them on the Fleet object (good for a few thousand).

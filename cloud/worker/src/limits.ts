@@ -62,6 +62,18 @@ export const WATCHERS = 10_000;
 export const SOCKETS_OF_A_NODE = 4;
 export const JOINS = 10_000;
 
+// Usage on its way to who looks (fleet/usage.ts): what a node sends of one server in a message, an hour of minutes with room; of all
+// servers in one; and in a second. An hour of 50 servers is 400 KB.
+export const USAGE_SAMPLES = 120;
+export const USAGE_EVENTS = 50;
+export const USAGE_SERVERS = 1024;
+export const USAGE_BYTES = 512 * 1024;
+// Servers (and nodes) that are looked at, of all people together; a node takes no more (store/watch_message.h).
+export const MEASURED_SERVERS = 1024;
+// How often a person may look at something else: each time all nodes are told. A person who goes from page to page is far below it.
+export const LOOKS = 20;
+export const LOOKS_MS = 10_000;
+
 // One chunk of logs as it is stored, and what it may unpack to.
 export const CHUNK_BYTES = 1024 * 1024;
 export const CHUNK_UNPACKED_BYTES = 32 * 1024 * 1024;

@@ -36,6 +36,11 @@ describe("settings", () => {
       '{"other":1}',
       '{"tokens":[{"name":"x","sha256":"short","role":"operator"}]}',
       '{"access":{"team":"https://t.example","audience":[]}}',
+      '{"dashboardOrigin":"*"}',
+      '{"dashboardOrigin":"https://fleet.pages.dev/"}',
+      '{"dashboardOrigin":"https://*.pages.dev/x"}',
+      '{"dashboardOrigin":"http://fleet.pages.dev"}',
+      '{"dashboardOrigin":"null"}',
     ]) {
       expect(() => settingsOf({ ...bindings, SETTINGS: text })).toThrow();
     }

@@ -24,4 +24,5 @@ export const testSettings = {
   routeJwt: { issuer: "https://login.example.com", audience: "mcp", jwksUri: "https://login.example.com/jwks.json" },
   logBytesPerMinute: 2_000_000,
   loopbackTunnels: true,
+  dashboardOrigin: "https://fleet.pages.dev",
 };

@@ -102,6 +102,7 @@ describe("the push", () => {
       },
       nonce: expect.stringMatching(/^[\w-]{22}$/),
       follow: [],
+      measure: [],
     });
   });
 

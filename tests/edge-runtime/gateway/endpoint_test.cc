@@ -12,6 +12,7 @@ struct CountingMetrics final : GatewayMetrics {
   void GatewayRequest(const ServerKey&, std::string_view method, int code, Duration) override {
     ++requests[std::string(method) + " " + std::to_string(code)];
   }
+  void GatewayToolFailed(const ServerKey&) override { ++failed_tools; }
   void GatewayRejected(std::string_view reason) override {
     EXPECT_NE(std::find(std::begin(kGatewayRejections), std::end(kGatewayRejections), reason),
               std::end(kGatewayRejections))
@@ -23,7 +24,7 @@ struct CountingMetrics final : GatewayMetrics {
   void GatewayCertificate(const StatusOr<WallTime>&) override {}
   void GatewayForget(const ServerKey&) override {}
   std::map<std::string, int> requests, rejected;
-  int sessions = 0, ended = 0;
+  int sessions = 0, ended = 0, failed_tools = 0;
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -257,6 +258,26 @@ TEST_F(EndpointTest, DeleteEndsTheSessionAndItsChild) {
   EXPECT_EQ(Verdict(*Ask("DELETE", In(session))), "404 -32001");
   EXPECT_EQ(host_.alive(), 0);
   EXPECT_EQ(metrics_.sessions, 0);
+}
+
+TEST_F(EndpointTest, ToolCallsThatFailAreCountedWhicheverWayTheServerSaysIt) {
+  Open();
+  const std::string session = OpenSession();
+  FakeChannel& channel = Newest();
+  const auto call = [&](const char* method, const Json& answer) {
+    const auto exchange = Post(RequestOf(1, method, {{"name", "x"}}), In(session));
+    Json text = {{"jsonrpc", "2.0"}, {"id", GetMember(channel.Next(method), "id")}};
+    text.update(answer);
+    channel.Say(text);
+    loop_.Run();
+    EXPECT_EQ(exchange->status(), 200);
+    return metrics_.failed_tools;
+  };
+  EXPECT_EQ(call("tools/call", {{"result", {{"content", {"\"isError\":true"}}}}}), 0);
+  EXPECT_EQ(call("tools/call", {{"result", {{"isError", false}, {"content", {{{"isError", true}}}}}}}), 0);
+  EXPECT_EQ(call("tools/call", {{"result", {{"content", Json::array()}, {"isError", true}}}}), 1);
+  EXPECT_EQ(call("tools/call", {{"error", {{"code", -32602}, {"message", "no such tool"}}}}), 2);
+  EXPECT_EQ(call("prompts/get", {{"error", {{"code", -32602}, {"message", "no such prompt"}}}}), 2);
 }
 
 TEST_F(EndpointTest, BatchesAreInOneRevisionOnly) {

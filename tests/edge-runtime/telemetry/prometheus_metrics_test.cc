@@ -204,6 +204,9 @@ TEST(PrometheusMetricsTest, WhatTheGatewayCountsIsThereFromTheStartAndGoesWithIt
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_requests_total", calls), "0");
   gateway.GatewayRequest(kWeather, "tools/call", 200, std::chrono::milliseconds(3));
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_requests_total", calls), "1");
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_tool_errors_total", weather), "0");
+  gateway.GatewayToolFailed(kWeather);
+  EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_tool_errors_total", weather), "1");
   gateway.GatewaySessionEnded(kWeather, std::chrono::seconds(30));
   EXPECT_EQ(ValueOf(metrics, "mcp_server_session_duration_seconds_count", weather), "1");
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_certificate_reads_total", {"result=\"ok\""}), "none") << "without TLS";
@@ -214,6 +217,25 @@ TEST(PrometheusMetricsTest, WhatTheGatewayCountsIsThereFromTheStartAndGoesWithIt
   EXPECT_EQ(ValueOf(metrics, "mcpfleet_gateway_certificate_reads_total", {"result=\"error\""}), "1");
   gateway.GatewayForget(kWeather);
   EXPECT_EQ(metrics.Serialize().find("server=\"weather\""), std::string::npos);
+}
+
+TEST(PrometheusMetricsTest, TheTrafficOfAServerIsItsToolCallsAndWhatOfThemFailed) {
+  GatewaySeries gateway;
+  EXPECT_EQ(gateway.TrafficOf(kWeather).calls, 0);
+  gateway.GatewaySessions(kWeather, 2);
+  gateway.GatewayRequest(kWeather, "tools/call", 200, std::chrono::milliseconds(3));
+  gateway.GatewayRequest(kWeather, "tools/call", 200, std::chrono::minutes(6));
+  gateway.GatewayToolFailed(kWeather);
+  gateway.GatewayRequest(kWeather, "tools/call", 503, std::chrono::milliseconds(5));
+  gateway.GatewayRequest(kWeather, "tools/call", 400, std::chrono::milliseconds(1));  // the client's mistake
+  gateway.GatewayRequest(kWeather, "tools/list", 500, std::chrono::milliseconds(1));
+  const ServerTraffic traffic = gateway.TrafficOf(kWeather);
+  EXPECT_EQ(traffic.sessions, 2);
+  EXPECT_EQ(traffic.calls, 4);
+  EXPECT_EQ(traffic.failed, 2);
+  EXPECT_EQ(traffic.times, (CallTimes{1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));
+  gateway.GatewayForget(kWeather);
+  EXPECT_EQ(gateway.TrafficOf(kWeather).calls, 0);
 }
 
 // Names of metrics in a text, without the suffixes of a histogram's series.

@@ -1,5 +1,6 @@
 // All requests go through here: typed by the Worker's own description, credentials by the browser's cookie (or Cloudflare Access).
 import createClient, { type Middleware } from "openapi-fetch";
+import { withCookie, workerOrigin } from "./origin";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -39,7 +40,7 @@ const failures: Middleware = {
   },
 };
 
-export const api = createClient<paths>({ baseUrl: location.origin, credentials: "same-origin" });
+export const api = createClient<paths>({ baseUrl: workerOrigin, credentials: withCookie });
 api.use(failures);
 
 interface Enveloped<T> {

@@ -8523,6 +8523,37 @@ export interface components {
                 string
             ][];
         };
+        ServerUsage: {
+            namespace: string;
+            server: string;
+            samples: {
+                /** @description milliseconds since 1970 */
+                at: number;
+                seconds: number;
+                /** @description cores, on average */
+                cpu: number | null;
+                /** @description bytes, at the end */
+                memory: number | null;
+                /** @description open ones, at the end */
+                sessions: number;
+                /** @description tool calls that ended */
+                calls: number;
+                /** @description of them, those that failed */
+                errors: number;
+                /** @description milliseconds of half of the calls */
+                p50: number | null;
+                p99: number | null;
+            }[];
+            events?: {
+                /** @description of the last occurrence, RFC 3339 */
+                time: string;
+                firstTime: string;
+                type: string;
+                reason: string;
+                message: string;
+                count: number;
+            }[];
+        };
         Problem: {
             result: null;
             /** @enum {boolean} */

@@ -28,7 +28,7 @@ const servers = createRoute({
       desc: search.desc === true ? true : undefined,
     }),
 });
-const TABS = ["status", "tools", "logs", "yaml", "history"] as const;
+const TABS = ["status", "usage", "tools", "logs", "yaml", "history"] as const;
 export type ServerTab = (typeof TABS)[number];
 const server = createRoute({
   getParentRoute: () => root,

@@ -3,6 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { CreateMessageRequestSchema, ElicitRequestSchema, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { CallToolResult, CreateMessageRequest, CreateMessageResult, ElicitRequest, ElicitResult, Tool } from "@modelcontextprotocol/sdk/types.js";
+import { withCookie, workerOrigin } from "../api/origin";
 import { CfWorkerJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/cfworker";
 
 export type { CallToolResult, Tool };
@@ -25,7 +26,9 @@ export class ToolClient {
   // `ask` shows what the server asks of the person; `changed` is called when its tools are others.
   // `token`: what the server's own auth asks of its clients; "" for none.
   constructor(namespace: string, name: string, token: string, ask: (asked: Asked) => void, changed: () => void) {
-    this.transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, location.origin), token === "" ? {} : { requestInit: { headers: { Authorization: `Bearer ${token}` } } });
+    this.transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, workerOrigin), {
+      requestInit: { credentials: withCookie, ...(token === "" ? {} : { headers: { Authorization: `Bearer ${token}` } }) },
+    });
     // The default validator compiles code, which the page's policy refuses.
     this.client = new Client(
       { name: "mcpfleet-dashboard", version: "1" },

@@ -1,9 +1,10 @@
 // The page's one store and one socket, put together, and the hooks that views read them by.
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { api, ApiError, result } from "../api/client";
+import { workerOrigin } from "../api/origin";
 import { queryClient } from "../api/queries";
 import { keepDesired } from "./desired";
-import type { LogLine } from "./messages";
+import type { LogLine, Message } from "./messages";
 import type { ServerRow } from "./rows";
 import { LiveSocket } from "./socket";
 import { type Fleet, FleetStore } from "./store";
@@ -17,9 +18,11 @@ export interface Followed {
 }
 export type LiveLine = LogLine & { node: string };
 const lineListeners = new Set<(lines: LiveLine[]) => void>();
+export type UsageNews = Extract<Message, { type: "usage" }>;
+const usageListeners = new Set<(news: UsageNews) => void>();
 
 const socket = new LiveSocket({
-  open: () => new WebSocket(`${location.origin.replace(/^http/, "ws")}/v1/watch`, ["mcpfleet.v1"]),
+  open: () => new WebSocket(`${workerOrigin.replace(/^http/, "ws")}/v1/watch`, ["mcpfleet.v1"]),
   maySpeak: async () => {
     try {
       await result(api.GET("/v1/whoami"));
@@ -34,6 +37,7 @@ const socket = new LiveSocket({
       const lines = message.lines.map((line) => ({ ...line, node: message.node }));
       for (const listener of lineListeners) listener(lines);
     }
+    if (message.type === "usage") for (const listener of usageListeners) listener(message);
     store.take(message);
   },
   link: (link) => store.setLink(link),
@@ -78,6 +82,20 @@ export function useLines(follow: Followed | undefined, take: (lines: LiveLine[])
     return () => {
       lineListeners.delete(take);
       socket.setFollow(undefined);
+    };
+  }, [namespace, server, node, take]);
+}
+
+// What a server uses, or each server of a node, while the view is there. undefined: nothing.
+export function useMeasured(at: { namespace: string; server: string; node: string } | { node: string } | undefined, take: (news: UsageNews) => void): void {
+  const { namespace, server, node } = (at ?? {}) as { namespace?: string; server?: string; node?: string };
+  useEffect(() => {
+    if (node === undefined) return undefined;
+    usageListeners.add(take);
+    socket.setMeasure({ ...(namespace === undefined ? {} : { namespace }), ...(server === undefined ? {} : { server }), node });
+    return () => {
+      usageListeners.delete(take);
+      socket.setMeasure(undefined);
     };
   }, [namespace, server, node, take]);
 }

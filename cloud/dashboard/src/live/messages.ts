@@ -19,12 +19,13 @@ export type Message =
   | Hello
   | { type: "down"; sequence: number; nodes: string[]; frozen: boolean }
   | { type: "alert"; state: "raised" | "cleared" | "acknowledged"; kind?: string; subject?: string }
+  | { type: "usage"; node: string; servers: Schemas["ServerUsage"][] }
   | { type: "log"; node: string; namespace: string; server: string; lines: LogLine[] }
   | { type: "head"; order: string; snapshot: string; signed: boolean }
   | FeedState
   | FeedDelta;
 
-const KNOWN = new Set(["hello", "down", "alert", "log", "state", "delta"]);
+const KNOWN = new Set(["hello", "down", "alert", "log", "usage", "state", "delta"]);
 
 // A message without a type is a head. undefined: none of ours.
 export function parseMessage(text: string): Message | undefined {

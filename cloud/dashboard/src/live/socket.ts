@@ -23,6 +23,7 @@ export class LiveSocket {
   private beat: ReturnType<typeof setInterval> | undefined;
   private heard = 0;
   private follow: object | undefined;
+  private measure: object | undefined;
 
   constructor(private readonly parts: SocketParts) {}
 
@@ -52,6 +53,12 @@ export class LiveSocket {
   setFollow(follow: { namespace: string; server: string; node?: string } | undefined): void {
     this.follow = follow;
     if (this.socket?.readyState === WebSocket.OPEN) this.say(follow === undefined ? { type: "unfollow" } : { type: "follow", ...follow });
+  }
+
+  // What a server uses, or all of a node; undefined: none any more.
+  setMeasure(measure: { namespace?: string; server?: string; node?: string } | undefined): void {
+    this.measure = measure;
+    if (this.socket?.readyState === WebSocket.OPEN) this.say(measure === undefined ? { type: "unmeasure" } : { type: "measure", ...measure });
   }
 
   private say(message: object): void {
@@ -84,6 +91,7 @@ export class LiveSocket {
     this.parts.link("live");
     this.say({ type: "sync", since: this.parts.since() });
     if (this.follow !== undefined) this.say({ type: "follow", ...this.follow });
+    if (this.measure !== undefined) this.say({ type: "measure", ...this.measure });
     clearInterval(this.beat);
     this.beat = setInterval(() => {
       // A cable that was pulled closes nothing.

@@ -30,6 +30,7 @@ export class FleetStore {
   private readonly desired = new Map<string, ObjectRow>(); // "MCPServer/default/weather"
   private readonly rows = new Map<string, ServerRow>();
   private readonly dirty = new Set<string>();
+  private order: string[] | undefined; // of the keys of `rows`; undefined: one came or went
   private nodesDirty = true;
   private down = new Set<string>();
   private stamp = 0;
@@ -90,6 +91,7 @@ export class FleetStore {
         this.pending.alertsAt = this.now();
         break;
       case "log":
+      case "usage":
         return;
     }
     this.schedule();
@@ -116,12 +118,18 @@ export class FleetStore {
     this.fleet = {
       ...this.fleet,
       ...this.pending,
-      ...(changed ? { servers: [...this.rows.values()].sort((a, b) => byText(a.namespace, b.namespace) || byText(a.name, b.name)) } : {}),
+      ...(changed ? { servers: this.inOrder() } : {}),
       ...(this.nodesDirty ? { nodes: this.nodeRows() } : {}),
     };
     this.nodesDirty = false;
     this.pending = {};
     for (const listener of this.listeners) listener();
+  }
+
+  // Most changes are of rows that are there: then their order is, too.
+  private inOrder(): ServerRow[] {
+    this.order ??= [...this.rows.values()].sort((a, b) => byText(a.namespace, b.namespace) || byText(a.name, b.name)).map(({ key }) => key);
+    return this.order.map((key) => this.rows.get(key)!);
   }
 
   private schedule(): void {
@@ -216,7 +224,7 @@ export class FleetStore {
     const desired = this.desired.get(`MCPServer/${key}`);
     const places = this.where.get(key);
     if (desired === undefined && places === undefined) {
-      this.rows.delete(key);
+      if (this.rows.delete(key)) this.order = undefined;
       return;
     }
     const on: OnNode[] = [];
@@ -224,6 +232,7 @@ export class FleetStore {
       const summary = this.reported.get(node)?.get(key);
       if (summary !== undefined) on.push({ node, offline: this.isOffline(node), summary });
     }
+    if (!this.rows.has(key)) this.order = undefined;
     this.rows.set(key, serverRow(key, on, desired, ++this.stamp));
   }
 

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { CircleCheck } from "lucide-react";
 import { type FormEvent, useEffect, useState } from "react";
 import { api, result } from "../api/client";
+import { workerOrigin } from "../api/origin";
 import { desired, objectOf, queryClient } from "../api/queries";
 import { beginJoin, type Joining, type JoinState, lookAtJoin } from "../lib/join";
 import { store } from "../live";
@@ -58,7 +59,7 @@ function Waiting({ joining, close }: { joining: Joining; close(): void }) {
   return (
     <>
       <p>On {joining.node}, with mcplet installed:</p>
-      <Command text={`mcplet join ${location.origin} --name ${joining.node} --token-file - <<'END'\n${joining.token}\nEND`} />
+      <Command text={`mcplet join ${workerOrigin} --name ${joining.node} --token-file - <<'END'\n${joining.token}\nEND`} />
       <p className="muted small">The token lets one machine in, within a day. It is shown only here: leave this open until the node has come.</p>
       <p className="inline" role="status">
         <span className="spinner" aria-hidden /> Waiting for {joining.node}…
@@ -88,7 +89,7 @@ function Signed({ name }: { name: string }) {
       <p>This fleet is signed: the node must be told which keys to trust, and only mcpctl knows them for sure. Where mcpctl is:</p>
       <Command text={`mcpctl node enroll ${name || "NAME"} --out ${name || "NAME"}.join --wait`} />
       <p>Bring the file to the node, and there:</p>
-      <Command text={`mcplet join ${location.origin} --name ${name || "NAME"} --token-file ${name || "NAME"}.join`} />
+      <Command text={`mcplet join ${workerOrigin} --name ${name || "NAME"} --token-file ${name || "NAME"}.join`} />
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Ban, Cable, CircleSlash, RotateCcwKey, Server as ServerIcon, ShieldX, Trash2, Undo2 } from "lucide-react";
-import { type FormEvent, useMemo, useState } from "react";
+import { type FormEvent, lazy, Suspense, useMemo, useState } from "react";
 import { api, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useMayAct } from "../app/session";
@@ -18,6 +18,7 @@ import { NodeFlags } from "./nodes";
 import { Conditions } from "./server_status";
 import { SERVER_COLUMNS } from "./servers";
 
+const NodeUsage = lazy(() => import("./node_usage").then((module) => ({ default: module.NodeUsage })));
 const route = getRouteApi("/nodes/$node");
 const HOURS = 24 * 7;
 
@@ -241,6 +242,11 @@ export function Node() {
           <Access node={node} />
         </Card>
       </div>
+      {row.connected && own.length > 0 && (
+        <Suspense fallback={<Loading what="Asking what they use" />}>
+          <NodeUsage node={node} />
+        </Suspense>
+      )}
       <Card title="Servers here" className="table-card">
         {own.length === 0 ? <p className="muted">None.</p> : <VirtualTable label={`Servers on ${node}`} rows={own} columns={SERVER_COLUMNS} keyOf={(each) => each.key} />}
       </Card>

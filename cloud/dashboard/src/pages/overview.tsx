@@ -75,6 +75,9 @@ function Attention({ servers, nodes }: { servers: readonly ServerRow[]; nodes: r
   );
 }
 
+const UP = [{ colour: "--good", fill: "--good-soft" }];
+const percentTick = (tick: number) => `${tick} %`;
+
 function Availability() {
   const { data } = useQuery(uptime("server/", CHART_HOURS, CHART_PARTS, "true"));
   const points = useMemo(() => {
@@ -91,7 +94,7 @@ function Availability() {
   const mean = data?.[0]?.uptime.ratio ?? null;
   return (
     <Card title="Servers up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
-      <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : <Chart points={points} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} unit="%" range={[0, 100]} />}</Suspense>
+      <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : <Chart x={points[0]} series={UP} values={[points[1]]} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} tick={percentTick} range={[0, 100]} />}</Suspense>
     </Card>
   );
 }

@@ -19,6 +19,7 @@ import { YamlOf } from "./yaml_of";
 import { Box } from "lucide-react";
 
 const Tools = lazy(() => import("./tools").then((module) => ({ default: module.Tools })));
+const ServerUsage = lazy(() => import("./server_usage").then((module) => ({ default: module.ServerUsage })));
 const route = getRouteApi("/servers/$namespace/$name");
 const HOURS = 24 * 7;
 const PLACES = 20; // nodes whose uptimes make the mean
@@ -148,6 +149,15 @@ export function Server() {
         change={(next) => void navigate({ search: next === "status" ? {} : { tab: next } })}
         tabs={[
           { value: "status", label: "Status", view: <ServerStatus places={detail.data ?? []} loading={detail.isPending} error={detail.error} /> },
+          {
+            value: "usage",
+            label: "Usage",
+            view: (
+              <Suspense fallback={<Loading what="Loading charts" />}>
+                <ServerUsage row={row} />
+              </Suspense>
+            ),
+          },
           {
             value: "tools",
             label: "Tools",

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { CircleAlert, Compass, type LucideIcon } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError } from "../api/client";
+import { workerIsElsewhere, workerOrigin } from "../api/origin";
 
 export function Loading({ what, whole = false }: { what: string; whole?: boolean }) {
   return (
@@ -30,7 +31,10 @@ export function Empty({ icon: Icon, title, children, action, page = false }: { i
 
 const advice = (error: unknown): string => {
   if (!(error instanceof ApiError)) return "This is a defect of the page. Load it again; if it stays, report it.";
-  if (error.status === 0) return "Look whether this machine is online and the Worker is deployed.";
+  if (error.status === 0)
+    return workerIsElsewhere
+      ? `Look whether this machine is online. Behind Cloudflare Access: open ${workerOrigin} in this browser once, sign in there and come back.`
+      : "Look whether this machine is online and the Worker is deployed.";
   if (error.status === 403) return "Your role does not allow this. An operator can do it, or give you the role.";
   if (error.status === 404) return "It may have been removed meanwhile.";
   if (error.status === 429) return "Too many requests came from here. Wait a minute.";

@@ -3,7 +3,7 @@
 import { type ColumnDef, flexRender, getCoreRowModel, type RowData, useReactTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
-import { useRef } from "react";
+import { useMemo, useRef } from "react";
 
 declare module "@tanstack/react-table" {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
@@ -24,17 +24,23 @@ export interface TableProps<T> {
   sortBy?(sort: string): void;
 }
 
-const ROW_PX = 45;
+const rowPx = () => 45;
 
 export function VirtualTable<T>({ label, rows, columns, keyOf, sort, descending = false, sortBy }: TableProps<T>) {
-  const table = useReactTable({ data: rows as T[], columns, getCoreRowModel: getCoreRowModel(), getRowId: keyOf });
-  const all = table.getRowModel().rows;
   const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: all.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 12, getItemKey: (index) => all[index]?.id ?? index });
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: rowPx, overscan: 12 });
+  // The table is made of what is seen: a row of it costs, also one that nobody sees.
+  const items = virtual.getVirtualItems().filter(({ index }) => index < rows.length);
+  const from = items[0]?.index ?? 0;
+  const until = from + items.length;
+  const data = useMemo(() => rows.slice(from, until), [rows, from, until]);
+  // Nothing of the table is a state of its own: with other data there is nothing to reset, and so to draw again.
+  const table = useReactTable({ data, columns, getCoreRowModel: getCoreRowModel(), getRowId: keyOf, autoResetAll: false });
+  const seen = table.getRowModel().rows;
   const grid = { gridTemplateColumns: columns.map((column) => column.meta?.width ?? "1fr").join(" ") };
   return (
     <div className="table-scroller" ref={scroller} tabIndex={0} role="region" aria-label={`${label}, scrolls`}>
-      <div role="table" aria-label={label} aria-rowcount={all.length + 1} className="table">
+      <div role="table" aria-label={label} aria-rowcount={rows.length + 1} className="table">
         <div role="rowgroup" className="table-head">
           <div role="row" aria-rowindex={1} className="table-row" style={grid}>
             {table.getFlatHeaders().map((header) => {
@@ -56,11 +62,10 @@ export function VirtualTable<T>({ label, rows, columns, keyOf, sort, descending 
           </div>
         </div>
         <div role="rowgroup" className="table-body" style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
-            const row = all[item.index];
-            if (row === undefined) return null;
+          {items.map((item, at) => {
+            const row = seen[at]!;
             return (
-              <div key={item.key} role="row" aria-rowindex={item.index + 2} className="table-row" style={{ ...grid, transform: `translateY(${item.start}px)`, height: item.size }}>
+              <div key={row.id} role="row" aria-rowindex={item.index + 2} className="table-row" style={{ ...grid, transform: `translateY(${item.start}px)`, height: item.size }}>
                 {row.getVisibleCells().map((cell) => (
                   <div key={cell.id} role="cell" className={cell.column.columnDef.meta?.phone ?? ""}>
                     {flexRender(cell.column.columnDef.cell, cell.getContext())}

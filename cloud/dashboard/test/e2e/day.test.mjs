@@ -131,6 +131,27 @@ describe("a day", { skip, concurrency: 1 }, () => {
     await page.locator(".result pre").getByText("42").first().waitFor();
   });
 
+  test("what the server uses is measured by its node, with its sessions, calls and events", { timeout: 300_000 }, async () => {
+    await openServer("one", "?tab=usage");
+    await page.getByText("Live, every 5 s").waitFor();
+    await page.getByRole("img", { name: /^Memory over the last hour: .* now [\d.]+ [KM]iB/ }).waitFor();
+    await page.getByRole("img", { name: /^CPU over the last hour: .* now (<?[\d.]+) cores/ }).waitFor();
+    await page.getByRole("row").filter({ hasText: "Started" }).first().waitFor();
+    // The calls of the test before fell into the minute that is under way: they are seen when it is over.
+    const called = page.getByRole("img", { name: /^Tool calls a minute .*: Calls from 0 to [1-9]/ });
+    for (let look = 0; look < 15 && !(await called.isVisible()); ++look) {
+      await page.waitForTimeout(6000);
+      await page.reload();
+      await page.getByText("Live, every 5 s").waitFor();
+      await page.getByRole("img", { name: /^Tool calls a minute/ }).waitFor();
+    }
+    await called.waitFor();
+    await page.getByRole("img", { name: /p50\) from .* ms/ }).waitFor();
+    await shoot("usage");
+    await page.goto(`${worker.url}/-/nodes/edge-01`);
+    await page.getByRole("row", { name: /^one / }).filter({ hasText: /[KM]iB/ }).first().waitFor();
+  });
+
   test("a killed server is seen to come back, with what ended it", { timeout: 300_000 }, async () => {
     await openServer("one");
     await badge("ready").waitFor();

@@ -40,7 +40,7 @@ export async function until(what, look, within = deadline) {
   throw new Error(`not within ${within} ms: ${what}${last === undefined ? "" : `: ${last.message}`}`);
 }
 
-async function freePort() {
+export async function freePort() {
   const probe = createServer();
   await new Promise((resolve) => probe.listen(0, "127.0.0.1", resolve));
   const { port } = probe.address();
@@ -48,8 +48,8 @@ async function freePort() {
   return port;
 }
 
-// The Worker with an operator and a viewer.
-export async function startWorker(dir) {
+// The Worker with an operator and a viewer, and further settings.
+export async function startWorker(dir, settings = {}) {
   mkdirSync(dir, { recursive: true });
   const token = (name, role) => {
     const value = randomBytes(24).toString("hex");
@@ -58,7 +58,7 @@ export async function startWorker(dir) {
   const operator = token("ada", "operator");
   const viewer = token("vera", "viewer");
   writeFileSync(join(dir, "operator-token"), operator.value);
-  writeFileSync(join(dir, "settings.json"), JSON.stringify({ tokens: [operator.entry, viewer.entry], loopbackTunnels: true }));
+  writeFileSync(join(dir, "settings.json"), JSON.stringify({ tokens: [operator.entry, viewer.entry], loopbackTunnels: true, ...settings }));
   const server = await start(dir, "--settings", join(dir, "settings.json"));
   return { ...server, operator: operator.value, viewer: viewer.value };
 }

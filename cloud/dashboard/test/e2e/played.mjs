@@ -13,9 +13,18 @@ export const server = (name, more = {}) => ({
   ...more,
 });
 
+export const sample = (at, more = {}) => ({ at, seconds: 60, cpu: 0.25, memory: 96 * 2 ** 20, sessions: 2, calls: 12, errors: 1, p50: 18, p99: 240, ...more });
+// An hour as a server may have had it.
+const hourUntil = (until) =>
+  Array.from({ length: 60 }, (_, index) => {
+    const wave = Math.sin(index / 7) + 1.2;
+    return sample(until - (59 - index) * 60_000, { cpu: 0.2 * wave, memory: (80 + index) * 2 ** 20, sessions: index % 9, calls: Math.round(20 * wave), errors: index % 13 === 0 ? 3 : 0, ...(index < 5 ? { p50: null, p99: null, calls: 0, errors: 0 } : { p50: 12 * wave, p99: 90 * wave }) });
+  });
+
 export class PlayedNode {
   constructor(worker, name) {
-    Object.assign(this, { worker, name, sequence: 0 });
+    // `measured`: who is looked at, as it was told last; `events`: of each server.
+    Object.assign(this, { worker, name, sequence: 0, measured: [], events: [], servers: [], tellsUsage: true });
   }
   async connect() {
     const { token } = await this.worker.call("POST", `/v1/nodes/${this.name}/tokens`);
@@ -24,9 +33,27 @@ export class PlayedNode {
       this.socket.addEventListener("open", resolve, { once: true });
       this.socket.addEventListener("error", () => reject(new Error("refused")), { once: true });
     });
+    this.socket.addEventListener("message", ({ data }) => {
+      const message = data.startsWith("{") ? JSON.parse(data) : {};
+      if (message.type === "measure") this.onMeasure(message.servers);
+      if (message.type === "hello") this.onMeasure(message.measure ?? []);
+    });
     return this;
   }
+  onMeasure(servers) {
+    this.measured = servers.filter(({ node }) => node === undefined || node === this.name);
+    if (!this.tellsUsage) return;
+    for (const { namespace, server: name, history } of this.measured) {
+      if (history && name === undefined) this.use(this.servers.map((each) => ({ namespace: each.namespace, server: each.name, samples: [sample(Date.now())] })));
+      if (history && name !== undefined) this.use([{ namespace, server: name, samples: hourUntil(Date.now()), events: this.events }]);
+    }
+  }
+  // What servers use, to who looks.
+  use(servers) {
+    this.socket.send(JSON.stringify({ type: "usage", servers }));
+  }
   say(servers, more = {}) {
+    this.servers = servers;
     const status = {
       node: this.name,
       bootId: "played",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
 import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { PlayedNode, server } from "./played.mjs";
+import { PlayedNode, sample, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'}\${{constructor}}`;
@@ -43,7 +43,7 @@ after(async () => {
   remove(dir);
 });
 
-const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "alerts", "logs", "apply", "history", "audit"];
+const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "alerts", "logs", "apply", "history", "audit"];
 
 async function settled(page) {
   await page.waitForLoadState("networkidle");
@@ -94,6 +94,12 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     const generation = { weather: 2 };
     for (const [index, node] of nodes.entries())
       node.say(NAMES.filter((_, at) => (at + index) % 4 !== 3).map((name) => server(name, { observedGeneration: generation[name] ?? 1, ...(name === "github" || (name === "search" && index === 1) ? crash : {}) })), { acceptedHead: index === 2 ? "0.1.2" : "0.1.3", version: index === 1 ? HOSTILE.slice(0, 60) : "1.5.0" });
+    const time = "2026-11-28T14:00:00Z";
+    for (const node of nodes)
+      node.events = [
+        { time, firstTime: "2026-11-28T10:00:00Z", type: "Warning", reason: "BackOff", message: `waits 40s; ${HOSTILE}`, count: 7 },
+        { time: "2026-11-28T09:00:00Z", firstTime: "2026-11-28T09:00:00Z", type: "Normal", reason: "Started", message: "instance 0123 started", count: 1 },
+      ];
     nodes[3].close();
     await until("edge-04 is gone", async () => !(await worker.call("GET", "/v1/nodes/edge-04")).connected);
     for (const [name, options] of Object.entries({ light: {}, dark: { theme: "dark" }, phone: { width: 390, height: 844 } })) {
@@ -128,6 +134,50 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.equal(await page.locator("main img, main script").count(), 0);
     assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("shows what a server uses while somebody looks, and its node is told when nobody does", async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    await page.goto(`${worker.url}/-/servers/default/weather?tab=usage`);
+    for (const chart of [/^CPU over the last hour: from .* cores/, /^Memory .* MiB/, /^Sessions /, /^Tool calls a minute .*Calls from .*; Failed /, /^Time of tool calls .*p50.*ms.*p99/]) await page.getByRole("img", { name: chart }).waitFor();
+    await page.getByText("Live, every 5 s").waitFor();
+    await page.getByText(`waits 40s; ${HOSTILE}`).waitFor();
+    // It is on several nodes: one of them is asked, and only that one.
+    assert.deepEqual(nodes.slice(0, 3).map(({ measured }) => measured.length), [1, 0, 0]);
+    nodes[0].use([{ namespace: "default", server: "weather", samples: [sample(Date.now() + 5000, { seconds: 5, cpu: 3.5, calls: 2, errors: 1 })], events: [{ ...nodes[0].events[0], time: "2026-11-28T14:05:00Z", count: 8 }] }]);
+    await page.getByRole("img", { name: /CPU .* now 3.5 cores/ }).waitFor();
+    await page.getByText("50.0 % failed").waitFor();
+    await page.getByRole("row", { name: /Warning Back off .* 8$/ }).waitFor();
+    assert.equal(await page.getByRole("row", { name: /Warning Back off/ }).count(), 1, "the same event, once more");
+    await page.getByText("Figures as a table").click();
+    await page.getByRole("cell", { name: "3.5 cores" }).waitFor();
+    await axe(page, "usage with its table");
+    await page.getByRole("combobox", { name: "Node" }).selectOption("edge-03");
+    await until("the other node is asked", () => nodes[2].measured.length === 1 && nodes[0].measured.length === 0);
+    await page.getByRole("img", { name: /^CPU .* now/ }).waitFor();
+    await page.goto(`${worker.url}/-/nodes/edge-02`);
+    await page.getByRole("rowheader", { name: /servers$/ }).waitFor();
+    assert.ok((await page.getByRole("row", { name: /weather|filesystem/ }).count()) > 0);
+    await until("the node is looked at, the server no more", () => nodes[1].measured.some(({ server: name }) => name === undefined) && nodes[2].measured.length === 0);
+    await axe(page, "node with usage");
+    await context.close();
+    await until("nobody looks any more", () => nodes[1].measured.length === 0);
+    assert.deepEqual(faults, []);
+  });
+
+  test("says what to do when a node tells no figures, or is away", { timeout: 300_000 }, async () => {
+    const { page, context } = await openPage(browser, worker, { token: worker.viewer });
+    nodes[0].tellsUsage = false;
+    await page.goto(`${worker.url}/-/servers/default/filesystem?tab=usage`);
+    await page.getByText("edge-01 does not answer").waitFor();
+    await axe(page, "usage without an answer");
+    await shoot(page, "usage-no-answer-light");
+    nodes[0].tellsUsage = true;
+    await page.getByRole("combobox", { name: "Node" }).selectOption({ label: "edge-04 (offline)" });
+    await page.getByText("edge-04 is offline").waitFor();
+    await axe(page, "usage of a node that is away");
+    await shoot(page, "usage-offline-light");
     await context.close();
   });
 

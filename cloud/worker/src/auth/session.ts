@@ -37,6 +37,7 @@ export function cookieOf(request: Request): string | undefined {
   return undefined;
 }
 
-// Strict: no other site's page can make the browser send it. On plain http (this machine only) it can't be Secure.
-export const setCookie = (value: string, seconds: number, secure: boolean): string =>
-  `${COOKIE}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; SameSite=Strict${secure ? "; Secure" : ""}`;
+// Strict: no other site's page can make the browser send it. On plain http (this machine only) it can't be Secure. `elsewhere`: for the
+// dashboard at a site of its own (cors.ts), whose requests are another site's; partitioned, so that the browser sends it for that page only.
+export const setCookie = (value: string, seconds: number, { secure, elsewhere }: { secure: boolean; elsewhere: boolean }): string =>
+  `${COOKIE}=${value}; Path=/; Max-Age=${seconds}; HttpOnly; ${elsewhere ? "SameSite=None; Secure; Partitioned" : `SameSite=Strict${secure ? "; Secure" : ""}`}`;

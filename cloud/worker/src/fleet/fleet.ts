@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, JOINS, NEWS_MS, NODES, WATCHERS } from "../limits.js";
+import { HEAD_MIRROR_MS, JOINS, LOOKS, LOOKS_MS, NEWS_MS, NODES, PING_SECONDS, USAGE_BYTES, WATCHERS } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { randomHex, sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
@@ -30,6 +30,7 @@ import { type Rhythm, rhythmOf } from "./rhythm.js";
 import { findStatus, lastStatusAt, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
 import * as tokens from "./tokens.js";
+import { Measure, type Measured } from "./usage.js";
 import * as views from "./views.js";
 import { noteState, transitionsOf, type Uptime, uptimeBars, uptimeWithin } from "./uptime.js";
 
@@ -37,6 +38,20 @@ const DAY_MS = 86_400_000;
 const TOKEN_WARNING_MS = 14 * DAY_MS;
 // Live lines of one node that are passed on to who watches, a second.
 const LIVE_LINE_BYTES = 256 * 1024;
+
+// What each node has sent of something in this second.
+class Spent {
+  private readonly nodes = new Map<string, { second: number; bytes: number }>();
+  constructor(private readonly most: number) {}
+  takes(node: string, bytes: number, now: number): boolean {
+    const second = Math.floor(now / 1000);
+    const spent = this.nodes.get(node);
+    const used = spent?.second === second ? spent.bytes : 0;
+    if (used + bytes > this.most) return false;
+    this.nodes.set(node, { second, bytes: used + bytes });
+    return true;
+  }
+}
 
 export interface ListedToken {
   hash: string;
@@ -57,7 +72,8 @@ export class Fleet extends DurableObject<Env> {
   // What summariesOf gives, until a status changes.
   private known: Map<string, ServerSummary[]> | undefined;
   private statusAt: number | undefined;
-  private live = new Map<string, { second: number; bytes: number }>();
+  private readonly lines = new Spent(LIVE_LINE_BYTES);
+  private readonly usage = new Spent(USAGE_BYTES);
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -495,6 +511,7 @@ export class Fleet extends DurableObject<Env> {
       pruneOld(this.sql, settingsOf(this.env).logRetentionDays, now);
       pruneDeeds(this.sql, now);
     }
+    if (this.room.endSilentLooks(now, 3 * PING_SECONDS * 1000)) await this.tellMeasured();
     this.room.closeExpired(now);
     await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
   }
@@ -607,7 +624,7 @@ export class Fleet extends DurableObject<Env> {
         texts.push(JSON.stringify(hello));
       } else {
         const { nonce } = nodes.exchangeNonce(this.sql, attachment.node, presented);
-        texts.push(JSON.stringify({ ...hello, nonce, follow: this.follows(attachment.node) }));
+        texts.push(JSON.stringify({ ...hello, nonce, follow: this.follows(attachment.node), measure: this.measured(attachment.node) }));
       }
     }
     if (attachment.node !== undefined) {
@@ -635,10 +652,20 @@ export class Fleet extends DurableObject<Env> {
       socket.serializeAttachment({ ...attachment, feed: true });
       return this.sync(socket, parsed.since);
     }
-    const { follows: _, ...rest } = attachment;
-    const { type, ...follow } = parsed;
-    socket.serializeAttachment(type === "follow" ? { ...rest, follows: follow } : rest);
-    await this.tellFollows();
+    if (!this.room.mayLook(socket, Date.now()))
+      return socket.send(JSON.stringify({ type: "error", message: `${parsed.type}: more than ${LOOKS} in ${LOOKS_MS / 1000} s; wait` }));
+    if (parsed.type === "follow" || parsed.type === "unfollow") {
+      const { follows: _, ...rest } = attachment;
+      const { type, ...follow } = parsed;
+      socket.serializeAttachment(type === "follow" ? { ...rest, follows: follow } : rest);
+      return this.tellFollows();
+    }
+    const { measures: _, ...rest } = attachment;
+    const { type, ...target } = parsed;
+    const measures = type === "measure" ? Measure.safeParse(target) : undefined;
+    if (measures?.success === false) return socket.send(JSON.stringify({ type: "error", message: `measure: ${measures.error.issues[0]?.message ?? "is not valid"}` }));
+    socket.serializeAttachment(measures === undefined ? rest : { ...rest, measures: measures.data });
+    await this.tellMeasured(measures === undefined ? undefined : socket);
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
@@ -649,11 +676,18 @@ export class Fleet extends DurableObject<Env> {
       nodes.noteGone(this.sql, node, Date.now());
       this.tellNode(node);
     }
-    if (Room.attachmentOf(socket).follows !== undefined) await this.tellFollows();
+    await this.endLooks(socket);
   }
 
-  override async webSocketError(): Promise<void> {
-    // The socket is gone; its node is judged by its silence.
+  // The socket is gone without a word; a node is judged by its silence.
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    await this.endLooks(socket);
+  }
+
+  private async endLooks(socket: WebSocket): Promise<void> {
+    const { follows, measures } = Room.attachmentOf(socket);
+    if (follows !== undefined) await this.tellFollows();
+    if (measures !== undefined) await this.tellMeasured();
   }
 
   // A node's message; what to answer.
@@ -680,16 +714,16 @@ export class Fleet extends DurableObject<Env> {
         return null;
       case "log":
         return this.passLines(node, message, text.length);
+      case "usage":
+        if (!this.usage.takes(node, text.length, Date.now())) return { type: "slow", retryAfterSeconds: 1 };
+        this.room.sendUsage(node, message.servers);
+        return null;
     }
   }
 
   private passLines(node: string, message: Extract<FromNode, { type: "log" }>, bytes: number): object | null {
-    const second = Math.floor(Date.now() / 1000);
-    const spent = this.live.get(node);
-    const used = spent?.second === second ? spent.bytes : 0;
     // The chunks in R2 have every line; a live view may lose some, and says so.
-    if (used + bytes > LIVE_LINE_BYTES) return { type: "slow", retryAfterSeconds: 1 };
-    this.live.set(node, { second, bytes: used + bytes });
+    if (!this.lines.takes(node, bytes, Date.now())) return { type: "slow", retryAfterSeconds: 1 };
     const { namespace, server, lines } = message;
     this.room.sendToPeople(
       { type: "log", node, namespace, server, lines },
@@ -702,6 +736,10 @@ export class Fleet extends DurableObject<Env> {
     return null;
   }
 
+  private measured(node: string): Measured[] {
+    return this.room.measured("all").filter((each) => each.node === undefined || each.node === node);
+  }
+
   private follows(node: string): Follow[] {
     return this.room.follows().filter((follow) => follow.node === undefined || follow.node === node);
   }
@@ -709,6 +747,13 @@ export class Fleet extends DurableObject<Env> {
   // Nodes ship lines live, and chunks sooner, while somebody looks.
   private async tellFollows(): Promise<void> {
     const message = { type: "follow", servers: this.room.follows() };
+    this.room.sendToNodes(message);
+    await Promise.all(this.hubs().map((hub) => hub.sendToNodes(message)));
+  }
+
+  // Nodes measure more often, and send it, while somebody looks. `fresh` has just begun.
+  private async tellMeasured(fresh?: WebSocket): Promise<void> {
+    const message = { type: "measure", servers: this.room.measured(fresh) };
     this.room.sendToNodes(message);
     await Promise.all(this.hubs().map((hub) => hub.sendToNodes(message)));
   }

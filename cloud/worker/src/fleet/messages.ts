@@ -1,6 +1,8 @@
 // What comes over a socket. Everything is bounded; what fits no schema is answered with an error and changes nothing.
 import { z } from "zod";
+import { USAGE_SERVERS } from "../limits.js";
 import { Follow } from "./room.js";
+import { Measure, ServerUsage } from "./usage.js";
 
 const LogLine = z.strictObject({
   time: z.string().max(64),
@@ -22,12 +24,15 @@ export const FromNode = z.discriminatedUnion("type", [
     server: z.string().min(1).max(63),
     lines: z.array(LogLine).max(1000),
   }),
+  z.strictObject({ type: z.literal("usage"), servers: z.array(ServerUsage).max(USAGE_SERVERS) }),
 ]);
 export type FromNode = z.infer<typeof FromNode>;
 
 export const FromPerson = z.discriminatedUnion("type", [
   Follow.extend({ type: z.literal("follow") }),
   z.strictObject({ type: z.literal("unfollow") }),
+  z.strictObject({ type: z.literal("measure"), ...Measure.shape }),
+  z.strictObject({ type: z.literal("unmeasure") }),
   z.strictObject({ type: z.literal("sync"), since: z.string().max(64) }),
 ]);
 

@@ -3,7 +3,9 @@
 // A plain client (an mcplet as it speaks to the embedded store) gets heads only, each as the bytes of the head. A
 // client that asks for the subprotocol "mcpfleet.v1" also gets objects with a member "type", which no head has.
 import { z } from "zod";
-import { SOCKET_BYTES, SOCKETS_OF_A_NODE } from "../limits.js";
+import { LOOKS, LOOKS_MS, SOCKET_BYTES, SOCKETS_OF_A_NODE } from "../limits.js";
+import { Name } from "../schema/status.js";
+import { type Measure, measuredOf, type Measured, partFor, type ServerUsage } from "./usage.js";
 
 export const SUBPROTOCOL = "mcpfleet.v1";
 
@@ -18,12 +20,13 @@ export interface Attachment {
   statuses?: boolean; // wants statuses of nodes
   feed?: boolean; // wants deltas instead of them
   follows?: Follow; // wants lines of logs
+  measures?: Measure; // wants what servers use
 }
 
 export const Follow = z.strictObject({
-  namespace: z.string().max(63),
-  server: z.string().max(63),
-  node: z.string().max(63).optional(),
+  namespace: Name,
+  server: Name,
+  node: Name.optional(),
 });
 export type Follow = z.infer<typeof Follow>;
 
@@ -33,6 +36,9 @@ export interface Liveness {
 }
 
 export class Room {
+  // How often each person has looked at something else of late. Forgotten when the object sleeps, and then it was long ago.
+  private readonly looks = new WeakMap<WebSocket, { since: number; count: number }>();
+
   constructor(private readonly ctx: DurableObjectState) {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
@@ -98,7 +104,53 @@ export class Room {
   }
 
   follows(): Follow[] {
-    return this.ctx.getWebSockets("people").flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
+    return this.people().flatMap((socket) => Room.attachmentOf(socket).follows ?? []);
+  }
+
+  // Those that are still there: one that closes may be listed for a while.
+  private people(): WebSocket[] {
+    return this.ctx.getWebSockets("people").filter((socket) => socket.readyState === WebSocket.OPEN);
+  }
+
+  // Ends the look of who has not said `ping` for `silentMs`: a cable that was pulled closes nothing, and the nodes would go on measuring.
+  // Whether there was one.
+  endSilentLooks(now: number, silentMs: number): boolean {
+    let any = false;
+    for (const socket of this.people()) {
+      const { measures, ...rest } = Room.attachmentOf(socket);
+      const last = Math.max(this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0, rest.connectedAt);
+      if (measures === undefined || now - last < silentMs) continue;
+      socket.serializeAttachment(rest);
+      any = true;
+    }
+    return any;
+  }
+
+  // What people look at; `fresh` (or everybody, without one) has nothing yet.
+  measured(fresh?: WebSocket | "all"): Measured[] {
+    return measuredOf(
+      this.people().flatMap((socket) => {
+        const { measures } = Room.attachmentOf(socket);
+        return measures === undefined ? [] : [{ at: measures, isNew: fresh === "all" || fresh === socket }];
+      }),
+    );
+  }
+
+  // To each who looks, what he looks at.
+  sendUsage(node: string, servers: readonly ServerUsage[]): void {
+    for (const socket of this.ctx.getWebSockets("people")) {
+      const { measures } = Room.attachmentOf(socket);
+      const part = measures === undefined ? [] : partFor(measures, node, servers);
+      if (part.length > 0) trySend(socket, JSON.stringify({ type: "usage", node, servers: part }));
+    }
+  }
+
+  // Whether a person may look at something else now.
+  mayLook(socket: WebSocket, now: number): boolean {
+    const look = this.looks.get(socket);
+    if (look === undefined || now - look.since >= LOOKS_MS) this.looks.set(socket, { since: now, count: 1 });
+    else if (++look.count > LOOKS) return false;
+    return true;
   }
 
   // Those of a node, or of these tokens.

@@ -3,7 +3,9 @@ import type { Context, MiddlewareHandler } from "hono";
 import { authenticate } from "../auth/authenticate.js";
 import { type Caller, permits, type Rule } from "../auth/caller.js";
 import type { Env } from "../env.js";
+import { isDashboard } from "./cors.js";
 import { CODE, forbidden, Refusal } from "./envelope.js";
+import { harden } from "./harden.js";
 
 export interface AppEnv {
   Bindings: Env;
@@ -23,18 +25,18 @@ export const limitByAddress: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
 };
 
-// A browser sends Access' cookie whatever page asks. There is no CORS here, so a page of another origin can't read an
-// answer; this keeps it from making changes and from opening a socket.
-function checkOrigin(request: Request): void {
+// A browser sends Access' cookie whatever page asks. A page of another origin can't read an answer, unless it is the dashboard's own
+// (cors.ts); this keeps it from making changes and from opening a socket.
+function checkOrigin(request: Request, env: Env): void {
   const origin = request.headers.get("Origin");
-  if (origin === null || origin === new URL(request.url).origin) return;
+  if (origin === null || origin === new URL(request.url).origin || isDashboard(request, env)) return;
   const changes = request.method !== "GET" && request.method !== "HEAD";
   if (changes || request.headers.get("Upgrade") !== null) throw forbidden("requests from other origins are refused");
 }
 
 export function guard(rule: Rule): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    checkOrigin(c.req.raw);
+    checkOrigin(c.req.raw, c.env);
     if (!rule.public) {
       const caller = await authenticate(c.req.raw, c.env, rule);
       await admit(c.env.RATE_IDENTITY, caller.name);
@@ -45,19 +47,10 @@ export function guard(rule: Rule): MiddlewareHandler<AppEnv> {
   };
 }
 
-// The dashboard is of this origin; nothing else may frame, script or sniff what comes from here.
 export const securityHeaders: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next();
   if (c.res.status === 101) return;
   const headers = new Headers(c.res.headers);
-  headers.set("X-Content-Type-Options", "nosniff");
-  headers.set("X-Frame-Options", "DENY");
-  headers.set("Referrer-Policy", "no-referrer");
-  headers.set("Strict-Transport-Security", "max-age=31536000; includeSubDomains");
-  // The dashboard's page brings its own.
-  if (!headers.has("Content-Security-Policy"))
-    headers.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-  headers.set("Cross-Origin-Resource-Policy", "same-origin");
-  if (!headers.has("Cache-Control")) headers.set("Cache-Control", "no-store");
+  harden(headers);
   c.res = new Response(c.res.body, { status: c.res.status, headers });
 };

@@ -3,6 +3,7 @@ import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { apiTokenOf } from "../auth/authenticate.js";
 import { sealCookie, sessionsWork, setCookie } from "../auth/session.js";
 import { fleetOf } from "../env.js";
+import { isDashboard } from "../http/cors.js";
 import { badRequest, CODE, Refusal, reply } from "../http/envelope.js";
 import { check } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
@@ -18,7 +19,11 @@ const AuditQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
-const isSecure = (c: AppContext): boolean => new URL(c.req.url).protocol === "https:";
+// Browsers say whether a page is of the same site; two host names of one domain are.
+const placeOf = (c: AppContext) => ({
+  secure: new URL(c.req.url).protocol === "https:",
+  elsewhere: isDashboard(c.req.raw, c.env) && c.req.header("Sec-Fetch-Site") === "cross-site",
+});
 
 function signIn(c: AppContext): Response {
   if (!sessionsWork(c.env.SESSION_KEY))
@@ -26,7 +31,7 @@ function signIn(c: AppContext): Response {
   const proven = apiTokenOf(c.req.raw, c.env);
   if (proven?.caller.kind !== "person") throw badRequest("an API token makes a session; who comes by Access has one already");
   const response = reply({ name: proven.caller.name, role: proven.caller.role });
-  response.headers.set("Set-Cookie", setCookie(sealCookie(c.env.SESSION_KEY, proven.hash, Date.now()), SESSION_SECONDS, isSecure(c)));
+  response.headers.set("Set-Cookie", setCookie(sealCookie(c.env.SESSION_KEY, proven.hash, Date.now()), SESSION_SECONDS, placeOf(c)));
   return response;
 }
 
@@ -41,7 +46,7 @@ export function addSessionRoutes(app: OpenAPIHono<AppEnv>): void {
     { method: "delete", path: "/v1/session", tag: "people", summary: "Signs the browser out", rule: { public: true }, responses: answer("nothing") },
     (c) => {
       const response = reply({});
-      response.headers.set("Set-Cookie", setCookie("", 0, isSecure(c)));
+      response.headers.set("Set-Cookie", setCookie("", 0, placeOf(c)));
       return response;
     },
   );
