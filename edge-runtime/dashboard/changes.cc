@@ -233,6 +233,8 @@ StatusOr<Json> ChangeNode(KvClient& kv, std::string_view action, const std::stri
     object.spec["unschedulable"] = true;
     if (action == "drain") object.spec["drain"] = true;
   }
+  if (const std::vector<Violation> wrong = Judge(ObjectToJson(object)); !wrong.empty())
+    return InvalidArgument(ToString(wrong.front()));
   return Change(kv, {.set = {std::move(object)}}, about, clock, deadline);
 }
 

@@ -115,6 +115,7 @@ TEST_F(ChangesTest, WhatIsWrongIsNamedAndNothingIsWritten) {
 
 TEST_F(ChangesTest, ANodeIsDeclaredByBeingCordoned) {
   EXPECT_EQ((*ChangeNode(*kv_, "uncordon", "edge-01", about_, clock_, soon_))["changes"][0]["change"], "not found");
+  EXPECT_EQ(ChangeNode(*kv_, "cordon", "No Name", about_, clock_, soon_).status().code(), StatusCode::kInvalidArgument);
   EXPECT_TRUE((*ChangeNode(*kv_, "drain", "edge-01", about_, clock_, soon_))["moved"]);
   const Object node = ReadState(*kv_, soon_)->objects.at({kKindNode, "", "edge-01"});
   EXPECT_TRUE(GetBool(node.spec, "drain"));

@@ -245,7 +245,9 @@ TEST(PageTest, ThePolicyAllowsNothingButOurOwnFiles) {
   const http::Response page = ServePage("/-/servers", "mcpfleet.localhost");
   EXPECT_EQ(page.status, HasPage() ? 200 : 404);
   EXPECT_EQ(page.body.find("__CSP_NONCE__"), std::string::npos);
-  if (!HasPage()) EXPECT_NE(page.body.find("npm run build"), std::string::npos);
+  if (!HasPage()) {
+    EXPECT_NE(page.body.find("npm run build"), std::string::npos);
+  }
 }
 
 TEST(RowsTest, AServerIsShownInShort) {

@@ -171,10 +171,13 @@ spec:
   async mcpctl(...words) {
     return (await run(join(bin, "mcpctl"), words, { env: this.env, timeout: deadline })).stdout.trim();
   }
-  // Waits until it answers; then mcpctl talks to it.
-  async ready() {
+  // Waits until it answers; then mcpctl talks to it over its socket or, with the admin token, by TCP.
+  async ready(admin = `unix://${join(this.dir, "run", "mcplet.sock")}`) {
     await until(`${this.name} answers`, async () => (await fetch(`${this.admin}/livez`)).ok);
-    await this.mcpctl("config", "set-context", "here", "--server", this.store, "--admin", `unix://${join(this.dir, "run", "mcplet.sock")}`, "--use");
+    const set = run(join(bin, "mcpctl"), ["config", "set-context", "here", "--server", this.store, "--admin", admin, "--token-stdin", "--use"], { env: this.env, timeout: deadline });
+    const tokens = [join("store", "operator-token"), "admin-token"].map((file) => readFileSync(join(this.dir, "state", file), "utf8").trim());
+    set.child.stdin.end(`${tokens.join("\n")}\n`);
+    await set;
   }
   async stop() {
     if (this.child === undefined) return;

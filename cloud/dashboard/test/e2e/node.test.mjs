@@ -63,8 +63,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     ({ page, faults, context } = await openPage(browser, undefined, { address }));
     await page.getByRole("navigation", { name: "Main" }).waitFor();
     assert.equal(new URL(page.url()).hash, "", "the token is not left in the address");
-    await page.getByText("Nothing needs attention").waitFor();
-    await shoot("overview");
+    await page.getByRole("link", { name: "Apply the first server" }).waitFor();
     // What a node has not is not there.
     assert.equal(await page.getByRole("link", { name: "Alerts" }).count(), 0);
     assert.equal(await page.getByText("Servers up, last 24 hours").count(), 0);
@@ -89,6 +88,9 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await apply(manifest("one"), "the first server");
     await page.locator(".card .rows .badge.ready").waitFor();
     await shoot("rollout");
+    await go("Overview");
+    await page.getByText("Nothing needs attention").waitFor();
+    await shoot("overview");
     await go("Servers");
     await page.locator(".table-body .badge.ready").waitFor();
     await go("Nodes");
@@ -128,7 +130,11 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.getByRole("listitem").filter({ hasText: "roll back to" }).getByText("in force").waitFor();
     await openServer();
     await page.locator(".page-sub .badge.ready").waitFor();
-    await until("it is the third generation", async () => /"generation":3/.test(JSON.stringify(JSON.parse(await node.mcpctl("get", "mcpserver", "one", "-o", "json")))));
+    await node.mcpctl("suspend", "one");
+    await page.locator(".page-sub .badge.off").waitFor();
+    await node.mcpctl("resume", "one");
+    await page.locator(".page-sub .badge.ready").waitFor();
+    await until("it is the fifth generation", async () => JSON.parse(await node.mcpctl("get", "mcpserver", "one", "-o", "json")).metadata.generation === 5);
     await go("Audit");
     for (const what of ["Change", "Rollback"]) await page.getByRole("row").getByText(what, { exact: true }).first().waitFor();
     await shoot("audit");
@@ -146,6 +152,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
 
   test("signing out ends it, and a restart of mcplet asks to sign in again", { timeout: 300_000 }, async () => {
     await page.getByRole("button", { name: "Sign out" }).click();
+    await node.ready(node.admin); // by TCP, with both tokens
     await page.getByLabel("Token").fill((await node.mcpctl("dashboard", "--no-open")).split("#")[1]);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("navigation", { name: "Main" }).waitFor();
