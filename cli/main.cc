@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   cli::RegisterAlerts(root, session);
   cli::RegisterUptime(root, session);
   cli::RegisterSyncs(root, session);
+  cli::RegisterDashboard(root, session);
   cli::RegisterTools(root, session);
   cli::RegisterResources(root, session);
   cli::RegisterPrompts(root, session);

@@ -26,6 +26,7 @@ void RegisterTop(CLI::App& root, Session& session);
 void RegisterAlerts(CLI::App& root, Session& session);
 void RegisterUptime(CLI::App& root, Session& session);
 void RegisterSyncs(CLI::App& root, Session& session);
+void RegisterDashboard(CLI::App& root, Session& session);
 // Using servers.
 void RegisterTools(CLI::App& root, Session& session);      // list, call, lock, diff
 void RegisterResources(CLI::App& root, Session& session);  // list, templates, read

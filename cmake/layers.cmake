@@ -49,12 +49,15 @@ mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edg
 mcpfleet_layer(edge-runtime/tunnel SMALL USES base base/http crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfig::ZSTD simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/gitsync SMALL USES base crd gitops store LIBS ${J})
+mcpfleet_layer(edge-runtime/dashboard SMALL USES base base/http crd controller/ports store gitops edge-runtime/log LIBS ${J})
+include(dashboard)
+mcpfleet_dashboard_files(mcpfleet_edge_runtime_dashboard)
 mcpfleet_layer(edge-runtime/telemetry SMALL USES base crd controller/ports LIBS prometheus-cpp::core ${J})
 mcpfleet_layer(edge-runtime/mcplet SMALL
                USES base base/http crd controller/ports controller/placement controller/core store store/trust store/server store/kubernetes edge-runtime/mcp
                     edge-runtime/docker ${containerd} edge-runtime/process edge-runtime/shim edge-runtime/probe
                     edge-runtime/gateway edge-runtime/logship edge-runtime/telemetry edge-runtime/tunnel
-                    edge-runtime/gitsync gitops
+                    edge-runtime/gitsync edge-runtime/dashboard edge-runtime/log gitops
                LIBS CLI11::CLI11 ${J})
 if(MCPFLEET_HAS_CONTAINERD)
   target_compile_definitions(mcpfleet_edge_runtime_mcplet PRIVATE MCPFLEET_CONTAINERD)

@@ -60,6 +60,7 @@ class WebSocket {
 struct WebSocketCallbacks {
   std::function<void(std::string_view)> on_text;
   std::function<void()> on_close;  // once; drop the WebSocket here
+  std::string protocol;            // of those that the client offered: which is spoken; "": none
 };
 
 class Responder {

@@ -459,6 +459,7 @@ void Session::BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> o
   head.headers.Add("Upgrade", "websocket");
   head.headers.Add("Connection", "Upgrade");
   head.headers.Add("Sec-WebSocket-Accept", WebSocketAcceptKey(exchange.websocket_key));
+  if (!callbacks_.protocol.empty()) head.headers.Add("Sec-WebSocket-Protocol", callbacks_.protocol);
   Enqueue(HeadText({}, head, false) + "\r\n", 0);
   ArmRead(ReadTimer::kPing, core_->options.idle_timeout / 2);
   Process();

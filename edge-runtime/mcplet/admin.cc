@@ -1,5 +1,8 @@
 #include "edge-runtime/mcplet/admin.h"
 
+#include <pwd.h>
+
+#include <array>
 #include <atomic>
 #include <charconv>
 #include <list>
@@ -13,6 +16,7 @@
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "crd/codec.h"
+#include "edge-runtime/dashboard/dashboard.h"
 #include "edge-runtime/mcplet/admin_http.h"
 #include "edge-runtime/mcplet/admin_logs.h"
 
@@ -26,6 +30,7 @@ using http::Response;
 // Requests that wait for a server or follow its log, each on a thread.
 constexpr int kMaxBlocking = 32;
 constexpr size_t kMaxWatches = 64;
+constexpr std::string_view kLoginPath = "/v1/dashboard/login";
 constexpr int kMaxPages = 100;
 constexpr Duration kDefaultCall = std::chrono::seconds(60);
 constexpr Duration kLongestCall = std::chrono::minutes(10);
@@ -51,6 +56,15 @@ StatusOr<Duration> CallTimeout(const Request& request) {
   return std::min(*timeout, kLongestCall);
 }
 
+// The user at the other end of the unix socket.
+std::string UserOf(const http::Peer& peer) {
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 4096> buffer{};
+  if (peer.uid >= 0) getpwuid_r(static_cast<uid_t>(peer.uid), &entry, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? "uid " + std::to_string(peer.uid) : found->pw_name;
+}
+
 StatusOr<LogOptions> ReadLogOptions(const Request& request) {
   LogOptions options;
   options.follow = admin::IsSet(request, "follow");
@@ -74,8 +88,13 @@ StatusOr<LogOptions> ReadLogOptions(const Request& request) {
 
 class AdminServer::Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(AdminBackend& backend, const Clock& clock, std::string token)
-      : backend_(backend), clock_(clock), token_(std::move(token)) {}
+  Core(AdminBackend& backend, const Clock& clock, std::string token, const AdminOptions& options)
+      : backend_(backend),
+        clock_(clock),
+        token_(std::move(token)),
+        dashboard_(options.address.empty() ? nullptr : options.dashboard),
+        no_dashboard_(options.address.empty() ? "spec.admin.address is empty: there is no address to serve it at"
+                                              : options.no_dashboard) {}
 
   void Open() {
     end_watch_ = backend_.WatchEvents([weak = weak_from_this()](const Event& event) {
@@ -91,9 +110,20 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     while (blocking_ > 0) idle_.Wait(&mu_);
   }
 
+  void HandleUnix(const Request& request, const std::shared_ptr<Responder>& to) {
+    if (request.Path() == kLoginPath) return to->Send(Login(request, UserOf(to->peer()), ""));
+    Handle(request, to);
+  }
   void HandleTcp(const Request& request, const std::shared_ptr<Responder>& to) {
+    if (dashboard_ != nullptr && dashboard_->Owns(request)) return dashboard_->Handle(request, to);
+    if (dashboard_ == nullptr && (request.Path() == "/" || request.Path().starts_with("/-"))) {
+      return to->Send(admin::IsLoopbackHost(request.headers.Get("Host").value_or(""))
+                          ? http::TextResponse(404, "There is no dashboard here: " + no_dashboard_ + "\n")
+                          : http::TextResponse(403, "host: only loopback is served\n"));
+    }
     Status admitted = admin::Admit(request, token_, !IsPublic(request.Path()));
     if (!admitted.ok()) return to->Send(admin::ErrorResponse(admitted));
+    if (request.Path() == kLoginPath) return to->Send(LoginByTcp(request));
     Handle(request, to);
   }
   void HandleMetrics(const Request& request, const std::shared_ptr<Responder>& to) {
@@ -116,6 +146,24 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
     std::string object;  // "": all
     std::shared_ptr<http::StreamWriter> stream;
   };
+
+  // Whoever has the admin token may look at this node, not change the fleet: for that he shows the token that may.
+  Response LoginByTcp(const Request& request) {
+    if (dashboard_ != nullptr && !dashboard_->IsOperator(request.headers.Get("Mcpfleet-Store-Token").value_or("")))
+      return admin::ErrorResponse(PermissionDenied("Mcpfleet-Store-Token: the store's operator token is needed"));
+    return Login(request, "admin", request.headers.Get("Host").value_or(""));
+  }
+  Response Login(const Request& request, const std::string& otherwise, const std::string& host) {
+    if (request.method != "POST") return MethodNotAllowed("POST");
+    if (dashboard_ == nullptr) return admin::ErrorResponse(FailedPrecondition(no_dashboard_));
+    std::string who;
+    if (!request.body.empty()) {
+      const StatusOr<Json> body = ParseJson(request.body);
+      if (!body.ok()) return admin::ErrorResponse(Annotate(body.status(), "body"));
+      who = Printable(GetString(*body, "who"), 200);
+    }
+    return Result(dashboard_->NewLogin(who.empty() ? otherwise : who, host));
+  }
 
   static void NoSuchPath(Responder& to) { to.Send(admin::ErrorResponse(NotFound("no such path"))); }
 
@@ -279,6 +327,8 @@ class AdminServer::Core : public std::enable_shared_from_this<Core> {
   AdminBackend& backend_;
   const Clock& clock_;
   const std::string token_;
+  dashboard::Dashboard* const dashboard_;  // null: there is none
+  const std::string no_dashboard_;
   std::function<void()> end_watch_;
   std::atomic<bool> stopping_{false};
   Mutex mu_;
@@ -297,11 +347,13 @@ StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(const AdminOptions& o
     if (options.token_file.empty()) return InvalidArgument("admin: TCP needs a token file");
     ASSIGN_OR_RETURN(token, admin::LoadOrMakeToken(options.token_file));
   }
-  auto core = std::make_shared<Core>(backend, clock, token);
+  auto core = std::make_shared<Core>(backend, clock, token, options);
   std::unique_ptr<AdminServer> server(new AdminServer(core));
   if (!options.unix_path.empty()) {
     http::Server::Options unix{.unix_path = options.unix_path};
-    auto handler = [core](const Request& request, const std::shared_ptr<Responder>& to) { core->Handle(request, to); };
+    auto handler = [core](const Request& request, const std::shared_ptr<Responder>& to) {
+      core->HandleUnix(request, to);
+    };
     ASSIGN_OR_RETURN(server->unix_, http::Server::Create(unix, handler));
   }
   if (!options.address.empty()) {
@@ -310,6 +362,8 @@ StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(const AdminOptions& o
       core->HandleTcp(request, to);
     };
     ASSIGN_OR_RETURN(server->tcp_, http::Server::Create(tcp, handler));
+    server->dashboard_ = options.dashboard;
+    if (server->dashboard_ != nullptr) server->dashboard_->Open(*server->tcp_);
     std::string host = options.address == "::1" ? "[::1]" : options.address;
     server->address_ = host + ":" + std::to_string(server->tcp_->port());
   }
@@ -330,6 +384,7 @@ StatusOr<std::unique_ptr<AdminServer>> AdminServer::Create(const AdminOptions& o
 AdminServer::~AdminServer() {
   // The servers first: after them no handler starts anything.
   unix_.reset();
+  if (dashboard_ != nullptr) dashboard_->Close(*tcp_);
   tcp_.reset();
   metrics_.reset();
   core_->Close();

@@ -10,12 +10,17 @@
 //   GET  /v1/servers/{ns}/{name}/tools                              {"tools": […]}, every page
 //   POST /v1/servers/{ns}/{name}/call  {"method", "params"}         the JSON-RPC result; header X-Timeout: 60s
 //   GET  /v1/events[?server=ns/name][&watch=1]                      {"items": […]}; watch: new ones, a JSON line each
+//   POST /v1/dashboard/login [{"who"}]    {"url", "page"}, where a browser signs in, once and soon; by TCP it needs the
+//                                         store's operator token too, in Mcpfleet-Store-Token
 //
 // Errors are {"error":{"code":"NotFound","message":"…"}} with the HTTP status that fits.
 //
 // It listens on a unix socket (mode 0600: whoever may open it may all) and on loopback TCP, where everything but the
 // health checks and metrics needs the bearer token, and Host and Origin must be loopback too: a web page in a
 // browser on this machine must not reach it, under whatever name it resolved.
+//
+// TCP also has the dashboard, where there is one (edge-runtime/dashboard/dashboard.h): its page below /-/, its own
+// routes for who comes with its cookie, and /{ns}/{name}/mcp, which goes to the gateway.
 //
 // A further address, for a Prometheus elsewhere, answers health checks and metrics to everybody and has nothing else.
 //
@@ -39,6 +44,10 @@
 #include "store/trust/node_keys.h"
 
 namespace mcpfleet {
+
+namespace dashboard {
+class Dashboard;
+}
 
 // One thing that must hold for /readyz.
 struct ReadyCheck {
@@ -69,12 +78,14 @@ class AdminBackend {
 };
 
 struct AdminOptions {
-  std::string unix_path;              // "": no unix socket
-  std::string address = "127.0.0.1";  // loopback only; "": no TCP
-  uint16_t port = 0;                  // 0: the system's choice
-  std::string metrics_address;        // any; "": none
-  uint16_t metrics_port = 0;          // 0: the system's choice
-  std::string token_file;             // 0600; made with a random token when absent. Needed with TCP.
+  std::string unix_path;                      // "": no unix socket
+  std::string address = "127.0.0.1";          // loopback only; "": no TCP
+  uint16_t port = 0;                          // 0: the system's choice
+  std::string metrics_address;                // any; "": none
+  uint16_t metrics_port = 0;                  // 0: the system's choice
+  std::string token_file;                     // 0600; made with a random token when absent. Needed with TCP.
+  dashboard::Dashboard* dashboard = nullptr;  // on TCP; outlives the server. Null: there is none
+  std::string no_dashboard;                   // then: why, for people
 };
 
 class AdminServer {
@@ -96,6 +107,7 @@ class AdminServer {
   std::shared_ptr<Core> core_;  // shared with the handlers and threads under way
   std::unique_ptr<http::Server> unix_, tcp_, metrics_;
   std::string address_;
+  dashboard::Dashboard* dashboard_ = nullptr;  // opened on tcp_
 };
 
 }  // namespace mcpfleet

@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "base/version.h"
 #include "controller/core/controller.h"
+#include "edge-runtime/dashboard/dashboard.h"
 #include "edge-runtime/mcplet/admin.h"
 #include "edge-runtime/mcplet/cluster_source.h"
 #include "edge-runtime/mcplet/desired_view.h"
@@ -116,6 +117,8 @@ class NodeAgent final : public Agent {
   void RunNode();
   // Tries again with each look at the node: whoever has the port may go away.
   void OpenGateway();
+  // On this node's own store alone; else why not.
+  void MakeDashboard(AdminOptions* options);
 
   const Config config_;
   const Clock& clock_;
@@ -142,6 +145,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<UsageReporter> usage_;
   std::unique_ptr<NodeAdmin> node_admin_;
+  std::unique_ptr<dashboard::Dashboard> dashboard_;  // null: there is none
   std::unique_ptr<AdminServer> admin_;
   std::vector<Condition> conditions_;           // node thread
   std::map<RuntimeKind, RuntimeCheck> checks_;  // node thread
@@ -368,6 +372,7 @@ Status NodeAgent::Start() {
                        .metrics_address = config_.metrics_address,
                        .metrics_port = config_.metrics_port,
                        .token_file = config_.state_directory + "/admin-token"};
+  MakeDashboard(&options);
   ASSIGN_OR_RETURN(admin_, AdminServer::Create(options, *node_admin_, clock_));
   notebook_->Start();
   artifacts_->Start();
@@ -385,6 +390,29 @@ Status NodeAgent::Start() {
   node_thread_ = std::thread([this] { RunNode(); });
   started_ = true;
   return OkStatus();
+}
+
+void NodeAgent::MakeDashboard(AdminOptions* options) {
+  if (store_ == nullptr || !config_.store.embedded) {
+    options->no_dashboard = "mcplet serves it for a node with the embedded store; ";
+    options->no_dashboard +=
+        store_ == nullptr ? "this node follows Kubernetes"
+        : config_.store.cloudflare
+            ? "this node follows Cloudflare's KV, which has none without the Worker"
+            : "this node follows " + config_.store.url + ": a Worker has its own at " + config_.store.url + "/-/";
+    return;
+  }
+  dashboard_ = std::make_unique<dashboard::Dashboard>(dashboard::Host{
+      .desired = store_->config_kv(),
+      .statuses = store_->status_kv(),
+      .clock = clock_,
+      .status = [this] { return node_admin_->GetStatus(); },
+      .logs = [this](const ServerKey& server, const LogOptions& logs, std::function<bool(std::string_view)> sink,
+                     Deadline deadline) { return node_admin_->Logs(server, logs, std::move(sink), deadline); },
+      .gateway = [this] { return gateway_->PlainEndpoint(); },
+      .is_operator = [this](std::string_view token) { return store_->IsOperator(token); },
+      .audit_file = config_.state_directory + "/dashboard-audit"});
+  options->dashboard = dashboard_.get();
 }
 
 void NodeAgent::OpenGateway() {
@@ -489,6 +517,7 @@ void NodeAgent::Stop() {
   gateway_->Close();    // sessions go on with the next mcplet
   prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
+  dashboard_.reset();
   if (store_ != nullptr) store_->Stop();
   usage_->Stop();
   if (cluster_ != nullptr) {

@@ -85,6 +85,13 @@ uint16_t GatewayPort::port() const {
   return open == nullptr ? 0 : open->port();
 }
 
+std::optional<http::Endpoint> GatewayPort::PlainEndpoint() const {
+  const uint16_t open = port();
+  if (open == 0 || !config_.gateway.tls_cert_file.empty()) return std::nullopt;
+  const std::string& address = config_.gateway.address;
+  return http::TcpEndpoint(address == "0.0.0.0" ? "127.0.0.1" : address == "::" ? "::1" : address, open);
+}
+
 std::string GatewayPort::EndpointOf(const ServerKey& server) const {
   const auto open = Current();
   return open == nullptr ? "" : open->EndpointOf(server);

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "base/http/client.h"
 #include "base/mutex.h"
 #include "controller/core/controller.h"
 #include "edge-runtime/gateway/gateway.h"
@@ -29,6 +31,8 @@ class GatewayPort final : public GatewayNews, public Traffic {
   std::string certificate_problem() const;
   std::string address() const;  // "127.0.0.1:8700"; "" when it is not open
   uint16_t port() const;        // 0 when it is not open
+  // Where this machine reaches it without TLS; nullopt while it is not open, and where it has a certificate.
+  std::optional<http::Endpoint> PlainEndpoint() const;
   // Where clients reach a server; "" while it is not open.
   std::string EndpointOf(const ServerKey& server) const;
 

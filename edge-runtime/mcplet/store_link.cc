@@ -40,6 +40,7 @@ Status StoreLink::OpenEmbedded() {
   RETURN_IF_ERROR(MakeDirectories(directory, 0700));
   ASSIGN_OR_RETURN(embedded_, EmbeddedKv::Open(directory + "/kv.sqlite", clock_));
   ASSIGN_OR_RETURN(std::string operator_token, LoadOrCreateToken(directory + "/operator-token"));
+  operator_hash_ = Sha256Hex(operator_token);
   ASSIGN_OR_RETURN(std::string reader_token, LoadOrCreateToken(directory + "/reader-token"));
   ASSIGN_OR_RETURN(server_, KvServer::Create(*embedded_, {.address = config_.store.address,
                                                           .port = config_.store.port,
@@ -51,6 +52,10 @@ Status StoreLink::OpenEmbedded() {
   watch_url_ = "http://" + config_.store.address + ":" + std::to_string(server_->port());
   ASSIGN_OR_RETURN(tokens_, TokenSource::Fixed(reader_token));
   return OkStatus();
+}
+
+bool StoreLink::IsOperator(std::string_view token) const {
+  return !operator_hash_.empty() && EqualsInConstantTime(Sha256Hex(token), operator_hash_);
 }
 
 Status StoreLink::OpenRemote(uint64_t seed) {

@@ -58,6 +58,9 @@ class StoreLink {
   // Delivers the state once more, from the sync thread: something else that it is read with has changed.
   void Redeliver();
 
+  // Whether this is the embedded store's operator token.
+  bool IsOperator(std::string_view token) const;
+  KvClient& config_kv() { return *config_kv_; }
   KvClient& status_kv() { return *status_kv_; }
   std::shared_ptr<const AcceptedState> state() const { return sync_->state(); }
   SyncStats stats() const { return sync_->stats(); }
@@ -100,6 +103,7 @@ class StoreLink {
   const StoreCallbacks callbacks_;
   std::unique_ptr<EmbeddedKv> embedded_;
   std::unique_ptr<KvServer> server_;
+  std::string operator_hash_;  // of the embedded store's operator token
   std::unique_ptr<KvClient> config_kv_, status_kv_;
   std::unique_ptr<LocalCache> cache_;
   std::unique_ptr<HeadSync> sync_;

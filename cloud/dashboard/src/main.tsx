@@ -1,3 +1,4 @@
+import "./app/arrive"; // before the router reads the address
 import "@fontsource-variable/inter/wght.css";
 import "./app/tokens.css";
 import "./app/layout.css";

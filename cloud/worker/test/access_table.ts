@@ -91,6 +91,7 @@ export const TABLE: Row[] = [
   ["POST /v1/nodes/{node}/cordon",                  { node: "edge-1" },                                "P"],
   ["POST /v1/nodes/{node}/uncordon",                { node: "edge-1" },                                "P"],
   ["POST /v1/nodes/{node}/drain",                   { node: "edge-1" },                                "P"],
+  ["GET /v1/session",                               {},                                                "A"],
   ["POST /v1/session",                              {},                                                "VP"],
   ["DELETE /v1/session",                            {},                                                "A"],
   ["GET /v1/audit",                                 {},                                                "VP"],

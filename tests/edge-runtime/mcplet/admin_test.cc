@@ -12,6 +12,7 @@
 #include "base/http/client.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "edge-runtime/log/seam_filter.h"
 #include "edge-runtime/mcplet/admin_http.h"
 #include "edge-runtime/mcplet/admin_logs.h"
 
@@ -376,7 +377,7 @@ TEST_F(AdminTest, ItStopsUnderOpenStreams) {
 }
 
 TEST(SeamFilterTest, OnlyLinesAfterTheLastOneAreNew) {
-  admin::SeamFilter seam;
+  SeamFilter seam;
   EXPECT_TRUE(seam.Take("2026-11-22T10:00:00.5Z a"));
   EXPECT_TRUE(seam.Take("2026-11-22T10:00:00.7Z b"));
   EXPECT_TRUE(seam.Take("2026-11-22T10:00:00.7Z b"));

@@ -23,8 +23,21 @@ class McpProberTest : public testing::Test {
     options.discover_timeout = 100ms;
     return options;
   }
-  static std::shared_ptr<ScriptedChannel> Channel(ScriptedChannel::Script script, std::string note = "") {
-    return std::make_shared<ScriptedChannel>(std::move(script), std::move(note));
+  // The prober may keep a channel for longer than a test's variables live, which scripts refer to.
+  class OwnChannel {
+   public:
+    explicit OwnChannel(std::shared_ptr<ScriptedChannel> channel) : channel_(std::move(channel)) {}
+    ~OwnChannel() { channel_->EndScript(); }
+    OwnChannel(const OwnChannel&) = delete;
+    OwnChannel& operator=(const OwnChannel&) = delete;
+    ScriptedChannel* operator->() const { return channel_.get(); }
+    operator std::shared_ptr<StdioChannel>() const { return channel_; }
+
+   private:
+    const std::shared_ptr<ScriptedChannel> channel_;
+  };
+  static OwnChannel Channel(ScriptedChannel::Script script, std::string note = "") {
+    return OwnChannel(std::make_shared<ScriptedChannel>(std::move(script), std::move(note)));
   }
   static ProbeTarget Target(std::shared_ptr<StdioChannel> channel, std::string revision = "r1") {
     ProbeTarget target;

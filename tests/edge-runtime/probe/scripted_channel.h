@@ -23,13 +23,15 @@ class ScriptedChannel : public StdioChannel {
 
   explicit ScriptedChannel(Script script, std::string note = "")
       : script_(std::move(script)), note_(std::move(note)), thread_([this] { Run(); }) {}
-  ~ScriptedChannel() override {
+  ~ScriptedChannel() override { EndScript(); }
+  // The script is called no more, also when somebody still has the channel.
+  void EndScript() {
     {
       std::lock_guard<std::mutex> lock(mu_);
       ending_ = true;
     }
     cv_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
   Status Send(std::string_view line, Deadline) override {

@@ -1,4 +1,4 @@
-// All requests go through here: typed by the Worker's own description, credentials by the browser's cookie (or Cloudflare Access).
+// All requests go through here: typed by the Worker's own description, which mcplet answers a part of, credentials by the browser's cookie (or Cloudflare Access).
 import createClient, { type Middleware } from "openapi-fetch";
 import { withCookie, workerOrigin } from "./origin";
 import type { components, paths } from "./schema";
@@ -11,8 +11,10 @@ export type Alert = Schemas["Alert"];
 export type FleetObject = Schemas["FleetObject"];
 export type ServerSummary = Schemas["ServerSummary"];
 export type FeedNode = Schemas["FeedNode"];
+export type Host = Schemas["Host"];
+export type Feature = Host["features"][number];
 
-// What the Worker refused, or could not be asked.
+// What was refused, or could not be asked.
 export class ApiError extends Error {
   constructor(
     readonly status: number, // 0: no answer
@@ -33,10 +35,10 @@ const failures: Middleware = {
     if (response.ok) return;
     if (response.status === 401) for (const listener of signedOut) listener();
     const body = (await response.clone().json().catch(() => undefined)) as { errors?: { message?: string }[] } | undefined;
-    throw new ApiError(response.status, body?.errors?.[0]?.message ?? `the Worker answered ${response.status}`);
+    throw new ApiError(response.status, body?.errors?.[0]?.message ?? `the answer was ${response.status}`);
   },
   onError() {
-    throw new ApiError(0, "the Worker can't be reached");
+    throw new ApiError(0, "there is no answer");
   },
 };
 

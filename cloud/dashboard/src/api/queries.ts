@@ -1,5 +1,6 @@
 // What pages ask for beyond the feed. What a hash names never changes: it is asked for once.
 import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { arrived } from "../app/arrive";
 import { api, ApiError, page, result } from "./client";
 
 export const queryClient = new QueryClient({
@@ -15,7 +16,13 @@ export const queryClient = new QueryClient({
 
 const forEver = { staleTime: Number.POSITIVE_INFINITY, gcTime: 30 * 60_000 };
 
-export const whoami = queryOptions({ queryKey: ["whoami"], queryFn: () => result(api.GET("/v1/whoami")), retry: false, staleTime: 5 * 60_000 });
+const afterArrival = async () => {
+  await arrived;
+  return result(api.GET("/v1/whoami"));
+};
+export const whoami = queryOptions({ queryKey: ["whoami"], queryFn: afterArrival, retry: false, staleTime: 5 * 60_000 });
+// Who serves this page, and what it can do: a node's mcplet has no alerts, for one.
+export const host = queryOptions({ queryKey: ["host"], queryFn: () => result(api.GET("/v1/session")), staleTime: 5 * 60_000 });
 export const desired = queryOptions({ queryKey: ["desired"], queryFn: () => result(api.GET("/v1/desired")) });
 export const snapshotOf = (hash: string) =>
   queryOptions({ queryKey: ["snapshot", hash], queryFn: () => result(api.GET("/v1/desired/snapshots/{hash}", { params: { path: { hash } } })), ...forEver });

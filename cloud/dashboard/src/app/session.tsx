@@ -1,9 +1,9 @@
-// Who is looking. Behind Cloudflare Access it is known; else an API token is asked for, once, and kept in a cookie that no script reads.
+// Who is looking, and at what. Behind Cloudflare Access it is known; else a token is asked for, once, and kept in a cookie that no script reads.
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { api, ApiError, result } from "../api/client";
-import { whoami } from "../api/queries";
+import { api, ApiError, type Feature, result } from "../api/client";
+import { host, whoami } from "../api/queries";
 import { Logo } from "../ui/logo";
 import { Failed, Loading } from "../ui/states";
 
@@ -17,6 +17,9 @@ export function usePerson(): Person | undefined {
   return data?.kind === "person" && data.role ? { name: data.name ?? "", role: data.role } : undefined;
 }
 export const useMayAct = (): boolean => usePerson()?.role === "operator";
+// Whether whoever serves this page can do that; what it can't is left out.
+export const useCan = (feature: Feature): boolean => useQuery(host).data?.features.includes(feature) ?? false;
+export const useOfNode = (): boolean => useQuery(host).data?.host === "node";
 
 export async function signOut(): Promise<void> {
   await api.DELETE("/v1/session");
@@ -28,6 +31,7 @@ function SignIn() {
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const client = useQueryClient();
+  const ofNode = useOfNode();
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
@@ -37,7 +41,7 @@ function SignIn() {
       setToken("");
       await client.resetQueries();
     } catch (error) {
-      setProblem(error instanceof ApiError && error.status === 401 ? "This token is not known, or it has expired." : (error as Error).message);
+      setProblem(error instanceof ApiError && error.status === 401 ? ofNode ? "This token was used, or it is too old: mcpctl dashboard makes a new one." : "This token is not known, or it has expired." : (error as Error).message);
     } finally {
       setBusy(false);
     }
@@ -47,11 +51,15 @@ function SignIn() {
       <form className="card sign-in-card" onSubmit={(event) => void submit(event)}>
         <Logo />
         <h1>Sign in to your fleet</h1>
-        <p className="muted">
-          Paste an API token of this Worker. It is checked once and not kept in the page. Behind Cloudflare Access you never see this.
-        </p>
+        {ofNode ? (
+          <p className="muted">
+            Run <code>mcpctl dashboard</code> on this node and open the address that it prints. It is good once, for five minutes; or paste what stands behind its “#”.
+          </p>
+        ) : (
+          <p className="muted">Paste an API token of this Worker. It is checked once and not kept in the page. Behind Cloudflare Access you never see this.</p>
+        )}
         <label className="field">
-          <span>API token</span>
+          <span>{ofNode ? "Token" : "API token"}</span>
           <input type="password" value={token} onChange={(event) => setToken(event.target.value)} autoComplete="current-password" required aria-describedby="sign-in-problem" aria-invalid={problem !== ""} autoFocus />
         </label>
         <p id="sign-in-problem" className="problem" role="alert">
@@ -67,9 +75,12 @@ function SignIn() {
 
 export function Gate({ children }: { children: ReactNode }) {
   const { data, error, isPending, refetch } = useQuery(whoami);
-  if (isPending) return <Loading what="Asking who you are" whole />;
+  const about = useQuery(host);
+  if (isPending || about.isPending) return <Loading what="Asking who you are" whole />;
   if (error instanceof ApiError && error.status === 401) return <SignIn />;
-  if (error !== null) return <Failed error={error} retry={() => void refetch()} whole />;
+  const failed = error ?? about.error;
+  if (failed !== null) return <Failed error={failed} retry={() => void (error === null ? about.refetch() : refetch())} whole />;
+  if (data === undefined) return <Loading what="Asking who you are" whole />;
   if (data.kind !== "person" || !data.role)
     return (
       <main className="sign-in">

@@ -6,7 +6,7 @@ import { alerts } from "../api/queries";
 import { goLive, useFleet } from "../live";
 import { Logo } from "../ui/logo";
 import { Keys, useKeys } from "./keys";
-import { Gate, signOut, usePerson } from "./session";
+import { Gate, signOut, useCan, usePerson } from "./session";
 import { setTheme, type Theme, useTheme } from "./theme";
 
 const PLACES = [
@@ -19,6 +19,11 @@ const PLACES = [
   { to: "/history", label: "History", icon: HistoryIcon, key: "h" },
   { to: "/audit", label: "Audit", icon: Users, key: "u" },
 ] as const;
+
+const usePlaces = () => {
+  const alerted = useCan("alerts");
+  return PLACES.filter(({ to }) => to !== "/alerts" || alerted);
+};
 
 const LINK_WORD = { connecting: "Connecting", live: "Live", lost: "Connection lost", "signed-out": "Signed out" } as const;
 
@@ -49,7 +54,7 @@ function Lost() {
   if (!long) return null;
   return (
     <div className="banner warn" role="alert">
-      {synced ? "The connection is lost: what you see is what was known then. It comes back by itself." : "The Worker does not answer. Look whether this machine is online; it is tried again by itself."}
+      {synced ? "The connection is lost: what you see is what was known then. It comes back by itself." : "There is no answer. Look whether this machine is online; it is tried again by itself."}
     </div>
   );
 }
@@ -74,10 +79,12 @@ function ThemeSwitch() {
 }
 
 function Nav() {
-  const open = useQuery(alerts).data?.filter((alert) => alert.cleared === null && alert.acknowledged === null).length ?? 0;
+  const places = usePlaces();
+  const alerted = useCan("alerts");
+  const open = useQuery({ ...alerts, enabled: alerted }).data?.filter((alert) => alert.cleared === null && alert.acknowledged === null).length ?? 0;
   return (
     <nav className="nav" aria-label="Main">
-      {PLACES.map(({ to, label, icon: Icon }) => (
+      {places.map(({ to, label, icon: Icon }) => (
         <Link key={to} to={to} className="nav-link" activeOptions={{ exact: to === "/", includeSearch: false }} activeProps={{ "aria-current": "page" }}>
           <Icon aria-hidden />
           <span>{label}</span>
@@ -97,7 +104,8 @@ function Frame({ children }: { children: ReactNode }) {
   useEffect(goLive, []);
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
-  useKeys(PLACES.map(({ key, to }) => ({ key, go: () => void navigate({ to }) })), () => setHelp(true));
+  const places = usePlaces();
+  useKeys(places.map(({ key, to }) => ({ key, go: () => void navigate({ to }) })), () => setHelp(true));
   // After a change of the page the reader is at its beginning, also one who listens.
   const path = useRouterState({ select: (state) => state.location.pathname });
   const main = useRef<HTMLElement>(null);
@@ -137,7 +145,7 @@ function Frame({ children }: { children: ReactNode }) {
         <Lost />
         {children}
       </main>
-      <Keys open={help} close={() => setHelp(false)} places={PLACES} />
+      <Keys open={help} close={() => setHelp(false)} places={places} />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Users } from "lucide-react";
 import { api, result } from "../api/client";
+import { useOfNode } from "../app/session";
 import { ageOf, inWords, timeOf } from "../lib/format";
 import { PageHead } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
@@ -8,6 +9,7 @@ import { Empty, Failed, Loading } from "../ui/states";
 const PAGE = 100;
 
 export function Audit() {
+  const ofNode = useOfNode();
   const { data, error, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = useInfiniteQuery({
     queryKey: ["audit"],
     queryFn: ({ pageParam: before }) => result(api.GET("/v1/audit", { params: { query: { before, limit: PAGE } } })),
@@ -19,7 +21,7 @@ export function Audit() {
   const rows = data.pages.flat();
   return (
     <>
-      <PageHead title="Audit" sub="Who did what through the Worker, for 90 days. What mcpctl changed is here, too; its words are in the history." />
+      <PageHead title="Audit" sub={ofNode ? "Who did what through this page, the last 2000 deeds. What mcpctl changed is in the history." : "Who did what through the Worker, for 90 days. What mcpctl changed is here, too; its words are in the history."} />
       {rows.length === 0 ? (
         <Empty icon={Users} title="Nobody did anything yet" />
       ) : (

@@ -5,6 +5,7 @@ import { Download, ScrollText } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, page } from "../api/client";
 import type { LogRange } from "../app/router";
+import { useOfNode } from "../app/session";
 import { clockOf, timeOf } from "../lib/format";
 import { asText, type Line, mergeLines } from "../lib/lines";
 import { type LiveLine, useLines } from "../live";
@@ -117,6 +118,7 @@ export function LogView({ namespace, server, nodes, asked: given, change }: LogV
     },
     [contains, namespace, server],
   );
+  const ofNode = useOfNode();
   const one = namespace !== undefined && server !== undefined;
   useLines(one ? { namespace, server, ...(node === "" ? {} : { node }) } : undefined, take);
   const lines = mergeLines(data?.lines ?? [], live);
@@ -142,7 +144,7 @@ export function LogView({ namespace, server, nodes, asked: given, change }: LogV
       ) : isPending ? (
         <Loading what="Reading lines" />
       ) : lines.length === 0 ? (
-        <Empty icon={ScrollText} title="No lines">{contains === "" ? "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text."}</Empty>
+        <Empty icon={ScrollText} title="No lines">{contains === "" ? ofNode ? "Nothing was written in this time by a server of this node." : "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text."}</Empty>
       ) : (
         <Lines lines={lines} withServer={!one} follow={one} />
       )}

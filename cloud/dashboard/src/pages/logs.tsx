@@ -1,5 +1,6 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
+import { useOfNode } from "../app/session";
 import { useFleet } from "../live";
 import type { ServerRow } from "../live/rows";
 import { PageHead } from "../ui/parts";
@@ -32,6 +33,7 @@ function Choice({ server, servers, change }: { server: string; servers: readonly
 
 export function Logs() {
   const { servers, nodes } = useFleet();
+  const ofNode = useOfNode();
   const { server = "", node = "", q = "", range = "1h" } = route.useSearch();
   const navigate = route.useNavigate();
   const set = (change: Record<string, string>) =>
@@ -39,7 +41,7 @@ export function Logs() {
   const [namespace, name] = server === "" ? [] : server.split("/");
   return (
     <div className="fill">
-      <PageHead title="Logs" sub="Of every node, in the order of time. One server is followed live.">
+      <PageHead title="Logs" sub={ofNode ? "Of this node’s servers, as long as they keep them, in the order of time. One server is followed live." : "Of every node, in the order of time. One server is followed live."}>
         <Choice server={server} servers={servers} change={(value) => set({ server: value })} />
       </PageHead>
       <LogView namespace={namespace} server={name} nodes={nodes.map((row) => row.name)} asked={{ node, q, range }} change={(asked) => set(asked)} />

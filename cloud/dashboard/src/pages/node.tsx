@@ -4,7 +4,7 @@ import { Ban, Cable, CircleSlash, RotateCcwKey, Server as ServerIcon, ShieldX, T
 import { type FormEvent, lazy, Suspense, useMemo, useState } from "react";
 import { api, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
-import { useMayAct } from "../app/session";
+import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
 import { ageOf, percent, plural, timeOf } from "../lib/format";
 import { useFleet } from "../live";
@@ -27,37 +27,21 @@ function Revoked({ secrets }: { secrets: string[] | null }) {
   return secrets.length === 0 ? <>Revoked. It could open no secret.</> : <>Revoked. Replace the secrets that it could open: {secrets.join(", ")}</>;
 }
 
-function Actions({ row }: { row: NodeRow }) {
-  const [question, setQuestion] = useState<Question>();
+// What is done to a node's credentials and to what is known of it, where its enrolment is.
+function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): void }) {
   const act = useAct();
   const say = useToast();
   const navigate = route.useNavigate();
   const params = { path: { node: row.name } };
-  const change = (action: "cordon" | "uncordon" | "drain", title: string, description: string, dangerous = false) =>
-    setQuestion({ title, description, action: action.charAt(0).toUpperCase() + action.slice(1), ...(dangerous ? { name: row.name, dangerous } : {}), run: () => act(() => result(api.POST(`/v1/nodes/{node}/${action}`, { params }))) });
   return (
     <>
-      {row.unschedulable ? (
-        <button type="button" className="button" onClick={() => change("uncordon", `Let ${row.name} take servers again?`, "What is placed on it starts there.")}>
-          <Undo2 aria-hidden /> Uncordon
-        </button>
-      ) : (
-        <button type="button" className="button" onClick={() => change("cordon", `Cordon ${row.name}?`, "It takes nothing new. What runs there stays.")}>
-          <Ban aria-hidden /> Cordon
-        </button>
-      )}
-      {!row.drained && (
-        <button type="button" className="button" onClick={() => change("drain", `Drain ${row.name}?`, "It takes nothing new, and what runs there is stopped, each server as when it is deleted.", true)}>
-          <CircleSlash aria-hidden /> Drain
-        </button>
-      )}
       <button
         type="button"
         className="button"
         disabled={!row.connected}
         title={row.connected ? "It gets itself a new token" : "It must be connected"}
         onClick={() =>
-          setQuestion({
+          ask({
             title: `Replace the token of ${row.name}?`,
             description: "The node is asked to get itself a new one. The old one ends when the new one is used.",
             action: "Ask it",
@@ -74,7 +58,7 @@ function Actions({ row }: { row: NodeRow }) {
         type="button"
         className="button danger-ghost"
         onClick={() =>
-          setQuestion({
+          ask({
             title: `Revoke ${row.name}?`,
             description: "For a machine that was stolen or given away: its tokens, joins and sockets end now. What it runs goes on there, unwatched. It must be enrolled anew.",
             action: "Revoke",
@@ -94,7 +78,7 @@ function Actions({ row }: { row: NodeRow }) {
         type="button"
         className="button danger-ghost"
         onClick={() =>
-          setQuestion({
+          ask({
             title: `Forget ${row.name}?`,
             description: "It is revoked, and its status, uptime and place in the fleet are removed.",
             action: "Forget",
@@ -111,6 +95,34 @@ function Actions({ row }: { row: NodeRow }) {
       >
         <Trash2 aria-hidden /> Forget
       </button>
+    </>
+  );
+}
+
+function Actions({ row }: { row: NodeRow }) {
+  const [question, setQuestion] = useState<Question>();
+  const act = useAct();
+  const enrols = useCan("enrol");
+  const params = { path: { node: row.name } };
+  const change = (action: "cordon" | "uncordon" | "drain", title: string, description: string, dangerous = false) =>
+    setQuestion({ title, description, action: action.charAt(0).toUpperCase() + action.slice(1), ...(dangerous ? { name: row.name, dangerous } : {}), run: () => act(() => result(api.POST(`/v1/nodes/{node}/${action}`, { params }))) });
+  return (
+    <>
+      {row.unschedulable ? (
+        <button type="button" className="button" onClick={() => change("uncordon", `Let ${row.name} take servers again?`, "What is placed on it starts there.")}>
+          <Undo2 aria-hidden /> Uncordon
+        </button>
+      ) : (
+        <button type="button" className="button" onClick={() => change("cordon", `Cordon ${row.name}?`, "It takes nothing new. What runs there stays.")}>
+          <Ban aria-hidden /> Cordon
+        </button>
+      )}
+      {!row.drained && (
+        <button type="button" className="button" onClick={() => change("drain", `Drain ${row.name}?`, "It takes nothing new, and what runs there is stopped, each server as when it is deleted.", true)}>
+          <CircleSlash aria-hidden /> Drain
+        </button>
+      )}
+      {enrols && <AccessActions row={row} ask={setQuestion} />}
       <Confirm question={question} close={() => setQuestion(undefined)} />
     </>
   );
@@ -180,7 +192,10 @@ export function Node() {
   const mayAct = useMayAct();
   const row = nodes.find((each) => each.name === node);
   const own = useMemo(() => servers.filter((each) => each.nodes.includes(node)), [servers, node]);
-  const up = useQuery(uptime(`node/${node}`, HOURS, 84)).data?.[0];
+  const enrols = useCan("enrol");
+  const measured = useCan("uptime");
+  const measures = useCan("usage");
+  const up = useQuery({ ...uptime(`node/${node}`, HOURS, 84), enabled: measured }).data?.[0];
   if (!synced) return <Loading what={`Looking for ${node}`} />;
   if (row === undefined)
     return (
@@ -238,11 +253,13 @@ export function Node() {
       </Card>
       <div className="columns">
         <Card title="Conditions">{row.conditions.length === 0 ? <p className="muted">It has reported none yet.</p> : <Conditions conditions={row.conditions} />}</Card>
-        <Card title="Access">
-          <Access node={node} />
-        </Card>
+        {enrols && (
+          <Card title="Access">
+            <Access node={node} />
+          </Card>
+        )}
       </div>
-      {row.connected && own.length > 0 && (
+      {measures && row.connected && own.length > 0 && (
         <Suspense fallback={<Loading what="Asking what they use" />}>
           <NodeUsage node={node} />
         </Suspense>

@@ -2,7 +2,7 @@ import type { ColumnDef } from "@tanstack/react-table";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Plus, SearchX, Server as ServerIcon } from "lucide-react";
 import { useDeferredValue, useMemo, useState } from "react";
-import { useMayAct } from "../app/session";
+import { useCan, useMayAct } from "../app/session";
 import { matches, wordsOf } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
 import { useFleet } from "../live";
@@ -69,6 +69,7 @@ export function Nodes() {
   const { q = "" } = route.useSearch();
   const navigate = route.useNavigate();
   const mayAct = useMayAct();
+  const enrols = useCan("enrol");
   const [enrolling, setEnrolling] = useState(false);
   const text = useDeferredValue(q);
   const shown = useMemo(() => {
@@ -80,14 +81,14 @@ export function Nodes() {
   return (
     <div className="fill">
       <PageHead title="Nodes" sub={plural(nodes.length, "node")}>
-        {mayAct && (
+        {mayAct && enrols && (
           <button type="button" className="button primary" onClick={() => setEnrolling(true)}>
             <Plus aria-hidden /> Enrol a node
           </button>
         )}
       </PageHead>
       {nodes.length === 0 ? (
-        <Empty icon={ServerIcon} title="No nodes yet">{mayAct ? "Enrol a machine: you get one command to run there." : "An operator enrols machines."}</Empty>
+        <Empty icon={ServerIcon} title="No nodes yet">{mayAct && enrols ? "Enrol a machine: you get one command to run there." : "An operator enrols machines."}</Empty>
       ) : (
         <>
           <div className="filters">

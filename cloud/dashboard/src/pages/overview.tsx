@@ -4,6 +4,7 @@ import { Bell, Box, GitCommitHorizontal, type LucideIcon, PartyPopper, Server as
 import { lazy, type ReactNode, Suspense, useMemo } from "react";
 import { alerts, uptime } from "../api/queries";
 import { ageOf, inWords, percent, plural } from "../lib/format";
+import { useCan } from "../app/session";
 import { useFleet } from "../live";
 import { HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
 import { FleetMap } from "../ui/fleet_map";
@@ -101,8 +102,11 @@ function Availability() {
 
 export function Overview() {
   const { servers, nodes, synced, desiredKnown, head, frozen, link } = useFleet();
-  const open = useQuery(alerts).data?.filter((alert) => alert.cleared === null) ?? [];
-  if (!synced || !desiredKnown) return <Loading what={link === "lost" ? "The Worker does not answer; trying again" : "Looking at the fleet"} />;
+  const alerted = useCan("alerts");
+  const measured = useCan("uptime");
+  const enrols = useCan("enrol");
+  const open = useQuery({ ...alerts, enabled: alerted }).data?.filter((alert) => alert.cleared === null) ?? [];
+  if (!synced || !desiredKnown) return <Loading what={link === "lost" ? "There is no answer; trying again" : "Looking at the fleet"} />;
   const ready = servers.filter((row) => row.health === "ready").length;
   const meant = servers.filter((row) => row.health !== "off").length;
   const online = nodes.filter((row) => row.connected && !row.down).length;
@@ -115,20 +119,24 @@ export function Overview() {
       <div className="tiles">
         <Tile icon={Box} label="Servers ready" to="/servers" value={ready} of={meant} note={meant - ready === 0 ? "all that are meant to be up" : `${meant - ready} not ready`} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
         <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : online === nodes.length ? "all connected" : `${nodes.length - online} away`} tone={online === nodes.length ? "good" : "bad"} />
-        <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh} note={open.length > fresh ? `${open.length - fresh} more acknowledged` : fresh === 0 ? "nothing is wrong" : "to be looked at"} tone={fresh === 0 ? "good" : "bad"} />
-        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={newest === online ? "every node that is online" : "the rest is on its way"} tone={newest === online ? "good" : "warn"} />
+        {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh} note={open.length > fresh ? `${open.length - fresh} more acknowledged` : fresh === 0 ? "nothing is wrong" : "to be looked at"} tone={fresh === 0 ? "good" : "bad"} />}
+        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || newest === online ? "good" : "warn"} />
       </div>
       {nodes.length + servers.length === 0 ? (
         <Empty icon={ServerIcon} title="An empty fleet" action={<Link to="/nodes" className="button primary">Enrol the first node</Link>}>
           Let a machine in, then apply a server. Both show up here by themselves.
         </Empty>
+      ) : servers.length === 0 && !enrols ? (
+        <Empty icon={Box} title="Nothing runs here yet" action={<Link to="/apply" className="button primary">Apply the first server</Link>}>
+          Write a manifest here or use mcpctl apply: it shows up by itself.
+        </Empty>
       ) : (
         <>
-          <div className="columns">
+          <div className={measured ? "columns" : ""}>
             <Card title="Needs attention">
               <Attention servers={servers} nodes={nodes} />
             </Card>
-            <Availability />
+            {measured && <Availability />}
           </div>
           <Card title="What runs where" tools={<span className="muted">{plural(nodes.length, "node")} · {plural(servers.length, "server")}</span>}>
             <FleetMap nodes={nodes} servers={servers} />

@@ -5,7 +5,7 @@ import { lazy, Suspense, useState } from "react";
 import { api, result } from "../api/client";
 import { serverOf, uptime } from "../api/queries";
 import type { ServerTab } from "../app/router";
-import { useMayAct } from "../app/session";
+import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
 import { ageOf, percent } from "../lib/format";
 import { useFleet, useServer } from "../live";
@@ -76,7 +76,8 @@ function Actions({ namespace, name, suspended }: { namespace: string; name: stri
 
 function Facts({ namespace, name }: { namespace: string; name: string }) {
   const row = useServer(namespace, name)!;
-  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => uptime(`server/${node}/${namespace}/${name}`, HOURS, 84)) });
+  const measured = useCan("uptime");
+  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => ({ ...uptime(`server/${node}/${namespace}/${name}`, HOURS, 84), enabled: measured })) });
   const found = asked.flatMap(({ data }) => data ?? []);
   const bars = found[0]?.bars?.map((_, index) => {
     const known = found.flatMap((each) => each.bars?.[index] ?? []);
@@ -117,6 +118,8 @@ export function Server() {
   const { tab = "status", tool } = route.useSearch();
   const navigate = route.useNavigate();
   const mayAct = useMayAct();
+  const tries = useCan("tools");
+  const measures = useCan("usage");
   const { synced, desiredKnown } = useFleet();
   const row = useServer(namespace, name);
   const detail = useQuery({ ...serverOf(namespace, name, row?.stamp ?? 0), enabled: row !== undefined });
@@ -149,22 +152,30 @@ export function Server() {
         change={(next) => void navigate({ search: next === "status" ? {} : { tab: next } })}
         tabs={[
           { value: "status", label: "Status", view: <ServerStatus places={detail.data ?? []} loading={detail.isPending} error={detail.error} /> },
-          {
-            value: "usage",
-            label: "Usage",
-            view: (
-              <Suspense fallback={<Loading what="Loading charts" />}>
-                <ServerUsage row={row} />
-              </Suspense>
-            ),
-          },
+          ...(measures
+            ? [
+                {
+                  value: "usage" as const,
+                  label: "Usage",
+                  view: (
+                    <Suspense fallback={<Loading what="Loading charts" />}>
+                      <ServerUsage row={row} />
+                    </Suspense>
+                  ),
+                },
+              ]
+            : []),
           {
             value: "tools",
             label: "Tools",
-            view: (
+            view: tries ? (
               <Suspense fallback={<Loading what="Loading the MCP client" />}>
                 <Tools namespace={namespace} name={name} row={row} selected={tool} select={(next) => void navigate({ search: { tab: "tools", ...(next === undefined ? {} : { tool: next }) }, replace: true })} />
               </Suspense>
+            ) : (
+              <Empty icon={Box} title="Tools can’t be tried here">
+                This node’s gateway is off, not open yet, or speaks TLS only. <code>mcpctl tools list {name}</code> asks the server itself.
+              </Empty>
             ),
           },
           { value: "logs", label: "Logs", view: <LogView namespace={namespace} server={name} nodes={row.nodes} /> },

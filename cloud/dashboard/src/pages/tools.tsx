@@ -1,5 +1,6 @@
 import { Play, PlugZap, ShieldAlert, Wrench } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useOfNode } from "../app/session";
 import { inWords, plural } from "../lib/format";
 import type { JsonSchema } from "../lib/form";
 import { type Asked, type CallToolResult, type Progress, type Tool, ToolClient } from "../lib/mcp";
@@ -147,6 +148,7 @@ function OwnToken({ take }: { take(token: string): void }) {
 
 export function Tools({ namespace, name, row, selected, select }: { namespace: string; name: string; row: ServerRow; selected: string | undefined; select(tool: string | undefined): void }) {
   const [asked, setAsked] = useState<Asked[]>([]);
+  const ofNode = useOfNode();
   const [token, setToken] = useState(""); // in memory, for this visit
   const ask = useCallback((next: Asked) => setAsked((all) => [...all, next]), []);
   const { client, tools, problem, again } = useTools(namespace, name, token, row.ready > 0, ask);
@@ -156,7 +158,7 @@ export function Tools({ namespace, name, row, selected, select }: { namespace: s
     return (
       <Empty icon={PlugZap} title="The server could not be reached" action={<button type="button" className="button" onClick={again}>Try again</button>}>
         <p className="break">{problem}</p>
-        <p>Its node needs a tunnel for this (see the node’s page), and the Worker the secret SESSION_KEY.</p>
+        {!ofNode && <p>Its node needs a tunnel for this (see the node’s page), and the Worker the secret SESSION_KEY.</p>}
         <OwnToken take={(next) => (setToken(next), again())} />
       </Empty>
     );

@@ -34,11 +34,11 @@ const advice = (error: unknown): string => {
   if (error.status === 0)
     return workerIsElsewhere
       ? `Look whether this machine is online. Behind Cloudflare Access: open ${workerOrigin} in this browser once, sign in there and come back.`
-      : "Look whether this machine is online and the Worker is deployed.";
+      : "Look whether this machine is online, and what serves this page is running.";
   if (error.status === 403) return "Your role does not allow this. An operator can do it, or give you the role.";
   if (error.status === 404) return "It may have been removed meanwhile.";
   if (error.status === 429) return "Too many requests came from here. Wait a minute.";
-  if (error.status >= 500) return "The Worker could not answer right now. Try again; its log says more (wrangler tail).";
+  if (error.status >= 500) return "It could not be answered right now. Try again; the log of what serves this page says more (wrangler tail, journalctl -u mcplet).";
   return "Change what the message names and try again.";
 };
 

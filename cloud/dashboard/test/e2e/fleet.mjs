@@ -137,8 +137,62 @@ export async function openBrowser() {
   return browser;
 }
 
+// A node with a store of its own, as the quickstart makes it: mcplet serves the dashboard.
+export class LoneNode {
+  constructor(name, dir) {
+    Object.assign(this, { name, dir: join(dir, name) });
+    this.file = join(this.dir, "mcplet.yaml");
+    mkdirSync(this.dir, { recursive: true });
+  }
+  async prepare() {
+    const [admin, store, gateway] = [await freePort(), await freePort(), await freePort()];
+    writeFileSync(
+      this.file,
+      `apiVersion: mcpfleet.dev/v1alpha1
+kind: MCPletConfiguration
+metadata: {name: ${this.name}}
+spec:
+  stateDirectory: ${join(this.dir, "state")}
+  runDirectory: ${join(this.dir, "run")}
+  admin: {port: ${admin}}
+  gateway: {port: ${gateway}}
+  runtimes: {docker: {enabled: Never}}
+  store: {type: Embedded, port: ${store}}
+`,
+    );
+    this.env = { ...process.env, MCPFLEET_CONFIG: join(this.dir, "contexts"), DISPLAY: "", WAYLAND_DISPLAY: "" };
+    this.store = `http://127.0.0.1:${store}`;
+    this.admin = `http://127.0.0.1:${admin}`;
+  }
+  start() {
+    this.child = spawn(join(bin, "mcplet"), ["--config", this.file], { stdio: "ignore" });
+    this.exited = new Promise((resolve) => this.child.once("exit", resolve));
+  }
+  async mcpctl(...words) {
+    return (await run(join(bin, "mcpctl"), words, { env: this.env, timeout: deadline })).stdout.trim();
+  }
+  // Waits until it answers; then mcpctl talks to it over its socket or, with the admin token, by TCP.
+  async ready(admin = `unix://${join(this.dir, "run", "mcplet.sock")}`) {
+    await until(`${this.name} answers`, async () => (await fetch(`${this.admin}/livez`)).ok);
+    const set = run(join(bin, "mcpctl"), ["config", "set-context", "here", "--server", this.store, "--admin", admin, "--token-stdin", "--use"], { env: this.env, timeout: deadline });
+    const tokens = [join("store", "operator-token"), "admin-token"].map((file) => readFileSync(join(this.dir, "state", file), "utf8").trim());
+    set.child.stdin.end(`${tokens.join("\n")}\n`);
+    await set;
+  }
+  async stop() {
+    if (this.child === undefined) return;
+    this.child.kill("SIGTERM");
+    await this.exited;
+    this.child = undefined;
+  }
+  async end() {
+    await this.stop();
+    await run(join(bin, "mcplet"), ["--config", this.file, "--drain"], { timeout: 60_000 }).catch(() => undefined);
+  }
+}
+
 // A page in which nothing may go wrong unseen: errors of scripts, refusals of the policy.
-export async function openPage(browser, worker, { token, theme = "light", width = 1360, height = 900 } = {}) {
+export async function openPage(browser, worker, { token, address = `${worker.url}/-/`, theme = "light", width = 1360, height = 900 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
   // Generous: these run beside whatever else the machine does.
   context.setDefaultTimeout(deadline);
@@ -150,7 +204,7 @@ export async function openPage(browser, worker, { token, theme = "light", width 
     const text = message.text();
     if (message.type() === "error" && !/Failed to load resource|WebSocket connection/.test(text)) faults.push(text);
   });
-  await page.goto(`${worker.url}/-/`);
+  await page.goto(address);
   if (token !== undefined) await signIn(page, token);
   return { page, context, faults };
 }

@@ -1,4 +1,4 @@
-// Signing in with an API token, in a browser; and who did what.
+// What a dashboard finds here, signing in with an API token in a browser, and who did what.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { apiTokenOf } from "../auth/authenticate.js";
 import { sealCookie, sessionsWork, setCookie } from "../auth/session.js";
@@ -13,6 +13,11 @@ import { answer } from "./describe.js";
 
 const people = { viewer: true, operator: true } as const;
 const Who = z.object({ name: z.string(), role: z.enum(["viewer", "operator"]).nullable() });
+// mcplet serves the same page with fewer abilities (edge-runtime/dashboard): what is not named, the page leaves out.
+const FEATURES = ["alerts", "uptime", "enrol", "tools", "logs", "usage"] as const;
+const Host = z
+  .object({ host: z.enum(["worker", "node"]), features: z.array(z.enum(FEATURES)) })
+  .openapi("Host");
 const Deed = z.object({ id: z.int(), at: z.int().describe("milliseconds since 1970"), who: z.string(), what: z.string(), subject: z.string(), detail: z.string() });
 const AuditQuery = z.object({
   before: z.coerce.number().int().min(0).default(0).describe("an id: older ones"),
@@ -36,6 +41,11 @@ function signIn(c: AppContext): Response {
 }
 
 export function addSessionRoutes(app: OpenAPIHono<AppEnv>): void {
+  addRoute(
+    app,
+    { method: "get", path: "/v1/session", tag: "people", summary: "Who serves the dashboard, and what it can do", rule: { public: true }, responses: answer("it", Host) },
+    () => reply({ host: "worker", features: FEATURES }),
+  );
   addRoute(
     app,
     { method: "post", path: "/v1/session", tag: "people", summary: "Signs a browser in with an API token: a cookie for twelve hours", rule: people, responses: answer("who it is", Who) },

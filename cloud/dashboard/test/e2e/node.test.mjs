@@ -1,0 +1,165 @@
+// The dashboard of a node alone, as it is there after the quickstart: real mcplet with its embedded store serves the page and the routes,
+// and the gateway behind it runs the tools. No Worker, no account.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { deadline, LoneNode, manifest, missing, openBrowser, openPage, remove, shots, skipFor, temporary, until } from "./fleet.mjs";
+
+const skip = skipFor(missing);
+
+let dir, browser, node, page, faults, address, context;
+const shoot = (name) => page.screenshot({ path: join(shots, `node-${name}.png`) });
+const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
+const site = () => new URL(address).origin;
+
+async function write(text) {
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.evaluate((value) => navigator.clipboard.writeText(value), text);
+  await page.keyboard.press("ControlOrMeta+v");
+}
+async function confirm(button) {
+  const dialog = page.getByRole("alertdialog");
+  await dialog.waitFor();
+  await dialog.getByRole("button", { name: button }).click();
+  await dialog.waitFor({ state: "detached", timeout: deadline });
+}
+async function apply(text, why) {
+  await go("Apply");
+  await write(text);
+  await page.getByText("Nothing is wrong with it").waitFor();
+  await page.getByRole("button", { name: "Review" }).click();
+  const dialog = page.getByRole("dialog", { name: "1 change" });
+  await dialog.getByLabel("Why, for the history").fill(why);
+  await dialog.getByRole("button", { name: "Apply" }).click();
+  await dialog.waitFor({ state: "detached" });
+}
+async function openServer(tab = "") {
+  await page.goto(`${site()}/-/servers/default/one${tab}`);
+  await page.getByRole("heading", { name: "one", level: 1 }).waitFor();
+}
+
+before(async () => {
+  if (skip) return;
+  dir = temporary();
+  node = new LoneNode("alone", dir);
+  await node.prepare();
+  node.start();
+  await node.ready();
+  browser = await openBrowser();
+});
+after(async () => {
+  if (skip) return;
+  await browser?.close();
+  await node.end();
+  remove(dir);
+});
+
+describe("a node alone", { skip, concurrency: 1 }, () => {
+  test("the address that mcpctl prints signs in, once", { timeout: 300_000 }, async () => {
+    address = await node.mcpctl("dashboard", "--no-open");
+    assert.match(address, /^http:\/\/mcpfleet\.localhost:\d+\/-\/#[0-9a-f]{64}$/);
+    ({ page, faults, context } = await openPage(browser, undefined, { address }));
+    await page.getByRole("navigation", { name: "Main" }).waitFor();
+    assert.equal(new URL(page.url()).hash, "", "the token is not left in the address");
+    await page.getByRole("link", { name: "Apply the first server" }).waitFor();
+    // What a node has not is not there.
+    assert.equal(await page.getByRole("link", { name: "Alerts" }).count(), 0);
+    assert.equal(await page.getByText("Servers up, last 24 hours").count(), 0);
+    const second = await openPage(browser, undefined, { address });
+    await second.page.getByText("mcpctl dashboard").waitFor();
+    await second.context.close();
+    // The cookie is no script's, and another page of this machine can't use it.
+    assert.equal(await page.evaluate(() => document.cookie), "");
+    const [cookie] = await context.cookies();
+    assert.equal(cookie.httpOnly && cookie.sameSite === "Strict", true);
+    const headers = { Cookie: `${cookie.name}=${cookie.value}`, Origin: "http://127.0.0.1:3000", "Content-Type": "application/json" };
+    const refused = await fetch(`${node.admin}/v1/changes`, { method: "POST", headers, body: "{}" });
+    assert.equal(refused.status, 403);
+  });
+
+  test("a bad manifest is refused where it stands, mended, and watched until it is Ready", { timeout: 300_000 }, async () => {
+    await go("Apply");
+    await write(manifest("one").replace("source:", "transport: http\n  source:"));
+    await page.getByText('spec.transport: unknown value "http"').first().waitFor();
+    assert.equal(await page.getByRole("button", { name: "Review" }).isDisabled(), true);
+    await page.locator(".cm-lintRange-error").first().waitFor();
+    await apply(manifest("one"), "the first server");
+    await page.locator(".card .rows .badge.ready").waitFor();
+    await shoot("rollout");
+    await go("Overview");
+    await page.getByText("Nothing needs attention").waitFor();
+    await shoot("overview");
+    await go("Servers");
+    await page.locator(".table-body .badge.ready").waitFor();
+    await go("Nodes");
+    await page.locator(".table-body .badge.ready").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Enrol a node" }).count(), 0);
+  });
+
+  test("a tool is called through the gateway, with progress and a question of the server", { timeout: 300_000 }, async () => {
+    await openServer("?tab=tools");
+    await page.getByRole("button", { name: /^echo/ }).click();
+    await page.getByLabel("message", { exact: true }).fill("hello from the page");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.locator(".result pre").getByText("hello from the page").waitFor();
+    await shoot("tool");
+    await page.getByRole("button", { name: /^ask/ }).click();
+    await page.getByLabel("method", { exact: true }).fill("elicitation/create");
+    await page.locator("textarea").fill(JSON.stringify({ message: "How many?", requestedSchema: { type: "object", properties: { amount: { type: "integer" } }, required: ["amount"] } }));
+    await page.getByRole("button", { name: "Run" }).click();
+    const asked = page.getByRole("dialog", { name: "The server asks" });
+    await asked.getByLabel("amount").fill("42");
+    await asked.getByRole("button", { name: "Answer" }).click();
+    await page.locator(".result pre").getByText("42").first().waitFor();
+  });
+
+  test("its log is read and followed", { timeout: 300_000 }, async () => {
+    await openServer("?tab=logs");
+    await page.locator(".log-text").getByText("starts").first().waitFor({ timeout: 60_000 });
+    await shoot("logs");
+  });
+
+  test("what mcpctl changes is seen, and another version is rolled back", { timeout: 300_000 }, async () => {
+    await apply(manifest("one", "  args: [--crash-after, \"1\"]\n  terminationGracePeriod: 1s\n"), "worse");
+    await go("History");
+    const first = page.getByRole("listitem").filter({ hasText: "the first server" });
+    await first.getByRole("button", { name: "Roll back" }).click();
+    await confirm("Roll back");
+    await page.getByRole("listitem").filter({ hasText: "roll back to" }).getByText("in force").waitFor();
+    await openServer();
+    await page.locator(".page-sub .badge.ready").waitFor();
+    await node.mcpctl("suspend", "one");
+    await page.locator(".page-sub .badge.off").waitFor();
+    await node.mcpctl("resume", "one");
+    await page.locator(".page-sub .badge.ready").waitFor();
+    await until("it is the fifth generation", async () => JSON.parse(await node.mcpctl("get", "mcpserver", "one", "-o", "json")).metadata.generation === 5);
+    await go("Audit");
+    for (const what of ["Change", "Rollback"]) await page.getByRole("row").getByText(what, { exact: true }).first().waitFor();
+    await shoot("audit");
+  });
+
+  test("every page is accessible, and nothing was refused by the policy", { timeout: 300_000 }, async () => {
+    for (const path of ["", "servers", "servers/default/one", "nodes", "nodes/alone", "logs", "apply", "history", "audit"]) {
+      await page.goto(`${site()}/-/${path}`);
+      await page.getByRole("heading", { level: 1 }).first().waitFor();
+      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
+      assert.deepEqual(violations.map(({ id, nodes }) => `${path}: ${id}: ${nodes[0].html}`), []);
+    }
+    assert.deepEqual(faults, []);
+  });
+
+  test("signing out ends it, and a restart of mcplet asks to sign in again", { timeout: 300_000 }, async () => {
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await node.ready(node.admin); // by TCP, with both tokens
+    await page.getByLabel("Token").fill((await node.mcpctl("dashboard", "--no-open")).split("#")[1]);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("navigation", { name: "Main" }).waitFor();
+    await node.stop();
+    await page.getByText("Connection lost").waitFor();
+    node.start();
+    await node.ready();
+    await page.getByText("Your session has ended.").waitFor();
+  });
+});

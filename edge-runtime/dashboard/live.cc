@@ -1,0 +1,234 @@
+#include "edge-runtime/dashboard/live.h"
+
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "crd/codec.h"
+#include "edge-runtime/dashboard/lines.h"
+#include "edge-runtime/dashboard/rows.h"
+#include "store/snapshot.h"
+
+namespace mcpfleet::dashboard {
+namespace {
+
+constexpr Duration kLook = std::chrono::milliseconds(500);
+constexpr Duration kOthers = std::chrono::seconds(3);
+constexpr Duration kTails = std::chrono::seconds(1);
+constexpr Duration kRead = std::chrono::seconds(5);
+// As mcpctl: two of a node's refreshes, and some.
+constexpr Duration kStale = std::chrono::minutes(35);
+constexpr size_t kSockets = 64;
+constexpr size_t kNodes = 1000;
+constexpr size_t kTextBytes = 4096;
+constexpr size_t kLines = 500;  // in one message
+constexpr int kPolicy = 1008;
+constexpr int kTryLater = 1013;
+constexpr int kPingSeconds = 30;
+constexpr char kProtocol[] = "mcpfleet.v1";
+constexpr char kNodePrefix[] = "nodes/";
+
+}  // namespace
+
+Live::Live(const Host& host, const Sessions& sessions, Jobs& jobs, Jobs& log_jobs)
+    : host_(host), sessions_(sessions), jobs_(jobs), log_jobs_(log_jobs), feed_(RandomHex(4)) {}
+
+void Live::Accept(const std::shared_ptr<http::Responder>& to, const std::string& who, const std::string& cookie) {
+  const Id id = next_++;
+  std::shared_ptr<http::WebSocket> socket = to->AcceptWebSocket({
+      .on_text =
+          [this, id](std::string_view text) {
+            jobs_.Post([this, id, text = std::string(text.substr(0, kTextBytes))] { Hear(id, text); });
+          },
+      .on_close = [this, id] { jobs_.Post([this, id] { Remove(id); }); },
+      .protocol = kProtocol,
+  });
+  // Whatever it says or closes comes from the loop later than this.
+  if (socket != nullptr) jobs_.Post([this, id, socket, who, cookie] { Add(id, socket, who, cookie); });
+}
+
+void Live::Poke() {
+  jobs_.Post([this] {
+    if (!sockets_.empty()) Look();
+  });
+}
+
+void Live::Add(Id id, std::shared_ptr<http::WebSocket> socket, const std::string& who, const std::string& cookie) {
+  if (sockets_.size() >= kSockets) return socket->Close(kTryLater);
+  const Json down = {{"sequence", 0}, {"nodes", Json::array()}, {"frozen", false}};
+  const Json hello = {{"type", "hello"}, {"name", who}, {"down", down}, {"hints", {{"pingSeconds", kPingSeconds}}}};
+  socket->SendText(DumpJson(hello));
+  sockets_[id] = {.socket = std::move(socket), .cookie = cookie};
+  Look();
+  jobs_.SetTick([this] { Look(); }, kLook);
+}
+
+void Live::Remove(Id id) {
+  sockets_.erase(id);
+  FollowChanged();
+  if (sockets_.empty()) jobs_.SetTick(nullptr);
+}
+
+void Live::Hear(Id id, const std::string& text) {
+  const auto found = sockets_.find(id);
+  if (found == sockets_.end()) return;
+  Socket& socket = found->second;
+  if (text == "ping") {
+    socket.socket->SendText("pong");
+    return;
+  }
+  const StatusOr<Json> message = ParseJson(text, {.bytes = kTextBytes});
+  const std::string type = message.ok() ? GetString(*message, "type") : "";
+  if (type == "sync") {
+    LookAtNodes();
+    for (const Json& part : feed_.State(GetString(*message, "since"))) socket.socket->SendText(DumpJson(part));
+    socket.synced = true;
+  } else if (type == "follow") {
+    socket.follow = ServerKey{GetString(*message, "namespace"), GetString(*message, "server")};
+    FollowChanged();
+  } else if (type == "unfollow") {
+    socket.follow.reset();
+    FollowChanged();
+  }
+}
+
+void Live::Look() {
+  std::vector<Id> over;
+  for (const auto& [id, socket] : sockets_) {
+    if (!sessions_.Find(socket.cookie)) over.push_back(id);
+  }
+  for (const Id id : over) {
+    sockets_.at(id).socket->Close(kPolicy);
+    Remove(id);
+  }
+  const StatusOr<KvRead> head = host_.desired.GetUnless(kHeadKey, head_etag_, Deadline::After(kRead));
+  if (head.ok() && !head->not_modified) {
+    head_ = head->value ? head->value->value : "";
+    head_etag_ = head->value ? head->value->etag : "";
+  }
+  for (auto& [id, socket] : sockets_) SendHead(&socket);
+  LookAtNodes();
+}
+
+void Live::SendHead(Socket* socket) {
+  if (head_.empty() || socket->head == head_etag_) return;
+  socket->socket->SendText(head_);
+  socket->head = head_etag_;
+}
+
+void Live::LookAtNodes() {
+  for (const Json& delta : feed_.Update(ReadNodes())) {
+    const std::string text = DumpJson(delta);
+    for (const auto& [id, socket] : sockets_) {
+      if (socket.synced) socket.socket->SendText(text);
+    }
+  }
+}
+
+std::map<std::string, FeedRow> Live::ReadNodes() {
+  ReadOthers();
+  std::map<std::string, FeedRow> rows;
+  const auto add = [&](const NodeStatus& status, bool connected) {
+    FeedRow& row = rows[status.node];
+    row = {NodeOf(status, connected), {}};
+    for (const ServerStatus& server : status.servers) row.servers.push_back(SummaryOf(server));
+  };
+  const WallTime now = host_.clock.Wall();
+  for (const auto& [name, status] : others_) add(status, IsFresh(status));
+  NodeStatus own = host_.status();
+  own.heartbeat = now;
+  add(own, true);
+  return rows;
+}
+
+// Other nodes may follow this node's store: what they wrote into it.
+void Live::ReadOthers() {
+  if (others_at_ != MonoTime{} && host_.clock.Now() - others_at_ < kOthers) return;
+  others_at_ = host_.clock.Now();
+  const Deadline deadline = Deadline::After(kRead);
+  const StatusOr<std::vector<KvKey>> keys = ListAll(host_.statuses, kNodePrefix, kNodes, deadline);
+  if (!keys.ok()) return;  // what was known stays
+  const std::string own = kNodePrefix + host_.status().node;
+  std::map<std::string, std::string> rows;
+  std::vector<std::string> changed;
+  for (const KvKey& key : *keys) {
+    if (key.name == own) continue;
+    rows[key.name] = key.metadata;
+    const auto before = others_etag_.find(key.name);
+    if (before == others_etag_.end() || before->second != key.metadata || key.metadata.empty())
+      changed.push_back(key.name);
+  }
+  const auto values = BulkGetAll(host_.statuses, changed, deadline);
+  if (!values.ok()) return;
+  others_etag_ = std::move(rows);
+  std::erase_if(others_, [&](const auto& each) { return !others_etag_.contains(kNodePrefix + each.first); });
+  for (const auto& [key, text] : *values) {
+    const StatusOr<Json> json = ParseJson(text);
+    StatusOr<NodeStatus> status = json.ok() ? NodeStatusFromJson(*json) : StatusOr<NodeStatus>(json.status());
+    if (!status.ok() || kNodePrefix + status->node != key) {
+      LOG_DEBUG("a node's status can't be read", {{"key", key}});
+      continue;
+    }
+    others_[status->node] = *std::move(status);
+  }
+}
+
+bool Live::IsFresh(const NodeStatus& status) const { return host_.clock.Wall() - status.heartbeat <= kStale; }
+
+std::vector<std::pair<NodeStatus, bool>> Live::OthersOf(const ServerKey& server) {
+  ReadOthers();
+  std::vector<std::pair<NodeStatus, bool>> found;
+  for (const auto& [name, node] : others_) {
+    for (const ServerStatus& status : node.servers) {
+      if (status.key == server) found.emplace_back(node, IsFresh(node));
+    }
+  }
+  return found;
+}
+
+void Live::FollowChanged() {
+  std::set<ServerKey> followed;
+  for (const auto& [id, socket] : sockets_) {
+    if (socket.follow) followed.insert(*socket.follow);
+  }
+  log_jobs_.Post([this, followed] { SetFollowed(followed); });
+}
+
+void Live::SetFollowed(const std::set<ServerKey>& servers) {
+  std::erase_if(tails_, [&](const auto& each) { return !servers.contains(each.first); });
+  // A moment back: the page has read what was before, and leaves out what it has.
+  for (const ServerKey& server : servers) tails_.try_emplace(server, Tail{{}, host_.clock.Wall() - kTails});
+  if (tails_.empty()) return log_jobs_.SetTick(nullptr);
+  log_jobs_.SetTick([this] { ReadTails(); }, kTails);
+}
+
+void Live::ReadTails() {
+  for (auto& [server, tail] : tails_) {
+    Json lines = Json::array();
+    tail.seam.StartSlice();
+    const auto take = [&, &seam = tail.seam](std::string_view line) {
+      std::string time, text;
+      if (!seam.Take(line) || !SplitLine(line, &time, &text)) return true;
+      lines.push_back({{"time", time}, {"text", text}, {"stream", "stderr"}});
+      return lines.size() < kLines;
+    };
+    (void)host_.logs(server, {.since = tail.since}, take, Deadline::After(kRead));  // gone for now: looked at again
+    tail.since = tail.seam.last_time().value_or(tail.since);
+    if (!lines.empty()) jobs_.Post([this, key = server, lines] { SendLines(key, lines); });
+  }
+}
+
+void Live::SendLines(const ServerKey& server, const Json& lines) {
+  const std::string text = DumpJson({{"type", "log"},
+                                     {"node", host_.status().node},
+                                     {"namespace", server.namespace_},
+                                     {"server", server.name},
+                                     {"lines", lines}});
+  for (const auto& [id, socket] : sockets_) {
+    if (socket.follow == server) socket.socket->SendText(text);
+  }
+}
+
+}  // namespace mcpfleet::dashboard

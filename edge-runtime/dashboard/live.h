@@ -1,0 +1,85 @@
+// The sockets of open pages (docs/cloudflare-protocol.md, "Push", what people get): the head, the feed of nodes and
+// servers, lines of followed servers. While any is open the node's status and the store are looked at twice a second;
+// while none is, nothing happens.
+//
+// Accept and Poke may be called on any thread; everything else runs on the jobs' threads.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/http/server.h"
+#include "base/json.h"
+#include "crd/object.h"
+#include "edge-runtime/dashboard/feed.h"
+#include "edge-runtime/dashboard/host.h"
+#include "edge-runtime/dashboard/jobs.h"
+#include "edge-runtime/dashboard/sessions.h"
+#include "edge-runtime/log/seam_filter.h"
+
+namespace mcpfleet::dashboard {
+
+class Live {
+ public:
+  // All outlive us; the jobs are stopped before we go.
+  Live(const Host& host, const Sessions& sessions, Jobs& jobs, Jobs& log_jobs);
+  // Makes a socket of a request of `who`, whose session has this cookie.
+  void Accept(const std::shared_ptr<http::Responder>& to, const std::string& who, const std::string& cookie);
+  // Something was changed: look now.
+  void Poke();
+  // Other nodes that report the server, and whether they show signs of life. On `jobs`.
+  std::vector<std::pair<NodeStatus, bool>> OthersOf(const ServerKey& server);
+
+ private:
+  struct Socket {
+    std::shared_ptr<http::WebSocket> socket;
+    std::string cookie;
+    bool synced = false;  // it has the state and wants deltas
+    std::string head;     // the etag of the head that it was sent
+    std::optional<ServerKey> follow;
+  };
+  struct Tail {
+    SeamFilter seam;
+    WallTime since{};
+  };
+  using Id = uint64_t;
+
+  // On `jobs_`.
+  void Add(Id id, std::shared_ptr<http::WebSocket> socket, const std::string& who, const std::string& cookie);
+  void Remove(Id id);
+  void Hear(Id id, const std::string& text);
+  void Look();
+  void LookAtNodes();
+  void SendHead(Socket* socket);
+  std::map<std::string, FeedRow> ReadNodes();
+  void ReadOthers();
+  bool IsFresh(const NodeStatus& status) const;
+  void FollowChanged();
+  void SendLines(const ServerKey& server, const Json& lines);
+  // On `log_jobs_`.
+  void SetFollowed(const std::set<ServerKey>& servers);
+  void ReadTails();
+
+  const Host& host_;
+  const Sessions& sessions_;
+  Jobs& jobs_;
+  Jobs& log_jobs_;
+  std::atomic<Id> next_{1};
+
+  std::map<Id, Socket> sockets_;
+  Feed feed_;
+  std::string head_, head_etag_;
+  MonoTime others_at_{};                            // when the other nodes' statuses were read
+  std::map<std::string, std::string> others_etag_;  // their rows in the table, as they were then
+  std::map<std::string, NodeStatus> others_;
+
+  std::map<ServerKey, Tail> tails_;  // on `log_jobs_`
+};
+
+}  // namespace mcpfleet::dashboard

@@ -1,0 +1,291 @@
+// The dashboard on a listener, as a browser sees it.
+#include "edge-runtime/dashboard/dashboard.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include <nlohmann/json.hpp>
+
+#include "base/http/client.h"
+#include "base/http/websocket_client.h"
+#include "crd/codec.h"
+#include "edge-runtime/dashboard/page.h"
+#include "tests/store/testing.h"
+
+namespace mcpfleet::dashboard {
+namespace {
+
+using mcpfleet::testing::TempDir;
+
+class DashboardTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    gateway_ = *http::Server::Create({}, [this](http::Request& request, const std::shared_ptr<http::Responder>& to) {
+      std::lock_guard<std::mutex> lock(mu_);
+      seen_.push_back(request);
+      if (request.method != "GET") {
+        http::Response response = http::JsonResponse(200, "{\"ok\":true}");
+        response.headers.Set("Mcp-Session-Id", "s1");
+        response.headers.Set("Set-Cookie", "a=b");
+        return to->Send(std::move(response));
+      }
+      http::Response head;
+      head.headers.Set("Content-Type", "text/event-stream");
+      stream_ = to->StartStream(std::move(head));
+      stream_->Write("data: one\n\n");
+    });
+    dashboard_ = std::make_unique<Dashboard>(
+        Host{.desired = *desired_,
+             .statuses = *statuses_,
+             .clock = clock_,
+             .status =
+                 [this] {
+                   std::lock_guard<std::mutex> lock(mu_);
+                   return status_;
+                 },
+             .logs =
+                 [](const ServerKey&, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline) {
+                   if (!options.previous) sink("2026-11-28T10:00:00Z a line\n");
+                   return OkStatus();
+                 },
+             .gateway = [this]() -> std::optional<http::Endpoint> {
+               if (!gateway_open_) return std::nullopt;
+               return http::TcpEndpoint("127.0.0.1", gateway_->port());
+             },
+             .is_operator = [](std::string_view token) { return token == "operator"; },
+             .audit_file = dir_ / "audit"});
+    listener_ = *http::Server::Create({}, [this](http::Request& request, const std::shared_ptr<http::Responder>& to) {
+      if (dashboard_->Owns(request)) return dashboard_->Handle(request, to);
+      to->Send(http::TextResponse(418, "the admin API's\n"));
+    });
+    dashboard_->Open(*listener_);
+    host_ = "mcpfleet.localhost:" + std::to_string(listener_->port());
+    client_ = std::make_unique<http::Client>(http::TcpEndpoint("127.0.0.1", listener_->port()),
+                                             http::ClientOptions{.host_header = host_});
+    status_.node = "edge-01";
+    status_.servers.push_back({.key = {"default", "a"}});
+  }
+  void TearDown() override {
+    dashboard_->Close(*listener_);
+    listener_.reset();
+    dashboard_.reset();
+    std::lock_guard<std::mutex> lock(mu_);
+    stream_.reset();
+  }
+
+  http::Response Ask(const std::string& method, const std::string& target, const Json& body = nullptr,
+                     std::initializer_list<std::pair<std::string, std::string>> headers = {}) {
+    http::Request request{.method = method, .target = target, .body = body.is_null() ? "" : DumpJson(body)};
+    if (!cookie_.empty()) request.headers.Set("Cookie", cookie_);
+    request.headers.Set("Origin", "http://" + host_);
+    for (const auto& [name, value] : headers) request.headers.Set(name, value);
+    auto response = client_->Do(request, Deadline::After(std::chrono::seconds(20)));
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response.ok() ? *response : http::Response{.status = 0};
+  }
+  Json Result(const http::Response& response) {
+    EXPECT_EQ(response.status, 200) << response.body;
+    return (*ParseJson(response.body))["result"];
+  }
+  std::string NewToken() {
+    const std::string url = dashboard_->NewLogin("ada@laptop")["url"];
+    EXPECT_EQ(url.find("http://" + host_ + "/-/#"), 0u) << url;
+    return url.substr(url.find('#') + 1);
+  }
+  void SignIn() {
+    const http::Response response = Ask("POST", "/v1/session", nullptr, {{"Authorization", "Bearer " + NewToken()}});
+    ASSERT_EQ(response.status, 200) << response.body;
+    const std::string set = response.headers.Get("Set-Cookie").value_or("");
+    EXPECT_NE(set.find("; HttpOnly; SameSite=Strict"), std::string::npos);
+    cookie_ = set.substr(0, set.find(';'));
+  }
+
+  TempDir dir_;
+  SystemClock clock_;
+  std::unique_ptr<EmbeddedKv> kv_ = *EmbeddedKv::Open(dir_ / "kv", clock_);
+  std::unique_ptr<KvClient> desired_ = kv_->Client(kConfigNamespace), statuses_ = kv_->Client(kServerStateNamespace);
+  std::mutex mu_;
+  NodeStatus status_;
+  std::vector<http::Request> seen_;  // by the gateway
+  std::shared_ptr<http::StreamWriter> stream_;
+  std::atomic<bool> gateway_open_{true};
+  std::unique_ptr<http::Server> gateway_, listener_;
+  std::unique_ptr<Dashboard> dashboard_;
+  std::unique_ptr<http::Client> client_;
+  std::string host_, cookie_;
+};
+
+const Json kManifest = {{"apiVersion", kApiVersion},
+                        {"kind", kKindServer},
+                        {"metadata", {{"name", "a"}}},
+                        {"spec", {{"source", {{"remote", {{"url", "https://mcp.example.com/mcp"}}}}}}}};
+
+TEST_F(DashboardTest, NothingIsToldWithoutASession) {
+  for (const char* path :
+       {"/v1/whoami", "/v1/desired", "/v1/desired/history", "/v1/audit", "/v1/logs", "/default/a/mcp"})
+    EXPECT_EQ(Ask("GET", path).status, 401) << path;
+  for (const char* path : {"/v1/changes", "/v1/validate", "/v1/rollback", "/default/a/mcp", "/v1/nodes/a/drain"})
+    EXPECT_EQ(Ask("POST", path, Json::object()).status, 401) << path;
+  EXPECT_EQ(Ask("POST", "/v1/session", nullptr, {{"Authorization", "Bearer 0123"}}).status, 401);
+  EXPECT_EQ(Ask("POST", "/v1/session").status, 401);
+  EXPECT_TRUE(seen_.empty());
+  const Json about = Result(Ask("GET", "/v1/session"));
+  EXPECT_EQ(about["host"], "node");
+  EXPECT_EQ(about["features"], Json({"logs", "tools"}));
+  gateway_open_ = false;
+  EXPECT_EQ(Result(Ask("GET", "/v1/session"))["features"], Json({"logs"}));
+}
+
+TEST_F(DashboardTest, ATokenSignsInOnceAndSigningOutEndsIt) {
+  SignIn();
+  const Json who = Result(Ask("GET", "/v1/whoami"));
+  EXPECT_EQ(who["name"], "ada@laptop");
+  EXPECT_EQ(who["role"], "operator");
+  const std::string cookie = cookie_;
+  EXPECT_EQ(Ask("DELETE", "/v1/session").status, 200);
+  EXPECT_EQ(Ask("GET", "/v1/whoami").status, 401) << "the cookie that was kept is worth nothing";
+}
+
+TEST_F(DashboardTest, AnotherPageCanDoNothingWithTheCookie) {
+  SignIn();
+  const Json changes = {{"set", {kManifest}}};
+  EXPECT_EQ(Ask("POST", "/v1/changes", changes, {{"Origin", "http://mcpfleet.localhost:1"}}).status, 403);
+  EXPECT_EQ(Ask("POST", "/v1/changes", changes, {{"Host", "evil.example"}}).status, 403);
+  EXPECT_EQ(Ask("POST", "/default/a/mcp", changes, {{"Origin", "http://evil.example"}}).status, 403);
+  EXPECT_EQ(Ask("GET", "/-/", nullptr, {{"Host", "evil.example"}}).status, 403);
+  EXPECT_TRUE(seen_.empty());
+  EXPECT_TRUE(Result(Ask("GET", "/v1/desired"))["head"].is_null());
+}
+
+TEST_F(DashboardTest, TheAdminApiKeepsItsPaths) {
+  EXPECT_EQ(Ask("GET", "/v1/status").status, 418);
+  EXPECT_EQ(Ask("GET", "/metrics").status, 418);
+  EXPECT_EQ(Ask("GET", "/v1/servers/default/a").status, 418) << "without a cookie it is the admin API's";
+  SignIn();
+  EXPECT_EQ(Result(Ask("GET", "/v1/servers/default/a"))[0]["node"], "edge-01");
+  EXPECT_EQ(Ask("GET", "/v1/servers/default/a", nullptr, {{"Authorization", "Bearer x"}}).status, 418);
+}
+
+TEST_F(DashboardTest, ChangesAreMadeAndWrittenDown) {
+  SignIn();
+  const Json made = Result(Ask("POST", "/v1/changes", {{"set", {kManifest}}, {"message", "first"}}));
+  EXPECT_EQ(made["head"], "0.1.1");
+  EXPECT_EQ(Ask("POST", "/v1/changes", Json::object()).status, 400);
+  Result(Ask("POST", "/v1/changes", {{"set", {kManifest}}, {"dryRun", true}}));
+  Result(Ask("POST", "/v1/servers/default/a/suspend"));
+  EXPECT_EQ(Ask("POST", "/v1/servers/default/b/restart").status, 404);
+  EXPECT_EQ(Ask("POST", "/v1/servers/default/a/explode").status, 404);
+  Result(Ask("DELETE", "/v1/servers/default/a"));
+  const Json history = Result(Ask("GET", "/v1/desired/history?limit=50"));
+  ASSERT_EQ(history.size(), 3u);
+  EXPECT_EQ(history[2]["author"], "ada@laptop");
+  Result(Ask("POST", "/v1/rollback", {{"snapshot", history[2]["snapshot"]}}));
+  const Json audit = Result(Ask("GET", "/v1/audit"));
+  ASSERT_EQ(audit.size(), 4u) << "a dry run and what failed are no deeds";
+  EXPECT_EQ(audit[0]["what"], "rollback");
+  EXPECT_EQ(audit[3]["detail"], "MCPServer/default/a created");
+  EXPECT_EQ(audit[3]["who"], "ada@laptop");
+  const http::Response shard = Ask("GET", "/v1/desired/snapshots/" + history[0]["snapshot"].get<std::string>());
+  EXPECT_NE(shard.headers.Get("Cache-Control")->find("immutable"), std::string::npos);
+  EXPECT_EQ(Ask("GET", "/v1/desired/shards/nonsense").status, 400);
+  EXPECT_EQ(Result(Ask("GET", "/v1/logs?limit=10"))[0]["text"], "a line");
+}
+
+TEST_F(DashboardTest, ToolsAreReachedThroughTheGatewayWithoutOurCookie) {
+  SignIn();
+  const http::Response response = Ask("POST", "/default/a/mcp?x=1", {{"jsonrpc", "2.0"}},
+                                      {{"Mcp-Session-Id", "s1"}, {"Authorization", "Bearer own"}});
+  EXPECT_EQ(response.body, "{\"ok\":true}");
+  EXPECT_EQ(response.headers.Get("Mcp-Session-Id"), "s1");
+  EXPECT_FALSE(response.headers.Has("Set-Cookie"));
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    ASSERT_EQ(seen_.size(), 1u);
+    EXPECT_EQ(seen_[0].target, "/default/a/mcp?x=1");
+    EXPECT_EQ(seen_[0].body, "{\"jsonrpc\":\"2.0\"}");
+    EXPECT_EQ(seen_[0].headers.Get("Authorization"), "Bearer own") << "the server's own auth";
+    for (const char* kept : {"Cookie", "Origin"}) EXPECT_FALSE(seen_[0].headers.Has(kept)) << kept;
+  }
+  http::Request request{.target = "/default/a/mcp"};
+  request.headers.Set("Cookie", cookie_);
+  auto stream = client_->Open(request, Deadline::After(std::chrono::seconds(20)));
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->head().headers.Get("Content-Type"), "text/event-stream");
+  EXPECT_EQ(*(*stream)->Read(Deadline::After(std::chrono::seconds(20))), "data: one\n\n") << "while it goes on";
+  gateway_open_ = false;
+  EXPECT_EQ(Ask("POST", "/default/a/mcp", Json::object()).status, 503);
+}
+
+TEST_F(DashboardTest, TheSocketTellsWhatIsAndWhatChanges) {
+  SignIn();
+  Result(Ask("POST", "/v1/changes", {{"set", {kManifest}}}));
+  http::Headers headers;
+  headers.Set("Cookie", cookie_);
+  headers.Set("Origin", "http://" + host_);
+  const Deadline soon = Deadline::After(std::chrono::seconds(20));
+  const http::WebSocketClient::Options options{.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}};
+  const http::Endpoint here = http::TcpEndpoint("127.0.0.1", listener_->port());
+  {
+    http::Headers foreign = headers;
+    foreign.Set("Origin", "http://evil.example");
+    EXPECT_FALSE(http::WebSocketClient::Connect(here, "/v1/watch", foreign, soon, options).ok());
+    foreign = headers;
+    foreign.Set("Cookie", "mcpfleet-session-" + std::to_string(listener_->port()) + "=wrong");
+    EXPECT_FALSE(http::WebSocketClient::Connect(here, "/v1/watch", foreign, soon, options).ok());
+  }
+  auto connected = http::WebSocketClient::Connect(here, "/v1/watch", headers, soon, options);
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  http::WebSocketClient& socket = **connected;
+  EXPECT_EQ(socket.subprotocol(), "mcpfleet.v1") << "else a browser breaks it off";
+  const auto next = [&] {
+    const auto text = socket.ReadText(soon);
+    EXPECT_TRUE(text.ok()) << text.status();
+    return text.ok() ? *ParseJson(*text) : Json();
+  };
+  EXPECT_EQ(next()["type"], "hello");
+  EXPECT_EQ(next()["revision"], 1) << "the head";
+  ASSERT_TRUE(socket.SendText("{\"type\":\"sync\",\"since\":\"\"}", soon).ok());
+  const Json state = next();
+  EXPECT_EQ(state["type"], "state");
+  EXPECT_EQ(state["names"], Json({"edge-01"}));
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    status_.servers[0].restarts.count = 3;
+  }
+  const Json delta = next();
+  EXPECT_EQ(delta["set"][0]["restarts"], 3);
+  // Another node that follows this store.
+  NodeStatus other;
+  other.node = "edge-02";
+  other.heartbeat = clock_.Wall();
+  ASSERT_TRUE(
+      statuses_->Put("nodes/edge-02", DumpJson(NodeStatusToJson(other)), {.metadata = "{\"sequence\":1}"}, soon).ok());
+  EXPECT_EQ(next()["name"], "edge-02");
+  Result(Ask("DELETE", "/v1/servers/default/a"));
+  EXPECT_EQ(next()["revision"], 2);
+  ASSERT_TRUE(socket.SendText("{\"type\":\"follow\",\"namespace\":\"default\",\"server\":\"a\"}", soon).ok());
+  EXPECT_EQ(next()["lines"][0]["text"], "a line");
+  // Signing out closes it.
+  EXPECT_EQ(Ask("DELETE", "/v1/session").status, 200);
+  EXPECT_EQ(socket.ReadText(soon).status().code(), StatusCode::kUnavailable);
+}
+
+TEST_F(DashboardTest, ThePageIsThereForEveryViewWithItsPolicy) {
+  EXPECT_EQ(Ask("GET", "/").headers.Get("Location"), "/-/");
+  const http::Response page = Ask("GET", "/-/servers/default/a");
+  EXPECT_EQ(page.status, HasPage() ? 200 : 404);
+  EXPECT_EQ(page.headers.Get("X-Frame-Options"), "DENY");
+  EXPECT_EQ(Ask("POST", "/-/").status, 405);
+  if (!HasPage()) GTEST_SKIP() << "the page is not built";
+  EXPECT_NE(page.headers.Get("Content-Security-Policy")->find("script-src 'self'"), std::string::npos);
+  const size_t at = page.body.find("/-/assets/");
+  ASSERT_NE(at, std::string::npos);
+  const http::Response file = Ask("GET", page.body.substr(at, page.body.find('"', at) - at));
+  EXPECT_EQ(file.status, 200);
+  EXPECT_EQ(file.headers.Get("Content-Encoding"), "gzip");
+  EXPECT_EQ(file.body.substr(0, 2), "\x1f\x8b");
+}
+
+}  // namespace
+}  // namespace mcpfleet::dashboard
