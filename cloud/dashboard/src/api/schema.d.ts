@@ -8786,7 +8786,7 @@ export interface components {
         Host: {
             /** @enum {string} */
             host: "worker" | "node";
-            features: ("alerts" | "uptime" | "enrol" | "tools" | "logs")[];
+            features: ("alerts" | "uptime" | "enrol" | "tools" | "logs" | "usage")[];
         };
     };
     responses: never;
