@@ -48,6 +48,7 @@ std::string SoakTally::Text() const {
                                     {"cancelled", &cancelled},
                                     {"resumed", &resumed},
                                     {"lost sessions", &lost_sessions},
+                                    {"lost answers", &lost_answers},
                                     {"slower than 30 s", &slow}}) {
     out += std::string(out.empty() ? "" : ", ") + name + " " + std::to_string(count->load());
   }
@@ -247,6 +248,10 @@ std::optional<SoakClient::Outcome> SoakClient::Resume(std::string* last_id, Dead
     if (stream->status() == 404) {
       LoseSession();
       return Outcome::kRefused;
+    }
+    if (stream->status() == 400) {
+      ++tally_.lost_answers;
+      return Outcome::kError;
     }
     if (stream->status() != 200) continue;
     const std::optional<Outcome> outcome = Read(*stream, deadline, id, wanted);
