@@ -127,9 +127,11 @@ class ResponderImpl final : public Responder {
     }
     if (answered_.exchange(true)) return nullptr;
     Channel channel(core_, session_);
-    bool posted = channel.Post([session = session_, exchange = exchange_, outbox = channel.outbox(), callbacks] {
-      session->BeginWebSocket(exchange, outbox, callbacks);
+    channel.Run([session = session_, exchange = exchange_, outbox = channel.outbox(), callbacks] {
+      session->AnswerWebSocket(exchange, outbox, callbacks);
     });
+    bool posted = channel.Post(
+        [session = session_, outbox = channel.outbox(), callbacks] { session->BeginWebSocket(outbox, callbacks); });
     if (!posted && callbacks.on_close) callbacks.on_close();
     return std::make_shared<WebSocketImpl>(std::move(channel));
   }

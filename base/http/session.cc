@@ -443,15 +443,11 @@ void Session::OnWriteTimer() {
 
 // ---- WebSocket
 
-void Session::BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> outbox, WebSocketCallbacks callbacks) {
-  if (state_ != State::kHandling) {
-    outbox->closed = true;
-    if (callbacks.on_close) callbacks.on_close();
-    return;
-  }
-  outbox_ = std::move(outbox);
-  callbacks_ = std::move(callbacks);
-  if (ended_) return Close();
+void Session::AnswerWebSocket(const Exchange& exchange, const std::shared_ptr<Outbox>& outbox,
+                              const WebSocketCallbacks& callbacks) {
+  if (state_ != State::kHandling || ended_) return;
+  outbox_ = outbox;
+  callbacks_ = callbacks;
   state_ = State::kWebSocket;
   gone_ = nullptr;
   frames_.emplace(true, core_->options.max_body);
@@ -461,6 +457,17 @@ void Session::BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> o
   head.headers.Add("Sec-WebSocket-Accept", WebSocketAcceptKey(exchange.websocket_key));
   if (!callbacks_.protocol.empty()) head.headers.Add("Sec-WebSocket-Protocol", callbacks_.protocol);
   Enqueue(HeadText({}, head, false) + "\r\n", 0);
+}
+
+void Session::BeginWebSocket(const std::shared_ptr<Outbox>& outbox, const WebSocketCallbacks& callbacks) {
+  if (outbox_ != outbox) {
+    if (outbox->closed) return;  // it was answered, and has ended
+    outbox->closed = true;
+    if (callbacks.on_close) callbacks.on_close();
+    if (state_ == State::kHandling) Close();
+    return;
+  }
+  if (state_ != State::kWebSocket) return;
   ArmRead(ReadTimer::kPing, core_->options.idle_timeout / 2);
   Process();
   Read();

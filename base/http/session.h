@@ -82,7 +82,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void EndStream(const std::shared_ptr<Outbox>& outbox, bool chunked);
   void WatchDrain(const std::shared_ptr<Outbox>& outbox, size_t left, std::function<void()> drained);
   void NotifyWhenGone(const Exchange& exchange, std::function<void()> gone);
-  void BeginWebSocket(const Exchange& exchange, std::shared_ptr<Outbox> outbox, WebSocketCallbacks callbacks);
+  // In two steps, for an io_context does not keep the order of what its own thread and others post: from the first on
+  // what is sent goes behind the answer, with the second the callbacks begin.
+  void AnswerWebSocket(const Exchange& exchange, const std::shared_ptr<Outbox>& outbox,
+                       const WebSocketCallbacks& callbacks);
+  void BeginWebSocket(const std::shared_ptr<Outbox>& outbox, const WebSocketCallbacks& callbacks);
   void SendFrame(const std::shared_ptr<Outbox>& outbox, std::string frame, size_t counted);
   void CloseWebSocket(const std::shared_ptr<Outbox>& outbox, int code);
 
