@@ -203,7 +203,8 @@ TEST_F(KubernetesTest, OfTwoServersOfOneNameTheStoresRunsAndTheOtherSaysSo) {
   EXPECT_TRUE(node->Condition("stored", "Ready").starts_with("True/"));
 
   // It takes over when the store's goes, and both together leave nothing.
-  const CommandResult removed = node->Mcpctl({"delete", "mcpserver", "weather"});
+  const CommandResult removed =
+      node->Mcpctl({"delete", "mcpserver", "weather", "--no-wait"});  // the other one runs here then
   ASSERT_TRUE(removed.ok()) << removed;
   EXPECT_TRUE(WaitMerged("weather", "Ready", "True/"));
   cluster_.DeleteServer("weather");
