@@ -102,7 +102,10 @@ StatusOr<int> CreateTask(const Connection& connection, const std::string& id, co
     for (const std::string& option : mount.options) to->add_options(option);
   }
   api::CreateTaskResponse response;
-  RETURN_IF_ERROR(Call<api::Tasks>(connection, deadline, "task " + id, &Stub::Create, request, &response));
+  const Status made = Call<api::Tasks>(connection, deadline, "task " + id, &Stub::Create, request, &response);
+  // The directory of a task before it, which containerd has not cleared away yet.
+  if (Message(made).find("file exists") != std::string::npos) return AlreadyExists(Message(made));
+  RETURN_IF_ERROR(made);
   return static_cast<int>(response.pid());
 }
 

@@ -42,6 +42,7 @@ TEST_P(ContainerdPullTest, An16WithoutTheImageSaysHowToBringItIn) {
 TEST_P(ContainerdPullTest, AnImageIsPulledWithProgressAndRuns) {
   if (!Transfers()) GTEST_SKIP() << "1.6 can't pull";
   const std::string ref = Image(std::string(size_t{3} << 20, 'x'));
+  registry_->SetSlow(std::chrono::seconds(1));
   std::vector<PullProgress> seen;
   Mutex mu;
   const StatusOr<Artifact> artifact = runtime_->Pull(

@@ -1,5 +1,7 @@
 #include "tests/edge-runtime/docker/tiny_registry.h"
 
+#include <thread>
+
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
@@ -50,6 +52,11 @@ void TinyRegistry::Add(const std::string& name, const std::string& tag, const Ti
   manifests_[name + ":" + DigestOf(manifest)] = manifest;
 }
 
+void TinyRegistry::SetSlow(Duration slow) {
+  MutexLock lock(&mu_);
+  slow_ = slow;
+}
+
 void TinyRegistry::Require(const std::string& user_and_password) {
   MutexLock lock(&mu_);
   required_ = "Basic " + Base64Encode(user_and_password);
@@ -82,6 +89,7 @@ void TinyRegistry::Handle(const http::Request& request, http::Responder& to) {
     }
   } else if (cut("/blobs/", &name, &ref)) {
     if (auto it = blobs_.find(ref); it != blobs_.end()) {
+      if (it->second.size() >= size_t{1} << 20) std::this_thread::sleep_for(slow_);
       response = http::JsonResponse(200, it->second);
       response.headers.Set("Content-Type", "application/octet-stream");
     }
