@@ -176,12 +176,12 @@ class PlayedWorker {
     std::string answer = "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
                          http::WebSocketAcceptKey(request.Field("Sec-WebSocket-Key")) + "\r\n";
     if (options_.typed) answer += "Sec-WebSocket-Protocol: mcpfleet.v1\r\n";
-    (void)WriteAll(fd, answer + "\r\n", http::Soon());
-    for (const std::string& text : options_.greeting) {
-      (void)WriteAll(fd, http::EncodeWebSocketFrame(http::WebSocketOpcode::kText, text, ""), http::Soon());
-    }
     {
-      MutexLock lock(&mu_);
+      MutexLock lock(&mu_);  // who has heard the greeting hears also what is said next
+      (void)WriteAll(fd, answer + "\r\n", http::Soon());
+      for (const std::string& text : options_.greeting) {
+        (void)WriteAll(fd, http::EncodeWebSocketFrame(http::WebSocketOpcode::kText, text, ""), http::Soon());
+      }
       sockets_.push_back(fd);
     }
     http::WebSocketReader reader(true, size_t{2} << 20);
