@@ -12,6 +12,7 @@
 
 #include "base/status.h"
 #include "edge-runtime/gateway/lane.h"
+#include "edge-runtime/gateway/resume_buffer.h"
 
 namespace mcpfleet::gateway {
 
@@ -28,9 +29,13 @@ class Conversation {
     kACall,       // caused by one of the calls under way, nobody knows which: logs, requests of the server
     kTheSession,  // list_changed, resource updates
   };
+  using Placed = std::function<void(const EventId& at)>;
   struct Events {
     // Belongs to one call: progress, or what the server asks for its sake.
     std::function<void(uint64_t call, std::string line)> to_call;
+    // The same of a question that must outlive mcplet. `call` 0: nobody knows for whose sake. `placed` is called before
+    // anything is sent, with the event that it becomes.
+    std::function<void(uint64_t call, std::string line, const Placed& placed)> question;
     // The answer, with the client's id. The call is over. `answer.envelope` is of the text as the server wrote it.
     std::function<void(uint64_t call, std::string line)> answer;
     std::function<void(std::string line, About about)> to_session;
@@ -44,12 +49,8 @@ class Conversation {
   virtual void Notify(const Incoming& message) = 0;
   // The client's answer to something the server asked. One that nobody waits for is dropped.
   virtual void Reply(const Incoming& message) = 0;
-  // The client does not want the answer any more. `reason`: raw token or "".
+  // The client gets no answer of the server any more. `reason`: raw token or "".
   virtual void Cancel(uint64_t call, std::string_view reason) = 0;
-  // No connection took the call's answer: its client may come back for it, perhaps to the next mcplet.
-  virtual void Undelivered(const SessionCall& call) { (void)call; }
-  // The client has what was kept of that stream.
-  virtual void Delivered(uint64_t stream) { (void)stream; }
   // The client reads more slowly than its server writes: the server's turn to wait, where it is the client's alone.
   virtual void Pause(bool paused) { (void)paused; }
   // Every few seconds.

@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kMaxKeptBytes = size_t{47} << 10;
 constexpr size_t kMaxQueued = 64;
 constexpr size_t kMaxAsked = 256;
+// The mcplet before may have sent a request that its note does not tell of: its id is not given away again.
+constexpr uint64_t kIdsInDoubt = 1;
 constexpr char kInitialize[] = "initialize";
 constexpr char kInitialized[] = "notifications/initialized";
 
@@ -28,7 +30,9 @@ DirectConversation::DirectConversation(Loop& loop, std::unique_ptr<Link> link, S
       first_link_(std::move(link)),
       doubtful_line_(std::move(doubtful_line)),
       note_(std::move(note)),
-      options_(std::move(options)) {}
+      options_(std::move(options)) {
+  if (note_.incarnation > 0) note_.next_id += kIdsInDoubt;
+}
 
 DirectConversation::~DirectConversation() = default;
 
@@ -53,7 +57,7 @@ void DirectConversation::FailDoubtful(std::string_view line) {
   for (const auto& [lane_call, call] : note_.calls) {
     if (std::to_string(lane_call) != envelope->id.In(line)) continue;
     lane_->Fail(lane_call, mcp::kInternalError, "mcplet ended while it sent this request");
-    return Keep();
+    return;
   }
 }
 
@@ -76,36 +80,19 @@ CallEvents DirectConversation::EventsFor(uint64_t lane_call) {
               [lane_call](DirectConversation& self, Incoming answer) { self.OnAnswer(lane_call, std::move(answer)); })};
 }
 
-// Before what the note tells of is sent.
 void DirectConversation::Keep() {
-  if (note_.session.empty()) return;
+  if (note_.session.empty() || lane_ == nullptr || replaying_) return;  // a successor gets it once it is ready
   if (fixed_.empty()) fixed_ = note_.FixedText();
   std::string text;
-  text.reserve(fixed_.size() + 512);
+  text.reserve(fixed_.size() + RecentAnswers::kMostBytes);
   text = fixed_;
   note_.AppendMoving(&text);
   // Without a note a later mcplet ends the child; with an old one it would give ids away twice.
   lane_->Keep(text.size() <= kMaxKeptBytes ? text : "");
-  kept_calls_ = note_.calls.size();
-}
-
-void DirectConversation::Undelivered(const SessionCall& call) {
-  note_.AddUndelivered(call);
-  if (lane_ != nullptr && !replaying_) Keep();
-}
-
-void DirectConversation::Delivered(uint64_t stream) {
-  if (note_.DropUndelivered(stream) && lane_ != nullptr && !replaying_) Keep();
 }
 
 void DirectConversation::Pause(bool paused) {
   if (lane_ != nullptr) lane_->Pause(paused);
-}
-
-// Calls that were answered since the last one began are not to be waited for.
-void DirectConversation::Tick() {
-  const bool stands = lane_ != nullptr && !replaying_ && !note_.initialized.empty();
-  if (stands && note_.calls.size() != kept_calls_) Keep();
 }
 
 Status DirectConversation::Request(const SessionCall& call, const Incoming& message) {
@@ -116,17 +103,14 @@ Status DirectConversation::Request(const SessionCall& call, const Incoming& mess
   }
   if (note_.TakeIn(message)) fixed_.clear();
   const uint64_t lane_call = lane_->next_id();
+  RETURN_IF_ERROR(lane_->Request(message.text, message.envelope, {}, EventsFor(lane_call)).status());
   const mcp::Span token =
       mcp::FindMember(message.text, mcp::FindMember(message.text, message.envelope.params, "_meta"), "progressToken");
   note_.calls[lane_call] = {call, std::string(message.Part(token)), message.envelope.method};
   lane_calls_[call.call] = lane_call;
   note_.next_id = lane_call + 1;
   Keep();
-  const StatusOr<uint64_t> sent = lane_->Request(message.text, message.envelope, {}, EventsFor(lane_call));
-  if (sent.ok()) return OkStatus();
-  note_.calls.erase(lane_call);
-  lane_calls_.erase(call.call);
-  return sent.status();
+  return OkStatus();
 }
 
 void DirectConversation::Notify(const Incoming& message) {
@@ -143,9 +127,10 @@ void DirectConversation::Notify(const Incoming& message) {
 void DirectConversation::Reply(const Incoming& message) {
   auto it = note_.asked.find(std::string(message.Part(message.envelope.id)));
   if (it == note_.asked.end() || lane_ == nullptr) return;
-  const std::string id = it->second;
+  const std::string id = std::move(it->second.id);
   note_.asked.erase(it);
   (void)lane_->Send(message.WithId(id));
+  Keep();
 }
 
 void DirectConversation::Cancel(uint64_t call, std::string_view reason) {
@@ -155,28 +140,35 @@ void DirectConversation::Cancel(uint64_t call, std::string_view reason) {
     return;
   }
   const uint64_t lane_call = it->second;
-  lane_calls_.erase(it);
-  note_.calls.erase(lane_call);
+  TakeOut(lane_call);
   if (lane_ != nullptr) lane_->Cancel(lane_call, reason);
+}
+
+// The call is over, whoever says so.
+std::optional<SessionNote::Call> DirectConversation::TakeOut(uint64_t lane_call) {
+  auto node = note_.calls.extract(lane_call);
+  if (node.empty()) return std::nullopt;
+  SessionNote::Call call = std::move(node.mapped());
+  lane_calls_.erase(call.call.call);
+  note_.answered.Add(call.call.stream, call.call.id);
+  Keep();
+  return call;
 }
 
 void DirectConversation::Release() {
   if (lane_ == nullptr) return;
-  if (!replaying_ && !note_.initialized.empty()) Keep();
+  if (!note_.initialized.empty()) Keep();
   lane_->Release();
 }
 
 void DirectConversation::OnAnswer(uint64_t lane_call, Incoming answer) {
-  auto it = note_.calls.find(lane_call);
-  if (it == note_.calls.end()) return;
-  const SessionNote::Call call = std::move(it->second);
-  note_.calls.erase(it);
-  lane_calls_.erase(call.call.call);
+  const std::optional<SessionNote::Call> call = TakeOut(lane_call);
+  if (!call) return;
   const bool result = answer.envelope.kind == mcp::MessageKind::kResult;
   if (result) relinks_ = 0;
-  if (call.method == kInitialize && result) note_.TakeInVersion(answer);
-  if (options_.inspect) options_.inspect(call.method, &answer);
-  events_.answer(call.call.call, std::move(answer).WithId(call.call.id));
+  if (call->method == kInitialize && result) note_.TakeInVersion(answer);
+  if (options_.inspect) options_.inspect(call->method, &answer);
+  events_.answer(call->call.call, std::move(answer).WithId(call->call.id));
 }
 
 void DirectConversation::OnNotification(Incoming message) {
@@ -184,9 +176,10 @@ void DirectConversation::OnNotification(Incoming message) {
     // The server takes one of its own requests back.
     const mcp::Span id = mcp::FindMember(message.text, message.envelope.params, "requestId");
     for (auto it = note_.asked.begin(); it != note_.asked.end(); ++it) {
-      if (it->second != message.Part(id)) continue;
+      if (it->second.id != message.Part(id)) continue;
       std::string line = mcp::ApplyEdits(message.text, {{id, it->first}});
       note_.asked.erase(it);
+      Keep();
       return events_.to_session(std::move(line), About::kACall);
     }
     return;
@@ -202,12 +195,13 @@ void DirectConversation::OnRequest(const Incoming& message) {
     return;
   }
   const std::string ours = std::to_string(note_.next_asked++);
-  note_.asked[ours] = theirs;
-  Keep();
   std::string line = message.WithId(ours);
   // With one call under way there is no doubt which one it belongs to.
-  if (note_.calls.size() == 1) return events_.to_call(note_.calls.begin()->second.call.call, std::move(line));
-  events_.to_session(std::move(line), About::kACall);
+  const uint64_t call = note_.calls.size() == 1 ? note_.calls.begin()->second.call.call : 0;
+  events_.question(call, line, [&](const EventId& at) {
+    note_.asked[ours] = {theirs, at, note_.Keeps(line.size()) ? line : ""};
+    Keep();
+  });
 }
 
 // --- a successor --------------------------------------------------------------------------------------------------

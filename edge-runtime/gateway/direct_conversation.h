@@ -2,7 +2,10 @@
 // server's process dies and the session is resumable, another one takes its place: it gets the client's handshake, log
 // level and subscriptions again, and the session goes on; calls under way fail.
 //
-// What a later mcplet needs to go on is kept with the child (Link::Keep) before each call is sent.
+// What a later mcplet needs to go on is kept with the child (Link::Keep): that a call is under way once its request was
+// sent, so that nobody waits for an answer to what never was; and that it is answered before its line is taken off the
+// journal (ShimChannel), so that nobody waits for a line that will not come again. In between are only a request whose
+// answer nobody knows of, and an answer that comes twice: both are dropped.
 #pragma once
 
 #include <deque>
@@ -43,16 +46,14 @@ class DirectConversation final : public Conversation {
   void Notify(const Incoming& message) override;
   void Reply(const Incoming& message) override;
   void Cancel(uint64_t call, std::string_view reason) override;
-  void Undelivered(const SessionCall& call) override;
-  void Delivered(uint64_t stream) override;
   void Pause(bool paused) override;
-  void Tick() override;
   void Release() override;
 
  private:
   void Open(std::unique_ptr<Link> link);
   void Keep();
   void FailDoubtful(std::string_view line);
+  std::optional<SessionNote::Call> TakeOut(uint64_t lane_call);
   void OnAnswer(uint64_t lane_call, Incoming answer);
   void OnNotification(Incoming message);
   void OnRequest(const Incoming& message);
@@ -72,7 +73,6 @@ class DirectConversation final : public Conversation {
   Events events_;
   std::shared_ptr<Lane> lane_;
   std::string fixed_;                        // of the note; "": to be made anew
-  size_t kept_calls_ = 0;                    // that the kept note tells of; they only become fewer without a new note
   std::map<uint64_t, uint64_t> lane_calls_;  // the session's call -> the lane's
   bool replaying_ = false;
   int relinks_ = 0;

@@ -19,11 +19,14 @@ constexpr std::string_view kSessionParameter = "sessionId";
 constexpr Duration kYoung = std::chrono::seconds(1);
 
 // Of the mcplet before. `lost`: what was under way then is over.
-std::vector<LegacySession::KeptCall> CallsOf(const SessionNote& note, bool lost) {
-  std::vector<LegacySession::KeptCall> calls;
-  for (const auto& [number, call] : note.calls) calls.push_back({call.call, lost});
-  for (const SessionNote::Answered& each : note.undelivered) calls.push_back({{0, each.stream, each.id}, true});
-  return calls;
+LegacySession::Kept KeptOf(const SessionNote& note, bool lost) {
+  LegacySession::Kept kept{.version = note.version, .incarnation = note.incarnation};
+  for (const auto& [number, call] : note.calls) (lost ? kept.lost : kept.calls).push_back(call.call);
+  for (const RecentAnswers::Answered& each : note.answered.List()) kept.lost.push_back({0, each.stream, each.id});
+  for (const auto& [ours, question] : note.asked) {
+    if (!lost && !question.line.empty()) kept.questions.push_back({question.at, question.line});
+  }
+  return kept;
 }
 
 }  // namespace
@@ -147,11 +150,12 @@ void Endpoint::Adopt(ServerGroup* group) {
       continue;
     }
     const std::shared_ptr<LegacySession> session = AddSession(note->session, note->subject, group);
-    const std::vector<LegacySession::KeptCall> calls = CallsOf(*note, false);
-    session->Continue(note->version, ++note->incarnation, calls);
+    ++note->incarnation;
+    session->Continue(KeptOf(*note, false));
     const std::string id = note->session;
+    const size_t calls = note->calls.size();
     Connect(*session, DirectSide(group, id, std::move(found.link), *std::move(note), std::move(found.doubtful_line)));
-    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls.size()}});
+    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", calls}});
   }
 }
 
@@ -165,9 +169,9 @@ void Endpoint::AdoptKept(ServerGroup* group) {
       continue;
     }
     const std::shared_ptr<LegacySession> session = AddSession(note.session, note.subject, group);
-    const std::vector<LegacySession::KeptCall> lost = CallsOf(note, true);
-    session->Continue(note.version, ++note.incarnation, lost);
-    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"calls", lost.size()}});
+    ++note.incarnation;
+    session->Continue(KeptOf(note, true));
+    LOG_INFO("a client's session goes on", {{"server", ToString(target_.server->key)}, {"lost", note.calls.size()}});
     Reconnect(group, session, std::move(note));
   }
 }

@@ -113,19 +113,22 @@ KeptConversation::~KeptConversation() {
 
 void KeptConversation::Start(Events events) {
   events_ = std::move(events);
-  inner_->Start({.to_call = self_.Bind([](KeptConversation& self, uint64_t call, std::string line) {
-                   if (call < kOwn) self.events_.to_call(call, std::move(line));
-                 }),
-                 .answer = self_.Bind([](KeptConversation& self, uint64_t call, std::string line) {
-                   self.OnAnswer(call, std::move(line));
-                 }),
-                 .to_session = self_.Bind([](KeptConversation& self, std::string line, About about) {
-                   self.events_.to_session(std::move(line), about);
-                 }),
-                 .closed = self_.Bind([](KeptConversation& self, const Status& why) { self.events_.closed(why); })});
+  inner_->Start(
+      {.to_call = self_.Bind([](KeptConversation& self, uint64_t call, std::string line) {
+         if (call < kOwn) self.events_.to_call(call, std::move(line));
+       }),
+       .question = self_.Bind([](KeptConversation& self, uint64_t call, std::string line, const Placed& placed) {
+         self.events_.question(call, std::move(line), placed);
+       }),
+       .answer = self_.Bind(
+           [](KeptConversation& self, uint64_t call, std::string line) { self.OnAnswer(call, std::move(line)); }),
+       .to_session = self_.Bind([](KeptConversation& self, std::string line, About about) {
+         self.events_.to_session(std::move(line), about);
+       }),
+       .closed = self_.Bind([](KeptConversation& self, const Status& why) { self.events_.closed(why); })});
   if (note_.initialized.empty()) return;
   // The calls of then are over, and their clients are told when they come back; until then they stay in the file.
-  for (const auto& [call, kept] : note_.calls) note_.AddUndelivered(kept.call);
+  for (const auto& [call, kept] : note_.calls) note_.answered.Add(kept.call.stream, kept.call.id);
   note_.calls.clear();
   Save();  // at once: the mcplet after this one must not give out the ids of this one's events
   replaying_ = true;
@@ -211,23 +214,22 @@ void KeptConversation::OnAnswer(uint64_t call, std::string line) {
     if (StatusOr<mcp::Envelope> envelope = mcp::ReadEnvelope(line, mcp::Validation::kEnvelope); envelope.ok())
       note_.TakeInVersion({line, *std::move(envelope)});
   }
-  if (it != note_.calls.end()) note_.calls.erase(it);
+  Over(call);
   events_.answer(call, std::move(line));
+}
+
+// The file is not written for it: it tells of the call, which is as good.
+void KeptConversation::Over(uint64_t call) {
+  auto it = note_.calls.find(call);
+  if (it == note_.calls.end()) return;
+  note_.answered.Add(it->second.call.stream, it->second.call.id);
+  note_.calls.erase(it);
 }
 
 void KeptConversation::Cancel(uint64_t call, std::string_view reason) {
   std::erase_if(queued_, [call](const auto& each) { return each.first.call == call; });
-  note_.calls.erase(call);
+  Over(call);
   inner_->Cancel(call, reason);
-}
-
-void KeptConversation::Undelivered(const SessionCall& call) {
-  note_.AddUndelivered(call);
-  Save();
-}
-
-void KeptConversation::Delivered(uint64_t stream) {
-  if (note_.DropUndelivered(stream)) Save();
 }
 
 // Calls that were answered since the last one began are not lost.

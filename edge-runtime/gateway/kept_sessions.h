@@ -51,8 +51,6 @@ class KeptConversation final : public Conversation {
   void Notify(const Incoming& message) override;
   void Reply(const Incoming& message) override { inner_->Reply(message); }
   void Cancel(uint64_t call, std::string_view reason) override;
-  void Undelivered(const SessionCall& call) override;
-  void Delivered(uint64_t stream) override;
   void Pause(bool paused) override { inner_->Pause(paused); }
   void Tick() override;
   void Release() override;
@@ -61,6 +59,7 @@ class KeptConversation final : public Conversation {
   void Save();
   void Replay();
   void OnAnswer(uint64_t call, std::string line);
+  void Over(uint64_t call);
   void OnReplayed(const std::string& line);
   Status Say(uint64_t call, const std::string& text);
 

@@ -42,6 +42,10 @@ void LegacySession::Connect(std::unique_ptr<Conversation> conversation, Events e
                             [weak](uint64_t call, std::string line) {
                               if (auto self = weak.lock()) self->OnToCall(call, std::move(line));
                             },
+                        .question =
+                            [weak](uint64_t call, std::string line, const Conversation::Placed& placed) {
+                              if (auto self = weak.lock()) self->OnQuestion(call, std::move(line), placed);
+                            },
                         .answer =
                             [weak](uint64_t call, std::string line) {
                               if (auto self = weak.lock()) self->OnAnswer(call, std::move(line));
@@ -57,20 +61,20 @@ void LegacySession::Connect(std::unique_ptr<Conversation> conversation, Events e
   for (auto& [messages, answer] : std::exchange(waiting_, {})) Begin(std::move(messages), std::move(answer));
 }
 
-void LegacySession::Continue(std::string version, uint64_t incarnation, const std::vector<KeptCall>& calls) {
-  version_ = std::move(version);
-  first_sequence_ = (incarnation << kIncarnationShift) + 1;
+void LegacySession::Continue(Kept kept) {
+  version_ = std::move(kept.version);
+  first_sequence_ = (kept.incarnation << kIncarnationShift) + 1;
+  // As they were sent: who has one asks for what came behind it.
+  std::sort(kept.questions.begin(), kept.questions.end(),
+            [](const auto& a, const auto& b) { return a.at.sequence < b.at.sequence; });
+  for (Kept::Question& question : kept.questions) resume_.Add(question.at, std::move(question.line), clock_.Now());
+  for (const SessionCall& call : kept.lost) {
+    resume_.Add({call.stream, first_sequence_++},
+                ErrorText(call.id, mcp::kInternalError, "mcplet ended before it could hand this request's answer over"),
+                clock_.Now());
+  }
   streams_[kGetStream].next = first_sequence_;
-  uint64_t lost = first_sequence_;
-  for (const KeptCall& kept : calls) {
-    const SessionCall& call = kept.call;
-    if (kept.lost) {
-      resume_.Add(
-          {call.stream, lost++},
-          ErrorText(call.id, mcp::kInternalError, "mcplet ended before it could hand this request's answer over"),
-          clock_.Now());
-      continue;
-    }
+  for (const SessionCall& call : kept.calls) {
     Stream& stream = streams_[call.stream];
     stream.next = first_sequence_;
     stream.begun = true;
@@ -200,7 +204,6 @@ void LegacySession::Get(const std::optional<EventId>& last, std::unique_ptr<Answ
       return answer->Json(400, ErrorText("", -32000, "Last-Event-ID: nothing is kept of this stream"));
     if (!answer->BeginStream()) return;
     for (const ResumeBuffer::Event* event : events) answer->Event(event->data, event->id.ToString());
-    if (conversation_ != nullptr) conversation_->Delivered(number);
     return answer->End();
   }
   if (number != kGetStream && resume_.HasGap(*last)) {
@@ -280,6 +283,14 @@ uint64_t LegacySession::StreamFor(Conversation::About about) const {
   return kGetStream;
 }
 
+void LegacySession::OnQuestion(uint64_t call, std::string line, const Conversation::Placed& placed) {
+  auto it = calls_.find(call);
+  if (it != calls_.end()) it->second.progressed = clock_.Now();
+  const uint64_t number = it == calls_.end() ? StreamFor(Conversation::About::kACall) : it->second.stream;
+  placed({number, streams_[number].next});
+  Emit(number, std::move(line));
+}
+
 void LegacySession::OnToSession(std::string line, Conversation::About about) {
   Emit(StreamFor(about), std::move(line));
 }
@@ -301,18 +312,15 @@ void LegacySession::BeginEvents(uint64_t number, Stream* stream) {
   if (Primes()) stream->answer->Prime(EventId{number, stream->next - 1}.ToString(), settings_.retry_ms);
 }
 
-bool LegacySession::Emit(uint64_t number, std::string line) {
+void LegacySession::Emit(uint64_t number, std::string line) {
   if (one_stream_) {
     Answer* to = streams_[kGetStream].answer.get();
-    const bool taken = to != nullptr && to->Event(std::move(line));
-    if (taken) {
-      last_used_ = clock_.Now();
-      Restrain(to);
-    }
-    return taken;
+    if (to == nullptr || !to->Event(std::move(line))) return;
+    last_used_ = clock_.Now();
+    return Restrain(to);
   }
   auto it = streams_.find(number);
-  if (it == streams_.end()) return false;
+  if (it == streams_.end()) return;
   Stream& stream = it->second;
   BeginEvents(number, &stream);
   const EventId id{number, stream.next++};
@@ -321,12 +329,10 @@ bool LegacySession::Emit(uint64_t number, std::string line) {
   } else {
     resume_.NoteGap(id);
   }
-  const bool taken = stream.answer != nullptr && stream.answer->Event(std::move(line), id.ToString());
-  if (!taken) return false;
+  if (stream.answer == nullptr || !stream.answer->Event(std::move(line), id.ToString())) return;
   stream.sent = id.sequence;
   last_used_ = clock_.Now();
   Restrain(stream.answer.get());
-  return true;
 }
 
 void LegacySession::Restrain(Answer* answer) {
@@ -356,8 +362,7 @@ void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
     last_used_ = clock_.Now();
     stream.answer->Json(200, *std::move(line));
   } else if (line) {
-    const bool taken = Emit(call.stream, *std::move(line));
-    if (!taken && conversation_ != nullptr) conversation_->Undelivered({number, call.stream, call.client_id});
+    Emit(call.stream, *std::move(line));
   }
   if (!last || call.stream == kGetStream) return;
   if (stream.answer != nullptr) {

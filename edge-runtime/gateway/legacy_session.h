@@ -35,10 +35,17 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   struct Events {
     std::function<void()> closed;  // the server's side is over: the session is of no more use
   };
-  // A call that the mcplet before this one had begun. `lost`: its answer came, and went with that mcplet.
-  struct KeptCall {
-    SessionCall call;
-    bool lost = false;
+  // What the mcplet before this one left.
+  struct Kept {
+    std::string version;
+    uint64_t incarnation = 0;
+    std::vector<SessionCall> calls;  // under way
+    std::vector<SessionCall> lost;   // their answers came, and went with that mcplet
+    struct Question {                // that the client may not have got
+      EventId at;
+      std::string line;
+    };
+    std::vector<Question> questions;
   };
 
   LegacySession(std::string id, std::string subject, const SessionSettings& settings, Loop& loop, const Clock& clock);
@@ -46,7 +53,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   // The server's side, once. Messages that were posted before wait for it.
   void Connect(std::unique_ptr<Conversation> conversation, Events events);
   // A session of the mcplet before: its streams go on behind what that one sent, its calls are still to be answered.
-  void Continue(std::string version, uint64_t incarnation, const std::vector<KeptCall>& calls);
+  void Continue(Kept kept);
 
   // Makes it a session of HTTP+SSE, right behind Connect. `endpoint`: where its client POSTs.
   void OpenStream(std::string_view endpoint, std::unique_ptr<Answer> answer);
@@ -95,14 +102,14 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   void TakeCancel(const Incoming& message);
   void OnToCall(uint64_t call, std::string line);
   void OnAnswer(uint64_t call, std::string line);
+  void OnQuestion(uint64_t call, std::string line, const Conversation::Placed& placed);
   void OnToSession(std::string line, Conversation::About about);
   void OnClosed();
   bool ReadVersion(const std::string& line);
 
   // Lets the server wait while a connection has more than a window to take.
   void Restrain(Answer* answer);
-  // Whether a connection took it.
-  bool Emit(uint64_t stream, std::string line);
+  void Emit(uint64_t stream, std::string line);
   void BeginEvents(uint64_t number, Stream* stream);
   void EndCall(uint64_t call, std::optional<std::string> line);
   void Attach(uint64_t number, Stream* stream, std::unique_ptr<Answer> answer);

@@ -13,9 +13,44 @@ namespace {
 
 constexpr int kNoteFormat = 1;
 constexpr size_t kMaxSubscriptions = 256;
-constexpr size_t kMaxUndelivered = 64;
+constexpr size_t kMaxQuestionBytes = size_t{16} << 10;  // of all together
+
+void AppendNumber(std::string* text, uint64_t value) {
+  std::array<char, 20> digits;
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  text->append(digits.data(), end);
+}
 
 }  // namespace
+
+void RecentAnswers::Add(uint64_t stream, std::string_view id) {
+  const size_t before = text_.size();
+  text_ += ",[";
+  AppendNumber(&text_, stream);
+  text_ += ",";
+  mcp::AppendQuoted(&text_, id);
+  text_ += "]";
+  lengths_.push_back(text_.size() - before);
+  while (lengths_.size() > kMost || text_.size() > kMostBytes) {
+    text_.erase(0, lengths_.front());
+    lengths_.pop_front();
+  }
+}
+
+void RecentAnswers::AppendTo(std::string* text) const {
+  *text += "[";
+  if (!text_.empty()) text->append(text_, 1);
+  *text += "]";
+}
+
+std::vector<RecentAnswers::Answered> RecentAnswers::List() const {
+  std::string text;
+  AppendTo(&text);
+  std::vector<Answered> list;
+  for (const Json& each : ParseJson(text).value_or(Json::array()))
+    list.push_back({each[0].get<uint64_t>(), each[1].get<std::string>()});
+  return list;
+}
 
 bool SessionNote::TakeIn(const Incoming& message) {
   const std::string& method = message.envelope.method;
@@ -40,13 +75,9 @@ void SessionNote::TakeInVersion(const Incoming& answer) {
   version = mcp::Unquote(answer.Part(mcp::FindMember(answer.text, answer.envelope.result, "protocolVersion")));
 }
 
-void SessionNote::AddUndelivered(const SessionCall& call) {
-  if (undelivered.size() >= kMaxUndelivered) undelivered.erase(undelivered.begin());
-  undelivered.push_back({call.stream, call.id});
-}
-
-bool SessionNote::DropUndelivered(uint64_t stream) {
-  return std::erase_if(undelivered, [stream](const Answered& each) { return each.stream == stream; }) > 0;
+bool SessionNote::Keeps(size_t bytes) const {
+  for (const auto& [ours, question] : asked) bytes += question.line.size();
+  return bytes <= kMaxQuestionBytes;
 }
 
 std::string SessionNote::FixedText() const {
@@ -62,24 +93,19 @@ std::string SessionNote::FixedText() const {
 
 // By hand: with each call.
 void SessionNote::AppendMoving(std::string* text) const {
-  const auto number = [text](uint64_t value) {
-    std::array<char, 20> digits;
-    const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
-    text->append(digits.data(), end);
-  };
   const auto next = [text, first = true]() mutable { *text += std::exchange(first, false) ? "" : ","; };
   *text += R"(,"version":)";
   mcp::AppendQuoted(text, version);
   *text += R"(,"next":)";
-  number(next_id);
+  AppendNumber(text, next_id);
   *text += R"(,"nextAsked":)";
-  number(next_asked);
+  AppendNumber(text, next_asked);
   *text += R"(,"calls":[)";
   for (auto comma = next; const auto& [lane_call, call] : calls) {
     comma();
     *text += "[";
     for (uint64_t each : {lane_call, call.call.call, call.call.stream}) {
-      number(each);
+      AppendNumber(text, each);
       *text += ",";
     }
     mcp::AppendQuoted(text, call.call.id);
@@ -90,22 +116,22 @@ void SessionNote::AppendMoving(std::string* text) const {
     *text += "]";
   }
   *text += R"(],"asked":{)";
-  for (auto comma = next; const auto& [ours, theirs] : asked) {
+  for (auto comma = next; const auto& [ours, question] : asked) {
     comma();
     mcp::AppendQuoted(text, ours);
-    *text += ":";
-    mcp::AppendQuoted(text, theirs);
-  }
-  *text += R"(},"undelivered":[)";
-  for (auto comma = next; const Answered& each : undelivered) {
-    comma();
-    *text += "[";
-    number(each.stream);
+    *text += ":[";
+    mcp::AppendQuoted(text, question.id);
+    for (uint64_t each : {question.at.stream, question.at.sequence}) {
+      *text += ",";
+      AppendNumber(text, each);
+    }
     *text += ",";
-    mcp::AppendQuoted(text, each.id);
+    mcp::AppendQuoted(text, question.line);
     *text += "]";
   }
-  *text += "]}";
+  *text += R"(},"answered":)";
+  answered.AppendTo(text);
+  *text += "}";
 }
 
 std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
@@ -135,13 +161,18 @@ std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
         call[4].get<std::string>(),
         call[5].get<std::string>()};
   }
-  for (const Json& each : GetMember(*json, "undelivered")) {
+  for (const Json& each : GetMember(*json, "answered")) {
     const bool good = each.is_array() && each.size() == 2 && each[0].is_number_unsigned() && each[1].is_string();
     if (!good) return std::nullopt;
-    note.undelivered.push_back({each[0].get<uint64_t>(), each[1].get<std::string>()});
+    note.answered.Add(each[0].get<uint64_t>(), each[1].get_ref<const std::string&>());
   }
-  for (const auto& [ours, theirs] : GetMember(*json, "asked").items()) {
-    if (theirs.is_string()) note.asked[ours] = theirs.get<std::string>();
+  for (const auto& [ours, question] : GetMember(*json, "asked").items()) {
+    const bool good = question.is_array() && question.size() == 4 && question[0].is_string() &&
+                      question[1].is_number_unsigned() && question[2].is_number_unsigned() && question[3].is_string();
+    if (!good) return std::nullopt;
+    note.asked[ours] = {question[0].get<std::string>(),
+                        {question[1].get<uint64_t>(), question[2].get<uint64_t>()},
+                        question[3].get<std::string>()};
   }
   return note;
 }

@@ -27,7 +27,16 @@ class DirectConversationTest : public ::testing::Test {
                                                  doubtful, options);
     side_->Start(
         {.to_call = [this](uint64_t call, const std::string& line) { See("call " + std::to_string(call), line); },
-         .answer = [this](uint64_t call, const std::string& line) { See("answer " + std::to_string(call), line); },
+         .question =
+             [this](uint64_t call, const std::string& line, const Conversation::Placed& placed) {
+               placed(place_);
+               See(call == 0 ? "a call" : "call " + std::to_string(call), line);
+             },
+         .answer =
+             [this](uint64_t call, const std::string& line) {
+               if (at_answer_) at_answer_();
+               See("answer " + std::to_string(call), line);
+             },
          .to_session = [this](const std::string& line,
                               About about) { See(about == About::kACall ? "a call" : "session", line); },
          .closed = [this](const Status& why) { closed_.push_back(why); }});
@@ -65,6 +74,8 @@ class DirectConversationTest : public ::testing::Test {
   std::vector<Seen> seen_;
   std::vector<std::string> inspected_;
   std::vector<Status> closed_;
+  EventId place_{105, 1};            // of the next question
+  std::function<void()> at_answer_;  // before it is seen
 };
 
 // ---- ids
@@ -165,7 +176,9 @@ TEST_F(DirectConversationTest, ANoteIsReadAsItWasWritten) {
   note.next_asked = 9;
   note.calls[40] = {{7, 3, "\"x\""}, "\"tok\"", "tools/call"};
   note.calls[38] = {{6, 2, "1.0"}, "", "m"};
-  note.asked = {{"8", "\"srv\""}, {"7", "1"}};
+  note.asked = {{"8", {"\"srv\"", {3, 9}, R"({"id":"8"})"}}, {"7", {"1", {0, 1}, ""}}};
+  note.answered.Add(5, "\"a,[]\"");
+  note.answered.Add(4, "2");
   const std::optional<SessionNote> read = SessionNote::FromText(note.ToText());
   ASSERT_TRUE(read);
   EXPECT_EQ(read->ToText(), note.ToText());
@@ -174,6 +187,9 @@ TEST_F(DirectConversationTest, ANoteIsReadAsItWasWritten) {
   EXPECT_EQ(read->calls.at(40).token, "\"tok\"");
   EXPECT_EQ(read->calls.at(38).call.stream, 2U);
   EXPECT_EQ(read->asked, note.asked);
+  ASSERT_EQ(read->answered.List().size(), 2U);
+  EXPECT_EQ(read->answered.List()[0].id, "\"a,[]\"");
+  EXPECT_EQ(read->answered.List()[1].stream, 4U);
   EXPECT_EQ(read->subscriptions, note.subscriptions);
   SessionNote least;
   least.session = "s";
@@ -185,11 +201,13 @@ TEST_F(DirectConversationTest, ANoteThatIsNotOursIsNone) {
        {"", "{}", "null", R"({"format":2,"session":"s","next":1})", R"({"format":1,"next":1})",
         R"({"format":1,"session":"s"})", R"({"format":1,"session":"s","next":1,"calls":[[1]]})",
         R"({"format":1,"session":"s","next":1,"calls":[[1,2,3,"a","b",4]]})",
-        R"({"format":1,"session":"s","next":1,"calls":[[-1,2,3,"a","b","c"]]})", "{\"probe\":\"of another kind\"}"})
+        R"({"format":1,"session":"s","next":1,"calls":[[-1,2,3,"a","b","c"]]})",
+        R"({"format":1,"session":"s","next":1,"answered":[[1]]})",
+        R"({"format":1,"session":"s","next":1,"asked":{"1":["a",1,2]}})", "{\"probe\":\"of another kind\"}"})
     EXPECT_FALSE(SessionNote::FromText(text)) << text;
 }
 
-TEST_F(DirectConversationTest, ACallIsKeptBeforeItIsSent) {
+TEST_F(DirectConversationTest, ACallIsKeptWhenItIsSent) {
   OpenReady();
   EXPECT_EQ(Note().version, "2025-06-18");
   EXPECT_NE(Note().initialized, "");
@@ -214,12 +232,77 @@ TEST_F(DirectConversationTest, AtTheEndOfMcpletAnAnsweredCallIsNotKept) {
   EXPECT_TRUE(Note().calls.empty()) << "the next mcplet would wait for its answer";
 }
 
-TEST_F(DirectConversationTest, AfterAWhileAnAnsweredCallIsNotKeptEither) {
+TEST_F(DirectConversationTest, AnAnswerIsNotedBeforeAnybodyGetsIt) {
   OpenReady();
   ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  bool asked = false;
+  at_answer_ = [&] {
+    asked = true;
+    const SessionNote note = Note();
+    EXPECT_TRUE(note.calls.empty()) << "the mcplet after this one would wait for a line that does not come again";
+    const auto answered = note.answered.List();
+    ASSERT_EQ(answered.size(), 2U);
+    EXPECT_EQ(answered[1].stream, 105U);
+    EXPECT_EQ(answered[1].id, "\"x\"");
+  };
   wire_->Answer(wire_->Next("tools/call"), 1);
-  side_->Tick();
-  EXPECT_TRUE(Note().calls.empty()) << "mcplet may be killed";
+  EXPECT_TRUE(asked);
+}
+
+TEST_F(DirectConversationTest, ACancelledCallIsOver) {
+  OpenReady();
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  side_->Cancel(5, "");
+  EXPECT_TRUE(Note().calls.empty());
+  EXPECT_EQ(Note().answered.List().size(), 2U) << "its client was perhaps told that it took too long";
+}
+
+TEST_F(DirectConversationTest, OnlyTheLastAnswersAreNoted) {
+  RecentAnswers answers;
+  for (uint64_t i = 0; i < 1000; ++i) answers.Add(i, "1");
+  ASSERT_EQ(answers.List().size(), RecentAnswers::kMost);
+  EXPECT_EQ(answers.List().back().stream, 999U);
+  EXPECT_EQ(answers.List().front().stream, 1000U - RecentAnswers::kMost);
+  answers.Add(7, "\"" + std::string(RecentAnswers::kMostBytes - 100, 'i') + "\"");
+  answers.Add(8, "1");
+  std::string text;
+  answers.AppendTo(&text);
+  EXPECT_LE(text.size(), RecentAnswers::kMostBytes + 1);
+  EXPECT_EQ(answers.List().back().stream, 8U);
+  answers.Add(9, "\"" + std::string(RecentAnswers::kMostBytes, 'i') + "\"");
+  EXPECT_TRUE(answers.empty()) << "one that is longer than all may be";
+}
+
+TEST_F(DirectConversationTest, AQuestionIsNotedWithItsPlaceBeforeItIsSent) {
+  OpenReady();
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  place_ = {105, 3};
+  wire_->Ask("srv", "elicitation/create", {{"message", "which?"}});
+  ASSERT_EQ(seen_.size(), 1U);
+  const SessionNote asked = Note();
+  ASSERT_EQ(asked.asked.size(), 1U);
+  const SessionNote::Question& question = asked.asked.begin()->second;
+  EXPECT_EQ(question.at, place_);
+  EXPECT_EQ(Json::parse(question.line), seen_[0].message);
+  side_->Reply(Parsed(ResultOf(seen_[0].message["id"], "this")));
+  EXPECT_TRUE(Note().asked.empty());
+  // Not much of the note is for them.
+  for (int i = 0; i < 10; ++i) wire_->Ask(i, "elicitation/create", {{"message", std::string(3000, 'q')}});
+  const SessionNote note = Note();
+  ASSERT_EQ(note.asked.size(), 10U);
+  EXPECT_EQ(
+      std::count_if(note.asked.begin(), note.asked.end(), [](const auto& each) { return each.second.line.empty(); }),
+      5);
+}
+
+TEST_F(DirectConversationTest, TheIdOfARequestThatWasSentAndNotNotedIsNotGivenAwayAgain) {
+  OpenReady();
+  SessionNote note = Note();
+  side_.reset();
+  ++note.incarnation;
+  Open(note);
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  EXPECT_GT(wire_->Next("tools/call")["id"].get<uint64_t>(), note.next_id);
 }
 
 TEST_F(DirectConversationTest, ASessionThatGoesOnIsKeptAtOnce) {
@@ -265,23 +348,6 @@ TEST_F(DirectConversationTest, AKeptSessionsCallsGoOn) {
   EXPECT_EQ(wire_->Next(), ResultOf("srv", "roots"));
   ASSERT_TRUE(Request(6, RequestOf("y", "tools/call")).ok());
   EXPECT_GT(wire_->Next("tools/call")["id"], sent["id"]);
-}
-
-TEST_F(DirectConversationTest, AnAnswerThatWasNotDeliveredIsKeptInMindForALaterMcplet) {
-  OpenReady();
-  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
-  wire_->Answer(wire_->Next("tools/call"), "done");
-  side_->Undelivered({5, 105, "\"x\""});
-  side_->Undelivered({6, 106, "\"y\""});
-  const SessionNote note = Note();
-  EXPECT_TRUE(note.calls.empty());
-  ASSERT_EQ(note.undelivered.size(), 2U);
-  EXPECT_EQ(note.undelivered[0].stream, 105U);
-  EXPECT_EQ(note.undelivered[0].id, "\"x\"");
-  side_->Delivered(105);
-  EXPECT_EQ(Note().undelivered.size(), 1U);
-  for (uint64_t i = 0; i < 1000; ++i) side_->Undelivered({i, i, "1"});
-  EXPECT_LE(Note().undelivered.size(), 64U);
 }
 
 TEST_F(DirectConversationTest, ALineInDoubtFailsItsCallAndNoOther) {

@@ -17,8 +17,6 @@ struct Side {
   std::vector<std::pair<SessionCall, Json>> requests;
   std::vector<Json> notified, replied;
   std::vector<std::pair<uint64_t, std::string>> cancelled;
-  std::vector<std::string> undelivered;
-  std::vector<uint64_t> delivered;
   std::vector<bool> pauses;
   Status refusal = OkStatus();
   bool destroyed = false, released = false;
@@ -29,6 +27,12 @@ struct Side {
     events.answer(call.call, R"({"jsonrpc":"2.0","id":)" + call.id + R"(,"result":)" + result.dump() + "}");
   }
   void ToCall(size_t i, const Json& message) { events.to_call(Call(i).call, message.dump()); }
+  // Where it was placed.
+  EventId Question(uint64_t call, const Json& message) {
+    EventId placed;
+    events.question(call, message.dump(), [&](const EventId& at) { placed = at; });
+    return placed;
+  }
   void ToSession(const Json& message, Conversation::About about) { events.to_session(message.dump(), about); }
 };
 
@@ -48,9 +52,7 @@ class FakeConversation final : public Conversation {
   void Notify(const Incoming& message) override { side_->notified.push_back(Json::parse(message.text)); }
   void Reply(const Incoming& message) override { side_->replied.push_back(Json::parse(message.text)); }
   void Cancel(uint64_t call, std::string_view reason) override { side_->cancelled.emplace_back(call, reason); }
-  void Undelivered(const SessionCall& call) override { side_->undelivered.push_back(call.id); }
   void Pause(bool paused) override { side_->pauses.push_back(paused); }
-  void Delivered(uint64_t stream) override { side_->delivered.push_back(stream); }
   void Release() override { side_->released = true; }
 
  private:

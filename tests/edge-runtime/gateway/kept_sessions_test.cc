@@ -114,8 +114,10 @@ TEST_F(KeptSessionsTest, CallsThatWereUnderWayAtAKillAreLostAndRemembered) {
   ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
   ASSERT_TRUE(Request(6, RequestOf("y", "tools/call")).ok());
   side_->Answer(1, "x");
+  EXPECT_EQ(answers_.size(), 2U);
+  ASSERT_TRUE(Request(7, RequestOf("z", "tools/call")).ok()) << "with it the file is written";
+  conversation_->Cancel(7, "");
   conversation_->Tick();
-  conversation_->Undelivered({7, 107, "\"z\""});
   // Killed: nobody said anything. The file is as it was.
   const std::string path = OnlyFile();
   std::filesystem::copy_file(path, dir_.path() + "/copy");
@@ -126,12 +128,16 @@ TEST_F(KeptSessionsTest, CallsThatWereUnderWayAtAKillAreLostAndRemembered) {
   ASSERT_EQ(note.calls.size(), 1U);
   EXPECT_EQ(note.calls.begin()->second.call.id, "\"x\"");
   EXPECT_EQ(note.calls.begin()->second.call.stream, 105U);
-  EXPECT_EQ(note.undelivered.size(), 1U);
+  const auto answered = note.answered.List();
+  ASSERT_EQ(answered.size(), 3U) << "of initialize, too";
+  EXPECT_EQ(answered[1].id, "\"y\"");
+  EXPECT_EQ(answered[1].stream, 106U);
+  EXPECT_EQ(answered[2].id, "\"z\"") << "cancelled";
   // A second restart before their clients came back still knows.
   Open(note);
   conversation_->Release();
   Restart();
-  EXPECT_EQ(TakeOne().undelivered.size(), 2U);
+  EXPECT_EQ(TakeOne().answered.List().size(), 4U);
 }
 
 TEST_F(KeptSessionsTest, AServerThatRefusesTheHandshakeEndsTheSession) {
