@@ -99,6 +99,13 @@ std::string ContextPath() {
   return std::string(home == nullptr ? "/root" : home) + "/.config/mcpfleet/config";
 }
 
+std::string CachePath() {
+  if (const char* base = getenv("XDG_CACHE_HOME"); base != nullptr && *base != '\0')
+    return std::string(base) + "/mcpfleet";
+  const char* home = getenv("HOME");
+  return home == nullptr || *home == '\0' ? "" : std::string(home) + "/.cache/mcpfleet";
+}
+
 StatusOr<ContextFile> LoadContexts(const std::string& path) {
   ContextFile file{.path = path};
   struct stat info {};

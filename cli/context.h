@@ -35,6 +35,8 @@ struct ContextFile {
 
 // $MCPFLEET_CONFIG, else $XDG_CONFIG_HOME/mcpfleet/config, else ~/.config/mcpfleet/config.
 std::string ContextPath();
+// For what can be had again: $XDG_CACHE_HOME/mcpfleet, else ~/.cache/mcpfleet; "" without a home. It need not exist.
+std::string CachePath();
 // An absent file is an empty one; a file that others may read is refused.
 StatusOr<ContextFile> LoadContexts(const std::string& path);
 // Atomic; 0600.

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "cli/context.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -27,10 +28,8 @@ std::string Variable(const char* name) {
 
 // A directory of this user alone.
 std::string OwnDirectory() {
-  if (std::string run = Variable("XDG_RUNTIME_DIR"); !run.empty()) return run;
-  const std::string cache = Variable("XDG_CACHE_HOME"), home = Variable("HOME");
-  if (cache.empty() && home.empty()) return "";
-  return (cache.empty() ? home + "/.cache" : cache) + "/mcpfleet";
+  std::string run = Variable("XDG_RUNTIME_DIR");
+  return run.empty() ? CachePath() : run;
 }
 
 // The arguments of a process are everybody's to read, and the address has a token in it: the browser is given a page

@@ -13,6 +13,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "store/remembered_blobs.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -83,7 +84,14 @@ StatusOr<KvClient*> Session::Open(std::unique_ptr<KvClient>* slot, const Context
   return slot->get();
 }
 
-StatusOr<KvClient*> Session::Config() { return Open(&config_, &Context::config_namespace); }
+StatusOr<KvClient*> Session::Config() {
+  if (config_ == nullptr) {
+    RETURN_IF_ERROR(Open(&config_, &Context::config_namespace).status());
+    if (const std::string cache = CachePath(); !cache.empty())
+      config_ = RememberBlobs(std::move(config_), cache + "/blobs");
+  }
+  return config_.get();
+}
 StatusOr<KvClient*> Session::State() { return Open(&state_, &Context::state_namespace); }
 StatusOr<KvClient*> Session::Tokens() {
   ASSIGN_OR_RETURN(Context chosen, context());
