@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/http/url.h"
 #include "base/strings.h"
 #include "cli/convert/docker_run.h"
 #include "cli/convert/draft.h"
@@ -276,13 +277,21 @@ void TakeRuntimeArguments(Draft& draft, const Json& package, const std::string& 
   }
 }
 
+// npm's and PyPI's own, which a node asks as well unless it is set up with another.
+bool IsPublicRegistry(const std::string& base) {
+  const StatusOr<http::Url> url = http::ParseUrl(base);
+  if (!url.ok()) return false;
+  const std::vector<std::string> labels = Split(Split(url->host_header, ':')[0], '.');
+  const std::string registered = labels.size() < 2 ? "" : labels[labels.size() - 2];
+  return registered == "npmjs" || registered == "pypi";
+}
+
 void TakePackage(Draft& draft, const Json& package, const std::string& path) {
   const std::string type = GetString(package, "registryType");
   const std::string sha256 = GetString(package, "fileSha256"), base = GetString(package, "registryBaseUrl");
   if (type == "oci") return TakeImage(draft, package, path);
   TakeRuntimeArguments(draft, package, path);
-  if (!base.empty() && base.find("registry.npmjs.org") == std::string::npos &&
-      base.find("pypi.org") == std::string::npos)
+  if (!base.empty() && !IsPublicRegistry(base))
     draft.Lose(ChildPath(path, "registryBaseUrl"), "packages come from the registry that a node is set up with");
   PutPackage(&draft, type, GetString(package, "identifier"), GetString(package, "version"), path);
   if (!sha256.empty() && type == "pypi" && !draft.left_out)

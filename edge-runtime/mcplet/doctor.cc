@@ -12,7 +12,7 @@
 #ifdef MCPFLEET_CONTAINERD
 #include "edge-runtime/containerd/network.h"
 #endif
-#include "edge-runtime/mcplet/brief_run.h"
+#include "base/brief_run.h"
 #include "edge-runtime/mcplet/runtimes.h"
 #include "edge-runtime/process/enforcement.h"
 #include "edge-runtime/process/package_tool.h"

@@ -10,7 +10,7 @@
 #include "base/http/client.h"
 #include "base/libexec.h"
 #include "base/strings.h"
-#include "edge-runtime/mcplet/brief_run.h"
+#include "base/brief_run.h"
 #include "edge-runtime/mcplet/tunnel_host.h"
 #include "edge-runtime/process/package_tool.h"
 #include "edge-runtime/tunnel/health.h"

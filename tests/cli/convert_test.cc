@@ -175,6 +175,20 @@ TEST_F(ConvertTest, APackageWithoutAnExactVersionIsLeftOutUntilOneIsGiven) {
   EXPECT_TRUE(pinned.losses.empty());
 }
 
+TEST_F(ConvertTest, APrivateRegistryOfAPackageIsALoss) {
+  for (const auto& [base, lost] : {std::pair<std::string, bool>{"https://packages.npmjs.example", false},
+                                   {"https://npmjs.example.com/", true},
+                                   {"http://10.0.0.1:4873", true},
+                                   {"not a url", true}}) {
+    const Conversion conversion =
+        Converted(R"({"name": "x/a", "description": "d", "version": "1.0.0", "packages": [{"registryType": "npm",
+          "registryBaseUrl": ")" +
+                  base + R"(", "identifier": "a", "version": "1.0.0", "transport": {"type": "stdio"}}]})");
+    ASSERT_EQ(conversion.objects.size(), 1u) << base;
+    EXPECT_EQ(Lost(conversion, "packages[0].registryBaseUrl", "set up with"), lost) << base;
+  }
+}
+
 TEST_F(ConvertTest, WhatTheSchemaRefusesIsALossAndNotAnInvalidObject) {
   const Conversion conversion = Converted(
       "{\"services\": {\"a\": {\"image\": \"a:1\", \"environment\": {\"1X\": \"y\", \"OK\": \"z\"}, \"cap_add\": "

@@ -187,6 +187,20 @@ TEST_F(RegistryTest, VersionsThatAreLeftOpenAreLookedUp) {
   ExpectError({"convert", "-f", config, "--resolve"}, {"can't be looked up; write an exact one", "offline"});
 }
 
+TEST_F(RegistryTest, NpmItselfSaysWhichRegistryItUses) {
+  registry_.AddPackage("a", "latest", "3.2.1");
+  const std::string config = File("mcp.json", R"({"mcpServers": {"a": {"command": "npx", "args": ["a"]}}})");
+  env_.erase("MCPCTL_NPM_REGISTRY");
+  env_["PATH"] = dir_.path();
+  ExpectError({"convert", "-f", config, "--resolve"}, {"npm does not say here which registry it uses", "npm: "});
+  File("npm", "#!/bin/sh\n[ \"$*\" = 'config get registry' ] && [ \"$HOME\" = '" + dir_.path() + "' ] && echo " +
+                  registry_.url() + "/\n");
+  ASSERT_EQ(chmod((dir_ / "npm").c_str(), 0700), 0);
+  const Ran ran = Run({"convert", "-f", config, "--resolve", "-o", "json"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("3.2.1"), std::string::npos) << ran.out;
+}
+
 TEST_F(RegistryTest, CreateServerPinsWhatNpmCallsTheNewest) {
   registry_.AddPackage("@user/weather", "latest", "1.4.0");
   registry_.AddPackage("odd", "latest", "1.4");

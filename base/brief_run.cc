@@ -1,4 +1,4 @@
-#include "edge-runtime/mcplet/brief_run.h"
+#include "base/brief_run.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -33,18 +33,18 @@ Status Drain(int fd, std::string* output, Deadline deadline) {
 
 }  // namespace
 
-StatusOr<BriefRun> RunBriefly(const std::vector<std::string>& argv, Deadline deadline) {
+StatusOr<BriefRun> RunBriefly(const std::vector<std::string>& argv, Deadline deadline,
+                              const std::vector<std::string>& environment) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, argv[0]);
   UniqueFd out(ends[0]), in(ends[1]);
-  const std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
   const std::vector<char*> words = ArgvOf(argv), variables = ArgvOf(environment);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   for (const int fd : {1, 2}) posix_spawn_file_actions_adddup2(&actions, in.get(), fd);
   pid_t pid = -1;
-  const int error = posix_spawn(&pid, argv[0].c_str(), &actions, nullptr, words.data(), variables.data());
+  const int error = posix_spawnp(&pid, argv[0].c_str(), &actions, nullptr, words.data(), variables.data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return ErrnoStatus(error, argv[0]);
   in.Reset();
