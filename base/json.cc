@@ -96,4 +96,13 @@ bool GetBool(const Json& object, std::string_view key, bool fallback) {
   return member.is_boolean() ? member.get<bool>() : fallback;
 }
 
+std::vector<std::string> StringsOf(const Json& list) {
+  std::vector<std::string> out;
+  if (!list.is_array()) return out;
+  for (const Json& item : list) {
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
 }  // namespace mcpfleet

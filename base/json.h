@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -32,5 +33,7 @@ int64_t GetInt(const Json& object, std::string_view key, int64_t fallback = 0);
 bool GetBool(const Json& object, std::string_view key, bool fallback = false);
 // The member, or a shared null value.
 const Json& GetMember(const Json& object, std::string_view key);
+// The strings of a list; whatever else is in it is passed over. Of what is no list: none.
+std::vector<std::string> StringsOf(const Json& list);
 
 }  // namespace mcpfleet

@@ -16,22 +16,6 @@
 namespace mcpfleet::cli {
 namespace {
 
-const char* Word(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::kCreated:
-      return "created";
-    case ChangeKind::kUpdated:
-      return "configured";
-    case ChangeKind::kUnchanged:
-      return "unchanged";
-    case ChangeKind::kDeleted:
-      return "deleted";
-    case ChangeKind::kAbsent:
-      return "not found";
-  }
-  return "";
-}
-
 struct ApplyOptions {
   FileOptions files;
   std::string selector, applyset, max_prune, message, dry_run = "none", timeout = "5m", output;
@@ -147,7 +131,8 @@ StatusOr<ApplyResult> WriteChanges(Session& session, const ChangeSet& changes, c
   ASSIGN_OR_RETURN(ApplyResult result, Apply(*kv, changes, options, session.clock(), deadline));
   for (const ObjectChange& change : result.changes) {
     if (quiet_unchanged && change.kind == ChangeKind::kUnchanged) continue;
-    session.out() << Described(change.key) << " " << Word(change.kind) << (dry_run ? " (server dry run)" : "") << "\n";
+    session.out() << Described(change.key) << " " << WordFor(change.kind) << (dry_run ? " (server dry run)" : "")
+                  << "\n";
   }
   if (result.head.has_value()) session.SawHead(result.head->order);
   return result;

@@ -25,15 +25,6 @@ std::optional<int64_t> OptionalInt(const Json& json, const char* key) {
   return value.get<int64_t>();
 }
 
-std::vector<std::string> Strings(const Json& list) {
-  std::vector<std::string> out;
-  if (!list.is_array()) return out;
-  for (const Json& item : list) {
-    if (item.is_string()) out.push_back(item.get<std::string>());
-  }
-  return out;
-}
-
 // What we implement, or deliberately pass over (x-kubernetes-validations: crd/rules.cc).
 const std::set<std::string>& KnownKeywords() {
   static const std::set<std::string> known = {"type",
@@ -82,8 +73,8 @@ class SchemaReader {
     node->format = GetString(json, "format");
     node->pattern = GetString(json, "pattern");
     node->example = GetString(json, "example");
-    node->enumeration = Strings(GetMember(json, "enum"));
-    node->required = Strings(GetMember(json, "required"));
+    node->enumeration = StringsOf(GetMember(json, "enum"));
+    node->required = StringsOf(GetMember(json, "required"));
     node->minimum = OptionalInt(json, "minimum");
     node->maximum = OptionalInt(json, "maximum");
     node->min_length = OptionalInt(json, "minLength");
@@ -91,7 +82,7 @@ class SchemaReader {
     bool map = node->type == Type::kMap;
     node->min_items = OptionalInt(json, map ? "minProperties" : "minItems");
     node->max_items = OptionalInt(json, map ? "maxProperties" : "maxItems");
-    node->list_map_keys = Strings(GetMember(json, "x-kubernetes-list-map-keys"));
+    node->list_map_keys = StringsOf(GetMember(json, "x-kubernetes-list-map-keys"));
     node->list_set = GetString(json, "x-kubernetes-list-type") == "set";
     if (json.contains("default")) {
       node->has_default = true;
@@ -156,8 +147,8 @@ StatusOr<std::unique_ptr<KindSchema>> ReadCrd(std::string_view text) {
   kind->kind = GetString(names, "kind");
   kind->plural = GetString(names, "plural");
   kind->singular = GetString(names, "singular");
-  kind->short_names = Strings(GetMember(names, "shortNames"));
-  kind->categories = Strings(GetMember(names, "categories"));
+  kind->short_names = StringsOf(GetMember(names, "shortNames"));
+  kind->categories = StringsOf(GetMember(names, "categories"));
   kind->namespaced = GetString(spec, "scope") == "Namespaced";
   for (const Json& column : GetMember(versions[0], "additionalPrinterColumns")) {
     kind->columns.push_back({GetString(column, "name"), GetString(column, "type"), GetString(column, "jsonPath"),

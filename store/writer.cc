@@ -354,6 +354,22 @@ StatusOr<ApplyResult> Transaction::Run() {
 
 }  // namespace
 
+const char* WordFor(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kCreated:
+      return "created";
+    case ChangeKind::kUpdated:
+      return "configured";
+    case ChangeKind::kUnchanged:
+      return "unchanged";
+    case ChangeKind::kDeleted:
+      return "deleted";
+    case ChangeKind::kAbsent:
+      return "not found";
+  }
+  return "";
+}
+
 StatusOr<ApplyResult> Apply(KvClient& kv, const ChangeSet& changes, const WriteOptions& options, const Clock& clock,
                             Deadline deadline) {
   return Transaction(kv, changes, options, clock, deadline).Run();

@@ -45,6 +45,8 @@ struct WriteOptions {
 };
 
 enum class ChangeKind { kCreated, kUpdated, kUnchanged, kDeleted, kAbsent };  // kAbsent: nothing to delete
+// As kubectl says it: "created", "configured", "unchanged", "deleted", "not found".
+const char* WordFor(ChangeKind kind);
 struct ObjectChange {
   ObjectKey key;
   ChangeKind kind = ChangeKind::kUnchanged;

@@ -23,13 +23,8 @@ void TakeEnv(Draft& draft, const Json& map, const std::string& path) {
 }
 
 constexpr Rule kDeploymentRules[] = {
-    {"image",
-     [](Draft& draft, const Json& value, const std::string& path) {
-       if (const std::optional<std::string> ref = ScalarOf(draft, value, path))
-         draft.image = Text{.value = *ref, .path = path};
-     }},
-    {"imagePullPolicy", [](Draft& draft, const Json& value,
-                           const std::string& path) { draft.Put("spec.source.image.pullPolicy", value, path); }},
+    {"image", TakeImage},
+    {"imagePullPolicy", TakePullPolicy},
     {"imagePullSecrets", TakePullSecrets},
     {"cmd",
      [](Draft& draft, const Json& value, const std::string& path) {

@@ -8,13 +8,8 @@ namespace mcpfleet::convert {
 namespace {
 
 constexpr Rule kImageRules[] = {
-    {"ref",
-     [](Draft& draft, const Json& value, const std::string& path) {
-       if (const std::optional<std::string> ref = ScalarOf(draft, value, path))
-         draft.image = Text{.value = *ref, .path = path};
-     }},
-    {"pullPolicy", [](Draft& draft, const Json& value,
-                      const std::string& path) { draft.Put("spec.source.image.pullPolicy", value, path); }},
+    {"ref", TakeImage},
+    {"pullPolicy", TakePullPolicy},
     {"imagePullSecrets", TakePullSecrets},
 };
 

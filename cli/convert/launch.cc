@@ -96,22 +96,54 @@ class CommandLine {
     TakeRest();
   }
 
+  // What npx, uvx and their like have in front of the package.
+  struct Runner {
+    std::string manager;
+    std::vector<std::string_view> passed_over;  // without a value, and nothing to a node
+    std::vector<std::string_view> package;      // name the package, when the program is called otherwise
+    std::vector<std::string_view> lost;         // with a value
+    std::vector<std::string_view> shell;        // a line for a shell
+  };
   void Npm(const Text& program) {
+    RunPackage(program, {.manager = "npm",
+                         .passed_over = {"-y", "--yes", "-q", "--quiet", "--silent"},
+                         .package = {"-p", "--package"},
+                         .lost = {},
+                         .shell = {"-c", "--call"}});
+  }
+  void Pypi(const Text& program) {
+    RunPackage(program, {.manager = "pypi",
+                         .passed_over = {"-q", "--quiet", "--isolated", "--no-progress"},
+                         .package = {"--from", "--spec"},
+                         .lost = {"--python", "-p", "--with", "--index-url", "--index", "--default-index",
+                                  "--extra-index-url", "--with-editable"},
+                         .shell = {}});
+  }
+  void RunPackage(const Text& program, const Runner& runner) {
+    const auto is_one_of = [](const std::vector<std::string_view>& options, std::string_view word) {
+      return std::find(options.begin(), options.end(), word) != options.end();
+    };
     const Text* package = nullptr;
     for (; next_ < words_.size() && words_[next_].value.starts_with('-'); ++next_) {
       const std::string& word = words_[next_].value;
+      const size_t equals = word.find('=');
       if (word == "--") {
         ++next_;
         break;
       }
-      if (word == "-y" || word == "--yes" || word == "-q" || word == "--quiet" || word == "--silent") continue;
-      if (word == "-p" || word == "--package") {
+      if (is_one_of(runner.passed_over, word)) continue;
+      if (is_one_of(runner.package, word)) {
         ++next_;
         if (next_ < words_.size()) package = &words_[next_];
-      } else if (word.starts_with("--package=")) {
-        words_[next_].value = word.substr(10);
+      } else if (word.starts_with("--") && equals != std::string::npos &&
+                 is_one_of(runner.package, word.substr(0, equals))) {
+        words_[next_].value = word.substr(equals + 1);
         package = &words_[next_];
-      } else if (word == "-c" || word == "--call") {
+      } else if (is_one_of(runner.lost, word)) {
+        draft_.Lose(words_[next_].path,
+                    "has nothing like it: a package runs on the node's python3 with what it depends on");
+        ++next_;
+      } else if (is_one_of(runner.shell, word)) {
         return draft_.LeaveOut(words_[next_].path, "is a line for a shell; there is no shell in a node");
       } else {
         if (!SkipOption(program)) return;
@@ -119,14 +151,14 @@ class CommandLine {
     }
     if (package == nullptr) {
       const Text* word = TakeWord(program, "package");
-      if (word != nullptr) Package("npm", *word);
+      if (word != nullptr) Package(runner.manager, *word);
       return;
     }
     // -p PACKAGE PROGRAM: a package's own program is what is started.
     const Text* script = TakeWord(program, "program of the package");
     if (script == nullptr) return;
-    CheckScript("npm", *package, *script);
-    Package("npm", *package);
+    CheckScript(runner.manager, *package, *script);
+    Package(runner.manager, *package);
   }
 
   // An option in front of the package that is not known: with a value of its own nobody can tell what the package is.
@@ -147,41 +179,6 @@ class CommandLine {
     const std::string name = parsed->name.substr(parsed->name.find('/') + 1);
     if (script.value == name) return;
     draft_.Lose(script.path, "is not what the package is called; a node starts a package by its own program");
-  }
-
-  void Pypi(const Text& program) {
-    const Text* package = nullptr;
-    for (; next_ < words_.size() && words_[next_].value.starts_with('-'); ++next_) {
-      const std::string& word = words_[next_].value;
-      if (word == "--") {
-        ++next_;
-        break;
-      }
-      if (word == "-q" || word == "--quiet" || word == "--isolated" || word == "--no-progress") continue;
-      if (word == "--from" || word == "--spec") {
-        ++next_;
-        if (next_ < words_.size()) package = &words_[next_];
-      } else if (word.starts_with("--from=") || word.starts_with("--spec=")) {
-        words_[next_].value = word.substr(7);
-        package = &words_[next_];
-      } else if (word == "--python" || word == "-p" || word == "--with" || word == "--index-url" || word == "--index" ||
-                 word == "--default-index" || word == "--extra-index-url" || word == "--with-editable") {
-        draft_.Lose(words_[next_].path,
-                    "has nothing like it: a package runs on the node's python3 with what it depends on");
-        ++next_;
-      } else {
-        if (!SkipOption(program)) return;
-      }
-    }
-    if (package == nullptr) {
-      const Text* word = TakeWord(program, "package");
-      if (word != nullptr) Package("pypi", *word);
-      return;
-    }
-    const Text* script = TakeWord(program, "program of the package");
-    if (script == nullptr) return;
-    CheckScript("pypi", *package, *script);
-    Package("pypi", *package);
   }
 
   void Docker(const Text& program) {

@@ -171,6 +171,15 @@ void TakeSecurityContext(Draft& draft, const Json& value, const std::string& pat
   });
 }
 
+void TakeImage(Draft& draft, const Json& ref, const std::string& path) {
+  if (const std::optional<std::string> text = ScalarOf(draft, ref, path))
+    draft.image = Text{.value = *text, .path = path};
+}
+
+void TakePullPolicy(Draft& draft, const Json& value, const std::string& path) {
+  draft.Put("spec.source.image.pullPolicy", value, path);
+}
+
 void TakePullSecrets(Draft& draft, const Json& list, const std::string& path) {
   EachItem(draft, list, path, [&](const Json& item, const std::string& at) {
     const std::string name = GetString(item, "name");

@@ -17,6 +17,9 @@ void TakeSecretVariable(Draft& draft, const std::string& variable, const std::st
 void TakeResources(Draft& draft, const Json& value, const std::string& path);
 // SecurityContext of a container, or with `pod` of a pod, which gives way to the container's.
 void TakeSecurityContext(Draft& draft, const Json& value, const std::string& path, bool pod);
+// A container's image, and its imagePullPolicy.
+void TakeImage(Draft& draft, const Json& ref, const std::string& path);
+void TakePullPolicy(Draft& draft, const Json& value, const std::string& path);
 // LocalObjectReference[]
 void TakePullSecrets(Draft& draft, const Json& list, const std::string& path);
 // A volume (by its source: hostPath, emptyDir, secret …) at a place.

@@ -7,15 +7,6 @@
 namespace mcpfleet::containerd {
 namespace {
 
-std::vector<std::string> StringsOf(const Json& list) {
-  std::vector<std::string> out;
-  if (!list.is_array()) return out;
-  for (const Json& entry : list) {
-    if (entry.is_string()) out.push_back(entry.get<std::string>());
-  }
-  return out;
-}
-
 bool IsDigest(std::string_view text) { return text.starts_with("sha256:") && IsSha256Hex(text.substr(7)); }
 
 StatusOr<Descriptor> DescriptorOf(const Json& json, std::string_view what) {

@@ -19,22 +19,6 @@ namespace {
 constexpr size_t kMessageBytes = 1024;
 constexpr size_t kMostViolations = 50;  // of one object: more help nobody
 
-const char* Word(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::kCreated:
-      return "created";
-    case ChangeKind::kUpdated:
-      return "configured";
-    case ChangeKind::kUnchanged:
-      return "unchanged";
-    case ChangeKind::kDeleted:
-      return "deleted";
-    case ChangeKind::kAbsent:
-      return "not found";
-  }
-  return "";
-}
-
 std::vector<Violation> Judge(const Json& object) {
   if (!object.is_object()) return {{.problem = "is no object", .allowed = "apiVersion, kind, metadata, spec"}};
   const std::string kind = GetString(object, "kind");
@@ -74,7 +58,7 @@ Json ResultJson(const ApplyResult& result) {
     changes.push_back({{"kind", change.key.kind},
                        {"namespace", change.key.namespace_},
                        {"name", change.key.name},
-                       {"change", Word(change.kind)},
+                       {"change", WordFor(change.kind)},
                        {"generation", change.generation}});
   }
   Json head = nullptr;

@@ -54,15 +54,6 @@ StatusOr<Json> ParseAs(std::string_view body, Json::value_t type, std::string_vi
   return json;
 }
 
-std::vector<std::string> StringsOf(const Json& list) {
-  std::vector<std::string> out;
-  if (!list.is_array()) return out;
-  for (const Json& entry : list) {
-    if (entry.is_string()) out.push_back(entry.get<std::string>());
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string ContainerName(std::string_view instance_id) { return "mcpfleet-" + std::string(instance_id); }

@@ -34,14 +34,6 @@ const Schema& ConfigSchema() {
   return schema;
 }
 
-std::vector<std::string> Strings(const Json& array) {
-  std::vector<std::string> out;
-  for (const Json& item : array) {
-    if (item.is_string()) out.push_back(item.get<std::string>());
-  }
-  return out;
-}
-
 // The name of the Node in Kubernetes, in a pod that was told (by the downward API): its host name is the pod's.
 constexpr char kNodeNameVariable[] = "MCPFLEET_NODE_NAME";
 
@@ -87,10 +79,10 @@ GatewayConfig DecodeGateway(const Json& gateway) {
   return {.enabled = GetString(gateway, "enabled") != "Never",
           .address = GetString(gateway, "address"),
           .port = static_cast<uint16_t>(GetInt(gateway, "port")),
-          .public_urls = Strings(GetMember(gateway, "publicUrls")),
-          .allowed_hosts = Strings(GetMember(gateway, "allowedHosts")),
-          .allowed_origins = Strings(GetMember(gateway, "allowedOrigins")),
-          .cors_origins = Strings(GetMember(gateway, "corsOrigins")),
+          .public_urls = StringsOf(GetMember(gateway, "publicUrls")),
+          .allowed_hosts = StringsOf(GetMember(gateway, "allowedHosts")),
+          .allowed_origins = StringsOf(GetMember(gateway, "allowedOrigins")),
+          .cors_origins = StringsOf(GetMember(gateway, "corsOrigins")),
           .max_connections = static_cast<int>(GetInt(gateway, "maxConnections")),
           .max_sessions = static_cast<int>(GetInt(gateway, "maxSessions")),
           .access_log = GetString(gateway, "accessLog") == "On",
@@ -234,7 +226,7 @@ constexpr Duration kLeastStatusInterval = std::chrono::seconds(5),
 constexpr char kCloudflareApi[] = "api.cloudflare.com";
 
 void DecodeSources(const Json& spec, Config* config) {
-  const std::vector<std::string> sources = Strings(GetMember(spec, "sources"));
+  const std::vector<std::string> sources = StringsOf(GetMember(spec, "sources"));
   const auto has = [&](const char* name) { return std::find(sources.begin(), sources.end(), name) != sources.end(); };
   config->use_kubernetes = has("Kubernetes");
   config->use_store = has("Store") || !config->use_kubernetes;
@@ -254,18 +246,18 @@ ContainerdConfig DecodeContainerd(const Json& containerd) {
           .snapshotter = GetString(containerd, "snapshotter"),
           .runtime = GetString(containerd, "runtime"),
           .hosts_directory = GetString(containerd, "hostsDirectory"),
-          .cni_directories = Strings(GetMember(cni, "pluginDirectories")),
+          .cni_directories = StringsOf(GetMember(cni, "pluginDirectories")),
           .cni_subnet = GetString(cni, "subnet"),
           .cni_file = GetString(cni, "configurationFile")};
 }
 
 NodePolicy DecodePolicy(const Json& policy) {
-  NodePolicy out{.allowed_host_paths = Strings(GetMember(policy, "allowedHostPaths")),
-                 .allowed_capabilities = Strings(GetMember(policy, "allowedCapabilities")),
+  NodePolicy out{.allowed_host_paths = StringsOf(GetMember(policy, "allowedHostPaths")),
+                 .allowed_capabilities = StringsOf(GetMember(policy, "allowedCapabilities")),
                  .allow_host_network = GetBool(policy, "allowHostNetwork"),
-                 .image_prefixes = Strings(GetMember(policy, "imagePrefixes")),
+                 .image_prefixes = StringsOf(GetMember(policy, "imagePrefixes")),
                  .allow_remote = GetBool(policy, "allowRemote", true)};
-  for (const std::string& name : Strings(GetMember(policy, "runtimes"))) {
+  for (const std::string& name : StringsOf(GetMember(policy, "runtimes"))) {
     out.runtimes.push_back(name == "Docker"       ? RuntimeChoice::kDocker
                            : name == "Containerd" ? RuntimeChoice::kContainerd
                                                   : RuntimeChoice::kProcess);

@@ -10,13 +10,6 @@
 namespace mcpfleet::testing {
 namespace {
 
-std::vector<std::string> Strings(const Json& list) {
-  std::vector<std::string> out;
-  if (!list.is_array()) return out;
-  for (const Json& item : list) out.push_back(item.get<std::string>());
-  return out;
-}
-
 bool Has(const std::vector<std::string>& list, const std::string& value) {
   return std::find(list.begin(), list.end(), value) != list.end() ||
          std::find(list.begin(), list.end(), "*") != list.end();
@@ -61,8 +54,8 @@ void Rbac::Add(std::string_view yaml) {
       const std::string user =
           "system:serviceaccount:" + GetString(subject, "namespace") + ":" + GetString(subject, "name");
       for (const Json& rule : GetMember(found->second, "rules")) {
-        rules_[user].push_back({Strings(GetMember(rule, "verbs")), Strings(GetMember(rule, "apiGroups")),
-                                Strings(GetMember(rule, "resources")), Strings(GetMember(rule, "resourceNames")),
+        rules_[user].push_back({StringsOf(GetMember(rule, "verbs")), StringsOf(GetMember(rule, "apiGroups")),
+                                StringsOf(GetMember(rule, "resources")), StringsOf(GetMember(rule, "resourceNames")),
                                 space});
       }
     }
