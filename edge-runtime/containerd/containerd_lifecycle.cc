@@ -160,7 +160,6 @@ StatusOr<int> ContainerdRuntime::MakeTask(const containerd::OwnContainer& contai
     if (pid.status().code() != StatusCode::kAlreadyExists || patience.Expired()) return pid;
     poll(nullptr, 0, 20);
     RETURN_IF_ERROR(EndTask(id, deadline));
-    RETURN_IF_ERROR(EndHiddenTask(id, deadline));
   }
 }
 
@@ -182,7 +181,7 @@ Status ContainerdRuntime::Start(const std::string& id, Deadline deadline) {
   ASSIGN_OR_RETURN(const std::optional<containerd::Task> task, containerd::GetTask(connection_, id, deadline));
   using containerd::TaskState;
   if (task && (task->state == TaskState::kRunning || task->state == TaskState::kPaused)) return OkStatus();
-  RETURN_IF_ERROR(EndTask(id, deadline));
+  RETURN_IF_ERROR(EndSeen(id, task, deadline));
   RETURN_IF_ERROR(MakeDirectories(DirectoryOf(id), 0700));
   if (container.started) RETURN_IF_ERROR(PutAwayLogs(id));
   {
@@ -245,6 +244,18 @@ Status ContainerdRuntime::EndProcesses(const std::string& id, Deadline deadline)
 
 Status ContainerdRuntime::EndTask(const std::string& id, Deadline deadline) {
   ASSIGN_OR_RETURN(const std::optional<containerd::Task> task, containerd::GetTask(connection_, id, deadline));
+  RETURN_IF_ERROR(EndSeen(id, task, deadline));
+  if (task) return OkStatus();
+  // One that containerd shows no more, or not yet, is in the way of a new one, and without its container could never be
+  // ended: its shim has died and containerd has not cleared away after it, or (1.6) containerd was killed between its
+  // shim's start and its own.
+  const Status removed = containerd::DeleteTask(connection_, id, deadline);
+  const bool runs = removed.code() == StatusCode::kFailedPrecondition;  // whoever looks next sees it
+  return runs ? OkStatus() : removed;
+}
+
+Status ContainerdRuntime::EndSeen(const std::string& id, const std::optional<containerd::Task>& task,
+                                  Deadline deadline) {
   if (task) {
     InstanceReport seen{.id = id};
     if (task->state == containerd::TaskState::kStopped) FillIn(&seen, true, &*task);  // how it ended is told no more
@@ -271,21 +282,12 @@ Status ContainerdRuntime::EndTask(const std::string& id, Deadline deadline) {
   return OkStatus();
 }
 
-// One that containerd shows no more, or not yet, and that is in the way of a new one: its shim has died and containerd
-// has not cleared away after it, or (1.6) containerd was killed between its shim's start and its own.
-Status ContainerdRuntime::EndHiddenTask(const std::string& id, Deadline deadline) {
-  const Status removed = containerd::DeleteTask(connection_, id, deadline);
-  const bool seen = removed.code() == StatusCode::kFailedPrecondition;  // it runs: whoever looks next sees it
-  return seen || removed.code() == StatusCode::kUnknown ? OkStatus() : removed;
-}
-
 Status ContainerdRuntime::Remove(const std::string& id, Deadline deadline) {
   const StatusOr<containerd::OwnContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
   const UnderWay under_way(this, id);
   RETURN_IF_ERROR(EndTask(id, deadline));
-  RETURN_IF_ERROR(EndHiddenTask(id, deadline));  // without its container it could never be ended
   RETURN_IF_ERROR(containerd::DeleteContainer(connection_, id, deadline));
   RETURN_IF_ERROR(snapshots_.Remove(container->snapshot_key, deadline));
   RETURN_IF_ERROR(RemoveTree(DirectoryOf(id)));

@@ -109,9 +109,10 @@ class ContainerdRuntime final : public ContainerRuntime, public LogTails {
   StatusOr<int> MakeTask(const containerd::OwnContainer& container, const std::vector<containerd::Mount>& root,
                          Deadline deadline);
   Status StartNew(const containerd::OwnContainer& container, Deadline deadline);
-  // Ends and removes the task, its processes and its network. Absent is OK.
+  // Ends and removes the task, also one that is not shown, its processes and its network. Absent is OK.
   Status EndTask(const std::string& id, Deadline deadline) LOCKS_EXCLUDED(mu_);
-  Status EndHiddenTask(const std::string& id, Deadline deadline);
+  Status EndSeen(const std::string& id, const std::optional<containerd::Task>& task, Deadline deadline)
+      LOCKS_EXCLUDED(mu_);
   Status EndProcesses(const std::string& id, Deadline deadline);
 
   StatusOr<std::optional<containerd::UsableImage>> FindUnpacked(
