@@ -33,13 +33,7 @@ class DockerUnderTest final : public RuntimeUnderTest {
         .value();
   }
   std::optional<InstanceSpec> Spec(const std::string& id, Payload payload) override {
-    InstanceSpec spec{.id = id, .server = {"default", "weather"}, .uid = "u-1", .generation = 7, .revision = "r1"};
-    spec.spec.source = ImageSource{.ref = engine_.image(), .pull_policy = PullPolicy::kNever};
-    spec.spec.args = {"sh", "-c", Script(payload)};
-    StatusOr<Artifact> artifact = Open("puller")->Pull(spec.spec, nullptr, Deadline::After(std::chrono::seconds(30)));
-    EXPECT_TRUE(artifact.ok()) << artifact.status();
-    if (artifact.ok()) spec.artifact = *artifact;
-    return spec;
+    return ContainerSpec(*Open("puller"), engine_.image(), id, payload);
   }
   bool AddForeign(const std::string& name) override {
     const Json body = {
@@ -55,24 +49,6 @@ class DockerUnderTest final : public RuntimeUnderTest {
   }
 
  private:
-  // The first process of a container gets no default action for signals: it has to ask for them.
-  static std::string Script(Payload payload) {
-    std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
-    switch (payload) {
-      case Payload::kRunsUntilStopped:
-        return run;
-      case Payload::kExitsWith3:
-        return "exit 3";
-      case Payload::kKillsItself:
-        return "exit 137";  // nothing inside can kill the first process; the engine reports 128+9 for both
-      case Payload::kIgnoresTerm:
-        return "trap '' TERM; while :; do sleep 0.05; done";
-      case Payload::kPrintsLines:
-        return "for i in 1 2 3 4 5; do echo line $i >&2; done; " + run;
-    }
-    return "";
-  }
-
   DockerEngine& engine_;
   SystemClock clock_;
   std::string state_;

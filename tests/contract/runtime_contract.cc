@@ -10,6 +10,34 @@
 
 namespace mcpfleet {
 
+std::string ContainerScript(Payload payload) {
+  // The first process of a container gets no default action for signals: it has to ask for them.
+  const std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
+  switch (payload) {
+    case Payload::kRunsUntilStopped:
+      return run;
+    case Payload::kExitsWith3:
+      return "exit 3";
+    case Payload::kKillsItself:
+      return "exit 137";  // nothing inside can kill the first process; engines report 128+9 for both
+    case Payload::kIgnoresTerm:
+      return "trap '' TERM; while :; do sleep 0.05; done";
+    case Payload::kPrintsLines:
+      return "for i in 1 2 3 4 5; do echo line $i >&2; done; " + run;
+  }
+  return "";
+}
+
+InstanceSpec ContainerSpec(ContainerRuntime& puller, const std::string& image, const std::string& id, Payload payload) {
+  InstanceSpec spec{.id = id, .server = {"default", "weather"}, .uid = "u-1", .generation = 7, .revision = "r1"};
+  spec.spec.source = ImageSource{.ref = image, .pull_policy = PullPolicy::kNever};
+  spec.spec.args = {"sh", "-c", ContainerScript(payload)};
+  const StatusOr<Artifact> artifact = puller.Pull(spec.spec, nullptr, Deadline::After(std::chrono::seconds(30)));
+  EXPECT_TRUE(artifact.ok()) << artifact.status();
+  if (artifact.ok()) spec.artifact = *artifact;
+  return spec;
+}
+
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 

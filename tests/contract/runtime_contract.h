@@ -31,6 +31,10 @@ enum class Payload {
   kPrintsLines,       // "line 1" … "line 5" on stderr, then runs until stopped
 };
 
+// The same as a line for the shell of a container engine's image, and a spec that has it, its image pulled by `puller`.
+std::string ContainerScript(Payload payload);
+InstanceSpec ContainerSpec(ContainerRuntime& puller, const std::string& image, const std::string& id, Payload payload);
+
 // One world with one engine in it; runtimes opened from it share the engine.
 class RuntimeUnderTest {
  public:

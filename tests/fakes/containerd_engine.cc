@@ -99,15 +99,6 @@ std::string BinariesOf(const std::string& version) {
   return given == nullptr ? "" : FindBelow(std::string(given) + "/" + version);
 }
 
-bool WaitForExit(pid_t pid, Duration limit) {
-  const Deadline deadline = Deadline::After(limit);
-  while (!deadline.Expired()) {
-    if (waitpid(pid, nullptr, WNOHANG) != 0) return true;
-    poll(nullptr, 0, 20);
-  }
-  return false;
-}
-
 }  // namespace
 
 ContainerdEngine* ContainerdEngine::Shared(const std::string& version) {
@@ -178,32 +169,8 @@ Status ContainerdEngine::Spawn() {
   // Its shim is looked for in PATH; runc is the system's.
   const std::vector<std::string> environment = {"PATH=" + binaries_ + ":/usr/sbin:/usr/bin:/sbin:/bin",
                                                 "SSL_CERT_FILE=" + registry_certificate()};
-  const std::vector<char*> argv = ArgvOf(args), env = ArgvOf(environment);
-  UniqueFd log(open((directory_ + "/log").c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
-  const pid_t parent = getpid();
-  pid_ = fork();
-  if (pid_ < 0) return ErrnoStatus(errno, "fork");
-  if (pid_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) _exit(1);
-    dup2(log.get(), 1);
-    dup2(log.get(), 2);
-    setsid();
-    execve(argv[0], argv.data(), env.data());
-    _exit(127);
-  }
-  const Deadline deadline = Deadline::After(seconds(40));
-  while (!deadline.Expired()) {
-    if (access(socket_.c_str(), F_OK) == 0 && Ctr("default", {"version"}).ok()) return OkStatus();
-    if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      pid_ = -1;
-      break;
-    }
-    poll(nullptr, 0, 50);
-  }
-  const std::string text = ReadFile(directory_ + "/log", size_t{4} << 20).value_or("");
-  return Unavailable("containerd did not come up: " +
-                     Printable(text.size() > 600 ? text.substr(text.size() - 600) : text, 600));
+  return process_.Start("containerd", args, environment, directory_ + "/log",
+                        [this] { return access(socket_.c_str(), F_OK) == 0 && Ctr("default", {"version"}).ok(); });
 }
 
 StatusOr<std::string> ContainerdEngine::Ctr(const std::string& space, const std::vector<std::string>& arguments) {
@@ -259,9 +226,7 @@ Status ContainerdEngine::Use(const std::string& space) {
 }
 
 Status ContainerdEngine::Restart(int signal) {
-  kill(pid_, signal);
-  if (!WaitForExit(pid_, seconds(40))) return DeadlineExceeded("containerd does not end");
-  pid_ = -1;
+  RETURN_IF_ERROR(process_.End(signal));
   return Spawn();
 }
 
@@ -286,7 +251,7 @@ int ContainerdEngine::KillShims() {
 }
 
 void ContainerdEngine::Stop() {
-  if (pid_ > 0) {
+  if (process_.runs()) {
     // What tests forgot: processes of containers first, their shims then.
     for (const pid_t shim : Shims()) {
       const std::string task = std::to_string(shim);
@@ -295,12 +260,7 @@ void ContainerdEngine::Stop() {
         if (std::atoi(child.c_str()) > 1) kill(std::atoi(child.c_str()), SIGKILL);
       }
     }
-    kill(pid_, SIGTERM);
-    if (!WaitForExit(pid_, seconds(20))) {
-      kill(pid_, SIGKILL);
-      waitpid(pid_, nullptr, 0);
-    }
-    pid_ = -1;
+    process_.Stop();
     KillShims();
   }
   if (directory_.empty()) return;

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "tests/fakes/docker_engine.h"
+#include "tests/fakes/engine_process.h"
 
 namespace mcpfleet {
 
@@ -67,7 +68,7 @@ class ContainerdEngine {
   std::string version_, binaries_, directory_, socket_, snapshotter_ = "overlayfs", image_;
   std::vector<std::string> used_;
   int archives_ = 0;
-  pid_t pid_ = -1;
+  EngineProcess process_;
 };
 
 }  // namespace mcpfleet

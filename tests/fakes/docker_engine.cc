@@ -72,15 +72,6 @@ StatusOr<UniqueFd> ConnectUnix(const std::string& path) {
   return fd;
 }
 
-bool WaitForExit(pid_t pid, Duration limit) {
-  const Deadline deadline = Deadline::After(limit);
-  while (!deadline.Expired()) {
-    if (waitpid(pid, nullptr, WNOHANG) != 0) return true;
-    poll(nullptr, 0, 20);
-  }
-  return false;
-}
-
 std::string& WhyNotText() {
   static std::string text;
   return text;
@@ -145,9 +136,7 @@ Status DockerEngine::Launch(const std::string& storage_driver) {
 }
 
 Status DockerEngine::Restart(int signal) {
-  kill(pid_, signal);
-  if (!WaitForExit(pid_, seconds(40))) return DeadlineExceeded("dockerd does not end");
-  pid_ = -1;
+  RETURN_IF_ERROR(process_.End(signal));
   // A killed engine leaves its own containerd, which ends a moment later or is taken over.
   return Spawn(storage_driver_);
 }
@@ -161,32 +150,10 @@ Status DockerEngine::Spawn(const std::string& storage_driver) {
       "--iptables=false", "--ip6tables=false",
       // A containerd of the system's may be shared; its containers are never ours to see.
       "--containerd-namespace", space, "--containerd-plugins-namespace", space + "-plugins", "--log-level", "warn"};
-  const std::vector<char*> argv = ArgvOf(args);
-  UniqueFd log(open((directory_ + "/log").c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600));
-  const pid_t parent = getpid();
-  pid_ = fork();
-  if (pid_ < 0) return ErrnoStatus(errno, "fork");
-  if (pid_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) _exit(1);
-    dup2(log.get(), 1);
-    dup2(log.get(), 2);
-    setsid();
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  const Deadline deadline = Deadline::After(seconds(40));
-  while (!deadline.Expired()) {
-    if (StatusOr<Answer> ping = Request("GET", "/_ping"); ping.ok() && ping->status == 200) return OkStatus();
-    if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      pid_ = -1;
-      break;
-    }
-    poll(nullptr, 0, 50);
-  }
-  StatusOr<std::string> text = ReadFile(directory_ + "/log", size_t{4} << 20);
-  const std::string tail = text.ok() && text->size() > 600 ? text->substr(text->size() - 600) : text.value_or("");
-  return Unavailable("dockerd (" + storage_driver + ") did not come up: " + Printable(tail, 600));
+  return process_.Start("dockerd (" + storage_driver + ")", args, {}, directory_ + "/log", [this] {
+    const StatusOr<Answer> ping = Request("GET", "/_ping");
+    return ping.ok() && ping->status == 200;
+  });
 }
 
 StatusOr<DockerEngine::Answer> DockerEngine::Request(std::string_view method, std::string_view target,
@@ -248,19 +215,14 @@ void DockerEngine::EndStrays() {
 }
 
 void DockerEngine::Stop() {
-  if (pid_ > 0) {
+  if (process_.runs()) {
     if (StatusOr<Answer> list = Request("GET", "/containers/json?all=1"); list.ok()) {
       StatusOr<Json> containers = ParseJson(list->body);
       for (const Json& container : containers.ok() ? *containers : Json::array()) {
         Request("DELETE", "/containers/" + GetString(container, "Id") + "?force=1&v=1").IgnoreError();
       }
     }
-    kill(pid_, SIGTERM);
-    if (!WaitForExit(pid_, seconds(20))) {
-      kill(pid_, SIGKILL);
-      waitpid(pid_, nullptr, 0);
-    }
-    pid_ = -1;
+    process_.Stop();
   }
   if (!directory_.empty()) {
     EndStrays();

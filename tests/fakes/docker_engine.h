@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "tests/fakes/engine_process.h"
 
 namespace mcpfleet {
 
@@ -64,7 +65,7 @@ class DockerEngine {
   void Stop();
 
   std::string directory_, socket_, image_, storage_driver_;
-  pid_t pid_ = -1;
+  EngineProcess process_;
 };
 
 }  // namespace mcpfleet
