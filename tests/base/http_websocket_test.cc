@@ -37,6 +37,20 @@ TEST(WebSocketTest, EchoesTextOfEverySizeClass) {
   EXPECT_FALSE(room.socket->SendText("gone"));
 }
 
+TEST(WebSocketTest, WhatAnotherThreadSendsAtOnceComesBehindTheAnswer) {
+  Room room;
+  auto server = MustServe({}, [&](const Request&, const std::shared_ptr<Responder>& to) {
+    room.socket = to->AcceptWebSocket({.on_text = nullptr, .on_close = [&] { room.closed = true; }});
+    std::thread other([&] { EXPECT_TRUE(room.socket->SendText("hello")); });
+    other.join();
+  });
+  auto client = WebSocketClient::Connect(TcpEndpoint("127.0.0.1", server->port()), "/", {}, Soon());
+  ASSERT_TRUE(client.ok()) << client.status();
+  const StatusOr<std::string> first = (*client)->ReadText(Soon());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(*first, "hello");
+}
+
 TEST(WebSocketTest, TheServersCloseReachesTheClientWithItsCode) {
   Room room;
   auto server = MustServe({}, EchoSockets(&room));

@@ -85,22 +85,8 @@ spec:
 `;
 }
 
-export class Node {
-  constructor(name, dir, url) {
-    Object.assign(this, { name, dir, url });
-    this.file = join(dir, name, "mcplet.yaml");
-    mkdirSync(join(dir, name), { recursive: true });
-  }
-  async prepare() {
-    this.port = await freePort();
-    this.gateway = `http://127.0.0.1:${this.port}`;
-    writeFileSync(this.file, config(this.name, this.dir, this.url, this.port));
-  }
-  async join(token) {
-    const file = join(this.dir, this.name, "join");
-    writeFileSync(file, `${token}\n`, { mode: 0o600 });
-    return run(join(bin, "mcplet"), ["join", this.url, "--name", this.name, "--token-file", file, "--config", this.file], { timeout: deadline });
-  }
+// A mcplet with its configuration in `file`.
+class Mcplet {
   start() {
     this.child = spawn(join(bin, "mcplet"), ["--config", this.file], { stdio: "ignore" });
     this.exited = new Promise((resolve) => this.child.once("exit", resolve));
@@ -114,6 +100,25 @@ export class Node {
   async end() {
     await this.stop();
     await run(join(bin, "mcplet"), ["--config", this.file, "--drain"], { timeout: 60_000 }).catch(() => undefined);
+  }
+}
+
+export class Node extends Mcplet {
+  constructor(name, dir, url) {
+    super();
+    Object.assign(this, { name, dir, url });
+    this.file = join(dir, name, "mcplet.yaml");
+    mkdirSync(join(dir, name), { recursive: true });
+  }
+  async prepare() {
+    this.port = await freePort();
+    this.gateway = `http://127.0.0.1:${this.port}`;
+    writeFileSync(this.file, config(this.name, this.dir, this.url, this.port));
+  }
+  async join(token) {
+    const file = join(this.dir, this.name, "join");
+    writeFileSync(file, `${token}\n`, { mode: 0o600 });
+    return run(join(bin, "mcplet"), ["join", this.url, "--name", this.name, "--token-file", file, "--config", this.file], { timeout: deadline });
   }
 }
 
@@ -138,8 +143,9 @@ export async function openBrowser() {
 }
 
 // A node with a store of its own, as the quickstart makes it: mcplet serves the dashboard.
-export class LoneNode {
+export class LoneNode extends Mcplet {
   constructor(name, dir) {
+    super();
     Object.assign(this, { name, dir: join(dir, name) });
     this.file = join(this.dir, "mcplet.yaml");
     mkdirSync(this.dir, { recursive: true });
@@ -164,10 +170,6 @@ spec:
     this.store = `http://127.0.0.1:${store}`;
     this.admin = `http://127.0.0.1:${admin}`;
   }
-  start() {
-    this.child = spawn(join(bin, "mcplet"), ["--config", this.file], { stdio: "ignore" });
-    this.exited = new Promise((resolve) => this.child.once("exit", resolve));
-  }
   async mcpctl(...words) {
     return (await run(join(bin, "mcpctl"), words, { env: this.env, timeout: deadline })).stdout.trim();
   }
@@ -178,16 +180,6 @@ spec:
     const tokens = [join("store", "operator-token"), "admin-token"].map((file) => readFileSync(join(this.dir, "state", file), "utf8").trim());
     set.child.stdin.end(`${tokens.join("\n")}\n`);
     await set;
-  }
-  async stop() {
-    if (this.child === undefined) return;
-    this.child.kill("SIGTERM");
-    await this.exited;
-    this.child = undefined;
-  }
-  async end() {
-    await this.stop();
-    await run(join(bin, "mcplet"), ["--config", this.file, "--drain"], { timeout: 60_000 }).catch(() => undefined);
   }
 }
 
