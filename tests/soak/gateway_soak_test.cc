@@ -228,7 +228,6 @@ TEST_F(GatewaySoakTest, NothingIsLostMixedUpOrLeftWhateverIsKilled) {
   EXPECT_EQ(tally_.wrong(), "");
   // A session ends with its process, or with one that died while mcplet was away. Nothing else ends it.
   EXPECT_LE(tally_.lost_sessions, killed_children_);
-  EXPECT_LE(tally_.lost_answers, killed_mcplets_);
   EXPECT_GT(tally_.own, static_cast<int64_t>(std::size(kServers)) * 4);
   if (HasAddressSanitizer(node_->pid())) {
     printf("# NOT JUDGED: memory, since mcplet runs under AddressSanitizer; it looks for leaks itself\n");

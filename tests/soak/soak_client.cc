@@ -48,7 +48,6 @@ std::string SoakTally::Text() const {
                                     {"cancelled", &cancelled},
                                     {"resumed", &resumed},
                                     {"lost sessions", &lost_sessions},
-                                    {"lost answers", &lost_answers},
                                     {"slower than 30 s", &slow}}) {
     out += std::string(out.empty() ? "" : ", ") + name + " " + std::to_string(count->load());
   }
@@ -250,7 +249,7 @@ std::optional<SoakClient::Outcome> SoakClient::Resume(std::string* last_id, Dead
       return Outcome::kRefused;
     }
     if (stream->status() == 400) {
-      ++tally_.lost_answers;
+      tally_.Wrong("client " + std::to_string(options_.number) + ": an answer was handed over to nobody, and is gone");
       return Outcome::kError;
     }
     if (stream->status() != 200) continue;

@@ -22,8 +22,6 @@ inline constexpr Duration kSilence = std::chrono::seconds(330);
 // What became of the calls of all clients. Thread-safe.
 struct SoakTally {
   std::atomic<int64_t> own{0}, errors{0}, refused{0}, unsure{0}, cancelled{0}, resumed{0}, lost_sessions{0}, slow{0};
-  // Handed to a connection that broke while its mcplet was killed: the next one says that it has nothing of them.
-  std::atomic<int64_t> lost_answers{0};
   void Wrong(const std::string& what);
   std::string wrong();
   std::string Text() const;
