@@ -97,7 +97,7 @@ describe("the push", () => {
       hints: {
         pingSeconds: 30,
         pollConnectedSeconds: 900,
-        pollUnconnectedSeconds: [60, 120],
+        pollUnconnectedSeconds: [30, 60],
         reconnectSpreadSeconds: 1,
       },
       nonce: expect.stringMatching(/^[\w-]{22}$/),
@@ -466,9 +466,18 @@ describe("a cloned node", () => {
 
 describe("hints", () => {
   it("spread polls and reconnects by the size of the fleet", () => {
-    expect(hintsFor(0, 30)).toMatchObject({ pollUnconnectedSeconds: [60, 120], reconnectSpreadSeconds: 1 });
+    expect(hintsFor(0, 30)).toMatchObject({ pollUnconnectedSeconds: [30, 60], reconnectSpreadSeconds: 1 });
     expect(hintsFor(5000, 30)).toMatchObject({ pollUnconnectedSeconds: [250, 500], reconnectSpreadSeconds: 100 });
     expect(hintsFor(100_000, 30)).toMatchObject({ pollUnconnectedSeconds: [900, 1800], reconnectSpreadSeconds: 300 });
+  });
+
+  it("keep a node up that has no socket, in a fleet of some hundred", () => {
+    for (const seconds of [15, 90, 600]) {
+      const { pingSeconds, downAfterMs } = rhythmOf({ downAfterSeconds: seconds, upAfterSeconds: 0 });
+      for (const nodes of [1, 20 * pingSeconds]) {
+        expect(hintsFor(nodes, pingSeconds).pollUnconnectedSeconds[1] * 1000).toBeLessThan(downAfterMs);
+      }
+    }
   });
 });
 

@@ -5,7 +5,8 @@ export interface Hints {
   pingSeconds: number;
   // How often to read the head while the socket is up, in case a push was lost.
   pollConnectedSeconds: number;
-  // And while it is not: a random time within these two.
+  // And while it is not: a random time within these two. In a fleet of some hundred nodes that is often enough to be
+  // up without a socket: a node is down after three times pingSeconds without a request.
   pollUnconnectedSeconds: [number, number];
   // Reconnect at a random time within this: a deploy drops all sockets at once.
   reconnectSpreadSeconds: number;
@@ -15,7 +16,7 @@ const CONNECTS_PER_SECOND = 50;
 const READS_PER_SECOND = 20;
 
 export function hintsFor(nodes: number, pingSeconds: number): Hints {
-  const least = Math.min(900, Math.max(60, Math.ceil(nodes / READS_PER_SECOND)));
+  const least = Math.min(900, Math.max(pingSeconds, Math.ceil(nodes / READS_PER_SECOND)));
   return {
     pingSeconds,
     pollConnectedSeconds: 900,
