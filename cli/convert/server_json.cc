@@ -3,7 +3,6 @@
 #include <array>
 #include <charconv>
 
-#include "base/http/url.h"
 #include "base/strings.h"
 #include "cli/convert/docker_run.h"
 #include "cli/convert/draft.h"
@@ -279,9 +278,8 @@ void TakeRuntimeArguments(Draft& draft, const Json& package, const std::string& 
 
 // npm's and PyPI's own, which a node asks as well unless it is set up with another.
 bool IsPublicRegistry(const std::string& base) {
-  const StatusOr<http::Url> url = http::ParseUrl(base);
-  if (!url.ok()) return false;
-  const std::vector<std::string> labels = Split(Split(url->host_header, ':')[0], '.');
+  const size_t scheme = base.find("://"), host = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::vector<std::string> labels = Split(base.substr(host, base.find_first_of(":/", host) - host), '.');
   const std::string registered = labels.size() < 2 ? "" : labels[labels.size() - 2];
   return registered == "npmjs" || registered == "pypi";
 }

@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/brief_run.h"
 #include "base/fd.h"
 #include "base/http/client.h"
 #include "base/libexec.h"
 #include "base/strings.h"
-#include "base/brief_run.h"
 #include "edge-runtime/mcplet/tunnel_host.h"
 #include "edge-runtime/process/package_tool.h"
 #include "edge-runtime/tunnel/health.h"
