@@ -314,7 +314,6 @@ class Controller::Impl {
       }
     }
     for (auto [kind, since] : lists) List(kind, since == UINT64_MAX ? cache_.Mark() : since);
-    if (cache_.AllAsked()) FirstSweep();
     if (desired_changed) SpreadDesired();
     SpreadLists(nullptr);
     if (collect) Collect();
@@ -356,18 +355,16 @@ class Controller::Impl {
     events_due_ = std::min(events_due_, deps_.clock.Now() + delay);
   }
 
-  void FirstSweep() {
-    MutexLock lock(&mu_);
-    swept_ = true;
-  }
-
-  // Triggers the servers whose desired state differs from what it was at the last call.
+  // Triggers the servers whose desired state differs from what it was at the last call; the first sweep, once every
+  // runtime was asked, triggers all. It begins together with what is to be swept, or there would seem to be nothing.
   void SpreadDesired() {
     std::shared_ptr<const DesiredSnapshot> now = deps_.desired.Current();
     std::shared_ptr<const DesiredSnapshot> before;
     std::set<ServerKey> triggers;
     {
       MutexLock lock(&mu_);
+      swept_ = swept_ || cache_.AllAsked();
+      if (!swept_) return;
       before = std::exchange(last_desired_, now);
       // Removals that had to wait, and orphans of before our time.
       if (now->removals_allowed) {

@@ -211,7 +211,8 @@ SoakClient::Outcome SoakClient::Follow(std::unique_ptr<McpStream> stream, int64_
   const Deadline deadline = Deadline::After(kSilence);
   const int status = stream->status();
   if (status == 404 && !modern()) LoseSession();
-  if (status == 404 && modern()) tally_.Wrong("404 without a session");
+  if (status == 404 && modern())
+    tally_.Wrong("404 without a session: " + options_.url + ": " + DumpJson(stream->Next().value_or(Json())));
   if (status != 0 && status != 200) return Outcome::kRefused;
   if (status == 0) return Outcome::kUnsure;
   if (const std::optional<Outcome> outcome = Read(*stream, deadline, id, wanted)) return *outcome;
