@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/http/proxy.h"
 #include "base/json.h"
 #include "base/strings.h"
 #include "store/store_url.h"
@@ -19,11 +20,9 @@ MonoTime Now() { return std::chrono::steady_clock::now(); }
 
 Status LogWatch::Connect(Deadline deadline) {
   ASSIGN_OR_RETURN(const http::Endpoint endpoint, ParseStoreUrl(context_.server));
-  ASSIGN_OR_RETURN(const StoreProxy proxy, ProxyFor("", context_.server));
+  ASSIGN_OR_RETURN(const http::Proxy proxy, http::ProxyFor("", context_.server));
   http::WebSocketClient::Options options;
-  options.client.proxy = proxy.endpoint;
-  if (!proxy.user.empty())
-    options.client.proxy_authorization = "Basic " + Base64Encode(proxy.user + ":" + proxy.password);
+  proxy.Apply(&options.client);
   http::Headers headers;
   headers.Add("Authorization", "Bearer " + context_.token);
   headers.Add("Sec-WebSocket-Protocol", kProtocol);

@@ -11,6 +11,7 @@
 
 #include <boost/asio/ssl/context.hpp>
 
+#include "base/http/proxy.h"
 #include "base/mutex.h"
 #include "base/strings.h"
 #include "store/kv_response.h"
@@ -68,7 +69,7 @@ std::string Unquoted(std::string_view etag) {
   return std::string(etag);
 }
 
-web::web_proxy WebProxy(const StoreProxy& proxy) {
+web::web_proxy WebProxy(const http::Proxy& proxy) {
   web::uri_builder url;
   url.set_scheme("http").set_port(proxy.endpoint.port);
   url.set_host(proxy.endpoint.host.find(':') == std::string::npos ? proxy.endpoint.host
@@ -209,7 +210,7 @@ StatusOr<std::unique_ptr<RestClient>> NewRestClient(RestOptions options) {
   while (!options.base_url.empty() && options.base_url.back() == '/') options.base_url.pop_back();
   RETURN_IF_ERROR(ParseStoreUrl(options.base_url).status());
   if (options.error_status == nullptr) options.error_status = KvErrorStatus;
-  ASSIGN_OR_RETURN(StoreProxy proxy, ProxyFor(options.proxy, options.base_url));
+  ASSIGN_OR_RETURN(const http::Proxy proxy, http::ProxyFor(options.proxy, options.base_url));
   if (options.tokens == nullptr) {
     ASSIGN_OR_RETURN(options.tokens, TokenSource::Fixed(options.token));
   }

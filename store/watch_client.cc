@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/http/proxy.h"
 #include "base/http/websocket_client.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -377,12 +378,12 @@ class Watcher final : public WatchClient {
 
 StatusOr<std::unique_ptr<WatchClient>> WatchClient::Create(WatchOptions options, WatchCallbacks callbacks) {
   ASSIGN_OR_RETURN(http::Endpoint endpoint, ParseStoreUrl(options.base_url));
-  ASSIGN_OR_RETURN(StoreProxy proxy, ProxyFor(options.proxy, options.base_url));
+  ASSIGN_OR_RETURN(const http::Proxy proxy, http::ProxyFor(options.proxy, options.base_url));
   if (options.tokens == nullptr) {
     ASSIGN_OR_RETURN(options.tokens, TokenSource::Fixed(options.token));
   }
-  http::ClientOptions way{.ca_file = options.ca_file, .proxy = proxy.endpoint};
-  if (!proxy.user.empty()) way.proxy_authorization = "Basic " + Base64Encode(proxy.user + ":" + proxy.password);
+  http::ClientOptions way{.ca_file = options.ca_file};
+  proxy.Apply(&way);
   auto watcher =
       std::make_unique<Watcher>(std::move(endpoint), std::move(way), std::move(options), std::move(callbacks));
   if (!watcher->valid()) return ResourceExhausted("no descriptor left for the watch");

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/http/proxy.h"
 #include "base/strings.h"
 #include "base/version.h"
-#include "store/store_url.h"
 
 namespace mcpfleet::registry {
 namespace {
@@ -41,9 +41,8 @@ StatusOr<std::unique_ptr<JsonSource>> JsonSource::Create(const std::string& what
   if (url->target.find('?') != std::string::npos)
     return InvalidArgument(what + " " + Printable(base, 200) + ": has a query; allowed: https://HOST[/PATH]");
   http::ClientOptions options{.max_body = kMostBytes, .host_header = url->host_header};
-  ASSIGN_OR_RETURN(const StoreProxy proxy, ProxyFor("", base));
-  options.proxy = proxy.endpoint;
-  if (!proxy.user.empty()) options.proxy_authorization = "Basic " + Base64Encode(proxy.user + ":" + proxy.password);
+  ASSIGN_OR_RETURN(const http::Proxy proxy, http::ProxyFor("", base));
+  proxy.Apply(&options);
   return std::unique_ptr<JsonSource>(
       new JsonSource(what, WithoutSlash(base), *std::move(url), std::move(options), std::move(on_request)));
 }

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/http/client.h"
+#include "base/http/proxy.h"
 #include "base/http/url.h"
 #include "base/mutex.h"
 #include "base/strings.h"
@@ -38,9 +39,12 @@ StatusOr<http::Url> ParseSource(const std::string& uri) {
 }
 
 Body Get(const http::Url& source, const JwksFetchOptions& options) {
-  http::Client client(
-      source.endpoint,
-      {.max_body = kMaxKeySetBytes, .max_idle = 0, .host_header = source.host_header, .ca_file = options.ca_file});
+  http::ClientOptions way{
+      .max_body = kMaxKeySetBytes, .max_idle = 0, .host_header = source.host_header, .ca_file = options.ca_file};
+  ASSIGN_OR_RETURN(const http::Proxy proxy,
+                   http::ProxyFor("", (source.endpoint.tls ? "https://" : "http://") + source.host_header));
+  proxy.Apply(&way);
+  http::Client client(source.endpoint, std::move(way));
   http::Request request{.target = source.target};
   request.headers.Add("Accept", "application/jwk-set+json, application/json");
   request.headers.Add("Connection", "close");

@@ -14,9 +14,10 @@ struct JwksFetchOptions {
 };
 
 // Each fetch runs the blocking client in a short-lived thread, at most four at once, the others wait their turn. https
-// only, http to this machine; no redirects; at most 256 KiB. Errors as those of http::Client, Unavailable for another
-// status than 200, InvalidArgument for a URI that is not allowed. What is returned and its copies are used and
-// destroyed on the loop's thread, before the loop; an answer that comes later is dropped.
+// only, http to this machine; no redirects; through the proxy of the environment (http::ProxyFor); at most 256 KiB.
+// Errors as those of http::Client, Unavailable for another status than 200, InvalidArgument for a URI that is not
+// allowed. What is returned and its copies are used and destroyed on the loop's thread, before the loop; an answer that
+// comes later is dropped.
 FetchJwks MakeHttpsFetch(Loop& loop, JwksFetchOptions options = {});
 
 }  // namespace mcpfleet::gateway

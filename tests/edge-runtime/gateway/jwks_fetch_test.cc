@@ -74,6 +74,23 @@ std::string Answer(const std::string& status, const std::string& body, const std
   return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
 }
 
+TEST(JwksFetchTest, AnIssuerFarAwayIsReachedThroughTheProxyOfTheEnvironment) {
+  TestLoop loop;
+  RawListener proxy;
+  setenv("HTTPS_PROXY", ("http://127.0.0.1:" + std::to_string(proxy.port())).c_str(), 1);
+  FetchJwks fetch = MakeHttpsFetch(loop, {.timeout = std::chrono::seconds(10)});
+  Body answer = std::string("not called");
+  fetch("https://issuer.test/keys", [&](Body body) { answer = std::move(body); });
+  {
+    RawSocket socket = proxy.Accept();
+    EXPECT_TRUE(socket.ReadUntil("\r\n\r\n").starts_with("CONNECT issuer.test:443 HTTP/1.1\r\n"));
+    socket.Send("HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n");
+  }
+  EXPECT_TRUE(loop.RunOne());
+  EXPECT_FALSE(answer.ok());
+  unsetenv("HTTPS_PROXY");
+}
+
 TEST(JwksFetchTest, TheBodyComesBackOnTheLoop) {
   std::string request;
   Body body = FetchAnswer(Answer("200 OK", "{\"keys\":[]}"), &request);
