@@ -125,6 +125,7 @@ Json Dashboard::NewLogin(const std::string& who, std::string_view host) {
 Json Dashboard::Features() const {
   Json features = {"logs"};
   if (host_.gateway()) features.push_back("tools");
+  if (host_.measure) features.push_back("usage");
   return features;
 }
 

@@ -42,6 +42,9 @@ class Dashboard {
   // {"url", "page"}: with which address `who` signs in, once and soon, and whether there is a page. `host`: the Host of
   // a request by TCP, which may have come through another port; "": the listener's.
   Json NewLogin(const std::string& who, std::string_view host = "");
+  // What servers use, one object each as the Worker gets it (docs/cloudflare-protocol.md, `usage`), to those who look.
+  // False: nobody does.
+  bool ShowUsage(const std::vector<std::string>& servers) { return live_.ShowUsage(servers); }
   // Whether the holder of this store token may have such an address.
   bool IsOperator(std::string_view store_token) const { return host_.is_operator(store_token); }
 

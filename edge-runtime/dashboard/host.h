@@ -5,12 +5,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/http/client.h"
 #include "controller/ports/container_runtime.h"
 #include "crd/server_status.h"
 #include "store/kv_client.h"
+#include "store/watch_message.h"
 
 namespace mcpfleet::dashboard {
 
@@ -24,6 +26,9 @@ struct Host {
   std::function<Status(const ServerKey& server, const LogOptions& options, std::function<bool(std::string_view)> sink,
                        Deadline deadline)>
       logs;
+  // Who looks at what servers use: all of it, each time; the node says what it finds with Dashboard::ShowUsage. Null:
+  // it measures nothing.
+  std::function<void(std::vector<MeasuredServer> measured)> measure;
   // Where the gateway speaks plain HTTP; nullopt: it does not, or is not open.
   std::function<std::optional<http::Endpoint>()> gateway;
   // Whether this token may change the fleet by the store's own API: then its holder may by the page, too.

@@ -66,8 +66,12 @@ void Live::Add(Id id, std::shared_ptr<http::WebSocket> socket, const std::string
 }
 
 void Live::Remove(Id id) {
-  sockets_.erase(id);
+  const auto found = sockets_.find(id);
+  if (found == sockets_.end()) return;
+  const bool measured = found->second.measure.has_value();
+  sockets_.erase(found);
   FollowChanged();
+  if (measured) MeasureChanged();
   if (sockets_.empty()) jobs_.SetTick(nullptr);
 }
 
@@ -91,6 +95,16 @@ void Live::Hear(Id id, const std::string& text) {
   } else if (type == "unfollow") {
     socket.follow.reset();
     FollowChanged();
+  } else if (type == "measure") {
+    // Of the others that follow this store nothing is known.
+    const std::string node = GetString(*message, "node");
+    socket.measure.reset();
+    if (node.empty() || node == host_.status().node)
+      socket.measure = ServerKey{GetString(*message, "namespace"), GetString(*message, "server")};
+    MeasureChanged(id);
+  } else if (type == "unmeasure") {
+    socket.measure.reset();
+    MeasureChanged();
   }
 }
 
@@ -194,6 +208,48 @@ void Live::FollowChanged() {
     if (socket.follow) followed.insert(*socket.follow);
   }
   log_jobs_.Post([this, followed] { SetFollowed(followed); });
+}
+
+void Live::MeasureChanged(std::optional<Id> fresh) {
+  if (!host_.measure) return;
+  std::map<ServerKey, bool> measured;  // and whether its history is wanted
+  for (const auto& [id, socket] : sockets_) {
+    if (socket.measure) measured[*socket.measure] |= id == fresh;
+  }
+  measuring_ = !measured.empty();
+  std::vector<MeasuredServer> list;
+  for (const auto& [server, history] : measured) list.push_back({server.namespace_, server.name, history});
+  host_.measure(std::move(list));
+}
+
+bool Live::ShowUsage(const std::vector<std::string>& servers) {
+  return measuring_ && jobs_.Post([this, servers] { SendUsage(servers); });
+}
+
+// As the Worker does: of one server all that there is, of a node the last sample of each.
+void Live::SendUsage(const std::vector<std::string>& servers) {
+  std::map<ServerKey, Json> usage;
+  for (const std::string& text : servers) {
+    StatusOr<Json> json = ParseJson(text);
+    if (!json.ok()) continue;
+    const ServerKey server{GetString(*json, "namespace"), GetString(*json, "server")};
+    usage[server] = *std::move(json);
+  }
+  for (const auto& [id, socket] : sockets_) {
+    if (!socket.measure) continue;
+    Json part = Json::array();
+    if (!socket.measure->name.empty()) {
+      if (const auto found = usage.find(*socket.measure); found != usage.end()) part.push_back(found->second);
+    } else {
+      for (const auto& [server, all] : usage) {
+        Json last = Json::array();
+        if (const Json& samples = GetMember(all, "samples"); !samples.empty()) last.push_back(samples.back());
+        part.push_back({{"namespace", server.namespace_}, {"server", server.name}, {"samples", last}});
+      }
+    }
+    if (part.empty()) continue;
+    socket.socket->SendText(DumpJson({{"type", "usage"}, {"node", host_.status().node}, {"servers", part}}));
+  }
 }
 
 void Live::SetFollowed(const std::set<ServerKey>& servers) {

@@ -1,8 +1,8 @@
 // The sockets of open pages (docs/cloudflare-protocol.md, "Push", what people get): the head, the feed of nodes and
-// servers, lines of followed servers. While any is open the node's status and the store are looked at twice a second;
-// while none is, nothing happens.
+// servers, lines of followed servers, what servers use. While any is open the node's status and the store are looked at
+// twice a second; while none is, nothing happens.
 //
-// Accept and Poke may be called on any thread; everything else runs on the jobs' threads.
+// Accept, Poke and ShowUsage may be called on any thread; everything else runs on the jobs' threads.
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,8 @@ class Live {
   void Accept(const std::shared_ptr<http::Responder>& to, const std::string& who, const std::string& cookie);
   // Something was changed: look now.
   void Poke();
+  // To those who look at these servers. False: nobody looks at any.
+  bool ShowUsage(const std::vector<std::string>& servers);
   // Other nodes that report the server, and whether they show signs of life. On `jobs`.
   std::vector<std::pair<NodeStatus, bool>> OthersOf(const ServerKey& server);
 
@@ -43,6 +45,7 @@ class Live {
     bool synced = false;  // it has the state and wants deltas
     std::string head;     // the etag of the head that it was sent
     std::optional<ServerKey> follow;
+    std::optional<ServerKey> measure;  // without a name: all servers of this node
   };
   struct Tail {
     SeamFilter seam;
@@ -61,6 +64,9 @@ class Live {
   void ReadOthers();
   bool IsFresh(const NodeStatus& status) const;
   void FollowChanged();
+  // `fresh` has just begun to look.
+  void MeasureChanged(std::optional<Id> fresh = std::nullopt);
+  void SendUsage(const std::vector<std::string>& servers);
   void SendLines(const ServerKey& server, const Json& lines);
   // On `log_jobs_`.
   void SetFollowed(const std::set<ServerKey>& servers);
@@ -73,6 +79,7 @@ class Live {
   std::atomic<Id> next_{1};
 
   std::map<Id, Socket> sockets_;
+  std::atomic<bool> measuring_{false};  // any of them
   Feed feed_;
   std::string head_, head_etag_;
   MonoTime others_at_{};                            // when the other nodes' statuses were read

@@ -263,6 +263,8 @@ Status NodeAgent::Open() {
                                                              .clock = clock_,
                                                              .send =
                                                                  [this](std::vector<std::string> servers) {
+                                                                   if (dashboard_ != nullptr)
+                                                                     return dashboard_->ShowUsage(servers);
                                                                    return store_ != nullptr &&
                                                                           store_->SendUsage(std::move(servers));
                                                                  }});
@@ -409,6 +411,7 @@ void NodeAgent::MakeDashboard(AdminOptions* options) {
       .status = [this] { return node_admin_->GetStatus(); },
       .logs = [this](const ServerKey& server, const LogOptions& logs, std::function<bool(std::string_view)> sink,
                      Deadline deadline) { return node_admin_->Logs(server, logs, std::move(sink), deadline); },
+      .measure = [this](std::vector<MeasuredServer> measured) { usage_->SetMeasured(std::move(measured)); },
       .gateway = [this] { return gateway_->PlainEndpoint(); },
       .is_operator = [this](std::string_view token) { return store_->IsOperator(token); },
       .audit_file = config_.state_directory + "/dashboard-audit"});
@@ -517,9 +520,9 @@ void NodeAgent::Stop() {
   gateway_->Close();    // sessions go on with the next mcplet
   prober_->Shutdown();  // calls under way for people fail, so that the admin server need not wait for them
   admin_.reset();
+  usage_->Stop();  // it tells the dashboard and the store
   dashboard_.reset();
   if (store_ != nullptr) store_->Stop();
-  usage_->Stop();
   if (cluster_ != nullptr) {
     events_.Unsubscribe(cluster_events_);
     cluster_->Stop();

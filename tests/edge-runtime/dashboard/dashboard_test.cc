@@ -11,6 +11,7 @@
 #include "base/http/websocket_client.h"
 #include "crd/codec.h"
 #include "edge-runtime/dashboard/page.h"
+#include "tests/base/http_testing.h"
 #include "tests/store/testing.h"
 
 namespace mcpfleet::dashboard {
@@ -48,6 +49,11 @@ class DashboardTest : public ::testing::Test {
                  [](const ServerKey&, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline) {
                    if (!options.previous) sink("2026-11-28T10:00:00Z a line\n");
                    return OkStatus();
+                 },
+             .measure =
+                 [this](std::vector<MeasuredServer> measured) {
+                   std::lock_guard<std::mutex> lock(mu_);
+                   measured_.push_back(std::move(measured));
                  },
              .gateway = [this]() -> std::optional<http::Endpoint> {
                if (!gateway_open_) return std::nullopt;
@@ -109,6 +115,7 @@ class DashboardTest : public ::testing::Test {
   NodeStatus status_;
   std::vector<http::Request> seen_;  // by the gateway
   std::shared_ptr<http::StreamWriter> stream_;
+  std::vector<std::vector<MeasuredServer>> measured_;
   std::atomic<bool> gateway_open_{true};
   std::unique_ptr<http::Server> gateway_, listener_;
   std::unique_ptr<Dashboard> dashboard_;
@@ -132,9 +139,9 @@ TEST_F(DashboardTest, NothingIsToldWithoutASession) {
   EXPECT_TRUE(seen_.empty());
   const Json about = Result(Ask("GET", "/v1/session"));
   EXPECT_EQ(about["host"], "node");
-  EXPECT_EQ(about["features"], Json({"logs", "tools"}));
+  EXPECT_EQ(about["features"], Json({"logs", "tools", "usage"}));
   gateway_open_ = false;
-  EXPECT_EQ(Result(Ask("GET", "/v1/session"))["features"], Json({"logs"}));
+  EXPECT_EQ(Result(Ask("GET", "/v1/session"))["features"], Json({"logs", "usage"}));
 }
 
 TEST_F(DashboardTest, ATokenSignsInOnceAndSigningOutEndsIt) {
@@ -269,6 +276,72 @@ TEST_F(DashboardTest, TheSocketTellsWhatIsAndWhatChanges) {
   // Signing out closes it.
   EXPECT_EQ(Ask("DELETE", "/v1/session").status, 200);
   EXPECT_EQ(socket.ReadText(soon).status().code(), StatusCode::kUnavailable);
+}
+
+TEST_F(DashboardTest, WhoLooksIsToldWhatServersUse) {
+  SignIn();
+  http::Headers headers;
+  headers.Set("Cookie", cookie_);
+  headers.Set("Origin", "http://" + host_);
+  const Deadline soon = Deadline::After(std::chrono::seconds(20));
+  auto connected =
+      http::WebSocketClient::Connect(http::TcpEndpoint("127.0.0.1", listener_->port()), "/v1/watch", headers, soon,
+                                     {.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}});
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  http::WebSocketClient& socket = **connected;
+  const auto usage = [&] {
+    for (;;) {
+      const auto text = socket.ReadText(soon);
+      EXPECT_TRUE(text.ok()) << text.status();
+      const Json message = text.ok() ? *ParseJson(*text) : Json{{"type", "usage"}};
+      if (message["type"] == "usage") return message;
+    }
+  };
+  // What the node is told after this was said.
+  const auto measured_after = [&](const std::string& said) {
+    size_t before = 0;
+    {
+      std::lock_guard<std::mutex> lock(mu_);
+      before = measured_.size();
+    }
+    EXPECT_TRUE(socket.SendText(said, soon).ok());
+    std::vector<MeasuredServer> list;
+    EXPECT_TRUE(http::Eventually([&] {
+      std::lock_guard<std::mutex> lock(mu_);
+      if (measured_.size() == before) return false;
+      list = measured_.back();
+      return true;
+    })) << said;
+    return list;
+  };
+  const std::vector<std::string> both = {
+      R"({"namespace":"default","server":"a","samples":[{"at":1},{"at":2}],"events":[{"reason":"Started"}]})",
+      R"({"namespace":"default","server":"b","samples":[{"at":1},{"at":2}]})"};
+  EXPECT_FALSE(dashboard_->ShowUsage(both)) << "nobody looks";
+
+  EXPECT_EQ(measured_after(R"({"type":"measure","namespace":"default","server":"a"})"),
+            (std::vector<MeasuredServer>{{"default", "a", true}}));
+  EXPECT_TRUE(dashboard_->ShowUsage(both));
+  Json told = usage();
+  EXPECT_EQ(told["node"], "edge-01");
+  EXPECT_EQ(told["servers"], Json::array({*ParseJson(both[0])}));
+
+  EXPECT_EQ(measured_after(R"({"type":"measure","node":"edge-01"})"), (std::vector<MeasuredServer>{{"", "", true}}));
+  EXPECT_TRUE(dashboard_->ShowUsage(both));
+  told = usage();
+  ASSERT_EQ(told["servers"].size(), 2U);
+  EXPECT_EQ(told["servers"][0], *ParseJson(R"({"namespace":"default","server":"a","samples":[{"at":2}]})"));
+
+  EXPECT_TRUE(measured_after(R"({"type":"measure","node":"another"})").empty());
+  EXPECT_FALSE(dashboard_->ShowUsage(both));
+  EXPECT_EQ(measured_after(R"({"type":"measure","namespace":"default","server":"b","node":"edge-01"})").size(), 1U);
+  EXPECT_TRUE(measured_after(R"({"type":"unmeasure"})").empty());
+  EXPECT_EQ(measured_after(R"({"type":"measure","node":"edge-01"})").size(), 1U);
+  connected->reset();
+  EXPECT_TRUE(http::Eventually([&] {
+    std::lock_guard<std::mutex> lock(mu_);
+    return measured_.back().empty();
+  })) << "who is gone does not look";
 }
 
 TEST_F(DashboardTest, ThePageIsThereForEveryViewWithItsPolicy) {

@@ -121,6 +121,16 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await shoot("logs");
   });
 
+  test("what the server uses is measured, with its events", { timeout: 300_000 }, async () => {
+    await openServer("?tab=usage");
+    await page.getByText("Live, every 5 s").waitFor();
+    await page.getByRole("img", { name: /^Memory over the last hour: .* now [\d.]+ [KM]iB/ }).waitFor();
+    await page.getByRole("row").filter({ hasText: "Started" }).first().waitFor();
+    await shoot("usage");
+    await page.goto(`${new URL(page.url()).origin}/-/nodes/alone`);
+    await page.getByRole("row", { name: /^one / }).filter({ hasText: /[KM]iB/ }).first().waitFor();
+  });
+
   test("what mcpctl changes is seen, and another version is rolled back", { timeout: 300_000 }, async () => {
     await apply(manifest("one", "  args: [--crash-after, \"1\"]\n  terminationGracePeriod: 1s\n"), "worse");
     await go("History");
