@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { GitCommitHorizontal, RotateCcw } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
@@ -130,7 +130,7 @@ export function History() {
   const { head } = useFleet();
   const { at } = route.useSearch();
   const navigate = route.useNavigate();
-  const { data, error, refetch } = useQuery({ ...history, queryKey: ["history", head?.snapshot ?? ""] });
+  const { data, error, refetch } = useQuery({ ...history, queryKey: ["history", head?.snapshot ?? ""], placeholderData: keepPreviousData }) // a question stays open while a newer version comes;
   if (error) return <Failed error={error} retry={() => void refetch()} />;
   if (data === undefined) return <Loading what="Reading the history" />;
   return (
