@@ -33,6 +33,8 @@ export const SOCKET_BYTES = STATUS_BYTES + 4096;
 // Immutable values that KV may still miss: a miss is remembered for a minute or more, so they are kept ten times as long.
 export const RECENT_MS = 10 * 60_000;
 export const RECENT_BYTES = 64 * 1024 * 1024;
+// How long gc may take between its look at what is needed and the last key it deletes. Nobody writes one of them meanwhile.
+export const DELETION_MS = 60_000;
 export const RECENT_PART_BYTES = 1024 * 1024;
 // Values written in the last seconds go to the nodes with the head that names them, so that they read nothing: a small
 // change whole, of a large one a part.

@@ -5,8 +5,10 @@ import {
   call,
   delivered,
   deviceToken,
+  fleet,
   freshAccount,
   headOf,
+  inFleet,
   KV,
   moveHeads,
   OPERATOR,
@@ -214,6 +216,27 @@ describe("deleting the desired state", () => {
     expect((await call("POST", `${KV}/CONFIG/bulk/delete`, { body: [blob("old")] })).status).toBe(200);
     expect(await bindings.CONFIG.get(blob("old"))).toBeNull();
     expect((await call("DELETE", valuePath("CONFIG", "head"))).status).toBe(428);
+  });
+
+  it("is not written while gc deletes it: it would be gone with the old one", async () => {
+    expect(await fleet().beginDeletion([blob("a"), blob("b")])).toBeUndefined();
+    const refused = await ask("PUT", valuePath("CONFIG", blob("a")), { body: "a" });
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([503, "1"]);
+    await refused.text();
+    const bulk = ["b", "c"].map((value) => ({ key: blob(value), value }));
+    expect((await call("PUT", `${KV}/CONFIG/bulk`, { body: bulk })).status).toBe(503);
+    expect(await bindings.CONFIG.get(blob("c"))).toBeNull();
+    expect((await putBlob(blob("c"), "c")).status).toBe(200);
+    await fleet().endDeletion([blob("a")]);
+    expect((await putBlob(blob("a"), "a")).status).toBe(200);
+    // A gc that died is waited for no longer than one may take.
+    expect((await putBlob(blob("b"), "b")).status).toBe(503);
+    await inFleet((_, state) => state.storage.sql.exec("UPDATE deleting SET until=?", Date.now()));
+    expect((await putBlob(blob("b"), "b")).status).toBe(200);
+    // It is over with the answer, whatever that was.
+    await bindings.CONFIG.put(blob("old"), "old");
+    expect((await call("POST", `${KV}/CONFIG/bulk/delete`, { body: [blob("old")] })).status).toBe(200);
+    expect((await putBlob(blob("old"), "old")).status).toBe(200);
   });
 });
 

@@ -24,7 +24,7 @@ import * as nodes from "./nodes.js";
 import { factsOf, FOREIGN_HEAD, pruneOld } from "./lookout.js";
 import { headMirroredAt, Postman } from "./postman.js";
 import { nextDue, post } from "./outbox.js";
-import { type Blob, findRecent, hasRecent, newsSince, pruneRecent, rememberBlobs } from "./recent.js";
+import { beginDeletion, type Blob, endDeletion, findRecent, newsSince, pruneRecent, rememberBlobs } from "./recent.js";
 import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { type Rhythm, rhythmOf } from "./rhythm.js";
 import { findStatus, lastStatusAt, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
@@ -131,20 +131,26 @@ export class Fleet extends DurableObject<Env> {
 
   // ---- recently written immutable values
 
-  async remember(blobs: Blob[]): Promise<void> {
+  // False: not now, gc is deleting one of them.
+  async remember(blobs: Blob[]): Promise<boolean> {
     const now = Date.now();
-    rememberBlobs(this.sql, blobs, now);
+    if (!rememberBlobs(this.sql, blobs, now)) return false;
     pruneRecent(this.sql, now);
     await this.schedule();
+    return true;
   }
 
   async recent(keys: string[]): Promise<Blob[]> {
     return findRecent(this.sql, keys);
   }
 
-  // Those that somebody wrote minutes ago: gc must not take them.
-  async recentAmong(keys: string[]): Promise<string[]> {
-    return keys.filter((key) => hasRecent(this.sql, key));
+  // Before gc looks at what is needed. A key that somebody wrote minutes ago, which it must not take; then nothing begins.
+  async beginDeletion(keys: string[]): Promise<string | undefined> {
+    return beginDeletion(this.sql, keys, Date.now());
+  }
+
+  async endDeletion(keys: string[]): Promise<void> {
+    endDeletion(this.sql, keys);
   }
 
   // True when `key` holds these bytes or nobody has written it yet; then it holds them for ever.

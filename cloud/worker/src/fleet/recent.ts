@@ -1,7 +1,7 @@
 // Immutable values of the last minutes. KV remembers a miss for a minute or more, so a node that asked too early would
 // wait; here it finds the value at once. A value is cut into parts because a row of the object's SQLite has 2 MB at most.
 import { utf8 } from "../http/body.js";
-import { NEWS_BYTES, NEWS_VALUES, RECENT_BYTES, RECENT_MS, RECENT_PART_BYTES } from "../limits.js";
+import { DELETION_MS, NEWS_BYTES, NEWS_VALUES, RECENT_BYTES, RECENT_MS, RECENT_PART_BYTES } from "../limits.js";
 import { hashOfKey } from "../schema/desired.js";
 
 export interface Blob {
@@ -9,7 +9,11 @@ export interface Blob {
   value: Uint8Array;
 }
 
-export function rememberBlobs(sql: SqlStorage, blobs: readonly Blob[], now: number): void {
+// False, and nothing is kept: gc is deleting one of them from KV. A value that was written now would be gone then.
+export function rememberBlobs(sql: SqlStorage, blobs: readonly Blob[], now: number): boolean {
+  sql.exec("DELETE FROM deleting WHERE until<=?", now);
+  const deleting = sql.exec("SELECT 1 FROM deleting LIMIT 1").toArray().length > 0;
+  if (deleting && blobs.some(({ key }) => sql.exec("SELECT 1 FROM deleting WHERE key=?", key).toArray().length > 0)) return false;
   for (const { key, value } of blobs) {
     const parts = Math.max(1, Math.ceil(value.byteLength / RECENT_PART_BYTES));
     for (let part = 0; part < parts; ++part) {
@@ -23,6 +27,19 @@ export function rememberBlobs(sql: SqlStorage, blobs: readonly Blob[], now: numb
       );
     }
   }
+  return true;
+}
+
+// From now on nobody writes these, until endDeletion. A key that somebody wrote minutes ago ends it at once: its name.
+export function beginDeletion(sql: SqlStorage, keys: readonly string[], now: number): string | undefined {
+  const written = keys.find((key) => hasRecent(sql, key));
+  if (written !== undefined) return written;
+  for (const key of keys) sql.exec("INSERT INTO deleting(key,until) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET until=excluded.until", key, now + DELETION_MS);
+  return undefined;
+}
+
+export function endDeletion(sql: SqlStorage, keys: readonly string[]): void {
+  for (const key of keys) sql.exec("DELETE FROM deleting WHERE key=?", key);
 }
 
 export function findRecent(sql: SqlStorage, keys: readonly string[]): Blob[] {

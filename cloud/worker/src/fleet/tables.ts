@@ -29,6 +29,7 @@ export const STEPS: readonly string[] = [
    ALTER TABLE alerts ADD COLUMN acknowledged_by TEXT;
    CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
      subject TEXT NOT NULL, detail TEXT NOT NULL);`,
+  `CREATE TABLE deleting(key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;`,
 ];
 
 export function migrate(sql: SqlStorage): void {

@@ -60,7 +60,9 @@ export class ConfigStore extends PlainStore {
   // Before they are in KV: whoever sees one of them missing there finds it in the object, and gc sees that it is new.
   private async remember(pairs: readonly Pair[]): Promise<void> {
     const kept = pairs.filter((pair) => isKept(pair.key));
-    if (kept.length > 0) await this.fleet.remember(kept.map(({ key, value }) => ({ key, value })));
+    if (kept.length > 0 && !(await this.fleet.remember(kept.map(({ key, value }) => ({ key, value }))))) {
+      throw new Refusal(503, CODE.condition, "a value is being deleted right now: write it again", { "Retry-After": "1" });
+    }
   }
 
   // Only for gc: nothing that the present head needs, nothing that somebody wrote minutes ago.
@@ -68,13 +70,17 @@ export class ConfigStore extends PlainStore {
     if (keys.includes("head")) throw headNeedsCondition("the head can't be deleted");
     if (keys.some((key) => key.startsWith("trust/"))) throw conditionFailed("trust versions are kept");
     const blobs = keys.filter((key) => hashOfKey(key) !== undefined);
-    if (blobs.length > 0) {
-      const recent = await this.fleet.recentAmong([...blobs]);
+    if (blobs.length === 0) return super.delete(keys);
+    const written = await this.fleet.beginDeletion([...blobs]);
+    if (written !== undefined) throw conditionFailed(`${written.slice(0, 40)} is in use`);
+    try {
       const needed = await this.reachable();
-      const refused = recent[0] ?? blobs.find((key) => needed.has(key));
+      const refused = blobs.find((key) => needed.has(key));
       if (refused !== undefined) throw conditionFailed(`${refused.slice(0, 40)} is in use`);
+      return await super.delete(keys);
+    } finally {
+      await this.fleet.endDeletion([...blobs]);
     }
-    return super.delete(keys);
   }
 
   private async head(): Promise<Found | null> {
