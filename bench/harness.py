@@ -265,7 +265,7 @@ def changed_rows(before, after):
 class Node:
     """An mcplet with its state, and a context for mcpctl."""
 
-    def __init__(self, work, name, store_of=None, docker=None, poll="60s", store_port=None):
+    def __init__(self, work, name, store_of=None, docker=None, poll="60s", store_port=None, containerd=None):
         self.work, self.name, self.build = work, name, work.build
         self.directory = work.path(name)
         self.state = os.path.join(self.directory, "state")
@@ -283,6 +283,8 @@ class Node:
                      "tokenFile": os.path.join(store_of.state, "store", "operator-token")}
         store["pollInterval"] = poll
         runtimes = {"docker": {"socket": docker} if docker else {"enabled": "Never"}}
+        if containerd:
+            runtimes["containerd"] = {"enabled": "Auto", "socket": containerd.socket, "namespace": containerd.SPACE, "snapshotter": containerd.snapshotter}
         configuration = {"apiVersion": "mcpfleet.dev/v1alpha1", "kind": "MCPletConfiguration", "metadata": {"name": name},
                          "spec": {"stateDirectory": self.state, "runDirectory": os.path.join(self.directory, "run"),
                                   "store": store, "runtimes": runtimes, "admin": {"port": free_port()}, "gateway": {"port": free_port()},
@@ -527,6 +529,61 @@ class Engine:
                 self.process.wait()
         for mount in ("data", "exec/netns/default"):
             subprocess.run(["umount", "-l", f"{self.directory}/{mount}"], capture_output=True)
+
+
+class Containerd:
+    """A containerd of the bench's own, with the image of `work.server()`. One at a time: containers of two would share a cgroup."""
+
+    IMAGE, SPACE = "docker.io/mcpfleet-bench/server:1", "mcpfleet-bench"
+
+    def __init__(self, work):
+        self.directory = work.path("containerd")
+        self.socket = os.path.join(self.directory, "containerd.sock")
+        os.makedirs(self.directory)
+        daemon = shutil.which("containerd", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        if daemon is None:
+            skip("no containerd on this machine (Debian: containerd)")
+        with open(f"{self.directory}/config.toml", "w") as file:
+            file.write(f'version = 2\nroot = "{self.directory}/root"\nstate = "{self.directory}/state"\n'
+                       f'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "{self.socket}"\n')
+        work.ends.append(self.stop)
+        with open(f"{self.directory}/log", "w") as log:
+            self.process = subprocess.Popen([daemon, "--config", f"{self.directory}/config.toml", "--log-level", "warn"], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
+        wait_for(lambda: os.path.exists(self.socket) and self.ctr("version", check=False).returncode == 0, 30, "containerd answers")
+        plugins = self.ctr("plugins", "ls").stdout
+        self.snapshotter = "overlayfs" if any("overlayfs" in line and line.rstrip().endswith("ok") for line in plugins.splitlines()) else "native"
+        self.import_image(work.server())
+
+    def ctr(self, *arguments, check=True):
+        return subprocess.run(["ctr", "--address", self.socket, "--namespace", self.SPACE, *arguments], capture_output=True, text=True, timeout=120, check=check)
+
+    def import_image(self, server):
+        with tempfile.TemporaryDirectory() as place:
+            subprocess.run(["tar", "-C", os.path.dirname(server), "--transform", "s,.*,server,", "-cf", f"{place}/layer.tar", os.path.basename(server)], check=True)
+            with open(f"{place}/layer.tar", "rb") as layer:
+                digest = hashlib.sha256(layer.read()).hexdigest()
+            machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+            files = {"config.json": {"architecture": machine, "os": "linux", "config": {"Entrypoint": ["/server"]},
+                                     "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}},
+                     "manifest.json": [{"Config": "config.json", "RepoTags": [self.IMAGE], "Layers": ["layer.tar"]}]}
+            for name, content in files.items():
+                with open(f"{place}/{name}", "w") as file:
+                    json.dump(content, file)
+            subprocess.run(["tar", "-C", place, "-cf", f"{place}/image.tar", "layer.tar", *files], check=True)
+            self.ctr("images", "import", "--no-unpack", f"{place}/image.tar")
+
+    def tasks(self):
+        return [line.split()[0] for line in self.ctr("tasks", "ls").stdout.splitlines()[1:]]
+
+    def stop(self):
+        if self.process.poll() is not None:
+            return
+        for task in self.tasks():
+            self.ctr("tasks", "kill", "--signal", "SIGKILL", task, check=False)
+            self.ctr("tasks", "delete", "--force", task, check=False)
+        self.process.terminate()
+        self.process.wait(20)
 
 
 class Starts(threading.Thread):

@@ -12,3 +12,7 @@ target_link_options(bench_echo PRIVATE -static)
 # Log shipping without the rest of mcplet.
 add_executable(bench_ship ${CMAKE_SOURCE_DIR}/bench/logs/ship.cc)
 target_link_libraries(bench_ship PRIVATE mcpfleet_edge_runtime_logship mcpfleet_edge_runtime_log)
+if(MCPFLEET_HAS_CONTAINERD)
+  add_executable(bench_containerd ${CMAKE_SOURCE_DIR}/bench/containerd/raw.cc)
+  target_link_libraries(bench_containerd PRIVATE mcpfleet_edge_runtime_containerd)
+endif()

@@ -1,0 +1,171 @@
+// A client of containerd that does what mcplet does for a container and nothing else: the peer of
+// bench/containerd_bench.
+//
+//   bench_containerd raw SOCKET SPACE TEMPLATE COUNT WIDTH LOG   makes COUNT containers like TEMPLATE, WIDTH at once;
+//   prints
+//                                                                the seconds until the last runs; removes them
+//   bench_containerd watch SOCKET SPACE PREFIX COUNT             prints the time (seconds since 1970) at which COUNT
+//                                                                containers whose names begin so run
+// What mcplet writes to disk for a container is made before the clock starts, and the cgroup, snapshot and log are like
+// the template's. Labels, a lease and looks at what is there are not made: those are our own.
+#include <poll.h>
+#include <signal.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "edge-runtime/containerd/connection.h"
+#include "edge-runtime/containerd/containers.h"
+#include "edge-runtime/containerd/snapshots.h"
+#include "edge-runtime/containerd/tasks.h"
+
+#include <nlohmann/json.hpp>
+
+namespace mcpfleet::containerd {
+namespace {
+
+namespace fs = std::filesystem;
+
+Deadline Soon() { return Deadline::After(std::chrono::seconds(120)); }
+
+void Must(const Status& status, const std::string& what) {
+  if (status.ok()) return;
+  fprintf(stderr, "bench_containerd: %s: %s\n", what.c_str(), status.ToString().c_str());
+  std::exit(1);
+}
+
+std::string WithName(std::string text, const std::string& from, const std::string& to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+// The directories of the template's mounts, for another container.
+void CopyDirectories(const Json& spec, const std::string& from, const std::string& to) {
+  for (const Json& mount : GetMember(spec, "mounts")) {
+    const std::string source = GetString(mount, "source");
+    const size_t at = source.find(from);
+    if (at == std::string::npos) continue;
+    const fs::path old_root = source.substr(0, source.find('/', at)), new_root = WithName(old_root, from, to);
+    fs::create_directories(new_root);
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(old_root)) {
+      const fs::path target = new_root / fs::relative(entry.path(), old_root);
+      if (entry.is_directory()) fs::create_directories(target);
+      if (entry.is_regular_file()) fs::copy_file(entry.path(), target, fs::copy_options::overwrite_existing);
+    }
+  }
+}
+
+class Raw {
+ public:
+  Raw(const Connection& connection, const std::string& name, std::string log)
+      : connection_(connection),
+        template_(Get(connection, name)),
+        snapshots_(connection, template_.snapshotter),
+        log_(std::move(log)) {
+    const auto list = snapshots_.List("name==" + template_.snapshot_key, Soon());
+    Must(list.status(), "snapshots");
+    for (const Snapshot& snapshot : *list) {
+      if (snapshot.key == template_.snapshot_key) parent_ = snapshot.parent;
+    }
+    const auto spec = ParseJson(template_.spec);
+    Must(spec.status(), "spec");
+    spec_ = *spec;
+  }
+  void Place(const std::string& id) const { CopyDirectories(spec_, template_.id, id); }
+  void Start(const std::string& id) const {
+    const auto mounts = snapshots_.Prepare(id, parent_, {}, "", Soon());
+    Must(mounts.status(), "snapshot " + id);
+    Container container = template_;
+    container.id = container.snapshot_key = id;
+    container.labels.clear();
+    container.spec = WithName(template_.spec, template_.id, id);
+    Must(CreateContainer(connection_, container, "", Soon()), "container " + id);
+    Must(CreateTask(connection_, id, *mounts, WithName(log_, "ID", id), Soon()).status(), "task " + id);
+    Must(StartTask(connection_, id, Soon()), "start " + id);
+  }
+  void Remove(const std::string& id) const {
+    KillTask(connection_, id, SIGKILL, true, Soon()).IgnoreError();
+    Must(AwaitTask(connection_, id, Soon()), "end of " + id);
+    Must(DeleteTask(connection_, id, Soon()), "task " + id);
+    Must(DeleteContainer(connection_, id, Soon()), "container " + id);
+    Must(snapshots_.Remove(id, Soon()), "snapshot " + id);
+  }
+
+ private:
+  static Container Get(const Connection& connection, const std::string& name) {
+    const auto container = GetContainer(connection, name, Soon());
+    Must(container.status(), name);
+    return *container;
+  }
+  const Connection& connection_;
+  const Container template_;
+  const Snapshots snapshots_;
+  const std::string log_;
+  std::string parent_;
+  Json spec_;
+};
+
+template <typename Work>
+void Together(int count, int width, Work work) {
+  std::atomic<int> next{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < width; ++i) {
+    threads.emplace_back([&] {
+      for (int mine; (mine = next++) < count;) work("raw-" + std::to_string(mine));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+int Make(const Connection& connection, char** words) {
+  const Raw raw(connection, words[0], words[3]);
+  const int count = std::atoi(words[1]), width = std::atoi(words[2]);
+  for (int i = 0; i < count; ++i) raw.Place("raw-" + std::to_string(i));
+  const auto begun = std::chrono::steady_clock::now();
+  Together(count, width, [&](const std::string& id) { raw.Start(id); });
+  printf("%.4f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  Together(count, 4, [&](const std::string& id) { raw.Remove(id); });
+  return 0;
+}
+
+int Watch(const Connection& connection, const std::string& prefix, int count) {
+  printf("watching\n");
+  fflush(stdout);
+  for (const Deadline deadline = Deadline::After(std::chrono::minutes(5)); !deadline.Expired(); poll(nullptr, 0, 2)) {
+    const auto tasks = ListTasks(connection, Soon());
+    Must(tasks.status(), "tasks");
+    int running = 0;
+    for (const auto& [id, task] : *tasks)
+      running += id.starts_with(prefix) && task.state == TaskState::kRunning ? 1 : 0;
+    if (running < count) continue;
+    printf("%.4f\n", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+    return 0;
+  }
+  fprintf(stderr, "bench_containerd: they do not run\n");
+  return 1;
+}
+
+}  // namespace
+}  // namespace mcpfleet::containerd
+
+int main(int argc, char** argv) {
+  using namespace mcpfleet::containerd;
+  const bool raw = argc == 8 && strcmp(argv[1], "raw") == 0, watch = argc == 6 && strcmp(argv[1], "watch") == 0;
+  if (!raw && !watch) {
+    fprintf(stderr,
+            "usage: bench_containerd raw SOCKET SPACE TEMPLATE COUNT WIDTH LOG | watch SOCKET SPACE PREFIX COUNT\n");
+    return 2;
+  }
+  const Connection connection(argv[2], argv[3]);
+  return raw ? Make(connection, argv + 4) : Watch(connection, argv[4], std::atoi(argv[5]));
+}
