@@ -524,6 +524,13 @@ bool Matches(const InstanceReport& report, const DesiredServer& desired) {
   return same_object && report.revision == desired.revision;
 }
 
+const InstanceView* FindInstance(const Observed& observed, const std::string& instance) {
+  for (const InstanceView& view : observed.instances) {
+    if (view.report.id == instance) return &view;
+  }
+  return nullptr;
+}
+
 const InstanceView* WantedInstance(const DesiredServer& desired, const Observed& observed) {
   const InstanceView* best = nullptr;
   for (const InstanceView& instance : observed.instances) {

@@ -194,6 +194,8 @@ struct Observed {
 
 // Whether an instance is what `desired` asks for.
 bool Matches(const InstanceReport& report, const DesiredServer& desired);
+// Null: it is not there.
+const InstanceView* FindInstance(const Observed& observed, const std::string& instance);
 // Of the desired revision: running before stopped, newest first. Null when there is none.
 const InstanceView* WantedInstance(const DesiredServer& desired, const Observed& observed);
 // The one of another revision that serves clients until the wanted one can: it runs and does not drain; verified before

@@ -1,6 +1,9 @@
 // One look at one server: take in what happened, observe, plan, carry out, say how it is, say when to look again.
 // The thin part around Plan; decides nothing that Plan, RecordExit, NextProbe or BuildStatus could decide.
 //
+// In three files: the look and the plan (server_reconciler.cc), what ended (server_exits.cc), what is done
+// (server_actions.cc).
+//
 // Thread-safe for different servers; one server (its record) belongs to one thread at a time, by the work queue.
 #pragma once
 
@@ -34,6 +37,9 @@ class Chance {
 std::string NewInstanceId(const ServerKey& key, const std::string& revision, Chance& chance);
 // Auto: an image runs in Docker, or in containerd on a node that has that and no Docker; everything else as a process.
 RuntimeKind ChooseRuntime(const ServerSpec& spec, const std::map<RuntimeKind, ContainerRuntime*>& runtimes);
+
+// What failed is pulled again this late at the latest.
+inline constexpr Duration kPullRetryLast = std::chrono::minutes(5);
 
 struct ReconcileResult {
   Status status = OkStatus();       // not OK: look again after a back-off

@@ -102,6 +102,11 @@ struct PingDone {
 struct CatalogChanged {};
 using Outcome = std::variant<PullDone, PullProgressed, VerifyDone, PingDone, CatalogChanged>;
 
+// The spec of a revision; null when nobody here saw it.
+std::shared_ptr<const DesiredServer> SpecOf(const ServerRecord& record, const std::string& revision);
+// Of an instance, or of what is in force.
+Probes ProbesOf(const ServerRecord& record, const std::string& instance);
+
 // What others may ask of a server at any time.
 struct ServerView {
   ServerStatus status;
