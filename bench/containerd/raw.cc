@@ -7,7 +7,7 @@
 //   bench_containerd watch SOCKET SPACE PREFIX COUNT             prints the time (seconds since 1970) at which COUNT
 //                                                                containers whose names begin so run
 // What mcplet writes to disk for a container is made before the clock starts, and the cgroup, snapshot and log are like
-// the template's. Labels, a lease and looks at what is there are not made: those are our own.
+// the template's. Labels, a lease for each and looks at what is there are not made: those are our own.
 #include <poll.h>
 #include <signal.h>
 
@@ -25,6 +25,7 @@
 #include "base/strings.h"
 #include "edge-runtime/containerd/connection.h"
 #include "edge-runtime/containerd/containers.h"
+#include "edge-runtime/containerd/leases.h"
 #include "edge-runtime/containerd/snapshots.h"
 #include "edge-runtime/containerd/tasks.h"
 
@@ -34,6 +35,8 @@ namespace mcpfleet::containerd {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kLease[] = "raw";
 
 Deadline Soon() { return Deadline::After(std::chrono::seconds(120)); }
 
@@ -83,13 +86,13 @@ class Raw {
   }
   void Place(const std::string& id) const { CopyDirectories(spec_, template_.id, id); }
   void Start(const std::string& id) const {
-    const auto mounts = snapshots_.Prepare(id, parent_, {}, "", Soon());
+    const auto mounts = snapshots_.Prepare(id, parent_, {}, kLease, Soon());
     Must(mounts.status(), "snapshot " + id);
     Container container = template_;
     container.id = container.snapshot_key = id;
     container.labels.clear();
     container.spec = WithName(template_.spec, template_.id, id);
-    Must(CreateContainer(connection_, container, "", Soon()), "container " + id);
+    Must(CreateContainer(connection_, container, kLease, Soon()), "container " + id);
     Must(CreateTask(connection_, id, *mounts, WithName(log_, "ID", id), Soon()).status(), "task " + id);
     Must(StartTask(connection_, id, Soon()), "start " + id);
   }
@@ -131,10 +134,13 @@ int Make(const Connection& connection, char** words) {
   const Raw raw(connection, words[0], words[3]);
   const int count = std::atoi(words[1]), width = std::atoi(words[2]);
   for (int i = 0; i < count; ++i) raw.Place("raw-" + std::to_string(i));
+  // Without one the garbage collection takes a snapshot away before its container is there.
+  Must(CreateLease(connection, {kLease, {}}, std::chrono::minutes(10), Soon()), "lease");
   const auto begun = std::chrono::steady_clock::now();
   Together(count, width, [&](const std::string& id) { raw.Start(id); });
   printf("%.4f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   Together(count, 4, [&](const std::string& id) { raw.Remove(id); });
+  Must(DeleteLease(connection, kLease, Soon()), "lease");
   return 0;
 }
 
