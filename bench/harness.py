@@ -3,6 +3,7 @@
 Everything a bench starts it ends by itself, by pid, cgroup scope or container label, also when it fails or is
 interrupted. Nothing listens but on loopback and on unix sockets. Times are in seconds, sizes in bytes.
 """
+import contextlib
 import hashlib
 import http.client
 import json
@@ -572,6 +573,16 @@ class Containerd:
                     json.dump(content, file)
             subprocess.run(["tar", "-C", place, "-cf", f"{place}/image.tar", "layer.tar", *files], check=True)
             self.ctr("images", "import", "--no-unpack", f"{place}/image.tar")
+
+    @contextlib.contextmanager
+    def events(self):
+        """Lines of `ctr events`, from now on."""
+        with subprocess.Popen(["ctr", "--address", self.socket, "--namespace", self.SPACE, "events"], stdout=subprocess.PIPE, text=True) as watch:
+            time.sleep(0.3)  # it says nothing when it is ready
+            try:
+                yield watch.stdout
+            finally:
+                watch.kill()
 
     def tasks(self):
         return [line.split()[0] for line in self.ctr("tasks", "ls").stdout.splitlines()[1:]]

@@ -1,21 +1,17 @@
 // A client of containerd that does what mcplet does for a container and nothing else: the peer of
 // bench/containerd_bench.
 //
-//   bench_containerd raw SOCKET SPACE TEMPLATE COUNT WIDTH LOG   makes COUNT containers like TEMPLATE, WIDTH at once;
+//   bench_containerd SOCKET SPACE TEMPLATE COUNT WIDTH LOG   makes COUNT containers like TEMPLATE, WIDTH at once;
 //   prints
 //                                                                the seconds until the last runs; removes them
-//   bench_containerd watch SOCKET SPACE PREFIX COUNT             prints the time (seconds since 1970) at which COUNT
-//                                                                containers whose names begin so run
 // What mcplet writes to disk for a container is made before the clock starts, and the cgroup, snapshot and log are like
 // the template's. Labels, a lease for each and looks at what is there are not made: those are our own.
-#include <poll.h>
 #include <signal.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -144,34 +140,14 @@ int Make(const Connection& connection, char** words) {
   return 0;
 }
 
-int Watch(const Connection& connection, const std::string& prefix, int count) {
-  printf("watching\n");
-  fflush(stdout);
-  for (const Deadline deadline = Deadline::After(std::chrono::minutes(5)); !deadline.Expired(); poll(nullptr, 0, 2)) {
-    const auto tasks = ListTasks(connection, Soon());
-    Must(tasks.status(), "tasks");
-    int running = 0;
-    for (const auto& [id, task] : *tasks)
-      running += id.starts_with(prefix) && task.state == TaskState::kRunning ? 1 : 0;
-    if (running < count) continue;
-    printf("%.4f\n", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
-    return 0;
-  }
-  fprintf(stderr, "bench_containerd: they do not run\n");
-  return 1;
-}
-
 }  // namespace
 }  // namespace mcpfleet::containerd
 
 int main(int argc, char** argv) {
-  using namespace mcpfleet::containerd;
-  const bool raw = argc == 8 && strcmp(argv[1], "raw") == 0, watch = argc == 6 && strcmp(argv[1], "watch") == 0;
-  if (!raw && !watch) {
-    fprintf(stderr,
-            "usage: bench_containerd raw SOCKET SPACE TEMPLATE COUNT WIDTH LOG | watch SOCKET SPACE PREFIX COUNT\n");
+  if (argc != 7) {
+    fprintf(stderr, "usage: bench_containerd SOCKET SPACE TEMPLATE COUNT WIDTH LOG\n");
     return 2;
   }
-  const Connection connection(argv[2], argv[3]);
-  return raw ? Make(connection, argv + 4) : Watch(connection, argv[4], std::atoi(argv[5]));
+  const mcpfleet::containerd::Connection connection(argv[1], argv[2]);
+  return mcpfleet::containerd::Make(connection, argv + 3);
 }
