@@ -115,13 +115,7 @@ StatusOr<std::map<std::string, std::string>> ParseKvBulkGet(std::string_view bod
 
 StatusOr<std::vector<std::string>> ParseKvBulkResult(std::string_view body) {
   ASSIGN_OR_RETURN(Json json, ParseEnvelope(body));
-  std::vector<std::string> failed;
-  const Json& keys = GetMember(GetMember(json, "result"), "unsuccessful_keys");
-  if (!keys.is_array()) return failed;
-  for (const Json& key : keys) {
-    if (key.is_string()) failed.push_back(key.get<std::string>());
-  }
-  return failed;
+  return StringsOf(GetMember(GetMember(json, "result"), "unsuccessful_keys"));
 }
 
 int ParseRetryAfter(std::string_view value, int most) {

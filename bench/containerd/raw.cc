@@ -1,11 +1,11 @@
 // A client of containerd that does what mcplet does for a container and nothing else: the peer of
 // bench/containerd_bench.
 //
-//   bench_containerd SOCKET SPACE TEMPLATE COUNT WIDTH LOG   makes COUNT containers like TEMPLATE, WIDTH at once;
-//   prints
-//                                                                the seconds until the last runs; removes them
-// What mcplet writes to disk for a container is made before the clock starts, and the cgroup, snapshot and log are like
-// the template's. Labels, a lease for each and looks at what is there are not made: those are our own.
+//   bench_containerd SOCKET SPACE TEMPLATE COUNT WIDTH LOG
+//
+// Makes COUNT containers like TEMPLATE, WIDTH at once, prints the seconds until the last runs, and removes them. What
+// mcplet writes to disk for a container is made before the clock starts, and the cgroup, snapshot and log are like the
+// template's. Labels, a lease for each and looks at what is there are not made: those are our own.
 #include <signal.h>
 
 #include <atomic>
@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "base/json.h"
-#include "base/strings.h"
 #include "edge-runtime/containerd/connection.h"
 #include "edge-runtime/containerd/containers.h"
 #include "edge-runtime/containerd/leases.h"

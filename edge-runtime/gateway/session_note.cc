@@ -148,9 +148,7 @@ std::optional<SessionNote> SessionNote::FromText(std::string_view text) {
   note.next_id = static_cast<uint64_t>(GetInt(*json, "next"));
   note.next_asked = static_cast<uint64_t>(GetInt(*json, "nextAsked", 1));
   if (note.session.empty() || note.next_id == 0) return std::nullopt;
-  for (const Json& uri : GetMember(*json, "subscriptions")) {
-    if (uri.is_string()) note.subscriptions.push_back(uri.get<std::string>());
-  }
+  note.subscriptions = StringsOf(GetMember(*json, "subscriptions"));
   for (const Json& call : GetMember(*json, "calls")) {
     const bool good = call.is_array() && call.size() == 6 && call[0].is_number_unsigned() &&
                       call[1].is_number_unsigned() && call[2].is_number_unsigned() && call[3].is_string() &&

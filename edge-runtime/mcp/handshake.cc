@@ -188,9 +188,7 @@ StatusOr<Handshake> Handshake::FromNote(ClientIdentity identity, const Json& not
   peer.name = GetString(note, "name");
   peer.version = GetString(note, "version");
   peer.protocol_version = GetString(note, "protocol");
-  for (const Json& name : GetMember(note, "capabilities")) {
-    if (name.is_string()) peer.capabilities.push_back(name.get<std::string>());
-  }
+  peer.capabilities = StringsOf(GetMember(note, "capabilities"));
   handshake.owes_announcement_ = GetBool(note, "owes");
   return handshake;
 }

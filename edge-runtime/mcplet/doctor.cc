@@ -7,12 +7,12 @@
 #include <cstdlib>
 #include <ostream>
 
+#include "base/brief_run.h"
 #include "base/fd.h"
 #include "base/libexec.h"
 #ifdef MCPFLEET_CONTAINERD
 #include "edge-runtime/containerd/network.h"
 #endif
-#include "base/brief_run.h"
 #include "edge-runtime/mcplet/runtimes.h"
 #include "edge-runtime/process/enforcement.h"
 #include "edge-runtime/process/package_tool.h"

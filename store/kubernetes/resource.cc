@@ -47,12 +47,9 @@ StatusOr<Resource> ResourceOf(const Json& json, const Resource* before) {
   object->spec = spec.is_object() ? spec : Json::object();
   Resource resource{.object = nullptr,
                     .version = GetString(metadata, "resourceVersion"),
-                    .finalizers = {},
+                    .finalizers = StringsOf(GetMember(metadata, "finalizers")),
                     .deleting = !GetString(metadata, "deletionTimestamp").empty(),
                     .status = GetMember(json, "status")};
-  for (const Json& finalizer : GetMember(metadata, "finalizers")) {
-    if (finalizer.is_string()) resource.finalizers.push_back(finalizer.get<std::string>());
-  }
   resource.object = before != nullptr && Same(*before->object, *object) ? before->object : std::move(object);
   return resource;
 }

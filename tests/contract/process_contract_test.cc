@@ -56,21 +56,9 @@ class ProcessUnderTest final : public RuntimeUnderTest {
 
  private:
   static std::string Script(Payload payload) {
-    std::string run = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
-    switch (payload) {
-      case Payload::kRunsUntilStopped:
-        return run;
-      case Payload::kExitsWith3:
-        return "exit 3";
-      case Payload::kKillsItself:
-        // Nothing inside can kill the first process, but its memory limit does.
-        return "x=0123456789; while :; do x=$x$x; done";
-      case Payload::kIgnoresTerm:
-        return "trap '' TERM; while :; do sleep 0.05; done";
-      case Payload::kPrintsLines:
-        return "for i in 1 2 3 4 5; do echo line $i >&2; done; " + run;
-    }
-    return "";
+    // Nothing inside can kill the first process, but its memory limit does.
+    if (payload == Payload::kKillsItself) return "x=0123456789; while :; do x=$x$x; done";
+    return ContainerScript(payload);
   }
 
   const std::string directory_;
