@@ -19,7 +19,7 @@ pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 if(NOT MCPFLEET_CONTAINERD STREQUAL "OFF")
   find_package(Protobuf QUIET)
   find_package(gRPC CONFIG QUIET)
-  if(Protobuf_FOUND AND TARGET gRPC::grpc++ AND TARGET gRPC::grpc_cpp_plugin)
+  if(Protobuf_FOUND AND TARGET gRPC::grpc++_unsecure AND TARGET gRPC::grpc_cpp_plugin)
     set(MCPFLEET_HAS_CONTAINERD TRUE)
   elseif(NOT MCPFLEET_CONTAINERD STREQUAL "AUTO")
     message(FATAL_ERROR "MCPFLEET_CONTAINERD is ON, but gRPC or protobuf is missing: apt-get install libgrpc++-dev protobuf-compiler-grpc, "

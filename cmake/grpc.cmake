@@ -25,7 +25,9 @@ function(mcpfleet_grpc target folder)
   add_library(${target} STATIC ${sources})
   target_include_directories(${target} SYSTEM PUBLIC ${CMAKE_BINARY_DIR}/generated/grpc PRIVATE ${out})
   # To be linked, but without its compiler flags (-pthread), with which the precompiled header could not be used.
-  target_link_libraries(${target} PRIVATE gRPC::grpc++ protobuf::libprotobuf Threads::Threads)
+  # Over a unix socket nothing of TLS, and of protobuf only what reads and writes.
+  target_link_libraries(${target} PRIVATE gRPC::grpc++_unsecure protobuf::libprotobuf-lite Threads::Threads)
+  target_compile_definitions(${target} PUBLIC GRPC_USE_PROTO_LITE)
   if(MCPFLEET_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${MCPFLEET_SANITIZE} -fno-sanitize=vptr)
   endif()

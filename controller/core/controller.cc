@@ -21,6 +21,20 @@ constexpr Duration kListRetryFirst = milliseconds(500);
 constexpr Duration kWatchTimeout = std::chrono::minutes(10);
 constexpr Duration kWatchRetryFirst = seconds(1), kWatchRetryLast = seconds(30);
 
+// Instances of a runtime that something happened to. A few are looked at one by one, more are one list.
+struct Hint {
+  void Add(uint64_t mark, const std::string& instance) {
+    since = mark;
+    if (instance.empty()) all = true;
+    if (!all) instances.insert(instance);
+    all = all || instances.size() > kLooks;
+  }
+  static constexpr size_t kLooks = 8;
+  uint64_t since = 0;  // of the last of them; what is known from before it is too old
+  bool all = false;
+  std::set<std::string> instances;
+};
+
 }  // namespace
 
 class Controller::Impl {
@@ -117,11 +131,11 @@ class Controller::Impl {
 
   void Trigger(const ServerKey& key) { queue_.Add(key); }
 
-  void NotifyRuntimeEvent(RuntimeKind runtime, const std::string&) {
+  void NotifyRuntimeEvent(RuntimeKind runtime, const std::string& instance) {
     const uint64_t mark = cache_.Mark();
     MutexLock lock(&mu_);
-    events_[runtime] = mark;
-    // Engines report in bursts: one list after the burst began, however long it goes on.
+    events_[runtime].Add(mark, instance);
+    // Engines report in bursts: one look after the burst began, however long it goes on.
     events_due_ = std::min(events_due_, deps_.clock.Now() + options_.event_debounce);
     wake_cv_.NotifyOne();
   }
@@ -269,7 +283,7 @@ class Controller::Impl {
       reconciled_cv_.NotifyAll();
     }
     queue_.Done(key);
-    SpreadLists(&key);
+    SpreadLists();
   }
 
   MonoTime HousekeepingDue() const {
@@ -294,40 +308,45 @@ class Controller::Impl {
   }
 
   void Housekeep() {
-    std::map<RuntimeKind, uint64_t> lists;
-    bool desired_changed = false, collect = false;
+    std::map<RuntimeKind, Hint> hints;
+    bool desired_changed = false, collect = false, relist = false;
     {
       MutexLock lock(&mu_);
       const MonoTime now = deps_.clock.Now();
       desired_changed = std::exchange(desired_changed_, false) || !swept_;
       if (events_due_ <= now) {
-        lists.swap(events_);
+        hints.swap(events_);
         events_due_ = MonoTime::max();
       }
       if (relist_at_ <= now) {
         relist_at_ = now + options_.relist_period;
-        for (const auto& [kind, runtime] : deps_.runtimes) lists[kind] = UINT64_MAX;
+        relist = true;
       }
       if (collect_at_ <= now) {
         collect_at_ = now + options_.collect_period;
         collect = swept_;
       }
     }
-    for (auto [kind, since] : lists) List(kind, since == UINT64_MAX ? cache_.Mark() : since);
+    if (relist) {
+      for (const auto& [kind, runtime] : deps_.runtimes) hints[kind].Add(cache_.Mark(), "");
+    }
+    for (const auto& [kind, hint] : hints) Follow(kind, hint);
     if (desired_changed) SpreadDesired();
-    SpreadLists(nullptr);
+    SpreadLists();
     if (collect) Collect();
   }
 
-  void List(RuntimeKind kind, uint64_t since) {
-    NoteHealth(kind, cache_.Refresh(kind, since, Deadline::After(kListTimeout)).ok());
+  void Follow(RuntimeKind kind, const Hint& hint) {
+    const Deadline deadline = Deadline::After(kListTimeout);
+    if (hint.all) return NoteHealth(kind, cache_.Refresh(kind, hint.since, deadline).ok());
+    NoteHealth(kind, std::all_of(hint.instances.begin(), hint.instances.end(), [&](const std::string& instance) {
+                 return cache_.Look(kind, instance, hint.since, deadline).ok();
+               }));
   }
 
   // Triggers what the last lists changed, whoever asked for them.
-  void SpreadLists(const ServerKey* except) {
-    for (const ServerKey& key : cache_.TakeChanged()) {
-      if (except == nullptr || key != *except) queue_.Add(key);
-    }
+  void SpreadLists() {
+    for (const ServerKey& key : cache_.TakeChanged()) queue_.Add(key);
     for (RuntimeKind kind : cache_.TakeFlipped()) {
       const Status health = cache_.Health(kind);
       if (health.ok()) {
@@ -351,7 +370,7 @@ class Controller::Impl {
     }
     const Duration delay =
         std::min<Duration>(kListRetryFirst * (1 << std::min(list_failures_[kind]++, 10)), options_.relist_period);
-    events_[kind] = mark;
+    events_[kind].Add(mark, "");
     events_due_ = std::min(events_due_, deps_.clock.Now() + delay);
   }
 
@@ -453,7 +472,7 @@ class Controller::Impl {
   bool swept_ GUARDED_BY(mu_) = false;  // every runtime was asked once
   bool desired_changed_ GUARDED_BY(mu_) = true;
   MonoTime relist_at_ GUARDED_BY(mu_), events_due_ GUARDED_BY(mu_) = MonoTime::max(), collect_at_ GUARDED_BY(mu_);
-  std::map<RuntimeKind, uint64_t> events_ GUARDED_BY(mu_);
+  std::map<RuntimeKind, Hint> events_ GUARDED_BY(mu_);
   std::map<RuntimeKind, int> list_failures_ GUARDED_BY(mu_);
   std::shared_ptr<const DesiredSnapshot> last_desired_ GUARDED_BY(mu_) = std::make_shared<DesiredSnapshot>();
   std::map<ServerKey, std::unique_ptr<ServerRecord>> records_ GUARDED_BY(mu_);

@@ -1,6 +1,7 @@
 #include "controller/core/instance_cache.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 namespace mcpfleet {
@@ -23,6 +24,19 @@ bool Same(const std::vector<InstanceReport>& a, const std::vector<InstanceReport
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return Same(x, y); });
 }
 
+bool ById(const InstanceReport& a, const InstanceReport& b) { return a.id < b.id; }
+
+// A list took a while: of an instance that was looked at meanwhile the look counts, also that it was gone.
+void KeepNewerLooks(const std::map<std::string, uint64_t>& looked, uint64_t began,
+                    const std::map<ServerKey, std::vector<InstanceReport>>& known, std::vector<InstanceReport>* reports) {
+  const auto newer = [&](const InstanceReport& report) {
+    auto it = looked.find(report.id);
+    return it != looked.end() && it->second > began;
+  };
+  std::erase_if(*reports, newer);
+  for (const auto& [server, of_server] : known) std::copy_if(of_server.begin(), of_server.end(), std::back_inserter(*reports), newer);
+}
+
 }  // namespace
 
 InstanceCache::InstanceCache(const std::map<RuntimeKind, ContainerRuntime*>& runtimes, const Clock& clock,
@@ -37,7 +51,7 @@ uint64_t InstanceCache::Mark() {
   return ++tick_;
 }
 
-Status InstanceCache::Refresh(RuntimeKind kind, uint64_t since, Deadline deadline) {
+Status InstanceCache::Refresh(RuntimeKind kind, uint64_t since, Deadline deadline, const ServerKey* asker) {
   ContainerRuntime* runtime = nullptr;
   uint64_t began = 0;
   {
@@ -70,15 +84,77 @@ Status InstanceCache::Refresh(RuntimeKind kind, uint64_t since, Deadline deadlin
   listing.health = reports.status();
   if (reports.ok()) {
     listing.tick = began;
-    Store(&listing, *std::move(reports));
+    KeepNewerLooks(listing.looked, began, listing.by_server, &*reports);
+    std::erase_if(listing.looked, [&](const auto& look) { return look.second < began; });
+    Store(&listing, *std::move(reports), asker);
   }
   listed_cv_.NotifyAll();
   return listing.health;
 }
 
-void InstanceCache::Store(Listing* listing, std::vector<InstanceReport> reports) {
+Status InstanceCache::Look(RuntimeKind kind, const std::string& id, uint64_t since, Deadline deadline,
+                           const ServerKey* asker) {
+  ContainerRuntime* runtime = nullptr;
+  uint64_t began = 0;
+  {
+    MutexLock lock(&mu_);
+    auto it = listings_.find(kind);
+    if (it != listings_.end() && it->second.tick > 0 && it->second.health.ok()) {
+      if (NewestOf(it->second, id) > since) return OkStatus();
+      runtime = it->second.runtime;
+      began = ++tick_;
+    }
+  }
+  if (runtime == nullptr) return Refresh(kind, since, deadline, asker);
+  const MonoTime start = clock_.Now();
+  StatusOr<std::optional<InstanceReport>> report = runtime->Look(id, deadline);
+  metrics_.RuntimeOperation("Look", report.ok(), clock_.Now() - start);
+  if (!report.ok()) return Refresh(kind, since, deadline, asker);
+  MutexLock lock(&mu_);
+  Listing& listing = listings_.at(kind);
+  if (NewestOf(listing, id) > began) return OkStatus();
+  if (*report) (*report)->runtime = kind;
+  listing.looked[id] = began;
+  Put(&listing, id, *report, asker);
+  return OkStatus();
+}
+
+uint64_t InstanceCache::NewestOf(const Listing& listing, const std::string& id) {
+  const auto looked = listing.looked.find(id);
+  return looked == listing.looked.end() ? listing.tick : std::max(listing.tick, looked->second);
+}
+
+void InstanceCache::Changed(const ServerKey& server, const ServerKey* asker) {
+  if (asker == nullptr || server != *asker) changed_.insert(server);
+}
+
+void InstanceCache::Put(Listing* listing, const std::string& id, const std::optional<InstanceReport>& report,
+                        const ServerKey* asker) {
+  // Whose it was, and whose it is: the same, but that is the engine's word.
+  std::set<ServerKey> servers;
+  if (auto owner = owners_.find(id); owner != owners_.end()) servers.insert(owner->second);
+  if (report) servers.insert(report->server);
+  for (const ServerKey& server : servers) {
+    std::vector<InstanceReport>& reports = listing->by_server[server];
+    const auto at = std::find_if(reports.begin(), reports.end(), [&](const auto& known) { return known.id == id; });
+    const bool known = at != reports.end(), is = report && report->server == server;
+    if (known != is || (is && !Same(*at, *report))) Changed(server, asker);
+    if (known && is) {
+      *at = *report;
+    } else if (known) {
+      reports.erase(at);
+      owners_.erase(id);
+    } else if (is) {
+      reports.insert(std::upper_bound(reports.begin(), reports.end(), *report, ById), *report);
+    }
+    if (reports.empty()) listing->by_server.erase(server);
+  }
+  if (report) owners_[id] = report->server;
+}
+
+void InstanceCache::Store(Listing* listing, std::vector<InstanceReport> reports, const ServerKey* asker) {
   std::map<ServerKey, std::vector<InstanceReport>> by_server;
-  std::sort(reports.begin(), reports.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(reports.begin(), reports.end(), ById);
   for (InstanceReport& report : reports) {
     report.runtime = listing->runtime->kind();
     owners_[report.id] = report.server;
@@ -86,7 +162,7 @@ void InstanceCache::Store(Listing* listing, std::vector<InstanceReport> reports)
   }
   for (const auto& [server, old] : listing->by_server) {
     auto it = by_server.find(server);
-    if (it == by_server.end() || !Same(it->second, old)) changed_.insert(server);
+    if (it == by_server.end() || !Same(it->second, old)) Changed(server, asker);
     for (const InstanceReport& report : old) {
       const bool still = it != by_server.end() && std::any_of(it->second.begin(), it->second.end(),
                                                               [&](const auto& r) { return r.id == report.id; });
@@ -94,7 +170,7 @@ void InstanceCache::Store(Listing* listing, std::vector<InstanceReport> reports)
     }
   }
   for (const auto& [server, unused] : by_server) {
-    if (!listing->by_server.contains(server)) changed_.insert(server);
+    if (!listing->by_server.contains(server)) Changed(server, asker);
   }
   listing->by_server = std::move(by_server);
 }

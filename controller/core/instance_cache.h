@@ -1,8 +1,11 @@
-// The last list of every runtime, by server: what the loop looks at instead of asking the engine for each server.
+// What every runtime last said of its instances, by server: what the loop looks at instead of asking the engine for each
+// server.
 //
-// Freshness is by ticks, not times: after changing something a worker takes Mark() and asks Refresh for a list that
-// began later. Callers that come while one list runs share the next one, so fifty servers starting at once don't list
-// fifty times. A list that fails keeps the one before it. Thread-safe; no lock is held over a call to a runtime.
+// Freshness is by ticks, not times: after changing an instance a worker takes Mark() and asks Look for a report of that
+// instance that began later. So what a change costs does not grow with the number of instances. Lists are for what
+// nobody here changed; callers that come while one list runs share the next one. Whichever began later counts, a list
+// or a look, in whatever order they end. What fails keeps what was known before. Thread-safe; no lock is held over a
+// call to a runtime.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +30,14 @@ class InstanceCache {
 
   // A moment: every list that begins later has a greater tick.
   uint64_t Mark();
-  // Lists unless a list that began after `since` succeeded. The status of that list.
-  Status Refresh(RuntimeKind runtime, uint64_t since, Deadline deadline);
+  // Lists unless a list that began after `since` succeeded. The status of that list. What changed of `asker`, who looks
+  // at it now, is not for TakeChanged.
+  Status Refresh(RuntimeKind runtime, uint64_t since, Deadline deadline, const ServerKey* asker = nullptr);
+  // Looks at one instance unless a look at it or a list that began after `since` succeeded. A runtime that was never
+  // listed, that did not answer last or does not answer now is listed instead: the health of a runtime is that of its
+  // lists.
+  Status Look(RuntimeKind runtime, const std::string& instance, uint64_t since, Deadline deadline,
+              const ServerKey* asker = nullptr);
 
   std::vector<InstanceReport> Of(const ServerKey& server) const;
   std::vector<InstanceReport> All() const;
@@ -54,9 +63,17 @@ class InstanceCache {
     bool asked = false, running = false;
     uint64_t tick = 0;  // when the last successful list began
     Status health = OkStatus();
-    std::map<ServerKey, std::vector<InstanceReport>> by_server;
+    std::map<ServerKey, std::vector<InstanceReport>> by_server;  // each sorted by id
+    std::map<std::string, uint64_t> looked;  // when the last look at an instance began; of those after `tick` only
   };
-  void Store(Listing* listing, std::vector<InstanceReport> reports) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Store(Listing* listing, std::vector<InstanceReport> reports, const ServerKey* asker)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // When what is known of an instance began to be asked for.
+  static uint64_t NewestOf(const Listing& listing, const std::string& id);
+  // Puts what a look saw, or that it saw nothing, in the place of what was known.
+  void Put(Listing* listing, const std::string& id, const std::optional<InstanceReport>& report,
+           const ServerKey* asker) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Changed(const ServerKey& server, const ServerKey* asker) EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;
   ControllerMetrics& metrics_;

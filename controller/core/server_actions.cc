@@ -23,12 +23,12 @@ std::optional<RestartAsked> AskedRestart(const Action& action) {
   return std::nullopt;
 }
 
-// The runtime whose state an action changes.
-std::optional<RuntimeKind> Touches(const Action& action, RuntimeKind desired) {
-  if (std::holds_alternative<CreateInstance>(action)) return desired;
-  if (const auto* a = std::get_if<StartInstance>(&action)) return a->runtime;
-  if (const auto* a = std::get_if<StopInstance>(&action)) return a->runtime;
-  if (const auto* a = std::get_if<RemoveInstance>(&action)) return a->runtime;
+// The instance whose state an action changes, and where it is.
+std::optional<std::pair<RuntimeKind, std::string>> Touches(const Action& action, RuntimeKind desired) {
+  if (const auto* a = std::get_if<CreateInstance>(&action)) return std::pair(desired, a->instance);
+  if (const auto* a = std::get_if<StartInstance>(&action)) return std::pair(a->runtime, a->instance);
+  if (const auto* a = std::get_if<StopInstance>(&action)) return std::pair(a->runtime, a->instance);
+  if (const auto* a = std::get_if<RemoveInstance>(&action)) return std::pair(a->runtime, a->instance);
   return std::nullopt;
 }
 
@@ -64,7 +64,7 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
     return OkStatus();
   }
   if (Remember(key, record, look, action)) return OkStatus();
-  const std::optional<RuntimeKind> touched = Touches(action, look.observed.runtime);
+  const auto touched = Touches(action, look.observed.runtime);
   const std::optional<RestartAsked> restart = AskedRestart(action);
   if (const std::string id = InstanceOf(action); !id.empty()) record->leaving.insert(id);
   const Duration healthy_for =
@@ -74,7 +74,7 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
   if (const auto* start = std::get_if<StartMain>(&action)) record->instances[start->instance].ran = true;
   Status status = executor_.Execute(action, {key, look.desired.get(), &look.observed});
   // Also a failed call may have had its effect.
-  if (touched) record->list_after[*touched] = w_.cache.Mark();
+  if (touched) record->look_after[*touched] = w_.cache.Mark();
   if (const auto* start = std::get_if<StartInstance>(&action)) {
     if (status.ok()) {
       record->failed_starts.erase(start->instance);

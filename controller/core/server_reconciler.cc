@@ -120,7 +120,7 @@ ReconcileResult ServerReconciler::Reconcile(const ServerKey& key, ServerRecord* 
   Look look;
   for (int round = 0; round < kMaxRounds; ++round) {
     result.wake = MonoTime::max();
-    if (result.status = Refresh(record); !result.status.ok()) break;
+    if (result.status = Refresh(key, record); !result.status.ok()) break;
     look = Look{};
     Observe(key, record, &look);
     look.actions = Plan(look.desired.get(), look.observed, look.now);
@@ -201,10 +201,11 @@ void ServerReconciler::TakeIn(ServerRecord* record, const Outcome& outcome) {
 }
 
 // Own changes must be visible before the next decision.
-Status ServerReconciler::Refresh(ServerRecord* record) {
-  for (auto it = record->list_after.begin(); it != record->list_after.end();) {
-    RETURN_IF_ERROR(w_.cache.Refresh(it->first, it->second, Deadline::After(kListTimeout)));
-    it = record->list_after.erase(it);
+Status ServerReconciler::Refresh(const ServerKey& key, ServerRecord* record) {
+  for (auto it = record->look_after.begin(); it != record->look_after.end();) {
+    const auto& [runtime, instance] = it->first;
+    RETURN_IF_ERROR(w_.cache.Look(runtime, instance, it->second, Deadline::After(kListTimeout), &key));
+    it = record->look_after.erase(it);
   }
   return OkStatus();
 }

@@ -80,7 +80,7 @@ class ServerReconciler {
     std::vector<Action> actions;
   };
   void TakeIn(ServerRecord* record, const Outcome& outcome);
-  Status Refresh(ServerRecord* record);
+  Status Refresh(const ServerKey& key, ServerRecord* record);
   void Observe(const ServerKey& key, ServerRecord* record, Look* look);
   void ObserveRuntime(const DesiredServer& desired, Observed* observed);
   void Recall(const ServerKey& key, ServerRecord* record, const DesiredServer& desired);

@@ -78,7 +78,7 @@ struct ServerRecord {
   std::set<std::string> leaving;               // that we stop or remove: their end is no drift
   std::map<std::string, int> failed_starts;    // of instances, in a row
   std::map<std::string, int64_t> oom_kills;    // of an instance's cgroup, as counted at the last exit by SIGKILL
-  std::map<RuntimeKind, uint64_t> list_after;  // lists older than this are too old
+  std::map<std::pair<RuntimeKind, std::string>, uint64_t> look_after;  // reports older than this are too old
   ActionFailure failure;
   std::optional<MonoTime> converging_since;  // a change not Ready yet: when its head was first seen
   std::optional<ServerStatus> status;        // as last written

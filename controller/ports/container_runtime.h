@@ -3,7 +3,7 @@
 //
 // Verbs block until done or their deadline, and are idempotent: creating what exists with the same id, starting what
 // runs, stopping or removing what is gone is OK. They may be called from several threads, for one instance from one
-// thread at a time. An error leaves the world as it was or further on; the caller looks again with List.
+// thread at a time. An error leaves the world as it was or further on; the caller looks again with Look or List.
 //
 // Every instance carries the labels of InstanceSpec, so that List after a crash tells all: mcplet keeps no database.
 // A runtime never lists, stops or removes what does not carry our label of this node.
@@ -115,14 +115,15 @@ class ContainerRuntime {
   virtual bool Supports(const ServerSpec& spec) const = 0;
   // All instances with our label of this node, in any state. One call to the engine.
   virtual StatusOr<std::vector<InstanceReport>> List(Deadline deadline) = 0;
+  // What List would say of one instance; nullopt when it would not name it. Costs the same however many there are.
+  // InvalidArgument for what can't be an id.
+  virtual StatusOr<std::optional<InstanceReport>> Look(const std::string& id, Deadline deadline) = 0;
   // Why variables and files of secrets can't reach an instance of this spec without being shown to others; "" when they
   // can. May change: an engine can turn out to be one that the shim can't work with.
-  virtual std::string WhyNoSecrets(const ServerSpec&) const { return ""; }
+  virtual std::string WhyNoSecrets(const ServerSpec& spec) const = 0;
   // Pull, with what the registry asks for. A runtime that pulls from no registry has no use for it.
-  virtual StatusOr<Artifact> PullAs(const RegistryCredentials&, const ServerSpec& spec,
-                                    std::function<void(const PullProgress&)> progress, Deadline deadline) {
-    return Pull(spec, std::move(progress), deadline);
-  }
+  virtual StatusOr<Artifact> PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
+                                    std::function<void(const PullProgress&)> progress, Deadline deadline) = 0;
   // Makes the source present locally. `progress` may be called from another thread, at most a few times a second.
   virtual StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                                   Deadline deadline) = 0;

@@ -166,6 +166,15 @@ StatusOr<std::vector<InstanceReport>> ContainerdRuntime::List(Deadline deadline)
   return reports;
 }
 
+StatusOr<std::optional<InstanceReport>> ContainerdRuntime::Look(const std::string& id, Deadline deadline) {
+  StatusOr<containerd::OwnContainer> own = Find(id, deadline);
+  if (own.status().code() == StatusCode::kNotFound) return std::optional<InstanceReport>();
+  RETURN_IF_ERROR(own.status());
+  ASSIGN_OR_RETURN(const std::optional<containerd::Task> task, containerd::GetTask(connection_, id, deadline));
+  FillIn(&own->report, own->started, task ? &*task : nullptr);
+  return std::optional<InstanceReport>(std::move(own->report));
+}
+
 StatusOr<containerd::OwnContainer> ContainerdRuntime::Find(const std::string& id, Deadline deadline) {
   if (!IsInstanceId(id)) return InvalidArgument("instance id \"" + Printable(id) + "\" is malformed");
   StatusOr<containerd::Container> container = containerd::GetContainer(connection_, id, deadline);

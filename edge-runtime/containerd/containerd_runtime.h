@@ -63,6 +63,7 @@ class ContainerdRuntime final : public ContainerRuntime, public LogTails {
   RuntimeCheck Check(Deadline deadline) override;
   bool Supports(const ServerSpec& spec) const override;
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
+  StatusOr<std::optional<InstanceReport>> Look(const std::string& id, Deadline deadline) override;
   std::string WhyNoSecrets(const ServerSpec& spec) const override;
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override;

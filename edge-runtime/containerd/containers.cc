@@ -81,7 +81,7 @@ Status LabelContainer(const Connection& connection, const std::string& id, const
 Status DeleteContainer(const Connection& connection, const std::string& id, Deadline deadline) {
   api::DeleteContainerRequest request;
   request.set_id(id);
-  google::protobuf::Empty response;
+  wire::Empty response;
   const Status status =
       Call<api::Containers>(connection, deadline, "remove container " + id, &Stub::Delete, request, &response);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;

@@ -39,7 +39,7 @@ class Beacon {
       api::PublishRequest request;
       request.set_topic(topic_);
       request.mutable_event()->set_type_url("containerd.services.events.v1.AboutContainer");
-      google::protobuf::Empty response;
+      wire::Empty response;
       Call<api::Events>(connection_, deadline_.AtMost(std::chrono::seconds(5)), "publish", &api::Events::Stub::Publish,
                         request, &response)
           .IgnoreError();  // the stream tells when containerd is away

@@ -57,7 +57,7 @@ Status CreateImage(const Connection& connection, const Image& image, Deadline de
 Status DeleteImage(const Connection& connection, const std::string& name, Deadline deadline) {
   api::DeleteImageRequest request;
   request.set_name(name);
-  google::protobuf::Empty response;
+  wire::Empty response;
   const Status status =
       Call<api::Images>(connection, deadline, "remove image " + name, &api::Images::Stub::Delete, request, &response);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;

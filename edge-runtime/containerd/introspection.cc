@@ -12,7 +12,7 @@ namespace version = ::containerd::services::version::v1;
 
 StatusOr<Engine> AskEngine(const Connection& connection, Deadline deadline) {
   Engine engine;
-  const google::protobuf::Empty nothing;
+  const wire::Empty nothing;
   version::VersionResponse named;
   RETURN_IF_ERROR(
       Call<version::Version>(connection, deadline, "version", &version::Version::Stub::Version, nothing, &named));

@@ -22,7 +22,7 @@ Status CreateLease(const Connection& connection, const Lease& lease, Duration li
 Status DeleteLease(const Connection& connection, const std::string& id, Deadline deadline) {
   api::DeleteRequest request;
   request.set_id(id);
-  google::protobuf::Empty response;
+  wire::Empty response;
   const Status status =
       Call<api::Leases>(connection, deadline, "remove lease " + id, &api::Leases::Stub::Delete, request, &response);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;

@@ -1,11 +1,14 @@
 // One blocking call. For the files that include generated code; grpcpp is a heavy header.
 #pragma once
 
+#include <containerd_api/wire.pb.h>
 #include <grpcpp/grpcpp.h>
 
 #include "edge-runtime/containerd/connection.h"
 
 namespace mcpfleet::containerd {
+
+namespace wire = ::containerd::wire;
 
 // `method` is of `Stub`: Call<Images>(connection, deadline, "image x", &Images::Stub::Get, request, &response).
 template <typename Service, typename Request, typename Response>

@@ -56,7 +56,7 @@ Status Snapshots::Commit(const std::string& key, const std::string& name,
   request.set_key(key);
   request.set_name(name);
   request.mutable_labels()->insert(labels.begin(), labels.end());
-  google::protobuf::Empty response;
+  wire::Empty response;
   return Call<api::Snapshots>(connection_, deadline, "commit snapshot " + name, &Stub::Commit, request, &response,
                               lease);
 }
@@ -65,7 +65,7 @@ Status Snapshots::Remove(const std::string& key, Deadline deadline) const {
   api::RemoveSnapshotRequest request;
   request.set_snapshotter(snapshotter_);
   request.set_key(key);
-  google::protobuf::Empty response;
+  wire::Empty response;
   const Status status =
       Call<api::Snapshots>(connection_, deadline, "remove snapshot " + key, &Stub::Remove, request, &response);
   return status.code() == StatusCode::kNotFound ? OkStatus() : status;

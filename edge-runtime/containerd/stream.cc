@@ -11,7 +11,7 @@ namespace mcpfleet::containerd {
 namespace {
 
 namespace api = ::containerd::services::streaming::v1;
-using google::protobuf::Any;
+using wire::Any;
 
 // The name is behind the last '/', where there is one.
 std::string NameOf(const std::string& type_url) { return type_url.substr(type_url.rfind('/') + 1); }

@@ -121,14 +121,14 @@ Status KillTask(const Connection& connection, const std::string& id, int signal,
   request.set_container_id(id);
   request.set_signal(static_cast<uint32_t>(signal));
   request.set_all(all);
-  google::protobuf::Empty response;
+  wire::Empty response;
   return Call<api::Tasks>(connection, deadline, "signal task " + id, &Stub::Kill, request, &response);
 }
 
 Status ResumeTask(const Connection& connection, const std::string& id, Deadline deadline) {
   api::ResumeTaskRequest request;
   request.set_container_id(id);
-  google::protobuf::Empty response;
+  wire::Empty response;
   return Call<api::Tasks>(connection, deadline, "resume task " + id, &Stub::Resume, request, &response);
 }
 

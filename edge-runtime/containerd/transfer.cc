@@ -16,8 +16,8 @@ namespace api = ::containerd::services::transfer::v1;
 namespace types = ::containerd::types::transfer;
 
 template <typename Message>
-void Pack(const Message& message, google::protobuf::Any* any) {
-  any->set_type_url(std::string(message.GetDescriptor()->full_name()));
+void Pack(const Message& message, wire::Any* any) {
+  any->set_type_url(message.GetTypeName());
   any->set_value(message.SerializeAsString());
 }
 
@@ -59,7 +59,7 @@ StreamMessage Answer(const StreamMessage& question, const RegistryLogin& login) 
     response.set_username(login.user);
     response.set_secret(std::string(login.password.view()));
   }
-  return {std::string(response.GetDescriptor()->full_name()), response.SerializeAsString()};
+  return {response.GetTypeName(), response.SerializeAsString()};
 }
 
 // A registry's "no" comes as a failure of containerd's with the registry's words in it.
@@ -107,7 +107,7 @@ Status PullByTransfer(const Connection& connection, const TransferPull& pull,
   }
   Pack(source, request.mutable_source());
   Pack(destination, request.mutable_destination());
-  google::protobuf::Empty response;
+  wire::Empty response;
   const Status status = Call<api::Transfer>(connection, deadline, "pull " + pull.name, &api::Transfer::Stub::Transfer,
                                             request, &response, lease);
   if (status.ok() || status.code() == StatusCode::kDeadlineExceeded) return status;

@@ -102,6 +102,32 @@ std::vector<std::string> ParseUnenforced(std::string_view info_body) {
   return missing;
 }
 
+namespace {
+
+// What the labels say of an instance. `label`: the value of a name behind "dev.mcpfleet.", "" where there is none.
+template <typename Label>
+InstanceReport ReportOf(const Label& label) {
+  InstanceReport report;
+  report.id = label("instance");
+  report.runtime = RuntimeKind::kDocker;
+  report.server = {label("namespace"), label("server")};
+  report.uid = label("uid");
+  report.generation = ToInt(label("generation"));
+  report.revision = label("revision");
+  report.shim = label("shim") != "false";
+  report.attached = label("attached");
+  report.unenforced = label("unenforced");
+  return report;
+}
+
+// Podman's inspect leaves the algorithm out.
+std::string ImageId(std::string id) { return id.size() == 64 ? "sha256:" + id : id; }
+
+// Of one that still has a process the engine says "running", also while it is being removed.
+bool Leaving(std::string_view state) { return state == "removing" || state == "dead"; }
+
+}  // namespace
+
 StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node) {
   // The one answer that is read again and again while nothing happens: 2 kB a container, of which little is looked at.
   simdjson::dom::parser parser;
@@ -115,22 +141,13 @@ StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body,
     const auto label = [&](std::string_view name) { return Text(labels["dev.mcpfleet." + std::string(name)]); };
     ListedContainer container;
     container.container_id = Text(entry["Id"]);
+    container.report = ReportOf(label);
     InstanceReport& report = container.report;
-    report.id = label("instance");
     // The engine filters by the label too; what does not match here must not be ours, whatever it said.
     if (label("node") != node || !IsInstanceId(report.id) || container.container_id.empty()) continue;
-    report.runtime = RuntimeKind::kDocker;
-    report.server = {label("namespace"), label("server")};
-    report.uid = label("uid");
-    report.generation = ToInt(label("generation"));
-    report.revision = label("revision");
-    report.shim = label("shim") != "false";
-    report.attached = label("attached");
-    report.unenforced = label("unenforced");
     const std::string state = Text(entry["State"]);
     report.state = StateOf(state);
-    // Of one that still has a process the engine says "running", also while it is being removed.
-    container.leaving = state == "removing" || state == "dead";
+    container.leaving = Leaving(state);
     report.artifact_digest = Text(entry["ImageID"]);
     int64_t created = 0;
     if (entry["Created"].get(created) != simdjson::SUCCESS) created = 0;
@@ -144,32 +161,35 @@ StatusOr<InspectedContainer> ParseInspect(std::string_view body) {
   ASSIGN_OR_RETURN(Json json, ParseAs(body, Json::value_t::object, "inspect"));
   const Json& state = GetMember(json, "State");
   const Json& labels = GetMember(GetMember(json, "Config"), "Labels");
+  const auto label = [&](std::string_view name) { return GetString(labels, "dev.mcpfleet." + std::string(name)); };
   InspectedContainer out;
   out.container_id = GetString(json, "Id");
-  out.node = GetString(labels, kDockerLabelNode);
-  out.instance = GetString(labels, kDockerLabelInstance);
-  out.shim = GetString(labels, "dev.mcpfleet.shim") != "false";
-  out.attached = GetString(labels, "dev.mcpfleet.attached");
-  if (const std::vector<std::string> sizes = Split(GetString(labels, "dev.mcpfleet.log"), 'x'); sizes.size() == 2) {
+  out.node = label("node");
+  out.report = ReportOf(label);
+  InstanceReport& report = out.report;
+  if (const std::vector<std::string> sizes = Split(label("log"), 'x'); sizes.size() == 2) {
     out.log_max_bytes = ToInt(sizes[0]);
     out.log_max_files = static_cast<int>(std::clamp(ToInt(sizes[1]), int64_t{1}, int64_t{100}));
   }
-  out.state = StateOf(GetString(state, "Status"));
-  out.dead = GetString(state, "Status") == "dead";
-  out.created_at = ParseEngineTime(GetString(json, "Created"));
-  out.started_at = ParseEngineTime(GetString(state, "StartedAt"));
+  const std::string status = GetString(state, "Status");
+  report.state = StateOf(status);
+  out.dead = status == "dead";
+  out.leaving = Leaving(status);
+  report.artifact_digest = ImageId(GetString(json, "Image"));
+  report.created_at = ParseEngineTime(GetString(json, "Created"));
+  report.started_at = ParseEngineTime(GetString(state, "StartedAt"));
   out.start_error = GetString(state, "Error");
-  if (out.state == InstanceState::kRunning) {
+  if (report.state == InstanceState::kRunning) {
     out.previous_end = ParseEngineTime(GetString(state, "FinishedAt"));
-    out.pid = static_cast<int>(std::clamp(GetInt(state, "Pid"), int64_t{0}, int64_t{1} << 30));
+    report.pid = static_cast<int>(std::clamp(GetInt(state, "Pid"), int64_t{0}, int64_t{1} << 30));
   }
-  if (out.state == InstanceState::kExited) {
-    out.finished_at = ParseEngineTime(GetString(state, "FinishedAt"));
+  if (report.state == InstanceState::kExited) {
+    report.finished_at = ParseEngineTime(GetString(state, "FinishedAt"));
     // StartedAt is taken after the start: first lines of output may be older.
-    if (out.started_at > WallTime{}) out.previous_end = out.started_at - std::chrono::seconds(1);
+    if (report.started_at > WallTime{}) out.previous_end = report.started_at - std::chrono::seconds(1);
     const int code = static_cast<int>(std::clamp(GetInt(state, "ExitCode"), int64_t{0}, int64_t{255}));
     // The engine reports 128+n for a signal and cannot tell it from exit(128+n).
-    out.exit = ExitInfo{
+    report.exit = ExitInfo{
         .code = code, .signal = code > 128 && code <= 128 + 64 ? code - 128 : 0, .oom = GetBool(state, "OOMKilled")};
   }
   return out;

@@ -60,19 +60,14 @@ struct ListedContainer {
 // Containers that carry the node's label but not a whole set of ours are left out: somebody else's.
 StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node);
 
-// What inspect adds.
+// What inspect tells: all of the report, and more.
 struct InspectedContainer {
   std::string container_id;
-  std::string node, instance;  // labels
-  bool dead = false;
-  bool shim = true;
-  std::string attached;       // as in InstanceReport
+  std::string node;  // label
+  InstanceReport report;
+  bool dead = false, leaving = false;
   int64_t log_max_bytes = 0;  // of the log that we keep of an attached server; 0: the label is missing
   int log_max_files = 0;
-  InstanceState state = InstanceState::kCreated;
-  int pid = 0;
-  std::optional<ExitInfo> exit;
-  WallTime created_at{}, started_at{}, finished_at{};
   std::string start_error;  // why the engine could not start it, "" when it could
   // Between the output of this incarnation and that of the one before; WallTime{} when there was none before.
   WallTime previous_end{};

@@ -160,18 +160,17 @@ Status DockerRuntime::FillIn(ListedContainer& container, Deadline deadline) {
   ASSIGN_OR_RETURN(http::Response response, Call("GET", ContainerPath(container.container_id) + "/json", deadline));
   RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "inspect " + report.id));
   ASSIGN_OR_RETURN(InspectedContainer inspected, ParseInspect(response.body));
-  report.state = inspected.state;  // newer than the list's
-  report.pid = inspected.pid;
-  report.exit = inspected.exit;
-  report.created_at = inspected.created_at;
-  report.started_at = inspected.started_at;
-  report.finished_at = inspected.finished_at;
-  if (report.state != InstanceState::kRunning || report.pid == 0) return OkStatus();
-  if (StatusOr<std::string> ticks = ProcessStartTicks(report.pid, options_.kernel); ticks.ok()) {
-    MutexLock lock(&mu_);
-    running_[container.container_id] = {*ticks, report.pid, report.created_at, report.started_at};
-  }
+  report = std::move(inspected.report);  // newer than the list's
+  NoteRunning(container.container_id, report);
   return OkStatus();
+}
+
+void DockerRuntime::NoteRunning(const std::string& container_id, const InstanceReport& report) {
+  if (report.state != InstanceState::kRunning || report.pid == 0) return;
+  StatusOr<std::string> ticks = ProcessStartTicks(report.pid, options_.kernel);
+  if (!ticks.ok()) return;
+  MutexLock lock(&mu_);
+  running_[container_id] = {*std::move(ticks), report.pid, report.created_at, report.started_at};
 }
 
 StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
@@ -194,12 +193,21 @@ StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
 
 // --- one instance ---
 
+StatusOr<std::optional<InstanceReport>> DockerRuntime::Look(const std::string& id, Deadline deadline) {
+  StatusOr<InspectedContainer> container = Find(id, deadline);
+  if (container.status().code() == StatusCode::kNotFound) return std::optional<InstanceReport>();
+  RETURN_IF_ERROR(container.status());
+  if (container->leaving) return std::optional<InstanceReport>();
+  NoteRunning(container->container_id, container->report);
+  return std::optional<InstanceReport>(std::move(container->report));
+}
+
 StatusOr<InspectedContainer> DockerRuntime::Find(const std::string& id, Deadline deadline) {
   if (!IsInstanceId(id)) return InvalidArgument("instance id \"" + Printable(id) + "\" is malformed");
   ASSIGN_OR_RETURN(http::Response response, Call("GET", ContainerPath(ContainerName(id)) + "/json", deadline));
   RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "instance " + id));
   ASSIGN_OR_RETURN(InspectedContainer container, ParseInspect(response.body));
-  if (container.node != options_.node_name || container.instance != id) {
+  if (container.node != options_.node_name || container.report.id != id) {
     return NotFound("instance " + id + ": container " + ContainerName(id) + " is not this node's");
   }
   return container;
@@ -259,10 +267,10 @@ Status DockerRuntime::Attach(const InspectedContainer& container, Deadline deadl
   request.headers.Set("Upgrade", "tcp");
   ++requests_;
   StatusOr<http::Upgraded> connection = client_.Upgrade(request, deadline);
-  if (!connection.ok()) return Annotate(connection.status(), "attach to instance " + container.instance);
+  if (!connection.ok()) return Annotate(connection.status(), "attach to instance " + container.report.id);
   LogSizes sizes;
   if (container.log_max_bytes > 0) sizes = {container.log_max_bytes, container.log_max_files};
-  return options_.attachments->Attach(container.instance, *std::move(connection), sizes);
+  return options_.attachments->Attach(container.report.id, *std::move(connection), sizes);
 }
 
 Status DockerRuntime::MatchShim(const std::string& id, Deadline deadline) {
@@ -275,25 +283,25 @@ Status DockerRuntime::MatchShim(const std::string& id, Deadline deadline) {
   // Twice: a container that ended in between shows the same as one whose process is elsewhere.
   for (int look = 0; look < 2; ++look) {
     StatusOr<InspectedContainer> container = Find(id, deadline);
-    if (!container.ok() || container->state != InstanceState::kRunning) return OkStatus();
+    if (!container.ok() || container->report.state != InstanceState::kRunning) return OkStatus();
     const StatusOr<std::string> cgroup =
-        ReadFile(options_.kernel.proc + "/" + std::to_string(container->pid) + "/cgroup", size_t{64} << 10);
-    why = WhyNotMatched(container->pid, cgroup.ok() ? std::optional(*cgroup) : std::nullopt, container->container_id);
+        ReadFile(options_.kernel.proc + "/" + std::to_string(container->report.pid) + "/cgroup", size_t{64} << 10);
+    why = WhyNotMatched(container->report.pid, cgroup.ok() ? std::optional(*cgroup) : std::nullopt, container->container_id);
     if (why.empty()) {
       MutexLock lock(&mu_);
       matched_ = true;
       return OkStatus();
     }
-    if (look == 1 && container->pid != before) return OkStatus();
-    before = container->pid;
+    if (look == 1 && container->report.pid != before) return OkStatus();
+    before = container->report.pid;
   }
   return FailedPrecondition(why);
 }
 
 Status DockerRuntime::Start(const std::string& id, Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
-  if (container.state == InstanceState::kRunning) return OkStatus();
-  const bool attached = !container.attached.empty() && options_.attachments != nullptr;
+  if (container.report.state == InstanceState::kRunning) return OkStatus();
+  const bool attached = !container.report.attached.empty() && options_.attachments != nullptr;
   // Before it starts, so that nothing it says is missed.
   if (attached) RETURN_IF_ERROR(Attach(container, deadline));
   StatusOr<http::Response> answer = Call("POST", ContainerPath(container.container_id) + "/start", deadline);
@@ -302,7 +310,7 @@ Status DockerRuntime::Start(const std::string& id, Deadline deadline) {
   const http::Response& response = *answer;
   Status started = StatusOfEngine(response.status, response.body, "start instance " + id);
   if (attached && !started.ok()) options_.attachments->Drop(id);
-  if (started.ok() && container.shim && options_.attachments != nullptr && !options_.shim_binary.empty()) {
+  if (started.ok() && container.report.shim && options_.attachments != nullptr && !options_.shim_binary.empty()) {
     if (const Status matched = MatchShim(id, deadline); !matched.ok()) {
       SetAttachReason(Message(matched));
       RETURN_IF_ERROR(Annotate(Remove(id, deadline), Message(matched)));
@@ -321,8 +329,8 @@ Status DockerRuntime::Stop(const std::string& id, Duration grace, Deadline deadl
   StatusOr<InspectedContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
-  if (container->state != InstanceState::kRunning) return OkStatus();
-  if (!container->attached.empty() && options_.attachments != nullptr) {
+  if (container->report.state != InstanceState::kRunning) return OkStatus();
+  if (!container->report.attached.empty() && options_.attachments != nullptr) {
     // First the polite way: most servers end with their input, and as a first process many ignore SIGTERM.
     const MonoTime begun = clock_.Now();
     options_.attachments->EndInput(id, deadline.AtMost(std::min<Duration>(grace / 2, kInputEndPatience)));
@@ -346,7 +354,7 @@ Status DockerRuntime::RemoveContainer(const std::string& id, Deadline deadline) 
   StatusOr<InspectedContainer> container = Find(id, deadline);
   if (container.status().code() == StatusCode::kNotFound) return OkStatus();
   RETURN_IF_ERROR(container.status());
-  if (container->state != InstanceState::kRunning) KillLost(container->container_id, id);
+  if (container->report.state != InstanceState::kRunning) KillLost(container->container_id, id);
   ASSIGN_OR_RETURN(http::Response response,
                    Call("DELETE", ContainerPath(container->container_id) + "?force=1&v=1", deadline));
   if (response.status == 404) return OkStatus();

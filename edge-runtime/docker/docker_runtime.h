@@ -54,6 +54,7 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   RuntimeCheck Check(Deadline deadline) override;
   bool Supports(const ServerSpec& spec) const override;
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
+  StatusOr<std::optional<InstanceReport>> Look(const std::string& id, Deadline deadline) override;
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override;
   StatusOr<Artifact> PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
@@ -102,6 +103,7 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   StatusOr<std::vector<ListedContainer>> ListContainers(Deadline deadline);
   Status FillIn(ListedContainer& container, Deadline deadline) LOCKS_EXCLUDED(mu_);
   bool FillInFromCache(ListedContainer& container) LOCKS_EXCLUDED(mu_);
+  void NoteRunning(const std::string& container_id, const InstanceReport& report) LOCKS_EXCLUDED(mu_);
   // The container of an instance of this node; NotFound when there is none, also when the name is somebody else's.
   StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
   StatusOr<std::vector<ListedImage>> ListImages(Deadline deadline);

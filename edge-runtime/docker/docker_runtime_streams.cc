@@ -83,11 +83,11 @@ StatusOr<std::vector<InstanceUsage>> DockerRuntime::Usage(Deadline deadline) {
 Status DockerRuntime::Logs(const std::string& id, const LogOptions& options, std::function<bool(std::string_view)> sink,
                            Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(id, deadline));
-  if (!container.attached.empty() && options_.attachments != nullptr)
+  if (!container.report.attached.empty() && options_.attachments != nullptr)
     return options_.attachments->Logs(id, options, sink, deadline);
   // The engine's file goes on over restarts of a container.
   std::string query = "?stderr=1&timestamps=1";
-  if (container.shim) query += "&stdout=1";  // without the shim stdout is the MCP protocol
+  if (container.report.shim) query += "&stdout=1";  // without the shim stdout is the MCP protocol
   if (options.follow && !options.previous) query += "&follow=1";
   if (options.tail_lines >= 0) query += "&tail=" + std::to_string(options.tail_lines);
   WallTime since = options.since.value_or(WallTime{});
@@ -124,10 +124,10 @@ Status DockerRuntime::Logs(const std::string& id, const LogOptions& options, std
 StatusOr<std::unique_ptr<LogTail>> DockerRuntime::OpenTail(const std::string& instance, const TailFrom& from,
                                                            Deadline deadline) {
   ASSIGN_OR_RETURN(InspectedContainer container, Find(instance, deadline));
-  if (!container.attached.empty() && options_.attachments != nullptr)
+  if (!container.report.attached.empty() && options_.attachments != nullptr)
     return options_.attachments->OpenTail(instance, from);
   std::string path = "/containers/" + container.container_id + "/logs?stderr=1&timestamps=1&follow=1";
-  if (container.shim) path += "&stdout=1";  // without the shim stdout is the MCP protocol
+  if (container.report.shim) path += "&stdout=1";  // without the shim stdout is the MCP protocol
   const auto open = [this, path](const std::string& since, Deadline opening) {
     const StatusOr<WallTime> from_time = ParseTime(since);
     return OpenStream("GET", from_time.ok() ? path + "&since=" + EngineSeconds(*from_time) : path, opening);

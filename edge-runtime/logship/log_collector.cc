@@ -31,19 +31,31 @@ void LogCollector::SetInstances(RuntimeKind runtime, const std::vector<InstanceR
   for (auto& [id, tail] : tails_) {
     if (tail.runtime == runtime) tail.listed = false;
   }
-  for (const InstanceReport& instance : instances) {
-    if (instance.server.name.empty()) continue;  // damaged: whose it was is not known
-    auto [it, fresh] = tails_.try_emplace(instance.id, Tail{.runtime = runtime, .server = instance.server});
-    Tail& tail = it->second;
-    tail.listed = true;
-    if (tail.state == InstanceState::kRunning && instance.state == InstanceState::kExited) Hurry();
-    if (instance.state != tail.state) tail.retry_at = {};
-    tail.state = instance.state;
-    if (!fresh) continue;
-    auto known = cursor_.tails.find(instance.id);
-    tail.place = known == cursor_.tails.end() ? "" : known->second.place;
-    tail.from = {.place = tail.place, .from_birth = !(fresh_ && first)};
+  for (const InstanceReport& instance : instances) Note(runtime, instance, !(fresh_ && first));
+}
+
+void LogCollector::SetInstance(RuntimeKind runtime, const std::string& id,
+                               const std::optional<InstanceReport>& instance) {
+  if (!seen_.contains(runtime)) return;
+  if (instance) {
+    Note(runtime, *instance, /*from_birth=*/true);
+  } else if (auto it = tails_.find(id); it != tails_.end() && it->second.runtime == runtime) {
+    it->second.listed = false;
   }
+}
+
+void LogCollector::Note(RuntimeKind runtime, const InstanceReport& instance, bool from_birth) {
+  if (instance.server.name.empty()) return;  // damaged: whose it was is not known
+  auto [it, fresh] = tails_.try_emplace(instance.id, Tail{.runtime = runtime, .server = instance.server});
+  Tail& tail = it->second;
+  tail.listed = true;
+  if (tail.state == InstanceState::kRunning && instance.state == InstanceState::kExited) Hurry();
+  if (instance.state != tail.state) tail.retry_at = {};
+  tail.state = instance.state;
+  if (!fresh) return;
+  auto known = cursor_.tails.find(instance.id);
+  tail.place = known == cursor_.tails.end() ? "" : known->second.place;
+  tail.from = {.place = tail.place, .from_birth = from_birth};
 }
 
 bool LogCollector::OpenReader(const std::string& id, Tail& tail) {

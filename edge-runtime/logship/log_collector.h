@@ -52,6 +52,8 @@ class LogCollector {
 
   // All instances of a runtime, as listed.
   void SetInstances(RuntimeKind runtime, const std::vector<InstanceReport>& instances);
+  // One of them as it is now, nullopt when there is none; only after the list that names those of before our time.
+  void SetInstance(RuntimeKind runtime, const std::string& id, const std::optional<InstanceReport>& instance);
   struct Looked {
     int64_t bytes = 0;  // of lines
     bool more = false;
@@ -84,6 +86,7 @@ class LogCollector {
     MonoTime retry_at{};
     bool over = false;
   };
+  void Note(RuntimeKind runtime, const InstanceReport& instance, bool from_birth);
   // One piece into the chunk. False when there is no more for now.
   bool ReadPiece(const std::string& id, Tail& tail, int64_t* bytes, bool* at_end);
   bool OpenReader(const std::string& id, Tail& tail);

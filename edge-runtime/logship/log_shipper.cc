@@ -76,7 +76,14 @@ void LogShipper::Stop() {
 
 void LogShipper::SetInstances(RuntimeKind runtime, std::vector<InstanceReport> instances) {
   MutexLock lock(&mu_);
-  instances_[runtime] = std::move(instances);
+  news_[runtime] = {.all = std::move(instances), .single = {}};
+  woken_ = true;
+  wake_.NotifyAll();
+}
+
+void LogShipper::SetInstance(RuntimeKind runtime, const std::string& id, std::optional<InstanceReport> instance) {
+  MutexLock lock(&mu_);
+  news_[runtime].single[id] = std::move(instance);
   woken_ = true;
   wake_.NotifyAll();
 }
@@ -142,18 +149,21 @@ bool LogShipper::AwaitStore() {
 }
 
 void LogShipper::TakeRequests(std::vector<Finishing>* finishing, bool* stopping) {
-  std::map<RuntimeKind, std::vector<InstanceReport>> news;
+  std::map<RuntimeKind, News> news;
   bool hurry = false;
   {
     MutexLock lock(&mu_);
-    news.swap(instances_);
+    news.swap(news_);
     finishing->swap(finishing_);
     woken_ = false;
     hurry = std::exchange(hurry_, false);
     *stopping = stopping_;
   }
   if (hurry) collector_->Hurry();
-  for (const auto& [runtime, instances] : news) collector_->SetInstances(runtime, instances);
+  for (const auto& [runtime, what] : news) {
+    if (what.all) collector_->SetInstances(runtime, *what.all);
+    for (const auto& [id, instance] : what.single) collector_->SetInstance(runtime, id, instance);
+  }
 }
 
 void LogShipper::Report(bool sealed) {

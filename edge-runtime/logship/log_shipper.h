@@ -62,6 +62,9 @@ class LogShipper final : public LogFollowing {
 
   // All instances of a runtime, as it listed them.
   void SetInstances(RuntimeKind runtime, std::vector<InstanceReport> instances) LOCKS_EXCLUDED(mu_);
+  // One of them, as it is now; nullopt when there is none (any more).
+  void SetInstance(RuntimeKind runtime, const std::string& id, std::optional<InstanceReport> instance)
+      LOCKS_EXCLUDED(mu_);
   // The instance's log is about to go: returns when it was read and sealed, or at the deadline.
   void Finish(const std::string& instance, Deadline deadline) LOCKS_EXCLUDED(mu_);
   // A server has ended, or something is wrong with it: its lines go out within seconds. Never blocks.
@@ -74,6 +77,11 @@ class LogShipper final : public LogFollowing {
     std::string instance;
     Deadline deadline = Deadline::Never();
     uint64_t ticket = 0;
+  };
+  // Of a runtime, since the thread last asked: a list, and what was seen of single instances after it.
+  struct News {
+    std::optional<std::vector<InstanceReport>> all;
+    std::map<std::string, std::optional<InstanceReport>> single;
   };
   LogShipper(ShipperOptions options, ShipperDeps deps);
   void Run();
@@ -97,7 +105,7 @@ class LogShipper final : public LogFollowing {
   bool hurry_ GUARDED_BY(mu_) = false;
   bool started_ GUARDED_BY(mu_) = false;
   ShipperState::Phase phase_ GUARDED_BY(mu_) = ShipperState::Phase::kUnknown;
-  std::map<RuntimeKind, std::vector<InstanceReport>> instances_ GUARDED_BY(mu_);  // news for the thread
+  std::map<RuntimeKind, News> news_ GUARDED_BY(mu_);
   std::vector<Finishing> finishing_ GUARDED_BY(mu_);
   uint64_t tickets_ GUARDED_BY(mu_) = 0, done_ GUARDED_BY(mu_) = 0;
   std::thread thread_;

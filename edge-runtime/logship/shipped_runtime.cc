@@ -14,6 +14,12 @@ StatusOr<std::vector<InstanceReport>> ShippedRuntime::List(Deadline deadline) {
   return listed;
 }
 
+StatusOr<std::optional<InstanceReport>> ShippedRuntime::Look(const std::string& id, Deadline deadline) {
+  StatusOr<std::optional<InstanceReport>> found = runtime_.Look(id, deadline);
+  if (found.ok()) shipper_.SetInstance(kind(), id, *found);
+  return found;
+}
+
 Status ShippedRuntime::Start(const std::string& id, Deadline deadline) {
   shipper_.Finish(id, deadline.AtMost(kFinish));
   return runtime_.Start(id, deadline);

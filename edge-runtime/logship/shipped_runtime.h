@@ -1,4 +1,4 @@
-// A runtime whose instances' logs are shipped: each list is told to the shipper, and before a log goes (its instance is
+// A runtime whose instances' logs are shipped: what it reports is told to the shipper, and before a log goes (its instance is
 // removed, or started again) the shipper reads and seals the rest of it, for a moment at most. All else is the
 // runtime's.
 #pragma once
@@ -21,6 +21,12 @@ class ShippedRuntime final : public ContainerRuntime {
   RuntimeCheck Check(Deadline deadline) override { return runtime_.Check(deadline); }
   bool Supports(const ServerSpec& spec) const override { return runtime_.Supports(spec); }
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
+  StatusOr<std::optional<InstanceReport>> Look(const std::string& id, Deadline deadline) override;
+  std::string WhyNoSecrets(const ServerSpec& spec) const override { return runtime_.WhyNoSecrets(spec); }
+  StatusOr<Artifact> PullAs(const RegistryCredentials& credentials, const ServerSpec& spec,
+                            std::function<void(const PullProgress&)> progress, Deadline deadline) override {
+    return runtime_.PullAs(credentials, spec, std::move(progress), deadline);
+  }
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override {
     return runtime_.Pull(spec, std::move(progress), deadline);

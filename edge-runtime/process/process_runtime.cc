@@ -66,6 +66,12 @@ class Runtime final : public ProcessRuntime {
   RuntimeCheck Check(Deadline deadline) override;
   bool Supports(const ServerSpec& spec) const override;
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
+  StatusOr<std::optional<InstanceReport>> Look(const std::string& id, Deadline deadline) override;
+  std::string WhyNoSecrets(const ServerSpec&) const override { return ""; }
+  StatusOr<Artifact> PullAs(const RegistryCredentials&, const ServerSpec& spec,
+                            std::function<void(const PullProgress&)> progress, Deadline deadline) override {
+    return Pull(spec, std::move(progress), deadline);
+  }
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override;
   Status Create(const InstanceSpec& spec, Deadline deadline) override;
@@ -138,6 +144,14 @@ StatusOr<std::vector<InstanceReport>> Runtime::List(Deadline deadline) {
     if (record.ok()) reports.push_back(std::move(record->report));  // else removed meanwhile
   }
   return reports;
+}
+
+StatusOr<std::optional<InstanceReport>> Runtime::Look(const std::string& id, Deadline deadline) {
+  if (!IsInstanceId(id)) return InvalidArgument("instance id \"" + Printable(id) + "\" is malformed");
+  if (deadline.Expired()) return DeadlineExceeded("look at instance " + id);
+  StatusOr<InstanceRecord> record = ReadInstance(DirectoryOf(id), id);
+  if (!record.ok()) return std::optional<InstanceReport>();
+  return std::optional<InstanceReport>(std::move(record->report));
 }
 
 StatusOr<Artifact> Runtime::Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,

@@ -76,13 +76,49 @@ Status RuntimeContract::Run(ContainerRuntime& runtime, const InstanceSpec& spec)
   return runtime.Start(spec.id, Soon());
 }
 
-std::optional<InstanceReport> RuntimeContract::Find(ContainerRuntime& runtime, const std::string& id) {
+namespace {
+
+std::optional<InstanceReport> Listed(ContainerRuntime& runtime, const std::string& id) {
   StatusOr<std::vector<InstanceReport>> list = runtime.List(Soon());
   EXPECT_TRUE(list.ok()) << list.status();
   if (!list.ok()) return std::nullopt;
   for (const InstanceReport& report : *list) {
     if (report.id == id) return report;
   }
+  return std::nullopt;
+}
+
+// All of a report, but when it was created: a list may tell that in whole seconds.
+std::string Text(const std::optional<InstanceReport>& report) {
+  if (!report) return "none";
+  std::string text = report->id + " of " + ToString(report->server) + " " + report->uid + " generation " +
+                     std::to_string(report->generation) + " revision " + report->revision + " " +
+                     std::string(ToString(report->runtime)) + " " + std::string(ToString(report->state)) + " pid " +
+                     std::to_string(report->pid) + " of " + report->artifact_digest + " started " +
+                     FormatTime(report->started_at) + " finished " + FormatTime(report->finished_at) + " attached " +
+                     report->attached + " unenforced " + report->unenforced + (report->shim ? "" : " no shim");
+  if (report->exit) {
+    text += " code " + std::to_string(report->exit->code) + " signal " + std::to_string(report->exit->signal) +
+            (report->exit->oom ? " oom" : "");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::optional<InstanceReport> RuntimeContract::Find(ContainerRuntime& runtime, const std::string& id) {
+  // A look tells what a list tells. When something happened between two lists, a look in between proves nothing.
+  for (const Deadline deadline = Soon(); !deadline.Expired();) {
+    const std::optional<InstanceReport> before = Listed(runtime, id);
+    StatusOr<std::optional<InstanceReport>> look = runtime.Look(id, Soon());
+    const std::optional<InstanceReport> after = Listed(runtime, id);
+    if (Text(before) != Text(after)) continue;
+    EXPECT_TRUE(look.ok()) << look.status();
+    if (look.ok()) EXPECT_EQ(Text(*look), Text(after));
+    if (look.ok() && *look && after) EXPECT_LT((*look)->created_at - after->created_at, seconds(1));
+    return after;
+  }
+  ADD_FAILURE() << id << " changes all the time";
   return std::nullopt;
 }
 
@@ -249,6 +285,9 @@ TEST_P(RuntimeContract, WhatCarriesNoLabelOfOursIsNeverListedNorTouched) {
   if (!world_->AddForeign(name)) GTEST_SKIP() << "nothing foreign can be beside this runtime";
   const std::vector<InstanceReport> listed = runtime_->List(Soon()).value();
   for (const InstanceReport& report : listed) EXPECT_NE(report.id, name);
+  const StatusOr<std::optional<InstanceReport>> look = runtime_->Look(name, Soon());
+  ASSERT_TRUE(look.ok()) << look.status();
+  EXPECT_FALSE(*look);
   EXPECT_TRUE(runtime_->Stop(name, seconds(1), Soon()).ok());
   EXPECT_TRUE(runtime_->Remove(name, Soon()).ok());
   EXPECT_TRUE(world_->ForeignRuns(name));
@@ -334,6 +373,8 @@ TEST_P(RuntimeContract, AVerbWhoseDeadlineHasPassedSaysSo) {
   const Deadline past = Deadline::After(-seconds(1));
   EXPECT_EQ(runtime_->Create(spec, past).code(), StatusCode::kDeadlineExceeded);
   EXPECT_EQ(runtime_->List(past).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(runtime_->Look(spec.id, past).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(runtime_->Look("no/id", Soon()).status().code(), StatusCode::kInvalidArgument);
   EXPECT_FALSE(Find(*runtime_, spec.id));
 }
 

@@ -310,6 +310,18 @@ TEST(ControllerTest, AnEngineThatIsAwayDelaysButLosesNothing) {
   EXPECT_EQ(world.Containers().size(), 2u);
 }
 
+TEST(ControllerTest, WhatAChangeCostsDoesNotGrowWithTheServersThatAreThere) {
+  World world;
+  for (int i = 0; i < 50; ++i) world.desired.Put(Server("server-" + std::to_string(i)));
+  world.Settle();
+  const int lists = world.metrics.Get("op_List"), looks = world.metrics.Get("op_Look");
+  world.desired.Put(Server("server-7").Image("v2").Generation(2));
+  world.Settle();
+  EXPECT_TRUE(world.Ready("server-7"));
+  EXPECT_EQ(world.metrics.Get("op_List"), lists);
+  EXPECT_GE(world.metrics.Get("op_Look"), looks + 4) << "created, started, stopped, removed";
+}
+
 TEST(ControllerTest, FiftyIdleServersCostOneListAPeriodAndNoStatusWrite) {
   World world;
   for (int i = 0; i < 50; ++i) world.desired.Put(Server("s" + std::to_string(i)));

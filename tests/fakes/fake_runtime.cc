@@ -222,23 +222,39 @@ bool FakeRuntime::Supports(const ServerSpec& spec) const {
   return image == (options_.kind == RuntimeKind::kDocker);
 }
 
-StatusOr<std::vector<InstanceReport>> FakeRuntime::List(Deadline deadline) {
+template <typename See>
+Status FakeRuntime::Seen(std::string_view verb, const std::string& id, Deadline deadline, See see) {
   size_t stale = 0;
   {
     MutexLock lock(&mu_);
     stale = static_cast<size_t>(std::max(0, options_.stale_changes));
   }
-  std::vector<InstanceReport> reports;
-  RETURN_IF_ERROR(Verb("List", "", deadline, [&] {
+  return Verb(verb, id, deadline, [&] {
     MutexLock lock(&engine_.mu_);
     const size_t back = std::min(stale, engine_.history_.size());
-    const auto& world = back == 0 ? engine_.world_ : engine_.history_[back - 1];
+    see(back == 0 ? engine_.world_ : engine_.history_[back - 1]);
+    return OkStatus();
+  });
+}
+
+StatusOr<std::vector<InstanceReport>> FakeRuntime::List(Deadline deadline) {
+  std::vector<InstanceReport> reports;
+  RETURN_IF_ERROR(Seen("List", "", deadline, [&](const FakeEngine::World& world) {
     for (const auto& [id, container] : world) {
       if (container.node == options_.node) reports.push_back(container.report);
     }
-    return OkStatus();
   }));
   return reports;
+}
+
+StatusOr<std::optional<InstanceReport>> FakeRuntime::Look(const std::string& id, Deadline deadline) {
+  if (!IsInstanceId(id)) return InvalidArgument("malformed instance id");
+  std::optional<InstanceReport> report;
+  RETURN_IF_ERROR(Seen("Look", id, deadline, [&](const FakeEngine::World& world) {
+    const auto it = world.find(id);
+    if (it != world.end() && it->second.node == options_.node) report = it->second.report;
+  }));
+  return report;
 }
 
 StatusOr<Artifact> FakeRuntime::Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,

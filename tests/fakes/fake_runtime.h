@@ -108,13 +108,13 @@ enum class FakeFault { kNone, kFailBefore, kFailAfter, kCrashBefore, kCrashAfter
 struct FakeCrash {
   std::string verb, id;
 };
-// `verb`: "Check" "List" "Pull" "Create" "Start" "Stop" "Remove" "Usage" "CollectArtifacts"; `id` may be empty.
+// `verb`: "Check" "List" "Look" "Pull" "Create" "Start" "Stop" "Remove" "Usage" "CollectArtifacts"; `id` may be empty.
 using FakeFaultHook = std::function<FakeFault(std::string_view verb, const std::string& id)>;
 
 struct FakeRuntimeOptions {
   std::string node = "node";
   RuntimeKind kind = RuntimeKind::kDocker;
-  // List answers with the world as it was this many changes ago (at most 16): a relist that raced with changes.
+  // List and Look answer with the world as it was this many changes ago (at most 16): a look that raced with changes.
   int stale_changes = 0;
 };
 
@@ -132,6 +132,7 @@ class FakeRuntime final : public ContainerRuntime {
   RuntimeCheck Check(Deadline deadline) override;
   bool Supports(const ServerSpec& spec) const override;
   StatusOr<std::vector<InstanceReport>> List(Deadline deadline) override;
+  StatusOr<std::optional<InstanceReport>> Look(const std::string& id, Deadline deadline) override;
   StatusOr<Artifact> Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                           Deadline deadline) override;
   std::string WhyNoSecrets(const ServerSpec& spec) const override LOCKS_EXCLUDED(mu_);
@@ -152,6 +153,9 @@ class FakeRuntime final : public ContainerRuntime {
  private:
   // Runs `effect` (which takes the engine's lock) with the fault that the hook chose around it.
   Status Verb(std::string_view verb, const std::string& id, Deadline deadline, const std::function<Status()>& effect);
+  // Calls `see` with the world that a look shows, under the engine's lock.
+  template <typename See>
+  Status Seen(std::string_view verb, const std::string& id, Deadline deadline, See see);
   FakeContainer* FindOurs(const std::string& id) EXCLUSIVE_LOCKS_REQUIRED(engine_.mu_);
 
   FakeEngine& engine_;

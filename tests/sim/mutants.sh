@@ -16,7 +16,7 @@ killed=0 survived=0
 # Each side's own simulation and tables: a mutant of the controller that only the store's simulation sees, or the other
 # way round, would be killed by luck.
 controller_binaries="sim_tests controller_tests"
-controller_filter='ControllerSim*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*:RollingUpdate*:OnDemand*:ClientTarget*'
+controller_filter='ControllerSim*:InstanceCache*:PlanTest.*:RestartPolicyTest.*:QueueTest.*:ConditionsTest.*:Controller*:RollingUpdate*:OnDemand*:ClientTarget*'
 store_binaries="sim_tests store_tests"
 store_filter='StoreSim*:HeadSync*:ReplicaSync*:Down*:LocalCache*:Writer*'
 
@@ -104,7 +104,11 @@ mutant "a changed tool does not matter under Block" controller/core/conditions.c
 mutant "clients that nothing keeps apart are no news" controller/core/server_exits.cc 's/view\.separates_clients = .*$//'
 mutant "a shim that is away keeps nobody apart" controller/core/conditions.cc 's/separates_clients\.value_or\(true\)/separates_clients.value_or(false)/'
 mutant "an adopted server asks for its artifact once" controller/core/plan.cc 's/if \(!previous\) \(void\)HaveArtifact\(\);/if (!previous \&\& RuntimeUsable() \&\& observed_.artifact.phase == ArtifactState::Phase::kAbsent) Do(PullArtifact{});/'
-mutant "own changes are not listed again" controller/core/server_actions.cc 's/if \(touched\) record->list_after.*$/(void)touched;/'
+mutant "own changes are not listed again" controller/core/server_actions.cc 's/if \(touched\) record->look_after.*$/(void)touched;/'
+mutant "an older list undoes a look" controller/core/instance_cache.cc 's/^    KeepNewerLooks\(.*$//'
+mutant "an older look undoes a list" controller/core/instance_cache.cc 's/if \(NewestOf\(listing, id\) > began\) return OkStatus\(\);//'
+mutant "a look that failed says nothing of its runtime" controller/core/instance_cache.cc 's/if \(!report\.ok\(\)\) return Refresh.*$/if (!report.ok()) return report.status();/'
+mutant "what a look shows is news to nobody" controller/core/instance_cache.cc 's/if \(known != is .*$/(void)asker;/'
 mutant "a new child keeps the old handshake" controller/core/server_exits.cc 's/BeginIncarnation\(incarnation, look\.now, &instance\.probe\);/instance.probe.incarnation = incarnation;/'
 mutant "a new spec gets no new chance" controller/core/server_reconciler.cc 's/^      RecordNewSpec\(&revision\.restart\);//'
 mutant "own removals count as drift" controller/core/server_exits.cc 's/if \(record->leaving\.erase\(id\) > 0\) continue;//'

@@ -179,10 +179,10 @@ TEST(DockerJsonTest, AnOomKillIsASignalAndSaysOom) {
           R"({"Id":"c","Created":"2026-11-22T16:28:40.738138056Z","State":{"Status":"exited","OOMKilled":true,"ExitCode":137,
     "StartedAt":"2026-11-22T16:28:40.9Z","FinishedAt":"2026-11-22T16:29:40.9Z"},"Config":{"Labels":{}}})")
           .value();
-  ASSERT_TRUE(inspected.exit);
-  EXPECT_EQ(inspected.exit->signal, SIGKILL);
-  EXPECT_TRUE(inspected.exit->oom);
-  EXPECT_EQ(inspected.finished_at - inspected.started_at, std::chrono::seconds(60));
+  ASSERT_TRUE(inspected.report.exit);
+  EXPECT_EQ(inspected.report.exit->signal, SIGKILL);
+  EXPECT_TRUE(inspected.report.exit->oom);
+  EXPECT_EQ(inspected.report.finished_at - inspected.report.started_at, std::chrono::seconds(60));
 }
 
 TEST(DockerJsonTest, TimesOfEnginesHaveFractionsOffsetsAndGosZero) {

@@ -307,5 +307,40 @@ TEST_F(ShipperTest, ARuntimeIsWrappedSoThatALogIsReadBeforeItGoes) {
   EXPECT_TRUE(Eventually([&] { return Stored() == std::vector<std::string>{"last words"}; }));
 }
 
+TEST_F(ShipperTest, AnInstanceThatWasOnlyLookedAtIsReadToo) {
+  FakeClock clock;
+  FakeEngine engine(clock);
+  FakeRuntime fake(engine, {.node = "edge-01", .kind = RuntimeKind::kProcess});
+  Begin();
+  ShippedRuntime runtime(fake, *shipper_);
+  ASSERT_TRUE(Eventually([&] { return shipper_->state().phase == ShipperState::Phase::kOn; }));
+  ASSERT_TRUE(runtime.List(Deadline::Never()).ok());
+  InstanceSpec spec{.id = "a", .server = {"default", "weather"}, .uid = "u", .generation = 1, .revision = "r"};
+  spec.spec.source = ProcessSource{.path = "/bin/true"};
+  spec.artifact = *runtime.Pull(spec.spec, nullptr, Deadline::Never());
+  ASSERT_TRUE(runtime.Create(spec, Deadline::Never()).ok());
+  ASSERT_TRUE(runtime.Look("a", Deadline::Never()).ok());
+  logs_.Write("a", "first words");
+  shipper_->Finish("a", Deadline::After(seconds(5)));
+  EXPECT_TRUE(Eventually([&] { return Stored() == std::vector<std::string>{"first words"}; }));
+}
+
+TEST_F(ShipperTest, AWrappedRuntimePullsWithItsCredentialsAndSaysWhatItCantDeliver) {
+  FakeClock clock;
+  FakeEngine engine(clock);
+  FakeRuntime fake(engine, {.node = "edge-01", .kind = RuntimeKind::kDocker});
+  fake.SetWhyNoSecrets("no shim can hand them over");
+  fake.RequirePassword("hunter2");
+  Begin();
+  ShippedRuntime runtime(fake, *shipper_);
+  ServerSpec spec;
+  spec.source = ImageSource{.ref = "registry.example/private:1"};
+  EXPECT_EQ(runtime.WhyNoSecrets(spec), "no shim can hand them over");
+  EXPECT_FALSE(runtime.Pull(spec, nullptr, Deadline::Never()).ok());
+  const RegistryCredentials right{.user = "ci", .password = SecretText("hunter2")};
+  const StatusOr<Artifact> pulled = runtime.PullAs(right, spec, nullptr, Deadline::Never());
+  EXPECT_TRUE(pulled.ok()) << pulled.status();
+}
+
 }  // namespace
 }  // namespace mcpfleet::logship
