@@ -26,8 +26,10 @@ function(mcpfleet_grpc target folder)
   target_include_directories(${target} SYSTEM PUBLIC ${CMAKE_BINARY_DIR}/generated/grpc PRIVATE ${out})
   # To be linked, but without its compiler flags (-pthread), with which the precompiled header could not be used.
   # Over a unix socket nothing of TLS, and of protobuf only what reads and writes.
-  target_link_libraries(${target} PRIVATE gRPC::grpc++_unsecure protobuf::libprotobuf-lite Threads::Threads)
+  target_link_libraries(${target} PRIVATE protobuf::libprotobuf-lite gRPC::grpc++_unsecure Threads::Threads)
   target_compile_definitions(${target} PUBLIC GRPC_USE_PROTO_LITE)
+  target_link_options(${target} INTERFACE -Wl,--as-needed)   # gRPC's target names all of protobuf
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Os>)
   if(MCPFLEET_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${MCPFLEET_SANITIZE} -fno-sanitize=vptr)
   endif()

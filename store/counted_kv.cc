@@ -39,6 +39,12 @@ class CountedKv final : public KvClient {
   Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) override {
     return Told(KvOperation::kBulkPut, kv_->BulkPut(pairs, deadline));
   }
+  StatusOr<bool> Commit(const std::vector<KvPair>& values, std::string_view head, const KvPutOptions& condition,
+                        Deadline deadline) override {
+    StatusOr<bool> done = kv_->Commit(values, head, condition, deadline);
+    if (!done.ok() || *done) on_request_(ToString(KvOperation::kCommit), KvHttpStatus(done.status()));
+    return done;
+  }
   Status Delete(std::string_view key, Deadline deadline) override {
     return Told(KvOperation::kDelete, kv_->Delete(key, deadline));
   }

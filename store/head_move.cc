@@ -55,8 +55,8 @@ HeadSigner SignWith(std::vector<SigningKey> keys) {
       };
 }
 
-Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
-                Deadline deadline) {
+Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign, Deadline deadline,
+                const std::vector<KvPair>& values) {
   next->signatures = Json::array();
   if (sign) RETURN_IF_ERROR(sign(kv, next, deadline));
   if (next->order.trust > 0 && next->signatures.empty())
@@ -67,6 +67,11 @@ Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, co
     put.if_match = ToString(current->order);
   } else {
     put.if_none_match = true;
+  }
+  if (!values.empty()) {
+    ASSIGN_OR_RETURN(const bool done, kv.Commit(values, bytes, put, deadline));
+    if (done) return OkStatus();
+    RETURN_IF_ERROR(BulkPutAll(kv, values, deadline));
   }
   return kv.Put(kHeadKey, bytes, put, deadline);
 }

@@ -26,8 +26,9 @@ StatusOr<TrustDocument> ReadTrust(KvClient& kv, int64_t version, Deadline deadli
 // What follows `head`: the next revision, of now, for as long as `head` was to be valid. Not signed yet.
 Head NextHead(const Head& head, const Clock& clock);
 // Where the head is `current` (nullopt: where there is none), it becomes `next`, signed. Aborted: it was another.
-Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
-                Deadline deadline);
+// `values`, which it needs, are stored with it or before it; perhaps also when the head did not move.
+Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign, Deadline deadline,
+                const std::vector<KvPair>& values = {});
 
 // The same content, signed again, valid for `valid` from now (zero: for ever).
 StatusOr<Head> RenewHead(KvClient& kv, Duration valid, const HeadSigner& sign, const Clock& clock, Deadline deadline);

@@ -13,6 +13,7 @@
 #include "base/strings.h"
 #include "store/kv_response.h"
 #include "store/rest_client.h"
+#include "store/snapshot.h"
 
 namespace mcpfleet {
 namespace {
@@ -56,6 +57,7 @@ class RestKvClient final : public KvClient {
   StatusOr<std::optional<KvValue>> Get(std::string_view key, Deadline deadline) override {
     Call call{.op = KvOperation::kGet, .target = "/values/" + PercentEncode(key), .max_answer = kValueAnswerBytes};
     StatusOr<RestAnswer> answer = Do(call, deadline);
+    if (answer.ok() && answer->commit_bytes > 0) commit_bytes_ = static_cast<size_t>(answer->commit_bytes);
     if (answer.ok()) return std::optional<KvValue>(KvValue{std::move(answer->body), std::move(answer->etag)});
     if (answer.status().code() == StatusCode::kNotFound) return std::optional<KvValue>();
     return answer.status();
@@ -97,8 +99,7 @@ class RestKvClient final : public KvClient {
   Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline deadline) override {
     Call call{.op = KvOperation::kPut, .method = "PUT", .target = "/values/" + PercentEncode(key)};
     if (options.expiration_ttl != 0) call.target += "?expiration_ttl=" + std::to_string(options.expiration_ttl);
-    if (!options.if_match.empty()) call.headers.emplace_back("If-Match", Quoted(options.if_match));
-    if (options.if_none_match) call.headers.emplace_back("If-None-Match", "*");
+    SetCondition(options, &call);
     if (options.metadata.empty()) {
       call.content_type = "application/octet-stream";
       call.body = value;
@@ -127,6 +128,29 @@ class RestKvClient final : public KvClient {
     return DoInPieces({.op = KvOperation::kBulkPut, .method = "PUT", .target = "/bulk"}, std::move(items), deadline);
   }
 
+  StatusOr<bool> Commit(const std::vector<KvPair>& values, std::string_view head, const KvPutOptions& condition,
+                        Deadline deadline) override {
+    const size_t most = commit_bytes_;
+    if (most == 0) return false;
+    Call call{.op = KvOperation::kCommit, .method = "PUT", .target = "/bulk", .accept = kTooLarge};
+    call.body = "[";
+    for (const KvPair& pair : values) {
+      ASSIGN_OR_RETURN(const std::string text, EncodePair(pair));
+      call.body.append(text).append(",");
+      if (call.body.size() > most) return false;
+    }
+    ASSIGN_OR_RETURN(const std::string last, EncodePair({.key = kHeadKey, .value = std::string(head)}));
+    call.body.append(last).append("]");
+    if (call.body.size() > most) return false;
+    call.content_type = "application/json";
+    SetCondition(condition, &call);
+    ASSIGN_OR_RETURN(RestAnswer answer, Do(call, deadline));
+    if (answer.status == kTooLarge) return false;
+    ASSIGN_OR_RETURN(const std::vector<std::string> failed, ParseKvBulkResult(answer.body));
+    if (!failed.empty()) return Unavailable("commit: the store did a part of it");
+    return true;
+  }
+
   Status Delete(std::string_view key, Deadline deadline) override {
     StatusOr<RestAnswer> answer =
         Do({.op = KvOperation::kDelete, .method = "DELETE", .target = "/values/" + PercentEncode(key)}, deadline);
@@ -143,6 +167,11 @@ class RestKvClient final : public KvClient {
   }
 
  private:
+  static void SetCondition(const KvPutOptions& options, Call* call) {
+    if (!options.if_match.empty()) call->headers.emplace_back("If-Match", Quoted(options.if_match));
+    if (options.if_none_match) call->headers.emplace_back("If-None-Match", "*");
+  }
+
   static Call JsonCall(KvOperation op, std::string method, std::string target, const Json& body) {
     return {.op = op,
             .method = std::move(method),
@@ -228,6 +257,7 @@ class RestKvClient final : public KvClient {
 
   const std::string prefix_;
   const std::unique_ptr<RestClient> rest_;
+  std::atomic<size_t> commit_bytes_{0};                   // as the store said with its head
   std::atomic<size_t> request_bytes_{kBulkRequestBytes};  // of a bulk request; halved when the store takes less
 };
 

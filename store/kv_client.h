@@ -64,10 +64,10 @@ struct KvPage {
 };
 
 // What a client is asked for, as logs and metrics name it.
-enum class KvOperation { kGet, kBulkGet, kList, kPut, kBulkPut, kDelete, kBulkDelete };
+enum class KvOperation { kGet, kBulkGet, kList, kPut, kBulkPut, kCommit, kDelete, kBulkDelete };
 inline constexpr KvOperation kKvOperations[] = {KvOperation::kGet,       KvOperation::kBulkGet, KvOperation::kList,
-                                                KvOperation::kPut,       KvOperation::kBulkPut, KvOperation::kDelete,
-                                                KvOperation::kBulkDelete};
+                                                KvOperation::kPut,       KvOperation::kBulkPut, KvOperation::kCommit,
+                                                KvOperation::kDelete,    KvOperation::kBulkDelete};
 std::string_view ToString(KvOperation operation);  // "get", "bulk_get", …
 
 class KvClient {
@@ -86,6 +86,10 @@ class KvClient {
   // At most limits::kBulkPairs pairs of limits::kBulkBytes together; not atomic. OK means that all of them are stored,
   // in as many requests as the store needs.
   virtual Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) = 0;
+  // Stores `values` and puts the head under its condition, both or neither, in one request. False, and nothing was
+  // done: the store can't, or not so much at once.
+  virtual StatusOr<bool> Commit(const std::vector<KvPair>& values, std::string_view head, const KvPutOptions& condition,
+                                Deadline deadline);
   // OK when absent already.
   virtual Status Delete(std::string_view key, Deadline deadline) = 0;
   virtual Status BulkDelete(const std::vector<std::string>& keys, Deadline deadline) = 0;

@@ -23,12 +23,18 @@ std::string_view ToString(KvOperation operation) {
       return "put";
     case KvOperation::kBulkPut:
       return "bulk_put";
+    case KvOperation::kCommit:
+      return "commit";
     case KvOperation::kDelete:
       return "delete";
     case KvOperation::kBulkDelete:
       return "bulk_delete";
   }
   return "";
+}
+
+StatusOr<bool> KvClient::Commit(const std::vector<KvPair>&, std::string_view, const KvPutOptions&, Deadline) {
+  return false;
 }
 
 StatusOr<KvRead> KvClient::GetUnless(std::string_view key, std::string_view, Deadline deadline) {

@@ -107,12 +107,14 @@ class RememberingKv final : public KvClient {
   }
   Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) override {
     RETURN_IF_ERROR(kv_->BulkPut(pairs, deadline));
-    std::vector<std::pair<std::string, std::string>> blobs;
-    for (const KvPair& pair : pairs) {
-      if (BlobFiles::Keeps(pair.key)) blobs.emplace_back(pair.key, pair.value);
-    }
-    if (blobs.size() <= kMostAtOnce) Keep(blobs);
+    KeepPairs(pairs);
     return OkStatus();
+  }
+  StatusOr<bool> Commit(const std::vector<KvPair>& values, std::string_view head, const KvPutOptions& condition,
+                        Deadline deadline) override {
+    StatusOr<bool> done = kv_->Commit(values, head, condition, deadline);
+    if (done.ok() && *done) KeepPairs(values);
+    return done;
   }
   Status Delete(std::string_view key, Deadline deadline) override { return kv_->Delete(key, deadline); }
   Status BulkDelete(const std::vector<std::string>& keys, Deadline deadline) override {
@@ -120,6 +122,13 @@ class RememberingKv final : public KvClient {
   }
 
  private:
+  void KeepPairs(const std::vector<KvPair>& pairs) const {
+    std::vector<std::pair<std::string, std::string>> blobs;
+    for (const KvPair& pair : pairs) {
+      if (BlobFiles::Keeps(pair.key)) blobs.emplace_back(pair.key, pair.value);
+    }
+    if (blobs.size() <= kMostAtOnce) Keep(blobs);
+  }
   void Keep(const std::vector<std::pair<std::string, std::string>>& blobs) const {
     for (const auto& [key, bytes] : blobs) files_.Write(key, bytes);
     if (!blobs.empty()) files_.Collect();

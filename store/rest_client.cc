@@ -6,6 +6,7 @@
 #include <pplx/threadpool.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <random>
 
@@ -161,6 +162,9 @@ class CppRestClient final : public RestClient {
     if (auto it = headers.find("ETag"); it != headers.end()) answer.etag = Unquoted(it->second);
     if (auto it = headers.find("Retry-After"); it != headers.end()) {
       answer.retry_after = ParseRetryAfter(it->second, kMostRetryAfterSeconds);
+    }
+    if (auto it = headers.find("Mcpfleet-Commit"); it != headers.end()) {
+      std::from_chars(it->second.data(), it->second.data() + it->second.size(), answer.commit_bytes);
     }
     return answer;
   }

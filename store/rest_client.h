@@ -61,8 +61,9 @@ struct RestCall {
 struct RestAnswer {
   int status = 0;
   std::string body;
-  std::string etag;     // without quotes
-  int retry_after = 0;  // seconds
+  std::string etag;          // without quotes
+  int retry_after = 0;       // seconds
+  int64_t commit_bytes = 0;  // Mcpfleet-Commit: how large a change may be that the store takes with its head; 0: none
 };
 
 class RestClient {

@@ -74,8 +74,7 @@ class Transaction {
   Status ReadObjects(Base* base);
   StatusOr<Draft> Decide(const Base& base);
   Status DecideSet(const Object& wanted, const Base& base, std::map<ObjectKey, ShardEntry>* shard, Draft* draft);
-  Status Upload(const Draft& draft);
-  StatusOr<Head> Move(const Base& base, const std::string& snapshot);
+  StatusOr<Head> Move(const Base& base, const Draft& draft);
   // Whether one of our snapshots is in the chain from the head back to `since`: the move succeeded though its answer
   // was lost, and others may have moved on from it.
   StatusOr<bool> Succeeded(const Head& head, const std::string& since);
@@ -92,7 +91,6 @@ class Transaction {
   std::map<ObjectKey, std::string> new_uids_;   // of objects that did not exist, the same in every attempt
   std::map<std::string, Shard> shard_cache_;    // by hash
   std::map<std::string, Object> object_cache_;  // by hash
-  std::set<std::string> uploaded_;              // store keys
   std::set<std::string> tried_;                 // our snapshots
   std::string tried_on_;                        // the snapshot that the last attempt was put on
   std::vector<ObjectChange> tried_changes_;
@@ -281,22 +279,14 @@ StatusOr<Draft> Transaction::Decide(const Base& base) {
   return draft;
 }
 
-Status Transaction::Upload(const Draft& draft) {
-  std::vector<KvPair> pairs;
-  std::string metadata = BlobMetadata(clock_.Wall());
-  for (const auto& [key, bytes] : draft.blobs) {
-    if (!uploaded_.contains(key)) pairs.push_back({key, bytes, metadata, 0});
-  }
-  RETURN_IF_ERROR(BulkPutAll(kv_, pairs, deadline_));
-  for (const KvPair& pair : pairs) uploaded_.insert(pair.key);
-  return OkStatus();
-}
-
-StatusOr<Head> Transaction::Move(const Base& base, const std::string& snapshot) {
+StatusOr<Head> Transaction::Move(const Base& base, const Draft& draft) {
   Head next =
       base.head ? NextHead(*base.head, clock_) : Head{.fleet = RandomHex(16), .order = {0, 1, 1}, .time = time_};
-  next.snapshot = snapshot;
-  RETURN_IF_ERROR(MoveHead(kv_, base.head, &next, options_.sign, deadline_));
+  next.snapshot = draft.snapshot;
+  std::vector<KvPair> values;
+  const std::string metadata = BlobMetadata(clock_.Wall());
+  for (const auto& [key, bytes] : draft.blobs) values.push_back({key, bytes, metadata, 0});
+  RETURN_IF_ERROR(MoveHead(kv_, base.head, &next, options_.sign, deadline_, values));
   return next;
 }
 
@@ -338,11 +328,10 @@ StatusOr<ApplyResult> Transaction::Run() {
     if (draft.snapshot.empty() || options_.dry_run) {
       return ApplyResult{std::move(draft.changes), base->head, false, attempt};
     }
-    RETURN_IF_ERROR(Upload(draft));
     tried_.insert(draft.snapshot);
     tried_on_ = base->head ? base->head->snapshot : "";
     tried_changes_ = draft.changes;
-    StatusOr<Head> head = Move(*base, draft.snapshot);
+    StatusOr<Head> head = Move(*base, draft);
     if (head.ok()) return ApplyResult{std::move(draft.changes), *std::move(head), true, attempt};
     // Lost to another writer, or the answer was lost: the next look at the head tells.
     if (!IsRetryable(head.status())) return head.status();

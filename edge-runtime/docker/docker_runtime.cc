@@ -166,11 +166,14 @@ Status DockerRuntime::FillIn(ListedContainer& container, Deadline deadline) {
 }
 
 void DockerRuntime::NoteRunning(const std::string& container_id, const InstanceReport& report) {
-  if (report.state != InstanceState::kRunning || report.pid == 0) return;
-  StatusOr<std::string> ticks = ProcessStartTicks(report.pid, options_.kernel);
-  if (!ticks.ok()) return;
+  if (report.state != InstanceState::kRunning) return;
+  // Neither is known of a process that is not here.
+  std::string ticks = ProcessStartTicks(report.pid, options_.kernel).value_or("");
+  std::string cgroups = CgroupsOf(report.pid, options_.kernel).value_or("");
+  if (cgroups.find(container_id) == std::string::npos) cgroups.clear();  // another process that has its number here
   MutexLock lock(&mu_);
-  running_[container_id] = {*std::move(ticks), report.pid, report.created_at, report.started_at};
+  running_[container_id] = {report.id,         std::move(ticks),  std::move(cgroups), report.pid,
+                            report.created_at, report.started_at};
 }
 
 StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
@@ -188,6 +191,7 @@ StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
   std::sort(reports.begin(), reports.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   MutexLock lock(&mu_);
   std::erase_if(running_, [&](const auto& entry) { return !seen.contains(entry.first); });
+  listed_ = true;
   return reports;
 }
 

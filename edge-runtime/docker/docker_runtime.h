@@ -86,7 +86,9 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   };
   // What inspect told of a running container, good while this very process lives.
   struct Running {
+    std::string instance;
     std::string start_ticks;
+    std::string cgroups;  // "" when they can't be seen from here
     int pid = 0;
     WallTime created_at{}, started_at{};
   };
@@ -131,7 +133,8 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   std::string attach_ GUARDED_BY(mu_);    // AttachReason
   bool matched_ GUARDED_BY(mu_) = false;  // a shim's process was found once
   std::optional<Engine> engine_ GUARDED_BY(mu_);
-  std::map<std::string, Running> running_ GUARDED_BY(mu_);  // by container id; only what the last List saw
+  bool listed_ GUARDED_BY(mu_) = false;                     // once, so running_ is all that runs
+  std::map<std::string, Running> running_ GUARDED_BY(mu_);  // by container id; what the last List or a Look since saw
 };
 
 }  // namespace mcpfleet

@@ -59,22 +59,34 @@ Status DockerRuntime::WatchEvents(std::function<void(const std::string& id)> cha
 }
 
 StatusOr<std::vector<InstanceUsage>> DockerRuntime::Usage(Deadline deadline) {
-  ASSIGN_OR_RETURN(std::vector<InstanceReport> reports, List(deadline));
+  // Asked for each minute, so the engine is not, as long as the kernel tells.
+  bool listed = false;
+  {
+    MutexLock lock(&mu_);
+    listed = listed_;
+  }
+  if (!listed) RETURN_IF_ERROR(List(deadline).status());
+  std::vector<std::pair<std::string, std::string>> running;
+  {
+    MutexLock lock(&mu_);
+    for (const auto& [container, known] : running_) running.emplace_back(known.instance, known.cgroups);
+  }
   std::vector<InstanceUsage> all;
-  for (const InstanceReport& report : reports) {
-    if (report.state != InstanceState::kRunning) continue;
-    StatusOr<InstanceUsage> usage = ReadCgroupUsage(report.pid, options_.kernel);
+  for (const auto& [instance, cgroups] : running) {
+    StatusOr<InstanceUsage> usage = UsageOfCgroups(cgroups, options_.kernel);
     if (!usage.ok()) {
-      // The engine is elsewhere, or our cgroup namespace hides it.
+      // The engine is elsewhere, our cgroup namespace hides it, or it has ended.
+      ASSIGN_OR_RETURN(const std::optional<InstanceReport> report, Look(instance, deadline));
+      if (!report || report->state != InstanceState::kRunning) continue;
       ASSIGN_OR_RETURN(
           http::Response response,
-          Call("GET", "/containers/" + ContainerName(report.id) + "/stats?stream=false&one-shot=true", deadline));
+          Call("GET", "/containers/" + ContainerName(instance) + "/stats?stream=false&one-shot=true", deadline));
       if (response.status == 404) continue;
-      RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "usage of " + report.id));
+      RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "usage of " + instance));
       usage = ParseStats(response.body);
       RETURN_IF_ERROR(usage.status());
     }
-    usage->id = report.id;
+    usage->id = instance;
     all.push_back(*std::move(usage));
   }
   return all;

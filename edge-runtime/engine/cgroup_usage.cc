@@ -20,26 +20,40 @@ std::optional<int64_t> ReadNumber(const std::string& path) {
   return std::strtoll(text->c_str(), nullptr, 10);
 }
 
+// Takes a line off the front of `text`.
+std::string_view NextLine(std::string_view* text) {
+  const size_t end = text->find('\n');
+  const std::string_view line = text->substr(0, end);
+  text->remove_prefix(end == std::string_view::npos ? text->size() : end + 1);
+  return line;
+}
+
 // "<key> <number>" lines.
 int64_t ReadKeyed(const std::string& path, std::string_view key) {
-  StatusOr<std::string> text = ReadFile(path, kFileBytes);
+  const StatusOr<std::string> text = ReadFile(path, kFileBytes);
   if (!text.ok()) return 0;
-  for (const std::string& line : Split(*text, '\n')) {
+  for (std::string_view rest = *text; !rest.empty();) {
+    const std::string_view line = NextLine(&rest);
     if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ') {
-      return std::strtoll(line.c_str() + key.size() + 1, nullptr, 10);
+      return std::strtoll(line.data() + key.size() + 1, nullptr, 10);  // the text ends with a zero
     }
   }
   return 0;
 }
 
 // The path of a controller ("" is v2's) in /proc/<pid>/cgroup: "4:memory:/docker/ab…".
-std::string PathOf(const std::string& cgroups, std::string_view controller) {
-  for (const std::string& line : Split(cgroups, '\n')) {
+std::string PathOf(std::string_view cgroups, std::string_view controller) {
+  while (!cgroups.empty()) {
+    const std::string_view line = NextLine(&cgroups);
     const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    for (const std::string& name : Split(line.substr(first + 1, second - first - 1), ',')) {
-      if (name == controller) return line.substr(second + 1);
+    const size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    std::string_view names = line.substr(first + 1, second - first - 1);
+    while (true) {
+      const size_t comma = names.find(',');
+      if (names.substr(0, comma) == controller) return std::string(line.substr(second + 1));
+      if (comma == std::string_view::npos) break;
+      names.remove_prefix(comma + 1);
     }
   }
   return "";
@@ -49,8 +63,17 @@ int64_t WithoutCache(int64_t used, int64_t cache) { return cache < used ? used -
 
 }  // namespace
 
+StatusOr<std::string> CgroupsOf(int pid, const KernelPaths& paths) {
+  return ReadFile(paths.proc + "/" + std::to_string(pid) + "/cgroup", kFileBytes);
+}
+
 StatusOr<InstanceUsage> ReadCgroupUsage(int pid, const KernelPaths& paths) {
-  ASSIGN_OR_RETURN(std::string cgroups, ReadFile(paths.proc + "/" + std::to_string(pid) + "/cgroup", kFileBytes));
+  ASSIGN_OR_RETURN(const std::string cgroups, CgroupsOf(pid, paths));
+  StatusOr<InstanceUsage> usage = UsageOfCgroups(cgroups, paths);
+  return usage.ok() ? usage : Annotate(usage.status(), "process " + std::to_string(pid));
+}
+
+StatusOr<InstanceUsage> UsageOfCgroups(std::string_view cgroups, const KernelPaths& paths) {
   InstanceUsage usage;
   const std::string memory = PathOf(cgroups, "memory"), unified = PathOf(cgroups, "");
   // "/../": the process is outside our cgroup namespace. "/" would be the whole machine.
@@ -75,7 +98,7 @@ StatusOr<InstanceUsage> ReadCgroupUsage(int pid, const KernelPaths& paths) {
       return usage;
     }
   }
-  return NotFound("the cgroup of process " + std::to_string(pid) + " is not visible here");
+  return NotFound("the cgroup is not there, or not visible here");
 }
 
 StatusOr<std::string> ProcessStartTicks(int pid, const KernelPaths& paths) {

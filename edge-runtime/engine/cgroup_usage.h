@@ -15,6 +15,10 @@ struct KernelPaths {
 
 // Of the cgroups (v1 or v2) that `pid` is in. NotFound when they can't be seen from here.
 StatusOr<InstanceUsage> ReadCgroupUsage(int pid, const KernelPaths& paths);
+// The same in two steps, for who asks again and again: the cgroups that a process is in, as the kernel says it (a
+// container's never change), and what they use. NotFound for the latter also when the container has ended.
+StatusOr<std::string> CgroupsOf(int pid, const KernelPaths& paths);
+StatusOr<InstanceUsage> UsageOfCgroups(std::string_view cgroups, const KernelPaths& paths);
 
 // What tells this process from a later one with the same number: its start time in clock ticks since boot. NotFound
 // when there is no such process here.

@@ -78,8 +78,8 @@ Status RuntimeContract::Run(ContainerRuntime& runtime, const InstanceSpec& spec)
 
 namespace {
 
-std::optional<InstanceReport> Listed(ContainerRuntime& runtime, const std::string& id) {
-  StatusOr<std::vector<InstanceReport>> list = runtime.List(Soon());
+std::optional<InstanceReport> Listed(ContainerRuntime& runtime, const std::string& id, Deadline deadline) {
+  StatusOr<std::vector<InstanceReport>> list = runtime.List(deadline);
   EXPECT_TRUE(list.ok()) << list.status();
   if (!list.ok()) return std::nullopt;
   for (const InstanceReport& report : *list) {
@@ -109,9 +109,9 @@ std::string Text(const std::optional<InstanceReport>& report) {
 std::optional<InstanceReport> RuntimeContract::Find(ContainerRuntime& runtime, const std::string& id) {
   // A look tells what a list tells. When something happened between two lists, a look in between proves nothing.
   for (const Deadline deadline = Soon(); !deadline.Expired();) {
-    const std::optional<InstanceReport> before = Listed(runtime, id);
+    const std::optional<InstanceReport> before = Listed(runtime, id, Soon());
     StatusOr<std::optional<InstanceReport>> look = runtime.Look(id, Soon());
-    const std::optional<InstanceReport> after = Listed(runtime, id);
+    const std::optional<InstanceReport> after = Listed(runtime, id, Soon());
     if (Text(before) != Text(after)) continue;
     EXPECT_TRUE(look.ok()) << look.status();
     if (look.ok()) EXPECT_EQ(Text(*look), Text(after));

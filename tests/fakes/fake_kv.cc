@@ -208,6 +208,12 @@ Status FakeKv::Put(std::string_view key_view, std::string_view value, const KvPu
   Status injected = Begin(true, &after);
   if (!injected.ok() && !after) return injected;
   RETURN_IF_ERROR(CheckBlob(key, value));
+  RETURN_IF_ERROR(CheckCondition(key, options));
+  Store(key, std::string(value), options.metadata);
+  return injected;
+}
+
+Status FakeKv::CheckCondition(const std::string& key, const KvPutOptions& options) const {
   const Version* latest = Latest(key);
   bool present = latest != nullptr && latest->value.has_value();
   if (key == "head" && options.if_match.empty() && !options.if_none_match) {
@@ -217,8 +223,27 @@ Status FakeKv::Put(std::string_view key_view, std::string_view value, const KvPu
   if (!options.if_match.empty() && (!present || EtagOf(key, *latest->value) != options.if_match)) {
     return Aborted("the head has moved");
   }
-  Store(key, std::string(value), options.metadata);
-  return injected;
+  return OkStatus();
+}
+
+void FakeKv::SetCommits(bool can) {
+  MutexLock lock(&mu_);
+  commits_ = can;
+}
+
+StatusOr<bool> FakeKv::Commit(const std::vector<KvPair>& values, std::string_view head, const KvPutOptions& condition,
+                              Deadline) {
+  MutexLock lock(&mu_);
+  if (!commits_) return false;
+  bool after = false;
+  Status injected = Begin(true, &after);
+  if (!injected.ok() && !after) return injected;
+  for (const KvPair& pair : values) RETURN_IF_ERROR(CheckBlob(pair.key, pair.value));
+  RETURN_IF_ERROR(CheckCondition("head", condition));
+  for (const KvPair& pair : values) Store(pair.key, pair.value, pair.metadata);
+  Store("head", std::string(head), "");
+  RETURN_IF_ERROR(injected);
+  return true;
 }
 
 Status FakeKv::BulkPut(const std::vector<KvPair>& pairs, Deadline) {

@@ -58,10 +58,15 @@ class FakeKv final : public KvClient {
   StatusOr<KvPage> List(std::string_view prefix, std::string_view cursor, size_t limit, Deadline deadline) override;
   Status Put(std::string_view key, std::string_view value, const KvPutOptions& options, Deadline deadline) override;
   Status BulkPut(const std::vector<KvPair>& pairs, Deadline deadline) override;
+  // Only when it can: as the Worker, which takes values with their head, or as Cloudflare, which does not.
+  StatusOr<bool> Commit(const std::vector<KvPair>& values, std::string_view head, const KvPutOptions& condition,
+                        Deadline deadline) override;
+  void SetCommits(bool can);
   Status Delete(std::string_view key, Deadline deadline) override;
   Status BulkDelete(const std::vector<std::string>& keys, Deadline deadline) override;
 
  private:
+  Status CheckCondition(const std::string& key, const KvPutOptions& options) const EXCLUSIVE_LOCKS_REQUIRED(mu_);
   struct Version {
     MonoTime at{};
     std::optional<std::string> value;  // nullopt: deleted
@@ -79,7 +84,7 @@ class FakeKv final : public KvClient {
   mutable Mutex mu_;
   std::mt19937_64 rng_ GUARDED_BY(mu_);
   FakeKvFaults faults_ GUARDED_BY(mu_);
-  bool unreachable_ GUARDED_BY(mu_) = false;
+  bool unreachable_ GUARDED_BY(mu_) = false, commits_ GUARDED_BY(mu_) = false;
   int64_t fail_at_ GUARDED_BY(mu_) = 0;
   bool fail_after_effect_ GUARDED_BY(mu_) = false;
   bool crash_ GUARDED_BY(mu_) = false;

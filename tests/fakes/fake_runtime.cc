@@ -259,6 +259,11 @@ StatusOr<std::optional<InstanceReport>> FakeRuntime::Look(const std::string& id,
 
 StatusOr<Artifact> FakeRuntime::Pull(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
                                      Deadline deadline) {
+  return PullAs({}, spec, std::move(progress), deadline);
+}
+
+StatusOr<Artifact> FakeRuntime::PullIt(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
+                                       Deadline deadline) {
   const std::string source = SourceName(spec);
   if (!Supports(spec)) return InvalidArgument("source: this runtime can't run it");
   Artifact artifact{.digest = "sha256:" + Sha256Hex(source), .entrypoint = {"/server"}};
@@ -298,7 +303,7 @@ StatusOr<Artifact> FakeRuntime::PullAs(const RegistryCredentials& credentials, c
     MutexLock lock(&mu_);
     if (credentials.password.view() != password_) return PermissionDenied("the registry refuses");
   }
-  return Pull(spec, std::move(progress), deadline);
+  return PullIt(spec, std::move(progress), deadline);
 }
 
 Status FakeRuntime::Create(const InstanceSpec& spec, Deadline deadline) {

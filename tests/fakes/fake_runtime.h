@@ -153,6 +153,8 @@ class FakeRuntime final : public ContainerRuntime {
  private:
   // Runs `effect` (which takes the engine's lock) with the fault that the hook chose around it.
   Status Verb(std::string_view verb, const std::string& id, Deadline deadline, const std::function<Status()>& effect);
+  StatusOr<Artifact> PullIt(const ServerSpec& spec, std::function<void(const PullProgress&)> progress,
+                            Deadline deadline);
   // Calls `see` with the world that a look shows, under the engine's lock.
   template <typename See>
   Status Seen(std::string_view verb, const std::string& id, Deadline deadline, See see);

@@ -109,6 +109,7 @@ StatusOr<std::map<std::string, std::string>> NodeKv::BulkGet(const std::vector<s
 
 StoreSimulation::StoreSimulation(uint64_t seed)
     : Simulation(seed), directory_(MakeDirectory()), kv_(clock_, seed), truth_(kFleet), knows_fleet_(Chance() < 0.5) {
+  kv_.SetCommits(Chance() < 0.5);
   if (!Found(kv_, kFleet, {0, 1, 1}).ok()) Break("the store was not founded");
   if (std::string wrong = truth_.Record(kv_, clock_.Now()); !wrong.empty()) Break(wrong);
   meant_at_[truth_.head()->snapshot] = {};

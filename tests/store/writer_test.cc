@@ -14,8 +14,10 @@ using namespace testing;
 
 ObjectKey Key(const std::string& name) { return {kKindServer, kDefaultNamespace, name}; }
 
-class WriterTest : public ::testing::Test {
+// On a store that takes a change with its head in one request, and on one that does not.
+class WriterTest : public ::testing::TestWithParam<bool> {
  protected:
+  WriterTest() { kv_.SetCommits(GetParam()); }
   StatusOr<ApplyResult> Set(std::vector<Object> objects, const WriteOptions& options = {}) {
     return Apply(kv_, {.set = std::move(objects)}, options, clock_, Soon());
   }
@@ -32,7 +34,15 @@ class WriterTest : public ::testing::Test {
   FakeKv kv_{clock_};
 };
 
-TEST_F(WriterTest, TheFirstApplyMakesAFleetAndItsObjects) {
+INSTANTIATE_TEST_SUITE_P(Stores, WriterTest, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "Commits" : "Plain"; });
+
+TEST_P(WriterTest, AChangeIsAsFewWritesAsTheStoreCanDo) {
+  ASSERT_OK(Set({Server("a"), Server("b")}));
+  EXPECT_EQ(kv_.writes(), GetParam() ? 1 : 2);
+}
+
+TEST_P(WriterTest, TheFirstApplyMakesAFleetAndItsObjects) {
   auto result = Set({Server("a"), Server("b")}, {.message = "first", .author = "ann"});
   ASSERT_OK(result);
   EXPECT_TRUE(result->moved);
@@ -49,7 +59,7 @@ TEST_F(WriterTest, TheFirstApplyMakesAFleetAndItsObjects) {
   EXPECT_FALSE(meta.creation_timestamp.empty());
 }
 
-TEST_F(WriterTest, UnchangedManifestsWriteNothing) {
+TEST_P(WriterTest, UnchangedManifestsWriteNothing) {
   ASSERT_OK(Set({Server("a"), Server("b")}));
   int64_t writes = kv_.writes();
   auto result = Set({Server("b"), Server("a")});
@@ -59,7 +69,7 @@ TEST_F(WriterTest, UnchangedManifestsWriteNothing) {
   EXPECT_EQ(kv_.writes(), writes);
 }
 
-TEST_F(WriterTest, GenerationRisesWithTheSpecAndNotWithLabels) {
+TEST_P(WriterTest, GenerationRisesWithTheSpecAndNotWithLabels) {
   ASSERT_OK(Set({Server("a")}));
   Object before = Read().objects.at(Key("a"));
   clock_.Advance(std::chrono::hours(1));
@@ -77,7 +87,7 @@ TEST_F(WriterTest, GenerationRisesWithTheSpecAndNotWithLabels) {
   EXPECT_TRUE(after.metadata.labels.empty()) << "labels are replaced as the manifest says";
 }
 
-TEST_F(WriterTest, AnAskedRestartIsANewGenerationWhichTheNextManifestKeeps) {
+TEST_P(WriterTest, AnAskedRestartIsANewGenerationWhichTheNextManifestKeeps) {
   ASSERT_OK(Set({Server("a")}));
   Object restart = Read().objects.at(Key("a"));
   restart.metadata.annotations[kRestartedAtAnnotation] = "2026-11-25T09:19:55Z";
@@ -88,7 +98,7 @@ TEST_F(WriterTest, AnAskedRestartIsANewGenerationWhichTheNextManifestKeeps) {
   EXPECT_FALSE(result->moved);
 }
 
-TEST_F(WriterTest, DeletingRemovesAndDeletingWhatIsAbsentChangesNothing) {
+TEST_P(WriterTest, DeletingRemovesAndDeletingWhatIsAbsentChangesNothing) {
   ASSERT_OK(Set({Server("a"), Server("b")}));
   auto result = Remove("a");
   ASSERT_OK(result);
@@ -102,7 +112,7 @@ TEST_F(WriterTest, DeletingRemovesAndDeletingWhatIsAbsentChangesNothing) {
   EXPECT_TRUE(Read().objects.empty());
 }
 
-TEST_F(WriterTest, ADryRunDecidesAndWritesNothing) {
+TEST_P(WriterTest, ADryRunDecidesAndWritesNothing) {
   auto result = Set({Server("a")}, {.dry_run = true});
   ASSERT_OK(result);
   EXPECT_EQ(result->changes[0].kind, ChangeKind::kCreated);
@@ -110,13 +120,13 @@ TEST_F(WriterTest, ADryRunDecidesAndWritesNothing) {
   EXPECT_EQ(kv_.writes(), 0);
 }
 
-TEST_F(WriterTest, TheSameObjectTwiceIsRefused) {
+TEST_P(WriterTest, TheSameObjectTwiceIsRefused) {
   EXPECT_EQ(Set({Server("a"), Server("a", "2")}).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(kv_.calls(), 0);
 }
 
 // Reads nothing before writing it: what the store was asked for is either there or was never written by us.
-TEST_F(WriterTest, AWriterNeverReadsAKeyThatItIsAboutToWrite) {
+TEST_P(WriterTest, AWriterNeverReadsAKeyThatItIsAboutToWrite) {
   kv_.SetFaults({.miss_cache_min = std::chrono::hours(1), .miss_cache_max = std::chrono::hours(2)});
   kv_.SetContent({});
   ASSERT_OK(Set({Server("other")}));  // the head itself is read before: its miss is cached
@@ -128,9 +138,9 @@ TEST_F(WriterTest, AWriterNeverReadsAKeyThatItIsAboutToWrite) {
   }
 }
 
-TEST_F(WriterTest, ARetryThatFindsItsOwnSnapshotInTheHeadSucceeded) {
+TEST_P(WriterTest, ARetryThatFindsItsOwnSnapshotInTheHeadSucceeded) {
   ASSERT_OK(Set({Server("a")}));
-  kv_.FailCall(6, /*after_effect=*/true);  // head, snapshot, shard, object, upload, and the move
+  kv_.FailCall(GetParam() ? 5 : 6, /*after_effect=*/true);  // head, snapshot, shard, object, upload, and the move
   auto result = Set({Server("a", "2")});
   ASSERT_OK(result);
   EXPECT_TRUE(result->moved);
@@ -139,7 +149,7 @@ TEST_F(WriterTest, ARetryThatFindsItsOwnSnapshotInTheHeadSucceeded) {
   EXPECT_EQ(Read().objects.at(Key("a")).metadata.generation, 2);
 }
 
-TEST_F(WriterTest, ACrashAtAnyCallLeavesTheOldStateOrTheNew) {
+TEST_P(WriterTest, ACrashAtAnyCallLeavesTheOldStateOrTheNew) {
   ASSERT_OK(Set({Server("a"), Server("b"), Server("c")}));
   auto old_content = kv_.Content();
   bool finished = false;
@@ -167,7 +177,7 @@ TEST_F(WriterTest, ACrashAtAnyCallLeavesTheOldStateOrTheNew) {
   EXPECT_GT(seen_new, 1);
 }
 
-TEST_F(WriterTest, ALostObjectIsReplacedByTheNextApply) {
+TEST_P(WriterTest, ALostObjectIsReplacedByTheNextApply) {
   ASSERT_OK(Set({Server("a")}));
   auto content = kv_.Content();
   std::erase_if(content, [](const auto& item) { return item.first.rfind("objects/", 0) == 0; });
@@ -178,7 +188,7 @@ TEST_F(WriterTest, ALostObjectIsReplacedByTheNextApply) {
   EXPECT_EQ(Read().objects.at(Key("a")).metadata.generation, 2);
 }
 
-TEST_F(WriterTest, HistoryIsTheChainOfParentsAndRollbackGoesForwardToOldContent) {
+TEST_P(WriterTest, HistoryIsTheChainOfParentsAndRollbackGoesForwardToOldContent) {
   ASSERT_OK(Set({Server("a"), Server("gone")}, {.message = "one"}));
   ASSERT_OK(Set({Server("a", "2"), Server("new")}, {.message = "two"}));
   ASSERT_OK(Remove("gone"));
@@ -198,7 +208,7 @@ TEST_F(WriterTest, HistoryIsTheChainOfParentsAndRollbackGoesForwardToOldContent)
   EXPECT_EQ(ReadHistory(kv_, 2, Soon())->size(), 2u);
 }
 
-TEST_F(WriterTest, GarbageIsWhatNoRecentSnapshotReachesAndNobodyWroteLately) {
+TEST_P(WriterTest, GarbageIsWhatNoRecentSnapshotReachesAndNobodyWroteLately) {
   for (int i = 0; i < 30; ++i) {
     ASSERT_OK(Set({Server("a", std::to_string(i))}));
     clock_.Advance(std::chrono::hours(12));
@@ -224,7 +234,7 @@ TEST_F(WriterTest, GarbageIsWhatNoRecentSnapshotReachesAndNobodyWroteLately) {
   }
 }
 
-TEST_F(WriterTest, GarbageCollectionRefusesWhenAShardCantBeRead) {
+TEST_P(WriterTest, GarbageCollectionRefusesWhenAShardCantBeRead) {
   ASSERT_OK(Set({Server("a")}));
   ASSERT_OK(Set({Server("a", "2")}));
   clock_.Advance(std::chrono::hours(24 * 30));
@@ -235,7 +245,7 @@ TEST_F(WriterTest, GarbageCollectionRefusesWhenAShardCantBeRead) {
   EXPECT_EQ(kv_.Content(), content);
 }
 
-TEST_F(WriterTest, ABackupRestoredRaisesTheEpochAboveAllThatWereSeen) {
+TEST_P(WriterTest, ABackupRestoredRaisesTheEpochAboveAllThatWereSeen) {
   TempDir dir;
   ASSERT_OK(Set({Server("a"), Server("b")}));
   auto count = Backup(kv_, dir / "backup", 10, Soon());
@@ -256,7 +266,7 @@ TEST_F(WriterTest, ABackupRestoredRaisesTheEpochAboveAllThatWereSeen) {
   EXPECT_EQ(restored->head->fleet, state.head->fleet);
 }
 
-TEST_F(WriterTest, ADamagedBackupOrOneOfAnotherFleetChangesNothing) {
+TEST_P(WriterTest, ADamagedBackupOrOneOfAnotherFleetChangesNothing) {
   TempDir dir;
   ASSERT_OK(Set({Server("a")}));
   ASSERT_OK(Backup(kv_, dir / "backup", 1, Soon()));
@@ -328,6 +338,7 @@ TEST(ConcurrentWritersTest, LostAnswersNeitherLoseNorRepeatAnUpdate) {
   for (uint64_t seed = 1; seed <= 8; ++seed) {
     FakeClock clock;
     FakeKv kv(clock, seed);
+    kv.SetCommits(seed % 2 == 0);
     kv.SetFaults({.fail_before = 0.05, .fail_after = 0.1});
     std::vector<std::thread> writers;
     writers.reserve(4);
@@ -360,7 +371,7 @@ Object OwnedBy(const std::string& name, const std::string& set) {
   return object;
 }
 
-TEST_F(WriterTest, AnApplySetWritesAndDeletesInOneMoveOfTheHead) {
+TEST_P(WriterTest, AnApplySetWritesAndDeletesInOneMoveOfTheHead) {
   ASSERT_OK(Set({OwnedBy("old", "shop"), Server("nobodys")}));
   auto result =
       Apply(kv_, {.set = {OwnedBy("new", "shop")}, .remove = {Key("old")}, .apply_set = "shop"}, {}, clock_, Soon());
@@ -371,7 +382,7 @@ TEST_F(WriterTest, AnApplySetWritesAndDeletesInOneMoveOfTheHead) {
   EXPECT_TRUE(state.objects.contains(Key("new")));
 }
 
-TEST_F(WriterTest, AnApplySetTouchesNothingOfAnotherSetOrOfNone) {
+TEST_P(WriterTest, AnApplySetTouchesNothingOfAnotherSetOrOfNone) {
   ASSERT_OK(Set({OwnedBy("theirs", "bank"), Server("nobodys")}));
   const std::string head = ToString(Read().head->order);
   auto refuse = [&](const ChangeSet& changes, const std::string& why) {
@@ -385,7 +396,7 @@ TEST_F(WriterTest, AnApplySetTouchesNothingOfAnotherSetOrOfNone) {
   EXPECT_EQ(ToString(Read().head->order), head);
 }
 
-TEST_F(WriterTest, ApplyingOneManifestOfASetDoesNotTakeItOutOfTheSet) {
+TEST_P(WriterTest, ApplyingOneManifestOfASetDoesNotTakeItOutOfTheSet) {
   ASSERT_OK(Set({OwnedBy("weather", "shop")}));
   ASSERT_OK(Apply(kv_, {.set = {Server("weather", "2")}, .manifests = true}, {}, clock_, Soon()));
   EXPECT_EQ(Read().objects.at(Key("weather")).metadata.labels.at(kApplySetLabel), "shop");

@@ -41,6 +41,10 @@ export const RECENT_PART_BYTES = 1024 * 1024;
 export const NEWS_MS = 10_000;
 export const NEWS_BYTES = 32 * 1024;
 export const NEWS_VALUES = 64;
+// A change that is taken with its head in one request, as the body of a bulk write: what fits is one turn of the object,
+// and goes to KV behind the answer.
+export const COMMIT_BYTES = 256 * 1024;
+export const COMMIT_VALUES = 200;
 // Heads that were ours, to tell an old copy of the mirror from a foreign one.
 export const HEAD_HISTORY = 1000;
 

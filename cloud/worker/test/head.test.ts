@@ -12,11 +12,13 @@ import {
   FUTURE,
   headOf,
   inFleet,
+  KV,
   moveHeads,
   putBlob,
   putHead,
   snapshotOf,
   valuePath,
+  VIEWER,
   watch,
   textOf,
 } from "./kit.js";
@@ -142,6 +144,86 @@ describe("the decision to move", () => {
   });
 });
 
+describe("a commit", () => {
+  const pairs = (...more: { key: string; value: string; metadata?: unknown }[]) => JSON.stringify(more);
+  const commit = (body: string, headers: Record<string, string>, as?: string) =>
+    call("PUT", `${KV}/CONFIG/bulk`, { body, headers, ...(as === undefined ? {} : { as }) });
+  const rows = () => inFleet((_, state) => state.storage.sql.exec("SELECT key FROM outbox WHERE kind='mirror-value'").toArray().length);
+
+  it("stores a change and moves the head as one, and tells the nodes of both", async () => {
+    const [first] = await moveHeads(1);
+    expect((await ask("GET", valuePath("CONFIG", "head"))).headers.get("Mcpfleet-Commit")).toBe("262144");
+    const device = await deviceToken("edge-1");
+    expect((await ask("GET", valuePath("CONFIG", "head"), { as: device })).headers.get("Mcpfleet-Commit")).toBeNull();
+    const node = await watch(device);
+    await node.next((text) => text.includes('"revision":1'));
+    const next = snapshotOf(first!, { message: "all at once" });
+    const body = pairs({ key: next.key, value: next.bytes, metadata: { written: 7 } }, { key: "head", value: headOf(next.hash, 2) });
+    expect(await commit(body, { "If-Match": '"0.1.1"' })).toMatchObject({ status: 200 });
+    expect(await node.next((text) => text.includes('"values"'))).toContain("all at once");
+    await node.next((text) => text.includes('"revision":2'));
+    expect(await textOf(ask("GET", valuePath("CONFIG", next.key)))).toBe(next.bytes);
+    await delivered();
+    expect((await bindings.CONFIG.getWithMetadata(next.key)).metadata).toEqual({ written: 7 });
+    // Again, as after an answer that was lost.
+    expect(await commit(body, { "If-Match": '"0.1.1"' })).toMatchObject({ status: 412, code: 10040 });
+    expect(await call("GET", "/v1/audit")).toMatchObject({ result: [{ what: "head", detail: expect.stringContaining("0.1.2") as string }, {}, {}] });
+  });
+
+  it("does nothing at all when the head may not move", async () => {
+    await moveHeads(1);
+    const stranger = snapshotOf("", { message: "from nothing" });
+    const of = (revision: number) => pairs({ key: stranger.key, value: stranger.bytes }, { key: "head", value: headOf(stranger.hash, revision) });
+    expect(await commit(of(2), { "If-Match": '"0.1.1"' })).toMatchObject({ status: 412 });
+    expect(await commit(of(2), { "If-Match": '"0.1.0"' })).toMatchObject({ status: 412 });
+    expect(await commit(of(2), {})).toMatchObject({ status: 428 });
+    expect((await ask("GET", valuePath("CONFIG", stranger.key))).status).toBe(404);
+    expect(await rows()).toBe(0);
+  });
+
+  it("takes values by hash and one head, from operators, and not too much", async () => {
+    const first = snapshotOf("");
+    const head = { key: "head", value: headOf(first.hash, 1) };
+    const value = { key: first.key, value: first.bytes };
+    const none = { "If-None-Match": "*" };
+    expect(await commit(pairs(value), none)).toMatchObject({ status: 400, message: "a commit has one head" });
+    expect(await commit(pairs(value, head, head), none)).toMatchObject({ status: 400 });
+    expect(await commit(pairs({ key: "notes/1", value: "x" }, head), none)).toMatchObject({ status: 400 });
+    expect(await commit(pairs({ ...value, value: "other bytes" }, head), none)).toMatchObject({ status: 400 });
+    expect(await commit(pairs({ ...value, metadata: "m".repeat(300_000) }, head), none)).toMatchObject({ status: 413 });
+    expect(await commit(pairs(value, head), none, VIEWER)).toMatchObject({ status: 403 });
+    expect(await commit(pairs(value, head), none, await deviceToken("edge-1"))).toMatchObject({ status: 403 });
+    expect(await commit(pairs(value, head), none)).toMatchObject({ status: 200 });
+  });
+
+  it("keeps the values until KV has them, however long that takes", async () => {
+    const clock = clockAt(FUTURE);
+    const first = snapshotOf("");
+    failWrites(first.key, 8);
+    expect(await commit(pairs({ key: first.key, value: first.bytes }, { key: "head", value: headOf(first.hash, 1) }), { "If-None-Match": "*" })).toMatchObject({ status: 200 });
+    await delivered();
+    await evict();
+    for (let minute = 0; minute < 15; ++minute) {
+      clock.advance(60_000);
+      await putBlob(snapshotOf("", { message: `minute ${minute}` }).key, snapshotOf("", { message: `minute ${minute}` }).bytes); // prunes
+      expect((await ask("GET", valuePath("CONFIG", first.key))).status).toBe(200);
+      await alarm();
+    }
+    expect(await bindings.CONFIG.get(first.key)).toBe(first.bytes);
+    expect(await rows()).toBe(0);
+  });
+
+  it("is refused for a moment while gc deletes one of its values", async () => {
+    const first = snapshotOf("");
+    await inFleet((instance) => instance.beginDeletion([first.key]));
+    const body = pairs({ key: first.key, value: first.bytes }, { key: "head", value: headOf(first.hash, 1) });
+    const refused = await commit(body, { "If-None-Match": "*" });
+    expect(refused).toMatchObject({ status: 503 });
+    await inFleet((instance) => instance.endDeletion([first.key]));
+    expect(await commit(body, { "If-None-Match": "*" })).toMatchObject({ status: 200 });
+  });
+});
+
 describe("the outbox", () => {
   it("tells the watchers and the mirror after a death between commit and send", async () => {
     await moveHeads(1);
@@ -153,7 +235,7 @@ describe("the outbox", () => {
     // The object commits and gets no further.
     await inFleet(async (instance) => {
       (instance as unknown as { kick(): void }).kick = () => {};
-      expect(await instance.moveHead(body, { ifMatch: "0.1.1", ifNoneMatch: false })).toEqual({ move: true });
+      expect(await instance.commit([], body, { ifMatch: "0.1.1", ifNoneMatch: false }, "")).toEqual({ move: true });
     });
     expect(plain.texts).toHaveLength(1);
     expect(await bindings.CONFIG.get("head")).toContain('"revision":1');

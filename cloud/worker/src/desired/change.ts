@@ -4,7 +4,9 @@ import { type Env, fleetOf } from "../env.js";
 import { badRequest, CODE, Refusal } from "../http/envelope.js";
 import { canonicalize } from "../manifest/canonical.js";
 import { compareKeys, encodeObject, entryOf, type FleetObject, nameOf, type ObjectKey, RESTARTED_AT, shardOf, tidy } from "../manifest/object.js";
-import { OBJECT_BYTES, SHARD_BYTES, SHARDS } from "../limits.js";
+import type { Value } from "../fleet/fleet.js";
+import { refusalOf } from "../kv/config.js";
+import { COMMIT_BYTES, COMMIT_VALUES, OBJECT_BYTES, SHARD_BYTES, SHARDS } from "../limits.js";
 import { type Head, type ShardEntry, Snapshot } from "../schema/desired.js";
 import { randomHex, sha256Hex } from "../schema/hash.js";
 import { type ReadHead, Reader } from "./reader.js";
@@ -139,11 +141,16 @@ class Transaction {
     draft.changes.push({ ...edit.key, change: entry === undefined ? "created" : "configured", generation });
   }
 
-  private async upload(draft: Draft): Promise<void> {
+  // What is to go with the head; what is too much for that is stored before.
+  private async upload(draft: Draft): Promise<Value[]> {
     const metadata = { written: Math.floor(this.now / 1000) };
     const pairs = [...draft.blobs].map(([key, text]) => ({ key, value: new TextEncoder().encode(text), metadata }));
+    const bytes = pairs.reduce((sum, { value }) => sum + value.byteLength, 0);
+    if (bytes <= COMMIT_BYTES && pairs.length <= COMMIT_VALUES)
+      return pairs.map(({ key, value }) => ({ key, value, metadata: JSON.stringify(metadata) }));
     const left = await this.reader.store.putMany(pairs);
     if (left.length > 0) throw new Refusal(503, CODE.badRequest, "the store did not take all of it; nothing was changed", { "Retry-After": "2" });
+    return [];
   }
 
   private nextHead(current: ReadHead | null, snapshot: string): Head {
@@ -162,14 +169,12 @@ class Transaction {
       if (draft.snapshot === "" || dryRun) return result;
       if (current !== null && isSigned(current.head))
         return { ...result, proposal: await propose(this.reader.store, current.head, draft, this.about, timeOf(this.now)) };
-      await this.upload(draft);
+      const values = await this.upload(draft);
       const next = this.nextHead(current, draft.snapshot);
-      const verdict = await fleetOf(this.env).moveHead(canonicalize(next), {
-        ifNoneMatch: current === null,
-        ...(current === null ? {} : { ifMatch: current.etag }),
-      });
+      const on = { ifNoneMatch: current === null, ...(current === null ? {} : { ifMatch: current.etag }) };
+      const verdict = await fleetOf(this.env).commit(values, canonicalize(next), on, "");
       if (verdict.move) return { ...result, head: `${next.trust}.${next.epoch}.${next.revision}`, moved: true };
-      if (verdict.status !== 412) throw new Refusal(verdict.status, CODE.condition, verdict.message);
+      if (verdict.status !== 412) throw refusalOf(verdict);
     }
     throw new Refusal(503, CODE.condition, "others keep changing the fleet; try again", { "Retry-After": "1" });
   }

@@ -14,7 +14,7 @@ import { acknowledge, type AlertRow, listAlerts, updateAlerts } from "./alert_bo
 import { type Deed, type DeedRow, listDeeds, noteDeed, pruneDeeds } from "./audit_book.js";
 import { type Admission, admitChunk, type Chunk, chunksWithin, UploadRate } from "./chunk_index.js";
 import { decideDown, type DownList, type DownState, emptyDown } from "./down.js";
-import { checkCondition, checkSnapshot, type Condition, type Verdict } from "./head_move.js";
+import { BEING_DELETED, checkCondition, checkSnapshot, type Condition, type Verdict } from "./head_move.js";
 import { currentHead, foreignMirror, parsedHead, type StoredHead, writeHead } from "./heads.js";
 import { cursorFrom, differenceOf, type FeedDelta, stateMessages } from "./feed.js";
 import { hintsFor } from "./hints.js";
@@ -51,6 +51,11 @@ class Spent {
     this.nodes.set(node, { second, bytes: used + bytes });
     return true;
   }
+}
+
+// A value of a commit, with its metadata as JSON text ("": none).
+export interface Value extends Blob {
+  metadata: string;
 }
 
 export interface ListedToken {
@@ -91,22 +96,29 @@ export class Fleet extends DurableObject<Env> {
     return currentHead(this.sql) ?? null;
   }
 
-  async moveHead(body: string, on: Condition): Promise<Verdict> {
+  // Moves the head, with values that it needs: all or nothing. They are in the object when this returns, and in KV soon
+  // after; until then the object answers for them. `who` asks, for the audit; "" for nobody.
+  async commit(values: Value[], body: string, on: Condition, who: string): Promise<Verdict> {
     const next = parseHead(body);
     if (typeof next === "string") return { move: false, status: 400, message: next };
     const early = checkCondition(this.current(), next, on);
     if (!early.move) return early;
-    const snapshot = await this.findSnapshot(next.snapshot);
-    // From here to the alarm nothing is awaited: decision, head and outbox are one transaction.
+    const snapshot = await this.findSnapshot(next.snapshot, values);
+    // From here to the alarm nothing is awaited: decision, values, head and outbox are one transaction.
     const current = this.current(); // again: another move may have come in while the snapshot was read
     const late = checkCondition(current, next, on);
     if (!late.move) return late;
     const verdict = checkSnapshot(current?.head, next, snapshot);
     if (!verdict.move) return verdict;
     const now = Date.now();
+    if (!rememberBlobs(this.sql, values, now)) return { move: false, status: 503, message: BEING_DELETED };
+    pruneRecent(this.sql, now);
+    for (const { key, metadata } of values) post(this.sql, "mirror-value", key, now, metadata);
     writeHead(this.sql, body, etagOf(next), now);
     post(this.sql, "broadcast", "head", now);
     post(this.sql, "mirror-head", "head", Math.max(now, headMirroredAt(this.sql) + HEAD_MIRROR_MS));
+    // The snapshot has the words of who changed it.
+    if (who !== "") noteDeed(this.sql, { who, what: "head", subject: "fleet", detail: `${etagOf(next)}, snapshot ${next.snapshot.slice(0, 12)}` }, now);
     this.wakeBy(now + 1000);
     this.kick();
     return verdict;
@@ -117,9 +129,10 @@ export class Fleet extends DurableObject<Env> {
     return stored === undefined ? undefined : { head: parsedHead(stored), etag: stored.etag };
   }
 
-  private async findSnapshot(hash: string): Promise<Snapshot | undefined> {
+  private async findSnapshot(hash: string, values: readonly Blob[]): Promise<Snapshot | undefined> {
     const key = `snapshots/${hash}`;
-    const bytes = findRecent(this.sql, [key])[0]?.value ?? (await this.env.CONFIG.get(key, "arrayBuffer"));
+    const given = values.find((value) => value.key === key) ?? findRecent(this.sql, [key])[0];
+    const bytes = given?.value ?? (await this.env.CONFIG.get(key, "arrayBuffer"));
     if (bytes === null || sha256Hex(new Uint8Array(bytes)) !== hash) return undefined;
     try {
       const parsed = Snapshot.safeParse(JSON.parse(new TextDecoder().decode(bytes)));

@@ -11,7 +11,14 @@ export interface Condition {
   ifNoneMatch: boolean;
 }
 
-export type Verdict = { move: true } | { move: false; status: 400 | 412 | 428; message: string };
+export interface Refused {
+  move: false;
+  status: 400 | 412 | 428 | 503;
+  message: string;
+}
+export type Verdict = { move: true } | Refused;
+
+export const BEING_DELETED = "a value is being deleted right now: write it again";
 
 const refused = (status: 400 | 412 | 428, message: string): Verdict => ({ move: false, status, message });
 

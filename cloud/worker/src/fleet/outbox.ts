@@ -3,7 +3,7 @@
 // the place of the older one, which nobody needs any more.
 import { RETRY_MOST_MS } from "../limits.js";
 
-export type OutboxKind = "broadcast" | "mirror-head" | "mirror-token" | "mirror-status" | "webhook";
+export type OutboxKind = "broadcast" | "mirror-value" | "mirror-head" | "mirror-token" | "mirror-status" | "webhook";
 
 export interface Letter {
   id: number;

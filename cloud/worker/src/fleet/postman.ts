@@ -5,6 +5,7 @@ import { type Env, settingsOf } from "../env.js";
 import { CONCURRENT_WRITES, TTL_LEAST_SECONDS, WEBHOOK_TRIES } from "../limits.js";
 import { currentHead } from "./heads.js";
 import { delivered, dueLetters, failed, type Letter, type OutboxKind } from "./outbox.js";
+import { findRecent } from "./recent.js";
 import { findStatus } from "./status_book.js";
 import { readNote, writeNote } from "./tables.js";
 import { findToken, isLive, tokenEntry } from "./tokens.js";
@@ -20,7 +21,7 @@ export function headMirroredAt(sql: SqlStorage): number {
 // A lane is one delivery at a time, of so many letters at once.
 const LANES: readonly { kinds: readonly OutboxKind[]; atOnce: number }[] = [
   { kinds: ["broadcast"], atOnce: 1 },
-  { kinds: ["mirror-head", "mirror-token", "mirror-status"], atOnce: CONCURRENT_WRITES },
+  { kinds: ["mirror-value", "mirror-head", "mirror-token", "mirror-status"], atOnce: CONCURRENT_WRITES },
   { kinds: ["webhook"], atOnce: 10 },
 ];
 type Lane = (typeof LANES)[number];
@@ -73,6 +74,8 @@ export class Postman {
     switch (letter.kind) {
       case "broadcast":
         return this.broadcast();
+      case "mirror-value":
+        return this.mirrorValue(letter);
       case "mirror-head":
         return this.mirrorHead();
       case "mirror-token":
@@ -82,6 +85,12 @@ export class Postman {
       case "webhook":
         return this.callWebhook(letter);
     }
+  }
+
+  private async mirrorValue({ key, body }: Letter): Promise<void> {
+    const [blob] = findRecent(this.sql, [key]); // kept until this is done
+    if (blob === undefined) throw new Error("the value is gone");
+    await this.env.CONFIG.put(key, blob.value as Uint8Array<ArrayBuffer>, body === "" ? {} : { metadata: JSON.parse(body) as unknown });
   }
 
   private async mirrorHead(): Promise<void> {

@@ -4,6 +4,8 @@ import { utf8 } from "../http/body.js";
 import { DELETION_MS, NEWS_BYTES, NEWS_VALUES, RECENT_BYTES, RECENT_MS, RECENT_PART_BYTES } from "../limits.js";
 import { hashOfKey } from "../schema/desired.js";
 
+const ARRIVED = "key NOT IN (SELECT key FROM outbox WHERE kind='mirror-value')";
+
 export interface Blob {
   key: string;
   value: Uint8Array;
@@ -74,16 +76,17 @@ export function newsSince(sql: SqlStorage, since: number): string[] {
   return news;
 }
 
-// Drops what KV surely answers by now, and the oldest of what is too much.
+// Drops what KV surely answers by now, and the oldest of what is too much; nothing that is on its way to KV yet.
 export function pruneRecent(sql: SqlStorage, now: number): void {
-  sql.exec("DELETE FROM recent WHERE at<?", now - RECENT_MS);
+  sql.exec(`DELETE FROM recent WHERE at<? AND ${ARRIVED}`, now - RECENT_MS);
   let size = Number(sql.exec("SELECT coalesce(sum(length(bytes)),0) AS n FROM recent").one().n);
   while (size > RECENT_BYTES) {
     const oldest = sql
       .exec<{ key: string; bytes: number }>(
-        "SELECT key, sum(length(bytes)) AS bytes FROM recent GROUP BY key ORDER BY min(at), key LIMIT 1",
+        `SELECT key, sum(length(bytes)) AS bytes FROM recent WHERE ${ARRIVED} GROUP BY key ORDER BY min(at), key LIMIT 1`,
       )
-      .one();
+      .toArray()[0];
+    if (oldest === undefined) return;
     sql.exec("DELETE FROM recent WHERE key=?", oldest.key);
     size -= oldest.bytes;
   }

@@ -1,8 +1,10 @@
 // CONFIG: the head is in the Fleet object, immutable values are in KV and for some minutes in the object as well.
-import type { Fleet } from "../fleet/fleet.js";
-import { badRequest, CODE, Refusal } from "../http/envelope.js";
+import type { Fleet, Value } from "../fleet/fleet.js";
+import type { Caller } from "../auth/caller.js";
+import { BEING_DELETED, type Refused } from "../fleet/head_move.js";
+import { badRequest, CODE, Refusal, tooLarge } from "../http/envelope.js";
 import { utf8 } from "../http/body.js";
-import { HEAD_BYTES } from "../limits.js";
+import { COMMIT_VALUES, HEAD_BYTES } from "../limits.js";
 import { hashOfKey, parseHead, Shard, Snapshot } from "../schema/desired.js";
 import { sha256Hex } from "../schema/hash.js";
 import { conditionFailed, headNeedsCondition, type Pair } from "./pair.js";
@@ -13,8 +15,8 @@ export class ConfigStore extends PlainStore {
   constructor(
     kv: KVNamespace,
     private readonly fleet: DurableObjectStub<Fleet>,
-    // The node that asks, when one does: its poll is a sign of life.
-    private readonly node?: string,
+    // Who asks; undefined: the Worker itself.
+    private readonly caller?: Caller,
   ) {
     super(kv);
   }
@@ -41,7 +43,7 @@ export class ConfigStore extends PlainStore {
   }
 
   override async put(pair: Pair, on: PutCondition): Promise<void> {
-    if (pair.key === "head") return this.moveHead(pair, on);
+    if (pair.key === "head") return this.moveHead(pair, on, []);
     if (pair.key.startsWith("trust/") && !(await this.fleet.claimOnce(pair.key, sha256Hex(pair.value)))) {
       throw conditionFailed("a trust version is written once");
     }
@@ -61,8 +63,20 @@ export class ConfigStore extends PlainStore {
   private async remember(pairs: readonly Pair[]): Promise<void> {
     const kept = pairs.filter((pair) => isKept(pair.key));
     if (kept.length > 0 && !(await this.fleet.remember(kept.map(({ key, value }) => ({ key, value }))))) {
-      throw new Refusal(503, CODE.condition, "a value is being deleted right now: write it again", { "Retry-After": "1" });
+      throw refusalOf({ move: false, status: 503, message: BEING_DELETED });
     }
+  }
+
+  // A change whole: values by hash, and the head that names them.
+  async commit(pairs: readonly Pair[], on: PutCondition): Promise<void> {
+    const values = pairs.filter((pair) => pair.key !== "head");
+    const head = pairs.find((pair) => pair.key === "head");
+    if (head === undefined || values.length !== pairs.length - 1) throw badRequest("a commit has one head");
+    const other = values.find((pair) => hashOfKey(pair.key) === undefined);
+    if (other !== undefined) throw badRequest(`${other.key.slice(0, 40)}: a commit has values by hash, and the head`);
+    if (values.length > COMMIT_VALUES) throw tooLarge(`a commit has at most ${COMMIT_VALUES} values`);
+    const kept = values.map(({ key, value, metadata }) => ({ key, value, metadata: metadata === undefined ? "" : JSON.stringify(metadata) }));
+    await this.moveHead(head, on, kept);
   }
 
   // Only for gc: nothing that the present head needs, nothing that somebody wrote minutes ago.
@@ -84,20 +98,18 @@ export class ConfigStore extends PlainStore {
   }
 
   private async head(): Promise<Found | null> {
-    const head = await this.fleet.getHead(this.node);
+    // A node's poll is a sign of life.
+    const head = await this.fleet.getHead(this.caller?.kind === "device" ? this.caller.node : undefined);
     return head === null ? null : { value: new TextEncoder().encode(head.body), metadata: null, etag: head.etag };
   }
 
-  private async moveHead(pair: Pair, on: PutCondition): Promise<void> {
+  private async moveHead(pair: Pair, on: PutCondition, values: Value[]): Promise<void> {
     if (pair.value.byteLength > HEAD_BYTES) throw badRequest(`head: larger than ${HEAD_BYTES} bytes`);
     const body = utf8(pair.value);
     if (body === undefined) throw badRequest("head: is not UTF-8");
-    const verdict = await this.fleet.moveHead(body, {
-      ifNoneMatch: on.ifNoneMatch,
-      ...(on.ifMatch === undefined ? {} : { ifMatch: on.ifMatch }),
-    });
-    if (!verdict.move)
-      throw new Refusal(verdict.status, verdict.status === 400 ? CODE.badRequest : CODE.condition, verdict.message);
+    const condition = { ifNoneMatch: on.ifNoneMatch, ...(on.ifMatch === undefined ? {} : { ifMatch: on.ifMatch }) };
+    const verdict = await this.fleet.commit(values, body, condition, this.caller?.kind === "person" ? this.caller.name : "");
+    if (!verdict.move) throw refusalOf(verdict);
   }
 
   // Keys of all that the present head needs. Throws when that can't be read: then nothing may be deleted.
@@ -123,3 +135,8 @@ export class ConfigStore extends PlainStore {
 
 // Keys that the object keeps for a while: immutable ones, which a reader may ask for before KV has them everywhere.
 const isKept = (key: string): boolean => hashOfKey(key) !== undefined || key.startsWith("trust/");
+
+export function refusalOf({ status, message }: Refused): Refusal {
+  const headers: Record<string, string> = status === 503 ? { "Retry-After": "1" } : {};
+  return new Refusal(status, status === 400 ? CODE.badRequest : CODE.condition, message, headers);
+}

@@ -11,7 +11,7 @@ export function storeFor(namespace: Namespace, env: Env, caller: Caller): Store 
   const node = caller.kind === "device" ? caller.node : undefined;
   switch (namespace) {
     case "CONFIG":
-      return new ConfigStore(env.CONFIG, fleet, node);
+      return new ConfigStore(env.CONFIG, fleet, caller);
     case "SERVER_STATE":
       return new StateStore(env.SERVER_STATE, fleet, node);
     case "DEVICE_TOKENS":

@@ -6,22 +6,22 @@ import { check, parseJson, readBody, readJson, utf8 } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { parseMultipart } from "../http/multipart.js";
 import type { Rule } from "../auth/caller.js";
-import { type Env, fleetOf } from "../env.js";
+import { ConfigStore } from "../kv/config.js";
 import { storeFor } from "../kv/index.js";
 import { BulkPair, checkKey, checkPair, type Pair, pairOf, ttlOf } from "../kv/pair.js";
 import { keyIn, knownNamespace, namespaceIn } from "../kv/route.js";
 import { isNamespace, kvPermits, NAMESPACES, type Operation } from "../kv/rules.js";
-import type { Found, Store } from "../kv/store.js";
+import type { Found, PutCondition, Store } from "../kv/store.js";
 import {
   BULK_BYTES,
   BULK_GET_KEYS,
   BULK_PAIRS,
+  COMMIT_BYTES,
   LIST_KEYS,
   LIST_KEYS_LEAST,
   METADATA_BYTES,
   VALUE_BYTES,
 } from "../limits.js";
-import { etagOf, parseHead } from "../schema/desired.js";
 import { addRoute } from "./add.js";
 import { answer, bytesAnswer } from "./describe.js";
 
@@ -86,12 +86,12 @@ async function bulkDelete(c: AppContext): Promise<Response> {
   return reply({ successful_key_count: keys.length - left.length, unsuccessful_keys: left });
 }
 
-// What mcpctl and pipelines changed; the snapshot has their own words.
-async function noteHead(env: Env, who: string, bytes: Uint8Array): Promise<void> {
-  const head = parseHead(new TextDecoder().decode(bytes));
-  if (typeof head === "string") return;
-  await fleetOf(env).noteAudit({ who, what: "head", subject: "fleet", detail: `${etagOf(head)}, snapshot ${head.snapshot.slice(0, 12)}` });
-}
+const conditionOf = (c: AppContext): PutCondition => {
+  const none = c.req.header("If-None-Match") ?? "";
+  if (none !== "" && none !== "*") throw badRequest("If-None-Match allows only *");
+  const match = c.req.header("If-Match");
+  return { ifNoneMatch: none === "*", ...(match === undefined ? {} : { ifMatch: unquoted(match) }) };
+};
 
 export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
   addRoute(
@@ -155,6 +155,7 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
       const headers: Record<string, string> = { "Content-Type": "application/octet-stream" };
       if (found.etag !== undefined) {
         headers.ETag = `"${found.etag}"`;
+        if (c.get("caller").kind === "person") headers["Mcpfleet-Commit"] = String(COMMIT_BYTES);
         const asked = (c.req.header("If-None-Match") ?? "").split(",").map((etag) => unquoted(etag.trim()));
         if (asked.includes(found.etag)) return new Response(null, { status: 304, headers });
       }
@@ -174,17 +175,10 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
     async (c) => {
       const key = checkKey(keyIn(c.req.raw));
       const store = storeOf(c, "put", [key]);
-      const none = c.req.header("If-None-Match") ?? "";
-      if (none !== "" && none !== "*") throw badRequest("If-None-Match allows only *");
-      const match = c.req.header("If-Match");
+      const on = conditionOf(c);
       const pair = await readPair(c, key);
       checkPair(knownNamespace(namespaceIn(c.req.raw)), pair);
-      await store.put(pair, {
-        ifNoneMatch: none === "*",
-        ...(match === undefined ? {} : { ifMatch: unquoted(match) }),
-      });
-      const caller = c.get("caller");
-      if (key === "head" && caller.kind === "person") await noteHead(c.env, caller.name, pair.value);
+      await store.put(pair, on);
       return reply({});
     },
   );
@@ -227,12 +221,15 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
       method: "put",
       path: `${BASE}/{namespace}/bulk`,
       tag,
-      summary: "Writes many values, 10 MB at most; unsuccessful_keys are to be tried again",
+      summary:
+        "Writes many values, 10 MB at most; unsuccessful_keys are to be tried again. With the head among them, and its condition, a commit: all or nothing",
       rule: write,
       responses: answer("counts"),
     },
     async (c) => {
-      const items = await readJson(c.req.raw, z.array(BulkPair).max(BULK_PAIRS, "more than 10000 pairs"), BULK_BYTES);
+      const body = await readBody(c.req.raw, BULK_BYTES);
+      const bytes = body.byteLength;
+      const items = check(z.array(BulkPair).max(BULK_PAIRS, "more than 10000 pairs"), parseJson(utf8(body)));
       const pairs = items.map(pairOf);
       const store = storeOf(
         c,
@@ -241,6 +238,12 @@ export function addKvRoutes(app: OpenAPIHono<AppEnv>): void {
       );
       const namespace = knownNamespace(namespaceIn(c.req.raw));
       for (const pair of pairs) checkPair(namespace, pair);
+      const on = conditionOf(c);
+      if (store instanceof ConfigStore && (on.ifNoneMatch || on.ifMatch !== undefined)) {
+        if (bytes > COMMIT_BYTES) throw tooLarge(`a commit has at most ${COMMIT_BYTES} bytes`);
+        await store.commit(pairs, on);
+        return reply({ successful_key_count: pairs.length, unsuccessful_keys: [] });
+      }
       const left = await store.putMany(pairs);
       return reply({ successful_key_count: pairs.length - left.length, unsuccessful_keys: left });
     },
