@@ -3,9 +3,10 @@
 //
 //   bench_containerd SOCKET SPACE TEMPLATE COUNT WIDTH LOG
 //
-// Makes COUNT containers like TEMPLATE, WIDTH at once, prints the seconds until the last runs, and removes them. What
-// mcplet writes to disk for a container is made before the clock starts, and the cgroup, snapshot and log are like the
-// template's. Labels, a lease for each and looks at what is there are not made: those are our own.
+// Makes COUNT containers like TEMPLATE, WIDTH at once, prints the seconds until the last runs, and removes them. It
+// makes mcplet's calls in mcplet's order: is the image there, hold it while a container is made of it, is there such a
+// container, make it, look at it, start it. What mcplet does besides is its own time: it decides, keeps its state,
+// writes files (here they are made before the clock starts), and talks to the servers that run already.
 #include <signal.h>
 
 #include <atomic>
@@ -20,6 +21,7 @@
 #include "base/json.h"
 #include "edge-runtime/containerd/connection.h"
 #include "edge-runtime/containerd/containers.h"
+#include "edge-runtime/containerd/images.h"
 #include "edge-runtime/containerd/leases.h"
 #include "edge-runtime/containerd/snapshots.h"
 #include "edge-runtime/containerd/tasks.h"
@@ -30,8 +32,6 @@ namespace mcpfleet::containerd {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kLease[] = "raw";
 
 Deadline Soon() { return Deadline::After(std::chrono::seconds(120)); }
 
@@ -81,14 +81,24 @@ class Raw {
   }
   void Place(const std::string& id) const { CopyDirectories(spec_, template_.id, id); }
   void Start(const std::string& id) const {
-    const auto mounts = snapshots_.Prepare(id, parent_, {}, kLease, Soon());
-    Must(mounts.status(), "snapshot " + id);
-    Container container = template_;
-    container.id = container.snapshot_key = id;
-    container.labels.clear();
-    container.spec = WithName(template_.spec, template_.id, id);
-    Must(CreateContainer(connection_, container, kLease, Soon()), "container " + id);
+    const std::string lease = "raw-" + id;
+    Held(lease, [&] { Must(GetImage(connection_, template_.image, Soon()).status(), "hold"); });
+    (void)GetContainer(connection_, id, Soon());
+    Held(lease, [&] {
+      Must(snapshots_.Prepare(id, parent_, {}, lease, Soon()).status(), "snapshot " + id);
+      Container container = template_;
+      container.id = container.snapshot_key = id;
+      container.labels = {{"raw", "1"}};
+      container.spec = WithName(template_.spec, template_.id, id);
+      Must(CreateContainer(connection_, container, lease, Soon()), "container " + id);
+    });
+    Must(GetContainer(connection_, id, Soon()).status(), "look at " + id);
+    Must(GetTask(connection_, id, Soon()).status(), "look at " + id);
+    Must(GetContainer(connection_, id, Soon()).status(), "find " + id);
+    const auto mounts = snapshots_.Mounts(id, Soon());
+    Must(mounts.status(), "mounts of " + id);
     Must(CreateTask(connection_, id, *mounts, WithName(log_, "ID", id), Soon()).status(), "task " + id);
+    Must(LabelContainer(connection_, id, "started", "1", Soon()), "label " + id);
     Must(StartTask(connection_, id, Soon()), "start " + id);
   }
   void Remove(const std::string& id) const {
@@ -100,6 +110,15 @@ class Raw {
   }
 
  private:
+  // `work` under a lease, after a look at the image.
+  template <typename Work>
+  void Held(const std::string& lease, Work work) const {
+    Must(CreateLease(connection_, {lease, {}}, std::chrono::minutes(10), Soon()), "lease");
+    Must(GetImage(connection_, template_.image, Soon()).status(), "image");
+    Must(snapshots_.Exists(parent_, Soon()).status(), "unpacked image");
+    work();
+    Must(DeleteLease(connection_, lease, Soon()), "lease");
+  }
   static Container Get(const Connection& connection, const std::string& name) {
     const auto container = GetContainer(connection, name, Soon());
     Must(container.status(), name);
@@ -129,13 +148,10 @@ int Make(const Connection& connection, char** words) {
   const Raw raw(connection, words[0], words[3]);
   const int count = std::atoi(words[1]), width = std::atoi(words[2]);
   for (int i = 0; i < count; ++i) raw.Place("raw-" + std::to_string(i));
-  // Without one the garbage collection takes a snapshot away before its container is there.
-  Must(CreateLease(connection, {kLease, {}}, std::chrono::minutes(10), Soon()), "lease");
   const auto begun = std::chrono::steady_clock::now();
   Together(count, width, [&](const std::string& id) { raw.Start(id); });
   printf("%.4f\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
   Together(count, 4, [&](const std::string& id) { raw.Remove(id); });
-  Must(DeleteLease(connection, kLease, Soon()), "lease");
   return 0;
 }
 

@@ -132,6 +132,7 @@ class Controller::Impl {
   void Trigger(const ServerKey& key) { queue_.Add(key); }
 
   void NotifyRuntimeEvent(RuntimeKind runtime, const std::string& instance) {
+    if (cache_.IsOwnChange(instance)) return;
     const uint64_t mark = cache_.Mark();
     MutexLock lock(&mu_);
     events_[runtime].Add(mark, instance);

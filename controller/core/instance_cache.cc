@@ -46,6 +46,22 @@ InstanceCache::InstanceCache(const std::map<RuntimeKind, ContainerRuntime*>& run
   for (auto& [kind, runtime] : runtimes) listings_[kind].runtime = runtime;
 }
 
+InstanceCache::OwnChange::OwnChange(InstanceCache& cache, std::string instance)
+    : cache_(cache), instance_(std::move(instance)) {
+  MutexLock lock(&cache_.mu_);
+  cache_.changing_.insert(instance_);
+}
+
+InstanceCache::OwnChange::~OwnChange() {
+  MutexLock lock(&cache_.mu_);
+  cache_.changing_.erase(instance_);
+}
+
+bool InstanceCache::IsOwnChange(const std::string& instance) const {
+  MutexLock lock(&mu_);
+  return changing_.contains(instance);
+}
+
 uint64_t InstanceCache::Mark() {
   MutexLock lock(&mu_);
   return ++tick_;

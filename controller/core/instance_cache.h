@@ -25,6 +25,20 @@ namespace mcpfleet {
 
 class InstanceCache {
  public:
+  // While it lives, what happens to the instance is our own doing: who does it looks afterwards, so hints say nothing new.
+  class OwnChange {
+   public:
+    OwnChange(InstanceCache& cache, std::string instance);
+    ~OwnChange();
+    OwnChange(const OwnChange&) = delete;
+    OwnChange& operator=(const OwnChange&) = delete;
+
+   private:
+    InstanceCache& cache_;
+    const std::string instance_;
+  };
+  bool IsOwnChange(const std::string& instance) const;
+
   InstanceCache(const std::map<RuntimeKind, ContainerRuntime*>& runtimes, const Clock& clock,
                 ControllerMetrics& metrics);
 
@@ -83,6 +97,7 @@ class InstanceCache {
   std::map<RuntimeKind, Listing> listings_ GUARDED_BY(mu_);
   std::set<ServerKey> changed_ GUARDED_BY(mu_);
   std::set<RuntimeKind> flipped_ GUARDED_BY(mu_);
+  std::set<std::string> changing_ GUARDED_BY(mu_);
   std::map<std::string, ServerKey> owners_ GUARDED_BY(mu_);  // of listed instances, and of noted ones until a list
 };
 

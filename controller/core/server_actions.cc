@@ -72,7 +72,12 @@ Status ServerReconciler::Run(const ServerKey& key, ServerRecord* record, const L
   // They may end before the next look.
   if (const auto* start = std::get_if<StartInstance>(&action)) record->instances[start->instance].ran = true;
   if (const auto* start = std::get_if<StartMain>(&action)) record->instances[start->instance].ran = true;
-  Status status = executor_.Execute(action, {key, look.desired.get(), &look.observed});
+  Status status;
+  {
+    std::optional<InstanceCache::OwnChange> own;
+    if (touched) own.emplace(w_.cache, touched->second);
+    status = executor_.Execute(action, {key, look.desired.get(), &look.observed});
+  }
   // Also a failed call may have had its effect.
   if (touched) record->look_after[*touched] = w_.cache.Mark();
   if (const auto* start = std::get_if<StartInstance>(&action)) {

@@ -178,10 +178,13 @@ Status ContainerdRuntime::StartNew(const containerd::OwnContainer& container, De
 Status ContainerdRuntime::Start(const std::string& id, Deadline deadline) {
   ASSIGN_OR_RETURN(const containerd::OwnContainer container, Find(id, deadline));
   const UnderWay under_way(this, id);
-  ASSIGN_OR_RETURN(const std::optional<containerd::Task> task, containerd::GetTask(connection_, id, deadline));
-  using containerd::TaskState;
-  if (task && (task->state == TaskState::kRunning || task->state == TaskState::kPaused)) return OkStatus();
-  RETURN_IF_ERROR(EndSeen(id, task, deadline));
+  // One that never ran has no task but what a crash left, which MakeTask ends.
+  if (container.started) {
+    ASSIGN_OR_RETURN(const std::optional<containerd::Task> task, containerd::GetTask(connection_, id, deadline));
+    using containerd::TaskState;
+    if (task && (task->state == TaskState::kRunning || task->state == TaskState::kPaused)) return OkStatus();
+    RETURN_IF_ERROR(EndSeen(id, task, deadline));
+  }
   RETURN_IF_ERROR(MakeDirectories(DirectoryOf(id), 0700));
   if (container.started) RETURN_IF_ERROR(PutAwayLogs(id));
   {

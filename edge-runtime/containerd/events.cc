@@ -78,7 +78,7 @@ Status WatchContainers(const Connection& connection, const std::function<void(co
   const auto stub = api::Events::NewStub(connection.channel());
   api::SubscribeRequest request;
   const std::string space = "namespace==" + Quoted(connection.space());
-  request.add_filters(space + R"(,topic~="^/(tasks|containers)/")");
+  request.add_filters(space + R"re(,topic~="^/(tasks/|containers/(create|delete))")re");
   request.add_filters(space + ",topic==" + Quoted(topic));
   const auto reader = stub->Subscribe(&context, request);
   {

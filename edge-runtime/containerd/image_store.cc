@@ -12,6 +12,7 @@ namespace mcpfleet::containerd {
 namespace {
 
 constexpr size_t kManifestBytes = size_t{4} << 20;
+constexpr size_t kKnownImages = 64;
 constexpr char kHoldPrefix[] = "mcpfleet.dev/artifact/";
 constexpr char kLabelDigest[] = "dev.mcpfleet.artifact";
 constexpr char kLabelName[] = "dev.mcpfleet.image";
@@ -40,7 +41,22 @@ Artifact UsableImage::ToArtifact() const {
 }
 
 StatusOr<UsableImage> ImageStore::Read(const Image& image, Deadline deadline) const {
-  UsableImage usable{.name = image.name, .target = image.target, .manifest = {}, .config = {}};
+  const std::string& digest = image.target.digest;
+  const auto usable = [&](const Parts& parts) {
+    return UsableImage{.name = image.name, .target = image.target, .manifest = parts.manifest, .config = parts.config};
+  };
+  {
+    MutexLock lock(&mu_);
+    if (auto known = known_.find(digest); known != known_.end()) return usable(known->second);
+  }
+  ASSIGN_OR_RETURN(Parts parts, ReadParts(image, deadline));
+  MutexLock lock(&mu_);
+  if (known_.size() >= kKnownImages) known_.clear();
+  return usable(known_[digest] = std::move(parts));
+}
+
+StatusOr<ImageStore::Parts> ImageStore::ReadParts(const Image& image, Deadline deadline) const {
+  Parts usable;
   Descriptor manifest = image.target;
   // More levels than one are allowed, and nobody makes them.
   for (int level = 0; IsIndex(manifest.media_type) && level < 4; ++level) {

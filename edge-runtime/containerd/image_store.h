@@ -6,10 +6,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "controller/ports/container_runtime.h"
 #include "edge-runtime/containerd/image_format.h"
 #include "edge-runtime/containerd/images.h"
@@ -49,11 +51,19 @@ class ImageStore {
   Status Collect(const std::vector<std::string>& keep, int64_t quota_bytes, Deadline deadline) const;
 
  private:
+  // What an image is made of, by the hash of its name's target: it never changes.
+  struct Parts {
+    Manifest manifest;
+    ImageConfig config;
+  };
   StatusOr<UsableImage> Read(const Image& image, Deadline deadline) const;
+  StatusOr<Parts> ReadParts(const Image& image, Deadline deadline) const;
   Status UnpackLayer(const UsableImage& image, size_t layer, const std::string& lease, Deadline deadline) const;
 
   const Connection& connection_;
   const Snapshots& snapshots_;
+  mutable Mutex mu_;
+  mutable std::map<std::string, Parts> known_ GUARDED_BY(mu_);  // bounded
 };
 
 struct HeldImage {

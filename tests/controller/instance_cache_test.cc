@@ -181,5 +181,15 @@ TEST_F(InstanceCacheTest, WhoAsksNeedsNoHintOfItsOwnButOthersAndLaterChangesDo) 
   EXPECT_TRUE(cache_.TakeChanged().empty()) << "nothing has changed";
 }
 
+TEST_F(InstanceCacheTest, AnInstanceIsBeingChangedForAsLongAsItIs) {
+  EXPECT_FALSE(cache_.IsOwnChange("a-1"));
+  {
+    const InstanceCache::OwnChange change(cache_, "a-1");
+    EXPECT_TRUE(cache_.IsOwnChange("a-1"));
+    EXPECT_FALSE(cache_.IsOwnChange("b-1"));
+  }
+  EXPECT_FALSE(cache_.IsOwnChange("a-1"));
+}
+
 }  // namespace
 }  // namespace mcpfleet
