@@ -62,24 +62,35 @@ StatusOr<DockerRuntime::Engine> DockerRuntime::Connect(Deadline deadline) {
   return Meet(deadline);
 }
 
+StatusOr<std::string> DockerRuntime::AskItself(const std::string& target, Deadline deadline) {
+  const std::string what = "docker engine at " + options_.socket_path;
+  ++requests_;
+  StatusOr<http::Response> response = client_.Do({.method = "GET", .target = target}, deadline);
+  if (!response.ok()) return Annotate(response.status(), what);
+  RETURN_IF_ERROR(StatusOfEngine(response->status, response->body, what));
+  return std::move(response->body);
+}
+
 StatusOr<DockerRuntime::Engine> DockerRuntime::Meet(Deadline deadline) {
-  const auto get = [&](const std::string& path) -> StatusOr<std::string> {
-    ++requests_;
-    StatusOr<http::Response> response = client_.Do({.method = "GET", .target = path}, deadline);
-    if (!response.ok()) return Annotate(response.status(), "docker engine at " + options_.socket_path);
-    RETURN_IF_ERROR(StatusOfEngine(response->status, response->body, "docker engine at " + options_.socket_path));
-    return std::move(response->body);
-  };
   Engine engine;
-  ASSIGN_OR_RETURN(std::string version, get("/version"));
-  ASSIGN_OR_RETURN(engine.version, ParseVersion(version));
+  ASSIGN_OR_RETURN(engine.says, AskItself("/version", deadline));
+  {
+    MutexLock lock(&mu_);
+    if (engine_ && engine_->says == engine.says) return *engine_;
+  }
+  ASSIGN_OR_RETURN(engine.version, ParseVersion(engine.says));
   ASSIGN_OR_RETURN(std::string api, NegotiateApi(engine.version));
   engine.prefix = "/v" + api;
-  ASSIGN_OR_RETURN(std::string info, get(engine.prefix + "/info"));
+  ASSIGN_OR_RETURN(std::string info, AskItself(engine.prefix + "/info", deadline));
   engine.unenforced = ParseUnenforced(info);
   MutexLock lock(&mu_);
   engine_ = engine;
   return engine;
+}
+
+void DockerRuntime::ForgetEngine() {
+  MutexLock lock(&mu_);
+  engine_.reset();
 }
 
 StatusOr<http::Response> DockerRuntime::Call(std::string_view method, const std::string& path, Deadline deadline,
@@ -93,10 +104,7 @@ StatusOr<http::Response> DockerRuntime::Call(std::string_view method, const std:
   ++requests_;
   StatusOr<http::Response> response = client_.Do(request, deadline);
   // An engine that went away may come back as another version.
-  if (response.status().code() == StatusCode::kUnavailable) {
-    MutexLock lock(&mu_);
-    engine_.reset();
-  }
+  if (response.status().code() == StatusCode::kUnavailable) ForgetEngine();
   if (!response.ok()) return Annotate(response.status(), "docker engine at " + options_.socket_path);
   return response;
 }
@@ -119,8 +127,7 @@ RuntimeCheck DockerRuntime::Check(Deadline deadline) {
   // What it says now, not what it said once; calls beside this go on with the latter.
   StatusOr<Engine> engine = Meet(deadline);
   if (!engine.ok()) {
-    MutexLock lock(&mu_);
-    engine_.reset();
+    ForgetEngine();
     return {.available = false,
             .reason = Message(engine.status()) + "; is the engine running, and may this user open its socket?"};
   }

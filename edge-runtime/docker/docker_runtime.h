@@ -80,6 +80,7 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
 
  private:
   struct Engine {
+    std::string says;    // of its version, whole
     std::string prefix;  // "/v1.41"
     EngineVersion version;
     std::vector<std::string> unenforced;
@@ -96,8 +97,10 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   DockerRuntime(DockerOptions options, const Clock& clock);
   // What the engine said of itself, asked at the first call and after it went away.
   StatusOr<Engine> Connect(Deadline deadline) LOCKS_EXCLUDED(mu_);
-  // Asks now: two calls, of which `info` costs the engine 10 ms and more.
+  // Asks now: its version, and when that is another, or it went away since, `info`, which costs it 10 ms and more.
   StatusOr<Engine> Meet(Deadline deadline) LOCKS_EXCLUDED(mu_);
+  StatusOr<std::string> AskItself(const std::string& target, Deadline deadline);
+  void ForgetEngine() LOCKS_EXCLUDED(mu_);
   StatusOr<http::Response> Call(std::string_view method, const std::string& path, Deadline deadline,
                                 const Json* body = nullptr);
   StatusOr<std::unique_ptr<http::ResponseStream>> OpenStream(std::string_view method, const std::string& path,

@@ -45,6 +45,7 @@ Status DockerRuntime::WatchEvents(std::function<void(const std::string& id)> cha
     if (bytes.status().code() == StatusCode::kDeadlineExceeded) {
       return DeadlineExceeded("the event stream has reached its deadline");
     }
+    if (!bytes.ok() || bytes->empty()) ForgetEngine();  // it may come back as another, with other settings
     if (!bytes.ok()) return Annotate(bytes.status(), "docker event stream");
     if (bytes->empty()) return Unavailable("docker event stream: the engine closed it");
     rest += *bytes;
