@@ -65,9 +65,9 @@ struct KvPage {
 
 // What a client is asked for, as logs and metrics name it.
 enum class KvOperation { kGet, kBulkGet, kList, kPut, kBulkPut, kCommit, kDelete, kBulkDelete };
-inline constexpr KvOperation kKvOperations[] = {KvOperation::kGet,       KvOperation::kBulkGet, KvOperation::kList,
-                                                KvOperation::kPut,       KvOperation::kBulkPut, KvOperation::kCommit,
-                                                KvOperation::kDelete,    KvOperation::kBulkDelete};
+inline constexpr KvOperation kKvOperations[] = {KvOperation::kGet,    KvOperation::kBulkGet,   KvOperation::kList,
+                                                KvOperation::kPut,    KvOperation::kBulkPut,   KvOperation::kCommit,
+                                                KvOperation::kDelete, KvOperation::kBulkDelete};
 std::string_view ToString(KvOperation operation);  // "get", "bulk_get", …
 
 class KvClient {

@@ -28,13 +28,15 @@ bool ById(const InstanceReport& a, const InstanceReport& b) { return a.id < b.id
 
 // A list took a while: of an instance that was looked at meanwhile the look counts, also that it was gone.
 void KeepNewerLooks(const std::map<std::string, uint64_t>& looked, uint64_t began,
-                    const std::map<ServerKey, std::vector<InstanceReport>>& known, std::vector<InstanceReport>* reports) {
+                    const std::map<ServerKey, std::vector<InstanceReport>>& known,
+                    std::vector<InstanceReport>* reports) {
   const auto newer = [&](const InstanceReport& report) {
     auto it = looked.find(report.id);
     return it != looked.end() && it->second > began;
   };
   std::erase_if(*reports, newer);
-  for (const auto& [server, of_server] : known) std::copy_if(of_server.begin(), of_server.end(), std::back_inserter(*reports), newer);
+  for (const auto& [server, of_server] : known)
+    std::copy_if(of_server.begin(), of_server.end(), std::back_inserter(*reports), newer);
 }
 
 }  // namespace

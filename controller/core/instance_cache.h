@@ -1,5 +1,5 @@
-// What every runtime last said of its instances, by server: what the loop looks at instead of asking the engine for each
-// server.
+// What every runtime last said of its instances, by server: what the loop looks at instead of asking the engine for
+// each server.
 //
 // Freshness is by ticks, not times: after changing an instance a worker takes Mark() and asks Look for a report of that
 // instance that began later. So what a change costs does not grow with the number of instances. Lists are for what
@@ -25,7 +25,8 @@ namespace mcpfleet {
 
 class InstanceCache {
  public:
-  // While it lives, what happens to the instance is our own doing: who does it looks afterwards, so hints say nothing new.
+  // While it lives, what happens to the instance is our own doing: who does it looks afterwards, so hints say nothing
+  // new.
   class OwnChange {
    public:
     OwnChange(InstanceCache& cache, std::string instance);
@@ -85,8 +86,8 @@ class InstanceCache {
   // When what is known of an instance began to be asked for.
   static uint64_t NewestOf(const Listing& listing, const std::string& id);
   // Puts what a look saw, or that it saw nothing, in the place of what was known.
-  void Put(Listing* listing, const std::string& id, const std::optional<InstanceReport>& report,
-           const ServerKey* asker) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Put(Listing* listing, const std::string& id, const std::optional<InstanceReport>& report, const ServerKey* asker)
+      EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Changed(const ServerKey& server, const ServerKey* asker) EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Clock& clock_;

@@ -12,8 +12,8 @@ namespace mcpfleet {
 
 // The words that metrics have as labels. What reports them and what makes their series, at zero from the start, both
 // hold to these; the controller's tests fail at any other word.
-inline constexpr std::string_view kRuntimeOperations[] = {"List",      "Look", "Pull",     "Create", "Start",
-                                                          "StartMain", "Stop", "StopMain", "Remove", "CollectArtifacts"};
+inline constexpr std::string_view kRuntimeOperations[] = {
+    "List", "Look", "Pull", "Create", "Start", "StartMain", "Stop", "StopMain", "Remove", "CollectArtifacts"};
 inline constexpr std::string_view kProbeNames[] = {"startup", "liveness", "readiness"};
 inline constexpr std::string_view kRestartReasons[] = {"Error",      "OOMKilled",      "Signalled",      "Completed",
                                                        "StartError", "StartupTimeout", "LivenessFailed", "ShimLost",

@@ -179,8 +179,8 @@ void DockerRuntime::NoteRunning(const std::string& container_id, const InstanceR
   std::string cgroups = CgroupsOf(report.pid, options_.kernel).value_or("");
   if (cgroups.find(container_id) == std::string::npos) cgroups.clear();  // another process that has its number here
   MutexLock lock(&mu_);
-  running_[container_id] = {report.id,         std::move(ticks),  std::move(cgroups), report.pid,
-                            report.created_at, report.started_at};
+  running_[container_id] = {report.id,  std::move(ticks),  std::move(cgroups),
+                            report.pid, report.created_at, report.started_at};
 }
 
 StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
@@ -297,7 +297,8 @@ Status DockerRuntime::MatchShim(const std::string& id, Deadline deadline) {
     if (!container.ok() || container->report.state != InstanceState::kRunning) return OkStatus();
     const StatusOr<std::string> cgroup =
         ReadFile(options_.kernel.proc + "/" + std::to_string(container->report.pid) + "/cgroup", size_t{64} << 10);
-    why = WhyNotMatched(container->report.pid, cgroup.ok() ? std::optional(*cgroup) : std::nullopt, container->container_id);
+    why = WhyNotMatched(container->report.pid, cgroup.ok() ? std::optional(*cgroup) : std::nullopt,
+                        container->container_id);
     if (why.empty()) {
       MutexLock lock(&mu_);
       matched_ = true;

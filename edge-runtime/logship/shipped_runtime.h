@@ -1,6 +1,6 @@
-// A runtime whose instances' logs are shipped: what it reports is told to the shipper, and before a log goes (its instance is
-// removed, or started again) the shipper reads and seals the rest of it, for a moment at most. All else is the
-// runtime's.
+// A runtime whose instances' logs are shipped: what it reports is told to the shipper, and before a log goes (its
+// instance is removed, or started again) the shipper reads and seals the rest of it, for a moment at most. All else is
+// the runtime's.
 #pragma once
 
 #include <functional>

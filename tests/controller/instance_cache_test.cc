@@ -41,7 +41,8 @@ class InstanceCacheTest : public testing::Test {
   // "a-1 Running, b-1 Created"
   std::string Known() const {
     std::vector<std::string> out;
-    for (const InstanceReport& report : cache_.All()) out.push_back(report.id + " " + std::string(ToString(report.state)));
+    for (const InstanceReport& report : cache_.All())
+      out.push_back(report.id + " " + std::string(ToString(report.state)));
     return Join(out, ", ");
   }
 

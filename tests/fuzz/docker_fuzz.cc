@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     case 1: {
       auto inspected = ParseInspect(text);
-      if (inspected.ok() && (inspected->report.pid < 0 || (inspected->report.exit && inspected->report.state != InstanceState::kExited)))
+      if (inspected.ok() &&
+          (inspected->report.pid < 0 || (inspected->report.exit && inspected->report.state != InstanceState::kExited)))
         abort();
       break;
     }

@@ -196,8 +196,7 @@ TEST_P(ContainerdFaultsTest, ARestartOfContainerdUnderLoadConvergesWithoutDuplic
     EXPECT_TRUE(Eventually([&] {
       last = runtime_->Create(spec, Soon());
       if (last.ok()) last = runtime_->Start(spec.id, Soon());
-      if (!last.ok() && ++failed % kStartsOfOneInstance == 0 && runtime_->Remove(spec.id, Soon()).ok())
-        spec.id += "n";
+      if (!last.ok() && ++failed % kStartsOfOneInstance == 0 && runtime_->Remove(spec.id, Soon()).ok()) spec.id += "n";
       return last.ok();
     })) << last;
   }
