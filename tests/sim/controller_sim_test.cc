@@ -19,7 +19,7 @@ TEST(ControllerSimulation, InvariantsHoldAtEveryStepAndItConvergesOnceFaultsStop
 // Each told of a defect, of the product or of the operator here.
 TEST(ControllerSimulation, SeedsThatOnceFailed) {
   SetLogLevel(LogLevel::kError);
-  for (const uint64_t seed : {11133U}) {
+  for (const uint64_t seed : {11133U, 14396U}) {
     Simulation simulation(seed);
     EXPECT_EQ(simulation.Run(), "") << "seed " << seed;
   }

@@ -328,7 +328,11 @@ void Simulation::CheckStop(const std::string& verb, const std::string& id) {
   if (!Matches(it->report, *wanted)) {
     const auto artifacts =
         std::holds_alternative<ImageSource>(wanted->spec.source) ? docker_.Artifacts() : process_.Artifacts();
-    if (!artifacts.contains(DigestOf(wanted->spec)) && !superseded_.contains(id))
+    // Of two that are old one is to go, whatever has become of the newest since it began to.
+    const bool last = std::none_of(all.begin(), all.end(), [&](const FakeContainer& c) {
+      return c.report.server == key && c.report.id != id && c.report.state == InstanceState::kRunning;
+    });
+    if (!artifacts.contains(DigestOf(wanted->spec)) && !superseded_.contains(id) && last)
       Break(verb + " " + id + " before the artifact of its successor is here");
     CheckStopOfOld(verb, it->report, *wanted);
     return;

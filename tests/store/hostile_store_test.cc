@@ -261,6 +261,63 @@ TEST(KvMannersTest, ABulkRequestIsHalvedUntilTheStoreTakesIt) {
   EXPECT_EQ(generous.requests(), 4);
 }
 
+// A store that says with its head how much of a change it takes with the next one.
+class CommittingStore {
+ public:
+  explicit CommittingStore(std::string says) : says_(std::move(says)) {}
+  std::string url() const { return worker_.url(); }
+  std::vector<std::string> asked() const {
+    MutexLock lock(&mu_);
+    return asked_;
+  }
+  std::atomic<int> status{200};
+
+ private:
+  PlayedAnswer Answer(const PlayedRequest& request) {
+    const std::string what = request.target.substr(request.target.rfind('/') + 1);
+    MutexLock lock(&mu_);
+    asked_.push_back(request.method + " " + what + " " + request.Field("If-Match"));
+    if (request.method == "GET")
+      return {.body = "{}", .fields = {"ETag: \"0.1.1\"", "Mcpfleet-Commit: " + says_}};
+    if (what == "bulk" && status != 200) return {.status = status, .body = Envelope(false)};
+    return {.body = Envelope(true)};
+  }
+  static std::string Envelope(bool ok) {
+    return ok ? R"({"result":{"successful_key_count":2,"unsuccessful_keys":[]},"success":true,"errors":[],"messages":[]})"
+              : R"({"result":null,"success":false,"errors":[{"code":10040,"message":"no"}],"messages":[]})";
+  }
+
+  const std::string says_;
+  mutable Mutex mu_;
+  std::vector<std::string> asked_ GUARDED_BY(mu_);
+  PlayedWorker worker_{{.answer = [this](const PlayedRequest& request) { return Answer(request); }}};
+};
+
+TEST(KvMannersTest, AChangeGoesWithItsHeadWhereTheStoreTakesThat) {
+  CommittingStore store("400");
+  auto kv = Once(store.url());
+  const std::vector<KvPair> values{{"objects/a", "one", "", 0}};
+  const KvPutOptions on{.if_match = "0.1.1"};
+  EXPECT_FALSE(*kv->Commit(values, "{}", on, Soon())) << "nobody said that it can";
+  ASSERT_TRUE(kv->Get("head", Soon()).ok());
+  EXPECT_TRUE(*kv->Commit(values, "{}", on, Soon()));
+  EXPECT_FALSE(*kv->Commit({{"objects/b", std::string(500, 'x'), "", 0}}, "{}", on, Soon())) << "more than it said";
+  EXPECT_EQ(store.asked(), (std::vector<std::string>{"GET head ", "PUT bulk \"0.1.1\""}));
+  store.status = 412;
+  EXPECT_EQ(kv->Commit(values, "{}", on, Soon()).status().code(), StatusCode::kAborted);
+  store.status = 413;
+  EXPECT_FALSE(*kv->Commit(values, "{}", on, Soon()));
+}
+
+TEST(KvMannersTest, WhatIsNoNumberOfBytesIsNoAbility) {
+  for (const char* says : {"", "yes", "-5", "0", "99999999999999999999999"}) {
+    CommittingStore store(says);
+    auto kv = Once(store.url());
+    ASSERT_TRUE(kv->Get("head", Soon()).ok());
+    EXPECT_FALSE(*kv->Commit({{"objects/a", "one", "", 0}}, "{}", {.if_match = "0.1.1"}, Soon())) << says;
+  }
+}
+
 TEST(KvMannersTest, AStoreThatDoesNothingIsNotAskedForEver) {
   BulkStore store(10'000'000, 0);
   auto kv =

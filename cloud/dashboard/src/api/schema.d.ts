@@ -1057,7 +1057,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Writes many values, 10 MB at most; unsuccessful_keys are to be tried again */
+        /** Writes many values, 10 MB at most; unsuccessful_keys are to be tried again. With the head among them, and its condition, a commit: all or nothing */
         put: {
             parameters: {
                 query?: never;
