@@ -138,6 +138,7 @@ class Endpoint {
   // The session that the request names and its subject owns; else answers and returns null.
   std::shared_ptr<LegacySession> FindSession(Ask& ask);
   void RemoveSession(const std::string& id);
+  void DropSession(const std::string& id);  // at once
   // Where the client of an HTTP+SSE stream POSTs.
   std::string MessagesUri(const http::Request& request, const std::string& id) const;
   bool EvictSession(const ServerGroup* group, MonoTime other);

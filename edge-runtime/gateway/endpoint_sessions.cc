@@ -238,15 +238,17 @@ std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, const std
 
 // From the loop: the session may be what called.
 void Endpoint::RemoveSession(const std::string& id) {
-  w_.loop.Post(self_.Bind([id](Endpoint& self) {
-    auto it = self.sessions_.find(id);
-    if (it == self.sessions_.end()) return;
-    const std::shared_ptr<LegacySession> session = it->second.session;
-    self.sessions_.erase(it);
-    session->Close();
-    self.w_.metrics.GatewaySessionEnded(self.target_.server->key, self.w_.clock.Now() - session->began());
-    self.CountSessions();
-  }));
+  w_.loop.Post(self_.Bind([id](Endpoint& self) { self.DropSession(id); }));
+}
+
+void Endpoint::DropSession(const std::string& id) {
+  auto it = sessions_.find(id);
+  if (it == sessions_.end()) return;
+  const std::shared_ptr<LegacySession> session = it->second.session;
+  sessions_.erase(it);
+  session->Close();
+  w_.metrics.GatewaySessionEnded(target_.server->key, w_.clock.Now() - session->began());
+  CountSessions();
 }
 
 bool Endpoint::EvictSession(const ServerGroup* group, MonoTime other) {
@@ -292,8 +294,7 @@ void Endpoint::OnDelete(Ask ask) {
   }
   const std::shared_ptr<LegacySession> session = FindSession(ask);
   if (session == nullptr) return;
-  session->Close();
-  RemoveSession(session->id());
+  DropSession(session->id());  // before the answer: who has it finds nothing left
   ask.answer->Empty(200);
 }
 
