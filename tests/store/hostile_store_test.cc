@@ -277,8 +277,7 @@ class CommittingStore {
     const std::string what = request.target.substr(request.target.rfind('/') + 1);
     MutexLock lock(&mu_);
     asked_.push_back(request.method + " " + what + " " + request.Field("If-Match"));
-    if (request.method == "GET")
-      return {.body = "{}", .fields = {"ETag: \"0.1.1\"", "Mcpfleet-Commit: " + says_}};
+    if (request.method == "GET") return {.body = "{}", .fields = {"ETag: \"0.1.1\"", "Mcpfleet-Commit: " + says_}};
     if (what == "bulk" && status != 200) return {.status = status, .body = Envelope(false)};
     return {.body = Envelope(true)};
   }
