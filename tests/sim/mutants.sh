@@ -105,7 +105,7 @@ mutant "clients that nothing keeps apart are no news" controller/core/server_exi
 mutant "a shim that is away keeps nobody apart" controller/core/conditions.cc 's/separates_clients\.value_or\(true\)/separates_clients.value_or(false)/'
 mutant "an adopted server asks for its artifact once" controller/core/plan.cc 's/if \(!previous\) \(void\)HaveArtifact\(\);/if (!previous \&\& RuntimeUsable() \&\& observed_.artifact.phase == ArtifactState::Phase::kAbsent) Do(PullArtifact{});/'
 mutant "own changes are not listed again" controller/core/server_actions.cc 's/if \(touched\) record->look_after.*$/(void)touched;/'
-mutant "an older list undoes a look" controller/core/instance_cache.cc 's/^    KeepNewerLooks\(.*$//'
+mutant "an older list undoes a look" controller/core/instance_cache.cc 's/(it != looked\.end\(\) && it->second > began);/\1 + (uint64_t{1} << 40);/'
 mutant "an older look undoes a list" controller/core/instance_cache.cc 's/if \(NewestOf\(listing, id\) > began\) return OkStatus\(\);//'
 mutant "a look that failed says nothing of its runtime" controller/core/instance_cache.cc 's/if \(!report\.ok\(\)\) return Refresh.*$/if (!report.ok()) return report.status();/'
 mutant "what a look shows is news to nobody" controller/core/instance_cache.cc 's/if \(known != is .*$/(void)asker;/'
