@@ -55,25 +55,26 @@ HeadSigner SignWith(std::vector<SigningKey> keys) {
       };
 }
 
-Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign, Deadline deadline,
-                const std::vector<KvPair>& values) {
+StatusOr<HeadMove> PrepareMove(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
+                               Deadline deadline) {
   next->signatures = Json::array();
   if (sign) RETURN_IF_ERROR(sign(kv, next, deadline));
   if (next->order.trust > 0 && next->signatures.empty())
     return FailedPrecondition("this fleet is signed, and nothing signs here");
-  ASSIGN_OR_RETURN(std::string bytes, EncodeHead(*next));
-  KvPutOptions put;
+  HeadMove move;
+  ASSIGN_OR_RETURN(move.head, EncodeHead(*next));
   if (current) {
-    put.if_match = ToString(current->order);
+    move.condition.if_match = ToString(current->order);
   } else {
-    put.if_none_match = true;
+    move.condition.if_none_match = true;
   }
-  if (!values.empty()) {
-    ASSIGN_OR_RETURN(const bool done, kv.Commit(values, bytes, put, deadline));
-    if (done) return OkStatus();
-    RETURN_IF_ERROR(BulkPutAll(kv, values, deadline));
-  }
-  return kv.Put(kHeadKey, bytes, put, deadline);
+  return move;
+}
+
+Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
+                Deadline deadline) {
+  ASSIGN_OR_RETURN(const HeadMove move, PrepareMove(kv, current, next, sign, deadline));
+  return kv.Put(kHeadKey, move.head, move.condition, deadline);
 }
 
 StatusOr<Head> RenewHead(KvClient& kv, Duration valid, const HeadSigner& sign, const Clock& clock, Deadline deadline) {

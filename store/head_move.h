@@ -25,10 +25,16 @@ StatusOr<TrustDocument> ReadTrust(KvClient& kv, int64_t version, Deadline deadli
 
 // What follows `head`: the next revision, of now, for as long as `head` was to be valid. Not signed yet.
 Head NextHead(const Head& head, const Clock& clock);
+// A move that is ready to be made: the bytes of a head that is signed, and what the store must hold it to.
+struct HeadMove {
+  std::string head;
+  KvPutOptions condition;
+};
+StatusOr<HeadMove> PrepareMove(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
+                               Deadline deadline);
 // Where the head is `current` (nullopt: where there is none), it becomes `next`, signed. Aborted: it was another.
-// `values`, which it needs, are stored with it or before it; perhaps also when the head did not move.
-Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign, Deadline deadline,
-                const std::vector<KvPair>& values = {});
+Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
+                Deadline deadline);
 
 // The same content, signed again, valid for `valid` from now (zero: for ever).
 StatusOr<Head> RenewHead(KvClient& kv, Duration valid, const HeadSigner& sign, const Clock& clock, Deadline deadline);

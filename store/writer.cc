@@ -74,7 +74,9 @@ class Transaction {
   Status ReadObjects(Base* base);
   StatusOr<Draft> Decide(const Base& base);
   Status DecideSet(const Object& wanted, const Base& base, std::map<ObjectKey, ShardEntry>* shard, Draft* draft);
-  StatusOr<Head> Move(const Base& base, const Draft& draft);
+  // The draft's values that are not stored yet.
+  std::vector<KvPair> Missing(const Draft& draft) const;
+  Head Next(const Base& base, const std::string& snapshot) const;
   // Whether one of our snapshots is in the chain from the head back to `since`: the move succeeded though its answer
   // was lost, and others may have moved on from it.
   StatusOr<bool> Succeeded(const Head& head, const std::string& since);
@@ -91,6 +93,7 @@ class Transaction {
   std::map<ObjectKey, std::string> new_uids_;   // of objects that did not exist, the same in every attempt
   std::map<std::string, Shard> shard_cache_;    // by hash
   std::map<std::string, Object> object_cache_;  // by hash
+  std::set<std::string> uploaded_;              // store keys
   std::set<std::string> tried_;                 // our snapshots
   std::string tried_on_;                        // the snapshot that the last attempt was put on
   std::vector<ObjectChange> tried_changes_;
@@ -279,14 +282,19 @@ StatusOr<Draft> Transaction::Decide(const Base& base) {
   return draft;
 }
 
-StatusOr<Head> Transaction::Move(const Base& base, const Draft& draft) {
+std::vector<KvPair> Transaction::Missing(const Draft& draft) const {
+  std::vector<KvPair> pairs;
+  const std::string metadata = BlobMetadata(clock_.Wall());
+  for (const auto& [key, bytes] : draft.blobs) {
+    if (!uploaded_.contains(key)) pairs.push_back({key, bytes, metadata, 0});
+  }
+  return pairs;
+}
+
+Head Transaction::Next(const Base& base, const std::string& snapshot) const {
   Head next =
       base.head ? NextHead(*base.head, clock_) : Head{.fleet = RandomHex(16), .order = {0, 1, 1}, .time = time_};
-  next.snapshot = draft.snapshot;
-  std::vector<KvPair> values;
-  const std::string metadata = BlobMetadata(clock_.Wall());
-  for (const auto& [key, bytes] : draft.blobs) values.push_back({key, bytes, metadata, 0});
-  RETURN_IF_ERROR(MoveHead(kv_, base.head, &next, options_.sign, deadline_, values));
+  next.snapshot = snapshot;
   return next;
 }
 
@@ -331,11 +339,23 @@ StatusOr<ApplyResult> Transaction::Run() {
     tried_.insert(draft.snapshot);
     tried_on_ = base->head ? base->head->snapshot : "";
     tried_changes_ = draft.changes;
-    StatusOr<Head> head = Move(*base, draft);
-    if (head.ok()) return ApplyResult{std::move(draft.changes), *std::move(head), true, attempt};
+    Head next = Next(*base, draft.snapshot);
+    const StatusOr<HeadMove> move = PrepareMove(kv_, base->head, &next, options_.sign, deadline_);
+    Status moved = move.status();
+    if (moved.ok()) {
+      const std::vector<KvPair> values = Missing(draft);
+      const StatusOr<bool> together = kv_.Commit(values, move->head, move->condition, deadline_);
+      moved = together.status();
+      if (moved.ok() && !*together) {
+        RETURN_IF_ERROR(BulkPutAll(kv_, values, deadline_));
+        for (const KvPair& pair : values) uploaded_.insert(pair.key);
+        moved = kv_.Put(kHeadKey, move->head, move->condition, deadline_);
+      }
+    }
+    if (moved.ok()) return ApplyResult{std::move(draft.changes), std::move(next), true, attempt};
     // Lost to another writer, or the answer was lost: the next look at the head tells.
-    if (!IsRetryable(head.status())) return head.status();
-    last = head.status();
+    if (!IsRetryable(moved)) return moved;
+    last = moved;
     if (deadline_.Expired()) break;
   }
   return Annotate(last, "moving the head");

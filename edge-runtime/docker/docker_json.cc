@@ -54,6 +54,28 @@ StatusOr<Json> ParseAs(std::string_view body, Json::value_t type, std::string_vi
   return json;
 }
 
+// What the labels say of an instance. `label`: the value of a name behind "dev.mcpfleet.", "" where there is none.
+template <typename Label>
+InstanceReport ReportOf(const Label& label) {
+  InstanceReport report;
+  report.id = label("instance");
+  report.runtime = RuntimeKind::kDocker;
+  report.server = {label("namespace"), label("server")};
+  report.uid = label("uid");
+  report.generation = ToInt(label("generation"));
+  report.revision = label("revision");
+  report.shim = label("shim") != "false";
+  report.attached = label("attached");
+  report.unenforced = label("unenforced");
+  return report;
+}
+
+// Podman's inspect leaves the algorithm out.
+std::string ImageId(std::string id) { return id.size() == 64 ? "sha256:" + id : id; }
+
+// Of one that still has a process the engine says "running", also while it is being removed.
+bool Leaving(std::string_view state) { return state == "removing" || state == "dead"; }
+
 }  // namespace
 
 std::string ContainerName(std::string_view instance_id) { return "mcpfleet-" + std::string(instance_id); }
@@ -101,32 +123,6 @@ std::vector<std::string> ParseUnenforced(std::string_view info_body) {
   if (!seccomp) missing.push_back("seccomp");
   return missing;
 }
-
-namespace {
-
-// What the labels say of an instance. `label`: the value of a name behind "dev.mcpfleet.", "" where there is none.
-template <typename Label>
-InstanceReport ReportOf(const Label& label) {
-  InstanceReport report;
-  report.id = label("instance");
-  report.runtime = RuntimeKind::kDocker;
-  report.server = {label("namespace"), label("server")};
-  report.uid = label("uid");
-  report.generation = ToInt(label("generation"));
-  report.revision = label("revision");
-  report.shim = label("shim") != "false";
-  report.attached = label("attached");
-  report.unenforced = label("unenforced");
-  return report;
-}
-
-// Podman's inspect leaves the algorithm out.
-std::string ImageId(std::string id) { return id.size() == 64 ? "sha256:" + id : id; }
-
-// Of one that still has a process the engine says "running", also while it is being removed.
-bool Leaving(std::string_view state) { return state == "removing" || state == "dead"; }
-
-}  // namespace
 
 StatusOr<std::vector<ListedContainer>> ParseContainerList(std::string_view body, std::string_view node) {
   // The one answer that is read again and again while nothing happens: 2 kB a container, of which little is looked at.

@@ -423,7 +423,10 @@ bool StoreSimulation::StoreStep(bool stormy) {
 // find out late, when what it had seen before the store was put back comes after all.
 bool StoreSimulation::NodeKnowsBetter() const {
   const std::optional<Head>& accepted = truth_.accepted();
-  return accepted && truth_.head()->snapshot != accepted->snapshot && truth_.head()->order <= accepted->order;
+  if (!accepted) return false;
+  const Head& shown = *truth_.head();
+  // Also of the same content: what follows an older head would not be followed.
+  return shown.order < accepted->order || (shown.order == accepted->order && shown.snapshot != accepted->snapshot);
 }
 
 // The faults are over: the operator repeats himself until the store has what he means, with an order that the node

@@ -149,6 +149,14 @@ TEST_P(WriterTest, ARetryThatFindsItsOwnSnapshotInTheHeadSucceeded) {
   EXPECT_EQ(Read().objects.at(Key("a")).metadata.generation, 2);
 }
 
+TEST_P(WriterTest, WhatIsStoredIsNotSentAgainWhenTheMoveIs) {
+  ASSERT_OK(Set({Server("a")}));
+  const int64_t before = kv_.writes();
+  kv_.FailCall(GetParam() ? 5 : 6, /*after_effect=*/false);  // the move
+  ASSERT_OK(Set({Server("a", "2")}));
+  EXPECT_EQ(kv_.writes() - before, GetParam() ? 2 : 3);
+}
+
 TEST_P(WriterTest, ACrashAtAnyCallLeavesTheOldStateOrTheNew) {
   ASSERT_OK(Set({Server("a"), Server("b"), Server("c")}));
   auto old_content = kv_.Content();

@@ -233,7 +233,7 @@ TEST_F(ShipperTest, StoppingShipsWhatWasRead) {
   logs_.Write("a", "one");
   Begin();
   Set();
-  ASSERT_TRUE(Eventually([&] { return metrics_.lag > Duration::zero(); }));
+  ASSERT_TRUE(Eventually([&] { return metrics_.Lag() > Duration::zero(); }));
   shipper_->Stop();
   EXPECT_EQ(Stored(), std::vector<std::string>{"one"});
 }
@@ -288,57 +288,58 @@ TEST_F(ShipperTest, ADamagedCursorIsSaidAndNothingInTheSpoolIsLost) {
   EXPECT_TRUE(Eventually([&] { return Stored() == std::vector<std::string>{"one"}; }));
 }
 
-TEST_F(ShipperTest, ARuntimeIsWrappedSoThatALogIsReadBeforeItGoes) {
-  FakeClock clock;
-  FakeEngine engine(clock);
-  FakeRuntime fake(engine, {.node = "edge-01", .kind = RuntimeKind::kProcess});
-  Begin();
-  ShippedRuntime runtime(fake, *shipper_);
-  ASSERT_TRUE(Eventually([&] { return shipper_->state().phase == ShipperState::Phase::kOn; }));
-  InstanceSpec spec{.id = "a", .server = {"default", "weather"}, .uid = "u", .generation = 1, .revision = "r"};
-  spec.spec.source = ProcessSource{.path = "/bin/true"};
-  spec.artifact = *runtime.Pull(spec.spec, nullptr, Deadline::Never());
-  const Status created = runtime.Create(spec, Deadline::Never());
-  ASSERT_TRUE(created.ok()) << created;
-  ASSERT_TRUE(runtime.List(Deadline::Never()).ok());
+// A runtime whose logs are shipped.
+class WrappedTest : public ShipperTest {
+ protected:
+  void Wrap(RuntimeKind kind) {
+    fake_ = std::make_unique<FakeRuntime>(engine_, FakeRuntimeOptions{.node = "edge-01", .kind = kind});
+    Begin();
+    runtime_ = std::make_unique<ShippedRuntime>(*fake_, *shipper_);
+    ASSERT_TRUE(Eventually([&] { return shipper_->state().phase == ShipperState::Phase::kOn; }));
+  }
+  void CreateProcess() {
+    InstanceSpec spec{.id = "a", .server = {"default", "weather"}, .uid = "u", .generation = 1, .revision = "r"};
+    spec.spec.source = ProcessSource{.path = "/bin/true"};
+    spec.artifact = *runtime_->Pull(spec.spec, nullptr, Deadline::Never());
+    const Status created = runtime_->Create(spec, Deadline::Never());
+    ASSERT_TRUE(created.ok()) << created;
+  }
+  FakeClock engine_clock_;
+  FakeEngine engine_{engine_clock_};
+  std::unique_ptr<FakeRuntime> fake_;
+  std::unique_ptr<ShippedRuntime> runtime_;
+};
+
+TEST_F(WrappedTest, ALogIsReadBeforeItGoes) {
+  Wrap(RuntimeKind::kProcess);
+  CreateProcess();
+  ASSERT_TRUE(runtime_->List(Deadline::Never()).ok());
   logs_.Write("a", "last words");
-  ASSERT_TRUE(runtime.Remove("a", Deadline::After(seconds(10))).ok());
+  ASSERT_TRUE(runtime_->Remove("a", Deadline::After(seconds(10))).ok());
   logs_.Remove("a");
   EXPECT_TRUE(Eventually([&] { return Stored() == std::vector<std::string>{"last words"}; }));
 }
 
-TEST_F(ShipperTest, AnInstanceThatWasOnlyLookedAtIsReadToo) {
-  FakeClock clock;
-  FakeEngine engine(clock);
-  FakeRuntime fake(engine, {.node = "edge-01", .kind = RuntimeKind::kProcess});
-  Begin();
-  ShippedRuntime runtime(fake, *shipper_);
-  ASSERT_TRUE(Eventually([&] { return shipper_->state().phase == ShipperState::Phase::kOn; }));
-  ASSERT_TRUE(runtime.List(Deadline::Never()).ok());
-  InstanceSpec spec{.id = "a", .server = {"default", "weather"}, .uid = "u", .generation = 1, .revision = "r"};
-  spec.spec.source = ProcessSource{.path = "/bin/true"};
-  spec.artifact = *runtime.Pull(spec.spec, nullptr, Deadline::Never());
-  ASSERT_TRUE(runtime.Create(spec, Deadline::Never()).ok());
-  ASSERT_TRUE(runtime.Look("a", Deadline::Never()).ok());
+TEST_F(WrappedTest, AnInstanceThatWasOnlyLookedAtIsReadToo) {
+  Wrap(RuntimeKind::kProcess);
+  ASSERT_TRUE(runtime_->List(Deadline::Never()).ok());
+  CreateProcess();
+  ASSERT_TRUE(runtime_->Look("a", Deadline::Never()).ok());
   logs_.Write("a", "first words");
   shipper_->Finish("a", Deadline::After(seconds(5)));
   EXPECT_TRUE(Eventually([&] { return Stored() == std::vector<std::string>{"first words"}; }));
 }
 
-TEST_F(ShipperTest, AWrappedRuntimePullsWithItsCredentialsAndSaysWhatItCantDeliver) {
-  FakeClock clock;
-  FakeEngine engine(clock);
-  FakeRuntime fake(engine, {.node = "edge-01", .kind = RuntimeKind::kDocker});
-  fake.SetWhyNoSecrets("no shim can hand them over");
-  fake.RequirePassword("hunter2");
-  Begin();
-  ShippedRuntime runtime(fake, *shipper_);
+TEST_F(WrappedTest, ItPullsWithItsCredentialsAndSaysWhatItCantDeliver) {
+  Wrap(RuntimeKind::kDocker);
+  fake_->SetWhyNoSecrets("no shim can hand them over");
+  fake_->RequirePassword("hunter2");
   ServerSpec spec;
   spec.source = ImageSource{.ref = "registry.example/private:1"};
-  EXPECT_EQ(runtime.WhyNoSecrets(spec), "no shim can hand them over");
-  EXPECT_FALSE(runtime.Pull(spec, nullptr, Deadline::Never()).ok());
+  EXPECT_EQ(runtime_->WhyNoSecrets(spec), "no shim can hand them over");
+  EXPECT_FALSE(runtime_->Pull(spec, nullptr, Deadline::Never()).ok());
   const RegistryCredentials right{.user = "ci", .password = SecretText("hunter2")};
-  const StatusOr<Artifact> pulled = runtime.PullAs(right, spec, nullptr, Deadline::Never());
+  const StatusOr<Artifact> pulled = runtime_->PullAs(right, spec, nullptr, Deadline::Never());
   EXPECT_TRUE(pulled.ok()) << pulled.status();
 }
 

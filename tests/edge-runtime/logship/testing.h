@@ -145,6 +145,10 @@ struct CountedLogMetrics final : LogMetrics {
     std::lock_guard<std::mutex> lock(mu);
     lag = l;
   }
+  Duration Lag() {
+    std::lock_guard<std::mutex> lock(mu);
+    return lag;
+  }
   int64_t Lost(const std::string& reason) {
     std::lock_guard<std::mutex> lock(mu);
     return lost[reason];

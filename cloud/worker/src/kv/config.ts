@@ -107,8 +107,7 @@ export class ConfigStore extends PlainStore {
     if (pair.value.byteLength > HEAD_BYTES) throw badRequest(`head: larger than ${HEAD_BYTES} bytes`);
     const body = utf8(pair.value);
     if (body === undefined) throw badRequest("head: is not UTF-8");
-    const condition = { ifNoneMatch: on.ifNoneMatch, ...(on.ifMatch === undefined ? {} : { ifMatch: on.ifMatch }) };
-    const verdict = await this.fleet.commit(values, body, condition, this.caller?.kind === "person" ? this.caller.name : "");
+    const verdict = await this.fleet.commit(values, body, on, this.caller?.kind === "person" ? this.caller.name : "");
     if (!verdict.move) throw refusalOf(verdict);
   }
 
