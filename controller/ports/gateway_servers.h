@@ -17,7 +17,9 @@ namespace mcpfleet {
 struct ClientTarget {
   std::shared_ptr<const DesiredServer> server;  // key, revision and spec that `instance` runs; never null
   bool ready = false;                           // it answers MCP now
-  std::string reason, message;                  // of the condition Ready; why not ready
+  // Also what its tools are pinned to holds, where that is asked for: what /healthz tells. A server that sleeps is.
+  bool healthy = false;
+  std::string reason, message;  // of the condition Ready; why not ready
   bool modern = false;                          // protocol era, once verified
   std::string instance;                         // "" for remote servers, and while nothing runs
   std::string url;                              // http transports and remote servers

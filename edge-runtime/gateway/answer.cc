@@ -4,8 +4,9 @@
 
 namespace mcpfleet::gateway {
 namespace {
+constexpr int kClientGone = 499;                  // as other gateways log it
 constexpr size_t kLargeEvent = size_t{64} << 10;  // not copied behind its first lines
-}
+}  // namespace
 
 Answer::~Answer() {
   if (stream_ != nullptr || accepted_) {
@@ -90,6 +91,11 @@ bool Answer::Prime(std::string_view id, int retry_ms) {
 
 void Answer::KeepAlive() {
   if (stream_ != nullptr) stream_->Write(": keepalive\n\n");
+}
+
+void Answer::Abandon() {
+  answered_ = true;
+  Finish(kClientGone);
 }
 
 void Answer::End() {

@@ -46,6 +46,8 @@ class Answer {
   bool Prime(std::string_view id, int retry_ms);
   void KeepAlive();
   void End();
+  // The client has gone before the end: over, as status 499.
+  void Abandon();
 
   // Of the stream; see http::StreamWriter.
   size_t queued() const { return stream_ == nullptr ? 0 : stream_->queued(); }

@@ -28,6 +28,13 @@ bool Flag(const Incoming& message, mcp::Span wanted, std::string_view name) {
 
 }  // namespace
 
+Bridge::~Bridge() {
+  for (auto& [number, call] : calls_) {
+    if (call.http != nullptr) call.http->EndWithServer("the server is gone");
+  }
+  for (auto& [number, listener] : listeners_) listener.http->EndWithServer("the server is gone");
+}
+
 std::unique_ptr<PendingCall> Bridge::Pend(uint64_t number, const ModernRequest& request,
                                           std::unique_ptr<Answer> answer) {
   auto pending = std::make_unique<PendingCall>(std::move(answer), request, clock_.Now());
@@ -134,10 +141,31 @@ void Bridge::AskClient(uint64_t number) {
   }
   const std::string result = R"({"resultType":"input_required","inputRequests":{)" + Join(questions, ",") +
                              R"(},"requestState":)" + mcp::Quote(call.ticket) + "}";
+  MakeRoomToPark(call.request.subject);
   const std::unique_ptr<PendingCall> http = std::move(call.http);
   call.parked = clock_.Now();
   http->Finish(200, ResultText(http->id(), result));
   loop_.Post(self_.Bind([](Bridge& self) { self.Reassign(); }));
+}
+
+void Bridge::MakeRoomToPark(const std::string& subject) {
+  std::vector<std::pair<MonoTime, uint64_t>> parked;
+  for (const auto& [number, call] : calls_) {
+    if (call.http == nullptr && call.request.subject == subject) parked.emplace_back(call.parked, number);
+  }
+  if (parked.size() < settings_.max_parked) return;
+  GiveUp(std::min_element(parked.begin(), parked.end())->second, "too many calls of the client wait for its answers");
+}
+
+void Bridge::GiveUp(uint64_t number, const char* why) {
+  const OpenCall& call = calls_[number];
+  auto lane = lanes_.find(call.lane);
+  if (lane != lanes_.end() && lane->second.lane) {
+    for (const auto& [key, question] : call.questions)
+      (void)lane->second.lane->Send(ErrorText(question.id, mcp::kInternalError, why));
+    lane->second.lane->Cancel(call.lane_call, R"("timed out")");
+  }
+  Fail(number, 200, mcp::kInternalError, why);
 }
 
 void Bridge::Resume(ModernRequest request, std::unique_ptr<Answer> answer) {
@@ -258,12 +286,7 @@ void Bridge::EndListening(uint64_t number, const Status& why) {
   auto it = listeners_.find(number);
   const Listener listener = std::move(it->second);
   listeners_.erase(it);
-  if (!listener.begun) {
-    return listener.http->Finish(503, ErrorText(listener.http->id(), mcp::kInternalError, Message(why)));
-  }
-  listener.http->Finish(
-      200, ResultText(listener.http->id(), R"({"resultType":"complete","_meta":{)" + mcp::Quote(kMetaSubscription) +
-                                               ":" + listener.http->id() + "}}"));
+  listener.http->EndWithServer(Message(why));
 }
 
 // --- time ---------------------------------------------------------------------------------------------------------
@@ -277,16 +300,7 @@ void Bridge::Tick(MonoTime now) {
       late.emplace_back(number, "the server did not answer in time");
     }
   }
-  for (const auto& [number, why] : late) {
-    const OpenCall& call = calls_[number];
-    auto lane = lanes_.find(call.lane);
-    if (lane != lanes_.end() && lane->second.lane) {
-      for (const auto& [key, question] : call.questions)
-        (void)lane->second.lane->Send(ErrorText(question.id, mcp::kInternalError, why));
-      lane->second.lane->Cancel(call.lane_call, R"("timed out")");
-    }
-    Fail(number, 200, mcp::kInternalError, why);
-  }
+  for (const auto& [number, why] : late) GiveUp(number, why);
   Reassign();
   for (auto& [number, listener] : listeners_) listener.http->Tick(now, settings_.modern);
   std::erase_if(lanes_, [&](const auto& each) {

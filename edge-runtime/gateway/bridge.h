@@ -30,12 +30,14 @@ struct BridgeSettings {
   bool shared = false;  // one lane for everybody, whose client offers nothing
   Duration idle_timeout = std::chrono::minutes(30);
   Duration max_lifetime = std::chrono::hours(12);
+  Duration handshake_timeout = kHandshakeTimeout;
+  size_t max_parked = 16;  // calls of one subject that wait for its answers
   ModernSettings modern = {};
 };
 
 // Sends `initialize` over a lane for a client that offers `capabilities` (raw), then notifications/initialized; the
-// result, or why there is none.
-void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view client_info,
+// result, or why there is none, within `patience`.
+void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view client_info, Duration patience,
                     std::function<void(StatusOr<Json> result)> done);
 
 class Bridge final : public ModernServer {
@@ -46,6 +48,7 @@ class Bridge final : public ModernServer {
   using Inspect = std::function<void(std::string_view method, Incoming* answer)>;
   Bridge(Loop& loop, const Clock& clock, const BridgeSettings& settings, NewLinkFor new_link, Inspect inspect)
       : loop_(loop), clock_(clock), settings_(settings), new_link_(std::move(new_link)), inspect_(std::move(inspect)) {}
+  ~Bridge() override;
 
   void Call(ModernRequest request, std::unique_ptr<Answer> answer) override;
   size_t calls() const override { return calls_.size() + listeners_.size(); }
@@ -60,6 +63,7 @@ class Bridge final : public ModernServer {
     std::string capabilities, subject;  // its key
     bool interactive = false;
     bool ready = false;
+    bool restrained = false;     // its server waits for a client's connection
     std::shared_ptr<Lane> lane;  // null while it is opened
     Json initialize_result;
     std::string server_info;       // raw
@@ -106,6 +110,7 @@ class Bridge final : public ModernServer {
   void Leave(uint64_t number);
   bool IsIdle(uint64_t number, const BridgeLane& lane) const;
   bool IsHeldUp(const BridgeLane& lane) const;
+  void Restrain(uint64_t lane, PendingCall& http);
   void Reassign();
   void OnNotification(uint64_t lane, const Incoming& message);
   void OnRequest(uint64_t lane, const Incoming& message);
@@ -114,6 +119,9 @@ class Bridge final : public ModernServer {
   void FinishWith(uint64_t number, const Incoming& answer);
   void Fail(uint64_t number, int status, int64_t code, std::string_view message);
   void AskClient(uint64_t number);
+  // Lets the oldest parked call of the subject go when it has as many as it may have.
+  void MakeRoomToPark(const std::string& subject);
+  void GiveUp(uint64_t number, const char* why);
   void Resume(ModernRequest request, std::unique_ptr<Answer> answer);
   std::unique_ptr<PendingCall> Pend(uint64_t number, const ModernRequest& request, std::unique_ptr<Answer> answer);
   void Listen(const ModernRequest& request, std::unique_ptr<Answer> answer);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxWaiting = 64;
 constexpr size_t kMaxHeld = 256;
+constexpr size_t kWindow = size_t{1} << 20;  // of a connection, before its server waits
 constexpr Duration kTogether = std::chrono::milliseconds(10);
 constexpr Duration kLong = std::chrono::seconds(1);  // for a call to keep others waiting
 
@@ -42,7 +43,7 @@ std::string_view CapabilityFor(std::string_view method) {
 
 }  // namespace
 
-void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view client_info,
+void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view client_info, Duration patience,
                     std::function<void(StatusOr<Json> result)> done) {
   const Json offered = Json::parse(capabilities, nullptr, false);
   const Json info = Json::parse(client_info, nullptr, false);
@@ -62,7 +63,8 @@ void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view 
                        (void)alive->Send(mcp::SerializeNotification("notifications/initialized", Json()));
                      done(std::move(result));
                    }});
-  if (!sent.ok()) done(sent.status());
+  if (!sent.ok()) return done(sent.status());
+  lane.FailAfter(patience, *sent, "the server did not answer in time");
 }
 
 uint64_t Bridge::LaneFor(const ModernRequest& request) {
@@ -126,9 +128,9 @@ void Bridge::OnLink(uint64_t number, StatusOr<std::unique_ptr<Link>> link, const
            self_.Bind([number](Bridge& self, const Incoming& message) { self.OnNotification(number, message); }),
        .request = self_.Bind([number](Bridge& self, const Incoming& message) { self.OnRequest(number, message); }),
        .closed = self_.Bind([number](Bridge& self, const Status& why) { self.OnLaneClosed(number, why); })});
-  InitializeLane(*lane.lane, lane.capabilities, client_info, self_.Bind([number](Bridge& self, StatusOr<Json> result) {
-    self.OnInitialized(number, std::move(result));
-  }));
+  InitializeLane(
+      *lane.lane, lane.capabilities, client_info, settings_.handshake_timeout,
+      self_.Bind([number](Bridge& self, StatusOr<Json> result) { self.OnInitialized(number, std::move(result)); }));
 }
 
 void Bridge::OnInitialized(uint64_t number, StatusOr<Json> result) {
@@ -222,8 +224,25 @@ void Bridge::OnProgress(uint64_t number, std::string line) {
   auto it = calls_.find(number);
   if (it == calls_.end()) return;
   OpenCall& call = it->second;
-  if (call.http != nullptr) return call.http->Notify(line, clock_.Now());
+  if (call.http != nullptr) {
+    call.http->Notify(line, clock_.Now());
+    return Restrain(call.lane, *call.http);
+  }
   if (call.held.size() < kMaxHeld) call.held.push_back(std::move(line));
+}
+
+// A client that reads more slowly than its server writes: the server's turn to wait, where all of its clients are one.
+void Bridge::Restrain(uint64_t number, PendingCall& http) {
+  auto it = lanes_.find(number);
+  if (settings_.shared || http.queued() <= kWindow || it == lanes_.end() || it->second.lane == nullptr) return;
+  if (std::exchange(it->second.restrained, true)) return;
+  it->second.lane->Pause(true);
+  http.OnDrained(kWindow / 2, self_.Bind([number](Bridge& self) {
+    auto lane = self.lanes_.find(number);
+    if (lane == self.lanes_.end()) return;
+    lane->second.restrained = false;
+    lane->second.lane->Pause(false);
+  }));
 }
 
 // The call is no longer at its lane; the next one may be.
@@ -252,8 +271,9 @@ void Bridge::OnNotification(uint64_t number, const Incoming& message) {
       if (only != nullptr) return;
       only = &call;
     }
-    if (only != nullptr && only->http != nullptr) only->http->Notify(message.text, clock_.Now());
-    return;
+    if (only == nullptr || only->http == nullptr) return;
+    only->http->Notify(message.text, clock_.Now());
+    return Restrain(number, *only->http);
   }
   const mcp::Span uri = mcp::FindMember(message.text, message.envelope.params, "uri");
   for (auto& [id, listener] : listeners_) {
@@ -276,6 +296,7 @@ void Bridge::OnNotification(uint64_t number, const Incoming& message) {
       edit = mcp::AddMember(message.text, {0, message.text.size()}, "params", R"({"_meta":)" + meta + "}");
     }
     listener.http->Notify(mcp::ApplyEdits(message.text, {edit}), clock_.Now());
+    Restrain(number, *listener.http);
   }
 }
 

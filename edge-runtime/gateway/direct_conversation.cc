@@ -129,9 +129,20 @@ void DirectConversation::Reply(const Incoming& message) {
   if (it == note_.asked.end() || lane_ == nullptr) return;
   const std::string id = std::move(it->second.id);
   note_.asked.erase(it);
-  (void)lane_->Send(message.WithId(id));
+  replies_.push_back(message.WithId(id));
+  SendReplies();
   Keep();
 }
+
+// The client has its 202: what its server has no room for now is sent later.
+void DirectConversation::SendReplies() {
+  while (!replies_.empty() && lane_ != nullptr) {
+    if (lane_->Send(replies_.front()).code() == StatusCode::kResourceExhausted) return;
+    replies_.pop_front();
+  }
+}
+
+void DirectConversation::Tick() { SendReplies(); }
 
 void DirectConversation::Cancel(uint64_t call, std::string_view reason) {
   auto it = lane_calls_.find(call);
@@ -209,6 +220,7 @@ void DirectConversation::OnRequest(const Incoming& message) {
 void DirectConversation::OnLaneClosed(const Status& why) {
   note_.next_id = lane_->next_id();
   note_.asked.clear();
+  replies_.clear();
   lane_.reset();
   const bool may = options_.relink != nullptr && !note_.initialized.empty() && relinks_++ < kMaxRelinks;
   if (!may) return events_.closed(why);
@@ -228,7 +240,8 @@ void DirectConversation::TakeSuccessor(StatusOr<std::unique_ptr<Link>> link) {
                                        self.OnReplayed(answer);
                                      })})
                     : envelope.status();
-  if (!sent.ok()) events_.closed(sent.status());
+  if (!sent.ok()) return events_.closed(sent.status());
+  lane_->FailAfter(options_.handshake_timeout, *sent, "the server did not answer in time");
 }
 
 void DirectConversation::OnReplayed(const Incoming& answer) {

@@ -21,6 +21,7 @@
 #include "edge-runtime/gateway/loop.h"
 #include "edge-runtime/gateway/self.h"
 #include "edge-runtime/gateway/session_note.h"
+#include "edge-runtime/gateway/settings.h"
 
 namespace mcpfleet::gateway {
 
@@ -31,8 +32,9 @@ class DirectConversation final : public Conversation {
   // Another server for a resumable session; `done` once.
   using Relink = std::function<void(std::function<void(StatusOr<std::unique_ptr<Link>>)> done)>;
   struct Options {
-    Inspect inspect;  // may be null
-    Relink relink;    // null: the session ends with its server
+    Inspect inspect;                                 // may be null
+    Relink relink;                                   // null: the session ends with its server
+    Duration handshake_timeout = kHandshakeTimeout;  // of a successor
   };
   static constexpr int kMaxRelinks = 3;  // without a call answered in between
 
@@ -47,12 +49,14 @@ class DirectConversation final : public Conversation {
   void Reply(const Incoming& message) override;
   void Cancel(uint64_t call, std::string_view reason) override;
   void Pause(bool paused) override;
+  void Tick() override;
   void Release() override;
 
  private:
   void Open(std::unique_ptr<Link> link);
   void Keep();
   void FailDoubtful(std::string_view line);
+  void SendReplies();
   std::optional<SessionNote::Call> TakeOut(uint64_t lane_call);
   void OnAnswer(uint64_t lane_call, Incoming answer);
   void OnNotification(Incoming message);
@@ -74,6 +78,7 @@ class DirectConversation final : public Conversation {
   std::shared_ptr<Lane> lane_;
   std::string fixed_;                        // of the note; "": to be made anew
   std::map<uint64_t, uint64_t> lane_calls_;  // the session's call -> the lane's
+  std::deque<std::string> replies_;  // of the client, that the server did not take yet; of questions, so bounded
   bool replaying_ = false;
   int relinks_ = 0;
   std::deque<std::pair<std::optional<SessionCall>, Incoming>> queued_;  // while a successor is made ready

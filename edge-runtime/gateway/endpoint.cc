@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::string_view kSessionHeader = "Mcp-Session-Id";
 constexpr size_t kMaxSleepers = 256;
+constexpr size_t kLoggedArguments = 4096;  // bytes
+constexpr char kBatch[] = "batch";
 
 // The URL for another face of the endpoint at ".../mcp".
 std::string UrlOf(const std::string& url, Face face) {
@@ -52,8 +54,9 @@ void Endpoint::SetUrls(std::vector<std::string> urls) {
 }
 
 void Endpoint::SetTarget(ClientTarget target) {
+  const bool fresh = !target_.ready;
   target_ = std::move(target);
-  ApplyPolicies();
+  ApplyPolicies(fresh);
   ServerGroup* current = groups_.empty() ? nullptr : groups_.back().get();
   const bool runs = !target_.instance.empty() || !target_.url.empty();
   const bool same = current != nullptr && current->instance() == target_.instance &&
@@ -64,11 +67,9 @@ void Endpoint::SetTarget(ClientTarget target) {
   } else if (runs && (target_.ready || (target_.sleeping && !sleepers_.empty()))) {
     if (current != nullptr) current->Retire();
     groups_.push_back(std::make_unique<ServerGroup>(
-        ServerGroup::Wiring{
-            w_.loop, w_.clock, w_.children, w_.http_upstream,
-            self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); }),
-            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); }, tenants_,
-            [this] { w_.metrics.GatewayRejected("isolation"); }, settings_.modern},
+        ServerGroup::Wiring{w_.loop, w_.clock, w_.children, w_.http_upstream, InspectorOf(target_.instance),
+                            [this](const ServerGroup* group, MonoTime other) { return EvictSession(group, other); },
+                            tenants_, [this] { w_.metrics.GatewayRejected("isolation"); }, settings_.modern},
         target_));
   }
   if (current != nullptr && target_.sleeping && sleepers_.empty()) current->Rest();
@@ -81,7 +82,8 @@ void Endpoint::SetTarget(ClientTarget target) {
   for (Sleeper& sleeper : std::exchange(sleepers_, {})) sleeper.go();
 }
 
-void Endpoint::ApplyPolicies() {
+// fresh: the server has been started, perhaps with other tools.
+void Endpoint::ApplyPolicies(bool fresh) {
   const ServerSpec& spec = target_.server->spec;
   if (authenticator_ == nullptr || spec.auth != auth_) {
     auth_ = spec.auth;
@@ -98,7 +100,13 @@ void Endpoint::ApplyPolicies() {
     tools_ = spec.tools;
     filter_ = std::make_unique<ToolFilter>(tools_);
   }
-  for (const ToolFinding& finding : filter_->Learn(target_.tool_hashes)) {
+  std::set<std::string> instances;
+  if (!fresh) instances.insert(target_.instance);
+  for (const auto& group : groups_) {
+    if (group->instance() != target_.instance) instances.insert(group->instance());
+  }
+  filter_->Retain(instances);
+  for (const ToolFinding& finding : filter_->Learn(target_.tool_hashes, target_.instance)) {
     LOG_WARNING("tool policy", {{"server", ToString(target_.server->key)}, {"finding", finding.message}});
   }
 }
@@ -137,7 +145,13 @@ void Endpoint::OnChildrenChanged(const std::string& instance) {
   }
 }
 
-void Endpoint::Inspect(std::string_view method, Incoming* answer) {
+ServerGroup::Inspect Endpoint::InspectorOf(const std::string& instance) {
+  return self_.Bind([instance](Endpoint& self, std::string_view method, Incoming* answer) {
+    self.Inspect(instance, method, answer);
+  });
+}
+
+void Endpoint::Inspect(const std::string& instance, std::string_view method, Incoming* answer) {
   if (method == "tools/call" && IsFailure(*answer)) w_.metrics.GatewayToolFailed(target_.server->key);
   if (method != "tools/list" || answer->envelope.kind != mcp::MessageKind::kResult) return;
   const bool passes = filter_->passes_all();
@@ -159,7 +173,7 @@ void Endpoint::Inspect(std::string_view method, Incoming* answer) {
   for (const Json& tool : GetMember(*result, "tools")) (void)tool_headers_.Note(tool);  // bad marks are the server's
   if (passes) return;
   std::vector<ToolFinding> findings;
-  const bool changed = filter_->FilterList(&*result, &findings);
+  const bool changed = filter_->FilterList(&*result, &findings, instance);
   for (const ToolFinding& finding : findings) {
     LOG_WARNING("tool policy", {{"server", ToString(target_.server->key)}, {"finding", finding.message}});
   }
@@ -186,7 +200,10 @@ void Endpoint::Handle(Face face, http::Request request, std::shared_ptr<http::Re
   ask->answer->WhenDone(self_.Bind([log = ask->log, began](Endpoint& self, int status) {
     log->status = status;
     log->took = self.w_.clock.Now() - began;
-    self.w_.metrics.GatewayRequest(self.target_.server->key, MethodLabel(log->method), status, log->took);
+    const ServerKey& key = self.target_.server->key;
+    self.w_.metrics.GatewayRequest(key, MethodLabel(log->method), status, log->took);
+    for (size_t i = 0; log->method == kBatch && i < log->tools.size(); ++i)
+      self.w_.metrics.GatewayRequest(key, "tools/call", status, log->took);
     if (self.w_.log) self.w_.log(*log);
   }));
   Authenticator& authenticator = face == Face::kMcp ? *authenticator_ : *sse_authenticator_;
@@ -259,7 +276,7 @@ void Endpoint::OnPost(Ask ask) {
 
 // Batches were in one revision only, and must be taken there.
 void Endpoint::OnBatch(Ask ask) {
-  ask.log->method = "batch";
+  ask.log->method = kBatch;
   const StatusOr<std::vector<std::string_view>> parts = mcp::SplitBatch(ask.request.body, settings_.max_batch);
   if (!parts.ok()) {
     const bool json = parts.status().code() != StatusCode::kInvalidArgument;
@@ -283,10 +300,21 @@ void Endpoint::OnBatch(Ask ask) {
       return Refuse(ask, {400, ErrorText("", kInvalidRequest, "two requests of the batch have one id"), "body"});
     messages.push_back(std::move(message));
   }
-  for (const Incoming& message : messages) {
-    if (message.envelope.kind == mcp::MessageKind::kRequest && !Admit(ask, message)) return;
+  std::vector<Incoming> kept;
+  for (Incoming& message : messages) {
+    if (message.envelope.kind == mcp::MessageKind::kRequest) {
+      const std::string id(message.Part(message.envelope.id));
+      if (!AdmitNow(ask, id)) return;
+      if (const std::string refusal = ToolRefusal(ask, message); !refusal.empty()) {
+        ask.refused.push_back(ErrorText(id, mcp::kInvalidParams, refusal));
+        continue;
+      }
+    }
+    kept.push_back(ask.request.headers.Has("traceparent") ? WithTrace(ask.request, std::move(message))
+                                                          : std::move(message));
   }
-  OnLegacy(std::move(ask), std::move(messages));
+  Hold(ask);
+  OnLegacy(std::move(ask), std::move(kept));
 }
 
 bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
@@ -296,21 +324,45 @@ bool Endpoint::AdmitNow(Ask& ask, std::string_view id) {
     ask.answer->Json(429, ErrorText(id, mcp::kInternalError, "too many requests"));
     return false;
   }
+  // One holds the one before: a batch.
+  auto release = self_.Bind([](Endpoint& self) { self.limiter_->Release(); });
+  ask.admitted =
+      std::shared_ptr<void>(nullptr, [before = std::move(ask.admitted), release](void*) mutable { release(); });
   return true;
+}
+
+std::string Endpoint::ToolRefusal(Ask& ask, const Incoming& message) {
+  if (message.envelope.method != "tools/call") return "";
+  mcp::Span name, arguments;
+  mcp::FindMembers(message.text, message.envelope.params, {{"name", &name}, {"arguments", &arguments}});
+  const std::string tool = mcp::Unquote(message.Part(name));
+  ask.log->tools.push_back({Printable(tool, 128), settings_.log_arguments
+                                                      ? std::string(message.Part(arguments).substr(0, kLoggedArguments))
+                                                      : ""});
+  if (filter_->passes_all()) return "";
+  std::string refusal = filter_->Refusal(tool, InstanceFor(ask));
+  if (!refusal.empty()) w_.metrics.GatewayRejected("tool");
+  return refusal;
+}
+
+// Until the answer is complete. A session holds it longer where its client leaves and the call goes on.
+void Endpoint::Hold(Ask& ask) {
+  ask.answer->WhenDone([admitted = ask.admitted](int) {});
+}
+
+// The one that the request goes to: its session's, else the current one.
+std::string Endpoint::InstanceFor(const Ask& ask) const {
+  const LegacySession* session = ask.session.get();
+  auto it = sessions_.find(session != nullptr ? session->id() : ask.request.headers.Get(kSessionHeader).value_or(""));
+  return it == sessions_.end() ? target_.instance : it->second.group->instance();
 }
 
 bool Endpoint::Admit(Ask& ask, const Incoming& message) {
   const std::string_view id = message.Part(message.envelope.id);
   if (!AdmitNow(ask, id)) return false;
-  // Until the answer is complete.
-  ask.answer->WhenDone(self_.Bind([](Endpoint& self, int) { self.limiter_->Release(); }));
-  if (message.envelope.method != "tools/call") return true;
-  const std::string name = mcp::Unquote(message.Part(mcp::FindMember(message.text, message.envelope.params, "name")));
-  ask.log->tool = Printable(name, 128);
-  if (filter_->passes_all()) return true;
-  const std::string refusal = filter_->Refusal(name);
+  Hold(ask);
+  const std::string refusal = ToolRefusal(ask, message);
   if (refusal.empty()) return true;
-  w_.metrics.GatewayRejected("tool");
   if (ask.session == nullptr) {
     ask.answer->Json(200, ErrorText(id, mcp::kInvalidParams, refusal));
   } else {

@@ -33,6 +33,7 @@ namespace mcpfleet::gateway {
 struct EndpointSettings {
   size_t max_sessions = 256;
   size_t max_batch = 100;
+  bool log_arguments = false;  // of tool calls, their first 4 KiB
   SessionSettings session;
   ModernSettings modern;
   Duration wake_timeout = std::chrono::seconds(60);  // how long a request waits for a server that is being started
@@ -95,8 +96,10 @@ class Endpoint {
     Subject subject;
     std::unique_ptr<Answer> answer;
     std::shared_ptr<LoggedRequest> log;      // shared with the answer's end
+    std::shared_ptr<void> admitted;          // shared by what the request set going: a place of rateLimit.maxConcurrent
     std::shared_ptr<LegacySession> session;  // kMessages: whose stream has the answers; shared with `sessions_`
     bool left = false;                       // its client has gone
+    std::vector<std::string> refused;        // of a batch: the answers to what may not reach the server
   };
   struct SessionEntry {
     std::shared_ptr<LegacySession> session;
@@ -142,11 +145,16 @@ class Endpoint {
   // Where the client of an HTTP+SSE stream POSTs.
   std::string MessagesUri(const http::Request& request, const std::string& id) const;
   bool EvictSession(const ServerGroup* group, MonoTime other);
+  // Whether another session may begin, with the help of one that nobody uses if need be.
+  bool MakeRoom();
 
   // Whether a request may go on; else it was answered.
   bool Admit(Ask& ask, const Incoming& message);
-  // By the rate limit alone; if so, limiter_->Release must follow.
+  // By the rate limit alone. Several of a batch are held together.
   bool AdmitNow(Ask& ask, std::string_view id);
+  void Hold(Ask& ask);
+  // For tools/call: notes the tool, and says why it may not be called; "" when it may.
+  std::string ToolRefusal(Ask& ask, const Incoming& message);
   bool CheckToolHeaders(Ask& ask, const Incoming& message);
   void Refuse(Ask& ask, const Rejection& rejection);
   void RefuseMethod(Ask& ask, std::string_view allowed);
@@ -155,9 +163,12 @@ class Endpoint {
   void WhenReady(bool waits, std::function<void()> go, std::function<void(const std::string& why)> fail);
   // Whether the request's session may only not be known yet, because the server is not ready: then `again` comes later.
   bool AwaitSession(Ask* ask, std::function<void(Endpoint& self, Ask ask)> again);
-  void Inspect(std::string_view method, Incoming* answer);
+  // Of what the server lists and answers, by the instance that said it.
+  ServerGroup::Inspect InspectorOf(const std::string& instance);
+  void Inspect(const std::string& instance, std::string_view method, Incoming* answer);
+  std::string InstanceFor(const Ask& ask) const;
   ServerGroup* CurrentGroup();
-  void ApplyPolicies();
+  void ApplyPolicies(bool fresh);
   std::unique_ptr<Authenticator> MakeAuthenticator(Face face) const;
   void CountSessions();
   Incoming WithTrace(const http::Request& request, Incoming message) const;

@@ -69,7 +69,7 @@ bool Endpoint::AwaitSession(Ask* ask, std::function<void(Endpoint& self, Ask ask
 }
 
 void Endpoint::OnLegacy(Ask ask, std::vector<Incoming> messages) {
-  if (messages.front().envelope.method == "initialize" &&
+  if (!messages.empty() && messages.front().envelope.method == "initialize" &&
       messages.front().envelope.kind == mcp::MessageKind::kRequest) {
     return BeginSession(std::move(ask), std::move(messages.front()));
   }
@@ -78,7 +78,7 @@ void Endpoint::OnLegacy(Ask ask, std::vector<Incoming> messages) {
     return;
   const std::shared_ptr<LegacySession> session = FindSession(ask);
   if (session == nullptr) return;
-  session->Post(std::move(*held), std::move(ask.answer));
+  session->Post(std::move(*held), std::move(ask.answer), {std::move(ask.admitted), std::move(ask.refused)});
 }
 
 void Endpoint::BeginSession(Ask ask, Incoming message) {
@@ -87,8 +87,7 @@ void Endpoint::BeginSession(Ask ask, Incoming message) {
   if (named && sessions_.contains(*named))
     return Refuse(ask, {400, ErrorText(id, kInvalidRequest, "Server already initialized"), "session"});
   if (const std::optional<Rejection> bad = CheckLegacyVersion(ask.request.headers)) return Refuse(ask, *bad);
-  if (sessions_.size() >= settings_.max_sessions)
-    return RefuseFull(ask, id, ResourceExhausted("the server has as many sessions as it may have"));
+  if (!MakeRoom()) return RefuseFull(ask, id, ResourceExhausted("the server has as many sessions as it may have"));
   auto held = std::make_shared<Ask>(std::move(ask));
   auto first = std::make_shared<Incoming>(std::move(message));
   held->answer->OnGone([weak = std::weak_ptr<Ask>(held)] {
@@ -109,7 +108,7 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
                                                  std::unique_ptr<Conversation> side) {
     if (ask->left) return;
     // Others may have begun while this one waited.
-    if (self.sessions_.size() >= self.settings_.max_sessions)
+    if (!self.MakeRoom())
       return self.RefuseFull(*ask, request, ResourceExhausted("the server has as many sessions as it may have"));
     const std::shared_ptr<LegacySession> session = self.AddSession(id, ask->subject.id, where);
     self.Connect(*session, std::move(side));
@@ -120,12 +119,12 @@ void Endpoint::OpenSession(const std::shared_ptr<Ask>& ask, const std::shared_pt
     ask->answer->AddHeader(kSessionHeader, id);
     std::vector<Incoming> first;
     first.push_back(std::move(*message));
-    session->Post(std::move(first), std::move(ask->answer));
+    session->Post(std::move(first), std::move(ask->answer), {std::move(ask->admitted), {}});
   };
   SessionNote note;
   if (message != nullptr) note.session = id;  // HTTP+SSE: a session of its connection, which nothing outlives
   note.subject = ask->subject.id;
-  if (std::unique_ptr<Conversation> side = group->SharedSide())
+  if (std::unique_ptr<Conversation> side = group->SharedSide(ask->subject.id))
     return begin(*this, group, message == nullptr ? std::move(side) : Kept(std::move(side), std::move(note)));
   group->NewConversation(ask->subject.id, self_.Bind([id, ask, message, request, begin, group, note](
                                                          Endpoint& self, StatusOr<std::unique_ptr<Link>> link) {
@@ -178,7 +177,7 @@ void Endpoint::AdoptKept(ServerGroup* group) {
 
 void Endpoint::Reconnect(ServerGroup* group, const std::shared_ptr<LegacySession>& session, SessionNote note) {
   const std::string id = session->id();
-  if (std::unique_ptr<Conversation> side = group->SharedSide())
+  if (std::unique_ptr<Conversation> side = group->SharedSide(session->subject()))
     return Connect(*session, Kept(std::move(side), std::move(note)));
   group->NewConversation(
       session->subject(), self_.Bind([id, weak = std::weak_ptr<LegacySession>(session), group, note = std::move(note)](
@@ -201,12 +200,15 @@ void Endpoint::Connect(LegacySession& session, std::unique_ptr<Conversation> sid
 
 std::unique_ptr<Conversation> Endpoint::Kept(std::unique_ptr<Conversation> side, SessionNote note) {
   if (w_.kept == nullptr) return side;
-  return std::make_unique<KeptConversation>(w_.loop, std::move(side), *w_.kept, target_.server->key, std::move(note));
+  return std::make_unique<KeptConversation>(w_.loop, std::move(side), *w_.kept, target_.server->key, std::move(note),
+                                            target_.server->spec.probes.startup_timeout);
 }
 
 std::shared_ptr<LegacySession> Endpoint::AddSession(const std::string& id, const std::string& subject,
                                                     ServerGroup* group) {
-  auto session = std::make_shared<LegacySession>(id, subject, settings_.session, w_.loop, w_.clock);
+  SessionSettings settings = settings_.session;
+  settings.handshake_timeout = group->target().server->spec.probes.startup_timeout;
+  auto session = std::make_shared<LegacySession>(id, subject, settings, w_.loop, w_.clock);
   sessions_[id] = {session, group};
   CountSessions();
   return session;
@@ -216,8 +218,8 @@ std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, const std
                                                    std::unique_ptr<Link> link, SessionNote note,
                                                    std::string doubtful_line) {
   DirectConversation::Options options;
-  options.inspect =
-      self_.Bind([](Endpoint& self, std::string_view method, Incoming* answer) { self.Inspect(method, answer); });
+  options.inspect = InspectorOf(group->instance());
+  options.handshake_timeout = group->target().server->spec.probes.startup_timeout;
   if (group->target().server->spec.sessions.resumable) {
     options.relink = self_.Bind([id](Endpoint& self, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
       // With whatever serves now, which may be another instance than before.
@@ -249,6 +251,24 @@ void Endpoint::DropSession(const std::string& id) {
   session->Close();
   w_.metrics.GatewaySessionEnded(target_.server->key, w_.clock.Now() - session->began());
   CountSessions();
+}
+
+// Of the subject that has most: who opens session after session loses its own.
+bool Endpoint::MakeRoom() {
+  if (sessions_.size() < settings_.max_sessions) return true;
+  const MonoTime before = w_.clock.Now() - kYoung;
+  std::map<std::string_view, int> held;
+  for (const auto& [id, entry] : sessions_) ++held[entry.session->subject()];
+  const LegacySession* victim = nullptr;
+  for (const auto& [id, entry] : sessions_) {
+    const LegacySession& session = *entry.session;
+    if (session.calls() > 0 || session.last_used() > before) continue;
+    const auto rank = [&](const LegacySession& each) { return std::pair(-held[each.subject()], each.last_used()); };
+    if (victim == nullptr || rank(session) < rank(*victim)) victim = &session;
+  }
+  if (victim == nullptr) return false;
+  DropSession(std::string(victim->id()));
+  return true;
 }
 
 bool Endpoint::EvictSession(const ServerGroup* group, MonoTime other) {
@@ -306,9 +326,8 @@ void Endpoint::OnSse(Ask ask) {
                   {406, ErrorText("", kServerError, "Not Acceptable: Accept must list text/event-stream"), "accept"});
   // It takes a process, as the first request of another session does; but it lasts, and is no request under way.
   if (!AdmitNow(ask, "")) return;
-  limiter_->Release();
-  if (sessions_.size() >= settings_.max_sessions)
-    return RefuseFull(ask, "", ResourceExhausted("the server has as many sessions as it may have"));
+  ask.admitted.reset();
+  if (!MakeRoom()) return RefuseFull(ask, "", ResourceExhausted("the server has as many sessions as it may have"));
   auto held = std::make_shared<Ask>(std::move(ask));
   WhenReady(
       false, self_.Bind([held](Endpoint& self) { self.OpenSession(held, nullptr); }),
@@ -344,7 +363,7 @@ void Endpoint::OnMessage(Ask ask, Incoming message) {
                   {404, ErrorText("", kSessionNotFound, "Session not found: it begins with initialize"), "session"});
   std::vector<Incoming> one;
   one.push_back(std::move(message));
-  ask.session->Post(std::move(one), std::move(ask.answer));
+  ask.session->Post(std::move(one), std::move(ask.answer), {std::move(ask.admitted), {}});
 }
 
 void Endpoint::CountSessions() { w_.metrics.GatewaySessions(target_.server->key, static_cast<int>(sessions_.size())); }

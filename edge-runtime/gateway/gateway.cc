@@ -29,6 +29,7 @@ bool IsLoopback(const std::string& address) { return address.starts_with("127.")
 class ServerLoop final : public Loop {
  public:
   explicit ServerLoop(http::Server& server) : server_(server) {}
+  MonoTime Now() const override { return std::chrono::steady_clock::now(); }
   void Post(std::function<void()> task) override { server_.Post(std::move(task)); }
   void PostAt(MonoTime when, std::function<void()> task) override { server_.PostAt(when, std::move(task)); }
 
@@ -184,7 +185,7 @@ class Hall {
   // Whether the request may go on; else it was answered. `server`: whom it is for, null when it names none.
   bool CheckOrigin(const http::Request& request, const ServerKey* server, http::Responder& to);
   void SendHealth(const Endpoint* endpoint, http::Responder& to);
-  void SendMetadata(const std::optional<Place>& place, http::Responder& to);
+  void SendMetadata(const std::optional<Place>& place, const std::string& cors, http::Responder& to);
   bool AllowsCors(const std::string& origin) const;
   void Preflight(const http::Request& request, const std::string& origin, http::Responder& to);
   void Log(const LoggedRequest& request);
@@ -222,6 +223,7 @@ std::unique_ptr<Endpoint> Hall::MakeEndpoint(ClientTarget target) {
   const GatewayLimits& limits = options_.limits;
   EndpointSettings settings{.max_sessions = options_.max_sessions,
                             .max_batch = limits.batch_messages,
+                            .log_arguments = options_.log_arguments,
                             .session = limits.session,
                             .modern = limits.modern,
                             .wake_timeout = limits.wake_timeout};
@@ -322,18 +324,23 @@ void Hall::Preflight(const http::Request& request, const std::string& origin, ht
 }
 
 void Hall::SendHealth(const Endpoint* endpoint, http::Responder& to) {
-  const bool good = endpoint != nullptr && (endpoint->ready() || endpoint->target().sleeping);
+  const bool good = endpoint != nullptr && endpoint->target().healthy;
   if (good) return to.Send(http::TextResponse(200, "ok\n"));
   if (endpoint == nullptr) return to.Send(http::TextResponse(404, "no such server on this node\n"));
   to.Send(http::TextResponse(503, "not ready: " + endpoint->target().reason + "\n"));
 }
 
-void Hall::SendMetadata(const std::optional<Place>& place, http::Responder& to) {
+void Hall::SendMetadata(const std::optional<Place>& place, const std::string& cors, http::Responder& to) {
   const std::optional<Face> face = place ? FaceOf(place->what) : std::nullopt;
   auto it = face && face != Face::kMessages ? endpoints_.find(place->server) : endpoints_.end();
   const std::optional<std::string> metadata = it == endpoints_.end() ? std::nullopt : it->second->Metadata(*face);
-  if (!metadata) return to.Send(http::TextResponse(404, "no authorization server is known for this resource\n"));
-  to.Send(http::JsonResponse(200, *metadata));
+  http::Response response = metadata ? http::JsonResponse(200, *metadata)
+                                     : http::TextResponse(404, "no authorization server is known for this resource\n");
+  if (!cors.empty()) {
+    response.headers.Add("Access-Control-Allow-Origin", cors);
+    response.headers.Add("Vary", "Origin");
+  }
+  to.Send(std::move(response));
 }
 
 // News of a server may still be on its way here when its first request comes. `synced`: whether one that is not found
@@ -356,7 +363,7 @@ void Hall::Handle(http::Request& request, std::shared_ptr<http::Responder> to) {
   const std::string origin = request.headers.Get("Origin").value_or("");
   const bool cors = !origin.empty() && AllowsCors(origin);
   if (request.method == "OPTIONS" && cors) return Preflight(request, origin, *to);
-  if (metadata && request.method == "GET") return SendMetadata(place, *to);
+  if (metadata && request.method == "GET") return SendMetadata(place, cors ? origin : "", *to);
   if (metadata) return to->Send(RefusalOf(404));
   bool synced = true;
   Endpoint* endpoint = place ? Find(place->server, &synced) : nullptr;
@@ -380,6 +387,13 @@ void Hall::Log(const LoggedRequest& request) {
   const WallTime now = deps_.clock.Wall();
   if (access_) access_->Add(request, now);
   if (audit_ && request.method == "tools/call") audit_->Add(request, now);
+  for (size_t i = 0; request.method == "batch" && i < request.tools.size(); ++i) {
+    LoggedRequest call = request;
+    call.method = "tools/call";
+    call.tools = {request.tools[i]};
+    if (access_) access_->Add(call, now);
+    if (audit_) audit_->Add(call, now);
+  }
   if (std::exchange(logging_, true)) return;
   // After whatever else is ready: many answers come in one turn of the loop.
   loop_.Post(self_.Bind([](Hall& self) {

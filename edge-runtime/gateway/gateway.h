@@ -38,6 +38,7 @@ struct GatewayOptions {
   size_t max_connections = 16384;
   size_t max_sessions = 256;          // of one server
   std::string access_log, audit_log;  // files; "": none
+  bool log_arguments = false;         // of tool calls, there
   std::string keys_directory;         // of issuers' keys; "": not kept over a restart
   std::string sessions_directory;     // of sessions without a child; "": they end with mcplet
   GatewayLimits limits;

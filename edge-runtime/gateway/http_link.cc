@@ -64,6 +64,20 @@ Status HttpLink::Send(std::string_view line) {
   return OkStatus();
 }
 
+// What only has to be accepted goes on.
+void HttpLink::Pause(bool paused) {
+  paused_ = paused;
+  for (auto& [number, post] : posts_) {
+    if (post.message.request()) Hold(post.call.get());
+  }
+  Hold(stream_.call.get());
+}
+
+void HttpLink::Hold(http::AsyncCall* call) const {
+  if (call == nullptr) return;
+  paused_ ? call->Pause() : call->Resume();
+}
+
 // False: the notification must go to the server.
 bool HttpLink::TakeCancel(const Outbound& message) {
   if (queue_.Remove(message.cancels)) return true;  // it never left
@@ -112,6 +126,7 @@ void HttpLink::Begin(Outbound message) {
   const bool one_way = !message.request();
   post.message = std::move(message);
   post.call = upstream_->client().Send(request, Callbacks(number), one_way ? kOneWay : http::AsyncLimits{});
+  if (!one_way) Hold(post.call.get());
 }
 
 http::AsyncCallbacks HttpLink::Callbacks(uint64_t number) {
@@ -287,6 +302,7 @@ void HttpLink::Resume(uint64_t number) {
   http::AsyncCallbacks callbacks = Callbacks(number);
   callbacks.on_head = [this, number](const http::Response& head) { OnResumed(number, head); };
   post.call = upstream_->client().Send(request, std::move(callbacks));
+  Hold(post.call.get());
 }
 
 void HttpLink::OnResumed(uint64_t number, const http::Response& head) {
@@ -331,6 +347,7 @@ void HttpLink::OpenStream() {
       upstream_->client().Send(request, {.on_head = [this](const http::Response& head) { OnStreamHead(head); },
                                          .on_body = [this](std::string_view bytes) { OnStreamBody(bytes); },
                                          .on_done = [this](const Status&) { OnStreamEnd(); }});
+  Hold(stream_.call.get());
 }
 
 void HttpLink::OnStreamHead(const http::Response& head) {

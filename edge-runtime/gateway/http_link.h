@@ -39,6 +39,7 @@ class HttpLink final : public Link {
 
   void Start(Events events) override;
   Status Send(std::string_view line) override;
+  void Pause(bool paused) override;
 
  private:
   // A message under way.
@@ -66,6 +67,7 @@ class HttpLink final : public Link {
     bool none = false;  // the server has no such stream
   };
 
+  void Hold(http::AsyncCall* call) const;
   bool TakeCancel(const Outbound& message);
   void Pump();
   void Begin(Outbound message);
@@ -105,7 +107,7 @@ class HttpLink final : public Link {
   const std::function<void(Refusal)> refused_;
   std::shared_ptr<Events> events_;                              // shared with what is posted
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: dies with us
-  bool closed_ = false;
+  bool closed_ = false, paused_ = false;
   bool legacy_ = false;            // `initialize` was sent
   std::string session_, version_;  // of the legacy session
   OutboundQueue queue_;

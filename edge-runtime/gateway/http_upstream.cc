@@ -22,6 +22,10 @@ class AutoLink final : public Link {
     link_->Start(*events_);
   }
   Status Send(std::string_view line) override { return link_->Send(line); }
+  void Pause(bool paused) override {
+    paused_ = paused;
+    link_->Pause(paused);
+  }
 
  private:
   // From the HttpLink, as the last thing it does.
@@ -30,6 +34,7 @@ class AutoLink final : public Link {
     link_ = std::make_unique<SseLink>(upstream_);
     link_->Start({.on_line = [this](std::string line) { OnLine(std::move(line)); },
                   .on_closed = [this](const Status& why) { OnClosed(why); }});
+    link_->Pause(paused_);
     for (const std::string& line : refusal.lines) (void)link_->Send(line);  // a new link takes them all
   }
   void OnLine(std::string line) {
@@ -48,6 +53,7 @@ class AutoLink final : public Link {
   const std::shared_ptr<HttpUpstream> upstream_;
   std::shared_ptr<Events> events_;  // shared with the callback under way
   std::unique_ptr<Link> link_;
+  bool paused_ = false;
   std::string refusal_;  // what the server said of `initialize`, until the other transport has worked
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // shared: dies with us
 };

@@ -25,6 +25,8 @@ constexpr auto kOldest = std::chrono::hours(7 * 24);
 // The gateway's own requests; sessions count from 1.
 constexpr uint64_t kOwn = uint64_t{1} << 63;
 constexpr uint64_t kOwnHandshake = kOwn;
+// That wait for the handshake: more is a client that does not wait for its own.
+constexpr size_t kMaxNotifications = 64;
 
 // "namespace/name length\n" and the note. Written over what was there: a longer rest behind it means nothing.
 std::string FileText(const ServerKey& server, const std::string& note) {
@@ -104,8 +106,13 @@ std::vector<SessionNote> KeptSessions::Take(const ServerKey& server) {
 // --- a session ----------------------------------------------------------------------------------------------------
 
 KeptConversation::KeptConversation(Loop& loop, std::unique_ptr<Conversation> inner, KeptSessions& files,
-                                   ServerKey server, SessionNote note)
-    : loop_(loop), inner_(std::move(inner)), files_(files), server_(std::move(server)), note_(std::move(note)) {}
+                                   ServerKey server, SessionNote note, Duration handshake_timeout)
+    : loop_(loop),
+      inner_(std::move(inner)),
+      files_(files),
+      server_(std::move(server)),
+      note_(std::move(note)),
+      handshake_timeout_(handshake_timeout) {}
 
 KeptConversation::~KeptConversation() {
   if (!released_) files_.Forget(note_.session);
@@ -134,6 +141,9 @@ void KeptConversation::Start(Events events) {
   replaying_ = true;
   if (const Status said = Say(kOwnHandshake, note_.initialize); !said.ok())
     loop_.Post(self_.Bind([said](KeptConversation& self) { self.events_.closed(said); }));
+  loop_.PostAt(loop_.Now() + handshake_timeout_, self_.Bind([](KeptConversation& self) {
+    if (self.replaying_) self.events_.closed(Unavailable("the server did not answer the session's handshake in time"));
+  }));
 }
 
 void KeptConversation::Save() {
@@ -196,7 +206,7 @@ Status KeptConversation::Request(const SessionCall& call, const Incoming& messag
 
 void KeptConversation::Notify(const Incoming& message) {
   if (replaying_) {
-    queued_.emplace_back(SessionCall{}, message);
+    if (queued_notifications_++ < kMaxNotifications) queued_.emplace_back(SessionCall{}, message);
     return;
   }
   if (note_.TakeIn(message)) {

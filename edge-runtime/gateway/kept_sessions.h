@@ -15,6 +15,7 @@
 #include "edge-runtime/gateway/loop.h"
 #include "edge-runtime/gateway/self.h"
 #include "edge-runtime/gateway/session_note.h"
+#include "edge-runtime/gateway/settings.h"
 
 namespace mcpfleet::gateway {
 
@@ -43,7 +44,7 @@ class KeptConversation final : public Conversation {
  public:
   // files: outlives it. note: of a fresh session only who it is.
   KeptConversation(Loop& loop, std::unique_ptr<Conversation> inner, KeptSessions& files, ServerKey server,
-                   SessionNote note);
+                   SessionNote note, Duration handshake_timeout = kHandshakeTimeout);
   ~KeptConversation() override;
 
   void Start(Events events) override;
@@ -69,11 +70,13 @@ class KeptConversation final : public Conversation {
   KeptSessions& files_;
   const ServerKey server_;
   SessionNote note_;
+  const Duration handshake_timeout_;
   Events events_;
   std::string fixed_;       // of the note; "": to be made anew
   size_t saved_calls_ = 0;  // that the file tells of
   bool replaying_ = false, released_ = false;
-  std::vector<std::pair<SessionCall, Incoming>> queued_;  // meanwhile; bounded by the session's calls
+  std::vector<std::pair<SessionCall, Incoming>> queued_;  // meanwhile; requests are bounded by the session's calls
+  size_t queued_notifications_ = 0;
 };
 
 }  // namespace mcpfleet::gateway

@@ -87,6 +87,14 @@ void Lane::Fail(uint64_t call, int64_t code, std::string_view message) {
   if (events.answer) events.answer(std::move(answer));
 }
 
+void Lane::FailAfter(Duration time, uint64_t call, std::string message) {
+  loop_.PostAt(loop_.Now() + time, [weak = weak_from_this(), call, message = std::move(message)] {
+    const auto self = weak.lock();
+    if (self == nullptr || !self->calls_.contains(call)) return;
+    self->Fail(call, mcp::kInternalError, message);
+  });
+}
+
 void Lane::SetToken(uint64_t call, std::string token) {
   if (auto it = calls_.find(call); it != calls_.end()) it->second.token = std::move(token);
 }

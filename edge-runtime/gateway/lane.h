@@ -2,7 +2,7 @@
 // caller's id and token. Ids and tokens are raw JSON tokens (1, 1.0 and "1" are three), rewritten in place.
 //
 // The lane answers the server's pings and hands on its other requests; nothing of the server is ever left unanswered.
-// A call whose answer never comes ends with the lane (-32603) or when its caller cancels it.
+// A call whose answer never comes ends with the lane (-32603), when its caller cancels it, or when FailAfter says so.
 //
 // On the gateway's loop only. No callback comes from inside a method but Fail, and none after the lane was destroyed.
 #pragma once
@@ -71,6 +71,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void Continue(const Kept& kept, CallEvents events);
   // Ends a call with an error as if the server had sent it.
   void Fail(uint64_t call, int64_t code, std::string_view message);
+  // The same if the answer has not come by then.
+  void FailAfter(Duration time, uint64_t call, std::string message);
   // Tells the server and forgets the call: a late answer is dropped. `reason` is a raw token or "".
   void Cancel(uint64_t call, std::string_view reason = "");
   // The caller goes on under another progress token (raw; "": it wants no progress any more).

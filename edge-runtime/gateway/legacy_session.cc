@@ -58,7 +58,8 @@ void LegacySession::Connect(std::unique_ptr<Conversation> conversation, Events e
                             [weak](const Status&) {
                               if (auto self = weak.lock()) self->OnClosed();
                             }});
-  for (auto& [messages, answer] : std::exchange(waiting_, {})) Begin(std::move(messages), std::move(answer));
+  for (Waiting& each : std::exchange(waiting_, {}))
+    Begin(std::move(each.messages), std::move(each.answer), std::move(each.rest));
 }
 
 void LegacySession::Continue(Kept kept) {
@@ -102,15 +103,15 @@ bool LegacySession::Primes() const { return version_ >= kPrimingSince; }
 
 // --- from the client ----------------------------------------------------------------------------------------------
 
-void LegacySession::Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer) {
+void LegacySession::Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest) {
   last_used_ = clock_.Now();
-  if (conversation_ != nullptr) return Begin(std::move(messages), std::move(answer));
+  if (conversation_ != nullptr) return Begin(std::move(messages), std::move(answer), std::move(rest));
   if (waiting_.size() >= settings_.max_calls)
     return answer->Json(503, ErrorText("", mcp::kInternalError, "too many requests wait for the server"));
-  waiting_.emplace_back(std::move(messages), std::move(answer));
+  waiting_.push_back({std::move(messages), std::move(answer), std::move(rest)});
 }
 
-void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer) {
+void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest) {
   std::vector<const Incoming*> requests;
   for (const Incoming& message : messages) {
     if (message.envelope.kind == mcp::MessageKind::kRequest) {
@@ -123,6 +124,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
       conversation_->Notify(message);
     }
   }
+  if (requests.empty() && !rest.refused.empty()) return answer->Json(200, "[" + Join(rest.refused, ",") + "]");
   if (requests.empty()) return one_stream_ ? answer->Accept() : answer->Empty(202);
   for (const Incoming* request : requests) {
     const std::string_view id = request->Part(request->envelope.id);
@@ -138,6 +140,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
   Stream& stream = streams_[number];
   stream.next = first_sequence_;
   stream.answer = std::move(answer);
+  stream.admitted = std::move(rest.admitted);
   if (one_stream_) {
     stream.begun = true;
     stream.answer->Accept();
@@ -146,7 +149,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
       if (auto self = weak.lock()) self->Detach(number, which);
     });
   }
-  if (requests.size() > 1) BeginEvents(number, &stream);
+  if (requests.size() + rest.refused.size() > 1) BeginEvents(number, &stream);
   const bool initialize = requests.front()->envelope.method == "initialize";
   // All are calls of the stream before the first can be answered.
   std::vector<SessionCall> calls;
@@ -157,6 +160,7 @@ void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer
     by_client_id_[call.id] = call.call;
     calls.push_back(std::move(call));
   }
+  for (std::string& line : rest.refused) Emit(number, std::move(line));
   for (size_t i = 0; i < calls.size(); ++i) {
     const Status sent = conversation_->Request(calls[i], *requests[i]);
     if (!sent.ok()) EndCall(calls[i].call, ErrorText(calls[i].id, mcp::kInternalError, Message(sent)));
@@ -239,6 +243,7 @@ void LegacySession::Attach(uint64_t number, Stream* stream, std::unique_ptr<Answ
 void LegacySession::Detach(uint64_t number, const Answer* which) {
   auto it = streams_.find(number);
   if (it == streams_.end() || it->second.answer.get() != which) return;
+  if (number != kGetStream) it->second.answer->Abandon();  // that one has no other end
   it->second.answer.reset();
   it->second.begun = true;  // whatever comes now is for a later GET
   if (one_stream_) return OnClosed();
@@ -401,14 +406,18 @@ void LegacySession::Tick(MonoTime now) {
     }
   }
   std::vector<uint64_t> late;
+  bool begun = true;
   for (const auto& [number, call] : calls_) {
-    if (now - call.progressed >= settings_.call_timeout || now - call.began >= settings_.call_limit)
-      late.push_back(number);
+    const Duration patience = call.initialize ? settings_.handshake_timeout : settings_.call_timeout;
+    if (now - call.progressed < patience && now - call.began < settings_.call_limit) continue;
+    late.push_back(number);
+    begun = begun && !call.initialize;
   }
   for (uint64_t number : late) {
     if (conversation_ != nullptr) conversation_->Cancel(number, R"("timed out")");
     EndCall(number, ErrorText(calls_[number].client_id, kRequestTimeout, "the server did not answer in time"));
   }
+  if (!begun) OnClosed();  // without a handshake there is no session
 }
 
 }  // namespace mcpfleet::gateway

@@ -60,8 +60,12 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   // HTTP+SSE: an answer that is not the server's.
   void Say(std::string line);
 
+  struct Rest {
+    std::shared_ptr<void> admitted;    // held until the calls are over, wherever their client is by then
+    std::vector<std::string> refused;  // of a batch: answers to the requests that may not reach the server
+  };
   // Messages of one POST that passed the rules for requests: one, or a batch.
-  void Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer);
+  void Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest = {});
   void Get(const std::optional<EventId>& last, std::unique_ptr<Answer> answer);
   // Ends the server's side and every stream.
   void Close();
@@ -88,6 +92,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
     uint64_t sent = 0;               // the last one handed to a connection
     std::set<uint64_t> calls;        // not answered yet
     bool begun = false;              // it is an event stream (else the answer may still be one JSON body)
+    std::shared_ptr<void> admitted;  // ends with the stream's last call
   };
   struct Call {
     uint64_t stream = 0;
@@ -96,7 +101,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
     bool initialize = false;
   };
 
-  void Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer);
+  void Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest);
   void BeginLateStreams();
   void Take(const Incoming& message, uint64_t stream);
   void TakeCancel(const Incoming& message);
@@ -125,7 +130,12 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
   std::string version_;
   std::unique_ptr<Conversation> conversation_;
   Events events_;
-  std::vector<std::pair<std::vector<Incoming>, std::unique_ptr<Answer>>> waiting_;  // for the server's side
+  struct Waiting {
+    std::vector<Incoming> messages;
+    std::unique_ptr<Answer> answer;
+    Rest rest;
+  };
+  std::vector<Waiting> waiting_;  // for the server's side
   std::map<uint64_t, Stream> streams_;
   std::deque<std::pair<MonoTime, uint64_t>> undecided_;  // streams that may still be one JSON body, and until when
   std::map<uint64_t, Call> calls_;

@@ -48,6 +48,12 @@ void PendingCall::Finish(int status, std::string text) {
   answer_->End();
 }
 
+void PendingCall::EndWithServer(std::string_view why) {
+  if (!listens_ || !begun()) return Finish(503, ErrorText(id_, mcp::kInternalError, why));
+  Finish(200,
+         ResultText(id_, R"({"resultType":"complete","_meta":{)" + mcp::Quote(kMetaSubscription) + ":" + id_ + "}}"));
+}
+
 bool PendingCall::Tick(MonoTime now, const ModernSettings& settings) {
   if (now - said_ >= kKeepAlive) {
     said_ = now;
@@ -58,7 +64,10 @@ bool PendingCall::Tick(MonoTime now, const ModernSettings& settings) {
 }
 
 ModernPassage::~ModernPassage() {
-  for (const auto& [number, call] : calls_) hub_->Cancel(number);
+  for (const auto& [number, call] : calls_) {
+    hub_->Cancel(number);
+    call->EndWithServer("the server is gone");
+  }
 }
 
 void ModernPassage::Call(ModernRequest request, std::unique_ptr<Answer> answer) {
@@ -66,6 +75,10 @@ void ModernPassage::Call(ModernRequest request, std::unique_ptr<Answer> answer) 
   const std::string method = message.envelope.method;
   if (method == "subscriptions/listen" && ListensOf(request.subject) >= settings_.max_listens)
     return RefuseListen(message, *answer);
+  if (const std::string why = names_.Refusal(message, request.subject); !why.empty()) {
+    answer->Json(200, ErrorText(message.Part(message.envelope.id), mcp::kInvalidParams, why));
+    return;
+  }
   hub_->Touch(clock_.Now());
   auto call = std::make_unique<PendingCall>(std::move(answer), request, clock_.Now());
   // The number is known to the callbacks before any of them can come.
@@ -107,9 +120,11 @@ void ModernPassage::OnAnswer(uint64_t number, const std::string& method, Incomin
       if (subscription) edits.push_back({subscription, call->id()});
       return call->Finish(200, mcp::ApplyEdits(answer.text, std::move(edits)));
     }
+    if (call->begun()) return call->EndWithServer("");
     const int refused = StatusOfAnswer(answer);
     return call->Finish(refused, std::move(answer).WithId(call->id()));
   }
+  names_.Note(answer, call->subject());
   if (inspect_) inspect_(method, &answer);
   std::vector<mcp::Edit> edits;
   if (method == "server/discover") edits = OurVersions(answer);

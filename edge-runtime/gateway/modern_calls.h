@@ -13,6 +13,7 @@
 #include "edge-runtime/gateway/modern_hub.h"
 #include "edge-runtime/gateway/modern_server.h"
 #include "edge-runtime/gateway/settings.h"
+#include "edge-runtime/gateway/subject_book.h"
 
 namespace mcpfleet::gateway {
 
@@ -21,14 +22,26 @@ class PendingCall {
  public:
   PendingCall(std::unique_ptr<Answer> answer, const ModernRequest& request, MonoTime now);
   // The client is gone.
-  void OnGone(std::function<void()> gone) { answer_->OnGone(std::move(gone)); }
+  void OnGone(std::function<void()> gone) {
+    answer_->OnGone([this, gone = std::move(gone)] {
+      answer_->Abandon();
+      gone();
+    });
+  }
   void Notify(std::string_view line, MonoTime now);
   // The final message; `status` counts only while no stream has begun.
   void Finish(int status, std::string text);
+  // Its server is gone: a subscription that was confirmed is complete, all else failed.
+  void EndWithServer(std::string_view why);
   // Keeps the connection alive. False: the call has taken too long.
   bool Tick(MonoTime now, const ModernSettings& settings);
   const std::string& id() const { return id_; }
   bool listens() const { return listens_; }
+  // What the client's system has not taken yet; see Answer.
+  size_t queued() const { return answer_->queued(); }
+  void OnDrained(size_t left, std::function<void()> drained) { answer_->OnDrained(left, std::move(drained)); }
+  // Whether the client has heard something already.
+  bool begun() const { return answer_->streaming(); }
   const std::string& subject() const { return subject_; }
 
  private:
@@ -68,6 +81,7 @@ class ModernPassage final : public ModernServer {
   const std::shared_ptr<ModernHub> hub_;
   const Inspect inspect_;
   std::map<uint64_t, std::unique_ptr<PendingCall>> calls_;
+  SubjectBook names_;
 };
 
 }  // namespace mcpfleet::gateway

@@ -68,7 +68,10 @@ void RequestLog::Add(const LoggedRequest& request, WallTime now) {
   text("subject", request.subject);
   add("time", "\"");
   line_.append(TimeText(now)).append("\"");
-  if (!request.tool.empty()) text("tool", request.tool);
+  if (request.tools.size() == 1) {
+    text("tool", request.tools.front().name);
+    if (!request.tools.front().arguments.empty()) text("arguments", request.tools.front().arguments);
+  }
   line_ += "}\n";
 
   const size_t all = lines_.size() + line_.size() + kMaxCountBytes;

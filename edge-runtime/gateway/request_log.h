@@ -1,5 +1,6 @@
-// One JSON line per request in a file: who asked what of which server, how it went and how long it took. Arguments and
-// results are not in it. Used for the access log (every request) and the audit log (tool calls).
+// One JSON line per request in a file: who asked what of which server, how it went and how long it took. Results are
+// not in it, arguments of tools where that was asked for. Used for the access log (every request) and the audit log
+// (tool calls).
 //
 // A full file is renamed to NAME.1 and so on, the oldest goes. A disk that takes nothing costs lines, never requests:
 // they are counted and the count is in the next line that fits. On the gateway's loop only; writing goes to the page
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -19,12 +21,16 @@ namespace mcpfleet::gateway {
 struct LoggedRequest {
   std::string server;   // "namespace/name"
   std::string method;   // of MCP, or of HTTP
-  std::string tool;     // tools/call
   std::string subject;  // hash
   std::string peer;     // address
   std::string session;  // first characters of its hash
   int status = 0;
   Duration took{};
+  struct Tool {
+    std::string name;
+    std::string arguments;  // raw JSON, or the beginning of it; "" unless asked for
+  };
+  std::vector<Tool> tools;  // of tools/call one; of a batch as many as it calls
 };
 
 class RequestLog {

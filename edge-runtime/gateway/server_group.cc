@@ -214,7 +214,7 @@ ModernHub& ServerGroup::hub() {
   return *hub_;
 }
 
-std::unique_ptr<Conversation> ServerGroup::SharedSide() {
+std::unique_ptr<Conversation> ServerGroup::SharedSide(const std::string& subject) {
   if (target_.modern) {
     hub();
     return std::make_unique<LegacyFace>(w_.loop, hub_, w_.inspect);
@@ -224,9 +224,10 @@ std::unique_ptr<Conversation> ServerGroup::SharedSide() {
     shared_used_ = w_.clock.Now();
     shared_ = std::make_shared<SharedServer>(w_.loop, self_.Bind([](ServerGroup& self, Done done) {
       self.NewConversation(Tenants::kEverybody, std::move(done));
-    }));
+    }),
+                                             target_.server->spec.probes.startup_timeout);
   }
-  return std::make_unique<SharedConversation>(w_.loop, shared_, w_.inspect);
+  return std::make_unique<SharedConversation>(w_.loop, shared_, w_.inspect, subject);
 }
 
 ModernServer& ServerGroup::modern() {
@@ -236,16 +237,18 @@ ModernServer& ServerGroup::modern() {
     modern_ = std::make_unique<ModernPassage>(w_.clock, w_.modern, hub_, w_.inspect);
   } else {
     const SessionsSpec& sessions = target_.server->spec.sessions;
-    modern_ = std::make_unique<Bridge>(w_.loop, w_.clock,
-                                       BridgeSettings{.shared = shared_mode(),
-                                                      .idle_timeout = sessions.idle_timeout,
-                                                      .max_lifetime = sessions.max_lifetime,
-                                                      .modern = w_.modern},
-                                       self_.Bind([](ServerGroup& self, const std::string& subject, Done done) {
-                                         self.NewConversation(subject.empty() ? Tenants::kEverybody : subject,
-                                                              std::move(done));
-                                       }),
-                                       w_.inspect);
+    modern_ = std::make_unique<Bridge>(
+        w_.loop, w_.clock,
+        BridgeSettings{.shared = shared_mode(),
+                       .idle_timeout = sessions.idle_timeout,
+                       .max_lifetime = sessions.max_lifetime,
+                       .handshake_timeout = target_.server->spec.probes.startup_timeout,
+                       .max_parked = std::max<size_t>(1, static_cast<size_t>(sessions.max) / 2),
+                       .modern = w_.modern},
+        self_.Bind([](ServerGroup& self, const std::string& subject, Done done) {
+          self.NewConversation(subject.empty() ? Tenants::kEverybody : subject, std::move(done));
+        }),
+        w_.inspect);
   }
   return *modern_;
 }

@@ -56,7 +56,7 @@ class ServerGroup {
   // A conversation of a subject's own with the server.
   void NewConversation(const std::string& subject, std::function<void(StatusOr<std::unique_ptr<Link>>)> done);
   // The server's side of a new legacy session without a link of its own; null: it needs one (NewConversation).
-  std::unique_ptr<Conversation> SharedSide();
+  std::unique_ptr<Conversation> SharedSide(const std::string& subject);
   ModernServer& modern();
   // Whether children of several subjects may be here at once.
   bool Apart() const;

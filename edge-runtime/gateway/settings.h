@@ -8,6 +8,9 @@
 
 namespace mcpfleet::gateway {
 
+// For the answer to `initialize`, unless the server has a time to start of its own (spec.probes.startup).
+constexpr Duration kHandshakeTimeout = std::chrono::seconds(60);
+
 // Of a session of the legacy era.
 struct SessionSettings {
   size_t max_calls = 256;
@@ -15,6 +18,7 @@ struct SessionSettings {
   Duration json_wait = std::chrono::milliseconds(50);  // an answer within this, and alone, is one JSON body
   Duration call_timeout = std::chrono::seconds(300);   // since the last sign of progress
   Duration call_limit = std::chrono::hours(1);         // in all
+  Duration handshake_timeout = kHandshakeTimeout;      // `initialize`; then the session is over
   int retry_ms = 3000;
   ResumeBuffer::Limits resume;
 };

@@ -64,7 +64,7 @@ void SharedServer::OnLink(StatusOr<std::unique_ptr<Link>> link) {
                                           "nothing can be asked of the clients of a shared server"));
        }),
        .closed = self_.Bind([](SharedServer& self, const Status& why) { self.End(why); })});
-  InitializeLane(*lane_, "{}", "",
+  InitializeLane(*lane_, "{}", "", handshake_timeout_,
                  self_.Bind([](SharedServer& self, StatusOr<Json> result) { self.OnInitialized(std::move(result)); }));
 }
 
@@ -209,6 +209,11 @@ Status SharedConversation::Request(const SessionCall& call, const Incoming& mess
     return OkStatus();
   }
   if (method == "logging/setLevel" && SetLevel(call, message)) return OkStatus();
+  if (const std::string why = server_->names_.Refusal(message, subject_); !why.empty()) {
+    loop_.Post(self_.Bind([number = call.call, line = ErrorText(call.id, mcp::kInvalidParams, why)](
+                              SharedConversation& self) { self.events_.answer(number, line); }));
+    return OkStatus();
+  }
   const StatusOr<uint64_t> sent =
       lane->Request(message.text, message.envelope, {},
                     {.progress = self_.Bind([number = call.call](SharedConversation& self, std::string line) {
@@ -220,6 +225,7 @@ Status SharedConversation::Request(const SessionCall& call, const Incoming& mess
                        const SessionCall of = it->second.first;
                        self.calls_.erase(it);
                        if (answer.envelope.kind == mcp::MessageKind::kResult) self.server_->restarts_ = 0;
+                       self.server_->names_.Note(answer, self.subject_);
                        if (self.inspect_) self.inspect_(method, &answer);
                        self.events_.answer(number, answer.WithId(of.id));
                      })});

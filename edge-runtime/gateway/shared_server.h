@@ -18,6 +18,9 @@
 
 #include "edge-runtime/gateway/conversation.h"
 #include "edge-runtime/gateway/modern_hub.h"
+#include "edge-runtime/gateway/settings.h"
+#include "edge-runtime/gateway/subject.h"
+#include "edge-runtime/gateway/subject_book.h"
 
 namespace mcpfleet::gateway {
 
@@ -25,7 +28,8 @@ class SharedConversation;
 
 class SharedServer {
  public:
-  SharedServer(Loop& loop, NewLink new_link) : loop_(loop), new_link_(std::move(new_link)) {}
+  SharedServer(Loop& loop, NewLink new_link, Duration handshake_timeout = kHandshakeTimeout)
+      : loop_(loop), new_link_(std::move(new_link)), handshake_timeout_(handshake_timeout) {}
   bool used() const { return !sessions_.empty(); }
   // Lets the child go when no session is there; the next one starts another.
   void CloseIdle();
@@ -50,6 +54,7 @@ class SharedServer {
   const Self<SharedServer> self_{this};
   Loop& loop_;
   const NewLink new_link_;
+  const Duration handshake_timeout_;
   std::shared_ptr<Lane> lane_;
   static constexpr int kMaxRestarts = 3;  // without a call answered in between
   bool opening_ = false, ready_ = false;
@@ -58,6 +63,7 @@ class SharedServer {
   std::optional<size_t> level_;  // that the child was told
   std::set<SharedConversation*> sessions_;
   std::map<std::string, std::set<SharedConversation*>> subscribers_;
+  SubjectBook names_;
 };
 
 class SharedConversation final : public Conversation {
@@ -67,8 +73,9 @@ class SharedConversation final : public Conversation {
   static constexpr size_t kMaxSubscriptions = 256;
 
   // server: shared by its sessions.
-  SharedConversation(Loop& loop, std::shared_ptr<SharedServer> server, Inspect inspect)
-      : loop_(loop), server_(std::move(server)), inspect_(std::move(inspect)) {}
+  SharedConversation(Loop& loop, std::shared_ptr<SharedServer> server, Inspect inspect,
+                     std::string subject = Subject().id)
+      : loop_(loop), server_(std::move(server)), inspect_(std::move(inspect)), subject_(std::move(subject)) {}
   ~SharedConversation() override;
 
   void Start(Events events) override;
@@ -90,6 +97,7 @@ class SharedConversation final : public Conversation {
   Loop& loop_;
   const std::shared_ptr<SharedServer> server_;
   const Inspect inspect_;
+  const std::string subject_;
   Events events_;
   std::deque<std::pair<SessionCall, Incoming>> waiting_;
   std::map<uint64_t, std::pair<SessionCall, uint64_t>> calls_;  // -> the lane's

@@ -52,6 +52,10 @@ Status SseLink::Send(std::string_view line) {
   return OkStatus();
 }
 
+void SseLink::Pause(bool paused) {
+  if (stream_ != nullptr) paused ? stream_->Pause() : stream_->Resume();
+}
+
 // False: the notification must go to the server.
 bool SseLink::TakeCancel(std::string_view id) {
   if (queue_.Remove(id)) return true;  // it never left

@@ -26,6 +26,7 @@ class SseLink final : public Link {
 
   void Start(Events events) override;
   Status Send(std::string_view line) override;
+  void Pause(bool paused) override;
 
  private:
   struct Post {

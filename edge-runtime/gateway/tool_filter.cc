@@ -26,19 +26,20 @@ ToolFilter::ToolFilter(const ToolsSpec& spec)
   for (const auto& [name, hash] : pins_) seen_[name];
 }
 
-ToolFilter::Verdict ToolFilter::Judge(std::string_view name) const {
+ToolFilter::Verdict ToolFilter::Judge(std::string_view name, const std::string& instance) const {
   if (deny_.contains(name) || (!allow_.empty() && !allow_.contains(name))) return Verdict::kDenied;
   if (!block_) return Verdict::kAllowed;
   auto pin = pins_.find(name);
   if (pin == pins_.end()) return Verdict::kNotPinned;
   auto seen = seen_.find(name);
   if (seen == seen_.end() || seen->second.hash.empty()) return Verdict::kNotSeen;
-  return seen->second.hash == pin->second ? Verdict::kAllowed : Verdict::kChanged;
+  const bool changed = seen->second.changed_in.contains(instance);
+  return seen->second.hash == pin->second && !changed ? Verdict::kAllowed : Verdict::kChanged;
 }
 
-std::string ToolFilter::Refusal(std::string_view name) const {
+std::string ToolFilter::Refusal(std::string_view name, const std::string& instance) const {
   const std::string tool = "tool \"" + Shown(name) + "\": ";
-  switch (Judge(name)) {
+  switch (Judge(name, instance)) {
     case Verdict::kAllowed:
       return "";
     case Verdict::kDenied:
@@ -53,13 +54,18 @@ std::string ToolFilter::Refusal(std::string_view name) const {
   return tool + "is not allowed on this server";
 }
 
-std::vector<ToolFinding> ToolFilter::Learn(const ToolHashes& tools) {
+std::vector<ToolFinding> ToolFilter::Learn(const ToolHashes& tools, const std::string& instance) {
   std::vector<ToolFinding> findings;
-  if (checks_) Note(tools, &findings);
+  if (checks_) Note(tools, instance, &findings);
   return findings;
 }
 
-bool ToolFilter::FilterList(Json* result, std::vector<ToolFinding>* findings) {
+void ToolFilter::Retain(const std::set<std::string>& instances) {
+  for (auto& [name, seen] : seen_)
+    std::erase_if(seen.changed_in, [&](const std::string& instance) { return !instances.contains(instance); });
+}
+
+bool ToolFilter::FilterList(Json* result, std::vector<ToolFinding>* findings, const std::string& instance) {
   if (passes_all() || !GetMember(*result, "tools").is_array()) return false;
   Json& tools = (*result)["tools"];
   ToolHashes hashes;
@@ -69,12 +75,12 @@ bool ToolFilter::FilterList(Json* result, std::vector<ToolFinding>* findings) {
     NoteHiddenText(tool, findings);
     if (checks_) hashes.emplace_back(std::move(name), mcp::ToolHash(tool));
   }
-  Note(hashes, findings);
+  Note(hashes, instance, findings);
   Json kept = Json::array();
   for (Json& tool : tools) {
     // What has no name can't be called, and nobody can say that it is allowed.
     const std::string name = GetString(tool, "name");
-    if (!name.empty() && Judge(name) == Verdict::kAllowed) kept.push_back(std::move(tool));
+    if (!name.empty() && Judge(name, instance) == Verdict::kAllowed) kept.push_back(std::move(tool));
   }
   const bool took = kept.size() != tools.size();
   tools = std::move(kept);
@@ -94,7 +100,7 @@ ToolFilter::Seen* ToolFilter::Remember(const std::string& name, std::vector<Tool
   return nullptr;
 }
 
-void ToolFilter::Note(const ToolHashes& tools, std::vector<ToolFinding>* findings) {
+void ToolFilter::Note(const ToolHashes& tools, const std::string& instance, std::vector<ToolFinding>* findings) {
   // A name that is listed twice is as its worst definition: which of them a call reaches is the server's secret.
   std::map<std::string_view, std::string_view> worst;
   for (const auto& [name, hash] : tools) {
@@ -108,6 +114,7 @@ void ToolFilter::Note(const ToolHashes& tools, std::vector<ToolFinding>* finding
     if (seen == nullptr) continue;
     seen->hash = hash;
     auto pin = pins_.find(name);
+    if (block_ && pin != pins_.end() && pin->second != hash) seen->changed_in.insert(instance);
     if (!visible || (pin != pins_.end() && pin->second == hash)) continue;
     const std::string outcome = block_ ? "; clients can't use it" : "";
     if (pin == pins_.end()) {

@@ -58,15 +58,18 @@ class ToolFilter {
     kNotSeen,    // Block: no list has shown it yet; list the tools and ask again
     kChanged,    // Block: not as pinned when last seen
   };
-  Verdict Judge(std::string_view name) const;
+  // As the tool of that instance: whichever of its children listed a changed one, clients of none may call it.
+  Verdict Judge(std::string_view name, const std::string& instance = "") const;
   // What a client that calls it is told; "" when it may be called.
-  std::string Refusal(std::string_view name) const;
+  std::string Refusal(std::string_view name, const std::string& instance = "") const;
 
   // What a complete list of the server's tools held. Returns what is new about them, once each.
-  std::vector<ToolFinding> Learn(const ToolHashes& tools);
+  std::vector<ToolFinding> Learn(const ToolHashes& tools, const std::string& instance = "");
   // The same for the result of a tools/list (one page), from which it takes the tools that clients must not see.
   // Whether it took any; what is no such result is left alone. `findings` is appended to.
-  bool FilterList(Json* result, std::vector<ToolFinding>* findings);
+  bool FilterList(Json* result, std::vector<ToolFinding>* findings, const std::string& instance = "");
+  // Forgets what instances listed that are not among these.
+  void Retain(const std::set<std::string>& instances);
 
  private:
   struct Seen {
@@ -74,9 +77,10 @@ class ToolFilter {
     std::string reported;  // the hash that the last finding was about
     int reports = 0;
     bool unpinned_reported = false, hidden_reported = false;
+    std::set<std::string> changed_in;  // instances that have shown another definition than the pinned one
   };
   Seen* Remember(const std::string& name, std::vector<ToolFinding>* findings);
-  void Note(const ToolHashes& tools, std::vector<ToolFinding>* findings);
+  void Note(const ToolHashes& tools, const std::string& instance, std::vector<ToolFinding>* findings);
   void NoteHiddenText(const Json& tool, std::vector<ToolFinding>* findings);
 
   const std::set<std::string, std::less<>> allow_, deny_;

@@ -87,6 +87,7 @@ GatewayConfig DecodeGateway(const Json& gateway) {
           .max_sessions = static_cast<int>(GetInt(gateway, "maxSessions")),
           .access_log = GetString(gateway, "accessLog") == "On",
           .audit_log = GetString(gateway, "auditLog") == "On",
+          .log_arguments = GetString(gateway, "logArguments") == "On",
           .tls_cert_file = GetString(GetMember(gateway, "tls"), "certFile"),
           .tls_key_file = GetString(GetMember(gateway, "tls"), "keyFile")};
 }

@@ -40,7 +40,7 @@ struct GatewayConfig {
   std::vector<std::string> public_urls, allowed_hosts, allowed_origins, cors_origins;
   int64_t max_body = 0;
   int max_connections = 0, max_sessions = 0;
-  bool access_log = false, audit_log = false;
+  bool access_log = false, audit_log = false, log_arguments = false;
   std::string tls_cert_file, tls_key_file;  // both, or neither
   gateway::GatewayLimits limits;
 };
@@ -107,6 +107,10 @@ struct Config {
 // InvalidArgument with the first violation; all of them in `violations` (may be null).
 StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name, std::vector<Violation>* violations);
 StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* violations);
+// A node's name in the fleet from that of its Node in Kubernetes, which may have dots and up to 253 characters, as on
+// EKS. A DNS label stays as it is; of any other name the whole counts: "n1.a.example" is "n1-a-example-" and the first
+// 8 digits of its SHA-256, so that no two nodes share a status, a lease or a join.
+std::string NodeNameOf(const std::string& core_node);
 // Every default, on a node named after the host.
 Config DefaultConfig();
 // What --source says over spec.sources: "store", "kubernetes", or both with a comma. InvalidArgument for anything else.

@@ -35,6 +35,7 @@ Status GatewayPort::Open(const gateway::GatewayDeps& deps, const Controller& con
                                             .max_sessions = static_cast<size_t>(g.max_sessions),
                                             .access_log = g.access_log ? directory + "/access.log" : "",
                                             .audit_log = g.audit_log ? directory + "/audit.log" : "",
+                                            .log_arguments = g.log_arguments,
                                             .keys_directory = directory + "/keys",
                                             .sessions_directory = directory + "/sessions",
                                             .limits = g.limits,

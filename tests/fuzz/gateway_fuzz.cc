@@ -32,6 +32,7 @@ class FuzzLoop final : public Loop {
  public:
   void Post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
   void PostAt(MonoTime, std::function<void()>) override {}
+  MonoTime Now() const override { return {}; }
   void Run() {
     while (!tasks_.empty()) {
       for (const auto& task : std::exchange(tasks_, {})) task();

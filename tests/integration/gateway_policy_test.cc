@@ -124,6 +124,9 @@ TEST_F(GatewayPolicyTest, ForeignHostsAndOriginsAreRefusedAndOnlyConfiguredPages
       status("OPTIONS", {{"Origin", "https://app.example.com"},
                          {"Access-Control-Request-Method", "POST"},
                          {"Access-Control-Request-Headers", "content-type, mcp-session-id, mcp-param-city"}});
+  http::Request metadata{.target = "/.well-known/oauth-protected-resource" + path};
+  metadata.headers.Add("Origin", "https://app.example.com");
+  EXPECT_EQ(Ask(url, metadata).headers.Get("Access-Control-Allow-Origin").value_or(""), "https://app.example.com");
   EXPECT_EQ(preflight.status, 204);
   EXPECT_EQ(preflight.headers.Get("Access-Control-Allow-Origin").value_or(""), "https://app.example.com");
   EXPECT_NE(preflight.headers.Get("Access-Control-Allow-Headers").value_or("").find("mcp-param-city"),
@@ -229,6 +232,11 @@ TEST_F(GatewayPolicyTest, HealthFollowsReadiness) {
   EXPECT_EQ(behind_->Health("absent"), 404);
   EXPECT_EQ(GetInt(behind_->Modern("garbage")->Request("tools/list"), "status"), 503);
   EXPECT_EQ(GetInt(behind_->Modern("absent")->Request("tools/list"), "status"), 404);
+  const Json pinned = {{"tools", {{"pinning", "Block"}, {"pins", {{"who", "sha256:" + std::string(64, '0')}}}}}};
+  ASSERT_TRUE(node_->Apply({ProcessServer("pinned", {}, pinned)}).ok());
+  ASSERT_TRUE(node_->WaitCondition("pinned", "ToolsPinned", "False", "ToolsChanged"));
+  EXPECT_TRUE(WaitFor([&] { return behind_->Health("pinned") == 503; }));
+  EXPECT_NE(behind_->Modern("pinned")->Call("who").find("-32602"), std::string::npos);
   ASSERT_TRUE(node_->Mcpctl({"delete", "mcp/weather"}).ok());
   EXPECT_TRUE(WaitFor([&] { return behind_->Health("weather") == 404; }));
 }

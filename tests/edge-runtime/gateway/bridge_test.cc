@@ -224,6 +224,64 @@ TEST_F(BridgeTest, AChildThatRefusesTheHandshakeFailsWhoWaits) {
   EXPECT_TRUE(wires_[0].destroyed);
 }
 
+TEST_F(BridgeTest, AChildThatNeverAnswersTheHandshakeFailsWhoWaitsAndMakesWay) {
+  Make({.handshake_timeout = 60s});
+  const auto exchange = Call(1);
+  const auto listener = Listen("sub", {{"toolsListChanged", true}});
+  wires_[0].Next("initialize");
+  loop_.Advance(59s);
+  EXPECT_FALSE(exchange->response);
+  loop_.Advance(1s);
+  EXPECT_EQ(exchange->status(), 503);
+  EXPECT_EQ(listener->status(), 503);
+  EXPECT_TRUE(wires_[0].destroyed);
+  EXPECT_EQ(bridge_->lanes(), 0U);
+  const auto next = Call(2);
+  Shake(1);
+  wires_[1].Answer(wires_[1].Next("tools/call"), Json::object());
+  loop_.Advance(60s);
+  EXPECT_EQ(next->status(), 200);
+  EXPECT_FALSE(wires_[1].destroyed) << "it answered";
+}
+
+TEST_F(BridgeTest, TheServerWaitsForAClientThatReadsSlowly) {
+  const auto exchange = Call(1, Json::object(), "anonymous", {{"progressToken", "p"}});
+  Shake(0);
+  const Json sent = wires_[0].Next("tools/call");
+  exchange->slow = true;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(wires_[0].paused) << i;
+    wires_[0].Notify("notifications/progress", {{"progressToken", sent["id"]}, {"message", std::string(400'000, 'x')}});
+  }
+  EXPECT_TRUE(wires_[0].paused);
+  exchange->Drain();
+  EXPECT_FALSE(wires_[0].paused);
+}
+
+TEST_F(BridgeTest, ASharedServerWaitsForNobody) {
+  Make({.shared = true});
+  const auto exchange = Call(1, Json::object(), "anonymous", {{"progressToken", "p"}});
+  Shake(0);
+  const Json sent = wires_[0].Next("tools/call");
+  exchange->slow = true;
+  for (int i = 0; i < 4; ++i)
+    wires_[0].Notify("notifications/progress", {{"progressToken", sent["id"]}, {"message", std::string(400'000, 'x')}});
+  EXPECT_FALSE(wires_[0].paused);
+}
+
+TEST_F(BridgeTest, WhenTheGatewayLetsGoOfTheServerClientsAreTold) {
+  const auto call = Call(1, Json::object(), "anonymous", {{"progressToken", "p"}}), quiet = Call(2);
+  const auto listener = Listen("sub", {{"toolsListChanged", true}});
+  Shake(0);
+  const Json sent = wires_[0].Next("tools/call");
+  wires_[0].Notify("notifications/progress", {{"progressToken", sent["id"]}});
+  bridge_.reset();
+  ASSERT_TRUE(call->ended);
+  EXPECT_EQ(CodeOf(call->Final()), -32603);
+  EXPECT_EQ(quiet->status(), 503);
+  EXPECT_EQ(listener->Final()["result"]["resultType"], "complete");
+}
+
 TEST_F(BridgeTest, WhenAChildDiesItsCallsFailAndTheNextGetsAnother) {
   const auto exchange = Call(1);
   Shake(0);
@@ -376,6 +434,19 @@ TEST_F(BridgeTest, AClientThatNeverComesBackFreesTheServerInTime) {
   EXPECT_EQ(CodeOf(error), -32603);
   EXPECT_EQ(wires_[0].Next("notifications/cancelled")["params"]["requestId"], asked.call["id"]);
   EXPECT_EQ(CodeOf(Resume(2, asked.state, {{asked.key, 1}})->Final()), -32602);
+}
+
+TEST_F(BridgeTest, OfTheCallsThatWaitForOneClientTheOldestMakesRoom) {
+  Make({.max_parked = 2});
+  const Asked first = Ask(1, "ann", 0);
+  loop_.Advance(1s);
+  Ask(2, "ann", 1);
+  Ask(3, "bob", 2);
+  EXPECT_EQ(bridge_->calls(), 3U);
+  Ask(4, "ann", 3);
+  EXPECT_EQ(bridge_->calls(), 3U);
+  EXPECT_EQ(CodeOf(wires_[0].Next()), -32603) << "the server's question has an answer";
+  EXPECT_EQ(wires_[0].Next("notifications/cancelled")["params"]["requestId"], first.call["id"]);
 }
 
 TEST_F(BridgeTest, AnAnswerThatCameWithoutTheInputWaitsForTheClient) {

@@ -489,5 +489,34 @@ TEST_F(DirectConversationTest, ASuccessorThatRefusesTheHandshakeEndsTheSessionOn
   EXPECT_EQ(closed_.size(), 1U);
 }
 
+TEST_F(DirectConversationTest, ASuccessorThatNeverAnswersTheHandshakeEndsTheSession) {
+  OpenReady();
+  wire_->Close();
+  Successor().Next("initialize");
+  loop_.Advance(59s);
+  EXPECT_TRUE(closed_.empty());
+  loop_.Advance(1s);
+  EXPECT_EQ(closed_.size(), 1U);
+}
+
+TEST_F(DirectConversationTest, AnAnswerOfTheClientThatItsServerHasNoRoomForIsSentLater) {
+  OpenReady();
+  ASSERT_TRUE(Request(5, RequestOf("x", "tools/call")).ok());
+  wire_->Next("tools/call");
+  wire_->Ask("a", "elicitation/create");
+  wire_->Ask("b", "elicitation/create");
+  wire_->send_status = ResourceExhausted("child: it does not read");
+  side_->Reply(Parsed(ResultOf(seen_.at(0).message["id"], 1)));
+  side_->Reply(Parsed(ResultOf(seen_.at(1).message["id"], 2)));
+  side_->Tick();
+  EXPECT_TRUE(wire_->AllRead());
+  wire_->send_status = OkStatus();
+  side_->Tick();
+  EXPECT_EQ(wire_->Next(), ResultOf("a", 1));
+  EXPECT_EQ(wire_->Next(), ResultOf("b", 2));
+  side_->Tick();
+  EXPECT_TRUE(wire_->AllRead());
+}
+
 }  // namespace
 }  // namespace mcpfleet::gateway

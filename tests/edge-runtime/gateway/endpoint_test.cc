@@ -1,6 +1,7 @@
 #include "edge-runtime/gateway/endpoint.h"
 
 #include "base/digest.h"
+#include "edge-runtime/mcp/tool_hash.h"
 #include "tests/edge-runtime/gateway/fake_children.h"
 
 namespace mcpfleet::gateway {
@@ -68,6 +69,7 @@ class EndpointTest : public ::testing::Test {
                          },
                          .keys = keys_,
                          .metrics = metrics_,
+                         .log = [this](const LoggedRequest& request) { logged_.push_back(request); },
                          .used = [this](const ServerKey&) { ++used_; }},
         settings_, Target());
     loop_.Run();
@@ -160,6 +162,7 @@ class EndpointTest : public ::testing::Test {
   ClientTarget target_;
   EndpointSettings settings_;
   int used_ = 0;
+  std::vector<LoggedRequest> logged_;
   std::unique_ptr<Children> children_;
   std::unique_ptr<Endpoint> endpoint_;
 };
@@ -302,6 +305,37 @@ TEST_F(EndpointTest, BatchesAreInOneRevisionOnly) {
   EXPECT_EQ(refuse({RequestOf(5, "ping"), 7}), "400 -32600");
   EXPECT_EQ(refuse(Json::array()), "400 -32600");
   EXPECT_EQ(refuse(Json(std::vector<Json>(101, NotificationOf("n")))), "400 -32600");
+  EXPECT_EQ(channel.read, channel.sent.size());
+}
+
+TEST_F(EndpointTest, CallsInABatchAreJudgedCountedLoggedAndTracedOneByOne) {
+  spec_.tools.deny = {"rm"};
+  settings_.log_arguments = true;
+  Open();
+  const auto begun = Initialize();
+  FakeChannel& channel = Newest();
+  channel.Answer(channel.Next("initialize"), {{"protocolVersion", "2025-03-26"}});
+  loop_.Run();
+  const auto call = [](int id, const char* tool) {
+    return RequestOf(id, "tools/call", {{"name", tool}, {"arguments", {{"n", id}}}});
+  };
+  const auto exchange = PostText(Json({call(1, "ls"), call(2, "rm"), RequestOf(3, "ping")}).dump(),
+                                 In(begun->Header("mcp-session-id"), {{"traceparent", "00-1-2-01"}}));
+  const Json sent = channel.Next("tools/call");
+  EXPECT_EQ(sent["params"]["_meta"]["traceparent"], "00-1-2-01");
+  channel.Answer(sent, 1);
+  channel.Answer(channel.Next("ping"), Json::object());
+  loop_.Run();
+  ASSERT_TRUE(exchange->ended);
+  const std::vector<Json> messages = exchange->Messages();
+  ASSERT_EQ(messages.size(), 3U);
+  EXPECT_EQ(messages[0]["id"], 2);
+  EXPECT_EQ(CodeOf(messages[0]), -32602);
+  EXPECT_EQ(metrics_.requests["tools/call 200"], 2);
+  EXPECT_EQ(metrics_.requests["batch 200"], 1);
+  ASSERT_EQ(logged_.back().tools.size(), 2U);
+  EXPECT_EQ(logged_.back().tools[1].name, "rm");
+  EXPECT_EQ(logged_.back().tools[1].arguments, R"({"n":2})");
   EXPECT_EQ(channel.read, channel.sent.size());
 }
 
@@ -467,6 +501,74 @@ TEST_F(EndpointTest, RequestsAtOnceAreCountedUntilTheirAnswer) {
   Newest().Answer(Newest().Next("tools/list"), 1);
   loop_.Run();
   EXPECT_FALSE(Post(RequestOf(2, "tools/list"), In(session))->response);
+}
+
+TEST_F(EndpointTest, ACallWhoseClientHasGoneStillCounts) {
+  spec_.rate_limit.max_concurrent = 1;
+  Open();
+  const std::string session = OpenSession();
+  Post(RequestOf(1, "tools/list"), In(session))->Leave();
+  loop_.Run();
+  EXPECT_EQ(Post(RequestOf(2, "tools/list"), In(session))->status(), 429);
+  EXPECT_EQ(metrics_.requests["tools/list 499"], 1);
+  Newest().Answer(Newest().Next("tools/list"), 1);
+  loop_.Run();
+  EXPECT_FALSE(Post(RequestOf(3, "tools/list"), In(session))->response);
+}
+
+TEST_F(EndpointTest, ASessionThatNobodyUsesMakesRoomForANewOneOfTheSubjectThatHasMost) {
+  UseTokens();
+  settings_.max_sessions = 3;
+  Open();
+  const std::string bob = OpenSession(bob_);
+  Tick(100ms);
+  const std::string first = OpenSession(ann_), second = OpenSession(ann_);
+  EXPECT_EQ(Initialize(bob_)->status(), 503) << "all are young or in use";
+  Tick(5s);
+  Post(RequestOf(1, "tools/list"), In(second, ann_));
+  OpenSession(ann_);
+  EXPECT_EQ(Verdict(*Post(RequestOf(2, "ping"), In(first, ann_))), "404 -32001");
+  EXPECT_FALSE(Post(RequestOf(2, "ping"), In(second, ann_))->response);
+  EXPECT_FALSE(Post(RequestOf(2, "ping"), In(bob, bob_))->response) << "though it is the oldest";
+}
+
+TEST_F(EndpointTest, AToolThatOneChildHasChangedIsBlockedForAllUntilTheServerIsAnotherOne) {
+  const Json good = {{"name", "ls"}, {"inputSchema", Json::object()}};
+  Json bad = good;
+  bad["description"] = "Another one.";
+  spec_.tools.pinning = ToolPinning::kBlock;
+  spec_.tools.pins = {{"ls", mcp::ToolHash(good)}};
+  target_.tool_hashes = {{"ls", mcp::ToolHash(good)}};
+  Open();
+  const std::string a = OpenSession();
+  FakeChannel& of_a = Newest();
+  const std::string b = OpenSession();
+  FakeChannel& of_b = Newest();
+  const auto list = [&](const std::string& session, FakeChannel& channel, const Json& tool) {
+    const auto exchange = Post(RequestOf("l", "tools/list"), In(session));
+    channel.Answer(channel.Next("tools/list"), {{"tools", {tool}}});
+    loop_.Run();
+    return exchange->Body()["result"]["tools"].size();
+  };
+  const auto call = [&](const std::string& session) {
+    return Verdict(*Post(RequestOf("c" + std::to_string(++used_), "tools/call", {{"name", "ls"}}), In(session)));
+  };
+  EXPECT_EQ(call(a), "none") << "as pinned";
+  EXPECT_EQ(list(b, of_b, good), 1U);
+  of_a.Next("tools/call");
+  EXPECT_EQ(list(a, of_a, bad), 0U);
+  EXPECT_EQ(list(b, of_b, good), 0U);
+  EXPECT_EQ(call(a), "200 -32602");
+  Update();
+  EXPECT_EQ(call(a), "200 -32602") << "what the prober saw changes nothing";
+  target_.ready = false;
+  Update();
+  target_.ready = true;
+  target_.instance = "i-2";
+  Update();
+  EXPECT_EQ(call(a), "200 -32602") << "it is still the old instance's";
+  const std::string c = OpenSession();
+  EXPECT_EQ(call(c), "none");
 }
 
 TEST_F(EndpointTest, WarmSparesAreThereBeforeAnybodyAsksAndAreReplaced) {

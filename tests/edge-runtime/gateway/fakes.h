@@ -34,6 +34,7 @@ using namespace std::chrono_literals;
 class ManualLoop final : public Loop {
  public:
   explicit ManualLoop(FakeClock* clock) : clock_(clock) {}
+  MonoTime Now() const override { return clock_->Now(); }
   void Post(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
   void PostAt(MonoTime when, std::function<void()> task) override { timers_.emplace(when, std::move(task)); }
 
@@ -76,7 +77,7 @@ struct Wire {
   std::vector<std::string> sent;  // to the server
   size_t read = 0;
   Link::Events events;
-  bool started = false, destroyed = false, released = false, settled = false;
+  bool started = false, destroyed = false, released = false, settled = false, paused = false;
   std::string note;
   Status send_status = OkStatus();
 
@@ -137,6 +138,7 @@ class ScriptedLink final : public Link {
   }
   void Keep(std::string_view note) override { wire_->note = note; }
   void SettleDoubt() override { wire_->settled = true; }
+  void Pause(bool paused) override { wire_->paused = paused; }
   void Release() override { wire_->released = true; }
 
  private:

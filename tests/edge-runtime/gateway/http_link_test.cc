@@ -492,5 +492,25 @@ TEST(HttpRulesTest, PausesGrowFromWhatTheServerAsksForAndAreBounded) {
   EXPECT_EQ(PauseBefore(1, 999'999'999, 1s), 30s);
 }
 
+TEST_F(HttpLinkTest, WhilePausedItReadsNothingAndNothingIsLost) {
+  std::atomic<size_t> written{0};
+  ServeLegacy([&](const http::Request&, const Json& message, const To& to) {
+    const auto stream = StartEvents(to);
+    const std::string line = mcp::SerializeNotification("notifications/message", {{"data", std::string(100'000, 'x')}});
+    for (int i = 0; i < 20; ++i) written += stream->Write(Event(line)) ? 1 : 0;
+    stream->Write(Event(ResultLine(message, 1)));
+    stream->End();
+  });
+  ConnectLegacy();
+  link_->Pause(true);
+  ASSERT_TRUE(Request(2, "tools/call").ok());
+  ASSERT_TRUE(loop_.RunUntil([&] { return written == 20; }));
+  Settle();
+  EXPECT_EQ(lines_.size(), read_);
+  link_->Pause(false);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Next()["method"], "notifications/message");
+  EXPECT_EQ(Next()["id"], 2);
+}
+
 }  // namespace
 }  // namespace mcpfleet::gateway

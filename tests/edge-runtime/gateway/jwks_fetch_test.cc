@@ -23,6 +23,7 @@ class TestLoop final : public Loop {
     tasks_.push_back(std::move(task));
     came_.NotifyAll();
   }
+  MonoTime Now() const override { return std::chrono::steady_clock::now(); }
   void PostAt(MonoTime, std::function<void()>) override { ADD_FAILURE() << "not used"; }
   // Runs the next task; false when none comes for ten seconds.
   bool RunOne() {

@@ -191,5 +191,28 @@ TEST_F(KeptSessionsTest, ADiskThatTakesNothingCostsNoRequest) {
   EXPECT_EQ(side_->requests.size(), 1U);
 }
 
+TEST_F(KeptSessionsTest, AServerThatNeverAnswersTheHandshakeEndsTheSession) {
+  OpenReady();
+  conversation_->Release();
+  Restart();
+  Open(TakeOne());
+  loop_.Advance(59s);
+  EXPECT_EQ(closed_, 0);
+  loop_.Advance(1s);
+  EXPECT_EQ(closed_, 1);
+}
+
+TEST_F(KeptSessionsTest, NotificationsThatWaitForTheHandshakeAreBounded) {
+  OpenReady();
+  conversation_->Release();
+  Restart();
+  Open(TakeOne());
+  for (int i = 0; i < 1000; ++i) conversation_->Notify(Parsed(NotificationOf("n")));
+  side_->Answer(0, {{"protocolVersion", "2025-06-18"}});
+  EXPECT_EQ(side_->notified.size(), 65U) << "with notifications/initialized";
+  loop_.Advance(60s);
+  EXPECT_EQ(closed_, 0);
+}
+
 }  // namespace
 }  // namespace mcpfleet::gateway

@@ -571,5 +571,55 @@ TEST_F(LegacySessionTest, AStreamOfTheMcpletBeforeThatWasOverIsNotKnownAnyMore) 
   EXPECT_EQ(Get("0-4")->status(), 200) << "the GET stream is always there";
 }
 
+TEST_F(LegacySessionTest, WithoutAnAnswerToTheHandshakeThereIsNoSession) {
+  Begin({.call_timeout = 300s, .handshake_timeout = 60s});
+  const auto exchange = Post(RequestOf(0, "initialize"));
+  loop_.Advance(59s);
+  session_->Tick(clock_.Now());
+  EXPECT_FALSE(exchange->response);
+  loop_.Advance(1s);
+  session_->Tick(clock_.Now());
+  EXPECT_EQ(CodeOf(exchange->Body()), -32001);
+  EXPECT_EQ(closed_, 1);
+}
+
+TEST_F(LegacySessionTest, WhatAPostSetGoingHoldsItsPlaceWhereverItsClientIs) {
+  Open();
+  auto place = std::make_shared<int>();
+  const std::weak_ptr<int> held = place;
+  auto exchange = std::make_shared<Exchange>();
+  int status = 0;
+  auto answer = AnswerTo(exchange);
+  answer->WhenDone([&status](int code) { status = code; });
+  std::vector<Incoming> one;
+  one.push_back(Parsed(RequestOf(1, "tools/call")));
+  session_->Post(std::move(one), std::move(answer), {std::move(place), {}});
+  exchange->Leave();
+  EXPECT_EQ(status, 499);
+  EXPECT_FALSE(held.expired()) << "the call goes on";
+  side_->Answer(0, 1);
+  EXPECT_TRUE(held.expired());
+}
+
+TEST_F(LegacySessionTest, WhatMayNotReachTheServerIsRefusedInItsBatch) {
+  Open("2025-03-26");
+  const auto post = [this](const std::vector<Json>& messages, std::vector<std::string> refused) {
+    auto exchange = std::make_shared<Exchange>();
+    std::vector<Incoming> incoming;
+    for (const Json& message : messages) incoming.push_back(Parsed(message));
+    session_->Post(std::move(incoming), AnswerTo(exchange), {nullptr, std::move(refused)});
+    return exchange;
+  };
+  const auto some = post({RequestOf(1, "m")}, {ErrorText("2", -32602, "no")});
+  ASSERT_TRUE(some->streaming);
+  EXPECT_EQ(Seen(*some), "2");
+  side_->Answer(0, 1);
+  EXPECT_EQ(Seen(*some), "2 1");
+  EXPECT_TRUE(some->ended);
+  const Json none = post({NotificationOf("n")}, {ErrorText("3", -32602, "no")})->Body();
+  ASSERT_EQ(none.size(), 1U);
+  EXPECT_EQ(none[0]["id"], 3);
+}
+
 }  // namespace
 }  // namespace mcpfleet::gateway

@@ -213,7 +213,52 @@ TEST_F(ModernCallsTest, AtTheEndCallsAreCancelledAndClientsToldSomething) {
   Server().Next("tools/call");
   passage_.reset();
   Server().Next("notifications/cancelled");
-  EXPECT_EQ(exchange->status(), 500);
+  EXPECT_EQ(exchange->status(), 503);
+  EXPECT_EQ(CodeOf(exchange->Body()), -32603);
+}
+
+TEST_F(ModernCallsTest, AStreamHasALastMessageHoweverItEnds) {
+  const auto call = Call(RequestOf(1, "tools/call", {{"_meta", {{"progressToken", "p"}}}}));
+  Server().Notify("notifications/progress", {{"progressToken", Server().Next("tools/call")["id"]}});
+  const Json wanted = {{"notifications", {{"toolsListChanged", true}}}};
+  const auto first = Call(RequestOf("a", "subscriptions/listen", wanted));
+  const Json sent = Server().Next("subscriptions/listen");
+  Server().Notify("notifications/subscriptions/acknowledged", {{"_meta", {{kSubscriptionKey, sent["id"]}}}});
+  Server().Close();
+  loop_.Run();
+  EXPECT_EQ(CodeOf(call->Final()), -32603);
+  ASSERT_TRUE(first->ended);
+  EXPECT_EQ(first->Final()["result"]["resultType"], "complete") << "the server is gone: that is no error of the client";
+  EXPECT_EQ(first->Final()["result"]["_meta"][kSubscriptionKey], "a");
+  const auto second = Call(RequestOf("b", "subscriptions/listen", wanted));
+  const Json again = Server().Next("subscriptions/listen");
+  Server().Notify("notifications/subscriptions/acknowledged", {{"_meta", {{kSubscriptionKey, again["id"]}}}});
+  passage_.reset();
+  EXPECT_EQ(second->Final()["result"]["_meta"][kSubscriptionKey], "b");
+}
+
+TEST_F(ModernCallsTest, TasksAndStatesAreOfTheSubjectThatGotThem) {
+  const auto answered = [this](const std::string& subject, const Json& result) {
+    Call(RequestOf(1, "tools/call"), subject);
+    Server().Answer(Server().Next("tools/call"), result);
+  };
+  answered("ann", {{"resultType", "task"}, {"taskId", "t1"}});
+  answered("ann", {{"resultType", "input_required"}, {"requestState", "s1"}});
+  const Json task = RequestOf(2, "tasks/get", {{"taskId", "t1"}});
+  const Json state = RequestOf(2, "tools/call", {{"requestState", "s1"}});
+  for (const Json& request :
+       {task, state, RequestOf(2, "tasks/get", {{"taskId", "guessed"}}), RequestOf(2, "tasks/get")})
+    EXPECT_EQ(CodeOf(Call(request, "bob")->Body()), -32602) << request;
+  EXPECT_TRUE(Server().AllRead());
+  Call(task, "ann");
+  EXPECT_EQ(Server().Next("tasks/get")["params"]["taskId"], "t1");
+  Call(state, "ann");
+  EXPECT_EQ(Server().Next("tools/call")["params"]["requestState"], "s1");
+  answered("bob", {{"taskId", "t1"}});
+  EXPECT_EQ(CodeOf(Call(task, "bob")->Body()), -32602) << "the name was ann's first";
+  Call(RequestOf(3, "tasks/get", {{"taskId", "any"}}));
+  EXPECT_EQ(Server().Next("tasks/get")["params"]["taskId"], "any")
+      << "where nobody is told from anybody all is everybody's";
 }
 
 }  // namespace

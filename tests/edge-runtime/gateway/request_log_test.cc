@@ -31,11 +31,11 @@ class RequestLogTest : public ::testing::Test {
   static LoggedRequest Call(const std::string& tool = "") {
     return {.server = "default/weather",
             .method = "tools/call",
-            .tool = tool,
             .subject = "0123456789ab",
             .peer = "127.0.0.1:9",
             .status = 200,
-            .took = 1500ms};
+            .took = 1500ms,
+            .tools = tool.empty() ? std::vector<LoggedRequest::Tool>() : std::vector<LoggedRequest::Tool>{{tool, ""}}};
   }
   template <typename Log>
   static void Write(Log&& log, const LoggedRequest& request, WallTime now) {

@@ -27,6 +27,7 @@ using namespace std::chrono_literals;
 
 class TestLoop final : public Loop {
  public:
+  MonoTime Now() const override { return std::chrono::steady_clock::now(); }
   void Post(std::function<void()> task) override { boost::asio::post(context_, std::move(task)); }
   void PostAt(MonoTime when, std::function<void()> task) override {
     auto timer = std::make_shared<boost::asio::steady_timer>(context_, when);  // shared with its own wait

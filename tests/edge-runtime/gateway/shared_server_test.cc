@@ -18,10 +18,11 @@ struct Session {
 
 class SharedServerTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Session> Join() {
+  std::unique_ptr<Session> Join(const std::string& subject = "anonymous") {
     auto session = std::make_unique<Session>();
     Session* s = session.get();
-    s->side = std::make_unique<SharedConversation>(loop_, server_, [](std::string_view, Incoming*) {});
+    s->side = std::make_unique<SharedConversation>(
+        loop_, server_, [](std::string_view, Incoming*) {}, subject);
     const auto see = [s](const std::string& to, const std::string& line) {
       s->seen.emplace_back(to, Json::parse(line));
     };
@@ -238,6 +239,36 @@ TEST_F(SharedServerTest, ASessionThatLeavesTakesItsCallsBack) {
   Server().Notify("notifications/tools/list_changed");
   EXPECT_TRUE(a->seen.empty());
   EXPECT_EQ(b->seen.size(), 1U);
+}
+
+TEST_F(SharedServerTest, AChildThatNeverAnswersTheHandshakeEndsItsSessionsAndTheNextGetsAnother) {
+  auto session = Join();
+  ASSERT_TRUE(Request(*session, 1, RequestOf("e", "initialize")).ok());
+  Server().Next("initialize");
+  loop_.Advance(59s);
+  EXPECT_EQ(session->closed, 0);
+  loop_.Advance(1s);
+  EXPECT_EQ(session->closed, 1);
+  EXPECT_EQ(CodeOf(session->seen.at(0).second), -32603);
+  EXPECT_TRUE(wires_[0].destroyed);
+  auto next = JoinReady();
+  EXPECT_EQ(wires_.size(), 2U);
+}
+
+TEST_F(SharedServerTest, TasksAreOfTheSubjectThatBeganThem) {
+  auto ann = Join("ann"), bob = Join("bob");
+  loop_.Run();
+  Shake();
+  ASSERT_TRUE(Request(*ann, 1, RequestOf(1, "tools/call")).ok());
+  Server().Answer(Server().Next("tools/call"), {{"task", {{"taskId", "t"}}}});
+  ASSERT_TRUE(Request(*bob, 1, RequestOf(1, "tasks/result", {{"taskId", "t"}})).ok());
+  ASSERT_TRUE(Request(*bob, 2, RequestOf(2, "tasks/list")).ok());
+  EXPECT_TRUE(Server().AllRead());
+  ASSERT_EQ(bob->seen.size(), 2U);
+  EXPECT_EQ(CodeOf(bob->seen[0].second), -32602);
+  EXPECT_EQ(CodeOf(bob->seen[1].second), -32602);
+  ASSERT_TRUE(Request(*ann, 2, RequestOf(2, "tasks/result", {{"taskId", "t"}})).ok());
+  EXPECT_EQ(Server().Next("tasks/result")["params"]["taskId"], "t");
 }
 
 }  // namespace

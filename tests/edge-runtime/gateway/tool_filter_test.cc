@@ -81,7 +81,10 @@ TEST(ToolFilterTest, BlockOffersWhatIsAsPinnedAndNothingElse) {
   EXPECT_EQ(filter.Refusal("new"), "tool \"new\": is not pinned, and this server offers pinned tools only");
   EXPECT_EQ(Texts(filtered.findings), (Strings{"tool changed has changed since it was pinned; clients can't use it",
                                                "tool new is not pinned; clients can't use it"}));
-  // It is as it was again.
+  // One child lists it as it was: another one may not have it so.
+  EXPECT_EQ(Pass(&filter, List({good, changed})).names, Strings{"good"});
+  EXPECT_EQ(filter.Refusal("changed", "another instance"), "");
+  filter.Retain({"another instance"});
   EXPECT_EQ(Pass(&filter, List({good, changed})).names, (Strings{"good", "changed"}));
   EXPECT_EQ(filter.Refusal("changed"), "");
 }
