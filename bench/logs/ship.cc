@@ -132,7 +132,7 @@ int Run(const std::string& root, double rate, int seconds) {
   Taker taker;
   Counts counts;
   auto shipper = logship::LogShipper::Open(
-      {.directory = root + "/logship", .boot_id = "bench", .spool_quota = int64_t{8} << 30, .seed = 1},
+      {.directory = root + "/logship", .boot_id = "bench", .seed = 1},
       {.tails = {{RuntimeKind::kProcess, &logs}},
        .store = taker,
        .metrics = counts,
@@ -158,19 +158,21 @@ int Run(const std::string& root, double rate, int seconds) {
   (*shipper)->Stop();
   shipper->reset();
   // What is not uploaded yet is in the spool, with the number of its lines.
-  int64_t lines = counts.lines, bytes = counts.bytes;
+  int64_t lines = counts.lines, bytes = counts.bytes, waiting = 0;
   StatusOr<logship::Cursor> cursor = logship::LoadCursor(root + "/logship/cursor");
   auto spool = logship::Spool::Open(root + "/logship/spool", cursor.ok() ? cursor->counts : 0);
   if (!told || !spool.ok()) return 1;
   for (std::optional<logship::ChunkInfo> chunk; (chunk = (*spool)->Hold()); (*spool)->Release(true)) {
     lines += chunk->lines;
     bytes += chunk->bytes;
+    waiting += chunk->bytes;
   }
   printf(
       "{\"written_lines\": %lld, \"sealed_lines\": %lld, \"lost_lines\": %lld, \"written_bytes\": %lld, "
-      "\"sealed_bytes\": %lld, \"seconds\": %.3f, \"cpu_seconds\": %.3f}\n",
+      "\"sealed_bytes\": %lld, \"waiting_bytes\": %lld, \"seconds\": %.3f, \"cpu_seconds\": %.3f}\n",
       static_cast<long long>(written.lines), static_cast<long long>(lines), static_cast<long long>(counts.lost.load()),
-      static_cast<long long>(written.bytes), static_cast<long long>(bytes), took, used);
+      static_cast<long long>(written.bytes), static_cast<long long>(bytes),
+      static_cast<long long>(waiting), took, used);
   return 0;
 }
 

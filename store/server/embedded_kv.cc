@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/strings.h"
+#include "store/blob_metadata.h"
 #include "store/snapshot.h"
 #include "store/trust/trust.h"
 
@@ -20,6 +21,7 @@ namespace mcpfleet {
 namespace {
 
 constexpr int64_t kLeastTtl = 60;
+constexpr Duration kRecent = std::chrono::minutes(10);  // as the Worker has it
 constexpr std::array<std::string_view, 3> kNamespaces = {kConfigNamespace, kServerStateNamespace,
                                                          kDeviceTokensNamespace};
 
@@ -262,6 +264,7 @@ class SqliteKv final : public EmbeddedKv {
     }
     MutexLock lock(&write_mu_);
     return InTransaction([&]() EXCLUSIVE_LOCKS_REQUIRED(write_mu_) -> Status {
+      for (const std::string& key : keys) RETURN_IF_ERROR(CheckNotRecent(ns, key));
       for (const std::string& key : keys) {
         Statement remove = writer_.Use(kDelete);
         RETURN_IF_ERROR(remove.Bind(1, ns).Bind(2, std::string_view(key)).Step().status());
@@ -276,6 +279,14 @@ class SqliteKv final : public EmbeddedKv {
   }
 
  private:
+  // Whoever collects garbage may have looked before a writer put the value back that it is about to name.
+  Status CheckNotRecent(std::string_view ns, const std::string& key) EXCLUSIVE_LOCKS_REQUIRED(write_mu_) {
+    if (ns != kConfigNamespace || HashOfBlobKey(key).empty()) return OkStatus();
+    ASSIGN_OR_RETURN(const auto present, Find(writer_, ns, key));
+    const std::optional<WallTime> written = present ? BlobWritten(present->metadata) : std::nullopt;
+    if (!written || *written < clock_.Wall() - kRecent) return OkStatus();
+    return Aborted(key + " was written minutes ago: nothing is deleted");
+  }
   int64_t Seconds() const {
     return std::chrono::duration_cast<std::chrono::seconds>(clock_.Wall().time_since_epoch()).count();
   }

@@ -40,6 +40,7 @@ class EmbeddedKv {
   virtual Status Put(std::string_view ns, const KvPair& pair, const KvPutOptions& options) = 0;
   // All or nothing here; the head can't be among them.
   virtual Status BulkPut(std::string_view ns, const std::vector<KvPair>& pairs) = 0;
+  // All or nothing. Aborted: one of them is a blob that was written minutes ago.
   virtual Status Delete(std::string_view ns, const std::vector<std::string>& keys) = 0;
 
   // Called with each new head after it is durable, by the thread that wrote it: two heads may be told out of order, so

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "base/digest.h"
+#include "store/blob_metadata.h"
 #include "store/snapshot.h"
 #include "tests/store/testing.h"
 
@@ -46,6 +48,27 @@ TEST(EmbeddedKvTest, ABulkWriteIsAllOrNothing) {
   auto kv = *EmbeddedKv::Open(dir / "s.db", clock);
   EXPECT_FALSE(kv->BulkPut(kConfigNamespace, {{"a", "1", "", 0}, {ObjectBlobKey("00"), "x", "", 0}}).ok());
   EXPECT_FALSE(kv->Get(kConfigNamespace, "a")->has_value());
+}
+
+TEST(EmbeddedKvTest, WhatWasWrittenAgainSinceSomebodyLookedForGarbageStays) {
+  TempDir dir;
+  FakeClock clock;
+  auto kv = *EmbeddedKv::Open(dir / "s.db", clock);
+  const std::string old = ObjectBlobKey(Sha256Hex("old")), again = ObjectBlobKey(Sha256Hex("again"));
+  const auto write = [&](const std::string& key, const char* value) {
+    ASSERT_OK(kv->Put(kConfigNamespace, {key, value, BlobMetadata(clock.Wall()), 0}, {}));
+  };
+  write(old, "old");
+  write(again, "again");
+  clock.Advance(std::chrono::hours(200));
+  write(again, "again");
+  clock.Advance(std::chrono::minutes(9));
+  EXPECT_EQ(kv->Delete(kConfigNamespace, {old, again}).code(), StatusCode::kAborted);
+  EXPECT_TRUE(kv->Get(kConfigNamespace, old)->has_value()) << "all or nothing";
+  EXPECT_TRUE(kv->Get(kConfigNamespace, again)->has_value());
+  ASSERT_OK(kv->Delete(kConfigNamespace, {old}));
+  clock.Advance(std::chrono::minutes(2));
+  ASSERT_OK(kv->Delete(kConfigNamespace, {again}));
 }
 
 TEST(EmbeddedKvTest, OfManyMovesFromOneHeadExactlyOneSucceeds) {
