@@ -340,7 +340,7 @@ std::string Endpoint::ToolRefusal(Ask& ask, const Incoming& message) {
                                                       ? std::string(message.Part(arguments).substr(0, kLoggedArguments))
                                                       : ""});
   if (filter_->passes_all()) return "";
-  std::string refusal = filter_->Refusal(tool, InstanceFor(ask));
+  std::string refusal = filter_->Refusal(tool, InstanceFor(ask, message));
   if (!refusal.empty()) w_.metrics.GatewayRejected("tool");
   return refusal;
 }
@@ -350,8 +350,10 @@ void Endpoint::Hold(Ask& ask) {
   ask.answer->WhenDone([admitted = ask.admitted](int) {});
 }
 
-// The one that the request goes to: its session's, else the current one.
-std::string Endpoint::InstanceFor(const Ask& ask) const {
+// The one that the request goes to: its session's, else the current one. In the modern era there is no session, whatever
+// a header says.
+std::string Endpoint::InstanceFor(const Ask& ask, const Incoming& message) const {
+  if (ask.session == nullptr && IsModernRequest(ask.request.headers, message)) return target_.instance;
   const LegacySession* session = ask.session.get();
   auto it = sessions_.find(session != nullptr ? session->id() : ask.request.headers.Get(kSessionHeader).value_or(""));
   return it == sessions_.end() ? target_.instance : it->second.group->instance();

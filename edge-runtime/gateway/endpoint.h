@@ -166,7 +166,7 @@ class Endpoint {
   // Of what the server lists and answers, by the instance that said it.
   ServerGroup::Inspect InspectorOf(const std::string& instance);
   void Inspect(const std::string& instance, std::string_view method, Incoming* answer);
-  std::string InstanceFor(const Ask& ask) const;
+  std::string InstanceFor(const Ask& ask, const Incoming& message) const;
   ServerGroup* CurrentGroup();
   void ApplyPolicies(bool fresh);
   std::unique_ptr<Authenticator> MakeAuthenticator(Face face) const;

@@ -569,6 +569,12 @@ TEST_F(EndpointTest, AToolThatOneChildHasChangedIsBlockedForAllUntilTheServerIsA
   EXPECT_EQ(call(a), "200 -32602") << "it is still the old instance's";
   const std::string c = OpenSession();
   EXPECT_EQ(call(c), "none");
+  const auto modern = [&](const Fields& fields) {
+    const Json message = Modern("m" + std::to_string(++used_), "tools/call", {{"name", "ls"}});
+    return Verdict(*PostModern(message, fields));
+  };
+  EXPECT_EQ(modern({}), "none");
+  EXPECT_EQ(modern(In(a)), "none") << "a modern request goes to what serves now, whatever session it names";
 }
 
 TEST_F(EndpointTest, WarmSparesAreThereBeforeAnybodyAsksAndAreReplaced) {
