@@ -10,6 +10,7 @@ export default defineConfig({
         bindings: {
           SETTINGS: JSON.stringify(testSettings),
           SESSION_KEY: "test-session-key-0123456789abcdef0123456789",
+          WEBHOOK_KEY: "test-webhook-key",
         },
         // The limits have a test of their own; elsewhere they must not be in the way.
         ratelimits: {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Fleet } from "./fleet/fleet.js";
 import type { Hub } from "./hub/hub.js";
-import { PING_SECONDS_LEAST } from "./limits.js";
+import { LOG_BYTES_PER_MINUTE, PING_SECONDS_LEAST } from "./limits.js";
 
 export interface Env {
   CONFIG: KVNamespace;
@@ -101,11 +101,11 @@ const Settings = z.strictObject({
   // Life of a device token in days; alerts come before the end.
   tokenDays: z.int().min(1).max(3650).default(365),
   logRetentionDays: z.int().min(1).max(3650).default(30),
-  // What a node may upload of logs: bytes a minute, of compressed chunks.
+  // What a node may upload of logs: bytes a minute, of compressed chunks. 20 MB of lines a second, which a node ships, are 2.7 MB compressed.
   logBytesPerMinute: z
     .int()
     .min(1024)
-    .default(60 * 1024 * 1024),
+    .default(LOG_BYTES_PER_MINUTE),
   // Seconds without a sign of life until a node is down and others take its replicas, and of steady ones until it is up.
   downAfterSeconds: z
     .int()

@@ -23,12 +23,42 @@ export const SHARD_BYTES = 4 * 1024 * 1024;
 export const OBJECT_BYTES = 1024 * 1024;
 export const SHARDS = 64;
 
+// A trust document, and keys of each kind in it (store/trust/trust.h).
+export const TRUST_BYTES = 16 * 1024;
+export const TRUST_KEYS = 16;
+// How far a move may raise a counter of the head, which is by one: nobody can use up the numbers that later heads need. The first
+// head of a restored store may begin where the lost one was.
+export const HEAD_STEP = 1000;
+export const HEAD_FIRST = 2 ** 52;
+
 // A node's status: a row of the object's SQLite may have 2 MB.
 export const STATUS_BYTES = 1024 * 1024;
 // Any other JSON body of /v1.
 export const REQUEST_BYTES = 64 * 1024;
 // One message from a node or a browser on the socket.
 export const SOCKET_BYTES = STATUS_BYTES + 4096;
+
+// Statuses of one node, by whatever way: a node sends one a second at most (status_publisher.h). At once, and a second from then on.
+export const STATUSES = 60;
+export const STATUSES_PER_SECOND = 2;
+export const STATUS_BURST_BYTES = 8 * 1024 * 1024;
+export const STATUS_BYTES_PER_SECOND = 256 * 1024;
+// Changes of state of one node's servers that are kept, looked at after so many new ones: some 5 MB. Beyond it the node loses its
+// own oldest history.
+export const TRANSITIONS_OF_NODE = 50_000;
+export const TRANSITIONS_LOOK = 1000;
+// Alerts of one node at a time, and those that webhooks are told of: at once, and an hour from then on.
+export const ALERTS_OF_NODE = 50;
+export const NOTICES = 200;
+export const NOTICES_PER_HOUR = 100;
+// Alerts that are over: when there are so many, those of each node are cut to the newest.
+export const ALERT_ROWS = 10_000;
+export const ALERT_ROWS_OF_NODE = 500;
+// Device tokens of one node that count, and that are over and remembered; and those that it may ask for: at once, and a minute.
+export const TOKENS_OF_NODE = 16;
+export const TOKENS_ENDED = 20;
+export const TOKENS_ASKED = 10;
+export const TOKENS_ASKED_PER_MINUTE = 1;
 
 // Immutable values that KV may still miss: a miss is remembered for a minute or more, so they are kept ten times as long.
 export const RECENT_MS = 10 * 60_000;
@@ -54,6 +84,8 @@ export const HEAD_MIRROR_MS = 1000;
 export const STATUS_MIRROR_MS = 60_000;
 // A delivery that failed is tried again after 1 s, 2 s, 4 s … this.
 export const RETRY_MOST_MS = 60_000;
+// A delivery that was begun is looked after so much later, should whoever made it have died.
+export const UNDER_WAY_MS = 15_000;
 // Messages to webhooks are given up after this many tries (about an hour).
 export const WEBHOOK_TRIES = 60;
 
@@ -83,6 +115,8 @@ export const LOOKS_MS = 10_000;
 // One chunk of logs as it is stored, and what it may unpack to.
 export const CHUNK_BYTES = 1024 * 1024;
 export const CHUNK_UNPACKED_BYTES = 32 * 1024 * 1024;
+// What a node may upload unless the settings say otherwise: 4 MiB a second.
+export const LOG_BYTES_PER_MINUTE = 60 * 4 * 1024 * 1024;
 export const LOG_LINES = 1000;
 export const LOG_CHUNKS_PER_QUERY = 200;
 export const LOG_LINE_BYTES = 64 * 1024;
@@ -100,8 +134,10 @@ export const HISTORY = 200;
 // The list of who did what: the newest ones, for a season.
 export const AUDIT_ROWS = 10_000;
 export const AUDIT_DAYS = 90;
-// Parts of a bar of uptime.
+// Parts of a bar of uptime; the worst of all that were asked for; and how many are looked at.
 export const UPTIME_BARS = 200;
+export const UPTIME_ROWS = 1000;
+export const UPTIME_SUBJECTS = 20_000;
 // A person's session in a browser, of an API token. Access has its own.
 export const SESSION_SECONDS = 12 * 3600;
 // Rows of servers and nodes in one message of the feed, of some 300 bytes each.

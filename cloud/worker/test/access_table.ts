@@ -5,6 +5,8 @@
 //   O  the device token of another node       V  a viewer: API token, Access by e-mail or group
 //   A  anybody, also without credentials      P  an operator: API token, Access by e-mail, group or service token
 //
+// What a viewer may say to an MCP server is no matter of routes: test/route.test.ts.
+//
 // Wrong credentials (none, unknown, expired, revoked, other audience, issuer or key) are refused with 401 except where
 // A stands, right ones without the right with 403. A route that is not here fails the test.
 import { HEX, type Row } from "./access_rows.js";

@@ -5,7 +5,8 @@ import { setEdit } from "../src/desired/edits.js";
 import { canonicalize } from "../src/manifest/canonical.js";
 import { FleetObject, shardOf } from "../src/manifest/object.js";
 import { sha256Hex } from "../src/schema/hash.js";
-import { bindings, call, delivered, freshAccount, headOf, OPERATOR, putBlob, putHead, snapshotOf, VIEWER } from "./kit.js";
+import { bindings, call, delivered, freshAccount, OPERATOR, VIEWER } from "./kit.js";
+import { newKey, signedFleet } from "./signer.js";
 
 freshAccount();
 
@@ -140,9 +141,7 @@ describe("history", () => {
 
 describe("a signed fleet", () => {
   it("gets a proposal instead of a change, which its name is the hash of", async () => {
-    const snapshot = snapshotOf("");
-    await putBlob(snapshot.key, snapshot.bytes);
-    await putHead(headOf(snapshot.hash, 1, { trust: 1, signatures: [{ key: "k", signature: "s" }] }), { "If-None-Match": "*" });
+    const hash = await signedFleet(await newKey(), await newKey());
     await delivered();
     const { result } = await apply([server("a")], { message: "please" });
     expect(result).toMatchObject({ moved: false, head: "1.1.1", proposal: expect.stringMatching(/^[0-9a-f]{64}$/) });
@@ -152,7 +151,7 @@ describe("a signed fleet", () => {
     const text = await bindings.CONFIG.get(`proposals/${result.proposal}`);
     expect(sha256Hex(text!)).toBe(result.proposal);
     const proposal = JSON.parse(text!);
-    expect(proposal).toMatchObject({ fleet: "a".repeat(32), base: snapshot.hash, remove: [] });
+    expect(proposal).toMatchObject({ fleet: "a".repeat(32), base: hash, remove: [] });
     expect(proposal.set[0].metadata).toEqual({ name: "a", namespace: "default" });
     expect((await call("GET", "/v1/audit")).result[0].detail).toContain(`proposed ${result.proposal.slice(0, 12)}`);
   });

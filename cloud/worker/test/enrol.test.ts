@@ -21,6 +21,8 @@ import {
   textOf,
   valuePath,
   VIEWER,
+  watch,
+  ring,
 } from "./kit.js";
 import { failWrites } from "./operations.js";
 import { forgetDevices } from "../src/auth/device.js";
@@ -164,7 +166,39 @@ describe("device tokens", () => {
     expect((await putStatus("edge-1", first, statusOf("edge-1", 2))).status).toBe(401);
     expect(
       (await call("GET", "/v1/nodes/edge-1")).result.tokens.map((token: { id: string }) => token.id).sort(),
-    ).toEqual([lost, second].map((token) => sha256Hex(token).slice(0, 12)).sort());
+    ).toEqual([sha256Hex(second).slice(0, 12)]);
+    expect((await putStatus("edge-1", lost, statusOf("edge-1", 3))).status).toBe(401);
+    await delivered();
+    expect(await bindings.DEVICE_TOKENS.get(`tokens/${sha256Hex(lost)}`)).toBeNull();
+  });
+
+  it("are few: a node gets no more than it can use, and the oldest ends with one too many", async () => {
+    const clock = clockAt(FUTURE);
+    const rows = () => inFleet((_, state) => Number(state.storage.sql.exec("SELECT count(*) AS n FROM tokens").one().n));
+    const live = async () => (await call("GET", "/v1/nodes/edge-1")).result.tokens.length as number;
+    let token = await deviceToken("edge-1");
+    for (let i = 0; i < 10; ++i) expect((await call("POST", "/v1/device/token", { as: token })).status).toBe(200);
+    expect(await live()).toBe(2);
+    const refused = await ask("POST", "/v1/device/token", { as: token });
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "60"]);
+    await refused.text();
+    // One after the other, each used.
+    for (let i = 0; i < 40; ++i) {
+      clock.advance(60_000);
+      token = (await call("POST", "/v1/device/token", { as: token })).result.token as string;
+      expect((await putStatus("edge-1", token, statusOf("edge-1", i))).status).toBe(200);
+    }
+    expect(await live()).toBe(1);
+    expect(await rows()).toBe(22); // it, and those that ended last
+    // Of an operator, who may make more.
+    const socket = await watch(token);
+    for (let i = 0; i < 15; ++i) await deviceToken("edge-1");
+    expect((await ask("GET", "/v1/whoami", { as: token })).status).toBe(200);
+    await deviceToken("edge-1");
+    expect(await live()).toBe(16);
+    expect(await socket.closed).toBe(1008);
+    expect((await putStatus("edge-1", token, statusOf("edge-1", 99))).status).toBe(401);
+    expect(await rows()).toBe(36);
   });
 
   it("have a mirror that is written in the end, though KV fails at first", async () => {
@@ -173,10 +207,10 @@ describe("device tokens", () => {
     failWrites(`tokens/${sha256Hex(token)}`, 1);
     await fleet().putToken(sha256Hex(token), "edge-1", "me");
     await delivered();
-    await inFleet((instance) => instance.alarm());
+    await ring();
     expect(await bindings.DEVICE_TOKENS.get(`tokens/${sha256Hex(token)}`)).toBeNull();
     clock.advance(1000);
-    await inFleet((instance) => instance.alarm());
+    await ring();
     expect(await bindings.DEVICE_TOKENS.get(`tokens/${sha256Hex(token)}`)).toContain('"edge-1"');
   });
 });

@@ -26,10 +26,19 @@ export const KV = "/client/v4/accounts/local/storage/kv/namespaces";
 export const fleet = (): DurableObjectStub<Fleet> => bindings.FLEET.get(bindings.FLEET.idFromName("fleet"));
 export const inFleet = <R>(run: (instance: Fleet, state: DurableObjectState) => R | Promise<R>): Promise<R> =>
   runInDurableObject(fleet(), run);
-export const alarm = (): Promise<boolean> => runDurableObjectAlarm(fleet());
-// Waits until what is due was told: requests don't wait for it.
+// Waits until what is due was told: requests and alarms don't wait for it.
 export const delivered = (): Promise<void> =>
-  inFleet((instance) => (instance as unknown as { deliver(): Promise<void> }).deliver());
+  inFleet(async (instance) => void (await Promise.all((instance as unknown as { postman: { deliver(): Promise<void>[] } }).postman.deliver())));
+// As the alarm does, whenever that is set.
+export async function ring(): Promise<void> {
+  await inFleet((instance) => instance.alarm());
+  await delivered();
+}
+export async function alarm(): Promise<boolean> {
+  const rang = await runDurableObjectAlarm(fleet());
+  await delivered();
+  return rang;
+}
 export const evict = (): Promise<void> => evictDurableObject(fleet());
 
 // Every test begins with an empty account.

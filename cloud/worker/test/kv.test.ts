@@ -181,14 +181,6 @@ describe("the KV protocol", () => {
     expect(result.successful_key_count).toBe(900);
     expect(result.unsuccessful_keys).toEqual(["p/900", "p/901", "p/902", "p/903", "p/904"]);
   });
-
-  it("writes a trust version once", async () => {
-    expect((await call("PUT", valuePath("CONFIG", "trust/1"), { body: "roots" })).status).toBe(200);
-    expect((await call("PUT", valuePath("CONFIG", "trust/1"), { body: "roots" })).status).toBe(200);
-    expect((await call("PUT", valuePath("CONFIG", "trust/1"), { body: "others" })).status).toBe(412);
-    expect((await call("DELETE", valuePath("CONFIG", "trust/1"))).status).toBe(412);
-    expect(await textOf(ask("GET", valuePath("CONFIG", "trust/1")))).toBe("roots");
-  });
 });
 
 describe("deleting the desired state", () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { makeApp } from "../src/app.js";
 import { differenceOf, type FeedState, stateMessages } from "../src/fleet/feed.js";
+import { LOOKS } from "../src/limits.js";
 import { meanOf, uptimeBars } from "../src/fleet/uptime.js";
 import { alarm, ask, bindings, call, clockAt, deviceToken, freshAccount, FUTURE, OPERATOR, outside, putStatus, statusOf, VIEWER, watch } from "./kit.js";
 
@@ -74,6 +75,14 @@ describe("the feed", () => {
     expect(messages.map(({ last }) => last)).toEqual([...Array(messages.length - 1).fill(false), true]);
     expect(differenceOf([server], [server])).toEqual({ set: [], gone: [] });
   });
+
+  it("is told whole so often in a while, whoever asks", async () => {
+    clockAt(FUTURE);
+    const viewer = await watch(VIEWER);
+    for (let i = 0; i <= LOOKS; ++i) viewer.socket.send(JSON.stringify({ type: "sync", since: "" }));
+    expect((await viewer.message("error")).message).toContain("sync: more than");
+    expect(viewer.texts.filter((text) => text.includes('"state"'))).toHaveLength(LOOKS);
+  });
 });
 
 describe("alerts", () => {
@@ -100,10 +109,10 @@ describe("bars of uptime", () => {
     expect(bars).toEqual([null, 1, 0, null]);
   });
   it("of several have a mean, in which what is not known does not count", () => {
-    const one = { uptime: { upSeconds: 10, knownSeconds: 10, ratio: 1 }, bars: [1, null, null] };
-    const two = { uptime: { upSeconds: 0, knownSeconds: 30, ratio: 0 }, bars: [0, 0, null] };
-    expect(meanOf([one, two])).toEqual({ uptime: { upSeconds: 10, knownSeconds: 40, ratio: 0.25 }, bars: [0.5, 0, null] });
-    expect(meanOf([])).toEqual({ uptime: { upSeconds: 0, knownSeconds: 0, ratio: null }, bars: [] });
+    const one = { subject: "x/1", uptime: { upSeconds: 10, knownSeconds: 10, ratio: 1 }, bars: [1, null, null] };
+    const two = { subject: "x/2", uptime: { upSeconds: 0, knownSeconds: 30, ratio: 0 }, bars: [0, 0, null] };
+    expect(meanOf("x/", [one, two], 3)).toEqual({ subject: "x/", uptime: { upSeconds: 10, knownSeconds: 40, ratio: 0.25 }, bars: [0.5, 0, null] });
+    expect(meanOf("x/", [], 1)).toEqual({ subject: "x/", uptime: { upSeconds: 0, knownSeconds: 0, ratio: null }, bars: [null] });
   });
 });
 

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import {
   ask,
+  bindings,
   call,
   CERTS,
   clockAt,
   deviceToken,
+  EXPIRED,
   freshAccount,
   FUTURE,
   identity,
@@ -14,8 +16,11 @@ import {
   outside,
   putStatus,
   statusOf,
+  valuePath,
   VIEWER,
 } from "./kit.js";
+import { sealCookie } from "../src/auth/session.js";
+import { sha256Hex } from "../src/schema/hash.js";
 import { goesToNode, isModern, isUnreachable, mayTryElsewhere, orderFor } from "../src/route/decide.js";
 import { openSession, sealSession } from "../src/route/session_id.js";
 
@@ -230,6 +235,89 @@ describe("routed MCP", () => {
       "Bearer of-the-server-behind",
       null,
     ]);
+  });
+
+  it("keeps every token of ours from a node, also one that comes beside the credential that counts", async () => {
+    await nodes(["n1"]);
+    const own = "a token that mcpctl made".replaceAll(" ", "-");
+    await call("PUT", valuePath("DEVICE_TOKENS", `tokens/${sha256Hex(own)}`), { body: { node: "n2" } });
+    const revoked = await deviceToken("n3");
+    await call("POST", "/v1/nodes/n3/revoke");
+    const keys = await identity("k1");
+    const seen = outside(
+      { [CERTS]: [keys.jwk] },
+      gateway(() => Response.json({})),
+    );
+    const assertion = await keys.assertion({ email: "someone@example.com" });
+    const forwarded = async (authorization: string) => {
+      const answer = await ask("POST", URL_, { as: "", body: modern, headers: { "Cf-Access-Jwt-Assertion": assertion, Authorization: authorization } });
+      expect(answer.status).toBe(200);
+      return asked(seen).at(-1)!.headers.get("Authorization");
+    };
+    for (const token of [OPERATOR, VIEWER, EXPIRED, await deviceToken("n2"), own, revoked])
+      for (const scheme of ["Bearer ", "bearer  ", "Token ", ""]) expect([token, await forwarded(scheme + token)]).toEqual([token, null]);
+    for (const theirs of ["Bearer of-the-server-behind", "Basic dTpw"]) expect(await forwarded(theirs)).toBe(theirs);
+  });
+
+  it("asks a node nothing from the moment on that it is revoked, also in a session", async () => {
+    await nodes(["n1"]);
+    const seen = outside(
+      {},
+      gateway(() => Response.json({}, { headers: { "Mcp-Session-Id": "u" } })),
+    );
+    const id = (await post(initialize)).headers.get("Mcp-Session-Id")!;
+    expect((await post(rpc("tools/list"), { "Mcp-Session-Id": id })).status).toBe(200);
+    await call("POST", "/v1/nodes/n1/revoke");
+    const before = seen.requests.length;
+    expect((await post(rpc("tools/list"), { "Mcp-Session-Id": id })).status).toBe(404);
+    expect((await post(modern)).status).toBe(503);
+    expect(seen.requests).toHaveLength(before);
+    await deviceToken("n1"); // it is let in anew
+    expect((await post(modern)).status).toBe(200);
+  });
+
+  it("asks nothing of a node whose token has expired", async () => {
+    const clock = clockAt(FUTURE);
+    await nodes(["n1"]);
+    outside(
+      {},
+      gateway(() => Response.json({})),
+    );
+    clock.advance(364 * 86_400_000);
+    expect((await post(modern)).status).toBe(200);
+    clock.advance(86_400_000);
+    expect((await post(modern)).status).toBe(503);
+  });
+
+  it("lets a viewer of the fleet see what a server has, and call nothing", async () => {
+    await nodes(["n1"]);
+    const keys = await identity("k1");
+    const seen = outside(
+      { [CERTS]: [keys.jwk] },
+      gateway(() => Response.json({})),
+    );
+    const as = async (email: string, more = {}) => ({ "Cf-Access-Jwt-Assertion": await keys.assertion({ email }), ...more });
+    const sent = () => asked(seen).filter((request) => request.url.endsWith("/mcp"));
+    const session = { Cookie: `mcpfleet-session=${sealCookie(bindings.SESSION_KEY!, sha256Hex(VIEWER), Date.now())}` };
+    const page = { Origin: "https://fleet.example.com" };
+    const call_ = rpc("tools/call", { name: "delete_everything" });
+    const status = async (body: object, headers: Record<string, string>) => (await ask("POST", URL_, { as: "", body, headers })).status;
+    const viewer = { Authorization: `Bearer ${VIEWER}` };
+    for (const headers of [viewer, session, await as("eye@example.com", page)]) {
+      const before = sent().length;
+      for (const refused of [call_, rpc("tasks/cancel"), [rpc("tools/list"), call_], { ...call_, method: 7 }]) expect([refused, await status(refused, headers)]).toEqual([refused, 403]);
+      expect(sent()).toHaveLength(before);
+      for (const taken of [initialize, rpc("tools/list"), rpc("notifications/initialized"), { jsonrpc: "2.0", id: 1, result: {} }]) expect(await status(taken, headers)).toBe(200);
+    }
+    // One reading of a message that has two.
+    const twice = JSON.stringify(call_).replace("{", '{"method":"tools/list",');
+    expect((await ask("POST", URL_, { as: VIEWER, body: twice })).status).toBe(403);
+    const other = `{"method":"tools/call",${JSON.stringify(rpc("tools/list")).slice(1)}`;
+    expect((await ask("POST", URL_, { as: VIEWER, body: other })).status).toBe(200);
+    expect(await asked(seen).at(-1)!.text()).not.toContain("tools/call");
+    // Who comes with an identity and no page of ours is a client: the server's auth says what it may.
+    for (const headers of [await as("eye@example.com"), await as("someone@example.com"), await as("ops@example.com", page), { Authorization: `Bearer ${OPERATOR}` }])
+      expect(await status(call_, headers)).toBe(200);
   });
 
   it("ignores a session id of the stateless era, and gives none back", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { LOOKS, MEASURED_SERVERS, USAGE_BYTES, USAGE_SAMPLES } from "../src/limits.js";
 import { measuredOf, partFor, type UsageSample } from "../src/fleet/usage.js";
-import { clockAt, deviceToken, evict, freshAccount, FUTURE, inFleet, OPERATOR, VIEWER, watch, type Watcher } from "./kit.js";
+import { clockAt, deviceToken, evict, freshAccount, FUTURE, inFleet, OPERATOR, ring, VIEWER, watch, type Watcher } from "./kit.js";
 import { countOperations } from "./operations.js";
 
 freshAccount();
@@ -72,6 +72,7 @@ describe("who looks at a server", () => {
     const viewer = await watch(VIEWER);
     say(viewer, { type: "measure", namespace: "default", server: "a" });
     await node.message("measure");
+    await ring(); // the look that a node's first connect asks for
     const rows = () => inFleet((_, state) => state.storage.sql.exec("SELECT (SELECT count(*) FROM notes) + (SELECT count(*) FROM status) + (SELECT count(*) FROM outbox) AS n").one().n);
     const before = await rows();
     const { counts } = countOperations();
@@ -88,7 +89,7 @@ describe("who has gone without a word", () => {
     const viewer = await watch(VIEWER);
     const sweep = async () => {
       await inFleet((_, state) => void state.storage.sql.exec("DELETE FROM notes WHERE key='sweep-at'"));
-      await inFleet((instance) => instance.alarm());
+      await ring();
     };
     say(viewer, { type: "measure", namespace: "default", server: "a" });
     expect((await node.message("measure")).servers).toHaveLength(1);

@@ -22,11 +22,13 @@ import {
   VIEWER,
   watch,
   textOf,
+  ring,
 } from "./kit.js";
 import { countOperations } from "./operations.js";
 import { decideDown, type DownState, emptyDown, type Seen } from "../src/fleet/down.js";
 import { hintsFor } from "../src/fleet/hints.js";
 import { rhythmOf } from "../src/fleet/rhythm.js";
+import { sha256Hex } from "../src/schema/hash.js";
 import { judgeNonce } from "../src/fleet/clone.js";
 
 freshAccount();
@@ -34,7 +36,7 @@ freshAccount();
 // A sweep of the fleet now, whatever the alarm was set to.
 async function sweep(): Promise<void> {
   await inFleet((_, state) => void state.storage.sql.exec("DELETE FROM notes WHERE key='sweep-at'"));
-  await inFleet((instance) => instance.alarm());
+  await ring();
 }
 
 describe("the push", () => {
@@ -75,7 +77,6 @@ describe("the push", () => {
     expect(await node.next()).toContain('"revision":1');
     clock.advance(20_000);
     const { snapshotOf, putBlob, putHead, headOf } = await import("./kit.js");
-    const { sha256Hex } = await import("../src/schema/hash.js");
     const large = JSON.stringify({ pad: "x".repeat(40_000) });
     await putBlob(`objects/${sha256Hex(large)}`, large);
     const next = snapshotOf(first!);
@@ -163,6 +164,15 @@ describe("the push", () => {
     expect(
       (await call("PUT", valuePath("SERVER_STATE", "nodes/edge-2"), { as: old, body: statusOf("edge-2", 1) })).status,
     ).toBe(401);
+    // A node's ends when its token expires, though it says nothing.
+    const silent = await watch(await deviceToken("edge-4"));
+    const plain = await watch(await deviceToken("edge-4"), {});
+    clock.advance(365 * 86_400_000 - 1000);
+    await sweep();
+    expect([silent.socket.readyState, plain.socket.readyState]).toEqual([WebSocket.OPEN, WebSocket.OPEN]);
+    clock.advance(1000);
+    await sweep();
+    expect([await silent.closed, await plain.closed]).toEqual([1008, 1008]);
     // A person's socket ends when the identity does.
     const attachment = {
       name: "ops@example.com",
@@ -180,6 +190,22 @@ describe("the push", () => {
     clock.advance(61_000);
     await sweep();
     expect(await people.closed).toBe(1008);
+  });
+});
+
+describe("a connect that races a revocation", () => {
+  it("hears nothing: its token is looked at again where the socket is held", async () => {
+    await moveHeads(1);
+    const token = await deviceToken("edge-1");
+    await call("POST", "/v1/nodes/edge-1/revoke");
+    const attachment = { node: "edge-1", tokenHash: sha256Hex(token), name: "node edge-1", plain: false, connectedAt: Date.now() };
+    const headers = { Upgrade: "websocket", "Mcpfleet-Attachment": JSON.stringify(attachment) };
+    const hub = bindings.HUB.get(bindings.HUB.idFromName("hub-0"));
+    for (const place of [fleet(), hub]) {
+      const socket = listen((await place.fetch(new Request("https://fleet/watch", { headers }))).webSocket!);
+      expect([await socket.closed, socket.texts]).toEqual([1008, []]);
+    }
+    expect((await call("GET", "/v1/nodes/edge-1")).result.connected).toBe(false);
   });
 });
 
@@ -271,6 +297,58 @@ describe("statuses", () => {
       (await call("PUT", valuePath("SERVER_STATE", "nodes/edge-1"), { as: device, body: "s".repeat(1024 * 1024 + 1) }))
         .status,
     ).toBe(413);
+  });
+});
+
+describe("a node that floods", () => {
+  const flip = (sequence: number, servers: number) =>
+    statusOf("edge-1", sequence, Array.from({ length: servers }, (_, i) => ({ name: `s${i}`, ready: sequence % 2 ? ("True" as const) : ("False" as const) })));
+
+  it("is told to be slow, on the socket and beside it, and the others are heard", async () => {
+    const clock = clockAt(FUTURE);
+    const device = await deviceToken("edge-1");
+    const watcher = await watch(device);
+    for (let sequence = 1; sequence <= 61; ++sequence) watcher.socket.send(JSON.stringify({ type: "status", status: statusOf("edge-1", sequence) }));
+    expect(await watcher.message("slow")).toEqual({ type: "slow", retryAfterSeconds: 1 });
+    const refused = await ask("PUT", valuePath("SERVER_STATE", "nodes/edge-1"), { as: device, body: statusOf("edge-1", 62) });
+    expect([refused.status, refused.headers.get("Retry-After")]).toEqual([429, "1"]);
+    await refused.text();
+    watcher.socket.send(JSON.stringify({ type: "nonce", nonce: "x" }));
+    await watcher.message("slow");
+    expect((await putStatus("edge-2", await deviceToken("edge-2"), statusOf("edge-2", 1))).status).toBe(200);
+    clock.advance(1000);
+    for (const [sequence, status] of [[63, 200], [64, 200], [65, 429]] as const) expect((await putStatus("edge-1", device, statusOf("edge-1", sequence))).status).toBe(status);
+    expect(JSON.parse(await textOf(ask("GET", valuePath("SERVER_STATE", "nodes/edge-1")))).sequence).toBe(64);
+    // Large ones count for more.
+    clock.advance(60_000);
+    const large = (sequence: number) => putStatus("edge-1", device, statusOf("edge-1", sequence, [], { pad: "x".repeat(1024 * 1024 - 1000) }));
+    const answers: number[] = [];
+    for (let i = 0; i < 10; ++i) answers.push((await large(100 + i)).status);
+    expect(answers).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 429, 429]);
+  });
+
+  it("loses its own oldest history, and knows what is now", async () => {
+    const clock = clockAt(FUTURE);
+    const device = await deviceToken("edge-1");
+    const count = (prefix: string) => inFleet((_, state) => Number(state.storage.sql.exec("SELECT count(*) AS n FROM transitions WHERE subject LIKE ?", `${prefix}%`).one().n));
+    await inFleet((_, { storage: { sql } }) => {
+      sql.exec("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<49998) INSERT INTO transitions(subject,at,up) SELECT 'server/edge-1/default/old', i, i%2 FROM n");
+      sql.exec("INSERT INTO transitions(subject,at,up) VALUES('server/edge-1/default/steady',1,1),('server/edge-1/default/gone',1,1),('server/edge-1/default/gone',2,NULL),('server/edge-10/default/a',1,1)");
+    });
+    for (const sequence of [1, 2, 3]) {
+      clock.advance(1000);
+      expect((await putStatus("edge-1", device, flip(sequence, 500))).status).toBe(200);
+    }
+    expect(await count("server/edge-1/")).toBeLessThanOrEqual(45_501);
+    expect([await count("server/edge-1/default/s"), await count("server/edge-1/default/steady"), await count("server/edge-1/default/gone"), await count("server/edge-10/")]).toEqual([1501, 1, 0, 1]);
+  });
+
+  it("can't keep a row of the node table that KV refuses", async () => {
+    const watcher = await watch(await deviceToken("edge-1"));
+    watcher.socket.send(JSON.stringify({ type: "status", status: statusOf("edge-1", 1), metadata: { pad: "x".repeat(2000) } }));
+    await watcher.message("status-stored");
+    await delivered();
+    expect((await bindings.SERVER_STATE.getWithMetadata("nodes/edge-1")).metadata).toMatchObject({ sequence: 1, version: "0.1.0" });
   });
 });
 
@@ -522,7 +600,6 @@ describe("hubs", () => {
     const hub = bindings.HUB.get(bindings.HUB.idFromName("hub-0"));
     await moveHeads(1);
     const token = await deviceToken("edge-1");
-    const { sha256Hex } = await import("../src/schema/hash.js");
     const attachment = {
       node: "edge-1",
       tokenHash: sha256Hex(token),

@@ -4899,13 +4899,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Uptime of nodes and servers within a time, by default the last 30 days */
+        /** Uptime of nodes and servers within a time, by default the last 30 days; of a prefix the 1000 worst, the worst first */
         get: {
             parameters: {
                 query: {
                     /** @description ratios of that many equal parts of the time as well */
                     bars?: number | null;
-                    /** @description one row for all, of at most 1000 subjects */
+                    /** @description one row for all */
                     mean?: "true" | "false";
                     /** @description node/<node>, server/<node>/<namespace>/<name>, or a prefix of these that ends in / */
                     subject: string;

@@ -1,4 +1,5 @@
 // What is wrong with the fleet now, from facts. Pure: raising, clearing and telling are others' work.
+import { ALERTS_OF_NODE } from "../limits.js";
 import type { ServerSummary } from "../schema/status.js";
 
 export type AlertKind =
@@ -7,9 +8,12 @@ export type AlertKind =
   | "CrashLoop"
   | "ToolPinViolated"
   | "TokenExpires"
+  | "ApiTokenExpires"
   | "ForeignHead"
   | "DownListFrozen"
-  | "CloneSuspected";
+  | "CloneSuspected"
+  | "ManyAlerts"
+  | "WebhooksUnsigned";
 
 export interface Alert {
   key: string; // kind and subject: at most one of each is raised
@@ -23,7 +27,9 @@ export interface Facts {
   nodes: { node: string; down: boolean; cloned: boolean; servers: readonly ServerSummary[] }[];
   // Since when a server on a node is not Ready, in milliseconds; "node/namespace/name".
   notReadySince: Record<string, number>;
-  tokens: { node: string; id: string; expires: number | undefined }[];
+  // `what`: in words.
+  tokens: { kind: "TokenExpires" | "ApiTokenExpires"; subject: string; what: string; expires: number | undefined }[];
+  unsignedWebhooks: boolean; // receivers that look for a signature get none
   foreignHead: string | undefined; // what was found
   frozen: boolean;
 }
@@ -41,11 +47,27 @@ const alert = (kind: AlertKind, subject: string, message: string, severity: Aler
   severity,
 });
 
+// So many of one node, and one that says that there are more: a node names its servers itself.
+function bounded(node: string, alerts: Alert[]): Alert[] {
+  if (alerts.length <= ALERTS_OF_NODE) return alerts;
+  return [...alerts.slice(0, ALERTS_OF_NODE), alert("ManyAlerts", node, "more of its servers are in trouble than alerts are raised for", "critical")];
+}
+
 export const serverKey = (node: string, server: { namespace: string; name: string }): string =>
   `${node}/${server.namespace}/${server.name}`;
 
 export function evaluate(facts: Facts, limits: Thresholds, now: number): Alert[] {
   const alerts: Alert[] = [];
+  const alertsOf = (node: string, servers: readonly ServerSummary[]) =>
+    servers.flatMap((server) => {
+      const subject = serverKey(node, server);
+      if (server.looping) return [alert("CrashLoop", subject, `restarted ${server.restarts} times: ${server.message}`, "critical")];
+      const since = facts.notReadySince[subject];
+      return [
+        ...(server.pinsViolated === "" ? [] : [alert("ToolPinViolated", subject, server.pinsViolated, "critical")]),
+        ...(since === undefined || now - since < limits.notReadyMs ? [] : [alert("ServerNotReady", subject, `${server.reason}: ${server.message}`, "warning")]),
+      ];
+    });
   for (const { node, down, cloned, servers } of facts.nodes) {
     if (cloned)
       alerts.push(alert("CloneSuspected", node, "two machines seem to use this node's credentials", "critical"));
@@ -54,25 +76,15 @@ export function evaluate(facts: Facts, limits: Thresholds, now: number): Alert[]
       alerts.push(alert("NodeOffline", node, "no sign of life", "critical"));
       continue;
     }
-    for (const server of servers) {
-      const subject = serverKey(node, server);
-      if (server.looping) {
-        alerts.push(alert("CrashLoop", subject, `restarted ${server.restarts} times: ${server.message}`, "critical"));
-        continue;
-      }
-      if (server.pinsViolated !== "") alerts.push(alert("ToolPinViolated", subject, server.pinsViolated, "critical"));
-      const since = facts.notReadySince[subject];
-      if (since !== undefined && now - since >= limits.notReadyMs) {
-        alerts.push(alert("ServerNotReady", subject, `${server.reason}: ${server.message}`, "warning"));
-      }
-    }
+    alerts.push(...bounded(node, alertsOf(node, servers)));
   }
-  for (const token of facts.tokens) {
-    if (token.expires === undefined || token.expires - now > limits.tokenWarningMs) continue;
-    const when = new Date(token.expires).toISOString();
-    alerts.push(
-      alert("TokenExpires", `${token.node}/${token.id}`, `the token of node ${token.node} ends ${when}`, "warning"),
-    );
+  for (const { kind, subject, what, expires } of facts.tokens) {
+    // One that is over opens nothing and endangers nothing.
+    if (expires === undefined || expires <= now || expires - now > limits.tokenWarningMs) continue;
+    alerts.push(alert(kind, subject, `${what} ends ${new Date(expires).toISOString()}`, "warning"));
+  }
+  if (facts.unsignedWebhooks) {
+    alerts.push(alert("WebhooksUnsigned", "webhooks", "the Worker has no secret WEBHOOK_KEY: receivers can't tell its messages from others'", "warning"));
   }
   if (facts.foreignHead !== undefined) {
     alerts.push(alert("ForeignHead", "head", `somebody else wrote the head in KV: ${facts.foreignHead}`, "critical"));

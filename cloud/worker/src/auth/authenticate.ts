@@ -4,7 +4,7 @@ import { unauthenticated } from "../http/envelope.js";
 import { equalsInConstantTime, sha256Hex } from "../schema/hash.js";
 import { accessCaller, verify } from "./access.js";
 import type { Caller, Rule } from "./caller.js";
-import { deviceOf } from "./device.js";
+import { areDevices, deviceOf } from "./device.js";
 import { cookieOf, openCookie, sessionsWork } from "./session.js";
 
 // As tokens.ts makes them.
@@ -97,7 +97,12 @@ export function apiTokenOf(request: Request, env: Env): { hash: string; caller: 
   return caller === undefined ? undefined : { hash, caller };
 }
 
-// Whether the caller's bearer token is ours, and so nobody else's business.
-export function ownsBearer(request: Request, caller: Caller): boolean {
-  return bearerOf(request) !== undefined && caller.kind === "person" && caller.via === "token";
+// Whether Authorization, in whatever scheme, holds a token of ours, and so is nobody else's business: also one that has ended, and
+// one that came beside the credential that counted. The tokens of nodes have no one form (mcpctl store token create).
+export async function holdsOurToken(request: Request, env: Env): Promise<boolean> {
+  const words = (request.headers.get("Authorization") ?? "").split(/[\s,]+/).filter((word) => word !== "");
+  if (words.some((word) => word.startsWith(DEVICE_PREFIX))) return true;
+  const hashes = words.map((word) => sha256Hex(word));
+  if (settingsOf(env).tokens.some((token) => hashes.includes(token.sha256))) return true;
+  return areDevices(hashes, env);
 }

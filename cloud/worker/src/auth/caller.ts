@@ -2,7 +2,7 @@
 export type Role = "viewer" | "operator";
 
 export type Caller =
-  | { kind: "device"; node: string; tokenHash: string; name: string }
+  | { kind: "device"; node: string; tokenHash: string; name: string; expires?: number }
   // A person or a pipeline. Without a role it may use routed MCP servers and nothing else.
   | { kind: "person"; role: Role | null; name: string; via: "token" | "access" | "jwt" | "session"; expires?: number };
 

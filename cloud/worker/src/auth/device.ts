@@ -13,29 +13,37 @@ const Entry = z.object({ node: z.string().min(1).max(63), expiresAt: z.iso.datet
 
 interface Known {
   node: string;
+  expires: number | null;
   until: number;
 }
 const memory = new Map<string, Known>();
 
 export function forgetDevices(): void {
   memory.clear();
+  foreign.clear();
 }
 
 function remember(hash: string, node: string, expires: number | null): void {
   if (memory.size >= MEMORY_ENTRIES) memory.clear();
-  memory.set(hash, { node, until: Math.min(Date.now() + MEMORY_MS, expires ?? Number.POSITIVE_INFINITY) });
+  memory.set(hash, { node, expires, until: Math.min(Date.now() + MEMORY_MS, expires ?? Number.POSITIVE_INFINITY) });
 }
 
-const caller = (node: string, tokenHash: string): Caller => ({ kind: "device", node, tokenHash, name: `node ${node}` });
+const caller = (node: string, tokenHash: string, expires: number | null): Caller => ({
+  kind: "device",
+  node,
+  tokenHash,
+  name: `node ${node}`,
+  ...(expires === null ? {} : { expires }),
+});
 
 export async function deviceOf(hash: string, env: Env, strong: boolean): Promise<Caller | undefined> {
   if (!strong) {
     const known = memory.get(hash);
-    if (known !== undefined && known.until > Date.now()) return caller(known.node, hash);
+    if (known !== undefined && known.until > Date.now()) return caller(known.node, hash, known.expires);
     const mirrored = await readMirror(hash, env);
     if (mirrored !== undefined) {
       remember(hash, mirrored.node, mirrored.expires);
-      return caller(mirrored.node, hash);
+      return caller(mirrored.node, hash, mirrored.expires);
     }
   }
   // A miss in the mirror proves nothing: the token may be a second old.
@@ -45,7 +53,20 @@ export async function deviceOf(hash: string, env: Env, strong: boolean): Promise
     return undefined;
   }
   remember(hash, token.node, token.expires);
-  return caller(token.node, hash);
+  return caller(token.node, hash, token.expires);
+}
+
+// Until when this isolate takes a token for somebody else's: each look is a call of the object.
+const foreign = new Map<string, number>();
+
+// Whether one of these is, or was, a node's token.
+export async function areDevices(hashes: readonly string[], env: Env): Promise<boolean> {
+  const unknown = hashes.filter((hash) => (foreign.get(hash) ?? 0) <= Date.now());
+  if (unknown.length === 0) return false;
+  if (await fleetOf(env).knowsTokens(unknown)) return true;
+  if (foreign.size >= MEMORY_ENTRIES) foreign.clear();
+  for (const hash of unknown) foreign.set(hash, Date.now() + MEMORY_MS);
+  return false;
 }
 
 async function readMirror(hash: string, env: Env): Promise<{ node: string; expires: number | null } | undefined> {

@@ -2,6 +2,7 @@
 import type { Webhook } from "../env.js";
 import { type Alert, difference } from "../alerts/evaluate.js";
 import type { Notice } from "../alerts/message.js";
+import { ALERT_ROWS, ALERT_ROWS_OF_NODE } from "../limits.js";
 import { post } from "./outbox.js";
 
 export interface AlertRow extends Alert {
@@ -11,14 +12,26 @@ export interface AlertRow extends Alert {
   acknowledged_by: string | null;
 }
 
-export function raisedAlerts(sql: SqlStorage): AlertRow[] {
-  return sql.exec("SELECT * FROM alerts WHERE cleared IS NULL ORDER BY raised, key").toArray() as unknown as AlertRow[];
+const COLUMNS = "key,kind,subject,message,severity,raised,cleared,acknowledged,acknowledged_by";
+
+function raisedAlerts(sql: SqlStorage): (AlertRow & { told: number })[] {
+  return sql.exec(`SELECT ${COLUMNS},told FROM alerts WHERE cleared IS NULL ORDER BY raised, key`).toArray() as unknown as (AlertRow & { told: number })[];
 }
 
+// A node that flaps, or that makes up names, loses its own oldest alerts.
+function trimAlerts(sql: SqlStorage): void {
+  if (Number(sql.exec("SELECT count(*) AS n FROM alerts").one().n) <= ALERT_ROWS) return;
+  sql.exec(
+    "DELETE FROM alerts WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER (PARTITION BY substr(subject,1,instr(subject||'/','/')) ORDER BY cleared DESC) AS n FROM alerts WHERE cleared IS NOT NULL) WHERE n>?)",
+    ALERT_ROWS_OF_NODE,
+  );
+}
+
+// Open ones first, whatever else there is no room for.
 export function listAlerts(sql: SqlStorage, all: boolean, most: number): AlertRow[] {
   const which = all ? "" : "WHERE cleared IS NULL";
   return sql
-    .exec(`SELECT * FROM alerts ${which} ORDER BY raised DESC, key LIMIT ?`, most)
+    .exec(`SELECT ${COLUMNS} FROM alerts ${which} ORDER BY cleared IS NOT NULL, raised DESC, key LIMIT ?`, most)
     .toArray() as unknown as AlertRow[];
 }
 
@@ -36,34 +49,42 @@ export function acknowledge(sql: SqlStorage, key: string, who: string, now: numb
   );
 }
 
-// Brings the book in line with what is `active`; the notices that were posted.
+// Brings the book in line with what is `active`; what changed. Webhooks are told of an alert if `mayTell` says so when it is raised,
+// and then also of its end.
 export function updateAlerts(
   sql: SqlStorage,
   active: readonly Alert[],
   webhooks: readonly Webhook[],
   now: number,
+  mayTell: (alert: Alert) => boolean,
 ): Notice[] {
   const raised = raisedAlerts(sql);
   const { raise, clear } = difference(active, new Set(raised.map((alert) => alert.key)));
   const notices: Notice[] = [];
+  const told: Notice[] = [];
   for (const alert of raise) {
+    const tell = mayTell(alert);
     sql.exec(
-      "INSERT INTO alerts(key,kind,subject,message,severity,raised,cleared) VALUES(?1,?2,?3,?4,?5,?6,NULL) ON CONFLICT(key) DO UPDATE SET message=?4, severity=?5, raised=?6, cleared=NULL, acknowledged=NULL, acknowledged_by=NULL",
+      "INSERT INTO alerts(key,kind,subject,message,severity,raised,cleared,told) VALUES(?1,?2,?3,?4,?5,?6,NULL,?7) ON CONFLICT(key) DO UPDATE SET message=?4, severity=?5, raised=?6, cleared=NULL, acknowledged=NULL, acknowledged_by=NULL, told=?7",
       alert.key,
       alert.kind,
       alert.subject,
       alert.message,
       alert.severity,
       now,
+      Number(tell),
     );
     notices.push({ ...alert, state: "raised", at: now, id: `${alert.key}@${now}` });
+    if (tell) told.push(notices.at(-1)!);
   }
   for (const key of clear) {
     sql.exec("UPDATE alerts SET cleared=? WHERE key=?", now, key);
-    const { raised: since, cleared: _, acknowledged: __, acknowledged_by: ___, ...alert } = raised.find((row) => row.key === key)!;
-    notices.push({ ...alert, state: "cleared", at: now, id: `${key}@${since}/cleared` });
+    const { raised: since, told: wasTold, kind, subject, message, severity } = raised.find((row) => row.key === key)!;
+    notices.push({ key, kind, subject, message, severity, state: "cleared", at: now, id: `${key}@${since}/cleared` });
+    if (wasTold !== 0) told.push(notices.at(-1)!);
   }
-  for (const notice of notices) {
+  if (raise.length > 0) trimAlerts(sql);
+  for (const notice of told) {
     // Its own row for each webhook: one that is away must not hold up the others.
     for (const [index] of webhooks.entries())
       post(sql, "webhook", `${index}/${notice.id}`, now, JSON.stringify(notice));

@@ -1,17 +1,40 @@
 // The one object of a fleet: where the head lives, who may do what, who is connected, what is wrong.
 //
 // Everything that must not be lost is in its SQLite; memory holds only what can be made again. A decision and the rows of the outbox that
-// tell it are written together, without an await in between, which the platform commits as one. deliver() tells at
-// once; when the object dies before that, the alarm tells.
+// tell it are written together, without an await in between, which the platform commits as one. kick() tells at
+// once; when the object dies before that, the alarm tells. Nothing waits for who is told.
 import { DurableObject } from "cloudflare:workers";
 import { evaluate } from "../alerts/evaluate.js";
 import { type Env, settingsOf } from "../env.js";
-import { HEAD_MIRROR_MS, JOINS, LOOKS, LOOKS_MS, NEWS_MS, NODES, PING_SECONDS, USAGE_BYTES, WATCHERS } from "../limits.js";
+import {
+  HEAD_MIRROR_MS,
+  JOINS,
+  LOOKS,
+  LOOKS_MS,
+  NEWS_MS,
+  NODES,
+  NOTICES,
+  NOTICES_PER_HOUR,
+  PING_SECONDS,
+  STATUS_BURST_BYTES,
+  STATUS_BYTES_PER_SECOND,
+  STATUSES,
+  STATUSES_PER_SECOND,
+  TOKENS_ASKED,
+  TOKENS_ASKED_PER_MINUTE,
+  TRANSITIONS_LOOK,
+  TRANSITIONS_OF_NODE,
+  UNDER_WAY_MS,
+  UPTIME_ROWS,
+  USAGE_BYTES,
+  WATCHERS,
+} from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { randomHex, sha256Hex } from "../schema/hash.js";
 import type { ServerSummary } from "../schema/status.js";
 import { acknowledge, type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
 import { type Deed, type DeedRow, listDeeds, noteDeed, pruneDeeds } from "./audit_book.js";
+import { Buckets } from "./buckets.js";
 import { type Admission, admitChunk, type Chunk, chunksWithin, UploadRate } from "./chunk_index.js";
 import { decideDown, type DownList, type DownState, emptyDown } from "./down.js";
 import { BEING_DELETED, checkCondition, checkSnapshot, type Condition, type Verdict } from "./head_move.js";
@@ -29,13 +52,15 @@ import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPRO
 import { type Rhythm, rhythmOf } from "./rhythm.js";
 import { findStatus, lastStatusAt, putStatus, serverSubject, type StatusVerdict, summariesOf } from "./status_book.js";
 import { migrate, readNote, writeNote } from "./tables.js";
+import { addTrust, adoptTrust, dropTrust, judgeHead, trustText } from "./trust_book.js";
 import * as tokens from "./tokens.js";
 import { Measure, type Measured } from "./usage.js";
 import * as views from "./views.js";
-import { noteState, transitionsOf, type Uptime, uptimeBars, uptimeWithin } from "./uptime.js";
+import { meanOf, noteState, type SubjectUptime, subjectsOf, transitionsOf, trimTransitions, uptimeBars, uptimeWithin, worstOf } from "./uptime.js";
 
 const DAY_MS = 86_400_000;
 const TOKEN_WARNING_MS = 14 * DAY_MS;
+const TOKEN_ENDED = "token revoked or expired";
 // Live lines of one node that are passed on to who watches, a second.
 const LIVE_LINE_BYTES = 256 * 1024;
 
@@ -79,6 +104,14 @@ export class Fleet extends DurableObject<Env> {
   private statusAt: number | undefined;
   private readonly lines = new Spent(LIVE_LINE_BYTES);
   private readonly usage = new Spent(USAGE_BYTES);
+  private readonly statuses = new Buckets(STATUSES, STATUSES_PER_SECOND);
+  private readonly statusBytes = new Buckets(STATUS_BURST_BYTES, STATUS_BYTES_PER_SECOND);
+  private readonly asked = new Buckets(TOKENS_ASKED, TOKENS_ASKED_PER_MINUTE / 60);
+  private readonly notices = new Buckets(NOTICES, NOTICES_PER_HOUR / 3600);
+  // Deliveries after which the alarm is set anew.
+  private readonly followed = new WeakSet<Promise<void>>();
+  // Rows of each node's history since it was looked at.
+  private readonly changes = new Map<string, number>();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -103,11 +136,16 @@ export class Fleet extends DurableObject<Env> {
     if (typeof next === "string") return { move: false, status: 400, message: next };
     const early = checkCondition(this.current(), next, on);
     if (!early.move) return early;
+    await this.adoptTrust();
+    const judged = await judgeHead(this.sql, next, Date.now());
+    if (judged.fault !== undefined) return { move: false, status: 403, message: judged.fault };
     const snapshot = await this.findSnapshot(next.snapshot, values);
     // From here to the alarm nothing is awaited: decision, values, head and outbox are one transaction.
     const current = this.current(); // again: another move may have come in while the snapshot was read
     const late = checkCondition(current, next, on);
     if (!late.move) return late;
+    if (judged.by !== undefined && judged.by !== trustText(this.sql, next.trust))
+      return { move: false, status: 412, message: "the trust chain has moved" };
     const verdict = checkSnapshot(current?.head, next, snapshot);
     if (!verdict.move) return verdict;
     const now = Date.now();
@@ -166,11 +204,24 @@ export class Fleet extends DurableObject<Env> {
     endDeletion(this.sql, keys);
   }
 
-  // True when `key` holds these bytes or nobody has written it yet; then it holds them for ever.
-  async claimOnce(key: string, sha256: string): Promise<boolean> {
-    const before = readNote<string>(this.sql, `once/${key}`);
-    if (before === undefined) writeNote(this.sql, `once/${key}`, sha256);
-    return before === undefined || before === sha256;
+  // ---- the trust chain
+
+  async trust(version: number): Promise<string | null> {
+    return trustText(this.sql, version) ?? null;
+  }
+
+  async addTrust(version: number, text: string, absent: boolean): Promise<Verdict> {
+    await this.adoptTrust();
+    return addTrust(this.sql, version, text, absent);
+  }
+
+  async dropTrust(version: number): Promise<Verdict> {
+    await this.adoptTrust();
+    return dropTrust(this.sql, version, this.current()?.head.trust ?? 0);
+  }
+
+  private adoptTrust(): Promise<void> {
+    return adoptTrust(this.sql, (key) => this.env.CONFIG.get(key));
   }
 
   // ---- device tokens
@@ -197,6 +248,7 @@ export class Fleet extends DurableObject<Env> {
     const expires = now + settingsOf(this.env).tokenDays * DAY_MS;
     tokens.addToken(this.sql, { hash, node, author, created: now, expires, join_id: null, replaces: null }, now);
     this.wakeBy(now + 1000);
+    await this.boundTokens(node, now);
     this.kick();
     return true;
   }
@@ -228,9 +280,22 @@ export class Fleet extends DurableObject<Env> {
     return token === undefined || !tokens.isLive(token, Date.now()) ? [] : [{ hash, entry: tokens.tokenEntry(token) }];
   }
 
-  // A further token for a node. With `replacing`, that one ends with the first use of the new one.
-  async issueToken(node: string, author: string, replacing?: string): Promise<tokens.IssuedToken> {
+  // Whether one of these is, or was, a node's.
+  async knowsTokens(hashes: string[]): Promise<boolean> {
+    return hashes.some((hash) => tokens.findToken(this.sql, hash) !== undefined);
+  }
+
+  private async boundTokens(node: string, now: number): Promise<void> {
+    const hashes = tokens.boundTokens(this.sql, node, now);
+    if (hashes.length > 0) await this.closeSockets({ hashes }, "too many tokens of this node");
+  }
+
+  // A further token for a node. With `replacing`, by the node itself, that one ends with the first use of the new one; then a number
+  // says in how many seconds it may ask again.
+  async issueToken(node: string, author: string, replacing?: string): Promise<tokens.IssuedToken | number> {
     const now = Date.now();
+    const wait = replacing === undefined ? 0 : this.asked.take(node, 1, now);
+    if (wait > 0) return wait;
     nodes.ensureNode(this.sql, node, now);
     const lifeMs = settingsOf(this.env).tokenDays * DAY_MS;
     const issued = tokens.issueToken(
@@ -239,6 +304,7 @@ export class Fleet extends DurableObject<Env> {
       now,
     );
     this.wakeBy(now + 1000);
+    await this.boundTokens(node, now);
     this.kick();
     return issued;
   }
@@ -288,6 +354,7 @@ export class Fleet extends DurableObject<Env> {
     const { result, ended } = joins.redeem(this.sql, id, presented, lifeMs, this.current()?.head.fleet ?? "", now);
     this.wakeBy(now + 1000);
     await this.closeSockets({ hashes: ended }, "token replaced");
+    if (result.ok) await this.boundTokens(presented.node, now);
     this.kick();
     return result;
   }
@@ -348,11 +415,14 @@ export class Fleet extends DurableObject<Env> {
 
   async putStatus(node: string, body: string, metadata?: string): Promise<StatusVerdict> {
     const now = Date.now();
+    const wait = this.statuses.take(node, 1, now) || this.statusBytes.take(node, body.length, now);
+    if (wait > 0) return { ok: false, message: "too many statuses", retryAfterSeconds: wait };
     const before = this.summaries().get(node) ?? [];
     this.statusAt = Math.max(now, (this.statusAt ?? lastStatusAt(this.sql)) + 1);
     const verdict = putStatus(this.sql, node, body, metadata, now, this.statusAt);
     if (!verdict.ok) return verdict;
     if (verdict.news) this.known = undefined;
+    this.boundHistory(node, verdict.changes);
     nodes.ensureNode(this.sql, node, now);
     nodes.noteSeen(this.sql, node, now);
     const due = nextDue(this.sql);
@@ -365,6 +435,12 @@ export class Fleet extends DurableObject<Env> {
     if (verdict.news) this.tellNode(node, before);
     this.kick();
     return verdict;
+  }
+
+  private boundHistory(node: string, changes: number): void {
+    const written = (this.changes.get(node) ?? 0) + changes;
+    if (written >= TRANSITIONS_LOOK) trimTransitions(this.sql, `server/${node}/`, TRANSITIONS_OF_NODE);
+    this.changes.set(node, written >= TRANSITIONS_LOOK ? 0 : written);
   }
 
   // ---- the feed of the dashboard
@@ -424,13 +500,13 @@ export class Fleet extends DurableObject<Env> {
 
   // Nodes on which this server is Ready and that can be reached.
   async readyNodes(namespace: string, name: string): Promise<views.ReachableNode[]> {
-    return views.readyNodes(this.sql, this.summaries(), this.down().list, namespace, name);
+    return views.readyNodes(this.sql, this.summaries(), this.down().list, namespace, name, Date.now());
   }
 
   // Where a node that holds a session is; null when it is gone.
   async tunnelOf(node: string): Promise<string | null> {
     if (this.down().list.nodes.includes(node)) return null;
-    return nodes.findNode(this.sql, node)?.tunnel ?? null;
+    return views.tunnelTo(this.sql, node, Date.now());
   }
 
   // ---- logs
@@ -455,28 +531,20 @@ export class Fleet extends DurableObject<Env> {
     return true;
   }
 
-  // `bars` more figures of each, of equal parts of the time; 0: none.
-  async uptime(
-    subject: string,
-    from: number,
-    until: number,
-    bars = 0,
-  ): Promise<{ subject: string; uptime: Uptime; bars?: (number | null)[] }[]> {
-    const subjects = subject.endsWith("/")
-      ? this.sql
-          .exec<{ subject: string }>(
-            "SELECT DISTINCT subject FROM transitions WHERE subject>=?1 AND subject<?2 ORDER BY subject LIMIT 1000",
-            subject,
-            `${subject}\uffff`,
-          )
-          .toArray()
-          .map((row) => row.subject)
-      : [subject];
-    return subjects.map((each) => {
-      const transitions = transitionsOf(this.sql, each, from, until);
-      const found = { subject: each, uptime: uptimeWithin(transitions, from, until) };
-      return bars === 0 ? found : { ...found, bars: uptimeBars(transitions, from, until, bars) };
-    });
+  // `bars` more figures of each, of equal parts of the time; 0: none. Of a prefix all in one (`mean`), or the worst.
+  async uptime(subject: string, from: number, until: number, bars = 0, mean = false): Promise<SubjectUptime[]> {
+    const subjects = subject.endsWith("/") ? subjectsOf(this.sql, subject) : [subject];
+    if (mean) return [meanOf(subject, this.uptimes(subjects, from, until, bars), bars)];
+    const worst = worstOf(this.uptimes(subjects, from, until, 0), UPTIME_ROWS);
+    return bars === 0 ? worst : [...this.uptimes(worst.map((each) => each.subject), from, until, bars)];
+  }
+
+  private *uptimes(subjects: readonly string[], from: number, until: number, bars: number): Generator<SubjectUptime> {
+    for (const subject of subjects) {
+      const transitions = transitionsOf(this.sql, subject, from, until);
+      const found = { subject, uptime: uptimeWithin(transitions, from, until) };
+      yield bars === 0 ? found : { ...found, bars: uptimeBars(transitions, from, until, bars) };
+    }
   }
 
   // ---- who did what
@@ -535,14 +603,20 @@ export class Fleet extends DurableObject<Env> {
     await Promise.all(this.hubs().map((hub) => hub.closeExpired(now)));
   }
 
+  // Slack and PagerDuty look for no signature.
+  private signsNothing(): boolean {
+    return !this.env.WEBHOOK_KEY && settingsOf(this.env).webhooks.some(({ format }) => format === "generic");
+  }
+
   private judge(now: number): void {
     const settings = settingsOf(this.env);
+    const mayTell = ({ subject }: { subject: string }) => this.notices.take(subject.split("/")[0]!, 1, now) === 0;
     const active = evaluate(
-      factsOf(this.sql, this.down(), this.summaries()),
+      factsOf(this.sql, this.down(), this.summaries(), settings.tokens, this.signsNothing()),
       { notReadyMs: settings.notReadyMinutes * 60_000, tokenWarningMs: TOKEN_WARNING_MS },
       now,
     );
-    for (const { state, kind, subject, message } of updateAlerts(this.sql, active, settings.webhooks, now)) {
+    for (const { state, kind, subject, message } of updateAlerts(this.sql, active, settings.webhooks, now, mayTell)) {
       this.room.sendToPeople({ type: "alert", state, kind, subject, message }, (to) => to.statuses === true);
     }
   }
@@ -564,13 +638,13 @@ export class Fleet extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const now = Date.now();
-    const telling = this.deliver();
+    // Not waited for: who hangs when he is told must not hold up the next look, nor the next alarm.
+    this.kick();
     if (now >= (readNote<number>(this.sql, "sweep-at") ?? 0)) {
       writeNote(this.sql, "sweep-at", now + this.rhythm().sweepMs);
       await this.sweep(now);
+      this.kick();
     }
-    await telling;
-    await this.deliver();
     await this.schedule();
   }
 
@@ -582,13 +656,16 @@ export class Fleet extends DurableObject<Env> {
   private async schedule(): Promise<void> {
     let sweepAt = readNote<number>(this.sql, "sweep-at");
     if (sweepAt === undefined) writeNote(this.sql, "sweep-at", (sweepAt = Date.now() + this.rhythm().sweepMs));
-    const due = nextDue(this.sql);
+    // What is under way is looked after when it is done, and before that in case that this object dies over it.
+    const underWay = this.postman.underWay();
+    const due = nextDue(this.sql, underWay);
     // Nothing to look after in an empty fleet.
     const busy =
       this.sql.exec("SELECT 1 FROM nodes LIMIT 1").toArray().length > 0 ||
       this.sql.exec("SELECT 1 FROM recent LIMIT 1").toArray().length > 0;
     const at = Math.min(
       due ?? Number.POSITIVE_INFINITY,
+      underWay.length > 0 ? Date.now() + UNDER_WAY_MS : Number.POSITIVE_INFINITY,
       busy ? Math.max(sweepAt, Date.now()) : Number.POSITIVE_INFINITY,
     );
     if (at === Number.POSITIVE_INFINITY) return;
@@ -596,11 +673,12 @@ export class Fleet extends DurableObject<Env> {
   }
 
   private kick(): void {
-    this.ctx.waitUntil(this.deliver().then(() => this.schedule()));
-  }
-
-  private deliver(): Promise<void> {
-    return this.postman.deliver();
+    const told = this.postman.deliver();
+    for (const lane of told.length === 0 ? [Promise.resolve()] : told) {
+      if (this.followed.has(lane)) continue;
+      this.followed.add(lane);
+      this.ctx.waitUntil(lane.then(() => this.schedule()));
+    }
   }
 
   private async broadcastHead(): Promise<void> {
@@ -619,8 +697,9 @@ export class Fleet extends DurableObject<Env> {
     if (this.room.size() >= WATCHERS) return new Response("too many watchers", { status: 503 });
     const { client, server } = this.room.accept(attachment);
     const opening = await this.open(attachment, request.headers.get("Mcpfleet-Nonce") ?? "");
-    for (const text of opening.texts) server.send(text);
-    server.serializeAttachment({ ...attachment, ...(opening.etag === undefined ? {} : { head: opening.etag }) });
+    if (opening === null) server.close(1008, TOKEN_ENDED);
+    for (const text of opening?.texts ?? []) server.send(text);
+    server.serializeAttachment({ ...attachment, ...(opening?.etag === undefined ? {} : { head: opening.etag }) });
     await this.schedule();
     return new Response(null, {
       status: 101,
@@ -629,8 +708,10 @@ export class Fleet extends DurableObject<Env> {
     });
   }
 
-  // What a socket is told first. Also for Hub objects, which call it after they have registered the socket.
-  async open(attachment: Attachment, presented: string): Promise<{ texts: string[]; etag?: string }> {
+  // What a socket is told first. Also for Hub objects, which call it after they have registered the socket. null: its token ended
+  // between the look at it and now, so nothing would close the socket.
+  async open(attachment: Attachment, presented: string): Promise<{ texts: string[]; etag?: string } | null> {
+    if (attachment.node !== undefined && !tokens.isLive(tokens.findToken(this.sql, attachment.tokenHash ?? ""), Date.now())) return null;
     const texts: string[] = [];
     if (!attachment.plain) {
       const hello = {
@@ -667,12 +748,12 @@ export class Fleet extends DurableObject<Env> {
     }
     const parsed = parseMessage(FromPerson, message);
     if (typeof parsed === "string") return socket.send(JSON.stringify({ type: "error", message: parsed }));
+    if (!this.room.mayLook(socket, Date.now()))
+      return socket.send(JSON.stringify({ type: "error", message: `${parsed.type}: more than ${LOOKS} in ${LOOKS_MS / 1000} s; wait` }));
     if (parsed.type === "sync") {
       socket.serializeAttachment({ ...attachment, feed: true });
       return this.sync(socket, parsed.since);
     }
-    if (!this.room.mayLook(socket, Date.now()))
-      return socket.send(JSON.stringify({ type: "error", message: `${parsed.type}: more than ${LOOKS} in ${LOOKS_MS / 1000} s; wait` }));
     if (parsed.type === "follow" || parsed.type === "unfollow") {
       const { follows: _, ...rest } = attachment;
       const { type, ...follow } = parsed;
@@ -712,7 +793,7 @@ export class Fleet extends DurableObject<Env> {
   // A node's message; what to answer.
   async fromNode(node: string, tokenHash: string, text: string): Promise<object | null> {
     if (!tokens.isLive(tokens.findToken(this.sql, tokenHash), Date.now())) {
-      await this.closeSockets({ hashes: [tokenHash] }, "token revoked");
+      await this.closeSockets({ hashes: [tokenHash] }, TOKEN_ENDED);
       return null;
     }
     const message = parseMessage(FromNode, text);
@@ -724,11 +805,12 @@ export class Fleet extends DurableObject<Env> {
           JSON.stringify(message.status),
           message.metadata === undefined ? undefined : JSON.stringify(message.metadata),
         );
-        return verdict.ok
-          ? { type: "status-stored", sequence: verdict.sequence }
-          : { type: "error", message: verdict.message };
+        if (verdict.ok) return { type: "status-stored", sequence: verdict.sequence };
+        const { message: why, retryAfterSeconds } = verdict;
+        return retryAfterSeconds === undefined ? { type: "error", message: why } : { type: "slow", retryAfterSeconds };
       }
       case "nonce":
+        if (this.statuses.take(node, 1, Date.now()) > 0) return { type: "slow", retryAfterSeconds: 1 };
         nodes.confirmNonce(this.sql, node, message.nonce);
         return null;
       case "log":

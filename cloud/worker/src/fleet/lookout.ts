@@ -1,11 +1,13 @@
 // What is known of the fleet, for whoever judges it, and what of that is too old to keep.
 import type { Facts } from "../alerts/evaluate.js";
+import type { Settings } from "../env.js";
+import { TRANSITIONS_OF_NODE } from "../limits.js";
 import type { ServerSummary } from "../schema/status.js";
 import type { DownState } from "./down.js";
 import { allNodes } from "./nodes.js";
 import { readNote } from "./tables.js";
 import { tokensOf } from "./tokens.js";
-import { downSince } from "./uptime.js";
+import { downSince, trimTransitions } from "./uptime.js";
 
 const DAY_MS = 86_400_000;
 const KEPT_MS = 90 * DAY_MS; // alerts that are over, tokens and joins that ended
@@ -13,7 +15,13 @@ const UPTIME_KEPT_MS = 400 * DAY_MS;
 
 export const FOREIGN_HEAD = "foreign-head";
 
-export function factsOf(sql: SqlStorage, state: DownState, summaries: ReadonlyMap<string, ServerSummary[]>): Facts {
+export function factsOf(
+  sql: SqlStorage,
+  state: DownState,
+  summaries: ReadonlyMap<string, ServerSummary[]>,
+  apiTokens: Settings["tokens"],
+  unsignedWebhooks: boolean,
+): Facts {
   const down = new Set(state.list.nodes);
   const rows = allNodes(sql);
   return {
@@ -25,13 +33,23 @@ export function factsOf(sql: SqlStorage, state: DownState, summaries: ReadonlyMa
       servers: summaries.get(row.node) ?? [],
     })),
     notReadySince: downSince(sql, "server/"),
-    tokens: rows.flatMap((row) =>
-      tokensOf(sql, row.node).map((token) => ({
-        node: row.node,
-        id: token.hash.slice(0, 12),
-        expires: token.expires ?? undefined,
+    tokens: [
+      ...rows.flatMap((row) =>
+        tokensOf(sql, row.node).map(({ hash, expires }) => ({
+          kind: "TokenExpires" as const,
+          subject: `${row.node}/${hash.slice(0, 12)}`,
+          what: `the token of node ${row.node}`,
+          expires: expires ?? undefined,
+        })),
+      ),
+      ...apiTokens.map(({ name, expires }) => ({
+        kind: "ApiTokenExpires" as const,
+        subject: name,
+        what: `the API token ${name}`,
+        expires: expires === undefined ? undefined : Date.parse(expires),
       })),
-    ),
+    ],
+    unsignedWebhooks,
     foreignHead: readNote<string>(sql, FOREIGN_HEAD) || undefined,
     frozen: state.list.frozen,
   };
@@ -41,6 +59,7 @@ export function factsOf(sql: SqlStorage, state: DownState, summaries: ReadonlyMa
 export function pruneOld(sql: SqlStorage, logRetentionDays: number, now: number): void {
   sql.exec("DELETE FROM alerts WHERE cleared<?", now - KEPT_MS);
   sql.exec("DELETE FROM tokens WHERE revoked<?1 OR expires<?1", now - KEPT_MS);
+  for (const { node } of allNodes(sql)) trimTransitions(sql, `server/${node}/`, TRANSITIONS_OF_NODE);
   sql.exec("DELETE FROM joins WHERE expires<?", now - KEPT_MS);
   sql.exec("DELETE FROM chunks WHERE at<?", now - logRetentionDays * DAY_MS);
   // The last state before the limit stays: it says what was when the kept time begins.

@@ -30,8 +30,10 @@ export function dueLetters(sql: SqlStorage, kinds: readonly OutboxKind[], now: n
     .toArray() as unknown as Letter[];
 }
 
-export function nextDue(sql: SqlStorage): number | undefined {
-  const due = sql.exec<{ due: number | null }>("SELECT min(due) AS due FROM outbox").one().due;
+export function nextDue(sql: SqlStorage, except: readonly OutboxKind[] = []): number | undefined {
+  const due = sql
+    .exec<{ due: number | null }>(`SELECT min(due) AS due FROM outbox WHERE kind NOT IN (${except.map(() => "?").join()})`, ...except)
+    .one().due;
   return due === null ? undefined : Number(due);
 }
 

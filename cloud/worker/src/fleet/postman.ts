@@ -28,6 +28,7 @@ type Lane = (typeof LANES)[number];
 
 export class Postman {
   private readonly delivering = new Map<Lane, Promise<void>>();
+  private readonly waiting = new Map<Lane, Promise<void>>();
 
   // `env` is read at each delivery; `broadcast` tells the present head to every socket that has not got it.
   constructor(
@@ -36,24 +37,40 @@ export class Postman {
     private readonly broadcast: () => Promise<void>,
   ) {}
 
-  // Everything that is due. Waits for deliveries that are under way.
-  async deliver(): Promise<void> {
-    await Promise.all(LANES.map((lane) => this.deliverLane(lane)));
+  // Everything that is due: of each lane that has something, when it is done. Who asks while a lane is busy waits for it and for one
+  // more turn, which all who ask meanwhile share.
+  deliver(): Promise<void>[] {
+    return LANES.flatMap((lane) => this.deliverLane(lane) ?? []);
   }
 
-  private async deliverLane(lane: Lane): Promise<void> {
-    for (let before = this.delivering.get(lane); before !== undefined; before = this.delivering.get(lane)) await before;
-    const delivery = this.deliverAll(lane);
+  // What is being delivered now.
+  underWay(): OutboxKind[] {
+    return [...this.delivering.keys()].flatMap(({ kinds }) => kinds);
+  }
+
+  private deliverLane(lane: Lane): Promise<void> | undefined {
+    const waiting = this.waiting.get(lane);
+    if (waiting !== undefined) return waiting;
+    const now = this.delivering.get(lane);
+    if (now === undefined) return this.begin(lane);
+    const turn = async () => {
+      this.waiting.delete(lane);
+      await this.begin(lane);
+    };
+    const next = now.then(turn, turn);
+    this.waiting.set(lane, next);
+    return next;
+  }
+
+  private begin(lane: Lane): Promise<void> | undefined {
+    const letters = dueLetters(this.sql, lane.kinds, Date.now());
+    if (letters.length === 0) return undefined;
+    const delivery = this.deliverAll(lane, letters).finally(() => this.delivering.delete(lane));
     this.delivering.set(lane, delivery);
-    try {
-      await delivery;
-    } finally {
-      this.delivering.delete(lane);
-    }
+    return delivery;
   }
 
-  private async deliverAll({ kinds, atOnce }: Lane): Promise<void> {
-    const letters = dueLetters(this.sql, kinds, Date.now());
+  private async deliverAll({ atOnce }: Lane, letters: readonly Letter[]): Promise<void> {
     for (let at = 0; at < letters.length; at += atOnce) {
       await Promise.all(letters.slice(at, at + atOnce).map((letter) => this.tryOne(letter)));
     }

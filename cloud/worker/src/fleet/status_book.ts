@@ -17,7 +17,10 @@ export interface StatusRow {
   mirrored_at: number;
 }
 
-export type StatusVerdict = { ok: true; news: boolean; sequence: number } | { ok: false; message: string };
+// `changes`: servers that went up or down or away. retryAfterSeconds: there were too many.
+export type StatusVerdict =
+  | { ok: true; news: boolean; sequence: number; changes: number }
+  | { ok: false; message: string; retryAfterSeconds?: number };
 
 export function findStatus(sql: SqlStorage, node: string): StatusRow | undefined {
   return sql.exec("SELECT * FROM status WHERE node=?", node).toArray()[0] as StatusRow | undefined;
@@ -57,10 +60,10 @@ export function putStatus(
   if (status.node !== node) return { ok: false, message: "the status is of another node" };
   const before = findStatus(sql, node);
   if (before !== undefined && before.boot === status.bootId && status.sequence <= before.sequence) {
-    return { ok: true, news: false, sequence: before.sequence };
+    return { ok: true, news: false, sequence: before.sequence, changes: 0 };
   }
   const own = rowOf(status);
-  const row = metadata ?? (Buffer.byteLength(own) <= METADATA_BYTES ? own : "{}");
+  const row = [metadata ?? own, own].find((text) => Buffer.byteLength(text) <= METADATA_BYTES) ?? "{}";
   let digest: string;
   try {
     digest = statusDigest(parsed);
@@ -83,8 +86,8 @@ export function putStatus(
   if (digest !== before?.digest || digest !== before.mirrored) {
     post(sql, "mirror-status", node, Math.max(now, (before?.mirrored_at ?? 0) + STATUS_MIRROR_MS));
   }
-  noteServers(sql, node, servers, before === undefined ? [] : (JSON.parse(before.summary) as ServerSummary[]), now);
-  return { ok: true, news: digest !== before?.digest, sequence: status.sequence };
+  const changes = noteServers(sql, node, servers, before === undefined ? [] : (JSON.parse(before.summary) as ServerSummary[]), now);
+  return { ok: true, news: digest !== before?.digest, sequence: status.sequence, changes };
 }
 
 export const serverSubject = (node: string, server: { namespace: string; name: string }) =>
@@ -96,11 +99,13 @@ function noteServers(
   now_: readonly ServerSummary[],
   before: readonly ServerSummary[],
   now: number,
-): void {
+): number {
   const left = new Set(before.map((server) => serverSubject(node, server)));
+  let changes = 0;
   for (const server of now_) {
     left.delete(serverSubject(node, server));
-    noteState(sql, serverSubject(node, server), isUp(server), now);
+    changes += Number(noteState(sql, serverSubject(node, server), isUp(server), now));
   }
-  for (const subject of left) noteState(sql, subject, null, now); // it is not placed here any more
+  for (const subject of left) changes += Number(noteState(sql, subject, null, now)); // it is not placed here any more
+  return changes;
 }

@@ -30,6 +30,8 @@ export const STEPS: readonly string[] = [
    CREATE TABLE audit(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL,
      subject TEXT NOT NULL, detail TEXT NOT NULL);`,
   `CREATE TABLE deleting(key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE trust(version INTEGER PRIMARY KEY, body TEXT NOT NULL);
+   ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 1;`,
 ];
 
 export function migrate(sql: SqlStorage): void {

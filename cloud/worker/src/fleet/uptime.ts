@@ -1,4 +1,6 @@
-// Uptime from changes of state: a row is written when something goes up or down, not while it stays. Pure.
+// Uptime from changes of state: a row is written when something goes up or down, not while it stays. What takes no database is pure.
+import { UPTIME_SUBJECTS } from "../limits.js";
+
 export interface Transition {
   at: number; // milliseconds
   up: boolean | null; // null: it is meant to be down, which counts as neither
@@ -34,15 +36,50 @@ export function uptimeBars(transitions: readonly Transition[], from: number, unt
   return Array.from({ length: count }, (_, index) => uptimeWithin(transitions, from + index * width, from + (index + 1) * width).ratio);
 }
 
+export interface SubjectUptime {
+  subject: string;
+  uptime: Uptime;
+  bars?: (number | null)[];
+}
+
 // Of several in one: what was up of all that is known, part by part.
-export function meanOf(all: readonly { uptime: Uptime; bars?: (number | null)[] }[]): { uptime: Uptime; bars: (number | null)[] } {
-  const upSeconds = all.reduce((sum, each) => sum + each.uptime.upSeconds, 0);
-  const knownSeconds = all.reduce((sum, each) => sum + each.uptime.knownSeconds, 0);
-  const bars = (all[0]?.bars ?? []).map((_, index) => {
-    const known = all.flatMap((each) => each.bars?.[index] ?? []);
-    return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
-  });
-  return { uptime: { upSeconds, knownSeconds, ratio: knownSeconds === 0 ? null : upSeconds / knownSeconds }, bars };
+export function meanOf(subject: string, all: Iterable<SubjectUptime>, count: number): SubjectUptime {
+  let upSeconds = 0;
+  let knownSeconds = 0;
+  const parts = Array.from({ length: count }, () => ({ sum: 0, known: 0 }));
+  for (const { uptime, bars } of all) {
+    upSeconds += uptime.upSeconds;
+    knownSeconds += uptime.knownSeconds;
+    for (const [index, part] of parts.entries()) {
+      const ratio = bars?.[index] ?? null;
+      if (ratio === null) continue;
+      part.sum += ratio;
+      ++part.known;
+    }
+  }
+  const bars = parts.map(({ sum, known }) => (known === 0 ? null : sum / known));
+  return { subject, uptime: { upSeconds, knownSeconds, ratio: knownSeconds === 0 ? null : upSeconds / knownSeconds }, bars };
+}
+
+// The `most` worst ones, the worst first; of what nothing is known comes last.
+export function worstOf(all: Iterable<SubjectUptime>, most: number): SubjectUptime[] {
+  const badness = ({ uptime }: SubjectUptime) => uptime.ratio ?? 2;
+  return [...all].sort((a, b) => badness(a) - badness(b) || (a.subject < b.subject ? -1 : 1)).slice(0, most);
+}
+
+// Those below `prefix`, by jumps from one to the next.
+export function subjectsOf(sql: SqlStorage, prefix: string): string[] {
+  return sql
+    .exec<{ subject: string }>(
+      `WITH RECURSIVE found(subject) AS (SELECT min(subject) FROM transitions WHERE subject>=?1 AND subject<?2
+         UNION ALL SELECT (SELECT min(subject) FROM transitions WHERE subject>found.subject AND subject<?2) FROM found WHERE subject IS NOT NULL)
+       SELECT subject FROM found WHERE subject IS NOT NULL LIMIT ?3`,
+      prefix,
+      `${prefix}\uffff`,
+      UPTIME_SUBJECTS,
+    )
+    .toArray()
+    .map((row) => row.subject);
 }
 
 // Notes that `subject` is up or down from `at` on, when that is news.
@@ -62,6 +99,21 @@ export function noteState(sql: SqlStorage, subject: string, up: boolean | null, 
     sql.exec("INSERT INTO down_since(subject,at) VALUES(?1,?2) ON CONFLICT(subject) DO UPDATE SET at=?2", subject, at);
   else sql.exec("DELETE FROM down_since WHERE subject=?", subject);
   return true;
+}
+
+// Cuts the history below `prefix` to nine tenths of `most` rows when it is longer: the oldest go, but for what is the state now.
+export function trimTransitions(sql: SqlStorage, prefix: string, most: number): void {
+  const end = `${prefix}\uffff`;
+  const rows = Number(sql.exec("SELECT count(*) AS n FROM transitions WHERE subject>=? AND subject<?", prefix, end).one().n);
+  if (rows <= most) return;
+  const excess = rows - Math.floor(most * 0.9);
+  const last = sql.exec<{ at: number }>("SELECT at FROM transitions WHERE subject>=? AND subject<? ORDER BY at LIMIT 1 OFFSET ?", prefix, end, excess - 1).one().at;
+  sql.exec(
+    "DELETE FROM transitions WHERE subject>=?1 AND subject<?2 AND at<=?3 AND (up IS NULL OR at<(SELECT max(at) FROM transitions t WHERE t.subject=transitions.subject))",
+    prefix,
+    end,
+    last,
+  );
 }
 
 // Transitions of `subject` that matter for [from, until).

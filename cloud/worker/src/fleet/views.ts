@@ -4,7 +4,7 @@ import type { DownList } from "./down.js";
 import type { FeedNode, FeedRow } from "./feed.js";
 import { allNodes, findNode } from "./nodes.js";
 import { findStatus } from "./status_book.js";
-import { tokensOf } from "./tokens.js";
+import { hasLiveToken, tokensOf } from "./tokens.js";
 
 export interface ListedNode {
   node: string;
@@ -120,18 +120,24 @@ export interface ReachableNode {
   tunnel: string;
 }
 
+// Where requests for a node go; null for one that was revoked: its machine may be anybody's.
+export function tunnelTo(sql: SqlStorage, node: string, now: number): string | null {
+  return hasLiveToken(sql, node, now) ? (findNode(sql, node)?.tunnel ?? null) : null;
+}
+
 export function readyNodes(
   sql: SqlStorage,
   summaries: Summaries,
   down: DownList,
   namespace: string,
   name: string,
+  now: number,
 ): ReachableNode[] {
   const isIt = (server: ServerSummary) =>
     server.namespace === namespace && server.name === name && server.ready === "True";
   return [...summaries].flatMap(([node, servers]) => {
     if (down.nodes.includes(node) || !servers.some(isIt)) return [];
-    const tunnel = findNode(sql, node)?.tunnel;
-    return tunnel ? [{ node, tunnel }] : [];
+    const tunnel = tunnelTo(sql, node, now);
+    return tunnel === null ? [] : [{ node, tunnel }];
   });
 }

@@ -9,6 +9,7 @@ export const CODE = {
   keyNotFound: 10009,
   namespaceNotFound: 10013,
   condition: 10040, // ours: Cloudflare has no conditional writes
+  notSigned: 10041, // ours: not signed as the fleet's trust documents ask
   rateLimit: 10429, // ours
 } as const;
 
@@ -56,4 +57,5 @@ export const badRequest = (message: string) => new Refusal(400, CODE.badRequest,
 export const tooLarge = (message: string) => new Refusal(413, CODE.badRequest, message);
 export const forbidden = (message = "Authentication error") => new Refusal(403, CODE.authentication, message);
 export const unauthenticated = () => new Refusal(401, CODE.authentication, "Authentication error");
+export const tooMany = (message: string, seconds: number) => new Refusal(429, CODE.rateLimit, message, { "Retry-After": String(seconds) });
 export const notFound = (message: string) => new Refusal(404, CODE.keyNotFound, message);

@@ -4,7 +4,7 @@ import { authenticate } from "../auth/authenticate.js";
 import { type Caller, permits, type Rule } from "../auth/caller.js";
 import type { Env } from "../env.js";
 import { isDashboard } from "./cors.js";
-import { CODE, forbidden, Refusal } from "./envelope.js";
+import { forbidden, tooMany } from "./envelope.js";
 import { harden } from "./harden.js";
 
 export interface AppEnv {
@@ -13,10 +13,8 @@ export interface AppEnv {
 }
 export type AppContext = Context<AppEnv>;
 
-const tooMany = () => new Refusal(429, CODE.rateLimit, "too many requests", { "Retry-After": "60" });
-
 async function admit(limit: RateLimit | undefined, key: string): Promise<void> {
-  if (limit !== undefined && !(await limit.limit({ key })).success) throw tooMany();
+  if (limit !== undefined && !(await limit.limit({ key })).success) throw tooMany("too many requests", 60);
 }
 
 // Before anything else is done for a request.

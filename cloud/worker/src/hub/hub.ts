@@ -19,7 +19,8 @@ export class Hub extends DurableObject<Env> {
     const { client, server } = this.room.accept(attachment);
     // After the registration, so that no move falls in between; a head told twice is harmless.
     const opening = await fleetOf(this.env).open(attachment, request.headers.get("Mcpfleet-Nonce") ?? "");
-    for (const text of opening.texts) server.send(text);
+    if (opening === null) server.close(1008, "token revoked or expired");
+    for (const text of opening?.texts ?? []) server.send(text);
     return new Response(null, {
       status: 101,
       webSocket: client,

@@ -6,7 +6,7 @@ import { badRequest, CODE, Refusal, tooLarge } from "../http/envelope.js";
 import { utf8 } from "../http/body.js";
 import { COMMIT_VALUES, HEAD_BYTES } from "../limits.js";
 import { hashOfKey, parseHead, Shard, Snapshot } from "../schema/desired.js";
-import { sha256Hex } from "../schema/hash.js";
+import { trustVersionOf } from "../schema/trust.js";
 import { conditionFailed, headNeedsCondition, type Pair } from "./pair.js";
 import { PlainStore } from "./plain.js";
 import type { Found, PutCondition } from "./store.js";
@@ -23,6 +23,9 @@ export class ConfigStore extends PlainStore {
 
   override async get(key: string): Promise<Found | null> {
     if (key === "head") return this.head();
+    const version = trustVersionOf(key);
+    const text = version === undefined ? null : await this.fleet.trust(version);
+    if (text !== null) return { value: new TextEncoder().encode(text), metadata: null };
     const found = await super.get(key);
     if (found !== null || !isKept(key)) return found;
     const [recent] = await this.fleet.recent([key]);
@@ -35,20 +38,30 @@ export class ConfigStore extends PlainStore {
     if (missing.length > 0) {
       for (const { key, value } of await this.fleet.recent(missing)) found.set(key, { value, metadata: null });
     }
-    if (keys.includes("head")) {
-      const head = await this.head();
-      if (head !== null) found.set("head", head);
+    // KV may give another document of a version that was taken back.
+    for (const key of keys.filter((each) => each === "head" || trustVersionOf(each) !== undefined)) {
+      const own = await this.get(key);
+      if (own !== null) found.set(key, own);
     }
     return found;
   }
 
   override async put(pair: Pair, on: PutCondition): Promise<void> {
     if (pair.key === "head") return this.moveHead(pair, on, []);
-    if (pair.key.startsWith("trust/") && !(await this.fleet.claimOnce(pair.key, sha256Hex(pair.value)))) {
-      throw conditionFailed("a trust version is written once");
-    }
+    if (pair.key.startsWith("trust/")) return this.addTrust(pair, on);
     await this.remember([pair]);
     await super.put(pair, on);
+  }
+
+  private async addTrust(pair: Pair, on: PutCondition): Promise<void> {
+    const version = trustVersionOf(pair.key);
+    if (version === undefined) throw badRequest("a key is trust/<version>");
+    if (on.ifMatch !== undefined) throw conditionFailed("the key has no such etag");
+    const text = utf8(pair.value);
+    if (text === undefined) throw badRequest(`${pair.key}: is not UTF-8`);
+    const verdict = await this.fleet.addTrust(version, text, on.ifNoneMatch);
+    if (!verdict.move) throw refusalOf(verdict);
+    await this.write(pair);
   }
 
   override async putMany(pairs: readonly Pair[]): Promise<string[]> {
@@ -82,7 +95,7 @@ export class ConfigStore extends PlainStore {
   // Only for gc: nothing that the present head needs, nothing that somebody wrote minutes ago.
   override async delete(keys: readonly string[]): Promise<string[]> {
     if (keys.includes("head")) throw headNeedsCondition("the head can't be deleted");
-    if (keys.some((key) => key.startsWith("trust/"))) throw conditionFailed("trust versions are kept");
+    if (keys.some((key) => key.startsWith("trust/"))) return this.dropTrust(keys);
     const blobs = keys.filter((key) => hashOfKey(key) !== undefined);
     if (blobs.length === 0) return super.delete(keys);
     const written = await this.fleet.beginDeletion([...blobs]);
@@ -95,6 +108,14 @@ export class ConfigStore extends PlainStore {
     } finally {
       await this.fleet.endDeletion([...blobs]);
     }
+  }
+
+  private async dropTrust(keys: readonly string[]): Promise<string[]> {
+    const version = trustVersionOf(keys[0]!);
+    if (keys.length > 1 || version === undefined) throw conditionFailed("trust versions are kept");
+    const verdict = await this.fleet.dropTrust(version);
+    if (!verdict.move) throw refusalOf(verdict);
+    return super.delete(keys);
   }
 
   private async head(): Promise<Found | null> {
@@ -133,9 +154,10 @@ export class ConfigStore extends PlainStore {
 }
 
 // Keys that the object keeps for a while: immutable ones, which a reader may ask for before KV has them everywhere.
-const isKept = (key: string): boolean => hashOfKey(key) !== undefined || key.startsWith("trust/");
+const isKept = (key: string): boolean => hashOfKey(key) !== undefined;
 
 export function refusalOf({ status, message }: Refused): Refusal {
   const headers: Record<string, string> = status === 503 ? { "Retry-After": "1" } : {};
-  return new Refusal(status, status === 400 ? CODE.badRequest : CODE.condition, message, headers);
+  const code = status === 400 ? CODE.badRequest : status === 403 ? CODE.notSigned : CODE.condition;
+  return new Refusal(status, code, message, headers);
 }

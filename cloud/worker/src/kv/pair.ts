@@ -33,7 +33,8 @@ export function checkPair(namespace: Namespace, pair: Pair): void {
     throw tooLarge("the metadata is larger than 1024 bytes");
   }
   if (namespace !== "CONFIG") return;
-  if ((hashOfKey(pair.key) !== undefined || pair.key === "head") && pair.ttl !== undefined)
+  const desired = hashOfKey(pair.key) !== undefined || pair.key === "head" || pair.key.startsWith("trust/");
+  if (desired && pair.ttl !== undefined)
     throw badRequest("the desired state can't expire");
   const fault = blobFault(pair.key, pair.value);
   if (fault !== undefined) throw fault.includes("larger") ? tooLarge(fault) : badRequest(fault);

@@ -1,6 +1,6 @@
 // SERVER_STATE: statuses of nodes are in the Fleet object (KV has a copy that may be a minute old); other keys are KV's.
 import type { Fleet } from "../fleet/fleet.js";
-import { badRequest, forbidden, tooLarge } from "../http/envelope.js";
+import { badRequest, forbidden, tooLarge, tooMany } from "../http/envelope.js";
 import { utf8 } from "../http/body.js";
 import { STATUS_BYTES } from "../limits.js";
 import type { Pair } from "./pair.js";
@@ -53,7 +53,8 @@ export class StateStore extends PlainStore {
       body,
       pair.metadata === undefined ? undefined : JSON.stringify(pair.metadata),
     );
-    if (!verdict.ok) throw badRequest(verdict.message);
+    if (verdict.ok) return;
+    throw verdict.retryAfterSeconds === undefined ? badRequest(verdict.message) : tooMany(verdict.message, verdict.retryAfterSeconds);
   }
 
   override async delete(keys: readonly string[]): Promise<string[]> {

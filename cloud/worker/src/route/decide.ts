@@ -12,6 +12,29 @@ export function isModern(versionHeader: string | undefined, message: unknown): b
   return typeof meta?.[META_VERSION] === "string";
 }
 
+// What only tells: for viewers. A method that is not known may do anything.
+const LOOKS = new Set([
+  "initialize",
+  "ping",
+  "server/discover",
+  "tools/list",
+  "resources/list",
+  "resources/templates/list",
+  "resources/read",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "prompts/list",
+  "prompts/get",
+  "completion/complete",
+  "logging/setLevel",
+]);
+export function isLook(message: unknown): boolean {
+  if (Array.isArray(message)) return message.every(isLook);
+  const method = (message as { method?: unknown } | null)?.method;
+  // Without one it answers what the server asked.
+  return method === undefined || (typeof method === "string" && (LOOKS.has(method) || method.startsWith("notifications/")));
+}
+
 // Nodes in the order in which they are tried: the same caller comes to the same node while the set is the same, and
 // callers spread over all (rendezvous hashing).
 export function orderFor<T extends { node: string }>(caller: string, server: string, nodes: readonly T[]): T[] {

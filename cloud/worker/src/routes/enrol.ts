@@ -2,7 +2,8 @@
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { fleetOf, settingsOf } from "../env.js";
 import { JoinId, type JoinRow, joinState, Labels, Presented } from "../fleet/joins.js";
-import { badRequest, CODE, notFound, Refusal, reply } from "../http/envelope.js";
+import type { IssuedToken } from "../fleet/tokens.js";
+import { badRequest, CODE, notFound, Refusal, reply, tooMany } from "../http/envelope.js";
 import { check, readJson } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { REQUEST_BYTES } from "../limits.js";
@@ -47,6 +48,11 @@ function joinJson(row: JoinRow): z.infer<typeof Join> {
     labels: JSON.parse(row.labels) as Record<string, string>,
     ...(row.bound === null ? {} : { presented: JSON.parse(row.bound) as Presented, presentedAt: time(row.bound_at!) }),
   };
+}
+
+function tokenReply(issued: IssuedToken | number): Response {
+  if (typeof issued === "number") throw tooMany("too many tokens were asked for", issued);
+  return reply({ token: issued.token, expires: time(issued.expires) });
 }
 
 const idOf = (c: AppContext): string => check(JoinId, c.req.param("id"), "the id");
@@ -150,8 +156,7 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
     async (c) => {
       const caller = c.get("caller");
       if (caller.kind !== "device") throw badRequest("only a node has a device token");
-      const issued = await fleetOf(c.env).issueToken(caller.node, caller.name, caller.tokenHash);
-      return reply({ token: issued.token, expires: time(issued.expires) });
+      return tokenReply(await fleetOf(c.env).issueToken(caller.node, caller.name, caller.tokenHash));
     },
   );
   addRoute(
@@ -167,8 +172,7 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
     },
     async (c) => {
       const node = check(Name, c.req.param("node"), "the node");
-      const issued = await fleetOf(c.env).issueToken(node, c.get("caller").name);
-      return reply({ token: issued.token, expires: time(issued.expires) });
+      return tokenReply(await fleetOf(c.env).issueToken(node, c.get("caller").name));
     },
   );
 }

@@ -7,7 +7,6 @@ import { badRequest, notFound, reply } from "../http/envelope.js";
 import { check, readJson } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { REQUEST_BYTES, UPTIME_BARS } from "../limits.js";
-import { meanOf } from "../fleet/uptime.js";
 import { Name, ServerDetail } from "../schema/status.js";
 import { addRoute } from "./add.js";
 import { answer } from "./describe.js";
@@ -65,7 +64,7 @@ const AlertView = z
 const Acknowledged = z.strictObject({ key: z.string().min(1).max(512) });
 const UptimeQuery = z.object({
   bars: z.coerce.number().int().min(0).max(UPTIME_BARS).default(0).describe("ratios of that many equal parts of the time as well"),
-  mean: z.enum(["true", "false"]).default("false").describe("one row for all, of at most 1000 subjects"),
+  mean: z.enum(["true", "false"]).default("false").describe("one row for all"),
   subject: z
     .string()
     .min(1)
@@ -302,7 +301,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       method: "get",
       path: "/v1/uptime",
       tag,
-      summary: "Uptime of nodes and servers within a time, by default the last 30 days",
+      summary: "Uptime of nodes and servers within a time, by default the last 30 days; of a prefix the 1000 worst, the worst first",
       rule: people,
       query: UptimeQuery,
       responses: answer("uptimes", z.array(Uptime)),
@@ -312,8 +311,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       const until = Math.min(query.until === undefined ? Date.now() : Date.parse(query.until), Date.now());
       const from = query.since === undefined ? until - 30 * DAY_MS : Date.parse(query.since);
       if (from >= until) throw badRequest("since: is not before until");
-      const found = await fleetOf(c.env).uptime(query.subject, from, until, query.bars);
-      return reply(query.mean === "true" ? [{ subject: query.subject, ...meanOf(found) }] : found);
+      return reply(await fleetOf(c.env).uptime(query.subject, from, until, query.bars, query.mean === "true"));
     },
   );
 }

@@ -1,6 +1,6 @@
 // /<namespace>/<server>/mcp: one URL for a server, whichever node serves it.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
-import { ownsBearer } from "../auth/authenticate.js";
+import { holdsOurToken } from "../auth/authenticate.js";
 import { type Env, fleetOf } from "../env.js";
 import { badRequest } from "../http/envelope.js";
 import { check, parseJson, readBody, utf8 } from "../http/body.js";
@@ -9,6 +9,7 @@ import { MCP_BYTES, MCP_TRIES } from "../limits.js";
 import {
   goesToClient,
   goesToNode,
+  isLook,
   isModern,
   isUnreachable,
   mayTryElsewhere,
@@ -88,14 +89,21 @@ function tunnelHeaders(env: Env): Headers {
   return headers;
 }
 
-function headersFor(c: AppContext, env: Env, upstreamSession: string | undefined): Headers {
+async function headersFor(c: AppContext, env: Env, upstreamSession: string | undefined): Promise<Headers> {
   const headers = tunnelHeaders(env);
   for (const [name, value] of c.req.raw.headers) if (goesToNode(name)) headers.set(name, value);
   const authorization = c.req.header("Authorization");
-  if (authorization !== undefined && !ownsBearer(c.req.raw, c.get("caller")))
-    headers.set("Authorization", authorization);
+  if (authorization !== undefined && !(await holdsOurToken(c.req.raw, env))) headers.set("Authorization", authorization);
   if (upstreamSession !== undefined) headers.set(SESSION, upstreamSession);
   return headers;
+}
+
+// Whether the caller came as a viewer of the fleet: by a token or a session of ours, or from the dashboard's page (no other page may
+// POST here). An identity of Access or of routeJwt is more than that: what it may call is the matter of the server's auth.
+function isViewer(c: AppContext): boolean {
+  const caller = c.get("caller");
+  if (caller.kind !== "person" || caller.role !== "viewer") return false;
+  return caller.via === "token" || caller.via === "session" || c.req.header("Origin") !== undefined;
 }
 
 async function route(c: AppContext): Promise<Response> {
@@ -106,9 +114,15 @@ async function route(c: AppContext): Promise<Response> {
   const server = `${namespace}/${name}`;
   const caller = c.get("caller");
   const who = `${caller.kind === "person" ? caller.via : "device"} ${caller.name}`;
-  const body = c.req.method === "POST" ? await readBody(c.req.raw, MCP_BYTES) : undefined;
+  let body = c.req.method === "POST" ? await readBody(c.req.raw, MCP_BYTES) : undefined;
   if (body !== undefined && body.byteLength === 0) throw badRequest("the body is empty");
-  const modern = isModern(c.req.header("MCP-Protocol-Version"), body === undefined ? null : parseJson(utf8(body)));
+  const message = body === undefined ? null : parseJson(utf8(body));
+  if (body !== undefined && isViewer(c)) {
+    if (!isLook(message)) return rpcError(403, -32000, "viewers see, operators act: a viewer's token calls no tools");
+    // What was judged, not another reading of the same bytes.
+    body = Buffer.from(JSON.stringify(message));
+  }
+  const modern = isModern(c.req.header("MCP-Protocol-Version"), message);
   const given = modern ? undefined : c.req.header(SESSION);
 
   const answer = (node: string, response: Response): Response => {
@@ -124,7 +138,7 @@ async function route(c: AppContext): Promise<Response> {
     const session = openSession(key, server, who, given);
     const tunnel = session === undefined ? null : await fleetOf(c.env).tunnelOf(session.node);
     if (session === undefined || tunnel === null) return sessionGone();
-    const response = await send(c, `${tunnel}/${server}/mcp`, headersFor(c, c.env, session.upstream), body);
+    const response = await send(c, `${tunnel}/${server}/mcp`, await headersFor(c, c.env, session.upstream), body);
     if (response !== undefined && !mayTryElsewhere(response)) return answer(session.node, response);
     await response?.body?.cancel();
     // A session is on its node or nowhere: when that is gone the client begins a new one.
@@ -135,7 +149,7 @@ async function route(c: AppContext): Promise<Response> {
   if (ready.length === 0) return noNode(`${server} is Ready on no node that can be reached`);
   for (const { node, tunnel } of ready.slice(0, MCP_TRIES)) {
     if (!(await isReachable(c, tunnel, server))) continue;
-    const response = await send(c, `${tunnel}/${server}/mcp`, headersFor(c, c.env, undefined), body);
+    const response = await send(c, `${tunnel}/${server}/mcp`, await headersFor(c, c.env, undefined), body);
     if (response === undefined) return wentAway();
     if (!mayTryElsewhere(response)) return answer(node, response);
     await response.body?.cancel();

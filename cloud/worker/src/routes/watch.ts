@@ -38,9 +38,9 @@ export function addWatchRoute(app: OpenAPIHono<AppEnv>): void {
         name: caller.name,
         plain,
         connectedAt: Date.now(),
-        ...(caller.kind === "device"
-          ? { node: caller.node, tokenHash: caller.tokenHash }
-          : { statuses: !plain, ...(caller.expires === undefined ? {} : { expires: caller.expires }) }),
+        // A node that gets a new token connects with it, and this socket ends.
+        ...(caller.expires === undefined ? {} : { expires: caller.expires }),
+        ...(caller.kind === "device" ? { node: caller.node, tokenHash: caller.tokenHash } : { statuses: !plain }),
       };
       const headers: Record<string, string> = {
         Upgrade: "websocket",
