@@ -1,5 +1,5 @@
 // What pages ask for beyond the feed. What a hash names never changes: it is asked for once.
-import { QueryClient, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 import { arrived } from "../app/arrive";
 import { api, ApiError, page, result } from "./client";
 
@@ -40,7 +40,15 @@ export const serverOf = (namespace: string, server: string, stamp: number) =>
 export const nodesList = queryOptions({ queryKey: ["nodes"], queryFn: () => result(api.GET("/v1/nodes")) });
 export const alerts = queryOptions({ queryKey: ["alerts"], queryFn: () => result(api.GET("/v1/alerts", { params: { query: { all: "true" } } })) });
 export const proposals = queryOptions({ queryKey: ["proposals"], queryFn: () => result(api.GET("/v1/desired/proposals")) });
-export const history = queryOptions({ queryKey: ["history"], queryFn: () => page<HistoryRow[], { next: string }>(api.GET("/v1/desired/history", { params: { query: { limit: 50 } } })) });
+const VERSIONS = 50;
+// The versions that end with `head`, newest first.
+export const history = (head: string) =>
+  infiniteQueryOptions({
+    queryKey: ["history", "all", head],
+    queryFn: ({ pageParam: from }) => page<HistoryRow[], { next?: string }>(api.GET("/v1/desired/history", { params: { query: { limit: VERSIONS, ...(from === "" ? {} : { from }) } } })),
+    initialPageParam: head,
+    getNextPageParam: ({ info }) => info.next || undefined,
+  });
 export type HistoryRow = NonNullable<Awaited<ReturnType<typeof historyRows>>>[number];
 const historyRows = () => result(api.GET("/v1/desired/history"));
 export const audit = (before: number) => queryOptions({ queryKey: ["audit", before], queryFn: () => result(api.GET("/v1/audit", { params: { query: { before, limit: 100 } } })) });

@@ -1,12 +1,12 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Overview } from "../pages/overview";
-import { Servers } from "../pages/servers";
 import type { Health } from "../live/rows";
 import { HEALTH_ORDER } from "../live/rows";
-import type { ServerSort } from "../lib/filter";
+import { NODE_SORTS, SERVER_SORTS } from "../lib/filter";
 import { Failed, NotThere } from "../ui/states";
 import { Shell } from "./shell";
 
+const oneOf = <T extends string>(allowed: readonly T[], value: unknown): T | undefined => allowed.find((each) => each === value);
 const text = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value.slice(0, 500) : typeof value === "number" ? String(value) : undefined);
 const optional = <T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
@@ -14,33 +14,46 @@ const optional = <T extends Record<string, unknown>>(fields: T): { [K in keyof T
 const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: ({ error }) => <Failed error={error} /> });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: Overview });
 
-const SORTS = new Set<string>(["name", "namespace", "health", "ready", "restarts", "tools", "created", "generation"]);
 const servers = createRoute({
   getParentRoute: () => root,
   path: "/servers",
-  component: Servers,
+  component: lazyRouteComponent(() => import("../pages/servers"), "Servers"),
   validateSearch: (search: Record<string, unknown>) =>
     optional({
       q: text(search.q),
       health: String(search.health) in HEALTH_ORDER ? (search.health as Health) : undefined,
       ns: text(search.ns),
-      sort: SORTS.has(String(search.sort)) ? (search.sort as ServerSort) : undefined,
+      sort: oneOf(SERVER_SORTS, search.sort),
       desc: search.desc === true ? true : undefined,
     }),
 });
+// A time in the address is kept as it is there; "": it is none.
+const time = (value: unknown): string | undefined => (typeof value === "string" && Number.isFinite(Date.parse(value)) ? value.slice(0, 40) : undefined);
+const RANGES = ["15m", "1h", "6h", "24h", "7d"] as const;
+export type LogRange = (typeof RANGES)[number];
+// What of the logs is looked at; `from` and `until` stand for a time that somebody chose, instead of `range`.
+export interface LogSearch {
+  node?: string;
+  q?: string;
+  range?: LogRange;
+  from?: string;
+  until?: string;
+}
+const logSearch = (search: Record<string, unknown>): LogSearch => optional({ node: text(search.node), q: text(search.q), range: oneOf(RANGES, search.range), from: time(search.from), until: time(search.until) });
+
 const TABS = ["status", "usage", "tools", "logs", "yaml", "history"] as const;
 export type ServerTab = (typeof TABS)[number];
 const server = createRoute({
   getParentRoute: () => root,
   path: "/servers/$namespace/$name",
   component: lazyRouteComponent(() => import("../pages/server"), "Server"),
-  validateSearch: (search: Record<string, unknown>) => optional({ tab: TABS.includes(search.tab as ServerTab) ? (search.tab as ServerTab) : undefined, tool: text(search.tool) }),
+  validateSearch: (search: Record<string, unknown>) => ({ ...optional({ tab: oneOf(TABS, search.tab), tool: text(search.tool) }), ...logSearch(search) }),
 });
 const nodes = createRoute({
   getParentRoute: () => root,
   path: "/nodes",
   component: lazyRouteComponent(() => import("../pages/nodes"), "Nodes"),
-  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q) }),
+  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q), sort: oneOf(NODE_SORTS, search.sort), desc: search.desc === true ? true : undefined }),
 });
 const node = createRoute({ getParentRoute: () => root, path: "/nodes/$node", component: lazyRouteComponent(() => import("../pages/node"), "Node") });
 const apply = createRoute({
@@ -49,16 +62,20 @@ const apply = createRoute({
   component: lazyRouteComponent(() => import("../pages/apply"), "Apply"),
   validateSearch: (search: Record<string, unknown>) => optional({ object: text(search.object) }),
 });
-const RANGES = ["15m", "1h", "6h", "24h", "7d"] as const;
-export type LogRange = (typeof RANGES)[number];
 const logs = createRoute({
   getParentRoute: () => root,
   path: "/logs",
   component: lazyRouteComponent(() => import("../pages/logs"), "Logs"),
-  validateSearch: (search: Record<string, unknown>) =>
-    optional({ server: text(search.server), node: text(search.node), q: text(search.q), range: RANGES.includes(search.range as LogRange) ? (search.range as LogRange) : undefined }),
+  validateSearch: (search: Record<string, unknown>) => ({ ...optional({ server: text(search.server) }), ...logSearch(search) }),
 });
-const alerts = createRoute({ getParentRoute: () => root, path: "/alerts", component: lazyRouteComponent(() => import("../pages/alerts"), "Alerts") });
+const ALERT_TABS = ["open", "seen", "past"] as const;
+export type AlertTab = (typeof ALERT_TABS)[number];
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts",
+  component: lazyRouteComponent(() => import("../pages/alerts"), "Alerts"),
+  validateSearch: (search: Record<string, unknown>) => optional({ tab: oneOf(ALERT_TABS, search.tab) }),
+});
 const history = createRoute({
   getParentRoute: () => root,
   path: "/history",

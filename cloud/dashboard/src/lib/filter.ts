@@ -1,13 +1,11 @@
 // Filter and sort of the tables. Pure, and quick at ten thousand rows.
-import { type Health, HEALTH_ORDER, type ServerRow } from "../live/rows";
+import { type Health, HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
 
 export interface ServerFilter {
   text: string; // words; each must be somewhere in the row. "tier=gold" finds a label, "-x" leaves out
   health: Health | "";
   namespace: string;
 }
-export type ServerSort = "name" | "namespace" | "health" | "ready" | "restarts" | "tools" | "created" | "generation";
-
 export const wordsOf = (text: string): string[] => text.toLowerCase().split(/\s+/).filter(Boolean);
 
 export function matches(search: string, words: readonly string[]): boolean {
@@ -19,23 +17,37 @@ export function filterServers(rows: readonly ServerRow[], { text, health, namesp
   return rows.filter((row) => (health === "" || row.health === health) && (namespace === "" || row.namespace === namespace) && matches(row.search, words));
 }
 
-const by: Record<ServerSort, (row: ServerRow) => string | number> = {
-  name: (row) => row.name,
-  namespace: (row) => row.namespace,
-  health: (row) => HEALTH_ORDER[row.health],
-  ready: (row) => (row.total === 0 ? -1 : row.ready / row.total),
-  restarts: (row) => row.restarts,
-  tools: (row) => row.tools,
-  created: (row) => row.created,
-  generation: (row) => row.generation,
+const by = {
+  name: (row: ServerRow) => row.name,
+  namespace: (row: ServerRow) => row.namespace,
+  health: (row: ServerRow) => HEALTH_ORDER[row.health],
+  ready: (row: ServerRow) => (row.total === 0 ? -1 : row.ready / row.total),
+  restarts: (row: ServerRow) => row.restarts,
+  tools: (row: ServerRow) => row.tools,
+  created: (row: ServerRow) => row.created,
+  generation: (row: ServerRow) => row.generation,
 };
+export type ServerSort = keyof typeof by;
+export const SERVER_SORTS = Object.keys(by) as ServerSort[];
+
+const byNode = {
+  name: (row: NodeRow) => row.name,
+  health: (row: NodeRow) => HEALTH_ORDER[row.health],
+  servers: (row: NodeRow) => row.servers,
+  seen: (row: NodeRow) => (row.connected ? Number.POSITIVE_INFINITY : row.lastSeen),
+  version: (row: NodeRow) => row.version,
+  head: (row: NodeRow) => row.head,
+};
+export type NodeSort = keyof typeof byNode;
+export const NODE_SORTS = Object.keys(byNode) as NodeSort[];
 
 // Equal ones stay in their order, which is by namespace and name.
-export function sortServers(rows: readonly ServerRow[], sort: ServerSort, descending: boolean): ServerRow[] {
-  const value = by[sort];
+function sorted<T>(rows: readonly T[], value: (row: T) => string | number, descending: boolean): T[] {
   const sign = descending ? -1 : 1;
   return rows
     .map((row) => ({ row, value: value(row) }))
     .sort((a, b) => (a.value < b.value ? -sign : a.value > b.value ? sign : 0))
     .map(({ row }) => row);
 }
+export const sortServers = (rows: readonly ServerRow[], sort: ServerSort, descending: boolean): ServerRow[] => sorted(rows, by[sort], descending);
+export const sortNodes = (rows: readonly NodeRow[], sort: NodeSort, descending: boolean): NodeRow[] => sorted(rows, byNode[sort], descending);

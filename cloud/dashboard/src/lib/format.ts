@@ -19,7 +19,7 @@ export const timeOf = (at: string | number): string => {
   const date = new Date(at);
   return Number.isFinite(date.getTime()) ? stamp.format(date) : "—";
 };
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 export const clockOf = (at: string): string => {
   const date = new Date(at);
   return Number.isFinite(date.getTime()) ? clock.format(date) : at.slice(0, 24);

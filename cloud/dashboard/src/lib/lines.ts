@@ -1,4 +1,4 @@
-// Lines of logs as a view keeps them: in the order of time, each once, bounded. Pure.
+// Lines of logs as a view keeps them: in the order of time, each once, bounded. Pure but for `read`.
 export interface Line {
   time: string;
   node: string;
@@ -7,13 +7,20 @@ export interface Line {
   server: string; // "namespace/name"
 }
 
-export const MOST_LINES = 5000;
+export const MOST_LINES = 20_000;
 const idOf = (line: Line): string => `${line.time}\n${line.node}\n${line.server}\n${line.text}`;
+const earliest = (lines: readonly Line[]): string => lines.reduce((least, { time }) => (time < least ? time : least), lines[0]?.time ?? "");
 
-// Lines that are sealed come again after they came live.
+// Lines that are sealed come again after they came live, and a time is read again after the link was lost.
 export function mergeLines(before: readonly Line[], more: readonly Line[], most = MOST_LINES): Line[] {
-  const seen = new Set(before.slice(-1000).map(idOf));
-  const fresh = more.filter((line) => !seen.has(idOf(line)));
+  if (more.length === 0) return before as Line[];
+  const from = earliest(more);
+  const seen = new Set<string>();
+  for (let at = before.length - 1; at >= 0 && before[at]!.time >= from; --at) seen.add(idOf(before[at]!));
+  const fresh = more.filter((line) => {
+    const id = idOf(line);
+    return !seen.has(id) && seen.add(id);
+  });
   if (fresh.length === 0) return before as Line[];
   const all = [...before, ...fresh];
   const last = before[before.length - 1];
@@ -23,3 +30,65 @@ export function mergeLines(before: readonly Line[], more: readonly Line[], most 
 }
 
 export const asText = (lines: readonly Line[]): string => lines.map((line) => `${line.time} ${line.node} ${line.server} ${line.stream} ${line.text}\n`).join("");
+
+// Lines of [from, until), milliseconds, the oldest first; `after` is the `next` of the answer before, "" begins and ends.
+export type Read = (from: number, until: number, after: string) => Promise<{ lines: Line[]; next: string; missing: number }>;
+
+export interface Part {
+  lines: Line[];
+  missing: number; // parts of the store that could not be read
+  from: number; // all lines from here on are known; `since`: all there are
+}
+
+const READS = 24; // for one part
+const READS_OF_WINDOW = 3;
+const LEAST_MS = 1000;
+const FIRST_MS = 60_000;
+
+// The newest lines before `until`, at least `wanted` of them where there are as many. The store reads forward only: so this reads times
+// that end where the last one began, longer ones while they have little, shorter ones when they have too much.
+export async function readTail(read: Read, since: number, until: number, wanted: number): Promise<Part> {
+  const part: Part = { lines: [], missing: 0, from: until };
+  let width = FIRST_MS;
+  let grows = true;
+  for (let reads = 0; part.from > since && part.lines.length < wanted && reads < READS; ) {
+    const from = Math.max(since, part.from - width);
+    const lines: Line[] = [];
+    let missing = 0;
+    let next = "";
+    let count = 0;
+    do {
+      const found = await read(from, part.from, next);
+      ++reads;
+      ++count;
+      lines.push(...found.lines);
+      missing += found.missing;
+      next = found.next;
+    } while (next !== "" && (count < READS_OF_WINDOW || width <= LEAST_MS) && reads < READS);
+    if (next !== "" && width > LEAST_MS) {
+      width = Math.max(LEAST_MS, width / 8);
+      grows = false;
+      continue;
+    }
+    part.lines = [...lines, ...part.lines];
+    part.missing += missing + (next === "" ? 0 : 1); // a second with more lines than can be read
+    part.from = from;
+    if (grows) width *= 4;
+  }
+  return part;
+}
+
+// All lines of a time, `most` at most, for a file.
+export async function readAll(read: Read, since: number, until: number, most: number, tell: (count: number) => void): Promise<{ lines: Line[]; cut: boolean; missing: number }> {
+  const lines: Line[] = [];
+  let missing = 0;
+  let next = "";
+  do {
+    const found = await read(since, until, next);
+    lines.push(...found.lines);
+    missing += found.missing;
+    next = found.next;
+    tell(lines.length);
+  } while (next !== "" && lines.length < most);
+  return { lines: lines.slice(0, most), cut: next !== "" || lines.length > most, missing };
+}

@@ -19,6 +19,7 @@ export class LiveSocket {
   private socket: WebSocket | undefined;
   private attempt = 0;
   private ended = false;
+  private turn = 0; // another one since: what waited has nothing to do any more
   private retry: ReturnType<typeof setTimeout> | undefined;
   private beat: ReturnType<typeof setInterval> | undefined;
   private heard = 0;
@@ -43,6 +44,7 @@ export class LiveSocket {
 
   stop(): void {
     this.ended = true;
+    ++this.turn;
     clearTimeout(this.retry);
     clearInterval(this.beat);
     this.socket?.close(1000);
@@ -66,11 +68,13 @@ export class LiveSocket {
   }
 
   private connect(): void {
+    ++this.turn;
     this.parts.link("connecting");
     const socket = this.parts.open();
     const opened = Date.now();
     this.socket = socket;
     socket.onmessage = (event: MessageEvent<string>) => {
+      if (this.socket !== socket) return;
       this.heard = Date.now();
       const message = parseMessage(event.data);
       if (message === undefined) return;
@@ -102,7 +106,10 @@ export class LiveSocket {
 
   private async comeBack(): Promise<void> {
     this.parts.link("lost");
-    if ((await this.parts.maySpeak()) === "no") {
+    const turn = this.turn;
+    const may = await this.parts.maySpeak();
+    if (turn !== this.turn) return;
+    if (may === "no") {
       this.ended = true;
       this.parts.link("signed-out");
       return;

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { BellOff, Check } from "lucide-react";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
+import type { AlertTab } from "../app/router";
 import { type Alert, api, result } from "../api/client";
 import { alerts, queryClient, uptime } from "../api/queries";
 import { useMayAct } from "../app/session";
@@ -11,7 +12,9 @@ import { Empty, Failed, Loading } from "../ui/states";
 import { useToast } from "../ui/toast";
 
 const HOURS = 24 * 7;
-const SHOWN = 200;
+const route = getRouteApi("/alerts");
+const AT_ONCE = 200;
+const MOST_BARS = 50;
 
 function Subject({ alert }: { alert: Alert }) {
   const [node, namespace, name] = alert.subject.split("/");
@@ -21,7 +24,7 @@ function Subject({ alert }: { alert: Alert }) {
         {name} <span className="muted">on {node}</span>
       </Link>
     );
-  if (node !== undefined && ["NodeOffline", "CloneSuspected", "TokenExpires"].includes(alert.kind))
+  if (node !== undefined && ["NodeOffline", "CloneSuspected", "TokenExpires", "ManyAlerts"].includes(alert.kind))
     return (
       <Link to="/nodes/$node" params={{ node }}>
         {node}
@@ -67,22 +70,30 @@ function Item({ alert }: { alert: Alert }) {
 }
 
 function List({ list, empty }: { list: readonly Alert[]; empty: string }) {
+  const [shown, setShown] = useState(AT_ONCE);
   if (list.length === 0) return <Empty icon={BellOff} title={empty} />;
   return (
-    <ul className="alerts">
-      {list.slice(0, SHOWN).map((alert) => (
-        <Item key={alert.key} alert={alert} />
-      ))}
-    </ul>
+    <>
+      <ul className="alerts">
+        {list.slice(0, shown).map((alert) => (
+          <Item key={`${alert.key} ${alert.raised}`} alert={alert} />
+        ))}
+      </ul>
+      {list.length > shown && (
+        <button type="button" className="button more-button" onClick={() => setShown(shown + AT_ONCE)}>
+          {(list.length - shown).toLocaleString()} more
+        </button>
+      )}
+    </>
   );
 }
 
 function Uptimes({ prefix, title }: { prefix: "server/" | "node/"; title: string }) {
   const { data } = useQuery(uptime(prefix, HOURS, 56));
   if (data === undefined || data.length === 0) return null;
-  const worst = [...data].sort((a, b) => (a.uptime.ratio ?? 2) - (b.uptime.ratio ?? 2)).slice(0, 50);
+  const worst = [...data].sort((a, b) => (a.uptime.ratio ?? 2) - (b.uptime.ratio ?? 2)).slice(0, MOST_BARS);
   return (
-    <Card title={title} tools={<span className="muted small">7 days, the worst first</span>}>
+    <Card title={title} tools={<span className="muted small">7 days, the worst {data.length > MOST_BARS ? `${MOST_BARS} of ${data.length.toLocaleString()}` : "first"}</span>}>
       <ul className="uptimes">
         {worst.map(({ subject, uptime: { ratio }, bars }) => {
           const [node, namespace, name] = subject.slice(prefix.length).split("/");
@@ -112,17 +123,16 @@ function Uptimes({ prefix, title }: { prefix: "server/" | "node/"; title: string
   );
 }
 
-type Which = "open" | "seen" | "past";
-
 export function Alerts() {
   const { data, error, refetch } = useQuery(alerts);
-  const [tab, setTab] = useState<Which>("open");
+  const { tab = "open" } = route.useSearch();
+  const navigate = route.useNavigate();
   if (error) return <Failed error={error} retry={() => void refetch()} />;
   if (data === undefined) return <Loading what="Looking for alerts" />;
   const open = data.filter((alert) => alert.cleared === null && alert.acknowledged === null);
   const seen = data.filter((alert) => alert.cleared === null && alert.acknowledged !== null);
   const past = data.filter((alert) => alert.cleared !== null);
-  const tabs: { value: Which; label: string; view: React.ReactNode }[] = [
+  const tabs: { value: AlertTab; label: string; view: React.ReactNode }[] = [
     { value: "open", label: `Open (${open.length})`, view: <List list={open} empty="Nothing is wrong" /> },
     { value: "seen", label: `Acknowledged (${seen.length})`, view: <List list={seen} empty="None acknowledged" /> },
     { value: "past", label: `Past (${past.length})`, view: <List list={past} empty="None yet" /> },
@@ -130,7 +140,7 @@ export function Alerts() {
   return (
     <>
       <PageHead title="Alerts" sub="Each is told once when it is raised and once when it is over, also to the webhooks of the settings." />
-      <Tabs<Which> label="Alerts" value={tab} change={(next) => setTab(next)} tabs={tabs} />
+      <Tabs<AlertTab> label="Alerts" value={tab} change={(next) => void navigate({ search: next === "open" ? {} : { tab: next } })} tabs={tabs} />
       <Uptimes prefix="node/" title="Uptime of nodes" />
       <Uptimes prefix="server/" title="Uptime of servers" />
     </>

@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { GitCommitHorizontal, RotateCcw } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
@@ -127,26 +127,37 @@ function Version({ row, newest, chosen, choose }: { row: HistoryRow; newest: boo
 }
 
 export function History() {
-  const { head } = useFleet();
+  const { head, synced, link } = useFleet();
   const { at } = route.useSearch();
   const navigate = route.useNavigate();
-  const { data, error, refetch } = useQuery({ ...history, queryKey: ["history", head?.snapshot ?? ""], placeholderData: keepPreviousData }) // a question stays open while a newer version comes;
-  if (error) return <Failed error={error} retry={() => void refetch()} />;
+  // A question stays open while a newer version comes.
+  const { data, error, refetch, hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage } = useInfiniteQuery({ ...history(head?.snapshot ?? ""), enabled: synced || link === "lost", placeholderData: keepPreviousData });
+  if (error && data === undefined) return <Failed error={error} retry={() => void refetch()} />;
   if (data === undefined) return <Loading what="Reading the history" />;
+  const rows = data.pages.flatMap(({ result: versions }) => versions);
   return (
     <>
       <PageHead title="History" sub={head === undefined ? undefined : <>Version {head.order} is in force</>} />
       <Waiting />
-      {data.result.length === 0 ? (
+      {rows.length === 0 ? (
         <Empty icon={GitCommitHorizontal} title="Nothing was applied yet" />
       ) : (
         <ol className="versions">
-          {data.result.map((row, index) => (
+          {rows.map((row, index) => (
             <Version key={row.snapshot} row={row} newest={index === 0} chosen={at === row.snapshot} choose={() => void navigate({ search: at === row.snapshot ? {} : { at: row.snapshot }, replace: true })} />
           ))}
         </ol>
       )}
-      {data.info.next !== "" && data.info.next !== undefined && <p className="muted">Older versions: mcpctl rollout history</p>}
+      {error && (
+        <p className="problem" role="alert">
+          {error.message}
+        </p>
+      )}
+      {hasNextPage && (
+        <button type="button" className="button more-button" disabled={isFetchingNextPage || isPlaceholderData} onClick={() => void fetchNextPage()}>
+          {isFetchingNextPage ? "Reading…" : "Older versions"}
+        </button>
+      )}
     </>
   );
 }

@@ -1,51 +1,60 @@
-// Lines of one server or of all, from the store, and live while one server is looked at.
+// Lines of one server or of all, from the store, the newest first to be read, and live while one server is looked at.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useQuery } from "@tanstack/react-query";
-import { Download, ScrollText } from "lucide-react";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Download, RotateCw, ScrollText } from "lucide-react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { api, page } from "../api/client";
-import type { LogRange } from "../app/router";
+import type { LogRange, LogSearch } from "../app/router";
 import { useOfNode } from "../app/session";
-import { clockOf, timeOf } from "../lib/format";
-import { asText, type Line, mergeLines } from "../lib/lines";
-import { type LiveLine, useLines } from "../live";
+import { clockOf, plural, timeOf } from "../lib/format";
+import { asText, type Line, mergeLines, MOST_LINES, type Part, type Read, readAll, readTail } from "../lib/lines";
+import { fromField, toField, type Window, windowOf } from "../lib/log_time";
+import type { Change } from "../lib/search";
+import { type LiveLine, useFleet, useLines } from "../live";
 import { Empty, Failed, Loading } from "../ui/states";
 import { Search, Select } from "../ui/parts";
+import { useToast } from "../ui/toast";
 
-const HOURS: Record<LogRange, number> = { "15m": 0.25, "1h": 1, "6h": 6, "24h": 24, "7d": 168 };
-const RANGES: { value: LogRange; label: string }[] = [
+type Choice = LogRange | "chosen";
+const RANGES: { value: Choice; label: string }[] = [
   { value: "15m", label: "Last 15 minutes" },
   { value: "1h", label: "Last hour" },
   { value: "6h", label: "Last 6 hours" },
   { value: "24h", label: "Last 24 hours" },
   { value: "7d", label: "Last 7 days" },
+  { value: "chosen", label: "A time of choice" },
 ];
-const PAGES = 4;
+const AT_ONCE = 2000; // lines that one reading wants
+const OF_FILE = 100_000;
 const NEAR_END_PX = 60;
+const AHEAD_MS = 10 * 60_000; // a node's clock may be
+const BEFORE_MS = 60_000; // what is read again after the link was lost
+const SEALED_MS = 8000; // a node that is followed stores what it has within seconds
 
 interface Asked {
   namespace?: string | undefined;
   server?: string | undefined;
-  node?: string | undefined;
+  node: string;
   contains: string;
-  range: LogRange;
 }
 
-async function stored({ namespace, server, node, contains, range }: Asked): Promise<{ lines: Line[]; missing: number; more: boolean }> {
-  const lines: Line[] = [];
-  let cursor = "";
-  let missing = 0;
-  const since = new Date(Date.now() - HOURS[range] * 3_600_000).toISOString();
-  for (let count = 0; count < PAGES; ++count) {
-    const query = { since, limit: 1000, ...(namespace === undefined ? {} : { namespace }), ...(server === undefined ? {} : { server }), ...(node ? { node } : {}), ...(contains === "" ? {} : { contains }), ...(cursor === "" ? {} : { cursor }) };
-    const { result, info } = await page<{ time: string; node: string; namespace: string; server: string; stream: string; text: string }[], { cursor: string; missing: number }>(api.GET("/v1/logs", { params: { query } }));
-    lines.push(...result.map((row) => ({ time: row.time, node: row.node, stream: row.stream, text: row.text, server: `${row.namespace}/${row.server}` })));
-    missing += info.missing ?? 0;
-    cursor = info.cursor ?? "";
-    if (cursor === "") break;
-  }
-  return { lines, missing, more: cursor !== "" };
-}
+const readerOf =
+  ({ namespace, server, node, contains }: Asked): Read =>
+  async (since, until, after) => {
+    const query = {
+      since: new Date(since).toISOString(),
+      until: new Date(until).toISOString(),
+      limit: 1000,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(server === undefined ? {} : { server }),
+      ...(node === "" ? {} : { node }),
+      ...(contains === "" ? {} : { contains }),
+      ...(after === "" ? {} : { cursor: after }),
+    };
+    const { result, info } = await page<{ time: string; node: string; namespace: string; server: string; stream: string; text: string }[], { cursor?: string; missing?: number }>(api.GET("/v1/logs", { params: { query } }));
+    const lines = result.map((row) => ({ time: row.time, node: row.node, stream: row.stream, text: row.text, server: `${row.namespace}/${row.server}` }));
+    return { lines, next: info.cursor ?? "", missing: info.missing ?? 0 };
+  };
 
 function save(lines: readonly Line[], name: string): void {
   const url = URL.createObjectURL(new Blob([asText(lines)], { type: "text/plain" }));
@@ -56,13 +65,42 @@ function save(lines: readonly Line[], name: string): void {
   URL.revokeObjectURL(url);
 }
 
-function Lines({ lines, withServer, follow }: { lines: readonly Line[]; withServer: boolean; follow: boolean }) {
+// All of the time, not what is shown of it.
+function DownloadButton({ read, window, live, name, none }: { read: Read; window: Window; live: readonly Line[]; name: string; none: boolean }) {
+  const say = useToast();
+  const [count, setCount] = useState<number>();
+  const run = async () => {
+    setCount(0);
+    try {
+      const { lines, cut, missing } = await readAll(read, window.since, window.open ? Date.now() + AHEAD_MS : window.until, OF_FILE, setCount);
+      save(cut ? lines : mergeLines(lines, live, OF_FILE), name);
+      if (cut) say("bad", `Cut: the file has the first ${OF_FILE.toLocaleString()} lines of this time. Choose a shorter one for the rest.`);
+      else if (missing > 0) say("bad", `${plural(missing, "part")} could not be read: the file lacks lines.`);
+    } catch (error) {
+      say("bad", (error as Error).message);
+    } finally {
+      setCount(undefined);
+    }
+  };
+  return (
+    <button type="button" className="button" disabled={none || count !== undefined} onClick={() => void run()}>
+      <Download aria-hidden /> {count === undefined ? "Download" : `${plural(count, "line")}…`}
+    </button>
+  );
+}
+
+function Lines({ lines, withServer }: { lines: readonly Line[]; withServer: boolean }) {
   const scroller = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const shown = useRef<readonly Line[]>([]);
   const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 22, overscan: 30 });
   useEffect(() => {
-    if (follow && atEnd.current && lines.length > 0) virtual.scrollToIndex(lines.length - 1, { align: "end" });
-  }, [lines, follow, virtual]);
+    const first = shown.current[0];
+    const older = first === undefined ? 0 : lines.indexOf(first);
+    shown.current = lines;
+    if (atEnd.current) virtual.scrollToIndex(lines.length - 1, { align: "end" });
+    else if (older > 0) virtual.scrollToIndex(older, { align: "start" }); // who reads stays at the line that was the first
+  }, [lines, virtual]);
   return (
     <div
       className="log"
@@ -91,26 +129,67 @@ function Lines({ lines, withServer, follow }: { lines: readonly Line[]; withServ
   );
 }
 
+const LINK = { live: "Following", connecting: "Connecting", lost: "Not live: the connection is lost", "signed-out": "Signed out" } as const;
+
+// Whether lines come by themselves, and if not why.
+function Following({ one, open }: { one: boolean; open: boolean }) {
+  const { link } = useFleet();
+  if (!one || !open) return <span className="muted small">{open ? "Choose a server to follow it live" : "Not live: this time has an end"}</span>;
+  return (
+    <span className={`link-state ${link}`} role="status">
+      <span className="dot" aria-hidden /> {LINK[link]}
+    </span>
+  );
+}
+
+// Taken when they are left or by Enter: on the way to a time there are others.
+function Times({ search, change }: { search: LogSearch; change(change: Change<LogSearch>): void }) {
+  return (
+    <>
+      {(["from", "until"] as const).map((which) => {
+        const shown = toField(search[which]);
+        const take = (text: string) => text !== shown && change({ [which]: fromField(text) });
+        return (
+          <label key={`${which} ${shown}`} className="time-field">
+            <span className="muted small">{which === "from" ? "From" : "Until"}</span>
+            <input type="datetime-local" step={1} defaultValue={shown} onBlur={(event) => take(event.target.value)} onKeyDown={(event) => event.key === "Enter" && take(event.currentTarget.value)} />
+          </label>
+        );
+      })}
+    </>
+  );
+}
+
 export interface LogViewProps {
   namespace?: string | undefined;
   server?: string | undefined;
   nodes: readonly string[];
-  asked?: { node: string; q: string; range: LogRange };
-  change?(asked: { node: string; q: string; range: LogRange }): void;
+  search: LogSearch;
+  change(change: Change<LogSearch>): void; // of the address
 }
 
-export function LogView({ namespace, server, nodes, asked: given, change }: LogViewProps) {
-  const [own, setOwn] = useState({ node: "", q: "", range: "1h" as LogRange });
-  const { node, q, range } = given ?? own;
-  const set = (more: Partial<typeof own>) => (change ?? setOwn)({ node, q, range, ...more });
+export function LogView({ namespace, server, nodes, search, change }: LogViewProps) {
+  const { node = "", q = "", range, from, until } = search;
   const [contains, setContains] = useState(q);
   useEffect(() => {
     const timer = setTimeout(() => setContains(q.slice(0, 256)), 350);
     return () => clearTimeout(timer);
   }, [q]);
-  const { data, error, isPending, refetch } = useQuery({ queryKey: ["logs", namespace, server, node, contains, range], queryFn: () => stored({ namespace, server, node, contains, range }), staleTime: 5000, gcTime: 60_000 });
+  const [turn, setTurn] = useState(0); // read again
+  const window = useMemo(() => windowOf({ ...(range && { range }), ...(from && { from }), ...(until && { until }) }, Date.now()), [range, from, until, turn, namespace, server, node, contains]);
+  const read = useMemo(() => readerOf({ namespace, server, node, contains }), [namespace, server, node, contains]);
+  const backwards = window.since >= window.until;
+  const { data, error, isPending, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery({
+    queryKey: ["logs", namespace, server, node, contains, window.since, window.until],
+    queryFn: ({ pageParam }) => readTail(read, window.since, pageParam, AT_ONCE),
+    initialPageParam: window.until,
+    getNextPageParam: (last: Part) => (last.from > window.since ? last.from : undefined),
+    enabled: !backwards,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 60_000,
+  });
   const [live, setLive] = useState<Line[]>([]);
-  useEffect(() => setLive([]), [namespace, server, node, contains]);
+  useEffect(() => setLive([]), [read, window]);
   const take = useCallback(
     (lines: LiveLine[]) => {
       const wanted = lines.filter((line) => contains === "" || line.text.includes(contains));
@@ -120,33 +199,70 @@ export function LogView({ namespace, server, nodes, asked: given, change }: LogV
   );
   const ofNode = useOfNode();
   const one = namespace !== undefined && server !== undefined;
-  useLines(one ? { namespace, server, ...(node === "" ? {} : { node }) } : undefined, take);
-  const lines = mergeLines(data?.lines ?? [], live);
+  const follows = one && window.open;
+  useLines(follows ? { namespace, server, ...(node === "" ? {} : { node }) } : undefined, take);
+  // What was written while nobody followed, or the link was lost, is in the store soon: it is read again, so that live lines follow no gap.
+  const { link } = useFleet();
+  const whole = useRef(0); // until then nothing is missing
+  useEffect(() => void (whole.current = window.until), [window]);
+  useEffect(() => {
+    if (!follows || link !== "live") return undefined;
+    let ended = false;
+    const since = whole.current - BEFORE_MS;
+    const fill = () =>
+      readTail(read, since, Date.now() + AHEAD_MS, MOST_LINES)
+        .then(({ lines }) => !ended && setLive((before) => mergeLines(before, lines)))
+        .catch(() => undefined); // it is read again with the next link
+    const timer = setTimeout(() => void fill(), SEALED_MS);
+    if (since + BEFORE_MS < Date.now() - SEALED_MS) void fill();
+    return () => {
+      ended = true;
+      whole.current = Date.now();
+      clearTimeout(timer);
+    };
+  }, [follows, link, read, window]);
+  const stored = useMemo(() => (data?.pages ?? []).toReversed().reduce<Line[]>((all, { lines }) => mergeLines(all, lines), []), [data]);
+  const lines = useMemo(() => mergeLines(stored, live), [stored, live]);
+  const missing = data?.pages.reduce((sum, each) => sum + each.missing, 0) ?? 0;
+  const full = lines.length >= MOST_LINES;
+  const choose = (choice: Choice) =>
+    change(choice === "chosen" ? { range: "", from: new Date(window.since).toISOString() } : { range: choice, from: "", until: "" });
   return (
     <div className="log-view">
       <div className="filters">
-        <Search value={q} change={(value) => set({ q: value })} label="Lines with this text (case counts)" />
-        <Select value={range} change={(value) => set({ range: value })} label="Time" options={RANGES} />
-        {nodes.length > 1 && <Select value={node} change={(value) => set({ node: value })} label="Node" options={[{ value: "", label: "All nodes" }, ...nodes.map((value) => ({ value, label: value }))]} />}
-        {one && (
-          <span className="link-state live" role="status">
-            <span className="dot" aria-hidden /> Following
-          </span>
+        <Search value={q} change={(value) => change({ q: value })} label="Lines with this text (case counts)" />
+        <Select<Choice> value={window.chosen ? "chosen" : (range ?? "1h")} change={choose} label="Time" options={RANGES} />
+        {window.chosen && <Times search={search} change={change} />}
+        {nodes.length > 1 && <Select value={node} change={(value) => change({ node: value })} label="Node" options={[{ value: "", label: "All nodes" }, ...nodes.map((value) => ({ value, label: value }))]} />}
+        <Following one={one} open={window.open} />
+        {!follows && (
+          <button type="button" className="button" onClick={() => setTurn((count) => count + 1)}>
+            <RotateCw aria-hidden /> Read again
+          </button>
         )}
-        <button type="button" className="button" disabled={lines.length === 0} onClick={() => save(lines, server ?? "fleet")}>
-          <Download aria-hidden /> Download
-        </button>
+        <DownloadButton read={read} window={window} live={live} name={server ?? "fleet"} none={lines.length === 0} />
       </div>
-      {(data?.missing ?? 0) > 0 && <div className="banner warn">{data?.missing} parts could not be read; lines are missing.</div>}
-      {data?.more && <div className="banner warn">Only the first part of the time is shown. Choose a shorter time, a node or a text.</div>}
-      {error ? (
+      {missing > 0 && <div className="banner warn">{plural(missing, "part")} could not be read; lines are missing.</div>}
+      {hasNextPage && (
+        <div className="older">
+          <span className="muted small">{full ? `No more than ${MOST_LINES.toLocaleString()} lines are shown: choose an earlier time, or a text.` : `Lines since ${timeOf(data!.pages.at(-1)!.from)}.`}</span>
+          {!full && (
+            <button type="button" className="button small" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
+              {isFetchingNextPage ? "Reading…" : "Older lines"}
+            </button>
+          )}
+        </div>
+      )}
+      {backwards ? (
+        <Empty icon={ScrollText} title="This time ends before it begins">Choose a “from” that is before “until”.</Empty>
+      ) : error ? (
         <Failed error={error} retry={() => void refetch()} />
       ) : isPending ? (
         <Loading what="Reading lines" />
       ) : lines.length === 0 ? (
         <Empty icon={ScrollText} title="No lines">{contains === "" ? ofNode ? "Nothing was written in this time by a server of this node." : "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text."}</Empty>
       ) : (
-        <Lines lines={lines} withServer={!one} follow={one} />
+        <Lines lines={lines} withServer={!one} />
       )}
     </div>
   );

@@ -1,6 +1,8 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
+import type { LogSearch } from "../app/router";
 import { useOfNode } from "../app/session";
+import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
 import type { ServerRow } from "../live/rows";
 import { PageHead } from "../ui/parts";
@@ -34,17 +36,17 @@ function Choice({ server, servers, change }: { server: string; servers: readonly
 export function Logs() {
   const { servers, nodes } = useFleet();
   const ofNode = useOfNode();
-  const { server = "", node = "", q = "", range = "1h" } = route.useSearch();
+  const search = route.useSearch();
+  const { server = "" } = search;
   const navigate = route.useNavigate();
-  const set = (change: Record<string, string>) =>
-    void navigate({ search: (before) => Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, value]) => value !== "" && value !== undefined)), replace: true });
+  const set = (change: Change<LogSearch & { server: string }>) => void navigate({ search: (before) => changed(before, change), replace: true });
   const [namespace, name] = server === "" ? [] : server.split("/");
   return (
     <div className="fill">
       <PageHead title="Logs" sub={ofNode ? "Of this node’s servers, as long as they keep them, in the order of time. One server is followed live." : "Of every node, in the order of time. One server is followed live."}>
         <Choice server={server} servers={servers} change={(value) => set({ server: value })} />
       </PageHead>
-      <LogView namespace={namespace} server={name} nodes={nodes.map((row) => row.name)} asked={{ node, q, range }} change={(asked) => set(asked)} />
+      <LogView namespace={namespace} server={name} nodes={nodes.map((row) => row.name)} search={search} change={set} />
     </div>
   );
 }

@@ -10,11 +10,11 @@ import { ageOf, percent, plural, timeOf } from "../lib/format";
 import { useFleet } from "../live";
 import type { NodeRow } from "../live/rows";
 import { Confirm, type Question } from "../ui/dialog";
+import { NodeFlags } from "../ui/flags";
 import { Bars, Card, HealthBadge, Labels, PageHead } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
 import { VirtualTable } from "../ui/table";
 import { useToast } from "../ui/toast";
-import { NodeFlags } from "./nodes";
 import { Conditions } from "./server_status";
 import { SERVER_COLUMNS } from "./servers";
 
@@ -218,6 +218,7 @@ export function Node() {
         {mayAct && <Actions row={row} />}
       </PageHead>
       {row.cloned && <div className="banner bad">Two machines seem to use this node’s credentials. Revoke it, replace its secrets, enrol it anew with new keys.</div>}
+      {row.health === "degraded" && <div className="banner warn">{row.message}</div>}
       {row.health === "pending" && row.lastSeen === 0 && <div className="banner warn">It was enrolled and has not come yet. Run the join command there, then restart mcplet.</div>}
       <Card className="facts-card">
         <dl className="facts">

@@ -3,10 +3,12 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { Plus, SearchX, Server as ServerIcon } from "lucide-react";
 import { useDeferredValue, useMemo, useState } from "react";
 import { useCan, useMayAct } from "../app/session";
-import { matches, wordsOf } from "../lib/filter";
+import { matches, type NodeSort, sortNodes, wordsOf } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
+import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
 import type { NodeRow } from "../live/rows";
+import { NodeFlags } from "../ui/flags";
 import { HealthBadge, Labels, PageHead, Search } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 import { VirtualTable } from "../ui/table";
@@ -14,20 +16,11 @@ import { Enrol } from "./enrol";
 
 const route = getRouteApi("/nodes");
 
-export function NodeFlags({ row }: { row: NodeRow }) {
-  return (
-    <>
-      {row.unschedulable && <span className="chip warn">{row.drained ? "drained" : "cordoned"}</span>}
-      {row.cloned && <span className="chip bad">copied?</span>}
-    </>
-  );
-}
-
 const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(10rem, 2fr)" },
+    meta: { width: "minmax(10rem, 2fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/nodes/$node" params={{ node: original.name }} className="strong cut">
@@ -37,23 +30,23 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(9rem, 1.4fr)" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(11rem, 1.8fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "servers",
     header: "Servers",
-    meta: { width: "5rem" },
+    meta: { width: "5.4rem", sort: "servers" },
     cell: ({ row: { original } }) => (
       <span className="number">
         {original.ready}/{original.servers}
       </span>
     ),
   },
-  { id: "seen", header: "Last seen", meta: { width: "6rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.connected ? "now" : original.lastSeen === 0 ? "never" : `${ageOf(original.lastSeen)} ago`}</span> },
-  { id: "version", header: "Version", meta: { width: "6rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.version || "—"}</span> },
+  { id: "seen", header: "Last seen", meta: { width: "6.4rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.connected ? "now" : original.lastSeen === 0 ? "never" : `${ageOf(original.lastSeen)} ago`}</span> },
+  { id: "version", header: "Version", meta: { width: "6rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.version || "—"}</span> },
   {
     id: "head",
     header: "Runs",
-    meta: { width: "5.5rem", phone: "hide" },
+    meta: { width: "5.5rem", sort: "head", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className={original.head === head || original.head === "" ? "muted number" : "number warn-text"} title={original.head === head ? "the newest version" : `the newest is ${head ?? "none"}`}>
         {original.head || "—"}
@@ -66,16 +59,17 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
 
 export function Nodes() {
   const { nodes, synced, head } = useFleet();
-  const { q = "" } = route.useSearch();
+  const { q = "", sort = "name", desc = false } = route.useSearch();
   const navigate = route.useNavigate();
+  const set = (change: Change<{ q: string; sort: NodeSort; desc: boolean }>) => void navigate({ search: (before) => changed(before, change), replace: true });
   const mayAct = useMayAct();
   const enrols = useCan("enrol");
   const [enrolling, setEnrolling] = useState(false);
   const text = useDeferredValue(q);
   const shown = useMemo(() => {
     const words = wordsOf(text);
-    return nodes.filter((row) => matches(row.search, words));
-  }, [nodes, text]);
+    return sortNodes(nodes.filter((row) => matches(row.search, words)), sort, desc);
+  }, [nodes, text, sort, desc]);
   const columns = useMemo(() => columnsFor(head?.order), [head?.order]);
   if (!synced) return <Loading what="Looking for nodes" />;
   return (
@@ -92,9 +86,9 @@ export function Nodes() {
       ) : (
         <>
           <div className="filters">
-            <Search value={q} change={(value) => void navigate({ search: value === "" ? {} : { q: value }, replace: true })} label="Name, label, version…" />
+            <Search value={q} change={(value) => set({ q: value })} label="Name, label, version…" />
           </div>
-          {shown.length === 0 ? <Empty icon={SearchX} title="Nothing matches" /> : <VirtualTable label="Nodes" rows={shown} columns={columns} keyOf={(row) => row.name} />}
+          {shown.length === 0 ? <Empty icon={SearchX} title="Nothing matches" /> : <VirtualTable label="Nodes" rows={shown} columns={columns} keyOf={(row) => row.name} sort={sort} descending={desc} sortBy={(by) => set(by === sort ? { desc: !desc } : { sort: by as NodeSort, desc: false })} />}
         </>
       )}
       {enrolling && <Enrol close={() => setEnrolling(false)} />}

@@ -2,13 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Bell, Box, GitCommitHorizontal, type LucideIcon, PartyPopper, Server as ServerIcon } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useMemo } from "react";
-import { alerts, uptime } from "../api/queries";
-import { ageOf, inWords, percent, plural } from "../lib/format";
+import { alerts, snapshotOf, uptime } from "../api/queries";
+import { ageOf, inWords, percent, plural, timeOf } from "../lib/format";
 import { useCan } from "../app/session";
 import { useFleet } from "../live";
-import { HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
+import { type Health, HEALTH_ORDER, type NodeRow, type ServerRow, spreadOf, splitOf } from "../live/rows";
 import { FleetMap } from "../ui/fleet_map";
 import { Card, HealthBadge, PageHead } from "../ui/parts";
+import { NodeFlags, PinFlag } from "../ui/flags";
 import { Empty, Loading } from "../ui/states";
 
 const Chart = lazy(() => import("../ui/chart"));
@@ -31,12 +32,12 @@ function Tile({ icon: Icon, label, to, value, of, note, tone }: { icon: LucideIc
   );
 }
 
+const byHealth = (a: { health: Health }, b: { health: Health }): number => HEALTH_ORDER[a.health] - HEALTH_ORDER[b.health];
+const isIll = ({ health }: { health: Health }): boolean => HEALTH_ORDER[health] <= HEALTH_ORDER.offline;
+
 function Attention({ servers, nodes }: { servers: readonly ServerRow[]; nodes: readonly NodeRow[] }) {
-  const bad = useMemo(
-    () => servers.filter((row) => HEALTH_ORDER[row.health] <= HEALTH_ORDER.offline).sort((a, b) => HEALTH_ORDER[a.health] - HEALTH_ORDER[b.health]),
-    [servers],
-  );
-  const away = nodes.filter((row) => row.health === "offline" || row.health === "failing" || row.cloned);
+  const bad = useMemo(() => servers.filter((row) => isIll(row) || row.pins !== "").sort(byHealth), [servers]);
+  const away = useMemo(() => nodes.filter((row) => isIll(row) || row.cloned).sort(byHealth), [nodes]);
   if (bad.length + away.length === 0)
     return (
       <div className="calm">
@@ -52,7 +53,8 @@ function Attention({ servers, nodes }: { servers: readonly ServerRow[]; nodes: r
               <ServerIcon aria-hidden />
               <strong>{row.name}</strong>
               <HealthBadge health={row.health} />
-              <span className="muted cut">{row.health === "offline" && row.lastSeen > 0 ? `seen ${ageOf(row.lastSeen)} ago` : row.message}</span>
+              <NodeFlags row={row} />
+              <span className="muted cut" title={row.message}>{row.health === "offline" && row.lastSeen > 0 ? `seen ${ageOf(row.lastSeen)} ago` : row.message}</span>
             </Link>
           </li>
         ))}
@@ -62,14 +64,20 @@ function Attention({ servers, nodes }: { servers: readonly ServerRow[]; nodes: r
               <Box aria-hidden />
               <strong>{row.name}</strong>
               <HealthBadge health={row.health} />
-              <span className="muted cut">{[inWords(row.reason), row.message].filter(Boolean).join(": ")}</span>
+              <PinFlag row={row} />
+              <span className="muted cut">{isIll(row) ? [inWords(row.reason), row.message].filter(Boolean).join(": ") : row.pins}</span>
             </Link>
           </li>
         ))}
       </ul>
+      {away.length > SHOWN && (
+        <Link to="/nodes" search={{ sort: "health" }} className="more">
+          All {plural(away.length, "node")} that need a look
+        </Link>
+      )}
       {bad.length > SHOWN && (
         <Link to="/servers" search={{ sort: "health" }} className="more">
-          All {plural(bad.length, "server")} that are not well
+          All {plural(bad.length, "server")} that need a look
         </Link>
       )}
     </>
@@ -100,6 +108,36 @@ function Availability() {
   );
 }
 
+// The last change, and how far it has come.
+function Versions({ head, nodes }: { head: { order: string; snapshot: string }; nodes: readonly NodeRow[] }) {
+  const { data } = useQuery(snapshotOf(head.snapshot));
+  const spread = spreadOf(nodes);
+  return (
+    <Card title="Last change" className="versions-card" tools={<Link to="/history" search={{ at: head.snapshot }} className="muted small">Version {head.order}</Link>}>
+      <p>
+        <strong className="break">{data === undefined ? "…" : data.message || "no message"}</strong>{" "}
+        {data !== undefined && (
+          <span className="muted">
+            {data.author || "unknown"},{" "}
+            <time dateTime={data.time} title={timeOf(data.time)}>
+              {ageOf(data.time)} ago
+            </time>
+          </span>
+        )}
+      </p>
+      {spread.length > 0 && (
+        <ul className="spread" aria-label="Versions that nodes run">
+          {spread.map(([version, count]) => (
+            <li key={version} className={version === head.order ? "chip good" : "chip warn"}>
+              {version || "none"}: {plural(count, "node")}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
 export function Overview() {
   const { servers, nodes, synced, desiredKnown, head, frozen, link } = useFleet();
   const alerted = useCan("alerts");
@@ -111,14 +149,15 @@ export function Overview() {
   const meant = servers.filter((row) => row.health !== "off").length;
   const online = nodes.filter((row) => row.connected && !row.down).length;
   const newest = nodes.filter((row) => row.connected && row.head === head?.order).length;
+  const inShort = (rows: readonly { health: Health }[]) => splitOf(rows).map(([word, count]) => `${count} ${word}`).join(", ");
   const fresh = open.filter((alert) => alert.acknowledged === null).length;
   return (
     <>
       <PageHead title="Overview" sub={head === undefined ? "Nothing was applied yet" : <>Version {head.order}{head.signed && " · signed fleet"}</>} />
       {frozen && <div className="banner warn">More than a third of the nodes vanished at once. Nothing is moved until they are back; look at the network first.</div>}
       <div className="tiles">
-        <Tile icon={Box} label="Servers ready" to="/servers" value={ready} of={meant} note={meant - ready === 0 ? "all that are meant to be up" : `${meant - ready} not ready`} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
-        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : online === nodes.length ? "all connected" : `${nodes.length - online} away`} tone={online === nodes.length ? "good" : "bad"} />
+        <Tile icon={Box} label="Servers ready" to="/servers" value={ready} of={meant} note={meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
+        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : inShort(nodes)} tone={nodes.some(({ health }) => health === "offline" || health === "failing") ? "bad" : nodes.some(isIll) ? "warn" : "good"} />
         {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh} note={open.length > fresh ? `${open.length - fresh} more acknowledged` : fresh === 0 ? "nothing is wrong" : "to be looked at"} tone={fresh === 0 ? "good" : "bad"} />}
         <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || newest === online ? "good" : "warn"} />
       </div>
@@ -138,6 +177,7 @@ export function Overview() {
             </Card>
             {measured && <Availability />}
           </div>
+          {head !== undefined && <Versions head={head} nodes={nodes} />}
           <Card title="What runs where" tools={<span className="muted">{plural(nodes.length, "node")} · {plural(servers.length, "server")}</span>}>
             <FleetMap nodes={nodes} servers={servers} />
           </Card>

@@ -4,12 +4,14 @@ import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { api, result } from "../api/client";
 import { serverOf, uptime } from "../api/queries";
-import type { ServerTab } from "../app/router";
+import type { LogSearch, ServerTab } from "../app/router";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
 import { ageOf, percent } from "../lib/format";
+import { type Change, changed } from "../lib/search";
 import { useFleet, useServer } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
+import { PinFlag } from "../ui/flags";
 import { Bars, Card, HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 import { ObjectHistory } from "./object_history";
@@ -115,8 +117,10 @@ function Facts({ namespace, name }: { namespace: string; name: string }) {
 
 export function Server() {
   const { namespace, name } = route.useParams();
-  const { tab = "status", tool } = route.useSearch();
+  const search = route.useSearch();
+  const { tab = "status", tool } = search;
   const navigate = route.useNavigate();
+  const set = (change: Change<LogSearch>) => void navigate({ search: (before) => changed(before, change), replace: true });
   const mayAct = useMayAct();
   const tries = useCan("tools");
   const measures = useCan("usage");
@@ -137,6 +141,7 @@ export function Server() {
         sub={
           <span className="inline">
             <HealthBadge health={row.health} reason={row.reason} />
+            <PinFlag row={row} />
             <span>{namespace}</span>
             <Labels labels={row.labels} />
           </span>
@@ -145,6 +150,7 @@ export function Server() {
         {mayAct && row.desired !== undefined && <Actions namespace={namespace} name={name} suspended={row.desired.suspended} />}
       </PageHead>
       {row.health !== "ready" && row.health !== "off" && row.message !== "" && <div className={`banner ${row.health === "failing" ? "bad" : "warn"}`}>{row.message}</div>}
+      {row.pins !== "" && row.message !== row.pins && <div className="banner bad">Its tools are not as they are pinned: {row.pins}</div>}
       <Facts namespace={namespace} name={name} />
       <Tabs<ServerTab>
         label="Server"
@@ -159,7 +165,7 @@ export function Server() {
                   label: "Usage",
                   view: (
                     <Suspense fallback={<Loading what="Loading charts" />}>
-                      <ServerUsage row={row} />
+                      <ServerUsage row={row} chosen={search.node ?? ""} choose={(node) => set({ node })} />
                     </Suspense>
                   ),
                 },
@@ -178,7 +184,7 @@ export function Server() {
               </Empty>
             ),
           },
-          { value: "logs", label: "Logs", view: <LogView namespace={namespace} server={name} nodes={row.nodes} /> },
+          { value: "logs", label: "Logs", view: <LogView namespace={namespace} server={name} nodes={row.nodes} search={search} change={set} /> },
           { value: "yaml", label: "Manifest", view: <YamlOf row={row.desired} /> },
           { value: "history", label: "History", view: <ObjectHistory kind="MCPServer" namespace={namespace} name={name} /> },
         ]}

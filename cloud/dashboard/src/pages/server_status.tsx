@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { CircleCheck, CircleHelp, CircleX, Clock } from "lucide-react";
 import type { paths } from "../api/schema";
+import { type Verdict, verdictOf } from "../lib/conditions";
 import { ageOf, inWords, plural, short, timeOf } from "../lib/format";
 import { Card } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
@@ -8,16 +9,21 @@ import { Empty, Failed, Loading } from "../ui/states";
 type Place = NonNullable<paths["/v1/servers/{namespace}/{server}"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
 type Status = Place["status"];
 
-const MARK = { True: CircleCheck, False: CircleX, Unknown: CircleHelp } as const;
+const MARK: Record<Verdict, { icon: typeof CircleX; word: string }> = {
+  good: { icon: CircleCheck, word: "well" },
+  bad: { icon: CircleX, word: "not well" },
+  open: { icon: CircleHelp, word: "neither well nor not" },
+};
 
 export function Conditions({ conditions }: { conditions: Status["conditions"] }) {
   return (
     <ul className="conditions">
       {(conditions ?? []).map((condition) => {
-        const Mark = MARK[condition.status];
+        const verdict = verdictOf(condition);
+        const { icon: Mark, word } = MARK[verdict];
         return (
-          <li key={condition.type} className={`is-${condition.status.toLowerCase()}`}>
-            <Mark aria-label={condition.status} role="img" />
+          <li key={condition.type} className={`is-${verdict}`}>
+            <Mark aria-label={word} role="img" />
             <div>
               <strong>{inWords(condition.type)}</strong> <span className="muted">{condition.reason !== condition.type && inWords(condition.reason ?? "")}</span>
               {condition.message !== "" && <p className="break">{condition.message}</p>}

@@ -167,10 +167,9 @@ function Events({ events, node }: { events: readonly UsageEvent[]; node: string 
   );
 }
 
-export function ServerUsage({ row }: { row: ServerRow }) {
+export function ServerUsage({ row, chosen, choose }: { row: ServerRow; chosen: string; choose(node: string): void }) {
   const { namespace, name, nodes } = row;
   const { link } = useFleet();
-  const [chosen, setChosen] = useState("");
   const node = nodes.includes(chosen) ? chosen : (nodes.find((each) => row.on[each] !== "offline") ?? nodes[0]);
   const offline = node !== undefined && row.on[node] === "offline";
   const [usage, setUsage] = useState<Usage>(NO_USAGE);
@@ -191,7 +190,7 @@ export function ServerUsage({ row }: { row: ServerRow }) {
     [namespace, name, node],
   );
   useMeasured(node === undefined || offline ? undefined : { namespace, server: name, node }, take);
-  const select = nodes.length > 1 && <Select value={node ?? ""} change={setChosen} label="Node" options={nodes.map((value) => ({ value, label: row.on[value] === "offline" ? `${value} (offline)` : value }))} />;
+  const select = nodes.length > 1 && <Select value={node ?? ""} change={choose} label="Node" options={nodes.map((value) => ({ value, label: row.on[value] === "offline" ? `${value} (offline)` : value }))} />;
   if (node === undefined) return <Empty icon={Activity} title="It runs nowhere yet">No node has reported it. Look whether its placement matches a node that is online.</Empty>;
   return (
     <div className="stack">

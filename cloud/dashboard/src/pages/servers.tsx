@@ -3,10 +3,13 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { Box, FileCode2, SearchX } from "lucide-react";
 import { useDeferredValue, useMemo } from "react";
 import { useMayAct } from "../app/session";
+import { endpointOf } from "../lib/endpoint";
 import { filterServers, type ServerSort, sortServers } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
+import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
 import { type Health, HEALTH_WORD, type ServerRow } from "../live/rows";
+import { PinFlag } from "../ui/flags";
 import { HealthBadge, Labels, PageHead, Search, Select } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 import { VirtualTable } from "../ui/table";
@@ -17,42 +20,55 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(10rem, 1.8fr)", sort: "name" },
+    meta: { width: "minmax(8.5rem, 1.8fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
           {original.name}
         </Link>
         {original.namespace !== "default" && <span className="muted small">{original.namespace}</span>}
+        <PinFlag row={original} />
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(12.5rem, 2fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(11rem, 2fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "ready",
     header: "Nodes",
-    meta: { width: "5rem", sort: "ready" },
+    meta: { width: "minmax(7rem, 1.3fr)", sort: "ready" },
     cell: ({ row: { original } }) => (
-      <span className="number" title={original.nodes.slice(0, 20).join(", ")}>
-        {original.ready}/{original.total}
+      <span className="cut" title={original.nodes.slice(0, 20).join(", ")}>
+        <span className="number">
+          {original.ready}/{original.total}
+        </span>{" "}
+        <span className="muted small">{original.nodes.slice(0, 3).join(", ")}</span>
       </span>
     ),
   },
-  { id: "tools", header: "Tools", meta: { width: "4.2rem", sort: "tools", phone: "hide" }, cell: ({ row: { original } }) => <span className="number">{original.tools || "—"}</span> },
-  { id: "protocol", header: "Protocol", meta: { width: "6.6rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.protocol || "—"}</span> },
-  { id: "restarts", header: "Restarts", meta: { width: "5.6rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
+  { id: "tools", header: "Tools", meta: { width: "3.6rem", sort: "tools", phone: "hide" }, cell: ({ row: { original } }) => <span className="number">{original.tools || "—"}</span> },
+  { id: "restarts", header: "Restarts", meta: { width: "5.2rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
+  {
+    id: "endpoint",
+    header: "Endpoint",
+    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
+    cell: ({ row: { original } }) => (
+      <span className="muted cut mono small" title={endpointOf(original)}>
+        {endpointOf(original)}
+      </span>
+    ),
+  },
   {
     id: "source",
     header: "Source",
-    meta: { width: "minmax(8rem, 1.8fr)", phone: "hide" },
+    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className="muted cut mono small" title={original.source}>
         {original.source || "—"}
       </span>
     ),
   },
-  { id: "labels", header: "Labels", meta: { width: "minmax(6rem, 1.1fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
-  { id: "created", header: "Age", meta: { width: "4.4rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
+  { id: "labels", header: "Labels", meta: { width: "minmax(5.5rem, 1.1fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
+  { id: "created", header: "Age", meta: { width: "3rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
 ];
 
 const HEALTHS: { value: Health | ""; label: string }[] = [{ value: "", label: "Any status" }, ...(Object.keys(HEALTH_WORD) as Health[]).map((value) => ({ value, label: HEALTH_WORD[value] }))];
@@ -62,11 +78,7 @@ export function Servers() {
   const { q = "", health = "", ns = "", sort = "name", desc = false } = route.useSearch();
   const navigate = route.useNavigate();
   const mayAct = useMayAct();
-  const set = (change: { q?: string; health?: string; ns?: string; sort?: ServerSort; desc?: boolean }) =>
-    void navigate({
-      search: (before) => Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, value]) => value !== "" && value !== false && value !== undefined)),
-      replace: true,
-    });
+  const set = (change: Change<{ q: string; health: Health | ""; ns: string; sort: ServerSort; desc: boolean }>) => void navigate({ search: (before) => changed(before, change), replace: true });
   const text = useDeferredValue(q);
   const shown = useMemo(() => sortServers(filterServers(servers, { text, health, namespace: ns }), sort, desc), [servers, text, health, ns, sort, desc]);
   const namespaces = useMemo(() => [...new Set(servers.map((row) => row.namespace))].sort(), [servers]);

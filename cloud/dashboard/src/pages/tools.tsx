@@ -1,9 +1,12 @@
-import { Play, PlugZap, ShieldAlert, Wrench } from "lucide-react";
+import { useQuery } from "@tanstack/react-query";
+import { Play, PlugZap, Wrench } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useOfNode } from "../app/session";
-import { inWords, plural } from "../lib/format";
+import { objectOf } from "../api/queries";
+import { useMayAct, useOfNode } from "../app/session";
+import { plural } from "../lib/format";
 import type { JsonSchema } from "../lib/form";
 import { type Asked, type CallToolResult, type Progress, type Tool, ToolClient } from "../lib/mcp";
+import { type PinState, pinStateOf } from "../lib/pins";
 import type { ServerRow } from "../live/rows";
 import { SchemaForm } from "../ui/schema_form";
 import { Empty, Loading } from "../ui/states";
@@ -60,7 +63,13 @@ function Hints({ tool }: { tool: Tool }) {
   );
 }
 
-function Try({ tool, client }: { tool: Tool; client: ToolClient }) {
+const PIN_CHIP: Record<PinState, string> = { pinned: "chip good", changed: "chip bad", "not pinned": "chip warn", "not known": "chip" };
+const Pin = ({ state }: { state: PinState | undefined }) => (state === undefined ? null : <span className={PIN_CHIP[state]}>{state === "not known" ? "pin not known" : state}</span>);
+
+const told = ({ progress, total, message }: Progress): string => message ?? `${progress}${total === undefined ? "" : ` of ${total}`}`;
+
+function Try({ tool, pin, client }: { tool: Tool; pin: PinState | undefined; client: ToolClient }) {
+  const mayAct = useMayAct();
   const [run, setRun] = useState<Run>();
   const abort = useRef<AbortController>(undefined);
   useEffect(() => () => abort.current?.abort(), []);
@@ -69,42 +78,50 @@ function Try({ tool, client }: { tool: Tool; client: ToolClient }) {
     const controller = new AbortController();
     abort.current = controller;
     setRun({ state: "running" });
+    const end = (more: Partial<Run>) => setRun((before) => ({ state: "done", ...(before?.progress && { progress: before.progress }), ms: performance.now() - begun, ...more }));
     try {
-      const result = await client.call(tool.name, args, (progress) => setRun({ state: "running", progress }), controller.signal);
-      setRun({ state: "done", result, ms: performance.now() - begun });
+      end({ result: await client.call(tool.name, args, (progress) => setRun({ state: "running", progress }), controller.signal) });
     } catch (error) {
-      setRun(controller.signal.aborted ? { state: "cancelled" } : { state: "failed", problem: (error as Error).message, ms: performance.now() - begun });
+      end(controller.signal.aborted ? { state: "cancelled" } : { state: "failed", problem: (error as Error).message });
     }
   };
   const running = run?.state === "running";
   return (
     <div className="try">
       <h2 className="mono break">{tool.name}</h2>
-      <Hints tool={tool} />
+      <span className="labels">
+        <Pin state={pin} />
+        <Hints tool={tool} />
+      </span>
       {tool.description && <p className="description break">{tool.description}</p>}
-      <SchemaForm
-        schema={tool.inputSchema as JsonSchema}
-        busy={running}
-        submit={(args) => void call(args)}
-        action={
-          <>
-            <Play aria-hidden /> {running ? "Running…" : "Run"}
-          </>
-        }
-      >
-        {running && (
-          <button type="button" className="button" onClick={() => abort.current?.abort()}>
-            Cancel
-          </button>
-        )}
-      </SchemaForm>
+      {mayAct ? (
+        <SchemaForm
+          schema={tool.inputSchema as JsonSchema}
+          busy={running}
+          submit={(args) => void call(args)}
+          action={
+            <>
+              <Play aria-hidden /> {running ? "Running…" : "Run"}
+            </>
+          }
+        >
+          {running && (
+            <button type="button" className="button" onClick={() => abort.current?.abort()}>
+              Cancel
+            </button>
+          )}
+        </SchemaForm>
+      ) : (
+        <p className="muted">You see what it takes; an operator runs it.</p>
+      )}
       <div aria-live="polite">
         {running && (
           <div className="progress-line">
             <progress {...(run.progress?.total === undefined ? {} : { value: run.progress.progress, max: run.progress.total })} aria-label="Progress" />
-            <span className="muted small">{run.progress?.message ?? (run.progress === undefined ? "asked" : `${run.progress.progress}${run.progress.total === undefined ? "" : ` of ${run.progress.total}`}`)}</span>
+            <span className="muted small">{run.progress === undefined ? "asked" : told(run.progress)}</span>
           </div>
         )}
+        {run?.progress !== undefined && !running && <p className="muted small">Its last progress: {told(run.progress)}</p>}
         {run?.state === "cancelled" && <p className="muted">Cancelled.</p>}
         {run?.state === "failed" && (
           <div className="banner bad" role="alert">
@@ -153,6 +170,9 @@ export function Tools({ namespace, name, row, selected, select }: { namespace: s
   const ask = useCallback((next: Asked) => setAsked((all) => [...all, next]), []);
   const { client, tools, problem, again } = useTools(namespace, name, token, row.ready > 0, ask);
   const tool = useMemo(() => tools?.find((each) => each.name === selected) ?? tools?.[0], [tools, selected]);
+  const { data: object } = useQuery({ ...objectOf(row.desired?.hash ?? ""), enabled: row.desired !== undefined });
+  const spec = object?.spec as { tools?: { pinning?: string; pins?: Record<string, string> } } | undefined;
+  const pins = spec?.tools?.pinning === "Off" ? undefined : spec?.tools?.pins;
   if (row.ready === 0) return <Empty icon={Wrench} title="It is not ready">Tools can be tried when a node reports it Ready.</Empty>;
   if (problem !== "")
     return (
@@ -166,20 +186,16 @@ export function Tools({ namespace, name, row, selected, select }: { namespace: s
   if (tool === undefined || client.current === undefined) return <Empty icon={Wrench} title="It offers no tools" />;
   return (
     <div className="tools">
-      {row.reason === "ToolsChanged" && (
-        <div className="banner warn">
-          <ShieldAlert aria-hidden /> {inWords(row.reason)}
-        </div>
-      )}
       <nav className="tool-list" aria-label={plural(tools.length, "tool")}>
         {tools.map((each) => (
           <button key={each.name} type="button" aria-current={each === tool} onClick={() => select(each.name)}>
             <span className="mono cut">{each.name}</span>
+            <Pin state={pinStateOf(each.name, pins, row.pins)} />
             <span className="muted small cut">{each.title ?? each.description ?? ""}</span>
           </button>
         ))}
       </nav>
-      <Try key={tool.name} tool={tool} client={client.current} />
+      <Try key={tool.name} tool={tool} pin={pinStateOf(tool.name, pins, row.pins)} client={client.current} />
       {asked[0] !== undefined && <AskedDialog asked={asked[0]} done={() => setAsked((all) => all.slice(1))} />}
     </div>
   );

@@ -1,9 +1,10 @@
 // Nodes down, their servers across: a square each. Readable at 200 nodes of 50 servers: rows that are not seen are not in the page.
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type MouseEvent, useMemo, useRef } from "react";
+import { type KeyboardEvent, type MouseEvent, useEffect, useMemo, useRef, useState } from "react";
 import type { NodeRow, ServerRow } from "../live/rows";
 import { HEALTH_WORD } from "../live/rows";
+import { stepOf } from "../lib/grid";
 
 const ROW_PX = 34;
 const CELLS = 120; // of one node; the rest is a number
@@ -21,28 +22,54 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({ count: nodes.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 8 });
   const navigate = useNavigate();
-  // One listener for all squares: ten thousand links would be ten thousand stops of the tab key.
+  // Ten thousand links would be ten thousand stops of the tab key: one square of the map is a stop, arrows go to the others.
+  const [[row, column], setAt] = useState<readonly [number, number]>([0, 0]);
+  const moved = useRef(false);
+  const items = virtual.getVirtualItems();
+  const stop = items.some(({ index }) => index === row) ? row : items[0]?.index;
+  const widthOf = (index: number) => Math.min(CELLS, on.get(nodes[index]?.name ?? "")?.length ?? 0);
+  useEffect(() => {
+    if (!moved.current) return;
+    const square = scroller.current?.querySelector<HTMLElement>(`[data-at="${row},${column}"]`);
+    if (square === null || square === undefined) return;
+    moved.current = false;
+    square.focus();
+  });
+  const press = (event: KeyboardEvent) => {
+    const at = (event.target as HTMLElement).dataset.at?.split(",").map(Number);
+    const next = at?.length === 2 ? stepOf(event.key, at[0]!, at[1]!, nodes.length, widthOf) : undefined;
+    if (next === undefined) return;
+    event.preventDefault();
+    moved.current = true;
+    setAt(next);
+    virtual.scrollToIndex(next[0]);
+  };
+  // They are plain links, which cost little: one listener opens them all without a reload.
   const open = (event: MouseEvent) => {
     const key = (event.target as HTMLElement).dataset.key?.split("/");
-    if (key?.length === 2) void navigate({ to: "/servers/$namespace/$name", params: { namespace: key[0]!, name: key[1]! } });
+    if (key?.length !== 2 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    void navigate({ to: "/servers/$namespace/$name", params: { namespace: key[0]!, name: key[1]! } });
   };
   return (
     <>
-      <div className="map" ref={scroller} onClick={open} tabIndex={0} role="region" aria-label="Servers on each node">
+      <div className="map" ref={scroller} onClick={open} onKeyDown={press} tabIndex={0} role="region" aria-label="Servers on each node; arrow keys go from one to the next">
         <div className="map-rows" style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
+          {items.map((item) => {
             const node = nodes[item.index]!;
             const own = on.get(node.name) ?? [];
+            const tabbed = item.index === row ? Math.min(column, widthOf(row) - 1) : 0;
             return (
               <div key={node.name} className="map-row" style={{ transform: `translateY(${item.start}px)` }}>
-                <Link to="/nodes/$node" params={{ node: node.name }} aria-label={`${node.name}: ${node.health === "offline" ? "offline, " : ""}${node.ready} of ${node.servers} servers ready`}>
-                  <span className={`dot ${node.health}`} aria-hidden />
+                <Link to="/nodes/$node" params={{ node: node.name }} aria-label={`${node.name}: ${HEALTH_WORD[node.health].toLowerCase()}, ${node.ready} of ${node.servers} servers ready`}>
+                  <span className={`cell ${node.health}`} aria-hidden />
                   <span className="cut">{node.name}</span>
                 </Link>
-                <span className="map-cells" aria-hidden>
-                  {own.slice(0, CELLS).map((row) => {
-                    const health = row.on[node.name] ?? "pending";
-                    return <span key={row.key} className={`cell ${health}`} data-key={row.key} title={`${row.key}: ${HEALTH_WORD[health]}`} />;
+                <span className="map-cells" role="group" aria-label={`Servers on ${node.name}`}>
+                  {own.slice(0, CELLS).map((each, index) => {
+                    const health = each.on[node.name] ?? "pending";
+                    const name = `${each.key}: ${HEALTH_WORD[health]}`;
+                    return <a key={each.key} href={`/-/servers/${each.key}`} tabIndex={item.index === stop && index === tabbed ? 0 : -1} className={`cell ${health}`} data-key={each.key} data-at={`${item.index},${index}`} title={name} aria-label={name} />;
                   })}
                   {own.length > CELLS && <small className="muted">+{own.length - CELLS}</small>}
                 </span>
@@ -54,8 +81,8 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
           })}
         </div>
       </div>
-      <ul className="legend" aria-label="Colours">
-        {(["ready", "failing", "pending", "offline", "off"] as const).map((health) => (
+      <ul className="legend" aria-label="Marks">
+        {(["ready", "degraded", "failing", "pending", "offline", "off"] as const).map((health) => (
           <li key={health}>
             <span className={`cell ${health}`} aria-hidden /> {HEALTH_WORD[health]}
           </li>

@@ -207,4 +207,17 @@ export async function signIn(page, token) {
   await page.getByRole("navigation", { name: "Main" }).waitFor();
 }
 
+// How much slower than an idle machine of 2026 this one is now, by a fixed loop in the page: budgets are stretched by it, but no further
+// than `most`.
+export const slowness = (page, most) =>
+  page.evaluate(
+    ({ usual, bound }) => {
+      const begun = performance.now();
+      let sum = 0;
+      for (let at = 0; at < 2e7; ++at) sum = (sum * 31 + at) | 0;
+      return sum === 0.5 ? 0 : Math.min(bound, Math.max(1, (performance.now() - begun) / usual));
+    },
+    { usual: 60, bound: most },
+  );
+
 export const readText = (file) => readFileSync(file, "utf8");

@@ -1,4 +1,23 @@
 // Nodes that are only played: sockets of devices that say statuses, for views of many objects and of hostile ones.
+import { createServer } from "node:http";
+import { gzipSync } from "node:zlib";
+
+const at = "2026-11-28T10:00:00Z";
+export const condition = (type, status, reason, message = "") => ({ type, status, reason, message, lastTransitionTime: at });
+// What a node that is well says of itself (edge-runtime/mcplet/node_conditions.cc): of pressure, False is the good one.
+export const nodeConditions = (...other) => {
+  const well = [
+    condition("StoreReachable", "True", "StoreAnswers"),
+    condition("DesiredStateFresh", "True", "HeadAccepted"),
+    condition("RuntimeReady", "True", "RuntimesUsable", "Process 6.12"),
+    condition("ClockSynced", "True", "Synchronised"),
+    condition("DiskPressure", "False", "EnoughSpace"),
+    condition("MemoryPressure", "False", "EnoughMemory"),
+    condition("Ready", "True", "NodeReady"),
+    condition("GatewayReady", "True", "Listening"),
+  ];
+  return [...well.filter(({ type }) => !other.some((each) => each.type === type)), ...other];
+};
 
 export const server = (name, more = {}) => ({
   namespace: "default",
@@ -6,7 +25,7 @@ export const server = (name, more = {}) => ({
   uid: name,
   observedGeneration: 1,
   revision: "a".repeat(64),
-  conditions: [{ type: "Ready", status: "True", reason: "Ready", message: "", lastTransitionTime: "2026-11-28T10:00:00Z" }],
+  conditions: [condition("Accepted", "True", "Accepted"), condition("Available", "True", "Running"), condition("Ready", "True", "Ready")],
   serverInfo: { name: "played", version: "1", protocolVersion: "2025-11-25" },
   catalog: { tools: 3 },
   restarts: { count: 0 },
@@ -24,11 +43,11 @@ const hourUntil = (until) =>
 export class PlayedNode {
   constructor(worker, name) {
     // `measured`: who is looked at, as it was told last; `events`: of each server.
-    Object.assign(this, { worker, name, sequence: 0, measured: [], events: [], servers: [], tellsUsage: true });
+    Object.assign(this, { worker, name, sequence: 0, measured: [], events: [], servers: [], tellsUsage: true, chunks: 0 });
   }
   async connect() {
-    const { token } = await this.worker.call("POST", `/v1/nodes/${this.name}/tokens`);
-    this.socket = new WebSocket(`${this.worker.url.replace("http", "ws")}/v1/watch`, { protocols: ["mcpfleet.v1"], headers: { Authorization: `Bearer ${token}` } });
+    ({ token: this.token } = await this.worker.call("POST", `/v1/nodes/${this.name}/tokens`));
+    this.socket = new WebSocket(`${this.worker.url.replace("http", "ws")}/v1/watch`, { protocols: ["mcpfleet.v1"], headers: { Authorization: `Bearer ${this.token}` } });
     await new Promise((resolve, reject) => {
       this.socket.addEventListener("open", resolve, { once: true });
       this.socket.addEventListener("error", () => reject(new Error("refused")), { once: true });
@@ -62,7 +81,7 @@ export class PlayedNode {
       heartbeat: new Date().toISOString().replace(/\.\d+Z/, "Z"),
       acceptedHead: "0.1.1",
       runtimes: ["Process"],
-      conditions: [{ type: "Ready", status: "True", reason: "Ready", message: "", lastTransitionTime: "2026-11-28T10:00:00Z" }],
+      conditions: nodeConditions(),
       servers,
       ...more,
     };
@@ -71,7 +90,38 @@ export class PlayedNode {
   log(name, lines) {
     this.socket.send(JSON.stringify({ type: "log", namespace: "default", server: name, lines }));
   }
+  // Lines that are stored, as a node uploads them.
+  async store(lines) {
+    const times = lines.map(({ time }) => time).sort();
+    const chunk = gzipSync(lines.map((line) => JSON.stringify({ namespace: "default", stream: "stdout", ...line })).join("\n"));
+    const response = await this.worker.request("PUT", `/v1/logs/${this.name}/played-${++this.chunks}`, { token: this.token, body: chunk, headers: { "Mcpfleet-First": times[0], "Mcpfleet-Last": times.at(-1) } });
+    if (!response.ok) throw new Error(await response.text());
+  }
   close() {
     this.socket.close();
   }
+}
+
+// A gateway behind a node's tunnel, in front of one server with these tools, which answers every call with the same text.
+export async function playGateway(tools, text) {
+  const calls = [];
+  const http = createServer(async (request, response) => {
+    if (request.url.endsWith("/healthz")) return void response.end("ok");
+    if (request.method !== "POST") return void response.writeHead(405).end();
+    let body = "";
+    for await (const part of request) body += part;
+    const { id, method, params } = JSON.parse(body);
+    if (id === undefined) return void response.writeHead(202).end();
+    if (method === "tools/call") calls.push(params);
+    const result = {
+      initialize: () => ({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "played", version: "1" } }),
+      "tools/list": () => ({ tools }),
+      "tools/call": () => ({ content: [{ type: "text", text }] }),
+      ping: () => ({}),
+    }[method]?.();
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify({ jsonrpc: "2.0", id, ...(result === undefined ? { error: { code: -32601, message: "unknown" } } : { result }) }));
+  });
+  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${http.address().port}`, calls, end: () => (http.closeAllConnections(), new Promise((resolve) => http.close(resolve))) };
 }

@@ -1,11 +1,12 @@
 // Every page against a real Worker and played nodes: axe, screenshots in both themes and at a phone's width, hostile names and lines, what
 // a viewer may not. Screenshots are kept in test-results (or $MCPFLEET_SHOTS), to be looked at.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { PlayedNode, sample, server } from "./played.mjs";
+import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, slowness, startWorker, temporary, until } from "./fleet.mjs";
+import { condition, nodeConditions, playGateway, PlayedNode, sample, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'}\${{constructor}}`;
@@ -17,16 +18,22 @@ const object = (name, more = {}, metadata = {}) => ({
 });
 const crash = {
   conditions: [
-    { type: "Accepted", status: "True", reason: "Accepted", message: "", lastTransitionTime: "2026-11-28T10:00:00Z" },
-    { type: "Available", status: "False", reason: "CrashLoopBackOff", message: HOSTILE, lastTransitionTime: "2026-11-28T10:00:00Z" },
-    { type: "Ready", status: "False", reason: "CrashLoopBackOff", message: `exit code 1, started again in 40 s; last words: ${HOSTILE}`, lastTransitionTime: "2026-11-28T10:00:00Z" },
+    condition("Accepted", "True", "Accepted"),
+    condition("Available", "False", "CrashLoopBackOff", HOSTILE),
+    condition("Ready", "False", "CrashLoopBackOff", `exit code 1, started again in 40 s; last words: ${HOSTILE}`),
   ],
   restarts: { count: 14, lastExitCode: 1, lastReason: "Error", lastAt: "2026-11-28T15:00:00Z", stderrTail: `Traceback:\n  ${HOSTILE}` },
   instances: [{ id: "0123456789abcdef", runtime: "Process", state: "Exited", revision: "b".repeat(64), startedAt: "2026-11-28T15:00:00Z" }],
 };
+const unpinned = { conditions: [...server("maps").conditions, condition("ToolsPinned", "False", "ToolsChanged", "changed: find; not pinned: wipe")] };
+const TOOLS = [
+  { name: "find", title: HOSTILE, description: HOSTILE, inputSchema: { type: "object", properties: { [HOSTILE]: { type: "string", description: HOSTILE } } } },
+  { name: "wipe", description: "removes all", inputSchema: { type: "object" }, annotations: { destructiveHint: true } },
+];
+const FULL = nodeConditions(condition("DiskPressure", "True", "LittleSpace", "12 MiB are free below the state directory"));
 const NAMES = ["weather", "filesystem", "github", "calendar", "search", "postgres", "browser", "mail", "notes", "translate", "maps", "metrics"];
 
-let dir, worker, browser;
+let dir, worker, browser, gateway;
 const nodes = [];
 
 before(async () => {
@@ -38,12 +45,13 @@ before(async () => {
 after(async () => {
   if (skip) return;
   for (const node of nodes) node.close();
+  await gateway?.end();
   await browser.close();
   await worker.end();
   remove(dir);
 });
 
-const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "alerts", "logs", "apply", "history", "audit"];
+const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/maps?tab=tools", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "nodes/edge-03", "alerts", "alerts?tab=past", "logs", "apply", "history", "audit"];
 
 async function settled(page) {
   await page.waitForLoadState("networkidle");
@@ -85,7 +93,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await worker.call("POST", "/v1/changes", {
       body: {
         message: "the first servers",
-        set: [...NAMES.map((name, index) => object(name, {}, { labels: { tier: index % 3 === 0 ? "gold" : "silver" } })), ...["01", "02", "03", "04"].map((each) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: `edge-${each}`, labels: { site: each < "03" ? "berlin" : "oslo" } } }))],
+        set: [...NAMES.map((name, index) => object(name, name === "maps" ? { tools: { pins: { find: `sha256:${"0".repeat(64)}` } } } : {}, { labels: { tier: index % 3 === 0 ? "gold" : "silver" } })), ...["01", "02", "03", "04"].map((each) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: `edge-${each}`, labels: { site: each < "03" ? "berlin" : "oslo" } } }))],
       },
     });
     await worker.call("POST", "/v1/changes", { body: { message: `weather v2 ${HOSTILE}`, set: [object("weather", { args: ["--units", "metric", HOSTILE] }, { labels: { tier: "gold" }, annotations: { note: HOSTILE } })] } });
@@ -93,13 +101,15 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     for (const each of ["01", "02", "03", "04"]) nodes.push(await new PlayedNode(worker, `edge-${each}`).connect());
     const generation = { weather: 2 };
     for (const [index, node] of nodes.entries())
-      node.say(NAMES.filter((_, at) => (at + index) % 4 !== 3).map((name) => server(name, { observedGeneration: generation[name] ?? 1, ...(name === "github" || (name === "search" && index === 1) ? crash : {}) })), { acceptedHead: index === 2 ? "0.1.2" : "0.1.3", version: index === 1 ? HOSTILE.slice(0, 60) : "1.5.0" });
+      node.say(NAMES.filter((_, at) => (at + index) % 4 !== 3).map((name) => server(name, { observedGeneration: generation[name] ?? 1, ...(name === "github" || (name === "search" && index === 1) ? crash : name === "maps" ? unpinned : {}) })), { ...(index === 2 ? { conditions: FULL } : {}), acceptedHead: index === 2 ? "0.1.2" : "0.1.3", version: index === 1 ? HOSTILE.slice(0, 60) : "1.5.0" });
     const time = "2026-11-28T14:00:00Z";
     for (const node of nodes)
       node.events = [
         { time, firstTime: "2026-11-28T10:00:00Z", type: "Warning", reason: "BackOff", message: `waits 40s; ${HOSTILE}`, count: 7 },
         { time: "2026-11-28T09:00:00Z", firstTime: "2026-11-28T09:00:00Z", type: "Normal", reason: "Started", message: "instance 0123 started", count: 1 },
       ];
+    gateway = await playGateway(TOOLS, HOSTILE);
+    await worker.call("PATCH", "/v1/nodes/edge-01", { body: { tunnel: gateway.url } });
     nodes[3].close();
     await until("edge-04 is gone", async () => !(await worker.call("GET", "/v1/nodes/edge-04")).connected);
     for (const [name, options] of Object.entries({ light: {}, dark: { theme: "dark" }, phone: { width: 390, height: 844 } })) {
@@ -119,6 +129,94 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     }
   });
 
+  test("is useful within a second, and is busy for little of it", async () => {
+    const { page, context } = await openPage(browser, worker, { token: worker.viewer });
+    await context.addInitScript(() => {
+      window.long = [];
+      new PerformanceObserver((list) => window.long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask", buffered: true });
+      new MutationObserver((_, observer) => {
+        if (document.querySelector(".tile-value") === null || document.querySelector(".map-row") === null) return;
+        observer.disconnect();
+        requestAnimationFrame(() => setTimeout(() => (window.useful = performance.now()), 0));
+      }).observe(document, { childList: true, subtree: true });
+    });
+    const loads = [];
+    for (let load = 0; load < 5; ++load) {
+      const factor = await slowness(page, 4);
+      await page.goto(`${worker.url}/-/`);
+      await page.waitForFunction(() => window.useful !== undefined);
+      await page.waitForTimeout(300);
+      const { useful, blocked } = await page.evaluate(() => ({ useful: window.useful, blocked: window.long.reduce((sum, each) => sum + each - 50, 0) }));
+      loads.push({ useful: useful / factor, blocked: blocked / factor, factor });
+    }
+    console.log(`# useful after ${loads.map(({ useful, blocked, factor }) => `${useful.toFixed(0)} ms (blocked ${blocked.toFixed(0)} ms; machine ${factor.toFixed(1)} times slower)`).join(", ")}`);
+    assert.ok(Math.min(...loads.map(({ useful }) => useful)) <= 1000, "the first useful paint takes more than a second");
+    assert.ok(Math.min(...loads.map(({ blocked }) => blocked)) <= 200, "long tasks block it for more than 200 ms");
+    await context.close();
+  });
+
+  test("shows what is wrong with a node that is Ready, and with tools that are not as pinned", async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const attention = page.getByRole("region", { name: "Needs attention" });
+    await attention.getByRole("link", { name: /edge-03 Degraded Little space: 12 MiB are free/ }).waitFor();
+    assert.equal(await attention.getByRole("link", { name: /edge-0[12]/ }).count(), 0, "a node that is well needs none");
+    await page.getByText("2 ready, 1 offline, 1 degraded").waitFor();
+    await page.getByText("cordon edge-04").waitFor();
+    assert.deepEqual(await page.getByRole("list", { name: "Versions that nodes run" }).getByRole("listitem").allTextContents(), ["0.1.3: 2 nodes", "0.1.2: 1 node"]);
+    await page.goto(`${worker.url}/-/nodes`);
+    await page.getByRole("row", { name: /edge-03 Degraded · Little space/ }).waitFor();
+    await page.getByRole("button", { name: "Status" }).click();
+    assert.match(page.url(), /sort=health/);
+    assert.match(await page.getByRole("row").nth(1).textContent(), /^edge-03/);
+    await page.getByRole("link", { name: "edge-03" }).click();
+    const marks = page.getByRole("region", { name: "Conditions" }).getByRole("listitem");
+    await marks.filter({ hasText: "Disk pressure" }).getByRole("img", { name: "not well", exact: true }).waitFor();
+    for (const well of ["Memory pressure", "Store reachable"]) await marks.filter({ hasText: well }).getByRole("img", { name: "well", exact: true }).waitFor();
+    await page.goto(`${worker.url}/-/servers?q=pins`);
+    await page.getByText(`1 of ${NAMES.length} servers`).waitFor();
+    await page.getByRole("row", { name: /maps pins violated/ }).waitFor();
+    await page.getByText("/default/maps/mcp").waitFor();
+    await page.getByRole("link", { name: "maps" }).click();
+    await page.getByText("Its tools are not as they are pinned: changed: find").waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("has a map that the keyboard walks", async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const squares = page.getByRole("group", { name: "Servers on edge-01" }).getByRole("link");
+    await squares.first().focus();
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("End");
+    const at = page.locator(":focus");
+    assert.equal(await at.getAttribute("aria-label"), await page.getByRole("group", { name: "Servers on edge-02" }).getByRole("link").last().getAttribute("aria-label"));
+    assert.equal(await page.locator(".map-cells a[tabindex='0']").count(), 1, "one stop of the tab key");
+    assert.match(await page.locator(".map-cells .cell.failing").first().getAttribute("aria-label"), /github: Not ready/);
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/servers\/default\//);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("shows a viewer what tools there are, and runs none", async () => {
+    const seen = await openPage(browser, worker, { token: worker.viewer });
+    await seen.page.goto(`${worker.url}/-/servers/default/maps?tab=tools`);
+    await seen.page.getByText("an operator runs it").waitFor();
+    assert.equal(await seen.page.getByRole("button", { name: "Run" }).count(), 0);
+    await seen.page.getByRole("button", { name: /^find changed/ }).waitFor();
+    await seen.page.getByRole("button", { name: /^wipe not pinned/ }).waitFor();
+    await axe(seen.page, "tools of a viewer");
+    // Nor by request.
+    const status = await seen.page.evaluate(async () => {
+      const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "wipe", arguments: {} } });
+      return (await fetch("/default/maps/mcp", { method: "POST", body, headers: { "Content-Type": "application/json", Accept: "application/json, text/event-stream" } })).status;
+    });
+    assert.equal(status, 403);
+    await seen.context.close();
+    assert.deepEqual(gateway.calls, []);
+  });
+
   test("shows hostile text as text", async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator });
     await page.goto(`${worker.url}/-/servers/default/github`);
@@ -131,6 +229,15 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       return (await page.locator(".log-text").count()) > 0;
     });
     assert.equal(await page.locator(".log-text").first().textContent(), HOSTILE);
+    await page.goto(`${worker.url}/-/servers/default/maps?tab=tools&tool=find`);
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.locator(".result pre").waitFor();
+    assert.equal(await page.locator(".result pre").first().textContent(), HOSTILE);
+    assert.equal(await page.locator(".try .description").textContent(), HOSTILE);
+    assert.equal(await page.getByLabel(HOSTILE).count(), 1, "a field with that name");
+    // What could be shown without asking is refused before: a label's value is a word.
+    const refused = await worker.request("POST", "/v1/changes", { body: { message: "", set: [object("labelled", {}, { labels: { tier: HOSTILE } })] } });
+    assert.equal(refused.ok, false);
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     assert.equal(await page.locator("main img, main script").count(), 0);
     assert.deepEqual(faults, []);
@@ -233,16 +340,94 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
 
   test("follows the fleet without a reload, and comes back after the connection was lost", async () => {
     const { page, context } = await openPage(browser, worker, { token: worker.operator });
+    // Its socket goes through here: one that is open lives on when a browser is set offline.
+    let cut = false;
+    const open = new Set();
+    await page.routeWebSocket(/v1\/watch/, (socket) => {
+      if (cut) return void socket.close({ code: 1011 });
+      const upstream = socket.connectToServer();
+      open.add(() => (upstream.close(), socket.close({ code: 1011 })));
+    });
     await page.goto(`${worker.url}/-/servers/default/notes`);
-    await page.getByText("Ready", { exact: true }).first().waitFor();
+    await page.locator(".page-sub .badge.ready").waitFor();
     const failing = (bad) => nodes[0].say(NAMES.map((name) => server(name, name === "notes" && bad ? crash : {})), { acceptedHead: "0.1.3" });
     failing(true);
-    await page.getByText("Degraded", { exact: false }).first().waitFor();
-    await context.setOffline(true);
-    await page.evaluate(() => window.dispatchEvent(new Event("offline")));
+    await page.locator(".page-sub .badge.degraded").waitFor();
+    await page.getByRole("tab", { name: "Logs" }).click();
+    await page.getByText("Following").waitFor();
+    cut = true;
+    for (const close of open) await close();
+    await page.getByText("Connection lost").waitFor();
+    await page.getByText("Not live: the connection is lost").waitFor();
+    await page.getByRole("alert").getByText("what you see is what was known then").waitFor();
     failing(false);
-    await context.setOffline(false);
+    await nodes[0].store([{ server: "notes", time: new Date().toISOString(), text: "while nobody listened" }]);
+    assert.equal(await page.locator(".page-sub .badge.degraded").count(), 1, "it does not know yet");
+    cut = false;
     await page.locator(".page-sub .badge.ready").waitFor();
+    await page.getByText("Following").waitFor();
+    await page.locator(".log-text").getByText("while nobody listened").waitFor();
+    await context.close();
+  });
+
+  test("reads logs from the newest back, of a time that the address keeps, and saves all of it", { timeout: 300_000 }, async () => {
+    const begin = Date.parse("2026-11-20T00:00:00Z");
+    for (let part = 0; part < 6; ++part)
+      await nodes[0].store(Array.from({ length: 1000 }, (_, at) => ({ server: "mail", time: new Date(begin + (part * 1000 + at) * 1000).toISOString(), text: `line ${part * 1000 + at}` })));
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    await page.goto(`${worker.url}/-/logs?server=default/mail&from=2026-11-20T00:00:00Z&until=2026-11-20T02:00:00Z`);
+    await page.locator(".log-text").getByText("line 5999", { exact: true }).waitFor();
+    await page.getByText("Not live: this time has an end").waitFor();
+    await axe(page, "logs of a chosen time");
+    await shoot(page, "logs-chosen-light");
+    const saved = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download" }).click();
+    const text = readFileSync(await (await saved).path(), "utf8").trim().split("\n");
+    assert.equal(text.length, 6000, "also what was not shown");
+    assert.ok(text[0].endsWith("line 0") && text.at(-1).endsWith("line 5999"));
+    await page.getByText(/^Lines since /).waitFor();
+    while ((await page.locator(".older").count()) > 0) {
+      await page.locator(".older button:enabled").click();
+      await page.locator(".older button:disabled").waitFor({ state: "detached" });
+    }
+    await page.locator(".log").evaluate((box) => (box.scrollTop = 0));
+    await page.locator(".log-text").getByText("line 0", { exact: true }).waitFor();
+    // Another end: what is after it is gone, the address has it.
+    const shown = await page.evaluate(() => {
+      const at = new Date("2026-11-20T00:10:00Z");
+      return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+    });
+    await page.getByLabel("Until").fill(shown);
+    await page.getByLabel("Until").press("Enter");
+    await page.locator(".log-text").getByText("line 599", { exact: true }).waitFor();
+    assert.match(decodeURIComponent(page.url()), /until=2026-11-20T00:10:00/);
+    await page.goto(`${worker.url}/-/servers/default/mail?tab=logs&range=7d&q=nothing`);
+    assert.equal(await page.getByRole("searchbox").inputValue(), "nothing");
+    assert.equal(await page.getByRole("combobox", { name: "Time" }).inputValue(), "7d");
+    await page.goto(`${worker.url}/-/logs`);
+    await page.getByText("Choose a server to follow it live").waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("has the whole history, fifty versions at a time, and keeps the tab of alerts in the address", { timeout: 300_000 }, async () => {
+    for (let count = 0; count < 55; ++count) await worker.call("POST", "/v1/changes", { body: { message: `notes ${count}`, set: [object("notes", { args: [String(count)] })] } });
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    await page.goto(`${worker.url}/-/history`);
+    await page.locator(".chip").getByText("in force").waitFor();
+    assert.equal(await page.locator("ol.versions > li").count(), 50);
+    await page.getByRole("button", { name: "Older versions" }).click();
+    await page.getByText("the first servers").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Older versions" }).count(), 0);
+    await page.goto(`${worker.url}/-/servers/default/weather?tab=history`);
+    await page.getByRole("button", { name: "Look at older versions" }).click();
+    await page.getByText("the first servers").waitFor();
+    await page.goto(`${worker.url}/-/alerts`);
+    await page.getByRole("tab", { name: /^Past/ }).click();
+    assert.match(page.url(), /tab=past/);
+    await page.reload();
+    assert.equal(await page.getByRole("tab", { name: /^Past/ }).getAttribute("aria-selected"), "true");
+    assert.deepEqual(faults, []);
     await context.close();
   });
 });

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary } from "../e2e/fleet.mjs";
+import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, slowness, startWorker, temporary } from "../e2e/fleet.mjs";
 import { PlayedNode, server } from "../e2e/played.mjs";
 
 const skip = skipFor(missingBrowser);
 const NODES = 200;
 const SERVERS = 50;
 const SECONDS = Number(process.env.MCPFLEET_SCALE_SECONDS ?? 10); // 3600 for the hour
-const LOOP_MS = 60; // what the loop takes on an idle machine of 2026
+const FRAME_MS = 50;
+const BUSY = 8; // the most that a busy machine excuses
 
 let dir, worker, browser;
 const nodes = [];
@@ -31,14 +32,6 @@ after(async () => {
   remove(dir);
 });
 
-const slowness = (page) =>
-  page.evaluate((usual) => {
-    const begun = performance.now();
-    let sum = 0;
-    for (let at = 0; at < 2e7; ++at) sum = (sum * 31 + at) | 0;
-    return sum === 0.5 ? 0 : Math.max(1, (performance.now() - begun) / usual);
-  }, LOOP_MS);
-
 describe("ten thousand servers", { skip, concurrency: 1 }, () => {
   test("are shown, filtered and sorted quickly while they change", { timeout: 600_000 + SECONDS * 2000 }, async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
@@ -48,7 +41,7 @@ describe("ten thousand servers", { skip, concurrency: 1 }, () => {
     await page.getByText(`${(NODES * SERVERS).toLocaleString("en-US")} servers`).waitFor();
     assert.ok((await page.getByRole("row").count()) < 100, "only the rows that are seen are in the page");
     await page.screenshot({ path: join(shots, "scale-servers.png") });
-    const factor = await slowness(page);
+    const factor = await slowness(page, BUSY);
 
     // From the key or the click to the rows, in the page's own time: until what is shown is another and was drawn.
     const { filter, sort } = await page.evaluate(async () => {
@@ -122,7 +115,7 @@ describe("ten thousand servers", { skip, concurrency: 1 }, () => {
     const sorted = [...long].sort((a, b) => a - b);
     const most = sorted.at(-1) ?? 0;
     console.log(`# ${turn * 10} updates in ${SECONDS} s: ${long.length} tasks over 50 ms, the median of them ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(0)} ms, the longest ${most.toFixed(0)} ms; heap ${heaps.map((each) => each.toFixed(0)).join(" → ")} MB`);
-    assert.ok(most < 100 * factor, `a task of ${most} ms`);
+    assert.ok(most < FRAME_MS * factor, `a task of ${most} ms`);
     const half = Math.ceil(heaps.length / 2);
     assert.ok(Math.min(...heaps.slice(half)) < Math.min(...heaps.slice(0, half)) * 1.1 + 5, `memory grows: ${heaps.join(", ")} MB`);
     assert.deepEqual(faults, []);

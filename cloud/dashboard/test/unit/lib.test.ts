@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { argumentsOf, fieldsOf } from "../../src/lib/form";
 import { type EditorSchema, placeAt, suggest } from "../../src/lib/complete";
 import { ageOf, inWords, percent } from "../../src/lib/format";
-import { mergeLines } from "../../src/lib/lines";
 import { faultsOf, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
 import { parseMessage } from "../../src/live/messages";
 import { SAMPLES } from "../../src/lib/samples";
@@ -108,16 +107,6 @@ describe("a form", () => {
     expect(argumentsOf(fields, { name: "x", count: "", more: "{", ratio: "x" }).problems).toEqual({ count: "is needed", more: "is no JSON", ratio: "is no number" });
     expect(argumentsOf(fields, { count: "6" }).problems.count).toBe("is more than 5");
     expect(argumentsOf(fields, { count: "1.5" }).problems.count).toBe("is no whole number");
-  });
-});
-
-describe("lines", () => {
-  const line = (time: string, text = time) => ({ time, node: "n", stream: "stdout", text, server: "d/s" });
-  it("come once, in order, and not without bound", () => {
-    const one = mergeLines([line("1"), line("3")], [line("3"), line("2"), line("4")]);
-    expect(one.map(({ time }) => time)).toEqual(["1", "2", "3", "4"]);
-    expect(mergeLines(one, [line("4")])).toBe(one);
-    expect(mergeLines([], Array.from({ length: 20 }, (_, at) => line(String(at).padStart(2, "0"))), 5).map(({ time }) => time)).toEqual(["15", "16", "17", "18", "19"]);
   });
 });
 

@@ -1,0 +1,97 @@
+// Memory of a page that is left open: a fleet that changes all the time, a person who walks through it, and after each round what is
+// really held, after a collection. It mostly waits (fifty changed servers a second), so it runs beside other tests.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
+import { PlayedNode, server } from "../e2e/played.mjs";
+
+const skip = skipFor(missingBrowser);
+const SECONDS = Number(process.env.MCPFLEET_DASHBOARD_SOAK_SECONDS ?? 300); // 3600 for the hour
+const NODES = 20;
+const SERVERS = 50;
+const EACH_MS = 200; // one node says a status with ten changed servers
+const ROUND_MS = 10_000;
+const WARM_ROUNDS = Math.min(6, Math.floor(SECONDS / 50)); // until every page was loaded, its code is compiled and its caches are as full as they get
+
+let dir, worker, browser, timer;
+const nodes = [];
+let turn = 0;
+
+// The restarts of a node's first servers are the turn in which it spoke last.
+function tick() {
+  const node = nodes[++turn % NODES];
+  node.turn = turn;
+  node.say(Array.from({ length: SERVERS }, (_, at) => server(`${node.name}-${at}`, at < 10 ? { restarts: { count: turn } } : {})));
+  nodes[0].log(`${nodes[0].name}-0`, [{ time: new Date().toISOString(), text: `line ${turn} ${"x".repeat(80)}`, stream: "stderr" }]);
+}
+
+before(async () => {
+  if (skip) return;
+  dir = temporary();
+  worker = await startWorker(dir);
+  browser = await openBrowser();
+  for (let index = 0; index < NODES; ++index) nodes.push(await new PlayedNode(worker, `edge-${String(index).padStart(2, "0")}`).connect());
+  for (let index = 0; index < NODES; ++index) tick();
+  timer = setInterval(tick, EACH_MS);
+});
+after(async () => {
+  if (skip) return;
+  clearInterval(timer);
+  for (const node of nodes) node.close();
+  await browser.close();
+  await worker.end();
+  remove(dir);
+});
+
+describe("a page that is left open", { skip }, () => {
+  test(`holds no more memory after ${SECONDS} s of updates`, { timeout: SECONDS * 1000 + 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const devtools = await context.newCDPSession(page);
+    await devtools.send("Performance.enable");
+    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
+    const held = async () => {
+      // Twice: what the first one finalises is free with the second.
+      for (let pass = 0; pass < 2; ++pass) await devtools.send("HeapProfiler.collectGarbage");
+      const { metrics } = await devtools.send("Performance.getMetrics");
+      const value = (name) => metrics.find((each) => each.name === name).value;
+      return { heap: value("JSHeapUsedSize") / 1e6, elements: value("Nodes"), listeners: value("JSEventListeners") };
+    };
+    const walk = async () => {
+      await go("Servers");
+      const [first] = nodes;
+      await page.getByRole("row", { name: new RegExp(`^${first.name}-0 `) }).waitFor();
+      // What is shown is new: it is not a page that has stopped listening.
+      await until("the newest status is shown", async () => (await page.getByRole("row", { name: new RegExp(`^${first.name}-0 `) }).textContent()).includes(String(first.turn)), 15_000);
+      await page.getByRole("link", { name: `${first.name}-0`, exact: true }).click();
+      await page.getByRole("tab", { name: "Logs" }).click();
+      await page.locator(".log-text").first().waitFor();
+      await page.waitForTimeout(1000);
+      await go("Nodes");
+      await page.getByRole("row", { name: new RegExp(`^${first.name} `) }).waitFor();
+      await go("Overview");
+      await page.getByText(`${NODES} nodes`).waitFor();
+    };
+    const samples = [];
+    const begun = performance.now();
+    for (let round = 0; performance.now() - begun < SECONDS * 1000; ++round) {
+      const end = begun + (round + 1) * ROUND_MS;
+      await walk();
+      await page.waitForTimeout(Math.max(500, end - performance.now()));
+      if (round >= WARM_ROUNDS) samples.push(await held());
+    }
+    // The least of a part is what is held when nothing is under way.
+    const part = Math.max(1, Math.ceil(samples.length / 5));
+    const least = (some, what) => Math.min(...some.map((each) => each[what]));
+    const told = [];
+    for (const [what, slack] of [["heap", 1], ["elements", 200], ["listeners", 50]]) {
+      const [first, last] = [least(samples.slice(0, part), what), least(samples.slice(-part), what)];
+      told.push(`${what} ${first.toFixed(1)} → ${last.toFixed(1)}`);
+      assert.ok(last < first * 1.05 + slack, `${what} grows: ${samples.map((each) => each[what].toFixed(1)).join(", ")}`);
+    }
+    console.log(`# heap after each round: ${samples.map(({ heap }) => heap.toFixed(1)).join(" ")} MB`);
+    console.log(`# ${turn * 10} updates in ${SECONDS} s, ${samples.length} looks: ${told.join(", ")} (heap in MB, after a collection)`);
+    assert.ok(samples.length >= 2, "too short to compare");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});

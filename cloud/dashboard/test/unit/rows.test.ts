@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import type { FeedNode } from "../../src/api/client";
+import { isMeant, verdictOf } from "../../src/lib/conditions";
+import { endpointOf } from "../../src/lib/endpoint";
+import { sortNodes } from "../../src/lib/filter";
+import { stepOf } from "../../src/lib/grid";
+import { pinStateOf } from "../../src/lib/pins";
+import { changed } from "../../src/lib/search";
+import { nodeRow, splitOf, spreadOf } from "../../src/live/rows";
+
+const condition = (type: string, status: "True" | "False" | "Unknown", reason = type, message = "") => ({ type, status, reason, message });
+// As a healthy node reports them (edge-runtime/mcplet/node_conditions.cc).
+const WELL = [condition("StoreReachable", "True", "StoreAnswers"), condition("DiskPressure", "False", "EnoughSpace"), condition("MemoryPressure", "False", "EnoughMemory"), condition("Ready", "True", "NodeReady")];
+const feed = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}): FeedNode => ({ node: "n", connected: true, lastSeen: 1, cloned: false, version: "1", head: "0.1.1", runtimes: [], conditions, ...more });
+const row = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}, down = false) => nodeRow(more.node ?? "n", feed(conditions, more), [], down, undefined);
+const but = (type: string, status: "True" | "False" | "Unknown", reason: string, message = "") => WELL.map((each) => (each.type === type ? condition(type, status, reason, message) : each));
+
+describe("a condition", () => {
+  it("is judged by its type: the True of pressure is bad", () => {
+    expect(WELL.map(verdictOf)).toEqual(["good", "good", "good", "good"]);
+    expect(verdictOf(condition("DiskPressure", "True"))).toBe("bad");
+    expect(verdictOf(condition("MemoryPressure", "True"))).toBe("bad");
+    expect(verdictOf(condition("StoreReachable", "False"))).toBe("bad");
+    for (const type of ["DiskPressure", "Verified"]) expect(verdictOf(condition(type, "Unknown"))).toBe("open");
+  });
+  it("that is meant so is neither good nor bad", () => {
+    expect(verdictOf(condition("Available", "False", "Suspended"))).toBe("open");
+    expect(verdictOf(condition("DesiredStateFresh", "False", "NoHead"))).toBe("open");
+    expect([isMeant("Completed"), isMeant("CrashLoopBackOff"), isMeant(undefined)]).toEqual([true, false, false]);
+  });
+});
+
+describe("a node", () => {
+  it("that is well is ready, although its pressure is False", () => {
+    expect(row(WELL)).toMatchObject({ health: "ready" });
+  });
+  it("that is Ready with a full disk or another trouble is degraded, and says all of them", () => {
+    expect(row(but("DiskPressure", "True", "LittleSpace", "12 MiB are free"))).toMatchObject({ health: "degraded", reason: "LittleSpace", message: "Little space: 12 MiB are free" });
+    const two = [...but("DiskPressure", "True", "LittleSpace", "12 MiB are free"), condition("LogsShipped", "False", "Waiting")];
+    expect(row(two)).toMatchObject({ health: "degraded", message: "Little space: 12 MiB are free; Waiting" });
+    expect(row(two).search).toContain("diskpressure");
+  });
+  it("that is not Ready, away or never came is that first", () => {
+    expect(row(but("Ready", "False", "NoRuntime", "none"))).toMatchObject({ health: "failing", reason: "NoRuntime", message: "none" });
+    expect(row(but("DiskPressure", "True", "LittleSpace"), { connected: false })).toMatchObject({ health: "offline" });
+    expect(row(WELL, {}, true)).toMatchObject({ health: "offline", reason: "Offline" });
+    expect(row([], { lastSeen: 0 })).toMatchObject({ health: "pending" });
+  });
+  it("is counted by how it is and by what it runs, and sorted the worst first", () => {
+    const nodes = [row(WELL, { node: "a" }), row(but("DiskPressure", "True", "LittleSpace"), { node: "b", head: "0.1.2" }), row(WELL, { node: "c", connected: false }), row(WELL, { node: "d", head: "0.1.2" })];
+    expect(splitOf(nodes)).toEqual([["ready", 2], ["offline", 1], ["degraded", 1]]);
+    expect(spreadOf(nodes)).toEqual([["0.1.2", 2], ["0.1.1", 1]]);
+    expect(sortNodes(nodes, "health", false).map(({ name }) => name)).toEqual(["b", "c", "a", "d"]);
+    expect(sortNodes(nodes, "seen", true).map(({ name }) => name)).toEqual(["a", "b", "d", "c"]);
+  });
+});
+
+describe("pins of tools", () => {
+  const pins = { a: "1", b: "2", c: "3" };
+  it("are told for each tool, from the manifest and the node's condition", () => {
+    const message = "changed: a; missing: c; not pinned: x";
+    expect(["a", "b", "x"].map((tool) => pinStateOf(tool, pins, message))).toEqual(["changed", "pinned", "not pinned"]);
+    expect(pinStateOf("a", {}, message)).toBeUndefined();
+    expect(pinStateOf("a", undefined, "")).toBeUndefined();
+    expect(pinStateOf("toString", pins, "")).toBe("not pinned");
+  });
+  it("are not known where the node's list ends early", () => {
+    expect(["a", "b"].map((tool) => pinStateOf(tool, pins, "changed: a and 3 more"))).toEqual(["changed", "not known"]);
+  });
+});
+
+describe("the map", () => {
+  const widths = [3, 0, 1];
+  const step = (key: string, at: number, column: number) => stepOf(key, at, column, widths.length, (each) => widths[each] ?? 0);
+  it("is walked by arrows, over nodes without servers, and not beyond its ends", () => {
+    expect(step("ArrowRight", 0, 1)).toEqual([0, 2]);
+    expect(step("ArrowRight", 0, 2)).toBeUndefined();
+    expect(step("ArrowDown", 0, 2)).toEqual([2, 0]);
+    expect(step("ArrowUp", 2, 0)).toEqual([0, 0]);
+    expect(step("ArrowUp", 0, 0)).toBeUndefined();
+    expect([step("End", 0, 0), step("Home", 0, 2), step("x", 0, 0)]).toEqual([[0, 2], [0, 0], undefined]);
+  });
+});
+
+describe("an address", () => {
+  it("leaves out what is empty", () => {
+    expect(changed({ q: "a", desc: true }, { q: "", desc: false })).toEqual({});
+    expect(changed<{ q?: string; sort?: string }>({ q: "a" }, { sort: "name" })).toEqual({ q: "a", sort: "name" });
+  });
+  it("of a server is its host name's where it has one", () => {
+    expect(endpointOf({ namespace: "d", name: "s", desired: undefined })).toBe("/d/s/mcp");
+    expect(endpointOf({ namespace: "d", name: "s", desired: { hostname: "mcp.example.com" } })).toBe("https://mcp.example.com/d/s/mcp");
+  });
+});

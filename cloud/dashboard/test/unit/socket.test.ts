@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Message } from "../../src/live/messages";
+import { LiveSocket } from "../../src/live/socket";
+import type { Link } from "../../src/live/store";
+
+// A socket that the test opens, speaks by and closes.
+class Played {
+  readyState = 0;
+  said: string[] = [];
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  send(text: string): void {
+    if (this.readyState !== 1) throw new Error("not open");
+    this.said.push(text);
+  }
+  close(): void {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    this.onclose?.();
+  }
+  hello(pingSeconds = 30): void {
+    this.readyState = 1;
+    this.say({ type: "hello", name: "ada", down: { sequence: 1, nodes: [], frozen: false }, hints: { pingSeconds } });
+  }
+  say(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("WebSocket", { OPEN: 1 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function made() {
+  const sockets: Played[] = [];
+  const links: Link[] = [];
+  const taken: Message[] = [];
+  const answers: ((may: "yes" | "no" | "unknown") => void)[] = [];
+  const live = new LiveSocket({
+    open: () => {
+      sockets.push(new Played());
+      return sockets.at(-1) as unknown as WebSocket;
+    },
+    maySpeak: () => new Promise((resolve) => answers.push(resolve)),
+    since: () => "b.7",
+    take: (message) => taken.push(message),
+    link: (link) => links.push(link),
+  });
+  const answer = async (may: "yes" | "no" | "unknown") => {
+    answers.shift()!(may);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return { live, sockets, links, taken, answer };
+}
+
+describe("the socket", () => {
+  it("says what it saw last and what is looked at, again after each reconnect", async () => {
+    const { live, sockets, links, answer } = made();
+    live.setFollow({ namespace: "d", server: "a" });
+    live.start();
+    sockets[0]!.hello();
+    live.setMeasure({ node: "n" });
+    expect(sockets[0]!.said.map((text) => (JSON.parse(text) as { type: string }).type)).toEqual(["sync", "follow", "measure"]);
+    expect(JSON.parse(sockets[0]!.said[0]!)).toEqual({ type: "sync", since: "b.7" });
+    sockets[0]!.close();
+    await answer("yes");
+    await vi.advanceTimersByTimeAsync(500);
+    sockets[1]!.hello();
+    expect(sockets[1]!.said).toHaveLength(3);
+    expect(links).toEqual(["connecting", "live", "lost", "connecting", "live"]);
+  });
+  it("waits longer each time, and not at all when it is told to hurry", async () => {
+    const { live, sockets, answer } = made();
+    live.start();
+    for (const most of [500, 1000, 2000, 4000, 8000, 15_000, 15_000]) {
+      const before = sockets.length;
+      sockets.at(-1)!.close();
+      await answer("unknown");
+      await vi.advanceTimersByTimeAsync(most / 2 - 1);
+      expect(sockets).toHaveLength(before);
+      await vi.advanceTimersByTimeAsync(most / 2 + 1);
+      expect(sockets).toHaveLength(before + 1);
+    }
+    sockets.at(-1)!.close();
+    await answer("unknown");
+    const before = sockets.length;
+    live.hurry();
+    expect(sockets).toHaveLength(before + 1);
+  });
+  it("opens one socket, not two, when it is told to hurry while it asks whether it may speak", async () => {
+    const { live, sockets, answer } = made();
+    live.start();
+    sockets[0]!.hello();
+    sockets[0]!.close();
+    live.hurry();
+    expect(sockets).toHaveLength(2);
+    sockets[1]!.hello();
+    await answer("yes");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sockets).toHaveLength(2);
+    expect(sockets[1]!.said.filter((text) => text.includes("sync"))).toHaveLength(1);
+  });
+  it("stays closed when it is stopped while it asks whether it may speak, whatever the answer", async () => {
+    for (const may of ["yes", "no"] as const) {
+      const { live, sockets, links, answer } = made();
+      live.start();
+      sockets[0]!.close();
+      live.stop();
+      await answer(may);
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(sockets).toHaveLength(1);
+      expect(links).toEqual(["connecting", "lost"]);
+    }
+  });
+  it("leaves alone who is signed out", async () => {
+    const { live, sockets, links, answer } = made();
+    live.start();
+    sockets[0]!.close();
+    await answer("no");
+    await vi.advanceTimersByTimeAsync(60_000);
+    live.hurry();
+    expect(sockets).toHaveLength(1);
+    expect(links.at(-1)).toBe("signed-out");
+  });
+  it("closes a connection that says nothing any more", async () => {
+    const { live, sockets } = made();
+    live.start();
+    sockets[0]!.hello(30);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sockets[0]!.said.filter((text) => text === "ping")).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(sockets[0]!.readyState).toBe(3);
+  });
+  it("hears nothing from a socket that another one has replaced", () => {
+    const { live, sockets, taken } = made();
+    live.start();
+    live.stop();
+    live.start();
+    sockets[0]!.say({ type: "alert", state: "raised" });
+    expect(taken).toEqual([]);
+    sockets[1]!.say({ type: "alert", state: "raised" });
+    expect(taken).toHaveLength(1);
+  });
+});
