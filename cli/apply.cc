@@ -10,6 +10,7 @@
 #include "cli/manifest_input.h"
 #include "cli/replicas.h"
 #include "cli/secrets.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 #include "gitops/apply_set.h"
 
@@ -37,10 +38,14 @@ Status CheckOptions(const ApplyOptions& options) {
   return OkStatus();
 }
 
-StatusOr<StoredState> ReadWholeState(Session& session) {
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+// A proposal and a dry run sign nothing here.
+ReadFor UseOf(const ApplyOptions& options) {
+  return options.propose || options.dry_run != "none" ? ReadFor::kToShow : ReadFor::kToSign;
+}
+
+StatusOr<StoredState> ReadWholeState(Session& session, const ApplyOptions& options) {
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(StoredState state, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(StoredState state, ReadTrustedState(session, deadline, UseOf(options)));
   if (!state.missing.empty())
     return Unavailable("the store does not show all objects yet, so nothing is pruned: " + state.missing.front());
   return state;
@@ -62,7 +67,7 @@ Status AddSelected(Session& session, const ApplyOptions& options, const PruneLim
                              " does not match this object, the next prune would delete it");
     }
   }
-  ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session));
+  ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session, options));
   size_t owned = 0;
   for (const auto& [key, object] : state.objects) {
     if (!places.contains({key.kind, key.namespace_}) || !selector.Matches(object.metadata.labels)) continue;
@@ -82,7 +87,7 @@ StatusOr<ChangeSet> Changes(Session& session, const ApplyOptions& options,
     limit.most_percent = *percent;
   }
   if (!options.applyset.empty()) {
-    ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session));
+    ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session, options));
     return PlanApplySet(state.objects, manifests, {.name = options.applyset, .prune = options.prune, .limit = limit});
   }
   ChangeSet changes{.manifests = true};
@@ -127,7 +132,10 @@ StatusOr<ApplyResult> WriteChanges(Session& session, const ChangeSet& changes, c
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   RETURN_IF_ERROR(CheckReplicas(session, changes, deadline));
-  WriteOptions options{.message = message, .author = Session::Author(), .dry_run = dry_run, .sign = Session::Signer()};
+  WriteOptions options{.message = message, .author = Session::Author(), .dry_run = dry_run};
+  // Without a trust root the fleet's state may be shown, and nothing is signed upon it.
+  ASSIGN_OR_RETURN(const Context context, session.context());
+  if (!dry_run || !context.trust_root.empty()) options.sign = session.Signer();
   ASSIGN_OR_RETURN(ApplyResult result, Apply(*kv, changes, options, session.clock(), deadline));
   for (const ObjectChange& change : result.changes) {
     if (quiet_unchanged && change.kind == ChangeKind::kUnchanged) continue;

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "cli/fleet.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "crd/labels.h"
@@ -17,10 +18,9 @@ namespace mcpfleet::cli {
 
 Status ChangeObjects(Session& session, const Selection& selection, const std::string& message,
                      const std::function<Status(Object*)>& change) {
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   Fleet fleet;
-  ASSIGN_OR_RETURN(fleet.desired, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(fleet.desired, ReadTrustedState(session, deadline));
   ASSIGN_OR_RETURN(std::vector<const Object*> objects, Find(fleet, selection));
   ChangeSet changes;
   for (const Object* object : objects) {

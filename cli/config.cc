@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/strings.h"
+#include "cli/context.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
@@ -15,46 +16,80 @@ namespace {
 
 struct SetContextOptions {
   Context context;
+  std::string seen_head;
   bool token_stdin = false, use = false;
 };
 
-Status RunSetContext(const SetContextOptions& options, const CLI::App& command, Session& session) {
-  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
-  Context* context = file.Find(options.context.name);
-  bool created = context == nullptr;
-  if (created) {
-    file.contexts.push_back({.name = options.context.name});
-    context = &file.contexts.back();
-  }
-  const auto take = [&](const char* flag, std::string Context::*member) {
-    if (command.count(flag) != 0) (*context).*member = options.context.*member;
-  };
-  take("--server", &Context::server);
-  take("--account", &Context::account);
-  take("--config-namespace", &Context::config_namespace);
-  take("--state-namespace", &Context::state_namespace);
-  take("--admin", &Context::admin);
+struct Tokens {
+  std::string store, admin;
+};
+
+// Tokens come by stdin, never by argv, where every user of the machine could read them.
+StatusOr<Tokens> ReadTokens() {
+  Tokens tokens;
+  std::getline(std::cin, tokens.store);
+  std::getline(std::cin, tokens.admin);
+  tokens = {std::string(Trim(tokens.store)), std::string(Trim(tokens.admin))};
+  if (tokens.store.empty()) return InvalidArgument("--token-stdin: no token on stdin");
+  return tokens;
+}
+
+// What was verified of another root, or is declared anew, counts no more.
+void Forget(Context* context) {
+  context->seen = {};
+  context->seen_bytes.clear();
+  context->trust_document.clear();
+}
+
+Status TakeTrust(const SetContextOptions& options, const CLI::App& command, Context* context) {
+  const std::string& root = options.context.trust_root;
   if (command.count("--trust-root") != 0) {
-    if (!options.context.trust_root.empty() && !IsSha256Hex(options.context.trust_root))
+    if (!root.empty() && !IsSha256Hex(root))
       return InvalidArgument("--trust-root: 64 hex digits are expected, as `mcpctl trust init` prints them");
-    context->trust_root = options.context.trust_root;
+    if (context->trust_root != root) Forget(context);
+    context->trust_root = root;
   }
-  if (!session.options().namespace_.empty()) context->namespace_ = session.options().namespace_;
+  if (command.count("--seen-head") != 0) {
+    StatusOr<HeadOrder> seen = ParseHeadOrder(options.seen_head);
+    if (!seen.ok()) return Annotate(seen.status(), "--seen-head");
+    Forget(context);
+    context->seen = *seen;
+  }
+  return OkStatus();
+}
+
+Status RunSetContext(const SetContextOptions& options, const CLI::App& command, Session& session) {
+  Tokens tokens;
   if (options.token_stdin) {
-    // Tokens come by stdin, never by argv, where every user of the machine could read them.
-    std::string token, admin_token;
-    std::getline(std::cin, token);
-    std::getline(std::cin, admin_token);
-    context->token = Trim(token);
-    if (!Trim(admin_token).empty()) context->admin_token = Trim(admin_token);
-    if (context->token.empty()) return InvalidArgument("--token-stdin: no token on stdin");
+    ASSIGN_OR_RETURN(tokens, ReadTokens());
   }
-  if (context->server.empty())
-    return InvalidArgument("--server is missing: the URL of the store, for example http://127.0.0.1:8702");
-  if (options.use || file.current.empty()) file.current = options.context.name;
-  RETURN_IF_ERROR(SaveContexts(file));
+  bool created = false;
+  RETURN_IF_ERROR(UpdateContexts(ContextPath(), [&](ContextFile* file) -> Status {
+    Context* context = file->Find(options.context.name);
+    created = context == nullptr;
+    if (created) {
+      file->contexts.push_back({.name = options.context.name});
+      context = &file->contexts.back();
+    }
+    const auto take = [&](const char* flag, std::string Context::*member) {
+      if (command.count(flag) != 0) (*context).*member = options.context.*member;
+    };
+    take("--server", &Context::server);
+    take("--account", &Context::account);
+    take("--config-namespace", &Context::config_namespace);
+    take("--state-namespace", &Context::state_namespace);
+    take("--admin", &Context::admin);
+    RETURN_IF_ERROR(TakeTrust(options, command, context));
+    if (!session.options().namespace_.empty()) context->namespace_ = session.options().namespace_;
+    if (!tokens.store.empty()) context->token = tokens.store;
+    if (!tokens.admin.empty()) context->admin_token = tokens.admin;
+    if (context->server.empty())
+      return InvalidArgument("--server is missing: the URL of the store, for example http://127.0.0.1:8702");
+    if (options.use || file->current.empty()) file->current = options.context.name;
+    return OkStatus();
+  }));
   session.err() << "context \"" << options.context.name << "\" " << (created ? "created" : "changed") << " in "
-                << file.path << "\n";
+                << ContextPath() << "\n";
   return OkStatus();
 }
 
@@ -82,7 +117,10 @@ Status RunView(Session& session) {
     if (!context.token.empty()) json["token"] = "REDACTED";
     if (!context.admin.empty()) json["admin"] = context.admin;
     if (!context.admin_token.empty()) json["adminToken"] = "REDACTED";
-    if (!context.trust_root.empty()) json["trustRoot"] = context.trust_root;
+    if (!context.trust_root.empty()) {
+      json["trustRoot"] = context.trust_root;
+      json["seenHead"] = ToString(context.seen);
+    }
     contexts.push_back(std::move(json));
   }
   session.out() << ObjectToYaml(
@@ -91,20 +129,22 @@ Status RunView(Session& session) {
 }
 
 Status RunUseContext(Session& session, const std::string& name) {
-  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
-  RETURN_IF_ERROR(ChooseContext(file, name).status());
-  file.current = name;
-  RETURN_IF_ERROR(SaveContexts(file));
+  RETURN_IF_ERROR(UpdateContexts(ContextPath(), [&](ContextFile* file) -> Status {
+    RETURN_IF_ERROR(ChooseContext(*file, name).status());
+    file->current = name;
+    return OkStatus();
+  }));
   session.err() << "switched to context \"" << name << "\"\n";
   return OkStatus();
 }
 
 Status RunDeleteContext(Session& session, const std::string& name) {
-  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(ContextPath()));
-  if (file.Find(name) == nullptr) return NotFound("no context \"" + name + "\" in " + file.path);
-  std::erase_if(file.contexts, [&](const Context& context) { return context.name == name; });
-  if (file.current == name) file.current.clear();
-  RETURN_IF_ERROR(SaveContexts(file));
+  RETURN_IF_ERROR(UpdateContexts(ContextPath(), [&](ContextFile* file) -> Status {
+    if (file->Find(name) == nullptr) return NotFound("no context \"" + name + "\" in " + file->path);
+    std::erase_if(file->contexts, [&](const Context& context) { return context.name == name; });
+    if (file->current == name) file->current.clear();
+    return OkStatus();
+  }));
   session.err() << "context \"" << name << "\" deleted\n";
   return OkStatus();
 }
@@ -129,7 +169,10 @@ void RegisterConfig(CLI::App& root, Session& session) {
   set->add_option("--state-namespace", options->context.state_namespace, "id of the KV namespace with the statuses");
   set->add_option("--admin", options->context.admin, "a node's admin API: http://HOST:PORT or unix:///PATH");
   set->add_option("--trust-root", options->context.trust_root,
-                  "the fingerprint that `mcpctl trust init` printed: new nodes are told to follow it");
+                  "the fingerprint that `mcpctl trust init` printed: nothing is signed without it in a signed fleet, "
+                  "and new nodes are told to follow it");
+  set->add_option("--seen-head", options->seen_head,
+                  "the least head to build on, trust.epoch.revision: for a machine that has seen none yet");
   set->add_flag("--token-stdin", options->token_stdin,
                 "read the store's token from stdin; a second line is the admin API's");
   set->add_flag("--use", options->use, "and make it the current one");

@@ -1,5 +1,7 @@
 #include "cli/context.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +31,9 @@ Context FromJson(const Json& json) {
                   .admin = GetString(json, "admin"),
                   .admin_token = GetString(json, "adminToken"),
                   .namespace_ = GetString(json, "namespace", "default"),
-                  .trust_root = GetString(json, "trustRoot")};
+                  .trust_root = GetString(json, "trustRoot"),
+                  .seen_bytes = GetString(json, "seenSigned"),
+                  .trust_document = GetString(json, "trustDocument")};
   if (auto seen = ParseHeadOrder(GetString(json, "seenHead")); seen.ok()) context.seen = *seen;
   return context;
 }
@@ -46,12 +50,14 @@ Json ToJson(const Context& context) {
   if (!context.admin.empty()) json["admin"] = context.admin;
   if (!context.admin_token.empty()) json["adminToken"] = context.admin_token;
   if (!context.trust_root.empty()) json["trustRoot"] = context.trust_root;
+  if (!context.seen_bytes.empty()) json["seenSigned"] = context.seen_bytes;
+  if (!context.trust_document.empty()) json["trustDocument"] = context.trust_document;
   return json;
 }
 
 // The mcplet of this machine, for who may read its token. An absent configuration is the packaged one.
 StatusOr<Context> NodeContext(const std::string& configuration) {
-  std::string state = "/var/lib/mcpfleet", run = "/run/mcpfleet", address = "127.0.0.1";
+  std::string state = "/var/lib/mcpfleet", run = "/run/mcpfleet", address = "127.0.0.1", trust_root;
   int64_t port = 8702;
   StatusOr<std::string> content = ReadFile(configuration, kFileBytes);
   if (content.ok()) {
@@ -62,6 +68,7 @@ StatusOr<Context> NodeContext(const std::string& configuration) {
     run = GetString(spec, "runDirectory", run);
     address = GetString(store, "address", address);
     port = GetInt(store, "port", port);
+    trust_root = GetString(store, "trustRoot");
     if (GetString(store, "type", "Embedded") != "Embedded") {
       return FailedPrecondition("its mcplet uses a store elsewhere, and a node's token can't change the fleet");
     }
@@ -71,10 +78,11 @@ StatusOr<Context> NodeContext(const std::string& configuration) {
   if (address == "0.0.0.0" || address == "::") address = "127.0.0.1";
   if (address.find(':') != std::string::npos) address = "[" + address + "]";
   ASSIGN_OR_RETURN(std::string token, ReadFile(state + "/store/operator-token", 4096));
-  return Context{.name = "(this node)",
+  return Context{.name = kNodeContextName,
                  .server = "http://" + address + ":" + std::to_string(port),
                  .token = std::string(Trim(token)),
-                 .admin = "unix://" + run + "/mcplet.sock"};
+                 .admin = "unix://" + run + "/mcplet.sock",
+                 .trust_root = trust_root};
 }
 
 }  // namespace
@@ -132,6 +140,22 @@ Status SaveContexts(const ContextFile& file) {
     RETURN_IF_ERROR(MakeDirectories(file.path.substr(0, slash), 0700));
   }
   return WriteFileAtomically(file.path, ObjectToYaml(json), 0600);
+}
+
+Status UpdateContexts(const std::string& path, const std::function<Status(ContextFile*)>& change) {
+  if (size_t slash = path.rfind('/'); slash != std::string::npos && slash != 0) {
+    RETURN_IF_ERROR(MakeDirectories(path.substr(0, slash), 0700));
+  }
+  const std::string lock_path = path + ".lock";
+  const UniqueFd lock(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock.valid()) return ErrnoStatus(errno, lock_path);
+  // Held for as long as a file is written.
+  while (flock(lock.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, lock_path);
+  }
+  ASSIGN_OR_RETURN(ContextFile file, LoadContexts(path));
+  RETURN_IF_ERROR(change(&file));
+  return SaveContexts(file);
 }
 
 StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name, const std::string& node_configuration) {

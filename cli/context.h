@@ -2,6 +2,7 @@
 // 0600 because it holds tokens. Without any context, root on a node talks to that node's mcplet.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ struct Context {
   std::string admin_token;
   std::string namespace_ = "default";
   std::string trust_root;  // fingerprint; "": not known, or the fleet is not signed
-  HeadOrder seen;          // the greatest head seen through this context: what `store restore` must exceed
+  // The greatest head seen through this context: what `store restore` must exceed. With a trust root only verified
+  // heads count, and no older one is built on.
+  HeadOrder seen;
+  std::string seen_bytes;      // of it, where it was verified: the head with its signatures
+  std::string trust_document;  // TrustLine of the newest trust document that was walked to
 };
 
 struct ContextFile {
@@ -41,8 +46,11 @@ std::string CachePath();
 StatusOr<ContextFile> LoadContexts(const std::string& path);
 // Atomic; 0600.
 Status SaveContexts(const ContextFile& file);
+// Loads, changes and saves, while no other mcpctl does; nothing is saved when `change` fails.
+Status UpdateContexts(const std::string& path, const std::function<Status(ContextFile*)>& change);
 // By name, or the current one, or that of the mcplet on this machine: its configuration file says where its store and
 // its socket are, and whoever may read the operator token may use them. NotFound says what to do.
+inline constexpr char kNodeContextName[] = "(this node)";
 inline constexpr char kNodeConfiguration[] = "/etc/mcpfleet/mcplet.yaml";
 StatusOr<Context> ChooseContext(const ContextFile& file, std::string_view name,
                                 const std::string& node_configuration = kNodeConfiguration);

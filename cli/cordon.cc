@@ -10,6 +10,7 @@
 #include "cli/fleet.h"
 #include "cli/node_object.h"
 #include "cli/span.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -94,7 +95,10 @@ Status RunCordon(Session& session, const CordonOptions& options, Verb verb) {
   ASSIGN_OR_RETURN(const Selection selection, Select(session, options.resources, kKindNode));
   RETURN_IF_ERROR(CheckDeliberate(selection, options.resources));
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(const Fleet fleet, ReadFleet(session, deadline));
+  ASSIGN_OR_RETURN(Fleet fleet, ReadFleet(session, deadline));
+  // Which nodes are meant is decided by what is verified.
+  ASSIGN_OR_RETURN(fleet.desired, ReadTrustedState(session, deadline));
+  fleet.declared = DeclaredNodes(fleet.desired);
   ASSIGN_OR_RETURN(const std::vector<std::string> names, FindNodes(fleet, selection));
   if (names.empty()) {
     session.err() << "No nodes found\n";

@@ -6,6 +6,7 @@
 #include "cli/fleet.h"
 #include "cli/manifest_input.h"
 #include "cli/secrets.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 
 namespace mcpfleet::cli {
@@ -28,10 +29,10 @@ StatusOr<std::vector<ObjectKey>> Doomed(Session& session, const DeleteOptions& o
   }
   ASSIGN_OR_RETURN(Selection selection, Select(session, options.resources));
   RETURN_IF_ERROR(CheckDeliberate(selection, options.resources));
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   Fleet fleet;
-  ASSIGN_OR_RETURN(fleet.desired, ReadState(*kv, deadline));
+  const ReadFor use = options.dry_run == "none" ? ReadFor::kToSign : ReadFor::kToShow;
+  ASSIGN_OR_RETURN(fleet.desired, ReadTrustedState(session, deadline, use));
   StatusOr<std::vector<const Object*>> objects = Find(fleet, selection);
   if (!objects.ok() && !options.ignore_not_found) return objects.status();
   for (const auto& [key, object] : fleet.desired.objects) {

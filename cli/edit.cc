@@ -15,6 +15,7 @@
 #include "cli/apply.h"
 #include "cli/fleet.h"
 #include "cli/secrets.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "crd/manifest.h"
@@ -56,10 +57,9 @@ std::string Editable(const Object& object) {
 Status RunEdit(Session& session, const ResourceOptions& resources) {
   ASSIGN_OR_RETURN(Selection selection, Select(session, resources));
   if (selection.names.size() != 1) return InvalidArgument("one object at a time: mcpctl edit mcp/NAME");
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   Fleet fleet;
-  ASSIGN_OR_RETURN(fleet.desired, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(fleet.desired, ReadTrustedState(session, deadline));
   ASSIGN_OR_RETURN(std::vector<const Object*> found, Find(fleet, selection));
   const std::string original = Editable(*found.front());
 

@@ -55,14 +55,6 @@ Status RunListKeys(Session& session, const std::string& output) {
 
 }  // namespace
 
-HeadSigner Session::Signer() {
-  return [](KvClient& kv, Head* head, Deadline deadline) -> Status {
-    if (head->order.trust == 0) return OkStatus();
-    ASSIGN_OR_RETURN(std::vector<NamedKey> named, LoadKeys());
-    return SignWith(KeysOf(std::move(named)))(kv, head, deadline);
-  };
-}
-
 void RegisterKeys(CLI::App& root, Session& session) {
   auto* keys = root.add_subcommand("keys", "Private keys that sign what nodes follow or open secrets: create, list");
   keys->require_subcommand(1);

@@ -9,12 +9,15 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "cli/hidden_arguments.h"
 #include "cli/usage.h"
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
   using namespace mcpfleet;  // NOLINT: main only
-  signal(SIGPIPE, SIG_IGN);  // `mcpctl get | head` ends by a failed write
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  cli::HideLiterals(argc, argv);  // before anything that takes time
+  signal(SIGPIPE, SIG_IGN);       // `mcpctl get | head` ends by a failed write
   InitRestThreads();
   SystemClock clock;
   cli::Session session(std::cout, std::cerr, clock);
@@ -72,12 +75,11 @@ int main(int argc, char** argv) {
   cli::RegisterCompletion(root, session);
   cli::RegisterVersion(root, session);
 
-  if (argc == 1) {
+  if (words.empty()) {
     std::cout << root.help();
     return cli::kExitOk;
   }
   // `mcpctl help rollout` is `mcpctl rollout --help`.
-  std::vector<std::string> words(argv + 1, argv + argc);
   if (words.front() == "help") {
     words.erase(words.begin());
     words.push_back("--help");

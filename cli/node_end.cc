@@ -102,7 +102,7 @@ Status RunDelete(Session& session, const EndOptions& options) {
   }
   RETURN_IF_ERROR(Forget(session, options.node));
   const WriteOptions write{
-      .message = "delete node " + options.node, .author = Session::Author(), .sign = Session::Signer()};
+      .message = "delete node " + options.node, .author = Session::Author(), .sign = session.Signer()};
   const ObjectKey key{kKindNode, "", options.node};
   ASSIGN_OR_RETURN(const ApplyResult result, Apply(*kv, {.remove = {key}}, write, session.clock(), deadline));
   if (result.head.has_value()) session.SawHead(result.head->order);

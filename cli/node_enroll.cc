@@ -16,7 +16,6 @@
 #include "cli/span.h"
 #include "cli/trust_root.h"
 #include "crd/labels.h"
-#include "store/reader.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -116,14 +115,11 @@ Status RunEnroll(Session& session, const EnrollOptions& options) {
   if (!options.out.empty() && access(options.out.c_str(), F_OK) == 0)
     return FailedPrecondition(options.out + " is there already; choose another file or remove it");
   ASSIGN_OR_RETURN(WorkerApi * worker, session.Worker());
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const Context context, session.context());
   JoinToken token{.id = NewJoinId(), .secret = NewJoinSecret()};
-  ASSIGN_OR_RETURN(const std::optional<Head> before, ReadHead(*kv, deadline));
-  if (before.has_value()) {
-    ASSIGN_OR_RETURN(token.fingerprint, TrustRootOf(session, *kv, *before, deadline));
-  }
+  ASSIGN_OR_RETURN(const std::optional<Head> before, ReadTrustedHead(session, ReadFor::kToSign, deadline));
+  if (before.has_value() && before->order.trust > 0) token.fingerprint = context.trust_root;
   ForgetOldJoins(session.clock().Wall());
   // The secret first: a token whose secret nobody has could not be accepted.
   const std::string expires = FormatTime(session.clock().Wall() + ttl);

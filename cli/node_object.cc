@@ -1,6 +1,6 @@
 #include "cli/node_object.h"
 
-#include "store/reader.h"
+#include "cli/trusted_state.h"
 
 namespace mcpfleet::cli {
 
@@ -8,7 +8,7 @@ StatusOr<ApplyResult> ChangeNodes(Session& session, const std::vector<std::strin
                                   const std::string& message, const std::function<void(Object*)>& change) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(const StoredState state, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(const StoredState state, ReadTrustedState(session, deadline));
   ChangeSet changes;
   for (const std::string& name : names) {
     const ObjectKey key{kKindNode, "", name};
@@ -24,7 +24,7 @@ StatusOr<ApplyResult> ChangeNodes(Session& session, const std::vector<std::strin
     change(&node);
     changes.set.push_back(std::move(node));
   }
-  const WriteOptions options{.message = message, .author = Session::Author(), .sign = Session::Signer()};
+  const WriteOptions options{.message = message, .author = Session::Author(), .sign = session.Signer()};
   ASSIGN_OR_RETURN(ApplyResult result, Apply(*kv, changes, options, session.clock(), deadline));
   if (result.head.has_value()) session.SawHead(result.head->order);
   return result;

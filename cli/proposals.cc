@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/resource.h"
 #include "cli/table.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 #include "store/proposal.h"
 #include "store/reader.h"
@@ -84,10 +85,10 @@ Status RunShow(Session& session, const ProposalOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const FoundProposal found, FindProposal(*kv, options.id, deadline));
-  ASSIGN_OR_RETURN(const StoredState state, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(const StoredState state, ReadTrustedState(session, deadline, ReadFor::kToShow));
   Introduce(session, found);
   ShowDifferences(session, found.proposal, state);
-  ASSIGN_OR_RETURN(const std::vector<std::string> changed, ChangedSince(*kv, found.proposal, deadline));
+  ASSIGN_OR_RETURN(const std::vector<std::string> changed, ChangedSince(*kv, found.proposal, state.head, deadline));
   for (const std::string& each : changed)
     session.err() << "warning: " << each << " was changed since this was proposed\n";
   return OkStatus();
@@ -98,13 +99,15 @@ Status RunSign(Session& session, const ProposalOptions& options) {
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const FoundProposal found, FindProposal(*kv, options.id, deadline));
   const Proposal& proposal = found.proposal;
-  ASSIGN_OR_RETURN(const std::vector<std::string> changed, ChangedSince(*kv, proposal, deadline));
+  // What is compared and shown decides whether it is signed: a hostile store could make an evil object look as if it
+  // were there already.
+  ASSIGN_OR_RETURN(const StoredState state, ReadTrustedState(session, deadline));
+  ASSIGN_OR_RETURN(const std::vector<std::string> changed, ChangedSince(*kv, proposal, state.head, deadline));
   if (!changed.empty() && !options.force) {
     return FailedPrecondition(changed.front() + (changed.size() > 1 ? " and others were" : " was") +
                               " changed since this was proposed: look at it with `mcpctl proposals show " +
                               found.id.substr(0, kIdShown) + "`, then --force applies it over that");
   }
-  ASSIGN_OR_RETURN(const StoredState state, ReadState(*kv, deadline));
   Introduce(session, found);
   ShowDifferences(session, proposal, state);
   RETURN_IF_ERROR(Confirm(session, options.yes, "signing proposal " + found.id.substr(0, kIdShown)));

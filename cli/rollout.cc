@@ -9,6 +9,7 @@
 #include "cli/fleet.h"
 #include "cli/table.h"
 #include "cli/text_diff.h"
+#include "cli/trust_root.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "store/reader.h"
@@ -32,8 +33,10 @@ struct Version {
   ShardEntry entry;
 };
 
-StatusOr<std::vector<Version>> VersionsOf(KvClient& kv, const ObjectKey& key, Deadline deadline) {
-  ASSIGN_OR_RETURN(std::vector<HistoryEntry> history, ReadHistory(kv, kHistory, deadline));
+StatusOr<std::vector<Version>> VersionsOf(KvClient& kv, const std::optional<Head>& head, const ObjectKey& key,
+                                          Deadline deadline) {
+  ASSIGN_OR_RETURN(std::vector<HistoryEntry> history,
+                   ReadHistoryFrom(kv, head ? head->snapshot : "", kHistory, deadline));
   std::vector<Version> versions;
   for (const HistoryEntry& entry : history) {
     Snapshot only;  // the one shard that can hold the object
@@ -82,7 +85,8 @@ Status RunHistory(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
+  ASSIGN_OR_RETURN(const std::optional<Head> head, ReadHead(*kv, deadline));
+  ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, head, key, deadline));
   if (options.revision != 0) {
     ASSIGN_OR_RETURN(Object object, ReadVersion(*kv, key, versions, options.revision, deadline));
     session.out() << ObjectToYaml(ObjectToJson(object));
@@ -101,7 +105,8 @@ Status RunUndo(Session& session, const RolloutOptions& options) {
   ASSIGN_OR_RETURN(ObjectKey key, OneServer(session, options));
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, key, deadline));
+  ASSIGN_OR_RETURN(const std::optional<Head> head, ReadTrustedHead(session, ReadFor::kToSign, deadline));
+  ASSIGN_OR_RETURN(std::vector<Version> versions, VersionsOf(*kv, head, key, deadline));
   ASSIGN_OR_RETURN(Object object, ReadVersion(*kv, key, versions, options.revision, deadline));
   return WriteChanges(session, {.set = {object}}, "undo to generation " + std::to_string(object.metadata.generation),
                       false)

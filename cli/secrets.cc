@@ -136,8 +136,9 @@ StatusOr<Values> ReadValues(Session& session, const SecretOptions& options) {
   if (stdins > 1) return InvalidArgument("only one value can be read from stdin");
   if (values.empty()) return InvalidArgument("say what it holds: --from-literal, --from-file or --from-env-file");
   if (!options.literals.empty())
-    session.err() << "warning: --from-literal stays in the history of your shell, and others on this machine can read "
-                     "it while mcpctl runs; --from-file KEY=- reads stdin\n";
+    session.err()
+        << "warning: --from-literal stays in the history of your shell, and others on this machine could read "
+           "it in the moment before mcpctl hid it; --from-file KEY=- reads stdin\n";
   return values;
 }
 
@@ -191,6 +192,14 @@ StatusOr<std::vector<SecretRecipient>> OperatorsOf(const RecipientOptions& optio
   return out;
 }
 
+// Whom something is sealed to must be what the fleet's keys say, and all of it.
+StatusOr<StoredState> ReadToSeal(Session& session, Deadline deadline) {
+  StatusOr<StoredState> state = ReadTrustedState(session, deadline);
+  if (!state.ok()) return Annotate(state.status(), "nothing is sealed by what this store says");
+  if (!state->missing.empty()) return Unavailable("the store does not show all objects yet: " + state->missing.front());
+  return state;
+}
+
 Status RunCreate(Session& session, const SecretOptions& options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml"}));
   if (std::string wrong = CheckName(options.name); !wrong.empty())
@@ -198,7 +207,7 @@ Status RunCreate(Session& session, const SecretOptions& options) {
   ASSIGN_OR_RETURN(const std::string space, session.Namespace());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const std::vector<NamedSealingKey> mine, LoadSealingKeys());
-  ASSIGN_OR_RETURN(const StoredState state, ReadTrustedState(session, deadline));
+  ASSIGN_OR_RETURN(const StoredState state, ReadToSeal(session, deadline));
   const ObjectKey key{kKindSecret, space, options.name};
   Object object{.kind = kKindSecret, .metadata = {.name = options.name, .namespace_ = space}};
   SecretSpec before;
@@ -293,7 +302,7 @@ Status RunRewrap(Session& session, const RewrapOptions& options) {
   ASSIGN_OR_RETURN(const std::string space, session.Namespace());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const std::vector<NamedSealingKey> mine, LoadSealingKeys());
-  ASSIGN_OR_RETURN(const StoredState state, ReadTrustedState(session, deadline));
+  ASSIGN_OR_RETURN(const StoredState state, ReadToSeal(session, deadline));
   ChangeSet changes;
   bool any = false;
   for (const auto& [key, object] : state.objects) {

@@ -204,25 +204,23 @@ StatusOr<Deadline> Session::RequestDeadline() {
   return timeout == Duration::zero() ? Deadline::Never() : Deadline::After(timeout);
 }
 
-void Session::SawHead(const HeadOrder& order) {
-  if (context_ == nullptr || order <= context_->seen) return;
-  context_->seen = order;
-  StatusOr<ContextFile> file = LoadContexts(ContextPath());
-  if (!file.ok()) return;
-  Context* stored = file->Find(context_->name);
-  if (stored == nullptr || order <= stored->seen) return;
-  stored->seen = order;
-  if (Status saved = SaveContexts(*file); !saved.ok()) err_ << "warning: " << Message(saved) << "\n";
+Status Session::UpdateContext(const std::function<void(Context*)>& change) {
+  change(context_.get());
+  // That of this machine's mcplet is in no file.
+  if (context_->name == kNodeContextName) return OkStatus();
+  return UpdateContexts(ContextPath(), [&](ContextFile* file) {
+    Context* stored = file->Find(context_->name);
+    if (stored != nullptr) change(stored);
+    return OkStatus();
+  });
 }
 
-void Session::SawTrustRoot(const std::string& fingerprint) {
-  if (context_ == nullptr) return;
-  context_->trust_root = fingerprint;
-  StatusOr<ContextFile> file = LoadContexts(ContextPath());
-  Context* stored = file.ok() ? file->Find(context_->name) : nullptr;
-  if (stored == nullptr || stored->trust_root == fingerprint) return;
-  stored->trust_root = fingerprint;
-  if (Status saved = SaveContexts(*file); !saved.ok()) err_ << "warning: " << Message(saved) << "\n";
+void Session::SawHead(const HeadOrder& order) {
+  if (context_ == nullptr || !context_->trust_root.empty() || order <= context_->seen) return;
+  const Status saved = UpdateContext([&](Context* context) {
+    if (context->trust_root.empty() && context->seen < order) context->seen = order;
+  });
+  if (!saved.ok()) err_ << "warning: " << Message(saved) << "\n";
 }
 
 bool Session::Pause(Duration most) {

@@ -5,6 +5,7 @@
 // session.Finish(RunVerb(...)). Results go to out(), talk (progress, hints, warnings) to err().
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <string>
@@ -60,12 +61,14 @@ class Session {
   StatusOr<std::unique_ptr<http::ResponseStream>> AdminStream(const http::Request& request, Deadline deadline);
   // Now + --request-timeout.
   StatusOr<Deadline> RequestDeadline();
-  // Signs heads with the keys of `mcpctl keys`, where the fleet is signed.
-  static HeadSigner Signer();
-  // Remembers the greatest head seen, in the context file.
+  // Verifies what a change is put on, from the context's trust root on, and signs it with the keys of `mcpctl keys`,
+  // where the fleet is signed (cli/trust_root.cc).
+  HeadSigner Signer();
+  // Remembers the greatest head seen, in the context file. With a trust root the signer does that, of those that it
+  // has verified: what a store merely says must not rule out what is true.
   void SawHead(const HeadOrder& order);
-  // Remembers the fleet's trust root there.
-  void SawTrustRoot(const std::string& fingerprint);
+  // The trust root that the context has from now on, with what was verified of it.
+  void PinTrustRoot(const std::string& fingerprint, const SeenTrust& seen);
 
   // Waits, at most `most`. False when nobody reads stdout any more (`mcpctl get -w | head`): the verb should end.
   bool Pause(Duration most);
@@ -80,6 +83,9 @@ class Session {
   static std::string Author();
 
  private:
+  // Changes the context, here and in the file.
+  Status UpdateContext(const std::function<void(Context*)>& change);
+  Status Remember(const SeenTrust& seen);
   StatusOr<http::Client*> AdminClient();
   Status PrepareAdmin(http::Request* request);
   std::string Hint(const Status& status) const;

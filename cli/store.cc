@@ -6,6 +6,7 @@
 #include "cli/fleet.h"
 #include "cli/store_token.h"
 #include "cli/table.h"
+#include "cli/trust_root.h"
 #include "cli/verbs.h"
 #include "store/reader.h"
 #include "store/writer.h"
@@ -16,7 +17,7 @@ namespace {
 struct StoreOptions {
   std::string path, snapshot;
   size_t keep = 10, snapshots = 10, limit = 20;
-  bool dry_run = false, replace_fleet = false;
+  bool dry_run = false, replace_fleet = false, last_seen = false;
 };
 
 Status RunGc(Session& session, const StoreOptions& options) {
@@ -38,6 +39,8 @@ Status RunBackup(Session& session, const StoreOptions& options) {
 }
 
 Status RunRestore(Session& session, const StoreOptions& options) {
+  if (options.path.empty() != options.last_seen)
+    return InvalidArgument("say what: a file that store backup wrote, or --last-seen");
   ASSIGN_OR_RETURN(Context context, session.context());
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
@@ -47,14 +50,16 @@ Status RunRestore(Session& session, const StoreOptions& options) {
   for (const NodeStatus& node : nodes) {
     if (auto order = ParseHeadOrder(node.accepted_head); order.ok()) epoch = std::max(epoch, order->epoch);
   }
-  ASSIGN_OR_RETURN(Head head, Restore(*kv, options.path,
-                                      {.min_epoch = epoch,
-                                       .replace_fleet = options.replace_fleet,
-                                       .author = Session::Author(),
-                                       .sign = Session::Signer()},
-                                      session.clock(), deadline));
-  session.SawHead(head.order);
-  session.out() << "restored " << options.path << "; head is " << ToString(head.order) << "\n";
+  const RestoreOptions restore{.min_epoch = epoch,
+                               .replace_fleet = options.replace_fleet,
+                               .author = Session::Author(),
+                               .sign = session.Signer()};
+  StatusOr<Head> head = options.last_seen ? RestoreSeen(*kv, restore, session.clock(), deadline)
+                                          : Restore(*kv, options.path, restore, session.clock(), deadline);
+  RETURN_IF_ERROR(head.status());
+  session.SawHead(head->order);
+  session.out() << "restored " << (options.last_seen ? "what was seen last" : options.path) << "; head is "
+                << ToString(head->order) << "\n";
   return OkStatus();
 }
 
@@ -74,7 +79,8 @@ Status RunHistory(Session& session, const StoreOptions& options) {
 Status RunRollback(Session& session, const StoreOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(std::vector<HistoryEntry> history, ReadHistory(*kv, 1000, deadline));
+  ASSIGN_OR_RETURN(const std::optional<Head> head, ReadTrustedHead(session, ReadFor::kToSign, deadline));
+  ASSIGN_OR_RETURN(std::vector<HistoryEntry> history, ReadHistoryFrom(*kv, head ? head->snapshot : "", 1000, deadline));
   std::vector<std::string> found;
   for (const HistoryEntry& entry : history) {
     if (entry.hash.starts_with(options.snapshot)) found.push_back(entry.hash);
@@ -85,7 +91,7 @@ Status RunRollback(Session& session, const StoreOptions& options) {
                     "; see: mcpctl store history");
   }
   WriteOptions write{
-      .message = "roll back to " + found.front().substr(0, 12), .author = Session::Author(), .sign = Session::Signer()};
+      .message = "roll back to " + found.front().substr(0, 12), .author = Session::Author(), .sign = session.Signer()};
   ASSIGN_OR_RETURN(ApplyResult result, Rollback(*kv, found.front(), write, session.clock(), deadline));
   for (const ObjectChange& change : result.changes) {
     if (change.kind != ChangeKind::kUnchanged) session.out() << NameOf(change.key) << " rolled back\n";
@@ -123,7 +129,9 @@ void RegisterStore(CLI::App& root, Session& session) {
   backup->add_option("--snapshots", options->snapshots, "how much history");
   backup->callback([options, &session] { session.Finish(RunBackup(session, *options)); });
   auto* restore = store->add_subcommand("restore", "Bring back a backup; every node follows");
-  restore->add_option("file", options->path, "a file that store backup wrote")->required();
+  restore->add_option("file", options->path, "a file that store backup wrote");
+  restore->add_flag("--last-seen", options->last_seen,
+                    "in a signed fleet whose head somebody replaced: the last one that this context verified");
   restore->add_flag("--replace-fleet", options->replace_fleet, "even over the store of another fleet");
   restore->callback([options, &session] { session.Finish(RunRestore(session, *options)); });
   AddStoreTokens(*store, session);

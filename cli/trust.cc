@@ -21,6 +21,7 @@ struct TrustOptions {
   std::vector<std::string> roots, heads;
   int64_t roots_needed = 0, heads_needed = 0;  // 0: one, or what it is
   std::string expires, output, out;
+  bool last_seen = false;
 };
 
 // A name of a key here, or a public key of somebody else.
@@ -49,24 +50,22 @@ StatusOr<Signers> SignersOf(const std::vector<NamedKey>& keys, const std::vector
   return signers;
 }
 
-StatusOr<TrustDocument> PresentTrust(KvClient& kv, const Head& head, Deadline deadline) {
-  if (head.order.trust == 0)
-    return FailedPrecondition("this fleet is not signed; begin with: mcpctl trust init --root NAME --head NAME");
-  return ReadTrust(kv, head.order.trust, deadline);
+Status NotSigned() {
+  return FailedPrecondition("this fleet is not signed; begin with: mcpctl trust init --root NAME --head NAME");
 }
 
 Status RunChange(Session& session, const TrustOptions& options, bool first) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(std::vector<NamedKey> named, LoadKeys());
-  ASSIGN_OR_RETURN(const Head head, PresentHead(*kv, deadline));
-  TrustDocument before;
-  if (first && head.order.trust > 0)
-    return FailedPrecondition("this fleet is signed already, by " + TrustKey(head.order.trust) +
+  const HeadSigner signer = options.last_seen ? session.Signer().OnLastSeen() : session.Signer();
+  ASSIGN_OR_RETURN(const TrustedBase base, signer.ReadBase(*kv, BaseFor::kNewKeys, deadline));
+  if (!base.head()) return EmptyStore();
+  if (first && base.trust() != nullptr)
+    return FailedPrecondition("this fleet is signed already, by " + TrustKey(base.trust_version()) +
                               "; change its keys with: mcpctl trust rotate");
-  if (!first) {
-    ASSIGN_OR_RETURN(before, PresentTrust(*kv, head, deadline));
-  }
+  if (!first && base.trust() == nullptr) return NotSigned();
+  const TrustDocument before = first ? TrustDocument{} : *base.trust();
   TrustChange change{.expires = before.expires};
   ASSIGN_OR_RETURN(change.roots, SignersOf(named, options.roots, options.roots_needed, before.roots));
   ASSIGN_OR_RETURN(change.heads, SignersOf(named, options.heads, options.heads_needed, before.heads));
@@ -79,12 +78,12 @@ Status RunChange(Session& session, const TrustOptions& options, bool first) {
   if (options.out.empty()) RETURN_IF_ERROR(CheckHeadKeys(change.heads, named));
   const std::vector<SigningKey> keys = KeysOf(std::move(named));
   if (!options.out.empty()) {
-    ASSIGN_OR_RETURN(TrustDraft draft, DraftTrust(*kv, change, session.clock(), deadline));
+    ASSIGN_OR_RETURN(TrustDraft draft, DraftTrust(base, change, session.clock()));
     SignTrust(keys, &draft);
     return WriteTrustDraft(session, options.out, draft);
   }
-  ASSIGN_OR_RETURN(const TrustDocument next,
-                   ChangeTrust(*kv, change, keys, Session::Signer(), session.clock(), deadline));
+  if (first) TellWhatIsTaken(session, *base.head());
+  ASSIGN_OR_RETURN(const TrustDocument next, ChangeTrust(*kv, change, keys, signer, session.clock(), deadline));
   AnnounceTrust(session, next);
   return OkStatus();
 }
@@ -94,9 +93,16 @@ Status RunShow(Session& session, const TrustOptions& options) {
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const Head head, PresentHead(*kv, deadline));
-  ASSIGN_OR_RETURN(const TrustDocument now, PresentTrust(*kv, head, deadline));
+  if (head.order.trust == 0) return NotSigned();
+  ASSIGN_OR_RETURN(const TrustDocument now, ReadTrust(*kv, head.order.trust, deadline));
   ASSIGN_OR_RETURN(const TrustDocument first, ReadTrust(*kv, 1, deadline));
-  const Status good = CheckSigners(head.signatures, now.heads, SignedText(head), "head");
+  // What is shown is what the store says; whether that is to be believed only who knows the root can tell.
+  ASSIGN_OR_RETURN(const Context context, session.context());
+  const Status good = context.trust_root.empty() ? CheckSigners(head.signatures, now.heads, SignedText(head), "head")
+                                                 : session.Signer().ReadBase(*kv, BaseFor::kChange, deadline).status();
+  if (context.trust_root.empty())
+    session.err() << "note: context \"" << context.name << "\" has no trust root to compare with\n";
+  if (!good.ok()) session.err() << "warning: " << Message(good) << "\n";
   if (!options.output.empty()) {
     const Json object = {{"version", now.version},         {"root", Fingerprint(first)}, {"roots", ToJson(now.roots)},
                          {"heads", ToJson(now.heads)},     {"expires", now.expires},     {"head", ToString(head.order)},
@@ -131,7 +137,7 @@ Status RunRenew(Session& session, const std::string& span) {
   }
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(const Head head, RenewHead(*kv, valid, Session::Signer(), session.clock(), deadline));
+  ASSIGN_OR_RETURN(const Head head, RenewHead(*kv, valid, session.Signer(), session.clock(), deadline));
   session.SawHead(head.order);
   session.out() << "head " << ToString(head.order) << " is valid "
                 << (head.valid_until.empty() ? "for ever" : "until " + head.valid_until) << "\n";
@@ -174,6 +180,8 @@ void RegisterTrust(CLI::App& root, Session& session) {
   rotate->footer(
       "A stolen head key is worth nothing once nodes have read the next trust document, whatever it signed before.");
   AddTrustOptions(*rotate, *options, false);
+  rotate->add_flag("--last-seen", options->last_seen,
+                   "on the head that this context verified last, over one that somebody put into the store");
   rotate->callback([options, &session] { session.Finish(RunChange(session, *options, false)); });
   AddTrustDrafts(*trust, session);
   auto* show = trust->add_subcommand("show", "The present document, and whether the head is signed as it asks");

@@ -13,6 +13,9 @@
 #include "base/strings.h"
 #include "cli/confirm.h"
 #include "cli/table.h"
+#include "cli/trust_root.h"
+#include "store/head_trust.h"
+#include "store/reader.h"
 
 namespace mcpfleet::cli {
 namespace {
@@ -30,7 +33,8 @@ StatusOr<TrustDraft> ReadDraft(Session& session, const std::string& path) {
   if (!document.ok()) return Annotate(document.status(), path + ": no trust document");
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
-  StatusOr<TrustDraft> draft = TakeUpTrust(*kv, *std::move(document), deadline);
+  ASSIGN_OR_RETURN(const TrustedBase base, session.Signer().ReadBase(*kv, BaseFor::kNewKeys, deadline));
+  StatusOr<TrustDraft> draft = TakeUpTrust(base, *std::move(document));
   if (!draft.ok()) return Annotate(draft.status(), path);
   return draft;
 }
@@ -68,6 +72,11 @@ void ShowDraft(Session& session, const TrustDraft& draft, const std::vector<Name
                 << Printable(draft.next.time, 40) << ", expires "
                 << (draft.next.expires.empty() ? "never" : draft.next.expires) << "\n";
   table.Print(session.err());
+  // Who signs the first document knows by that whom to follow, whatever the store says later.
+  if (draft.next.version == 1) {
+    session.err() << "Its fingerprint is " << Fingerprint(draft.next)
+                  << ": once it is the fleet's, mcpctl config set-context NAME --trust-root has it here\n";
+  }
 }
 
 void TellWhatIsMissing(Session& session, const std::string& path, const TrustDraft& draft) {
@@ -107,16 +116,27 @@ Status RunPublish(Session& session, const DraftOptions& options) {
   ShowDraft(session, draft, named);
   if (const Status good = CheckTrust(draft); !good.ok()) return FailedPrecondition(Message(good));
   RETURN_IF_ERROR(CheckHeadKeys(draft.next.heads, named));
-  RETURN_IF_ERROR(Confirm(session, options.yes, "publish " + TrustKey(draft.next.version)));
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
+  if (!draft.before) {
+    ASSIGN_OR_RETURN(const Head head, PresentHead(*kv, deadline));
+    TellWhatIsTaken(session, head);
+  }
+  RETURN_IF_ERROR(Confirm(session, options.yes, "publish " + TrustKey(draft.next.version)));
   ASSIGN_OR_RETURN(const TrustDocument published,
-                   PublishTrust(*kv, draft, Session::Signer(), session.clock(), deadline));
+                   PublishTrust(*kv, draft, session.Signer(), session.clock(), deadline));
   AnnounceTrust(session, published);
   return OkStatus();
 }
 
 }  // namespace
+
+void TellWhatIsTaken(Session& session, const Head& head) {
+  session.err() << "note: what is signed from now on begins with the state that the store shows, which nobody has "
+                   "signed: head "
+                << ToString(head.order) << ", snapshot " << head.snapshot.substr(0, 12)
+                << ". Is it yours? mcpctl store history, mcpctl get all -A\n";
+}
 
 Status WriteTrustDraft(Session& session, const std::string& path, const TrustDraft& draft) {
   if (access(path.c_str(), F_OK) == 0)
@@ -138,13 +158,17 @@ Status CheckHeadKeys(const Signers& heads, const std::vector<NamedKey>& keys) {
 }
 
 void AnnounceTrust(Session& session, const TrustDocument& document) {
-  session.SawHead({document.version, 1, 1});
   if (document.version > 1) {
     session.out() << TrustKey(document.version) << "\n";
     return;
   }
   const std::string fingerprint = Fingerprint(document);
-  session.SawTrustRoot(fingerprint);
+  session.PinTrustRoot(fingerprint, {.head = {1, 1, 1}, .document = TrustLine(fingerprint, document)});
+  // As everybody will read it from now on.
+  const StatusOr<Deadline> deadline = session.RequestDeadline();
+  const Status verified =
+      deadline.ok() ? ReadTrustedHead(session, ReadFor::kToSign, *deadline).status() : deadline.status();
+  if (!verified.ok()) session.err() << "warning: " << Message(verified) << "\n";
   session.out() << fingerprint << std::endl;  // before the hints, where both go to one terminal
   session.err() << "\nThe fleet is signed now. Each node is told whom to follow in its mcplet.yaml:\n\n"
                    "spec:\n  store:\n    trustRoot: "

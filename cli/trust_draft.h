@@ -18,6 +18,8 @@ class App;
 
 namespace mcpfleet::cli {
 
+// Before the first document: which state, that nobody can verify, is the beginning of a signed fleet.
+void TellWhatIsTaken(Session& session, const Head& head);
 // A new file; FailedPrecondition when there is one. Says what it still lacks.
 Status WriteTrustDraft(Session& session, const std::string& path, const TrustDraft& draft);
 // FailedPrecondition when the keys here are too few to sign a head of it: a document is written once, and one that the

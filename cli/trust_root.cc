@@ -1,41 +1,74 @@
 #include "cli/trust_root.h"
 
-#include <optional>
 #include <ostream>
 
-#include "store/head_move.h"
+#include "cli/key_ring.h"
+#include "store/reader.h"
 
 namespace mcpfleet::cli {
+namespace {
 
-StatusOr<std::string> TrustRootOf(Session& session, KvClient& kv, const Head& head, Deadline deadline) {
+SeenTrust SeenOf(const Context& context) {
+  return {.head = context.seen, .bytes = context.seen_bytes, .document = context.trust_document};
+}
+
+std::string Advice(const Context& context) {
+  const std::string said = "`mcpctl trust init` printed its fingerprint, and nodes have it in their mcplet.yaml";
+  if (context.name == kNodeContextName) return said + ": set spec.store.trustRoot in that of this machine";
+  return said + ": mcpctl config set-context " + context.name + " --trust-root FINGERPRINT";
+}
+
+// What one look leaves to the next, never lowered.
+void TakeSeen(const SeenTrust& seen, Context* context) {
+  if (!IsNewer(seen, SeenOf(*context))) return;
+  context->seen = seen.head;
+  context->seen_bytes = seen.bytes;
+  context->trust_document = seen.document;
+}
+
+}  // namespace
+
+Status Session::Remember(const SeenTrust& seen) {
+  if (!IsNewer(seen, SeenOf(*context_))) return OkStatus();
+  const std::string root = context_->trust_root;
+  const Status saved = UpdateContext([&](Context* context) {
+    if (context->trust_root == root) TakeSeen(seen, context);
+  });
+  // A folder that can't be written to must not keep anybody from working.
+  if (!saved.ok()) err_ << "warning: the head that was seen is not remembered: " << Message(saved) << "\n";
+  return OkStatus();
+}
+
+void Session::PinTrustRoot(const std::string& fingerprint, const SeenTrust& seen) {
+  if (context_ == nullptr) return;
+  const Status saved = UpdateContext([&](Context* context) {
+    context->trust_root = fingerprint;
+    context->seen = seen.head;
+    context->seen_bytes = seen.bytes;
+    context->trust_document = seen.document;
+  });
+  if (!saved.ok()) err_ << "warning: " << Message(saved) << "\n";
+}
+
+HeadSigner Session::Signer() {
+  // Who signs has opened the store, and so chosen a context.
+  const Context chosen = context_ == nullptr ? Context{} : *context_;
+  TrustMemory memory{
+      .recall = [this]() -> StatusOr<SeenTrust> { return context_ == nullptr ? SeenTrust{} : SeenOf(*context_); },
+      .remember = [this](const SeenTrust& seen) { return Remember(seen); }};
+  HeadVerifier verifier(chosen.trust_root, std::move(memory), clock_, Advice(chosen));
+  return HeadSigner(std::move(verifier), []() -> StatusOr<std::vector<SigningKey>> {
+    ASSIGN_OR_RETURN(std::vector<NamedKey> named, LoadKeys());
+    return KeysOf(std::move(named));
+  });
+}
+
+StatusOr<std::optional<Head>> ReadTrustedHead(Session& session, ReadFor use, Deadline deadline) {
+  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
   ASSIGN_OR_RETURN(const Context context, session.context());
-  if (head.order.trust == 0) {
-    if (context.trust_root.empty() && context.seen.trust == 0) return std::string();
-    return FailedPrecondition("the store shows a fleet that is not signed, and context \"" + context.name +
-                              "\" knows it as a signed one: somebody may have changed the store. If the fleet was made "
-                              "anew, give it a new context: mcpctl config set-context");
-  }
-  std::optional<TrustDocument> document;
-  std::string root;
-  for (int64_t version = 1; version <= head.order.trust; ++version) {
-    ASSIGN_OR_RETURN(TrustDocument next, ReadTrust(kv, version, deadline));
-    if (version == 1) root = Fingerprint(next);
-    if (version == 1 && !context.trust_root.empty() && root != context.trust_root) {
-      return FailedPrecondition("the store's trust root is " + root + ", and context \"" + context.name +
-                                "\" knows it as " + context.trust_root +
-                                ": somebody may have changed the store. If it is you: mcpctl config set-context " +
-                                context.name + " --trust-root FINGERPRINT");
-    }
-    RETURN_IF_ERROR(CheckSuccession(document ? &*document : nullptr, next, root));
-    document = std::move(next);
-  }
-  RETURN_IF_ERROR(CheckSigners(head.signatures, document->heads, SignedText(head), "head"));
-  if (context.trust_root.empty()) {
-    session.SawTrustRoot(root);
-    session.err() << "the fleet's trust root, seen here for the first time, is " << root
-                  << "\ncompare it with what `mcpctl trust init` printed; another one is refused from now on\n";
-  }
-  return root;
+  if (use == ReadFor::kToShow && context.trust_root.empty()) return ReadHead(*kv, deadline);
+  ASSIGN_OR_RETURN(const TrustedBase base, session.Signer().ReadBase(*kv, BaseFor::kChange, deadline));
+  return base.head();
 }
 
 }  // namespace mcpfleet::cli

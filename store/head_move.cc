@@ -1,10 +1,12 @@
 #include "store/head_move.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "store/reader.h"
 
@@ -43,45 +45,87 @@ Head NextHead(const Head& head, const Clock& clock) {
   return next;
 }
 
-HeadSigner SignWith(std::vector<SigningKey> keys) {
-  return
-      [keys = std::make_shared<std::vector<SigningKey>>(std::move(keys))](KvClient& kv, Head* head, Deadline deadline) {
-        if (head->order.trust == 0) return OkStatus();
-        ASSIGN_OR_RETURN(TrustDocument document, ReadTrust(kv, head->order.trust, deadline));
-        const std::string text = SignedText(*head);
-        SignAs(document.heads, *keys, text, &head->signatures);
-        const Status enough = CheckSigners(head->signatures, document.heads, text, "head");
-        return enough.ok() ? enough : TooFew(enough);
-      };
+StatusOr<TrustedBase> HeadSigner::ReadBase(KvClient& kv, BaseFor use, Deadline deadline) const {
+  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  if (on_last_seen_) {
+    if (!verifier_) return FailedPrecondition("nothing is remembered here");
+    ASSIGN_OR_RETURN(const TrustedBase base, verifier_->LastSeen());
+    return base.Replacing(OrderOf(head));
+  }
+  return verifier_ ? verifier_->Judge(kv, std::move(head), use, deadline) : TrustedBase::Unsigned(std::move(head));
 }
 
-StatusOr<HeadMove> PrepareMove(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
-                               Deadline deadline) {
+StatusOr<TrustedBase> HeadSigner::CopiedBase(KvClient& kv, const Head& head, int64_t newest,
+                                             std::vector<std::string>* chain, Deadline deadline) const {
+  if (verifier_) return verifier_->JudgeCopy(kv, head, newest, chain, deadline);
+  Head greatest = head;
+  greatest.order.trust = std::max(head.order.trust, newest);
+  RETURN_IF_ERROR(TrustedBase::Unsigned(greatest).status());
+  return TrustedBase::Unsigned(head);
+}
+
+HeadSigner HeadSigner::OnLastSeen() const {
+  HeadSigner signer = *this;
+  signer.on_last_seen_ = true;
+  return signer;
+}
+
+Status HeadSigner::Sign(const TrustedBase& base, Head* next) const {
+  if (base.trust() == nullptr) return OkStatus();
+  if (keys_ == nullptr) return FailedPrecondition("this fleet is signed, and nothing signs here");
+  ASSIGN_OR_RETURN(const std::vector<SigningKey> keys, keys_());
+  const std::string text = SignedText(*next);
+  SignAs(base.trust()->heads, keys, text, &next->signatures);
+  const Status enough = CheckSigners(next->signatures, base.trust()->heads, text, "head");
+  return enough.ok() ? enough : TooFew(enough);
+}
+
+void HeadSigner::Moved(const TrustedBase& base, const Head& next) const {
+  const Status noted = verifier_ ? verifier_->Remember(base, next) : OkStatus();
+  if (!noted.ok()) LOG_WARNING("the new head is not remembered here", {{"error", noted}});
+}
+
+HeadSigner SignWith(HeadVerifier verifier, std::vector<SigningKey> keys) {
+  const auto shared = std::make_shared<std::vector<SigningKey>>(std::move(keys));
+  return HeadSigner(std::move(verifier), [shared]() -> StatusOr<std::vector<SigningKey>> {
+    std::vector<SigningKey> copies;
+    for (const SigningKey& key : *shared) {
+      ASSIGN_OR_RETURN(SigningKey copy, SigningKey::FromSeed(key.Seed()));
+      copies.push_back(std::move(copy));
+    }
+    return copies;
+  });
+}
+
+StatusOr<HeadMove> PrepareMove(const TrustedBase& base, Head* next, const HeadSigner& sign) {
+  if (next->order.trust != base.trust_version())
+    return Internal("head " + ToString(next->order) + " is not of trust/" + std::to_string(base.trust_version()));
+  if (base.head() && next->fleet != base.head()->fleet) return Internal("a head is not of the fleet of its base");
   next->signatures = Json::array();
-  if (sign) RETURN_IF_ERROR(sign(kv, next, deadline));
-  if (next->order.trust > 0 && next->signatures.empty())
-    return FailedPrecondition("this fleet is signed, and nothing signs here");
+  RETURN_IF_ERROR(sign.Sign(base, next));
   HeadMove move;
   ASSIGN_OR_RETURN(move.head, EncodeHead(*next));
-  if (current) {
-    move.condition.if_match = ToString(current->order);
+  if (base.replaced()) {
+    move.condition.if_match = ToString(*base.replaced());
   } else {
     move.condition.if_none_match = true;
   }
   return move;
 }
 
-Status MoveHead(KvClient& kv, const std::optional<Head>& current, Head* next, const HeadSigner& sign,
-                Deadline deadline) {
-  ASSIGN_OR_RETURN(const HeadMove move, PrepareMove(kv, current, next, sign, deadline));
-  return kv.Put(kHeadKey, move.head, move.condition, deadline);
+Status MoveHead(KvClient& kv, const TrustedBase& base, Head* next, const HeadSigner& sign, Deadline deadline) {
+  ASSIGN_OR_RETURN(const HeadMove move, PrepareMove(base, next, sign));
+  RETURN_IF_ERROR(kv.Put(kHeadKey, move.head, move.condition, deadline));
+  sign.Moved(base, *next);
+  return OkStatus();
 }
 
 StatusOr<Head> RenewHead(KvClient& kv, Duration valid, const HeadSigner& sign, const Clock& clock, Deadline deadline) {
-  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
-  Head next = NextHead(current, clock);
+  ASSIGN_OR_RETURN(const TrustedBase base, sign.ReadBase(kv, BaseFor::kChange, deadline));
+  if (!base.head()) return EmptyStore();
+  Head next = NextHead(*base.head(), clock);
   next.valid_until = valid == Duration::zero() ? "" : FormatTime(clock.Wall() + valid);
-  RETURN_IF_ERROR(Annotate(MoveHead(kv, current, &next, sign, deadline), "moving the head"));
+  RETURN_IF_ERROR(Annotate(MoveHead(kv, base, &next, sign, deadline), "moving the head"));
   return next;
 }
 

@@ -34,7 +34,7 @@ Status HeadTrust::Take(std::string_view bytes) {
 Status HeadTrust::Judge(const Head& head, bool first, WallTime now) const {
   if (!required()) return OkStatus();
   if (head.order.trust == 0)
-    return PermissionDenied("head: not signed; this node follows signed heads only, of the root " + root_);
+    return PermissionDenied("head: is not signed; followed are heads of the trust root " + root_);
   if (!document_ || document_->version != head.order.trust)
     return PermissionDenied("head: of " + TrustKey(head.order.trust) + ", which is not the newest");
   if (document_->fleet != head.fleet) return PermissionDenied("head: of another fleet than its trust document");
@@ -42,11 +42,16 @@ Status HeadTrust::Judge(const Head& head, bool first, WallTime now) const {
   if (HasPassed(document_->expires, now))
     return PermissionDenied(TrustKey(document_->version) + ": has expired at " + document_->expires);
   if (first && HasPassed(head.valid_until, now))
-    return PermissionDenied("head: was valid until " + head.valid_until + ", and this node has accepted none before");
+    return PermissionDenied("head: was valid until " + head.valid_until + ", and none was accepted here before");
   return OkStatus();
 }
 
 std::string HeadTrust::Save() const { return document_ ? root_ + " " + Base64UrlEncode(bytes_) : ""; }
+
+std::string TrustLine(std::string_view root, const TrustDocument& document) {
+  const StatusOr<std::string> bytes = EncodeTrust(document);
+  return bytes.ok() ? std::string(root) + " " + Base64UrlEncode(*bytes) : "";
+}
 
 void HeadTrust::Load(std::string_view line) {
   const size_t space = line.find(' ');

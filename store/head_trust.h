@@ -1,5 +1,5 @@
-// What a node of a signed fleet believes of heads. It holds the newest document of the trust chain that it has walked
-// to; a head is judged by the document that its order names.
+// What a node of a signed fleet believes of heads, and who signs upon them (head_verifier.h). It holds the newest
+// document of the trust chain that it has walked to; a head is judged by the document that its order names.
 //
 //   while (auto version = trust.Needed(head)) trust.Take(<value of TrustKey(*version)>);
 //   trust.Judge(head, ...);
@@ -29,8 +29,11 @@ class HeadTrust {
   // The value of the document that Needed asked for. PermissionDenied: it may not follow the one that is held.
   Status Take(std::string_view bytes);
   // PermissionDenied when the head is not to be followed: not signed, by the wrong keys, of a document that is not held
-  // or that has expired, or, by a node without history (`first`), itself expired.
+  // or that has expired, or, by who accepted none before (`first`), itself expired.
   Status Judge(const Head& head, bool first, WallTime now) const;
+
+  // The newest of the chain that is held; null before the first.
+  const TrustDocument* document() const { return document_ ? &*document_ : nullptr; }
 
   // One line for the disk, and back; a line of another root is not taken.
   std::string Save() const;
@@ -41,5 +44,8 @@ class HeadTrust {
   std::optional<TrustDocument> document_;
   std::string bytes_;  // of document_
 };
+
+// What Save gives of a HeadTrust that holds `document`.
+std::string TrustLine(std::string_view root, const TrustDocument& document);
 
 }  // namespace mcpfleet

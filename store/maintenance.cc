@@ -153,6 +153,22 @@ Status CheckComplete(const BackupContent& content) {
   return OkStatus();
 }
 
+// The content of the base, with an epoch above every one seen, in the place of what the store shows.
+StatusOr<Head> MoveBack(KvClient& kv, const TrustedBase& base, const RestoreOptions& options, const Clock& clock,
+                        Deadline deadline) {
+  Head next = NextHead(*base.head(), clock);
+  const int64_t epoch =
+      std::max({next.order.epoch, options.min_epoch, base.replaced() ? base.replaced()->epoch : int64_t{0}});
+  next.order = {base.trust_version(), epoch + 1, 1};
+  const Status moved = MoveHead(kv, base, &next, options.sign, deadline);
+  if (!moved.ok()) {
+    const StatusOr<std::optional<Head>> now = ReadHead(kv, deadline);
+    const bool ours = now.ok() && *now && (*now)->order == next.order && (*now)->snapshot == next.snapshot;
+    if (!ours) return Annotate(moved, "moving the head");
+  }
+  return next;
+}
+
 }  // namespace
 
 StatusOr<GcResult> Gc(KvClient& kv, const GcOptions& options, const Clock& clock, Deadline deadline) {
@@ -208,19 +224,21 @@ StatusOr<Head> Restore(KvClient& kv, const std::string& path, const RestoreOptio
   if (current && current->fleet != content->head.fleet && !options.replace_fleet) {
     return FailedPrecondition("the store belongs to another fleet than the backup");
   }
+  // The store's own head is not built on, only gone beyond: it may be anything.
+  const bool same_fleet = current && current->fleet == content->head.fleet;
+  StatusOr<TrustedBase> base =
+      options.sign.CopiedBase(kv, content->head, same_fleet ? current->order.trust : 0, &content->trust, deadline);
+  if (!base.ok()) return Annotate(base.status(), path);
   RETURN_IF_ERROR(RestoreTrust(kv, content->trust, deadline));
   RETURN_IF_ERROR(BulkPutAll(kv, content->blobs, deadline));
-  Head next = content->head;
-  int64_t epoch = std::max({next.order.epoch, options.min_epoch, current ? current->order.epoch : 0});
-  next.order = {std::max(next.order.trust, current ? current->order.trust : 0), epoch + 1, 1};
-  next.time = FormatTime(clock.Wall());
-  Status moved = MoveHead(kv, current, &next, options.sign, deadline);
-  if (!moved.ok()) {
-    StatusOr<std::optional<Head>> now = ReadHead(kv, deadline);
-    bool ours = now.ok() && *now && (*now)->order == next.order && (*now)->snapshot == next.snapshot;
-    if (!ours) return Annotate(moved, "moving the head");
-  }
-  return next;
+  return MoveBack(kv, base->Replacing(OrderOf(current)), options, clock, deadline);
+}
+
+StatusOr<Head> RestoreSeen(KvClient& kv, const RestoreOptions& options, const Clock& clock, Deadline deadline) {
+  ASSIGN_OR_RETURN(const TrustedBase base, options.sign.OnLastSeen().ReadBase(kv, BaseFor::kChange, deadline));
+  ASSIGN_OR_RETURN(const StoredState state, ReadStateAt(kv, base.head()->snapshot, deadline));
+  if (!state.missing.empty()) return Unavailable("the store lacks a part of it: " + state.missing.front());
+  return MoveBack(kv, base, options, clock, deadline);
 }
 
 }  // namespace mcpfleet

@@ -147,8 +147,8 @@ StatusOr<std::vector<ProposalRow>> ListProposals(KvClient& kv, Deadline deadline
   return rows;
 }
 
-StatusOr<std::vector<std::string>> ChangedSince(KvClient& kv, const Proposal& proposal, Deadline deadline) {
-  ASSIGN_OR_RETURN(const std::optional<Head> head, ReadHead(kv, deadline));
+StatusOr<std::vector<std::string>> ChangedSince(KvClient& kv, const Proposal& proposal, const std::optional<Head>& head,
+                                                Deadline deadline) {
   if (!head) {
     if (proposal.base.empty()) return std::vector<std::string>();
     return FailedPrecondition("the proposal is for a fleet that had a state; this store is empty");

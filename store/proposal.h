@@ -53,7 +53,9 @@ struct ProposalRow {
 StatusOr<std::vector<ProposalRow>> ListProposals(KvClient& kv, Deadline deadline);
 
 // The objects of the proposal that are not now what they were at its base, by "MCPServer/default/weather": to make it
-// so would undo somebody's change. FailedPrecondition when the base can't be read any more, or it is of another fleet.
-StatusOr<std::vector<std::string>> ChangedSince(KvClient& kv, const Proposal& proposal, Deadline deadline);
+// so would undo somebody's change. `head` is the one of now (nullopt: none), as the caller has read and judged it.
+// FailedPrecondition when the base can't be read any more, or it is of another fleet.
+StatusOr<std::vector<std::string>> ChangedSince(KvClient& kv, const Proposal& proposal, const std::optional<Head>& head,
+                                                Deadline deadline);
 
 }  // namespace mcpfleet

@@ -75,9 +75,11 @@ StatusOr<std::optional<Head>> ReadHead(KvClient& kv, Deadline deadline) {
 
 StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline) {
   ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
-  if (!head) return FailedPrecondition("the store is empty: apply something first");
+  if (!head) return EmptyStore();
   return *std::move(head);
 }
+
+Status EmptyStore() { return FailedPrecondition("the store is empty: apply something first"); }
 
 StatusOr<Snapshot> ReadSnapshot(KvClient& kv, const std::string& hash, Deadline deadline) {
   ASSIGN_OR_RETURN(std::optional<KvValue> value, kv.Get(SnapshotBlobKey(hash), deadline));
@@ -122,7 +124,11 @@ StatusOr<StoredState> ReadStateAt(KvClient& kv, const std::string& snapshot, Dea
 StatusOr<StoredState> ReadState(KvClient& kv, Deadline deadline, LocalCache* cache) {
   ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
   if (!head) return StoredState{};
-  StatusOr<StoredState> state = ReadStateAt(kv, head->snapshot, deadline, cache);
+  return ReadStateOf(kv, *std::move(head), deadline, cache);
+}
+
+StatusOr<StoredState> ReadStateOf(KvClient& kv, Head head, Deadline deadline, LocalCache* cache) {
+  StatusOr<StoredState> state = ReadStateAt(kv, head.snapshot, deadline, cache);
   if (!state.ok()) {
     // The head names it, so it was written: it is not absent but not visible yet.
     return state.status().code() == StatusCode::kNotFound ? Unavailable(Message(state.status())) : state.status();
@@ -133,8 +139,12 @@ StatusOr<StoredState> ReadState(KvClient& kv, Deadline deadline, LocalCache* cac
 
 StatusOr<std::vector<HistoryEntry>> ReadHistory(KvClient& kv, size_t most, Deadline deadline) {
   ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  return ReadHistoryFrom(kv, head ? head->snapshot : "", most, deadline);
+}
+
+StatusOr<std::vector<HistoryEntry>> ReadHistoryFrom(KvClient& kv, std::string newest, size_t most, Deadline deadline) {
   std::vector<HistoryEntry> history;
-  std::string next = head ? head->snapshot : "";
+  std::string next = std::move(newest);
   while (!next.empty() && history.size() < most) {
     StatusOr<Snapshot> snapshot = ReadSnapshot(kv, next, deadline);
     if (!snapshot.ok()) {

@@ -27,9 +27,12 @@ struct StoredState {
 StatusOr<std::optional<Head>> ReadHead(KvClient& kv, Deadline deadline);
 // FailedPrecondition when the store is empty.
 StatusOr<Head> PresentHead(KvClient& kv, Deadline deadline);
+Status EmptyStore();  // what that says
 StatusOr<Snapshot> ReadSnapshot(KvClient& kv, const std::string& hash, Deadline deadline);
 // Everything at the head, or (`at` a snapshot's hash) at that snapshot; head is then left out.
 StatusOr<StoredState> ReadState(KvClient& kv, Deadline deadline, LocalCache* cache = nullptr);
+// Everything at a head that was read, and judged, before.
+StatusOr<StoredState> ReadStateOf(KvClient& kv, Head head, Deadline deadline, LocalCache* cache = nullptr);
 StatusOr<StoredState> ReadStateAt(KvClient& kv, const std::string& snapshot, Deadline deadline,
                                   LocalCache* cache = nullptr);
 // The entries of all shards of a snapshot; a missing or damaged shard is an error (Unavailable).
@@ -42,5 +45,8 @@ struct HistoryEntry {
 };
 // Newest first, at most `most`, along the parents until one is gone.
 StatusOr<std::vector<HistoryEntry>> ReadHistory(KvClient& kv, size_t most, Deadline deadline);
+
+// The same from a snapshot on.
+StatusOr<std::vector<HistoryEntry>> ReadHistoryFrom(KvClient& kv, std::string newest, size_t most, Deadline deadline);
 
 }  // namespace mcpfleet

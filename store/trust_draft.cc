@@ -11,6 +11,10 @@
 namespace mcpfleet {
 namespace {
 
+std::optional<TrustDocument> BeforeOf(const TrustedBase& base) {
+  return base.trust() == nullptr ? std::nullopt : std::optional<TrustDocument>(*base.trust());
+}
+
 // Puts the document where none is; when there is one already, it is the result if it says the same.
 StatusOr<TrustDraft> PutTrust(KvClient& kv, const TrustDraft& draft, Deadline deadline) {
   const TrustDocument& document = draft.next;
@@ -28,14 +32,11 @@ StatusOr<TrustDraft> PutTrust(KvClient& kv, const TrustDraft& draft, Deadline de
 
 }  // namespace
 
-StatusOr<TrustDraft> DraftTrust(KvClient& kv, const TrustChange& change, const Clock& clock, Deadline deadline) {
-  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
-  TrustDraft draft;
-  if (current.order.trust > 0) {
-    ASSIGN_OR_RETURN(draft.before, ReadTrust(kv, current.order.trust, deadline));
-  }
-  draft.next = {.fleet = current.fleet,
-                .version = current.order.trust + 1,
+StatusOr<TrustDraft> DraftTrust(const TrustedBase& base, const TrustChange& change, const Clock& clock) {
+  if (!base.head()) return EmptyStore();
+  TrustDraft draft{.before = BeforeOf(base), .next = {}};
+  draft.next = {.fleet = base.head()->fleet,
+                .version = base.trust_version() + 1,
                 .roots = change.roots,
                 .heads = change.heads,
                 .time = FormatTime(clock.Wall()),
@@ -45,19 +46,15 @@ StatusOr<TrustDraft> DraftTrust(KvClient& kv, const TrustChange& change, const C
   return draft;
 }
 
-StatusOr<TrustDraft> TakeUpTrust(KvClient& kv, TrustDocument next, Deadline deadline) {
-  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
-  if (next.fleet != current.fleet)
-    return FailedPrecondition("it is of the fleet " + Printable(next.fleet, 64) + "; this is " + current.fleet);
-  if (next.version != current.order.trust + 1) {
+StatusOr<TrustDraft> TakeUpTrust(const TrustedBase& base, TrustDocument next) {
+  if (!base.head()) return EmptyStore();
+  if (next.fleet != base.head()->fleet)
+    return FailedPrecondition("it is of the fleet " + Printable(next.fleet, 64) + "; this is " + base.head()->fleet);
+  if (next.version != base.trust_version() + 1) {
     return FailedPrecondition("it would be " + TrustKey(next.version) + ", and the next one is " +
-                              TrustKey(current.order.trust + 1) + " by now; begin anew");
+                              TrustKey(base.trust_version() + 1) + " by now; begin anew");
   }
-  TrustDraft draft{.before = {}, .next = std::move(next)};
-  if (current.order.trust > 0) {
-    ASSIGN_OR_RETURN(draft.before, ReadTrust(kv, current.order.trust, deadline));
-  }
-  return draft;
+  return TrustDraft{.before = BeforeOf(base), .next = std::move(next)};
 }
 
 int SignTrust(const std::vector<SigningKey>& keys, TrustDraft* draft) {
@@ -80,20 +77,23 @@ StatusOr<TrustDocument> PublishTrust(KvClient& kv, const TrustDraft& draft, cons
                                      Deadline deadline) {
   // What no node would follow must not be written: the key can't be taken back.
   RETURN_IF_ERROR(CheckTrust(draft));
-  ASSIGN_OR_RETURN(const Head current, PresentHead(kv, deadline));
-  if (current.order.trust + 1 != draft.next.version || current.fleet != draft.next.fleet)
+  ASSIGN_OR_RETURN(const TrustedBase base, sign.ReadBase(kv, BaseFor::kNewKeys, deadline));
+  if (!base.head()) return EmptyStore();
+  if (base.trust_version() + 1 != draft.next.version || base.head()->fleet != draft.next.fleet)
     return Aborted("the head moved to another trust document meanwhile");
+  RETURN_IF_ERROR(base.Under(draft.next).status());
   ASSIGN_OR_RETURN(TrustDraft written, PutTrust(kv, draft, deadline));
-  RETURN_IF_ERROR(CheckTrust(written));
-  Head head = NextHead(current, clock);
+  ASSIGN_OR_RETURN(const TrustedBase under, base.Under(written.next));
+  Head head = NextHead(*base.head(), clock);
   head.order = {written.next.version, 1, 1};
-  RETURN_IF_ERROR(Annotate(MoveHead(kv, current, &head, sign, deadline), "moving the head"));
+  RETURN_IF_ERROR(Annotate(MoveHead(kv, under, &head, sign, deadline), "moving the head"));
   return written.next;
 }
 
 StatusOr<TrustDocument> ChangeTrust(KvClient& kv, const TrustChange& change, const std::vector<SigningKey>& keys,
                                     const HeadSigner& sign, const Clock& clock, Deadline deadline) {
-  ASSIGN_OR_RETURN(TrustDraft draft, DraftTrust(kv, change, clock, deadline));
+  ASSIGN_OR_RETURN(const TrustedBase base, sign.ReadBase(kv, BaseFor::kNewKeys, deadline));
+  ASSIGN_OR_RETURN(TrustDraft draft, DraftTrust(base, change, clock));
   SignTrust(keys, &draft);
   if (const Status good = CheckTrust(draft); !good.ok()) {
     return FailedPrecondition(Message(good) +

@@ -40,6 +40,7 @@ bool AsksForTheSame(const Object& before, const Object& after) {
 // The state that a change is put on top of: the head, its snapshot, the shards that the change touches.
 struct Base {
   std::optional<Head> head;
+  std::optional<TrustedBase> trusted;  // by who signs here, if anybody does
   Snapshot snapshot;
   std::map<size_t, std::map<ObjectKey, ShardEntry>> shards;
   std::map<std::string, Object> objects;  // by hash: what the touched entries name, as far as it can be read
@@ -132,7 +133,12 @@ Status Transaction::CheckOwner(const ObjectKey& key, const Object* stored, bool 
 
 StatusOr<Base> Transaction::ReadBase() {
   Base base;
-  ASSIGN_OR_RETURN(base.head, ReadHead(kv_, deadline_));
+  if (options_.sign) {
+    ASSIGN_OR_RETURN(base.trusted, options_.sign.ReadBase(kv_, BaseFor::kChange, deadline_));
+    base.head = base.trusted->head();
+  } else {
+    ASSIGN_OR_RETURN(base.head, ReadHead(kv_, deadline_));
+  }
   if (base.head) {
     StatusOr<Snapshot> snapshot = ReadSnapshot(kv_, base.head->snapshot, deadline_);
     if (!snapshot.ok()) return Unavailable(Message(snapshot.status()));
@@ -340,7 +346,10 @@ StatusOr<ApplyResult> Transaction::Run() {
     tried_on_ = base->head ? base->head->snapshot : "";
     tried_changes_ = draft.changes;
     Head next = Next(*base, draft.snapshot);
-    const StatusOr<HeadMove> move = PrepareMove(kv_, base->head, &next, options_.sign, deadline_);
+    if (!base->trusted) {
+      ASSIGN_OR_RETURN(base->trusted, TrustedBase::Unsigned(base->head));
+    }
+    const StatusOr<HeadMove> move = PrepareMove(*base->trusted, &next, options_.sign);
     Status moved = move.status();
     if (moved.ok()) {
       const std::vector<KvPair> values = Missing(draft);
@@ -352,7 +361,10 @@ StatusOr<ApplyResult> Transaction::Run() {
         moved = kv_.Put(kHeadKey, move->head, move->condition, deadline_);
       }
     }
-    if (moved.ok()) return ApplyResult{std::move(draft.changes), std::move(next), true, attempt};
+    if (moved.ok()) {
+      options_.sign.Moved(*base->trusted, next);
+      return ApplyResult{std::move(draft.changes), std::move(next), true, attempt};
+    }
     // Lost to another writer, or the answer was lost: the next look at the head tells.
     if (!IsRetryable(moved)) return moved;
     last = moved;
@@ -388,7 +400,13 @@ StatusOr<ApplyResult> Rollback(KvClient& kv, const std::string& snapshot, const 
                                const Clock& clock, Deadline deadline) {
   ASSIGN_OR_RETURN(StoredState then, ReadStateAt(kv, snapshot, deadline));
   if (!then.missing.empty()) return Unavailable("snapshot " + snapshot.substr(0, 12) + ": " + then.missing[0]);
-  ASSIGN_OR_RETURN(std::optional<Head> head, ReadHead(kv, deadline));
+  std::optional<Head> head;
+  if (options.sign) {
+    ASSIGN_OR_RETURN(const TrustedBase base, options.sign.ReadBase(kv, BaseFor::kChange, deadline));
+    head = base.head();
+  } else {
+    ASSIGN_OR_RETURN(head, ReadHead(kv, deadline));
+  }
   if (!head) return FailedPrecondition("the store is empty");
   StatusOr<Snapshot> now = ReadSnapshot(kv, head->snapshot, deadline);
   if (!now.ok()) return Unavailable(Message(now.status()));

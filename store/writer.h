@@ -1,6 +1,9 @@
 // Changing the desired state: write what is new, then move the head in one compare-and-swap. Whatever fails in
 // between, the state is the old one or the new one.
 //
+// In a signed fleet a change is put only on a head that its signer has verified (head_verifier.h); FailedPrecondition
+// when there is none.
+//
 // A change says what the caller wants, not what the result is: when another writer was first, it is put on top of his
 // result and tried again. A writer never reads a key that it is about to write, because the store would remember the
 // miss.
@@ -38,7 +41,7 @@ struct ChangeSet {
 struct WriteOptions {
   std::string message, author;
   bool dry_run = false;   // decides everything, writes nothing
-  HeadSigner sign;        // null: only for a fleet that is not signed
+  HeadSigner sign;        // who verifies what the change is put on, and signs; none: for a fleet that is not signed
   int max_attempts = 20;  // moves of the head that may be lost to others
   // Of waits and, unless it is 0, of the uids of new objects. 0: from the kernel, as any real writer must.
   uint64_t seed = 0;
@@ -90,8 +93,12 @@ struct RestoreOptions {
   std::string author;
   HeadSigner sign;
 };
-// Verifies the whole file, uploads it, then moves the head to its content with an epoch above every one seen.
+// Verifies the whole file, in a signed fleet also that the fleet's keys signed its head, uploads it, then moves the
+// head to its content with an epoch above every one seen.
 StatusOr<Head> Restore(KvClient& kv, const std::string& path, const RestoreOptions& options, const Clock& clock,
                        Deadline deadline);
+// The same without a file, for a signed fleet whose head somebody has replaced: the head that the signer verified last
+// comes back above whatever the store shows. What it names must be there. FailedPrecondition: nothing is remembered.
+StatusOr<Head> RestoreSeen(KvClient& kv, const RestoreOptions& options, const Clock& clock, Deadline deadline);
 
 }  // namespace mcpfleet

@@ -17,6 +17,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/http/server.h"
 #include "base/log.h"
@@ -41,6 +42,7 @@ struct Arguments {
   std::string allowed_signers, gpg_home, accept, max_prune;
   std::string git_token_file, ssh_key, known_hosts;
   std::string store, store_token_file, state_directory, metrics;
+  std::string trust_root;
   std::vector<std::string> head_keys;
   bool allow_unsigned = false, force = false, once = false;
 };
@@ -155,19 +157,30 @@ Status AskDown(WorkerApi* worker, Deadline deadline) {
   return worker->Get("/v1/down", deadline).status();
 }
 
-// Signs with keys from files, as `mcpctl keys` makes them; read each time, so that they can be replaced.
-HeadSigner SignerOf(std::vector<std::string> files) {
-  return [files = std::move(files)](KvClient& kv, Head* head, Deadline deadline) -> Status {
-    if (head->order.trust == 0) return OkStatus();
-    std::vector<SigningKey> keys;
-    for (const std::string& file : files) {
-      ASSIGN_OR_RETURN(const std::string seed, ReadSecret(file));
-      StatusOr<SigningKey> key = SigningKey::FromSeed(seed);
-      if (!key.ok()) return Annotate(key.status(), file);
-      keys.push_back(*std::move(key));
-    }
-    return SignWith(std::move(keys))(kv, head, deadline);
-  };
+// As `mcpctl keys` makes them; read each time, so that they can be replaced.
+StatusOr<std::vector<SigningKey>> ReadHeadKeys(const std::vector<std::string>& files) {
+  std::vector<SigningKey> keys;
+  for (const std::string& file : files) {
+    ASSIGN_OR_RETURN(const std::string seed, ReadSecret(file));
+    StatusOr<SigningKey> key = SigningKey::FromSeed(seed);
+    if (!key.ok()) return Annotate(key.status(), file);
+    keys.push_back(*std::move(key));
+  }
+  return keys;
+}
+
+// Nobody looks on when this signs: it builds only on heads that it has verified from the trust root on, none of them
+// older than the last, which it keeps in its directory.
+StatusOr<HeadSigner> SignerOf(const Arguments& arguments, const Config& config, const std::string& directory,
+                              const Clock& clock) {
+  const std::string root = arguments.trust_root.empty() ? config.store.trust_root : arguments.trust_root;
+  if (!root.empty() && !IsSha256Hex(root))
+    return InvalidArgument("--trust-root: 64 hex digits are expected, as `mcpctl trust init` prints them");
+  HeadVerifier verifier(
+      root, RememberTrustIn(directory + "/head.json", root), clock,
+      "`mcpctl trust init` printed its fingerprint: --trust-root FINGERPRINT, or spec.store.trustRoot "
+      "in this machine's mcplet.yaml");
+  return HeadSigner(std::move(verifier), [files = arguments.head_keys] { return ReadHeadKeys(files); });
 }
 
 // One process at a time works in a directory.
@@ -260,14 +273,15 @@ StatusOr<bool> RunSync(const Arguments& arguments, const Config& config) {
   std::error_code error;
   options.directory = std::filesystem::absolute(state, error).string() + "/sync/" + arguments.name;
   ASSIGN_OR_RETURN(const UniqueFd lock, LockDirectory(options.directory));
+  SystemClock clock;
+  ASSIGN_OR_RETURN(HeadSigner signer, SignerOf(arguments, config, options.directory, clock));
   ASSIGN_OR_RETURN(
       gitsync::GitProgram git,
       gitsync::GitProgram::Create({.directory = options.directory, .protocols = url.protocol, .env = std::move(env)}));
-  SystemClock clock;
   SyncSeries series(Results());
   ASSIGN_OR_RETURN(const std::unique_ptr<http::Server> metrics, ServeMetrics(arguments.metrics, series));
   gitsync::Synchronizer sync(options, gitsync::Repository(std::move(git), url, arguments.branch, verify),
-                             {*store.config, *store.state, SignerOf(arguments.head_keys),
+                             {*store.config, *store.state, std::move(signer),
                               [worker = store.worker.get()](Deadline deadline) { return AskDown(worker, deadline); }},
                              clock);
   // The store may be a node that starts at the same time.
@@ -307,6 +321,8 @@ void AddOptions(CLI::App& sync, Arguments* a) {
   sync.add_option("--head-key", a->head_keys,
                   "in a signed fleet: a head key, as `mcpctl keys create` makes it; repeatable")
       ->allow_extra_args(false);
+  sync.add_option("--trust-root", a->trust_root,
+                  "in a signed fleet: the fingerprint of its trust root; without it, spec.store.trustRoot");
   sync.add_option("--state-directory", a->state_directory, "where it keeps its repository; without it, mcplet's");
   sync.add_option("--metrics", a->metrics, "serve /metrics and /healthz at HOST:PORT");
   sync.add_option("--timeout", a->timeout, "of one look with what follows from it; 2m without it");

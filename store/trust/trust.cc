@@ -117,8 +117,7 @@ Status CheckSuccession(const TrustDocument* before, const TrustDocument& next, s
   if (before == nullptr) {
     if (next.version != 1) return PermissionDenied(name + ": the chain begins with trust/1");
     if (const std::string given = Fingerprint(next); given != fingerprint) {
-      return PermissionDenied(name + ": its fingerprint is " + given + "; this node was told " +
-                              std::string(fingerprint));
+      return PermissionDenied(name + ": its fingerprint is " + given + "; expected is " + std::string(fingerprint));
     }
   } else {
     if (next.version != before->version + 1)

@@ -218,15 +218,16 @@ TEST_F(NodeVerbsTest, ASignedFleetsNodeIsToldTheRootThatThisContextKnows) {
   EXPECT_EQ(foreign.code, 1);
   EXPECT_NE(foreign.err.find(root), std::string::npos) << foreign.err;
   EXPECT_EQ(Run({"config", "set-context", "test", "--trust-root", "x"}).code, 1);
-  // A context that has never seen it takes it, and says so.
+  // A context that was never told of a root takes none from the store.
   ASSERT_EQ(Run({"config", "set-context", "new", "--server", worker_.url(), "--token-stdin", "--use"},
                 testing::kOperatorToken)
                 .code,
             0);
   const Ran first = Run({"node", "enroll", "edge-01"});
-  EXPECT_EQ(first.code, 0) << first.err;
-  EXPECT_NE(first.err.find("for the first time, is " + root), std::string::npos) << first.err;
-  EXPECT_EQ(Run({"node", "enroll", "edge-01"}).err.find("first time"), std::string::npos);
+  EXPECT_EQ(first.code, 1);
+  EXPECT_NE(first.err.find("mcpctl config set-context new --trust-root"), std::string::npos) << first.err;
+  EXPECT_EQ(Run({"config", "set-context", "new", "--trust-root", root}).code, 0);
+  EXPECT_EQ(Enroll().fingerprint, root);
 }
 
 TEST_F(NodeVerbsTest, AContextOfASignedFleetEnrollsNobodyIntoOneThatIsNot) {

@@ -10,6 +10,8 @@
 namespace mcpfleet::cli {
 namespace {
 
+constexpr std::string_view kConfigPath = "/storage/kv/namespaces/CONFIG/";
+
 http::Response Ok(Json result, Json info = nullptr) {
   Json envelope = {
       {"success", true}, {"errors", Json::array()}, {"messages", Json::array()}, {"result", std::move(result)}};
@@ -75,8 +77,44 @@ std::vector<std::string> WorkerFront::JoinIds() {
   return ids;
 }
 
+void WorkerFront::Show(const std::string& key, std::optional<std::string> value, int times) {
+  std::lock_guard<std::mutex> lock(mu_);
+  shown_.erase(key);
+  if (value) shown_[key] = {*std::move(value), times};
+}
+
+std::optional<std::string> WorkerFront::Shown(const std::string& key) {
+  std::lock_guard<std::mutex> lock(mu_);
+  auto it = shown_.find(key);
+  if (it == shown_.end()) return std::nullopt;
+  std::string value = it->second.value;
+  if (it->second.times > 0 && --it->second.times == 0) shown_.erase(it);
+  return value;
+}
+
+std::vector<std::string> WorkerFront::Written() {
+  std::lock_guard<std::mutex> lock(mu_);
+  return written_;
+}
+
 void WorkerFront::Handle(const http::Request& request, const std::shared_ptr<http::Responder>& to) {
-  to->Send(request.Path().starts_with("/v1/") ? HandleV1(request) : Pass(request));
+  if (request.Path().starts_with("/v1/")) return to->Send(HandleV1(request));
+  const std::string path(request.Path());
+  const size_t config = path.find(kConfigPath);
+  if (config != std::string::npos) {
+    std::string rest = path.substr(config + kConfigPath.size()), key;
+    if (rest.starts_with("values/") && PercentDecode(rest.substr(7), &key)) {
+      if (request.method == "GET") {
+        if (const std::optional<std::string> value = Shown(key)) return to->Send({.status = 200, .body = *value});
+      }
+      rest = key;
+    }
+    if (request.method != "GET" && rest != "bulk/get") {
+      std::lock_guard<std::mutex> lock(mu_);
+      written_.push_back(request.method + " " + rest);
+    }
+  }
+  to->Send(Pass(request));
 }
 
 http::Response WorkerFront::HandleV1(const http::Request& request) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ class WorkerFront {
   void SetState(const std::string& id, const std::string& state);
   // What GET of this path (without its query) answers; items go into an array.
   void Answer(const std::string& path, Json result);
+  // What a read of this key of the desired state gives instead of what the store has, `times` times (-1: from now on);
+  // nullopt: what the store has.
+  void Show(const std::string& key, std::optional<std::string> value, int times = -1);
+  // Writes of the desired state that were passed on: "PUT head".
+  std::vector<std::string> Written();
   // Requests to /v1, "PUT /v1/joins/0123"; with their bodies in the same order.
   std::vector<std::string> Asked();
   Json Body(const std::string& asked);
@@ -34,11 +40,18 @@ class WorkerFront {
  private:
   void Handle(const http::Request& request, const std::shared_ptr<http::Responder>& to);
   http::Response HandleV1(const http::Request& request);
+  std::optional<std::string> Shown(const std::string& key);
   http::Response Pass(const http::Request& request) const;
 
   const std::string store_;
   std::mutex mu_;
   std::map<std::string, Json> joins_, answers_;
+  struct Showing {
+    std::string value;
+    int times = -1;
+  };
+  std::map<std::string, Showing> shown_;
+  std::vector<std::string> written_;
   std::vector<std::pair<std::string, Json>> asked_;
   std::unique_ptr<http::Server> server_;  // last: its threads use the rest
 };

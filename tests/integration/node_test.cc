@@ -104,7 +104,10 @@ TEST_F(NodeTest, ANodeOfASignedFleetFollowsItsKeysAndNotItsStore) {
   const auto metrics = Ask(node, "/metrics");
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->body.find("mcpfleet_untrusted_heads_total 0"), std::string::npos);
-  // The next change by the right key is followed.
+  // Nobody signs on top of it; what the keys signed is brought back above it, and the next change is followed.
+  EXPECT_EQ(node.Apply({ProcessServer("third")}).code, 1);
+  const CommandResult restored = node.Mcpctl({"store", "restore", node.directory() + "/before"});
+  ASSERT_TRUE(restored.ok()) << restored;
   ASSERT_TRUE(node.Apply({ProcessServer("third")}).ok());
   EXPECT_TRUE(node.WaitReady("third"));
 }

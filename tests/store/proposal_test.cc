@@ -27,7 +27,7 @@ class ProposalTest : public ::testing::Test {
     ASSERT_OK(Apply(*kv_, {.set = std::move(set), .remove = std::move(remove)}, {}, clock_, Soon()));
   }
   std::vector<std::string> Changed(const Proposal& proposal) {
-    auto changed = ChangedSince(*kv_, proposal, Soon());
+    auto changed = ChangedSince(*kv_, proposal, *ReadHead(*kv_, Soon()), Soon());
     EXPECT_OK(changed);
     return changed.value_or(std::vector<std::string>{"unreadable"});
   }
@@ -109,10 +109,11 @@ TEST_F(ProposalTest, AProposalForAnotherFleetOrOfALostBaseIsRefused) {
   Write({Server("a")});
   Proposal foreign = Of({Server("b")});
   foreign.fleet = std::string(32, '0');
-  EXPECT_EQ(ChangedSince(*kv_, foreign, Soon()).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ChangedSince(*kv_, foreign, *ReadHead(*kv_, Soon()), Soon()).status().code(),
+            StatusCode::kFailedPrecondition);
   Proposal lost = Of({Server("b")});
   lost.base = std::string(64, '0');
-  EXPECT_EQ(ChangedSince(*kv_, lost, Soon()).status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ChangedSince(*kv_, lost, *ReadHead(*kv_, Soon()), Soon()).status().code(), StatusCode::kFailedPrecondition);
 }
 
 }  // namespace
