@@ -16,6 +16,7 @@
 #include "cli/fleet.h"
 #include "cli/output.h"
 #include "cli/secrets.h"
+#include "cli/trusted_state.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
 #include "crd/schema.h"
@@ -148,10 +149,9 @@ Status RunCreateServer(Session& session, const ServerOptions& options) {
   return WriteNewServer(session, std::move(object), options.write);
 }
 
-Status CheckNew(Session& session, const ObjectKey& key) {
-  ASSIGN_OR_RETURN(KvClient * kv, session.Config());
+Status CheckNew(Session& session, const ObjectKey& key, ReadFor use) {
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
-  ASSIGN_OR_RETURN(const StoredState state, ReadState(*kv, deadline));
+  ASSIGN_OR_RETURN(const StoredState state, ReadTrustedState(session, deadline, use));
   if (!state.objects.contains(key)) return OkStatus();
   return AlreadyExists(Described(key) + " exists already in namespace " + key.namespace_ +
                        "; --replace gives it this spec");
@@ -160,7 +160,12 @@ Status CheckNew(Session& session, const ObjectKey& key) {
 }  // namespace
 
 void AddNewServerOptions(CLI::App& command, NewServer* options) {
-  command.add_option("--dry-run", options->dry_run, "none, client (without a store) or server (what would change)")
+  // The default is that of --dry-run without a value; not given, it is none.
+  command
+      .add_option("--dry-run", options->dry_run,
+                  "none, client (without a store; alone, too) or server (what would change)")
+      ->expected(0, 1)
+      ->default_str("client")
       ->check(CLI::IsMember({"none", "client", "server"}));
   command.add_option("-o,--output", options->output, "yaml or json: print the manifest");
   command.add_option("-m,--message", options->message, "why, for the history");
@@ -190,7 +195,10 @@ Status WriteNewServer(Session& session, Json object, const NewServer& options) {
     if (options.output.empty()) session.out() << Described(KeyOf(server)) << " valid (dry run)\n";
     return OkStatus();
   }
-  if (!options.replace) RETURN_IF_ERROR(CheckNew(session, KeyOf(server)));
+  if (!options.replace) {
+    const ReadFor use = options.dry_run == "none" ? ReadFor::kToSign : ReadFor::kToShow;
+    RETURN_IF_ERROR(CheckNew(session, KeyOf(server), use));
+  }
   ChangeSet changes{.set = {server}, .manifests = true};
   RETURN_IF_ERROR(CheckSecretsOfChange(session, changes));
   const std::string message = options.message.empty() ? "create mcpserver " + server.metadata.name : options.message;

@@ -25,11 +25,14 @@ bool IsManifest(const fs::path& path) {
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
+// `recursive`: else folders are passed over, and so are links to them.
 template <typename Iterator>
-Status AddDirectory(const std::string& directory, std::vector<std::string>* out) {
+Status AddDirectory(const std::string& directory, bool recursive, std::vector<std::string>* out) {
   std::error_code error;
   std::vector<std::string> found;
   for (Iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (const std::string wrong = WrongLink(it->path()); !wrong.empty() && (recursive || !it->is_directory(error)))
+      return InvalidArgument(it->path().string() + ": " + wrong);
     if (it->is_regular_file(error) && IsManifest(it->path())) found.push_back(it->path().string());
     if (found.size() > kMostFiles)
       return InvalidArgument(directory + ": more than " + std::to_string(kMostFiles) + " manifests");
@@ -79,8 +82,8 @@ StatusOr<std::vector<std::string>> ExpandFiles(const FileOptions& options) {
     std::error_code error;
     const bool is_stdin = file == "-";
     if (!is_stdin && fs::is_directory(file, error)) {
-      RETURN_IF_ERROR(options.recursive ? AddDirectory<fs::recursive_directory_iterator>(file, &out)
-                                        : AddDirectory<fs::directory_iterator>(file, &out));
+      RETURN_IF_ERROR(options.recursive ? AddDirectory<fs::recursive_directory_iterator>(file, true, &out)
+                                        : AddDirectory<fs::directory_iterator>(file, false, &out));
     } else if (is_stdin || fs::exists(file, error)) {
       out.push_back(file);
     } else {

@@ -157,6 +157,8 @@ class Renderer {
     for (const fs::recursive_directory_iterator end; !error && it != end; it.increment(error)) {
       const fs::path& path = it->path();
       const std::string name = path.filename().string();
+      if (const std::string wrong = WrongLink(path); !wrong.empty())
+        return Fail(from, field, Shown(path.parent_path()) + "/" + name + ": " + wrong);
       if (it->is_directory(error)) {
         if (name.starts_with('.')) it.disable_recursion_pending();
         continue;
@@ -334,6 +336,18 @@ StatusOr<std::vector<ManifestObject>> Renderer::Judge(std::vector<SourcedTree> t
 }
 
 }  // namespace
+
+std::string WrongLink(const fs::path& path) {
+  std::error_code error;
+  const std::string name = path.filename().string(), extension = path.extension().string();
+  if (!fs::is_symlink(path, error) || name.starts_with('.')) return "";
+  const bool there = fs::exists(path, error);
+  if (there && fs::is_directory(path, error))
+    return "is a link to a folder, which is not followed; name that folder itself (-f, or resources of a "
+           "kustomization.yaml)";
+  const bool of_manifests = extension.empty() || extension == ".yaml" || extension == ".yml" || extension == ".json";
+  return there || !of_manifests ? "" : "is a link that leads nowhere; mend or remove it";
+}
 
 StatusOr<std::vector<ManifestObject>> RenderFolder(const std::string& folder, const RenderOptions& options,
                                                    std::vector<Violation>* violations) {

@@ -6,6 +6,7 @@
 // a patch brought it into an object of another file. Files are read once and not watched; one thread.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -23,5 +24,9 @@ struct RenderOptions {
 // deep, and those of ParseManifest.
 StatusOr<std::vector<ManifestObject>> RenderFolder(const std::string& folder, const RenderOptions& options,
                                                    std::vector<Violation>* violations);
+
+// Why an entry of a folder of manifests is refused, "" when it is not: a link to a folder would not be followed, and
+// one that leads nowhere may have led to manifests. Whoever prunes by the folder would delete what they had made.
+std::string WrongLink(const std::filesystem::path& path);
 
 }  // namespace mcpfleet

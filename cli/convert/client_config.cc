@@ -215,6 +215,8 @@ void ReadClientConfig(const Json& document, Work* work) {
         const Json& servers = GetMember(*project, "mcpServers");
         const std::string at = ChildPath(ChildPath(path, project.key()), "mcpServers");
         if (servers.is_object()) ReadServers(servers, at, inputs, work);
+        if (project->is_object() && project->size() > (servers.is_object() ? 1U : 0U))
+          work->out.notes.push_back({ChildPath(path, project.key()), "its other settings are not about servers"});
       }
     } else if (it.key() != "inputs" && it.key() != "$schema") {
       work->out.notes.push_back({path, "is not about servers"});

@@ -73,17 +73,31 @@ void TakeEnvironment(Draft& draft, const Json& value, const std::string& path) {
   });
 }
 
+constexpr std::string_view kOnlyTcp = "MCP is spoken over TCP only";
+constexpr std::string_view kNotOpened = "is not opened on the node: clients reach a server through the gateway";
+
 // "127.0.0.1:8080:80/tcp", 80, {target: 80}: the port inside.
 void TakePort(Draft& draft, const Json& value, const std::string& path) {
-  Json inside = GetMember(value, "target");
-  bool published = !GetMember(value, "published").is_null();
-  if (!value.is_object()) {
+  Json inside;
+  bool published = false;
+  if (value.is_object()) {
+    Fields port(draft, value, path);
+    if (port.Text("protocol", "tcp") != "tcp") {
+      port.Leave();
+      return draft.Lose(port.At("protocol"), std::string(kOnlyTcp));
+    }
+    inside = port.Get("target");
+    published = !port.Get("published").is_null();
+    for (const char* member : {"host_ip", "mode", "name", "app_protocol"}) port.Drop(member, kNotOpened);
+  } else {
     const std::optional<std::string> raw = ScalarOf(draft, value, path);
     if (!raw) return;
     const Text text = draft.Make(*raw, path);
     if (!text.unknown.empty()) return draft.Lose(path, text.unknown);
-    std::string word = text.value.substr(0, text.value.find('/'));
-    if (text.value.ends_with("/udp")) return draft.Lose(path, "MCP is not spoken over UDP");
+    const size_t slash = text.value.find('/');
+    if (slash != std::string::npos && text.value.substr(slash) != "/tcp")
+      return draft.Lose(path, std::string(kOnlyTcp));
+    const std::string word = text.value.substr(0, slash);
     const size_t colon = word.rfind(':');
     published = colon != std::string::npos;
     inside = published ? word.substr(colon + 1) : word;
@@ -94,7 +108,7 @@ void TakePort(Draft& draft, const Json& value, const std::string& path) {
   draft.Put("spec.port", *port, path);
   draft.transport = "streamable-http";
   draft.transport_path = path;
-  if (published) draft.Note(path, "is not opened on the node: clients reach a server through the gateway");
+  if (published) draft.Note(path, std::string(kNotOpened));
 }
 
 void TakePorts(Draft& draft, const Json& value, const std::string& path) {
@@ -110,12 +124,21 @@ void TakeVolumes(Draft& draft, const Json& value, const std::string& path) {
       if (!word.unknown.empty()) return draft.Lose(at, word.unknown);
       return TakeVolumeWord(draft, word.value, at);
     }
-    const std::string type = GetString(item, "type"), target = GetString(item, "target");
+    Fields volume(draft, item, at);
+    const std::string type = volume.Text("type"), target = volume.Text("target");
+    volume.PassOver({"consistency"});  // of Docker Desktop's file sharing; ignored elsewhere
     if (type == "tmpfs") {
-      const Json& size = GetMember(GetMember(item, "tmpfs"), "size");
+      Fields tmpfs(draft, volume.Get("tmpfs"), volume.At("tmpfs"));
+      const Json& size = tmpfs.Get("size");
       return PutTmpfs(draft, target, size.is_string() ? Json(DockerBytes(size.get<std::string>())) : size, target, at);
     }
-    TakeVolume(draft, type == "bind" ? GetString(item, "source") : "", target, GetBool(item, "read_only"), at);
+    // Its options are about what is lost as a whole.
+    if (type != "bind") {
+      volume.Leave();
+      return TakeVolume(draft, "", target, false, at);
+    }
+    const Fields bind(draft, volume.Get("bind"), volume.At("bind"));  // none of its options is known here
+    TakeVolume(draft, volume.Text("source"), target, volume.Bool("read_only"), at);
   });
 }
 
@@ -179,10 +202,11 @@ constexpr Rule kDeployRules[] = {
     {"mode", nullptr, "a server runs on every node of its spec.placement"},
     {"replicas",
      [](Draft& draft, const Json& value, const std::string& path) {
+       constexpr char kEverywhere[] =
+           "a server runs on every node of its spec.placement; replicas there need a store with a Worker";
        if (value == 0) return draft.Put("spec.suspend", true, path);
-       if (value != 1)
-         draft.Lose(path,
-                    "a server runs on every node of its spec.placement; replicas there need a store with a Worker");
+       if (value == 1) return draft.Note(path, kEverywhere);
+       draft.Lose(path, kEverywhere);
      }},
     {"update_config", nullptr, "is said by spec.updateStrategy"},
 };
@@ -190,8 +214,16 @@ constexpr Rule kDeployRules[] = {
 // Files below /run/secrets, from an MCPSecret.
 void TakeSecrets(Draft& draft, const Json& value, const std::string& path) {
   EachItem(draft, value, path, [&](const Json& item, const std::string& at) {
-    const std::string source = item.is_object() ? GetString(item, "source") : Scalar(item).value_or("");
-    std::string target = GetString(item, "target", source);
+    std::string source, target;
+    if (item.is_object()) {
+      Fields fields(draft, item, at);
+      source = fields.Text("source");
+      target = fields.Text("target", source);
+      for (const char* member : {"uid", "gid", "mode"})
+        fields.Drop(member, "owner and mode are those of the server's user, 0400");
+    } else {
+      source = target = Scalar(item).value_or("");
+    }
     if (source.empty()) return draft.Lose(at, "names no secret");
     if (!target.starts_with('/')) target = "/run/secrets/" + target;
     std::string secret = NameFrom(source);
@@ -200,8 +232,6 @@ void TakeSecrets(Draft& draft, const Json& value, const std::string& path) {
                             .value = {{"path", target}, {"secretKeyRef", {{"name", secret}, {"key", source}}}},
                             .path = at,
                             .hint = "the secret " + Printable(source, 80) + " of the compose file"});
-    if (item.is_object() && (item.contains("uid") || item.contains("gid") || item.contains("mode")))
-      draft.Lose(at, "owner and mode are those of the server's user, 0400");
   });
 }
 
@@ -260,12 +290,19 @@ constexpr Rule kServiceRules[] = {
        if (value == "never") return draft.Put("spec.source.image.pullPolicy", "Never", path);
        draft.Lose(path, std::string(kNothing));
      }},
-    // As every server: no terminal, its stdin held open, an init in front, all capabilities dropped, a name of its own.
+    // As every server: its stdin held open, all capabilities dropped.
     {"cap_drop"},
-    {"init"},
     {"stdin_open"},
-    {"tty"},
-    {"container_name"},
+    {"init",
+     [](Draft& draft, const Json& value, const std::string& path) {
+       if (!BoolOf(draft, value, path).value_or(true)) draft.Lose(path, "every server has an init in front");
+     }},
+    {"tty",
+     [](Draft& draft, const Json& value, const std::string& path) {
+       if (BoolOf(draft, value, path).value_or(false)) draft.Lose(path, "a server has no terminal");
+     }},
+    {"container_name", [](Draft& draft, const Json& /*value*/,
+                          const std::string& path) { draft.Note(path, "each instance has a name of its own"); }},
     {"build", nullptr, "images are built elsewhere; give one (image)"},
     {"privileged",
      [](Draft& draft, const Json& value, const std::string& path) {
@@ -308,12 +345,18 @@ class Placeholders {
 void ReadCompose(const Json& document, Work* work) {
   const Placeholders placeholders(work->options);
   for (auto it = document.begin(); it != document.end(); ++it) {
-    // What volumes, networks, secrets and configs say is about the services that use them, which say it themselves.
-    constexpr std::array<std::string_view, 7> kRead{"services", "version", "name",   "volumes",
-                                                    "networks", "secrets", "configs"};
-    if (std::find(kRead.begin(), kRead.end(), it.key()) == kRead.end() && !it.key().starts_with("x-"))
+    // Compose itself does not look at version, nor at x-… .
+    if (it.key() == "services" || it.key() == "version" || it.key().starts_with("x-")) continue;
+    constexpr std::array<std::string_view, 4> kUsed{"volumes", "networks", "secrets", "configs"};
+    if (std::find(kUsed.begin(), kUsed.end(), it.key()) != kUsed.end() && it->is_object()) {
+      for (auto each = it->begin(); each != it->end(); ++each)
+        work->out.notes.push_back({ChildPath(it.key(), each.key()), "is judged where a service uses it"});
+    } else if (it.key() == "name") {
+      work->out.notes.push_back({it.key(), "servers are in a namespace, which -n names; there are no projects"});
+    } else {
       work->out.losses.push_back(
           {ChildPath("", it.key()), "is not read; `docker compose config` writes files out as one"});
+    }
   }
   const Json& services = GetMember(document, "services");
   for (auto it = services.begin(); it != services.end(); ++it) {

@@ -53,6 +53,10 @@ void ReadKubernetes(const Json& document, const std::string& path, Work* work) {
   const std::string kind = GetString(document, "kind"), version = GetString(document, "apiVersion");
   const Json& items = GetMember(document, "items");
   if (kind.ends_with("List") && items.is_array()) {
+    for (auto it = document.begin(); it != document.end(); ++it) {
+      if (it.key() != "apiVersion" && it.key() != "kind" && it.key() != "metadata" && it.key() != "items")
+        work->out.losses.push_back({ChildPath(path, it.key()), "is not known to mcpctl"});
+    }
     for (size_t i = 0; i < items.size(); ++i) ReadKubernetes(items[i], ItemPath(ChildPath(path, "items"), i), work);
     return;
   }
@@ -62,6 +66,12 @@ void ReadKubernetes(const Json& document, const std::string& path, Work* work) {
     work->out.losses.push_back({at, Printable(kind.empty() ? "it" : kind, 60) + " of " + Printable(version, 80) +
                                         " is no MCPServer of ToolHive, kmcp or kubernetes-sigs"});
     return;
+  }
+  for (auto it = document.begin(); it != document.end(); ++it) {
+    // The status is the operator's own, of what ran there.
+    constexpr std::array<std::string_view, 5> kRead{"apiVersion", "kind", "metadata", "spec", "status"};
+    if (std::find(kRead.begin(), kRead.end(), it.key()) == kRead.end())
+      work->out.losses.push_back({ChildPath(path, it.key()), "is not known to mcpctl"});
   }
   if (*format == Format::kToolHive) ReadToolHive(document, path, work);
   if (*format == Format::kKmcp) ReadKmcp(document, path, work);

@@ -22,6 +22,11 @@ void Draft::Put(std::string field, Json value, std::string from, bool weak) {
   if (!field.ends_with("[]")) {
     for (Piece& piece : pieces) {
       if (piece.field != field || !piece.key.empty()) continue;
+      // What a default gives way to needs no word: nobody wrote it.
+      if (weak || piece.weak) {
+        const std::string &loser = weak ? from : piece.path, &winner = weak ? piece.path : from;
+        if (!loser.empty() && loser != path) Note(loser, "gives way to " + winner);
+      }
       if (weak) return;
       piece.value = std::move(value);
       piece.path = std::move(from);
@@ -48,10 +53,52 @@ Text Draft::Make(std::string raw, std::string at) const {
   return {.value = std::move(raw), .path = std::move(at)};
 }
 
+namespace {
+constexpr std::string_view kUnknown = "is not known to mcpctl, or has nothing like it in an MCPServer";
+}
+
+Fields::Fields(Draft& draft, const Json& object, std::string path)
+    : draft_(draft), object_(object), path_(std::move(path)) {
+  if (!object_.is_null() && !object_.is_object()) draft_.Lose(path_, "is no map");
+}
+
+Fields::~Fields() {
+  if (left_ || !object_.is_object()) return;
+  for (auto it = object_.begin(); it != object_.end(); ++it) {
+    if (!it->is_null() && !read_.contains(it.key())) draft_.Lose(At(it.key()), std::string(kUnknown));
+  }
+}
+
+const Json& Fields::Get(const std::string& member) {
+  read_.insert(member);
+  return GetMember(object_, member);
+}
+
+std::string Fields::Text(const std::string& member, std::string fallback) {
+  const Json& value = Get(member);
+  if (value.is_null()) return fallback;
+  return ScalarOf(draft_, value, At(member)).value_or(std::move(fallback));
+}
+
+bool Fields::Bool(const std::string& member) {
+  const Json& value = Get(member);
+  return !value.is_null() && BoolOf(draft_, value, At(member)).value_or(false);
+}
+
+std::string Fields::At(const std::string& member) const { return ChildPath(path_, member); }
+
+void Fields::PassOver(std::initializer_list<std::string_view> members) {
+  for (const std::string_view member : members) read_.emplace(member);
+}
+
+void Fields::Drop(const std::string& member, std::string_view why) {
+  if (!Get(member).is_null()) draft_.Lose(At(member), std::string(why));
+}
+
 void Walk(Draft& draft, const Json& object, const std::string& path, std::span<const Rule> rules) {
   EachMember(draft, object, path, [&](const std::string& key, const Json& value, const std::string& at) {
     const auto rule = std::find_if(rules.begin(), rules.end(), [&](const Rule& each) { return each.member == key; });
-    if (rule == rules.end()) return draft.Lose(at, "is not known to mcpctl, or has nothing like it in an MCPServer");
+    if (rule == rules.end()) return draft.Lose(at, std::string(kUnknown));
     if (rule->take != nullptr) return rule->take(draft, value, at);
     if (!rule->loss.empty()) draft.Lose(at, std::string(rule->loss));
   });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <set>
 #include <span>
@@ -86,6 +87,39 @@ struct Rule {
 };
 // Every member of `object`, by the table; nulls are passed over, unknown members are losses.
 void Walk(Draft& draft, const Json& object, const std::string& path, std::span<const Rule> rules);
+
+// The members of a map that are read one by one, because they mean something together only. What nobody asked for by
+// the end is a loss, so that a table and this have the same promise. Not a map: a loss, and there are no members.
+//
+//   Fields port(draft, item, at);
+//   const std::string protocol = port.Text("protocol", "tcp");
+class Fields {
+ public:
+  Fields(Draft& draft, const Json& object, std::string path);
+  ~Fields();
+  Fields(const Fields&) = delete;
+  Fields& operator=(const Fields&) = delete;
+  // Null when it is not there.
+  const Json& Get(const std::string& member);
+  // Numbers and booleans as text; a loss for anything else.
+  std::string Text(const std::string& member, std::string fallback = "");
+  bool Bool(const std::string& member);
+  std::string At(const std::string& member) const;
+  // Of what says nothing that an object of ours would have to say; say why where it is called.
+  void PassOver(std::initializer_list<std::string_view> members);
+  // A loss with a reason, when it is there.
+  void Drop(const std::string& member, std::string_view why);
+  // The map as a whole is a loss or told otherwise already.
+  void Leave() { left_ = true; }
+  const std::string& path() const { return path_; }
+
+ private:
+  Draft& draft_;
+  const Json& object_;
+  const std::string path_;
+  std::set<std::string> read_;
+  bool left_ = false;
+};
 
 // Text, a number or a boolean as text; nullopt (and a loss) for anything else.
 std::optional<std::string> ScalarOf(Draft& draft, const Json& value, const std::string& path);

@@ -212,6 +212,15 @@ void PutRemote(Draft* draft) {
   draft->Put("spec.source.remote.url", url.value, url.path);
 }
 
+// False, and left out, for one that nobody speaks here.
+bool IsTransport(Draft* draft) {
+  for (std::string_view known : {"", "stdio", "streamable-http", "sse"}) {
+    if (draft->transport == known) return true;
+  }
+  draft->LeaveOut(draft->transport_path, "the transport " + Printable(draft->transport, 40) + " is not known");
+  return false;
+}
+
 void PutTransport(Draft* draft) {
   if (draft->transport == "sse")
     return draft->LeaveOut(
@@ -232,6 +241,7 @@ void PutSource(Draft* draft) {
   } else if (draft->program) {
     draft->Lose(draft->program->path, "stands beside a URL or image, which is taken");
   }
+  if (!IsTransport(draft)) return;
   if (draft->url) return PutRemote(draft);
   if (draft->image) {
     if (!draft->image->unknown.empty())

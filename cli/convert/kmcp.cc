@@ -1,4 +1,6 @@
 // MCPServer of kmcp (kagent.dev/v1alpha1).
+#include <set>
+
 #include "base/strings.h"
 #include "cli/convert/draft.h"
 #include "cli/convert/pod_parts.h"
@@ -33,7 +35,7 @@ constexpr Rule kDeploymentRules[] = {
      }},
     {"args", [](Draft& d, const Json& value, const std::string& path) { AppendPodTexts(d, value, path, &d.args); }},
     {"env", TakeEnv},
-    // The port of the Service; where the server listens is httpTransport.targetPort, or this.
+    // Read by ReadKmcp.
     {"port"},
     {"resources", TakeResources},
     {"securityContext",
@@ -45,8 +47,10 @@ constexpr Rule kDeploymentRules[] = {
     // Joined by ReadKmcp.
     {"volumes"},
     {"volumeMounts"},
-    // The adapter that stands between HTTP and stdio there; the gateway does it here.
-    {"initContainer"},
+    {"initContainer",
+     [](Draft& draft, const Json& /*value*/, const std::string& path) {
+       draft.Note(path, "brings kmcp's adapter between HTTP and stdio; here the gateway stands in its place");
+     }},
     {"secretRefs", nullptr,
      "which keys the Secrets have is not known here; refer to each by spec.env[].valueFrom.secretKeyRef"},
     {"configMapRefs", nullptr, "there are no ConfigMaps; give values in spec.env or files by spec.volumes"},
@@ -66,8 +70,10 @@ constexpr Rule kSpecRules[] = {
      [](Draft& draft, const Json& value, const std::string& path) {
        draft.transport_path = path;
        draft.transport = value == "http" ? "streamable-http" : "stdio";
+       if (value != "http" && value != "stdio") draft.Lose(path, "is not known; stdio was taken");
      }},
-    {"stdioTransport"},  // has no members
+    {"stdioTransport",
+     [](Draft& draft, const Json& value, const std::string& path) { const Fields none(draft, value, path); }},
     {"httpTransport",
      [](Draft& draft, const Json& value, const std::string& path) {
        EachMember(draft, value, path, [&](const std::string& key, const Json& member, const std::string& at) {
@@ -87,18 +93,43 @@ constexpr Rule kSpecRules[] = {
 
 void JoinVolumes(Draft& draft, const Json& deployment, const std::string& path) {
   const Json& volumes = GetMember(deployment, "volumes");
+  const std::string volumes_path = ChildPath(path, "volumes");
+  std::set<std::string> mounted;
   EachItem(draft, GetMember(deployment, "volumeMounts"), ChildPath(path, "volumeMounts"),
-           [&](const Json& mount, const std::string& at) {
-             const std::string name = GetString(mount, "name");
-             if (!GetString(mount, "subPath").empty())
-               return draft.Lose(ChildPath(at, "subPath"), "has nothing like it");
+           [&](const Json& item, const std::string& at) {
+             Fields mount(draft, item, at);
+             const std::string name = mount.Text("name"), target = mount.Text("mountPath");
+             const bool read_only = mount.Bool("readOnly");
+             mounted.insert(name);
+             // Another directory than the volume's would be mounted.
+             for (const char* member : {"subPath", "subPathExpr"}) {
+               if (mount.Text(member).empty()) continue;
+               mount.Leave();
+               return draft.Lose(mount.At(member), "a part of a volume has nothing like it; the mount is left out");
+             }
              for (size_t i = 0; volumes.is_array() && i < volumes.size(); ++i) {
-               if (GetString(volumes[i], "name") == name)
-                 return TakePodVolume(draft, volumes[i], name, GetString(mount, "mountPath"),
-                                      GetBool(mount, "readOnly"), ItemPath(ChildPath(path, "volumes"), i));
+               if (GetString(volumes[i], "name") != name) continue;
+               const size_t before = draft.pieces.size();
+               TakePodVolume(draft, volumes[i], name, target, read_only, ItemPath(volumes_path, i));
+               if (draft.pieces.size() == before) draft.Lose(at, "mounts what is not carried over");
+               return;
              }
              draft.Lose(at, "names no volume");
            });
+  EachItem(draft, volumes, volumes_path, [&](const Json& volume, const std::string& at) {
+    if (!mounted.contains(GetString(volume, "name"))) draft.Lose(at, "is mounted nowhere");
+  });
+}
+
+// The port of the Service. Where the server listens is httpTransport.targetPort, or this.
+void TakePort(Draft& draft, const Json& port, const std::string& path) {
+  if (draft.transport != "streamable-http") {
+    if (!port.is_null()) draft.Note(path, "is not used: the transport is stdio");
+  } else if (!draft.Has("spec.port")) {
+    draft.Put("spec.port", port.is_null() ? Json(3000) : port, path);
+  } else if (!port.is_null()) {
+    draft.Note(path, "is the Service's; the server listens on targetPort");
+  }
 }
 
 }  // namespace
@@ -115,10 +146,7 @@ void ReadKmcp(const Json& object, const std::string& path, Work* work) {
     draft.command.push_back(*std::move(draft.program));
     draft.program.reset();
   }
-  if (draft.transport == "streamable-http" && !draft.Has("spec.port")) {
-    const Json& port = GetMember(deployment, "port");
-    draft.Put("spec.port", port.is_null() ? Json(3000) : port, ChildPath(deployment_path, "port"));
-  }
+  TakePort(draft, GetMember(deployment, "port"), ChildPath(deployment_path, "port"));
   // What is started for stdio has no port.
   if (draft.transport != "streamable-http") {
     std::erase_if(draft.pieces, [&](const Piece& piece) {

@@ -23,15 +23,18 @@ constexpr Rule kSourceRules[] = {
 
 void TakeStorage(Draft& draft, const Json& list, const std::string& path) {
   EachItem(draft, list, path, [&](const Json& item, const std::string& at) {
-    const std::string target = GetString(item, "path"), permissions = GetString(item, "permissions", "ReadOnly");
-    const Json& source = GetMember(item, "source");
-    const std::string type = GetString(source, "type"), source_path = ChildPath(at, "source");
-    if (type == "EmptyDir") {
-      // ReadOnly is its default, and an empty directory that stays empty is nobody's wish.
-      return PutTmpfs(draft, target, GetMember(GetMember(source, "emptyDir"), "sizeLimit"), target, source_path);
-    }
-    if (type == "Secret") return TakePodVolume(draft, source, target, target, permissions != "ReadWrite", source_path);
-    draft.Lose(source_path, "there are no ConfigMaps; give values in spec.env or files by spec.volumes");
+    Fields storage(draft, item, at);
+    const std::string target = storage.Text("path"), permissions = storage.Text("permissions", "ReadOnly");
+    const Json& source = storage.Get("source");
+    const std::string type = GetString(source, "type"), source_path = storage.At("source");
+    // ReadOnly is the default of an EmptyDir, and an empty directory that stays empty is nobody's wish. Files of a
+    // Secret can't be written to in either place.
+    if (permissions != "ReadOnly" && permissions != "ReadWrite" && permissions != "RecursiveReadOnly")
+      draft.Lose(storage.At("permissions"), "is not known");
+    if (type == "EmptyDir" || type == "Secret")
+      return TakePodVolume(draft, source, target, target, permissions != "ReadWrite", source_path);
+    storage.Leave();
+    draft.Lose(at, "there are no ConfigMaps; give values in spec.env or files by spec.volumes");
   });
 }
 
@@ -77,8 +80,12 @@ constexpr Rule kSpecRules[] = {
          draft.PutKey("metadata.annotations", key, note, at);
        });
      }},
-    // Whether sessions need the same instance: a node keeps each with its own in any case.
-    {"mcp"},
+    {"mcp",
+     [](Draft& draft, const Json& value, const std::string& path) {
+       Fields mcp(draft, value, path);
+       if (!mcp.Get("stateless").is_null())
+         draft.Note(mcp.At("stateless"), "a node keeps each session with its own instance in any case");
+     }},
     {"network", nullptr, "network policies are Kubernetes'; spec.securityContext.network is None, Outbound or Host"},
     {"transport", nullptr, "a server is reached inside its own network, without TLS"},
     {"gateway", nullptr, "the gateway of each node serves every server; see spec.expose"},

@@ -24,6 +24,8 @@ std::string HintOf(const std::string& name, const std::string& key) {
          Printable(key, 80) + "\" | base64decode}}'";
 }
 
+constexpr std::string_view kMustBeThere = "what a server refers to has to be there when it starts";
+
 constexpr Rule kMetadataRules[] = {
     {"name", [](Draft& draft, const Json& value, const std::string&) { draft.name = Scalar(value).value_or(""); }},
     {"namespace",
@@ -93,15 +95,25 @@ struct SourceRule {
   TakeSource take;
 };
 
+constexpr std::string_view kFileMode = "a file is the server's user's, with mode 0400";
+
 void TakeSecretFiles(Draft& draft, const Json& value, const std::string& /*name*/, const std::string& target,
                      bool /*read_only*/, const std::string& path) {
-  const std::string secret = GetString(value, "secretName");
-  const Json& items = GetMember(value, "items");
-  if (!items.is_array() || items.empty())
+  Fields source(draft, value, path);
+  const std::string secret = source.Text("secretName");
+  const Json& items = source.Get("items");
+  if (!items.is_array() || items.empty()) {
+    source.Leave();
     return draft.Lose(path, "which keys the Secret has is not known here; list them under spec.files");
+  }
+  source.Drop("defaultMode", kFileMode);
+  if (source.Bool("optional")) draft.Lose(source.At("optional"), std::string(kMustBeThere));
   for (size_t i = 0; i < items.size(); ++i) {
-    const std::string at = ItemPath(path + ".items", i), key = GetString(items[i], "key");
-    const std::string file = target + (target.ends_with('/') ? "" : "/") + GetString(items[i], "path", key);
+    Fields item(draft, items[i], ItemPath(path + ".items", i));
+    const std::string& at = item.path();
+    const std::string key = item.Text("key");
+    const std::string file = target + (target.ends_with('/') ? "" : "/") + item.Text("path", key);
+    item.Drop("mode", kFileMode);
     draft.pieces.push_back(
         {.field = "spec.files[]",
          .value = {{"path", file}, {"secretKeyRef", {{"name", SecretName(draft, secret, at)}, {"key", key}}}},
@@ -110,15 +122,25 @@ void TakeSecretFiles(Draft& draft, const Json& value, const std::string& /*name*
   }
 }
 
-constexpr SourceRule kSources[] = {
-    {"hostPath",
-     [](Draft& draft, const Json& value, const std::string& name, const std::string& target, bool read_only,
-        const std::string& path) { PutMount(draft, name, GetString(value, "path"), target, read_only, path); }},
-    {"emptyDir",
-     [](Draft& draft, const Json& value, const std::string& name, const std::string& target, bool /*read_only*/,
-        const std::string& path) { PutTmpfs(draft, name, GetMember(value, "sizeLimit"), target, path); }},
-    {"secret", TakeSecretFiles},
-};
+void TakeHostPath(Draft& draft, const Json& value, const std::string& name, const std::string& target, bool read_only,
+                  const std::string& path) {
+  Fields host(draft, value, path);
+  PutMount(draft, name, host.Text("path"), target, read_only, path);
+  const std::string type = host.Text("type");
+  // The others say what has to be there, as here.
+  if (!type.empty() && type != "Directory" && type != "File")
+    draft.Lose(host.At("type"), "nothing is made on a node, and what is mounted is a directory or a file");
+}
+
+void TakeEmptyDir(Draft& draft, const Json& value, const std::string& name, const std::string& target,
+                  bool /*read_only*/, const std::string& path) {
+  Fields empty(draft, value, path);
+  PutTmpfs(draft, name, empty.Get("sizeLimit"), target, path);
+  const std::string medium = empty.Text("medium");
+  if (!medium.empty() && medium != "Memory") draft.Lose(empty.At("medium"), "it is in memory here");
+}
+
+constexpr SourceRule kSources[] = {{"hostPath", TakeHostPath}, {"emptyDir", TakeEmptyDir}, {"secret", TakeSecretFiles}};
 
 }  // namespace
 
@@ -135,14 +157,23 @@ void TakeSecretVariable(Draft& draft, const std::string& variable, const std::st
 }
 
 void TakeEnvVar(Draft& draft, const Json& item, const std::string& path) {
-  const std::string name = GetString(item, "name");
-  if (name.empty()) return draft.Lose(path, "has no name");
-  const Json& reference = GetMember(GetMember(item, "valueFrom"), "secretKeyRef");
-  if (reference.is_object())
-    return TakeSecretVariable(draft, name, GetString(reference, "name"), GetString(reference, "key"), path);
-  if (!GetMember(item, "valueFrom").is_null())
-    return draft.Lose(ChildPath(path, "valueFrom"), "is known in Kubernetes only; give the value itself");
-  const std::optional<std::string> value = ScalarOf(draft, item.contains("value") ? item["value"] : Json(""), path);
+  Fields variable(draft, item, path);
+  const std::string name = variable.Text("name");
+  if (name.empty()) {
+    variable.Leave();
+    return draft.Lose(path, "has no name");
+  }
+  const Json& from = variable.Get("valueFrom");
+  if (GetMember(from, "secretKeyRef").is_object()) {
+    Fields source(draft, from, variable.At("valueFrom"));
+    Fields reference(draft, source.Get("secretKeyRef"), source.At("secretKeyRef"));
+    if (reference.Bool("optional")) draft.Lose(reference.At("optional"), std::string(kMustBeThere));
+    return TakeSecretVariable(draft, name, reference.Text("name"), reference.Text("key"), path);
+  }
+  if (!from.is_null())
+    return draft.Lose(variable.At("valueFrom"), "is known in Kubernetes only; give the value itself");
+  const Json& given = variable.Get("value");
+  const std::optional<std::string> value = ScalarOf(draft, given.is_null() ? Json("") : given, path);
   if (value) draft.env.push_back({.name = name, .text = draft.Make(*value, path)});
 }
 
@@ -164,7 +195,7 @@ void TakeSecurityContext(Draft& draft, const Json& value, const std::string& pat
     if (key == "runAsNonRoot" && IsTrue(member)) return;
     if (key == "privileged" && !IsTrue(member)) return;
     if (key == "allowPrivilegeEscalation" && !IsTrue(member)) return;
-    if (key == "seccompProfile" && GetString(member, "type") == "RuntimeDefault") return;
+    if (key == "seccompProfile" && member == Json{{"type", "RuntimeDefault"}}) return;
     // Groups are those of the user's.
     if (key == "runAsGroup" && member == GetMember(value, "runAsUser")) return;
     draft.Lose(at, "has nothing like it in an MCPServer (spec.securityContext)");
@@ -182,7 +213,8 @@ void TakePullPolicy(Draft& draft, const Json& value, const std::string& path) {
 
 void TakePullSecrets(Draft& draft, const Json& list, const std::string& path) {
   EachItem(draft, list, path, [&](const Json& item, const std::string& at) {
-    const std::string name = GetString(item, "name");
+    Fields reference(draft, item, at);
+    const std::string name = reference.Text("name");
     if (draft.Has("spec.source.image.pullSecret")) return draft.Lose(at, "an image has one pullSecret");
     const std::string secret = SecretName(draft, name, at);
     draft.Put("spec.source.image.pullSecret", secret, at);
@@ -192,11 +224,14 @@ void TakePullSecrets(Draft& draft, const Json& list, const std::string& path) {
 
 void TakePodVolume(Draft& draft, const Json& source, const std::string& name, const std::string& target, bool read_only,
                    const std::string& path) {
+  Fields volume(draft, source, path);
+  volume.PassOver({"name", "type"});  // by which it was found
   for (const SourceRule& rule : kSources) {
-    if (!source.is_object() || !source.contains(std::string(rule.member))) continue;
-    return rule.take(draft, source[std::string(rule.member)], name, target, read_only,
-                     ChildPath(path, std::string(rule.member)));
+    const std::string member(rule.member);
+    if (!volume.Get(member).is_null())
+      return rule.take(draft, volume.Get(member), name, target, read_only, volume.At(member));
   }
+  volume.Leave();
   draft.Lose(path, "a volume of this kind has nothing like it; hostPath, emptyDir and Secrets with items have");
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "base/strings.h"
 #include "cli/convert/docker_run.h"
@@ -150,9 +151,22 @@ class Inputs {
   const std::map<std::string, std::string>& values_;
 };
 
+// What is asked for: members that mcpctl does not know are losses. How a form asks (description, placeholder, choices,
+// format, whether it may be repeated) is Inputs' or nobody's.
+void CheckInput(Draft& draft, const Json& item, const std::string& path) {
+  Fields input(draft, item, path);
+  input.PassOver({"type", "name", "value", "valueHint", "default", "description", "format", "choices", "placeholder",
+                  "isRequired", "isSecret", "isRepeated"});
+  EachMember(draft, input.Get("variables"), input.At("variables"),
+             [&](const std::string&, const Json& variable, const std::string& at) { CheckInput(draft, variable, at); });
+}
+
 void TakeArguments(Draft& draft, const Json& list, const std::string& path, std::vector<Text>* out) {
   EachItem(draft, list, path, [&](const Json& item, const std::string& at) {
-    const bool named = GetString(item, "type") == "named";
+    CheckInput(draft, item, at);
+    const std::string type = GetString(item, "type", "positional");
+    const bool named = type == "named";
+    if (!named && type != "positional") return draft.Lose(at, "is of a type that is not known");
     const std::string flag = GetString(item, "name"), hint = GetString(item, "valueHint");
     const std::string name = named ? flag : !hint.empty() ? hint : "argument";
     if (named && flag.empty()) return draft.Lose(at, "is a named argument without a name");
@@ -178,6 +192,7 @@ void TakeArguments(Draft& draft, const Json& list, const std::string& path, std:
 void TakeKeyValues(Draft& draft, const Json& list, const std::string& path, const char* kind,
                    std::vector<Variable>* out) {
   EachItem(draft, list, path, [&](const Json& item, const std::string& at) {
+    CheckInput(draft, item, at);
     const std::string name = GetString(item, "name");
     if (name.empty()) return draft.Lose(at, "has no name");
     if (std::optional<Text> value = Inputs(&draft).ValueOf(item, name, kind, at))
@@ -210,7 +225,12 @@ void TakeListening(Draft& draft, const Json& package, const std::string& path) {
   const std::string type = GetString(transport, "type", "stdio");
   draft.transport_path = ChildPath(path, "type");
   draft.transport = type;
+  Fields members(draft, transport, path);
+  members.PassOver({"type"});
   if (type == "stdio") return;
+  members.PassOver({"url", "headers"});
+  EachMember(draft, members.Get("variables"), members.At("variables"),
+             [&](const std::string&, const Json& variable, const std::string& at) { CheckInput(draft, variable, at); });
   if (type != "streamable-http" && type != "sse")
     return draft.LeaveOut(draft.transport_path, "the transport " + Printable(type, 40) + " is not known");
   const std::string at = ChildPath(path, "url");
@@ -257,6 +277,10 @@ void TakeImage(Draft& draft, const Json& package, const std::string& path) {
   const bool has_host = ref.find('/') != std::string::npos && first.find_first_of(".:") != std::string::npos;
   if (!base.empty() && base != "docker.io" && !has_host) ref = base + "/" + ref;
   draft.image = Text{.value = ref, .path = ChildPath(path, "identifier")};
+  if (tagged && !version.empty() && ref.find(version) == std::string::npos)
+    draft.Note(ChildPath(path, "version"), "is another than the identifier's, which was taken");
+  if (!GetString(package, "fileSha256").empty())
+    draft.Lose(ChildPath(path, "fileSha256"), "an image is fixed by a digest in its name");
   std::vector<Text> words;
   TakeArguments(draft, GetMember(package, "runtimeArguments"), ChildPath(path, "runtimeArguments"), &words);
   size_t next = 0;
@@ -286,6 +310,10 @@ bool IsPublicRegistry(const std::string& base) {
 
 void TakePackage(Draft& draft, const Json& package, const std::string& path) {
   const std::string type = GetString(package, "registryType");
+  const std::string hint = GetString(package, "runtimeHint");
+  const std::string_view usual = type == "npm" ? "npx" : type == "pypi" ? "uvx" : "docker";
+  if (!hint.empty() && hint != usual)
+    draft.Note(ChildPath(path, "runtimeHint"), "is for clients; a node starts packages and images by itself");
   const std::string sha256 = GetString(package, "fileSha256"), base = GetString(package, "registryBaseUrl");
   if (type == "oci") return TakeImage(draft, package, path);
   TakeRuntimeArguments(draft, package, path);
@@ -314,6 +342,10 @@ void ReadPackage(Draft draft, const Json& package, const std::string& path) {
 void ReadRemote(Draft draft, const Json& remote, const std::string& path) {
   draft.transport = GetString(remote, "type", GetString(remote, "transportType"));
   draft.transport_path = ChildPath(path, "type");
+  Fields members(draft, remote, path);
+  members.PassOver({"type", "transportType", "url", "headers"});
+  EachMember(draft, members.Get("variables"), members.At("variables"),
+             [&](const std::string&, const Json& variable, const std::string& at) { CheckInput(draft, variable, at); });
   draft.url = Inputs(&draft).Filled(GetString(remote, "url"), GetMember(remote, "variables"), ChildPath(path, "url"));
   if (draft.url->secret)
     return draft.LeaveOut(draft.url->path, "its URL has a secret in it, which every node could read");
@@ -345,6 +377,32 @@ std::vector<Way> WaysOf(const Json& server, const std::string& prefix) {
   return ways;
 }
 
+// Whoever installs what is deprecated or deleted should know.
+void TakeStatus(Draft& draft, const Json& value, const std::string& path) {
+  if (value != "active")
+    draft.Lose(path, "the registry calls this server " + Printable(Scalar(value).value_or("?"), 40) +
+                         "; look for what takes its place");
+}
+
+void NoteForPeople(Draft& draft, const Json& /*value*/, const std::string& path) {
+  draft.Note(path, "is for people who look for a server");
+}
+
+void TakeVersion(Draft& draft, const Json& value, const std::string& path) {
+  if (const std::optional<std::string> text = ScalarOf(draft, value, path))
+    draft.PutKey("metadata.annotations", "mcpfleet.dev/registry-version", *text, path);
+}
+
+// Of the registry itself and of whoever published it: {"io.modelcontextprotocol.registry/official": {"status": …}}
+void TakeMeta(Draft& draft, const Json& value, const std::string& path) {
+  bool noted = false;
+  EachMember(draft, value, path, [&](const std::string& key, const Json& member, const std::string& at) {
+    if (key == "io.modelcontextprotocol.registry/official" && !GetMember(member, "status").is_null())
+      TakeStatus(draft, member["status"], ChildPath(at, "status"));
+    if (!std::exchange(noted, true)) NoteForPeople(draft, member, path);
+  });
+}
+
 constexpr Rule kTopRules[] = {
     // Read by ReadServerJson.
     {"name"},
@@ -353,21 +411,26 @@ constexpr Rule kTopRules[] = {
     {"$schema"},
     {"description",
      [](Draft& draft, const Json& value, const std::string& path) {
-       if (value.is_string()) draft.PutKey("metadata.annotations", "mcpfleet.dev/description", value, path);
+       if (const std::optional<std::string> text = ScalarOf(draft, value, path))
+         draft.PutKey("metadata.annotations", "mcpfleet.dev/description", *text, path);
      }},
-    {"version",
+    {"version", TakeVersion},
+    {"versionDetail",
      [](Draft& draft, const Json& value, const std::string& path) {
-       if (value.is_string()) draft.PutKey("metadata.annotations", "mcpfleet.dev/registry-version", value, path);
+       Fields detail(draft, value, path);
+       if (const Json& version = detail.Get("version"); !version.is_null())
+         TakeVersion(draft, version, detail.At("version"));
+       for (const char* member : {"releaseDate", "isLatest"}) {
+         if (!detail.Get(member).is_null()) NoteForPeople(draft, nullptr, detail.At(member));
+       }
      }},
-    // For people who look for a server.
-    {"title"},
-    {"repository"},
-    {"websiteUrl"},
-    {"icons"},
-    {"versionDetail"},
-    {"status"},
-    {"_meta"},
-    {"publisher"},
+    {"title", NoteForPeople},
+    {"repository", NoteForPeople},
+    {"websiteUrl", NoteForPeople},
+    {"icons", NoteForPeople},
+    {"publisher", NoteForPeople},
+    {"status", TakeStatus},
+    {"_meta", TakeMeta},
 };
 
 }  // namespace
@@ -379,6 +442,11 @@ void ReadServerJson(const Json& document, Work* work) {
   const std::string full = GetString(server, "name");
   Draft draft{.work = work, .name = full.substr(full.rfind('/') + 1), .path = prefix.empty() ? "name" : prefix};
   Walk(draft, server, prefix, kTopRules);
+  if (enveloped) {
+    Fields envelope(draft, document, "");
+    envelope.PassOver({"server"});
+    TakeMeta(draft, envelope.Get("_meta"), "_meta");
+  }
   if (!full.empty())
     draft.PutKey("metadata.annotations", "mcpfleet.dev/registry-name", full, ChildPath(prefix, "name"));
   const std::vector<Way> ways = WaysOf(server, prefix);

@@ -14,6 +14,9 @@ constexpr std::string_view kAuthElsewhere =
     "may use the server";
 constexpr std::string_view kOther = "refers to another object of ToolHive's, which is not read";
 
+// What the proxy listens on: clients here go to the gateway.
+void NoteProxy(Draft& draft, const Json& /*value*/, const std::string& path) { draft.Note(path, std::string(kProxy)); }
+
 void TakePort(Draft& draft, const Json& value, const std::string& path) {
   if (const std::optional<int64_t> port = IntOf(draft, value, path)) draft.Put("spec.port", *port, path);
 }
@@ -25,19 +28,25 @@ void TakeToolNames(Draft& draft, const Json& value, const std::string& path) {
 }
 
 void TakeProfile(Draft& draft, const Json& value, const std::string& path) {
-  const std::string name = GetString(value, "name");
-  if (GetString(value, "type", "builtin") != "builtin")
+  Fields profile(draft, value, path);
+  const std::string name = profile.Text("name");
+  if (profile.Text("type", "builtin") != "builtin") {
+    profile.Leave();
     return draft.Lose(path, "a profile in a ConfigMap is not read; see spec.securityContext and spec.volumes");
+  }
   if (name == "none") return draft.Put("spec.securityContext.network", "None", path);
   if (name == "network") return draft.Put("spec.securityContext.network", "Outbound", path);
   draft.Lose(path, "the profile " + Printable(name, 40) + " is not known");
 }
 
 void TakeOidc(Draft& draft, const Json& value, const std::string& path) {
-  if (GetString(value, "type") != "inline")
+  Fields oidc(draft, value, path);
+  if (oidc.Text("type") != "inline") {
+    oidc.Leave();
     return draft.Lose(path, "only an inline issuer can be carried over (spec.auth of type JWT)" + std::string(kOpen));
-  const std::string at = ChildPath(path, "inline");
-  const Json& inline_config = GetMember(value, "inline");
+  }
+  const std::string at = oidc.At("inline");
+  const Json& inline_config = oidc.Get("inline");
   EachMember(draft, inline_config, at, [&](const std::string& key, const Json& member, const std::string& member_path) {
     if (key == "issuer" || key == "audience") return draft.Put("spec.auth.jwt." + key, member, member_path);
     if (key == "jwksUrl") return draft.Put("spec.auth.jwt.jwksUri", member, member_path);
@@ -63,11 +72,15 @@ void TakeRateLimit(Draft& draft, const Json& value, const std::string& path) {
                         : key == "perUser" ? "spec.rateLimit.perSubject"
                                            : nullptr;
     if (field == nullptr) return draft.Lose(at, "a limit for one tool has nothing like it");
-    const std::string period = GetString(bucket, "refillPeriod");
-    if (!per.empty() && per != period) return draft.Lose(at, "both limits have one period (spec.rateLimit.per)");
+    Fields limit(draft, bucket, at);
+    const std::string period = limit.Text("refillPeriod");
+    if (!per.empty() && per != period) {
+      limit.Leave();
+      return draft.Lose(at, "both limits have one period (spec.rateLimit.per)");
+    }
     per = period;
-    draft.Put(field, GetMember(bucket, "maxTokens"), ChildPath(at, "maxTokens"));
-    if (!period.empty()) draft.Put("spec.rateLimit.per", period, ChildPath(at, "refillPeriod"));
+    draft.Put(field, limit.Get("maxTokens"), limit.At("maxTokens"));
+    if (!period.empty()) draft.Put("spec.rateLimit.per", period, limit.At("refillPeriod"));
   });
 }
 
@@ -89,16 +102,18 @@ constexpr Rule kSpecRules[] = {
     {"volumes",
      [](Draft& draft, const Json& value, const std::string& path) {
        EachItem(draft, value, path, [&](const Json& item, const std::string& at) {
-         PutMount(draft, GetString(item, "name"), GetString(item, "hostPath"), GetString(item, "mountPath"),
-                  GetBool(item, "readOnly"), at);
+         Fields volume(draft, item, at);
+         PutMount(draft, volume.Text("name"), volume.Text("hostPath"), volume.Text("mountPath"),
+                  volume.Bool("readOnly"), at);
        });
      }},
     {"resources", TakeResources},
     {"secrets",
      [](Draft& draft, const Json& value, const std::string& path) {
        EachItem(draft, value, path, [&](const Json& item, const std::string& at) {
-         const std::string key = GetString(item, "key");
-         TakeSecretVariable(draft, GetString(item, "targetEnvName", key), GetString(item, "name"), key, at);
+         Fields secret(draft, item, at);
+         const std::string key = secret.Text("key");
+         TakeSecretVariable(draft, secret.Text("targetEnvName", key), secret.Text("name"), key, at);
        });
      }},
     {"permissionProfile", TakeProfile},
@@ -107,10 +122,9 @@ constexpr Rule kSpecRules[] = {
     {"oidcConfig", TakeOidc},
     {"rateLimiting", TakeRateLimit},
     {"backendReplicas", TakeReplicas},
-    // What the proxy listens on: clients here go to the gateway.
-    {"port"},
-    {"proxyPort"},
-    {"proxyMode"},
+    {"port", NoteProxy},
+    {"proxyPort", NoteProxy},
+    {"proxyMode", NoteProxy},
     {"replicas", nullptr, kProxy},
     {"trustProxyHeaders", nullptr, kProxy},
     {"endpointPrefix", nullptr, kProxy},

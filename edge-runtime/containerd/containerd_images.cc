@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <set>
+#include <utility>
 
 #include "base/digest.h"
 #include "base/fd.h"
@@ -16,6 +17,7 @@
 namespace mcpfleet {
 namespace {
 
+constexpr size_t kHostsFileBytes = size_t{64} << 10;
 constexpr Duration kLeaseLife = std::chrono::hours(6);  // longer than any pull may take
 
 class Lease {
@@ -51,14 +53,59 @@ std::string ContainerdRuntime::HowToImport(const std::string& name, const contai
          "pull " + name + "' or '" + ctr + "import FILE.tar'";
 }
 
-std::string ContainerdRuntime::UnaskedMirrors(const std::string& name, const containerd::Engine& engine) const {
-  if (engine.mirrors) return "";
-  for (const std::string& registry : {name.substr(0, name.find('/')), std::string("_default")}) {
-    const std::string directory = options_.hosts_directory + "/" + registry;
-    if (!options_.hosts_directory.empty() && access(directory.c_str(), F_OK) == 0)
-      return "; " + directory + " was not read: containerd " + engine.version + " can't (2.0 and later can)";
+ContainerdRuntime::Ways ContainerdRuntime::WaysTo(const std::string& name, const containerd::Engine& engine) const {
+  Ways ways;
+  if (engine.mirrors || options_.hosts_directory.empty()) return ways;
+  const std::string registry = name.substr(0, name.find('/'));
+  for (const std::string& path : containerd::HostsPaths(options_.hosts_directory, registry)) {
+    const StatusOr<std::string> text = ReadFile(path, kHostsFileBytes);
+    const std::string directory = path.substr(0, path.rfind('/'));
+    if (text.status().code() == StatusCode::kNotFound) {
+      if (access(directory.c_str(), F_OK) != 0) continue;
+      // Certificates in docker's way.
+      ways.unasked = "; " + directory + " was not read: containerd " + engine.version + " can't (2.0 and later can)";
+      return ways;
+    }
+    const StatusOr<containerd::HostsFile> file = text.ok() ? containerd::ParseHostsFile(*text) : text.status();
+    if (!file.ok()) {
+      ways.unasked = "; " + path + " can't be used: " + Message(file.status());
+      return ways;
+    }
+    ways.registry = containerd::IsRegistryItself(file->server, registry);
+    for (const containerd::MirrorHost& mirror : file->mirrors) {
+      const bool resolves = mirror.resolves || name.find('@') != std::string::npos;
+      if (mirror.unusable.empty() && resolves) {
+        ways.mirrors.push_back(mirror);
+      } else {
+        ways.unasked += "; the mirror " + Printable(mirror.url, 200) +
+                        " was not asked: " + (resolves ? mirror.unusable + " (2.0 and later can)" : "it knows no tags");
+      }
+    }
+    if (!ways.registry) ways.unasked += "; its server is " + Printable(file->server, 200) + ", says " + path;
+    return ways;
   }
-  return "";
+  return ways;
+}
+
+// A mirror gets no password: that is the registry's.
+Status ContainerdRuntime::PullBy(const Ways& ways, containerd::TransferPull pull,
+                                 const std::function<void(const PullProgress&)>& progress, const std::string& lease,
+                                 Deadline deadline) {
+  const RegistryLogin* login = std::exchange(pull.login, nullptr);
+  Status status = NotFound("there is no mirror that could be asked");
+  for (const containerd::MirrorHost& mirror : ways.mirrors) {
+    pull.source = containerd::AtMirror(pull.name, mirror);
+    status = containerd::PullByTransfer(connection_, pull, progress, lease, deadline);
+    if (status.ok() || deadline.Expired()) return status;
+    LOG_WARNING("a mirror could not be pulled from; the next one is asked, or the registry",
+                {{"image", pull.name}, {"mirror", Printable(mirror.url, 200)}, {"error", status}});
+  }
+  if (ways.registry) {
+    pull.source.clear();
+    pull.login = login;
+    status = containerd::PullByTransfer(connection_, pull, progress, lease, deadline);
+  }
+  return status.ok() ? status : Status(status.code(), Message(status) + ways.unasked);
 }
 
 StatusOr<std::optional<containerd::UsableImage>> ContainerdRuntime::FindUnpacked(
@@ -113,13 +160,13 @@ StatusOr<Artifact> ContainerdRuntime::PullAs(const RegistryCredentials& credenti
     ASSIGN_OR_RETURN(login, RegistryLoginOf(credentials, ref));
   }
   if (progress) progress({.done_bytes = 0, .total_bytes = 0, .phase = "resolving"});
-  Status pulled = containerd::PullByTransfer(connection_,
-                                             {.name = name,
-                                              .login = login ? &*login : nullptr,
-                                              .hosts_directory = options_.hosts_directory,
-                                              .architecture = std::string(containerd::MachineArchitecture())},
-                                             progress, lease.id(), deadline);
-  if (!pulled.ok()) pulled = Status(pulled.code(), Message(pulled) + UnaskedMirrors(name, engine));
+  const Status pulled = PullBy(WaysTo(name, engine),
+                               {.name = name,
+                                .source = {},
+                                .login = login ? &*login : nullptr,
+                                .hosts_directory = options_.hosts_directory,
+                                .architecture = std::string(containerd::MachineArchitecture())},
+                               progress, lease.id(), deadline);
   if (pulled.code() == StatusCode::kNotFound) {
     return Annotate(
         pulled, what + " could not be pulled: check spec.source.image.ref and that this node may read its registry");

@@ -15,6 +15,7 @@
 #include "edge-runtime/containerd/containerd_runtime.h"
 #include "edge-runtime/containerd/leases.h"
 #include "edge-runtime/containerd/oci_spec.h"
+#include "edge-runtime/containerd/shims.h"
 #include "edge-runtime/containerd/under_way.h"
 #include "edge-runtime/engine/enforceable.h"
 #include "edge-runtime/log/log_rotate.h"
@@ -254,7 +255,18 @@ Status ContainerdRuntime::EndTask(const std::string& id, Deadline deadline) {
   // shim's start and its own.
   const Status removed = containerd::DeleteTask(connection_, id, deadline);
   const bool runs = removed.code() == StatusCode::kFailedPrecondition;  // whoever looks next sees it
-  return runs ? OkStatus() : removed;
+  if (!removed.ok()) return runs ? OkStatus() : removed;
+  return EndStrayShims(id, deadline);
+}
+
+// Of a task that containerd says it does not have.
+Status ContainerdRuntime::EndStrayShims(const std::string& id, Deadline deadline) {
+  const std::vector<pid_t> shims = containerd::ShimsOf(options_.space, id);
+  if (shims.empty()) return OkStatus();
+  for (const pid_t shim : shims) kill(shim, SIGKILL);
+  LOG_WARNING("killed a shim that containerd had lost",
+              {{"instance", id}, {"processes", static_cast<int>(shims.size())}});
+  return EndProcesses(id, deadline);  // what it had started
 }
 
 Status ContainerdRuntime::EndSeen(const std::string& id, const std::optional<containerd::Task>& task,

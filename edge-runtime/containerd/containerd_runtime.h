@@ -30,11 +30,13 @@
 #include "controller/ports/log_tail.h"
 #include "edge-runtime/containerd/cgroups.h"
 #include "edge-runtime/containerd/connection.h"
+#include "edge-runtime/containerd/hosts_file.h"
 #include "edge-runtime/containerd/image_store.h"
 #include "edge-runtime/containerd/introspection.h"
 #include "edge-runtime/containerd/labels.h"
 #include "edge-runtime/containerd/network.h"
 #include "edge-runtime/containerd/snapshots.h"
+#include "edge-runtime/containerd/transfer.h"
 
 namespace mcpfleet {
 
@@ -115,12 +117,20 @@ class ContainerdRuntime final : public ContainerRuntime, public LogTails {
   Status EndSeen(const std::string& id, const std::optional<containerd::Task>& task, Deadline deadline)
       LOCKS_EXCLUDED(mu_);
   Status EndProcesses(const std::string& id, Deadline deadline);
+  Status EndStrayShims(const std::string& id, Deadline deadline);
 
   StatusOr<std::optional<containerd::UsableImage>> FindUnpacked(
       const std::string& ref, const std::string& lease, const std::function<void(const PullProgress&)>& progress,
       Deadline deadline);
-  // What a failed pull should say of mirrors that this containerd doesn't look at; "": nothing.
-  std::string UnaskedMirrors(const std::string& name, const containerd::Engine& engine) const;
+  // Where an image is asked for. containerd 2.0 and later see to mirrors themselves.
+  struct Ways {
+    std::vector<containerd::MirrorHost> mirrors;  // before the registry
+    bool registry = true;                         // which the hosts file may leave out
+    std::string unasked;                          // what a failed pull should say of mirrors that are not asked
+  };
+  Ways WaysTo(const std::string& name, const containerd::Engine& engine) const;
+  Status PullBy(const Ways& ways, containerd::TransferPull pull,
+                const std::function<void(const PullProgress&)>& progress, const std::string& lease, Deadline deadline);
   std::string HowToImport(const std::string& name, const containerd::Engine& engine) const;
   Status ClearAway(Deadline deadline);
 

@@ -77,7 +77,7 @@ Status PullByTransfer(const Connection& connection, const TransferPull& pull,
                       const std::function<void(const PullProgress&)>& progress, const std::string& lease,
                       Deadline deadline) {
   types::OCIRegistry source;
-  source.set_reference(pull.name);
+  source.set_reference(pull.source.empty() ? pull.name : pull.source);
   source.mutable_resolver()->set_host_dir(pull.hosts_directory);
   types::ImageStore destination;
   destination.set_name(pull.name);

@@ -13,6 +13,7 @@ namespace mcpfleet::containerd {
 
 struct TransferPull {
   std::string name;                      // whole: "docker.io/library/busybox:latest"
+  std::string source;                    // the reference that it is asked for by; "": its name
   const RegistryLogin* login = nullptr;  // null: asked with nothing
   std::string hosts_directory;           // registry configuration (certs.d); "": containerd's own default
   std::string architecture;

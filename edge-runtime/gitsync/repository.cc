@@ -25,6 +25,20 @@ bool IsManifest(std::string_view path) {
          IsKustomizationName(path.substr(path.rfind('/') + 1));
 }
 
+// Whether what a link of that name leads to may be a folder with manifests: a tree says only that it is a link. Names
+// like README.md are those of files, and hidden folders are read by nobody.
+bool MayBeFolder(std::string_view path) {
+  for (const std::string& part : Split(path, '/')) {
+    if (part.starts_with('.')) return false;
+  }
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  const size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || dot + 1 == name.size()) return true;
+  const std::string_view extension = name.substr(dot + 1);
+  return !std::all_of(extension.begin(), extension.end(),
+                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+}
+
 bool IsBelow(std::string_view path, std::string_view folder) {
   if (folder == ".") return true;
   while (folder.ends_with('/')) folder.remove_suffix(1);
@@ -72,8 +86,10 @@ StatusOr<std::vector<TreeFile>> ManifestsIn(std::string_view listing, const std:
     any = any || below;
     if (below && entry.mode == "160000")
       return FailedPrecondition(Printable(entry.path, 200) + ": is a submodule; a sync follows none");
-    if (!IsManifest(entry.path)) continue;
-    if (entry.mode == "120000") {
+    const bool is_link = entry.mode == "120000";
+    if (!IsManifest(entry.path) && !(is_link && MayBeFolder(entry.path))) continue;
+    if (is_link) {
+      // Not followed, so what is behind it would look removed.
       if (below)
         return FailedPrecondition(Printable(entry.path, 200) +
                                   ": is a symbolic link; write the file, or name its folder in a kustomization.yaml");

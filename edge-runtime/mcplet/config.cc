@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/digest.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -37,16 +38,23 @@ const Schema& ConfigSchema() {
 // The name of the Node in Kubernetes, in a pod that was told (by the downward API): its host name is the pod's.
 constexpr char kNodeNameVariable[] = "MCPFLEET_NODE_NAME";
 
-std::string HostName() {
-  char buffer[HOST_NAME_MAX + 1] = {};
-  const std::string told = kube::ProcessEnvironment(kNodeNameVariable);
-  if (told.empty() && gethostname(buffer, sizeof buffer - 1) != 0) return "node";
+// As a DNS label: what fits in it, cut to `most`; "" when nothing does.
+std::string LabelFrom(std::string_view text, size_t most) {
   std::string name;
-  for (char c : ToLower(Split(told.empty() ? buffer : told, '.').front()))
-    name += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
-  while (!name.empty() && name.back() == '-') name.pop_back();
+  for (char c : ToLower(text)) name += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
   while (!name.empty() && name.front() == '-') name.erase(name.begin());
-  return name.empty() ? "node" : name.substr(0, 63);
+  name.resize(std::min(name.size(), most));
+  while (!name.empty() && name.back() == '-') name.pop_back();
+  return name;
+}
+
+// A machine that nobody named has its host's name, without the domain.
+std::string HostName() {
+  if (const std::string told = kube::ProcessEnvironment(kNodeNameVariable); !told.empty()) return NodeNameOf(told);
+  char buffer[HOST_NAME_MAX + 1] = {};
+  if (gethostname(buffer, sizeof buffer - 1) != 0) return "node";
+  const std::string name = LabelFrom(Split(buffer, '.').front(), 63);
+  return name.empty() ? "node" : name;
 }
 
 LogLevel LevelOf(const std::string& name) {
@@ -267,6 +275,14 @@ NodePolicy DecodePolicy(const Json& policy) {
 }
 
 }  // namespace
+
+std::string NodeNameOf(const std::string& core_node) {
+  constexpr size_t kMarkDigits = 8;
+  if (CheckName(core_node).empty()) return core_node;
+  const std::string mark = Sha256Hex(core_node).substr(0, kMarkDigits);
+  const std::string name = LabelFrom(core_node, 63 - 1 - kMarkDigits);
+  return (name.empty() ? "node" : name) + "-" + mark;
+}
 
 StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name, std::vector<Violation>* violations) {
   std::vector<Violation> own;

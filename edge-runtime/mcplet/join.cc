@@ -245,7 +245,8 @@ Status Join(const JoinOptions& given, const std::string& text, std::ostream& out
   const StoreConfig& before = present.config.store;
   const std::string node = options.name.empty() ? config.node : options.name;
   if (std::string wrong = CheckName(node); !wrong.empty())
-    return InvalidArgument("--name \"" + Printable(node, 80) + "\": " + wrong);
+    return InvalidArgument("--name \"" + Printable(node, 80) + "\": " + wrong + "; a Node of that name is the node " +
+                           NodeNameOf(node));
   if (!endpoint.tls && endpoint.host != "127.0.0.1" && endpoint.host != "::1" && endpoint.host != "localhost")
     err << "warning: " << options.url << " is not https: whoever sits on the way gets this node's token\n";
   const std::string cached = CachedFleet(config.state_directory);

@@ -11,10 +11,9 @@ namespace {
 constexpr size_t kCacheBytes = size_t{256} << 20;
 }  // namespace
 
-std::map<ObjectKey, std::shared_ptr<const Object>> PlaceObjects(const Resources& servers, const Resources& secrets,
-                                                                const PlacementNode& node,
-                                                                const ClusterState& previous) {
-  std::map<ObjectKey, std::shared_ptr<const Object>> out;
+Objects PlaceObjects(const Resources& servers, const Resources* secrets, const PlacementNode& node,
+                     const ClusterState& previous) {
+  Objects out;
   if (node.drained) return out;
   for (const auto& [key, resource] : servers) {
     const ObjectKey object{kKindServer, key.namespace_, key.name};
@@ -23,15 +22,20 @@ std::map<ObjectKey, std::shared_ptr<const Object>> PlaceObjects(const Resources&
     if (node.unschedulable && !previous.objects.contains(object)) continue;
     out[object] = resource->object;
     for (const std::string& name : SecretNamesOf(resource->object->spec)) {
-      const auto secret = secrets.find({key.namespace_, name});
-      if (secret != secrets.end() && !secret->second->deleting)
-        out[{kKindSecret, key.namespace_, name}] = secret->second->object;
+      const ObjectKey sealed{kKindSecret, key.namespace_, name};
+      if (secrets == nullptr) {
+        if (const auto before = previous.objects.find(sealed); before != previous.objects.end())
+          out[sealed] = before->second;
+        continue;
+      }
+      const auto secret = secrets->find({key.namespace_, name});
+      if (secret != secrets->end() && !secret->second->deleting) out[sealed] = secret->second->object;
     }
   }
   return out;
 }
 
-std::set<SecretName> CoreSecretsOf(const std::map<ObjectKey, std::shared_ptr<const Object>>& objects) {
+std::set<SecretName> CoreSecretsOf(const Objects& objects) {
   std::set<SecretName> out;
   for (const auto& [key, object] : objects) {
     if (key.kind != kKindServer) continue;
@@ -42,24 +46,27 @@ std::set<SecretName> CoreSecretsOf(const std::map<ObjectKey, std::shared_ptr<con
   return out;
 }
 
-Status SaveObjects(const std::string& path, const std::map<ObjectKey, std::shared_ptr<const Object>>& objects) {
+Status SaveCluster(const std::string& path, const CachedCluster& cluster) {
   Json list = Json::array();
-  for (const auto& [key, object] : objects) list.push_back(ObjectToJson(*object));
-  return WriteFileAtomically(path, DumpJson({{"objects", std::move(list)}}));
+  for (const auto& [key, object] : cluster.objects) list.push_back(ObjectToJson(*object));
+  return WriteFileAtomically(path, DumpJson({{"objects", std::move(list)},
+                                             {"coreNode", cluster.nodes.core_node},
+                                             {"mcpNode", cluster.nodes.mcp_node}}));
 }
 
-StatusOr<std::map<ObjectKey, std::shared_ptr<const Object>>> LoadObjects(const std::string& path) {
+StatusOr<CachedCluster> LoadCluster(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kCacheBytes));
   StatusOr<Json> json = ParseJson(text, {.bytes = kCacheBytes});
   if (!json.ok() || !GetMember(*json, "objects").is_array()) return InvalidArgument(path + ": is damaged");
-  std::map<ObjectKey, std::shared_ptr<const Object>> objects;
+  CachedCluster cluster{.objects = {},
+                        .nodes = {.core_node = GetMember(*json, "coreNode"), .mcp_node = GetMember(*json, "mcpNode")}};
   for (const Json& item : (*json)["objects"]) {
     StatusOr<Object> object = ObjectFromJson(item);
     if (!object.ok()) return Annotate(object.status(), path);
     auto held = std::make_shared<const Object>(*std::move(object));
-    objects[KeyOf(*held)] = std::move(held);
+    cluster.objects[KeyOf(*held)] = std::move(held);
   }
-  return objects;
+  return cluster;
 }
 
 }  // namespace mcpfleet::kube

@@ -27,13 +27,14 @@ struct CoreSecret {
   bool operator==(const CoreSecret&) const = default;
 };
 using CoreSecrets = std::map<SecretName, CoreSecret>;
+using Objects = std::map<ObjectKey, std::shared_ptr<const Object>>;
 
 struct ClusterState {
   // False until the API server or the cache has said what there is: only then is what is absent to be removed.
   bool known = false;
   MonoTime changed_at{};
   // MCPServers placed on this node, and the MCPSecrets that they name.
-  std::map<ObjectKey, std::shared_ptr<const Object>> objects;
+  Objects objects;
   CoreSecrets core_secrets;  // those that they name and no MCPSecret is
   bool SameAs(const ClusterState& other) const {
     return known == other.known && objects == other.objects && core_secrets == other.core_secrets;
@@ -41,16 +42,22 @@ struct ClusterState {
 };
 
 // Which MCPServers are for `node`, with the MCPSecrets that they name. A cordoned node keeps what `previous` has, a
-// drained one nothing; what is being deleted is nowhere. Pure.
-std::map<ObjectKey, std::shared_ptr<const Object>> PlaceObjects(const Resources& servers, const Resources& secrets,
-                                                                const PlacementNode& node,
-                                                                const ClusterState& previous);
+// drained one nothing; what is being deleted is nowhere. `secrets` null: they could not be read, and those of
+// `previous` stay. Pure.
+Objects PlaceObjects(const Resources& servers, const Resources* secrets, const PlacementNode& node,
+                     const ClusterState& previous);
 // The Secrets of core/v1 that those name. Pure.
-std::set<SecretName> CoreSecretsOf(const std::map<ObjectKey, std::shared_ptr<const Object>>& objects);
+std::set<SecretName> CoreSecretsOf(const Objects& objects);
 
-// The objects on disk, for a boot without the API server; of Secrets nothing. `path`: a file, written atomically.
-Status SaveObjects(const std::string& path, const std::map<ObjectKey, std::shared_ptr<const Object>>& objects);
+// What is kept on disk for a boot without the API server: the objects, and what placement looked at. Of Secrets
+// nothing.
+struct CachedCluster {
+  Objects objects;
+  Registry::NodeObjects nodes;
+};
+// `path`: a file, written atomically.
+Status SaveCluster(const std::string& path, const CachedCluster& cluster);
 // NotFound when there is no such file; InvalidArgument when it is damaged.
-StatusOr<std::map<ObjectKey, std::shared_ptr<const Object>>> LoadObjects(const std::string& path);
+StatusOr<CachedCluster> LoadCluster(const std::string& path);
 
 }  // namespace mcpfleet::kube

@@ -6,8 +6,12 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "store/kubernetes/resource.h"
 
 namespace mcpfleet::kube {
+namespace {
+constexpr char kNodeLease[] = "mcpfleet-node-";
+}  // namespace
 
 Elector::Elector(RestClient& rest, const Clock& clock, uint64_t seed, ElectorOptions options)
     : rest_(rest),
@@ -70,14 +74,17 @@ Status Elector::Contend() {
 }
 
 Status Elector::ShowLife() {
-  const std::string name = "mcpfleet-node-" + options_.node;
+  const std::string name = kNodeLease + options_.node;
+  if (core_node_.empty()) core_node_ = options_.core_node();
+  Json metadata = {{"name", name}, {"namespace", rest_.namespace_()}, {"labels", {{kNodeLabel, options_.node}}}};
+  if (!core_node_.empty()) metadata["annotations"] = {{kCoreNodeAnnotation, core_node_}};
   const Json body = {
       {"apiVersion", "coordination.k8s.io/v1"},
       {"kind", "Lease"},
-      {"metadata", {{"name", name}, {"namespace", rest_.namespace_()}, {"labels", {{kNodeLabel, options_.node}}}}},
+      {"metadata", std::move(metadata)},
       {"spec",
        {{"holderIdentity", options_.node},
-        {"leaseDurationSeconds", std::chrono::duration_cast<std::chrono::seconds>(options_.silent_after).count()},
+        {"leaseDurationSeconds", std::chrono::duration_cast<std::chrono::seconds>(options_.life.silent_after).count()},
         {"renewTime", FormatMicroTime(clock_.Wall())}}}};
   ASSIGN_OR_RETURN(Answer answer,
                    rest_.Do({.method = "PATCH",
@@ -98,20 +105,86 @@ Status Elector::LookAtNodes() {
   looks_since_ = std::min(looks_since_, now);
   std::map<std::string, Seen> next;
   for (const Json& lease : GetMember(answer.body, "items")) {
-    const std::string node = GetString(GetMember(GetMember(lease, "metadata"), "labels"), kNodeLabel);
-    const std::string version = GetString(GetMember(lease, "metadata"), "resourceVersion");
+    const Json& metadata = GetMember(lease, "metadata");
+    const std::string node = GetString(GetMember(metadata, "labels"), kNodeLabel);
     const auto before = nodes_.find(node);
-    const bool same = before != nodes_.end() && before->second.version == version;
-    next[node] = {version, same ? before->second.at : now};
+    Seen seen{.version = GetString(metadata, "resourceVersion"),
+              .core_node = GetString(GetMember(metadata, "annotations"), kCoreNodeAnnotation),
+              .renewed = ParseMicroTime(GetString(GetMember(lease, "spec"), "renewTime")).value_or(clock_.Wall()),
+              .at = now};
+    next[node] = before != nodes_.end() && before->second.version == seen.version ? before->second : std::move(seen);
   }
   nodes_ = std::move(next);
+  std::erase_if(forgotten_, [&](const auto& each) { return now - each.second >= options_.life.gone_after; });
+  return LookAtCoreNodes();
+}
+
+// Only of those that are silent, and seldom: a cluster may have many machines that are switched off.
+Status Elector::LookAtCoreNodes() {
+  for (auto& [node, seen] : nodes_) {
+    const MonoTime now = clock_.Now();
+    if (!IsSilent(node) || seen.core_node.empty()) continue;
+    if (seen.core != CoreNode::kNotAsked && now - seen.asked_at < options_.life.silent_after) continue;
+    // A list by name needs no right that the node's own watch does not need.
+    ASSIGN_OR_RETURN(const Answer answer,
+                     rest_.Do({.path = kCoreNodesPath,
+                               .query = "limit=1&fieldSelector=" + PercentEncode("metadata.name=" + seen.core_node)},
+                              Deadline::After(options_.timeout)));
+    if (answer.code == 403) {
+      seen.core = CoreNode::kForbidden;
+    } else {
+      RETURN_IF_ERROR(StatusOf(answer, kCoreNodesPath));
+      const Json& items = GetMember(answer.body, "items");
+      if (!items.is_array() && !items.is_null()) return Unavailable("nodes: the answer is no list");
+      seen.core = items.empty() ? CoreNode::kAbsent : CoreNode::kThere;
+    }
+    seen.asked_at = now;
+  }
   return OkStatus();
 }
 
-bool Elector::IsSilent(const std::string& node) const {
-  if (node == options_.node || looks_since_ == MonoTime::max()) return false;
+LifeSigns Elector::SignsOf(const std::string& node) const {
+  if (node == options_.node || looks_since_ == MonoTime::max()) return {};
+  const MonoTime now = clock_.Now();
+  if (const auto seen = nodes_.find(node); seen != nodes_.end()) {
+    return {.silent_for = now - seen->second.at,
+            .lease_age = clock_.Wall() - seen->second.renewed,
+            .on_core_node = !seen->second.core_node.empty(),
+            .core_node = seen->second.core};
+  }
+  const auto forgotten = forgotten_.find(node);
+  return {.silent_for = now - (forgotten == forgotten_.end() ? looks_since_ : forgotten->second),
+          .lease_age = std::nullopt};
+}
+
+bool Elector::IsSilent(const std::string& node) const { return kube::IsSilent(SignsOf(node), options_.life); }
+
+bool Elector::IsGone(const std::string& node) const { return kube::IsGone(SignsOf(node), options_.life); }
+
+std::set<std::string> Elector::GoneNodes() const {
+  std::set<std::string> gone;
+  for (const auto& [node, seen] : nodes_) {
+    if (IsGone(node)) gone.insert(node);
+  }
+  return gone;
+}
+
+Status Elector::Forget(const std::string& node) {
   const auto seen = nodes_.find(node);
-  return clock_.Now() - (seen == nodes_.end() ? looks_since_ : seen->second.at) >= options_.silent_after;
+  if (seen == nodes_.end()) return OkStatus();
+  const std::string path = collection_ + "/" + PercentEncode(kNodeLease + node);
+  const Json body = {
+      {"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"preconditions", {{"resourceVersion", seen->second.version}}}};
+  ASSIGN_OR_RETURN(
+      const Answer answer,
+      rest_.Do({.method = "DELETE", .path = path, .query = {}, .content_type = kJson, .body = DumpJson(body)},
+               Deadline::After(options_.timeout)));
+  // 409: it lives again. The next look sees that.
+  if (answer.code != 404 && answer.code != 409) RETURN_IF_ERROR(StatusOf(answer, path));
+  if (answer.code != 409) LOG_INFO("a node is gone for good; its lease is removed", {{"node", node}});
+  nodes_.erase(seen);
+  forgotten_[node] = clock_.Now();
+  return OkStatus();
 }
 
 }  // namespace mcpfleet::kube

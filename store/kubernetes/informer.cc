@@ -93,13 +93,7 @@ void Informer::List(const Reflector::Request& request) {
   if (!status.ok()) {
     reflector_.OnListFailed(code, answer.ok() ? answer->retry_after : Duration::zero(), clock_.Now());
     Report(status);
-    if (!options_.optional || (code != 403 && code != 404)) return;
-    if (options_.on_refused) return options_.on_refused(status);
-    {
-      MutexLock lock(&mu_);
-      if (std::exchange(synced_, true)) return;
-    }
-    on_changes_({});
+    if (options_.on_refused && (code == 403 || code == 404)) options_.on_refused(status);
     return;
   }
   std::vector<Change> changes = reflector_.OnPage(answer->body, clock_.Now());

@@ -21,9 +21,7 @@ namespace mcpfleet::kube {
 struct InformerOptions {
   std::string path;  // of the collection
   ReflectorOptions reflector;
-  // 403 and 404 to the list are "nothing is there", said once: the cluster lacks what mcplet can do without.
-  bool optional = false;
-  // Instead, for an optional one: told each time, from the thread.
+  // Of what mcplet can do without: told of each 403 (PermissionDenied) and 404 (NotFound) to the list, from the thread.
   std::function<void(const Status& refused)> on_refused;
   Duration list_timeout = std::chrono::seconds(60), open_timeout = std::chrono::seconds(10);
 };
@@ -36,7 +34,7 @@ class Informer {
   ~Informer();
   void Start();
   void Stop() LOCKS_EXCLUDED(mu_);
-  // A list was complete once (of an optional one: or refused).
+  // A list was complete once: what is not in it is known not to exist.
   bool synced() const LOCKS_EXCLUDED(mu_);
   // Why the last request failed; "" when it did not.
   std::string problem() const LOCKS_EXCLUDED(mu_);

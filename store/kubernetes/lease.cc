@@ -15,6 +15,12 @@ std::string FormatMicroTime(WallTime time) {
   return text + fraction;
 }
 
+StatusOr<WallTime> ParseMicroTime(std::string_view text) {
+  const size_t point = text.find('.');
+  if (point == std::string_view::npos || !text.ends_with('Z')) return ParseTime(text);
+  return ParseTime(std::string(text.substr(0, point)) + "Z");
+}
+
 void LeaseRules::Observe(const Json& lease, MonoTime now) {
   const std::string version = GetString(GetMember(lease, "metadata"), "resourceVersion");
   if (lease.is_null() || version != seen_) seen_at_ = now;

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/status.h"
 
 namespace mcpfleet::kube {
 
@@ -41,5 +43,6 @@ class LeaseRules {
 
 // metav1.MicroTime.
 std::string FormatMicroTime(WallTime time);
+StatusOr<WallTime> ParseMicroTime(std::string_view text);  // the fraction is cut off
 
 }  // namespace mcpfleet::kube

@@ -16,11 +16,13 @@ constexpr Duration kGather = std::chrono::milliseconds(200);
 constexpr Duration kRetry = std::chrono::seconds(5);
 }  // namespace
 
-Merger::Merger(RestClient& rest, const Registry& registry, const Clock& clock, uint64_t seed, ElectorOptions options)
+Merger::Merger(RestClient& rest, const Registry& registry, const Clock& clock, uint64_t seed, ElectorOptions options,
+               std::function<bool()> complete)
     : rest_(rest),
       registry_(registry),
       clock_(clock),
       timeout_(options.timeout),
+      complete_(std::move(complete)),
       elector_(rest, clock, seed, std::move(options)) {}
 
 Merger::~Merger() { Stop(); }
@@ -69,15 +71,16 @@ Status Merger::Tend(const ServerKey& key, const Resource& resource) {
                  .content_type = kApplyPatch,
                  .body = DumpJson(body)});
   };
-  if (resource.deleting && HasFinalizer(resource)) {
-    bool waits = false;
-    for (const Json& entry : GetMember(resource.status, "nodes")) {
-      const std::string node = GetString(entry, "node");
-      waits = true;
-      if (elector_.IsSilent(node)) RETURN_IF_ERROR(apply(ManagerOf(node), NodeApply(resource, nullptr)));
-    }
-    if (waits) return OkStatus();
+  const bool ending = resource.deleting && HasFinalizer(resource);
+  bool gave_up = false;
+  for (const Json& entry : GetMember(resource.status, "nodes")) {
+    const std::string node = GetString(entry, "node");
+    if (!(ending ? elector_.IsSilent(node) : elector_.IsGone(node))) continue;
+    RETURN_IF_ERROR(apply(ManagerOf(node), NodeApply(resource, nullptr)));
+    gave_up = true;
   }
+  // The watch brings what is left.
+  if (gave_up || (ending && !GetMember(resource.status, "nodes").empty())) return OkStatus();
   if (HasFinalizer(resource) == resource.deleting) {  // to be added, or of no use any more
     return Send({.method = "PATCH",
                  .path = path,
@@ -88,6 +91,17 @@ Status Merger::Tend(const ServerKey& key, const Resource& resource) {
   const Json merged = MergedStatus(resource, SilentNodesOf(resource), clock_.Wall());
   if (resource.deleting || SameMerged(merged, resource.status)) return OkStatus();
   return apply(kMergeManager, MergedApply(resource, merged));
+}
+
+// The Lease goes last: it is what says that the node is gone.
+Status Merger::ForgetNodes(const Resources& servers) {
+  std::set<std::string> gone = elector_.GoneNodes();
+  if (gone.empty() || !complete_()) return OkStatus();
+  for (const auto& [key, resource] : servers) {
+    for (const Json& entry : GetMember(resource->status, "nodes")) gone.erase(GetString(entry, "node"));
+  }
+  for (const std::string& node : gone) RETURN_IF_ERROR(elector_.Forget(node));
+  return OkStatus();
 }
 
 void Merger::Merge() {
@@ -102,12 +116,13 @@ void Merger::Merge() {
     if (!elector_.Held()) return;
     Done& done = done_[key];
     std::string version = resource->version;
-    for (const std::string& node : SilentNodesOf(*resource)) version += "/" + node;
+    for (const std::string& node : SilentNodesOf(*resource)) version += (elector_.IsGone(node) ? "/-" : "/") + node;
     if (done.version == version && clock_.Now() < done.retry_at) continue;
     const Status status = Tend(key, *resource);
     if (!status.ok()) failed = status;
     done = {version, status.ok() ? MonoTime::max() : clock_.Now() + kRetry};
   }
+  if (const Status status = ForgetNodes(servers); !status.ok()) failed = status;
   const std::string problem = failed.ok() ? "" : Message(failed);
   if (problem != problem_ && !failed.ok())
     LOG_WARNING("a merged status could not be written; it will be tried again", {{"error", failed}});

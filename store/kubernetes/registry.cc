@@ -35,6 +35,17 @@ void Registry::Take(const std::vector<Change>& changes, Resources* into) {
   }
 }
 
+void Registry::Take(const std::vector<Change>& changes, HeardNode* into) {
+  if (!into->heard) *into = {.object = nullptr, .heard = true};
+  for (const Change& change : changes) into->object = Trimmed(change.object);
+}
+
+void Registry::Remember(Json core_node, Json mcp_node) {
+  MutexLock lock(&mu_);
+  if (!core_node_.heard) core_node_.object = std::move(core_node);
+  if (!mcp_node_.heard) mcp_node_.object = std::move(mcp_node);
+}
+
 void Registry::TakeServers(const std::vector<Change>& changes) {
   {
     MutexLock lock(&mu_);
@@ -54,7 +65,7 @@ void Registry::TakeSecrets(const std::vector<Change>& changes) {
 void Registry::TakeCoreNode(const std::vector<Change>& changes) {
   {
     MutexLock lock(&mu_);
-    for (const Change& change : changes) core_node_ = Trimmed(change.object);
+    Take(changes, &core_node_);
   }
   on_change_();
 }
@@ -62,7 +73,7 @@ void Registry::TakeCoreNode(const std::vector<Change>& changes) {
 void Registry::TakeMcpNode(const std::vector<Change>& changes) {
   {
     MutexLock lock(&mu_);
-    for (const Change& change : changes) mcp_node_ = Trimmed(change.object);
+    Take(changes, &mcp_node_);
   }
   on_change_();
 }
@@ -85,7 +96,17 @@ std::shared_ptr<const Resource> Registry::Server(const ServerKey& key) const {
 
 PlacementNode Registry::Node(const std::string& name) const {
   MutexLock lock(&mu_);
-  return PlacementOf(name, core_node_, mcp_node_);
+  return PlacementOf(name, core_node_.object, mcp_node_.object);
+}
+
+Registry::NodeObjects Registry::Nodes() const {
+  MutexLock lock(&mu_);
+  return {core_node_.object, mcp_node_.object};
+}
+
+bool Registry::SawCoreNode() const {
+  MutexLock lock(&mu_);
+  return core_node_.heard && !core_node_.object.is_null();
 }
 
 }  // namespace mcpfleet::kube

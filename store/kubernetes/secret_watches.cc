@@ -32,7 +32,6 @@ void SecretWatches::Want(const std::set<SecretName>& names) {
     }
     InformerOptions options{.path = "/api/v1/namespaces/" + PercentEncode(name.first) + "/secrets",
                             .reflector = {.field_selector = "metadata.name=" + name.second},
-                            .optional = true,
                             .on_refused = [this, name](const Status& refused) { TakeRefusal(name, refused); }};
     auto informer =
         std::make_unique<Informer>(rest_, clock_, seed_ + informers_.size() + 1, std::move(options),

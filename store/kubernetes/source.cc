@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -10,19 +12,37 @@ namespace {
 
 InformerOptions Collection(const char* path) { return {.path = path, .reflector = {}}; }
 
-// What a cluster may lack, or a role forbid, without harm: the labels of nodes, sealed secrets.
-InformerOptions Optional(const char* path, const std::string& name = "") {
-  InformerOptions options{.path = path, .reflector = {}, .optional = true};
-  if (!name.empty()) options.reflector.field_selector = "metadata.name=" + name;
-  return options;
-}
-
-ElectorOptions Named(ElectorOptions options, const std::string& node) {
-  options.node = node;
-  return options;
-}
+// So often a collection is refused before a node that knows nothing of it does without: one refusal may be a role that
+// is being written, or an API server that has just come up.
+constexpr int kRefusalsBelieved = 3;
 
 }  // namespace
+
+InformerOptions Source::Optional(const char* path, const std::string& name, Refusal* refusal,
+                                 void (Registry::*take)(const std::vector<Change>&)) {
+  InformerOptions options{.path = path, .reflector = {}};
+  if (!name.empty()) options.reflector.field_selector = "metadata.name=" + name;
+  options.on_refused = [this, refusal, take](const Status& refused) {
+    if (refused.code() == StatusCode::kNotFound) {
+      if (!refusal->absent.exchange(true)) (registry_.*take)({});
+    } else {
+      ++refusal->forbidden;
+      Wake();
+    }
+  };
+  return options;
+}
+
+bool Source::Settled(const Informer& informer, const Refusal& refusal) {
+  return Answered(informer, refusal) || refusal.forbidden >= kRefusalsBelieved;
+}
+
+ElectorOptions Source::ElectorFor() {
+  ElectorOptions options = options_.elector;
+  options.node = options_.node;
+  options.core_node = [this] { return registry_.SawCoreNode() ? options_.core_node : ""; };
+  return options;
+}
 
 Source::Source(Cluster cluster, SourceOptions options, const Clock& clock, OnState on_state)
     : options_(std::move(options)),
@@ -31,16 +51,18 @@ Source::Source(Cluster cluster, SourceOptions options, const Clock& clock, OnSta
       rest_(std::move(cluster), options_.user_agent),
       registry_([this] { OnRegistry(); }),
       status_(rest_, registry_, clock, {.node = options_.node, .looked = options_.looked}),
-      merger_(rest_, registry_, clock, options_.seed, Named(options_.elector, options_.node)),
+      merger_(rest_, registry_, clock, options_.seed, ElectorFor(), [this] { return servers_.synced(); }),
       events_(rest_, registry_, clock, options_.seed + 1, {.node = options_.node}),
       core_secrets_(rest_, clock, options_.seed + 100, [this] { Wake(); }),
       servers_(rest_, clock, options_.seed + 2, Collection(kServersPath),
                [this](const std::vector<Change>& changes) { registry_.TakeServers(changes); }),
-      secrets_(rest_, clock, options_.seed + 3, Optional(kSecretsPath),
+      secrets_(rest_, clock, options_.seed + 3, Optional(kSecretsPath, "", &secrets_refused_, &Registry::TakeSecrets),
                [this](const std::vector<Change>& changes) { registry_.TakeSecrets(changes); }),
-      core_node_(rest_, clock, options_.seed + 4, Optional(kCoreNodesPath, options_.core_node),
+      core_node_(rest_, clock, options_.seed + 4,
+                 Optional(kCoreNodesPath, options_.core_node, &core_node_refused_, &Registry::TakeCoreNode),
                  [this](const std::vector<Change>& changes) { registry_.TakeCoreNode(changes); }),
-      mcp_node_(rest_, clock, options_.seed + 5, Optional(kNodesPath, options_.node),
+      mcp_node_(rest_, clock, options_.seed + 5,
+                Optional(kNodesPath, options_.node, &mcp_node_refused_, &Registry::TakeMcpNode),
                 [this](const std::vector<Change>& changes) { registry_.TakeMcpNode(changes); }),
       state_(std::make_shared<const ClusterState>()) {}
 
@@ -50,18 +72,20 @@ StatusOr<std::unique_ptr<Source>> Source::Open(Cluster cluster, SourceOptions op
                                                OnState on_state) {
   RETURN_IF_ERROR(MakeDirectories(options.directory, 0700));
   std::unique_ptr<Source> source(new Source(std::move(cluster), std::move(options), clock, std::move(on_state)));
-  auto objects = LoadObjects(source->CachePath());
-  if (objects.ok()) {
+  StatusOr<CachedCluster> cached = LoadCluster(source->CachePath());
+  if (cached.ok()) {
     auto state = std::make_shared<ClusterState>();
     state->known = true;
     state->changed_at = clock.Now();
-    state->objects = *std::move(objects);
+    state->objects = cached->objects;
     for (const SecretName& name : CoreSecretsOf(state->objects)) state->core_secrets.try_emplace(name);
+    source->registry_.Remember(cached->nodes.core_node, cached->nodes.mcp_node);
+    source->kept_ = *std::move(cached);
     MutexLock lock(&source->mu_);
     source->state_ = std::move(state);
-  } else if (objects.status().code() != StatusCode::kNotFound) {
+  } else if (cached.status().code() != StatusCode::kNotFound) {
     LOG_WARNING("the cached objects of Kubernetes can't be used; what runs goes on until the API server answers",
-                {{"error", objects.status()}});
+                {{"error", cached.status()}});
   }
   return source;
 }
@@ -117,16 +141,28 @@ std::string Source::problem() const {
   for (const std::string& problem : {servers_.problem(), status_.problem(), secrets_.problem()}) {
     if (!problem.empty()) return problem;
   }
+  const Registry::NodeObjects nodes = registry_.Nodes();
+  const auto stale = [](const Informer& informer, const Refusal& refusal, const Json& object) {
+    return !Answered(informer, refusal) && refusal.forbidden > 0 && !object.is_null();
+  };
+  const std::string said = "what was known of this node before stands: ";
+  if (stale(core_node_, core_node_refused_, nodes.core_node)) return said + core_node_.problem();
+  if (stale(mcp_node_, mcp_node_refused_, nodes.mcp_node)) return said + mcp_node_.problem();
   return "";
 }
 
 std::shared_ptr<const ClusterState> Source::Look() {
   const std::shared_ptr<const ClusterState> before = state();
-  const bool heard = servers_.synced() && secrets_.synced() && core_node_.synced() && mcp_node_.synced();
+  const bool heard = servers_.synced() && Settled(secrets_, secrets_refused_) &&
+                     Settled(core_node_, core_node_refused_) && Settled(mcp_node_, mcp_node_refused_);
   auto next = std::make_shared<ClusterState>(*before);
   if (heard) {
     next->known = true;
-    next->objects = PlaceObjects(registry_.Servers(), registry_.Secrets(), registry_.Node(options_.node), *before);
+    const Resources secrets = registry_.Secrets();
+    next->objects = PlaceObjects(registry_.Servers(), Answered(secrets_, secrets_refused_) ? &secrets : nullptr,
+                                 registry_.Node(options_.node), *before);
+    // Before it is published: a restart must not show an older state than was run.
+    Keep(*next);
   }
   core_secrets_.Want(CoreSecretsOf(next->objects));
   next->core_secrets = core_secrets_.Current();
@@ -135,13 +171,15 @@ std::shared_ptr<const ClusterState> Source::Look() {
   return next;
 }
 
+void Source::Keep(const ClusterState& state) {
+  CachedCluster cluster{.objects = state.objects, .nodes = registry_.Nodes()};
+  if (kept_ && kept_->objects == cluster.objects && kept_->nodes == cluster.nodes) return;
+  if (const Status saved = SaveCluster(CachePath(), cluster); !saved.ok())
+    LOG_WARNING("the objects of Kubernetes could not be kept on disk", {{"error", saved}});
+  kept_ = std::move(cluster);
+}
+
 void Source::Publish(std::shared_ptr<const ClusterState> next) {
-  const std::shared_ptr<const ClusterState> before = state();
-  if (before->objects != next->objects || before->known != next->known) {
-    // Before it is published: a restart must not show an older state than was run.
-    if (const Status saved = SaveObjects(CachePath(), next->objects); !saved.ok())
-      LOG_WARNING("the objects of Kubernetes could not be kept on disk", {{"error", saved}});
-  }
   {
     MutexLock lock(&mu_);
     state_ = next;

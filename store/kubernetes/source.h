@@ -7,11 +7,16 @@
 // The state is published from the thread of the source whenever it changed. While the API server is away the last one
 // stands; it is kept on disk, so that a node boots without it (values of Secrets are not: a server that names one goes
 // on if it runs, and is started anew once its Secret could be read).
+//
+// A role may forbid the nodes and the MCPSecrets: mcplet does without. But that something is refused is no answer about
+// what there is: what was known of it stands, and only a node that has never known any goes on as if there were none,
+// after a few refusals.
 #pragma once
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -38,7 +43,7 @@ struct SourceOptions {
   std::string user_agent;
   uint64_t seed = 0;
   std::function<bool()> looked;  // see StatusWriterOptions
-  ElectorOptions elector;        // `node` is filled in
+  ElectorOptions elector;        // `node` and `core_node` are filled in
 };
 
 class Source {
@@ -61,12 +66,24 @@ class Source {
   bool reachable() const { return servers_.synced() && servers_.problem().empty(); }
 
  private:
+  // What the API server has refused of an optional collection.
+  struct Refusal {
+    std::atomic<int> forbidden{0};    // times
+    std::atomic<bool> absent{false};  // the cluster does not know this kind: there is none
+  };
   Source(Cluster cluster, SourceOptions options, const Clock& clock, OnState on_state);
+  InformerOptions Optional(const char* path, const std::string& name, Refusal* refusal,
+                           void (Registry::*take)(const std::vector<Change>&));
+  ElectorOptions ElectorFor();
+  static bool Answered(const Informer& informer, const Refusal& refusal) { return informer.synced() || refusal.absent; }
+  static bool Settled(const Informer& informer, const Refusal& refusal);
   void Wake() LOCKS_EXCLUDED(mu_);
   void OnRegistry();
   void Run() LOCKS_EXCLUDED(mu_);
   // The state as of now; null while the API server has not said enough.
   std::shared_ptr<const ClusterState> Look();
+  // Keeps on disk what there is to keep, when it is other than what was kept.
+  void Keep(const ClusterState& state);
   void Publish(std::shared_ptr<const ClusterState> next) LOCKS_EXCLUDED(mu_);
   std::string CachePath() const { return options_.directory + "/objects.json"; }
 
@@ -79,8 +96,10 @@ class Source {
   Merger merger_;
   EventWriter events_;
   SecretWatches core_secrets_;
+  Refusal secrets_refused_, core_node_refused_, mcp_node_refused_;
   Informer servers_, secrets_, core_node_, mcp_node_;
   std::atomic<bool> running_{false};
+  std::optional<CachedCluster> kept_;  // of the thread
   mutable Mutex mu_;
   CondVar wake_;
   bool woken_ GUARDED_BY(mu_) = false, stopping_ GUARDED_BY(mu_) = false;

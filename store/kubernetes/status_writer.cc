@@ -126,11 +126,14 @@ MonoTime StatusWriter::Step(Deadline deadline) {
     const std::string digest = wanted->is_null() ? "" : DigestOf(*wanted);
     const std::string& uid = resource->object->metadata.uid;
     const auto before = written_.find(key);
+    const bool listed = !EntryOf(resource->status, options_.node).is_null();
+    if (listed && before != written_.end()) before->second.seen = true;
     const bool known = before != written_.end() && before->second.uid == uid;
     const MonoTime now = clock_.Now();
-    const bool there = !EntryOf(resource->status, options_.node).is_null();
-    if (wanted->is_null() && !there && (!known || before->second.digest.empty())) continue;
-    if (known && before->second.failures == 0 && before->second.digest == digest &&
+    if (wanted->is_null() && !listed && (!known || before->second.digest.empty())) continue;
+    // Given up in this node's stead while it was silent.
+    const bool lost = known && before->second.seen && !listed && !wanted->is_null();
+    if (known && before->second.failures == 0 && before->second.digest == digest && !lost &&
         now < before->second.at + options_.refresh)
       continue;
     if (const MonoTime free =
@@ -147,7 +150,7 @@ MonoTime StatusWriter::Step(Deadline deadline) {
     Report(status);
     Written& written = written_[key];
     const int failures = status.ok() ? 0 : (known ? written.failures : 0) + 1;
-    written = {.uid = uid, .digest = digest, .at = now, .retry_at = {}, .failures = failures};
+    written = {.uid = uid, .digest = digest, .seen = false, .at = now, .retry_at = {}, .failures = failures};
     if (failures > 0) {
       Duration pause = options_.first_pause * (int64_t{1} << std::min(failures - 1, 10));
       written.retry_at = now + std::min(pause, options_.longest_pause);

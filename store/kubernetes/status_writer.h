@@ -51,6 +51,7 @@ class StatusWriter final : public StatusSink {
  private:
   struct Written {
     std::string uid, digest;  // digest "": the entry was given up
+    bool seen = false;        // the API server has shown it since
     MonoTime at{}, retry_at{};
     int failures = 0;
   };

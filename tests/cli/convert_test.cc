@@ -3,6 +3,7 @@
 #include "cli/convert/convert.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include "cli/convert/package_name.h"
 #include "cli/convert/secret_names.h"
 #include "crd/manifest.h"
+#include "crd/violation.h"
 #include "tests/cli/mcpctl.h"
 
 namespace mcpfleet::cli {
@@ -81,6 +83,242 @@ TEST_F(ConvertTest, NoSecretOfASourceIsInAnyOutput) {
     const Ran ran = Run({"convert", "-v", "-f", kData + name});
     EXPECT_EQ((ran.out + ran.err).find("CANARY"), std::string::npos) << name << "\n" << ran.out << ran.err;
   }
+}
+
+// The sources of testdata taken apart, to see that nothing of them goes unsaid.
+class NothingUnsaidTest : public ConvertTest {
+ protected:
+  static std::vector<Json> DocumentsOf(const std::string& name) {
+    const std::string bytes = ReadFile(kData + name, 1 << 20).value_or("");
+    std::vector<Violation> violations;
+    const bool json = name.ends_with(".json");
+    auto documents = ParseYamlDocuments(json ? convert::WithoutJsonComments(bytes) : bytes, name, &violations);
+    EXPECT_TRUE(documents.ok()) << documents.status();
+    return documents.ok() ? *std::move(documents) : std::vector<Json>{};
+  }
+  // All that comes of it, as one text.
+  static std::string Everything(const Json& document) {
+    const StatusOr<Conversion> conversion = convert::Convert(DumpJson(document), "source", {});
+    if (!conversion.ok()) return Message(conversion.status());
+    std::string text;
+    for (const Json& object : conversion->objects) text += DumpJson(object) + "\n";
+    for (const auto& loss : conversion->losses) text += "loss " + loss.path + ": " + loss.text + "\n";
+    for (const auto& note : conversion->notes) text += "note " + note.path + ": " + note.text + "\n";
+    for (const auto& need : conversion->secrets) {
+      for (const auto& value : need.values)
+        text += "secret " + need.name + "/" + value.key + " " + value.path + value.hint + "\n";
+    }
+    for (const auto& input : conversion->inputs)
+      text += "input " + input.name + " " + input.description + std::to_string(input.required) +
+              std::to_string(input.secret) + std::to_string(input.known) + "\n";
+    for (const auto& package : conversion->unpinned) text += package.name + "@" + package.tag + "\n";
+    return text;
+  }
+  struct Place {
+    std::string path;  // as remarks have it
+    Json::json_pointer at;
+    bool member = true;  // of a map, else of a list
+  };
+  // Every leaf, and every map, below `value`.
+  static void Collect(const Json& value, const Place& here, std::vector<Place>* leaves, std::vector<Place>* maps) {
+    if (value.is_object()) maps->push_back(here);
+    if (value.is_object()) {
+      for (auto it = value.begin(); it != value.end(); ++it)
+        Collect(*it, {ChildPath(here.path, it.key()), here.at / it.key(), true}, leaves, maps);
+    } else if (value.is_array()) {
+      for (size_t i = 0; i < value.size(); ++i)
+        Collect(value[i], {ItemPath(here.path, i), here.at / i, false}, leaves, maps);
+    } else if (!value.is_null()) {
+      leaves->push_back(here);
+    }
+  }
+  // The place is below one that is lost as a whole, or is another way to run a server, or no server's.
+  static bool IsListed(const Conversion& conversion, const std::string& path) {
+    const auto above = [&](const std::string& remark) {
+      return !remark.empty() && path.starts_with(remark) &&
+             (path.size() == remark.size() || path[remark.size()] == '.' || path[remark.size()] == '[');
+    };
+    const auto lost = [&](const convert::Remark& remark) {
+      if (remark.text.find("the server is left out") == std::string::npos) return above(remark.path);
+      // The whole server: the object of a spec, or what the remark's member is of.
+      const size_t spec = remark.path.find("spec.");
+      const std::string server = spec != std::string::npos ? remark.path.substr(0, spec == 0 ? 0 : spec - 1)
+                                                           : remark.path.substr(0, remark.path.rfind('.'));
+      return path.starts_with(server) || above(remark.path);
+    };
+    for (const convert::SecretNeed& need : conversion.secrets) {
+      for (const convert::SecretValue& value : need.values) {
+        if (above(value.path)) return true;
+      }
+    }
+    const auto whole = [&](const convert::Remark& remark) {
+      constexpr std::array<std::string_view, 4> kWhole{"not taken", "about servers", "for people", "judged where"};
+      return above(remark.path) && std::any_of(kWhole.begin(), kWhole.end(), [&](std::string_view part) {
+               return remark.text.find(part) != std::string::npos;
+             });
+    };
+    return std::any_of(conversion.losses.begin(), conversion.losses.end(), lost) ||
+           std::any_of(conversion.notes.begin(), conversion.notes.end(), whole);
+  }
+  // Why a leaf may go without a word: what it says holds for every server, or it is not about the server.
+  static bool NeedsNoWord(const std::string& path, const Json& value) {
+    const std::string text = value.is_string() ? value.get<std::string>() : DumpJson(value);
+    const auto ends = [&](std::initializer_list<std::string_view> endings) {
+      return std::any_of(endings.begin(), endings.end(), [&](std::string_view e) { return path.ends_with(e); });
+    };
+    // The format's own.
+    if (ends({"$schema]", "apiVersion", "kind"}) || path == "version") return true;
+    // Written by an API server, kubectl or an operator.
+    if (ends({"metadata.uid", "last-applied-configuration]"}) || path.find("status.") != std::string::npos) return true;
+    // The registry that nodes ask.
+    if (ends({"registryBaseUrl", "registry_base_url"})) return true;
+    // How a form asks its user; what comes of it are Conversion::inputs.
+    if (path.starts_with("inputs[") || ends({".description", ".format", ".isRequired"}) ||
+        path.find(".choices[") != std::string::npos)
+      return true;
+    // All capabilities are dropped, stdin is held open.
+    if (path.find(".cap_drop[") != std::string::npos || path.find("capabilities.drop[") != std::string::npos ||
+        ends({".stdin_open"}))
+      return true;
+    // Words of docker run and npx about the process in front of a client.
+    return text == "-i" || text == "--rm" || text == "-y";
+  }
+};
+
+TEST_F(NothingUnsaidTest, EveryLeafIsCarriedOrListed) {
+  size_t seen = 0;
+  for (const std::string& name : Sources()) {
+    for (const Json& document : DocumentsOf(name)) {
+      const Conversion conversion = Converted(DumpJson(document));
+      const std::string before = Everything(document);
+      std::vector<Place> leaves, maps;
+      Collect(document, {"", Json::json_pointer(), true}, &leaves, &maps);
+      for (const Place& leaf : leaves) {
+        ++seen;
+        const Json& value = document.at(leaf.at);
+        if (IsListed(conversion, leaf.path) || NeedsNoWord(leaf.path, value)) continue;
+        Json changed = document, removed = document;
+        changed[leaf.at] = value.is_boolean()  ? Json(!value.get<bool>())
+                           : value.is_number() ? Json(value.get<int64_t>() + 1)
+                                               : Json(value.get<std::string>() + "x");
+        if (leaf.member) removed.at(leaf.at.parent_pointer()).erase(leaf.at.back());
+        EXPECT_TRUE(Everything(changed) != before || Everything(removed) != before)
+            << name << ": " << leaf.path << " comes to nothing, and nobody is told";
+      }
+    }
+  }
+  EXPECT_GT(seen, 300u);
+}
+
+TEST_F(NothingUnsaidTest, AMemberThatNobodyKnowsIsToldWhereverItStands) {
+  for (const std::string& name : Sources()) {
+    for (const Json& document : DocumentsOf(name)) {
+      const Conversion conversion = Converted(DumpJson(document));
+      std::vector<Place> leaves, maps;
+      Collect(document, {"", Json::json_pointer(), true}, &leaves, &maps);
+      for (const Place& map : maps) {
+        if (IsListed(conversion, map.path) || map.path.find("status") != std::string::npos ||
+            map.path.starts_with("inputs["))
+          continue;
+        Json more = document;
+        more[map.at]["zzz"] = "zzz";
+        EXPECT_NE(Everything(more), Everything(document)) << name << ": another member of " << map.path;
+      }
+    }
+  }
+}
+
+TEST_F(ConvertTest, OptionsInsideAPartAreLostByName) {
+  const Conversion compose = Converted(R"(services:
+  s:
+    image: a/s:1
+    ports:
+      - {target: 53, protocol: udp}
+      - {target: 80, published: 8080, mode: host, host_ip: 127.0.0.1}
+      - "90/sctp"
+    volumes:
+      - {type: bind, source: /srv, target: /d, bind: {propagation: rshared, create_host_path: true}}
+      - {type: volume, source: cache, target: /c, volume: {nocopy: true}}
+      - {type: tmpfs, target: /t, tmpfs: {size: 8m, mode: 511}}
+    secrets: [{source: key, mode: 256}]
+    tty: true
+    init: false
+)");
+  EXPECT_EQ(Spec(compose)["port"], 80);
+  EXPECT_TRUE(Lost(compose, "services.s.ports[0].protocol", "TCP only"));
+  EXPECT_TRUE(Lost(compose, "services.s.ports[1].host_ip", "gateway"));
+  EXPECT_TRUE(Lost(compose, "services.s.ports[1].mode", "gateway"));
+  EXPECT_TRUE(Lost(compose, "services.s.ports[2]", "TCP only"));
+  EXPECT_TRUE(Lost(compose, "services.s.volumes[0].bind.propagation"));
+  EXPECT_TRUE(Lost(compose, "services.s.volumes[0].bind.create_host_path"));
+  EXPECT_TRUE(Lost(compose, "services.s.volumes[1]"));
+  EXPECT_TRUE(Lost(compose, "services.s.volumes[2].tmpfs.mode"));
+  EXPECT_TRUE(Lost(compose, "services.s.secrets[0].mode", "0400"));
+  EXPECT_TRUE(Lost(compose, "services.s.tty"));
+  EXPECT_TRUE(Lost(compose, "services.s.init"));
+
+  const Conversion kmcp = Converted(R"(apiVersion: kagent.dev/v1alpha1
+kind: MCPServer
+metadata: {name: k}
+spec:
+  transportType: http
+  httpTransport: {targetPort: 80}
+  deployment:
+    image: a/k:1
+    port: 3000
+    initContainer: {image: "a/adapter:2", imagePullPolicy: Always}
+    env: {T: {valueFrom: {secretKeyRef: {name: s, key: t, optional: true}}}}
+    volumes:
+      - {name: data, hostPath: {path: /srv, type: DirectoryOrCreate}}
+      - {name: keys, secret: {secretName: k, defaultMode: 420, optional: true, items: [{key: a, path: a, mode: 256}]}}
+      - {name: idle, emptyDir: {}}
+    volumeMounts:
+      - {name: data, mountPath: /data, mountPropagation: HostToContainer}
+      - {name: data, mountPath: /part, subPathExpr: $(POD)}
+      - {name: keys, mountPath: /keys}
+)");
+  const std::string deployment = "spec.deployment.";
+  EXPECT_TRUE(Lost(kmcp, deployment + "env.T.valueFrom.secretKeyRef.optional", "has to be there"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumes[0].hostPath.type", "nothing is made"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumes[1].secret.defaultMode", "0400"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumes[1].secret.optional"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumes[1].secret.items[0].mode", "0400"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumes[2]", "mounted nowhere"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumeMounts[0].mountPropagation"));
+  EXPECT_TRUE(Lost(kmcp, deployment + "volumeMounts[1].subPathExpr"));
+  const auto noted = [](const Conversion& conversion, const std::string& path) {
+    return std::any_of(conversion.notes.begin(), conversion.notes.end(),
+                       [&](const convert::Remark& note) { return note.path == path; });
+  };
+  EXPECT_TRUE(noted(kmcp, deployment + "initContainer"));
+  EXPECT_TRUE(noted(kmcp, deployment + "port"));
+
+  const Conversion toolhive = Converted(R"(apiVersion: toolhive.stacklok.dev/v1alpha1
+kind: MCPServer
+metadata: {name: t}
+spec:
+  image: a/t:1
+  transport: stdio
+  proxyPort: 8080
+  oidcConfig:
+    type: inline
+    resourceUrl: https://t.example.com
+    inline: {issuer: "https://i.example.com", jwksUrl: "https://i.example.com/jwks"}
+)");
+  EXPECT_TRUE(Lost(toolhive, "spec.oidcConfig.resourceUrl"));
+  EXPECT_TRUE(noted(toolhive, "spec.proxyPort"));
+}
+
+TEST_F(ConvertTest, WhatTheRegistryCallsDeprecatedIsSaidToBe) {
+  const std::string server =
+      R"("name": "a/b", "remotes": [{"type": "streamable-http", "url": "https://a.example.com/mcp"}])";
+  const std::string official = R"("_meta": {"io.modelcontextprotocol.registry/official": {"status": "deleted"}})";
+  EXPECT_TRUE(Lost(Converted("{" + server + R"(, "status": "deprecated"})"), "status", "calls this server deprecated"));
+  const Conversion answered = Converted(R"({"server": {)" + server + "}, " + official + "}");
+  EXPECT_TRUE(Lost(answered, R"(_meta.io.modelcontextprotocol.registry/official.status)", "deleted") ||
+              std::any_of(answered.losses.begin(), answered.losses.end(),
+                          [](const convert::Remark& loss) { return loss.text.find("deleted") != std::string::npos; }));
+  EXPECT_TRUE(Converted("{" + server + R"(, "status": "active"})").losses.empty());
 }
 
 TEST_F(ConvertTest, StrictIsExitCodeOneWithoutOutput) {

@@ -102,6 +102,16 @@ TEST_F(CreateServerTest, WithoutADryRunItIsAppliedAndNeverOverAnother) {
   EXPECT_EQ(Out({"get", "mcp", "w", "-o", "jsonpath={.spec.source.image.ref}"}), "a/w:2\n");
 }
 
+TEST_F(CreateServerTest, ADryRunWithoutAWordIsThatOfTheClient) {
+  env_["MCPFLEET_CONFIG"] = dir_ / "none";
+  const std::string manifest = Out({"create", "mcpserver", "w", "--image", "a/w:1", "--dry-run", "-o", "yaml"});
+  EXPECT_NE(manifest.find("kind: MCPServer\n"), std::string::npos) << manifest;
+  EXPECT_EQ(manifest, Out({"create", "mcpserver", "w", "--image", "a/w:1", "-o", "yaml", "--dry-run"}));
+  EXPECT_EQ(manifest, Out({"create", "mcpserver", "w", "--image", "a/w:1", "-o", "yaml", "--dry-run", "client"}));
+  const Ran taken = Run({"create", "mcpserver", "--dry-run", "w", "--image", "a/w:1"});
+  EXPECT_EQ(taken.code, 2) << "the name was taken for its value, and is none";
+}
+
 TEST_F(CreateServerTest, WhatIsWrongIsSaidBeforeAnythingIsWritten) {
   const auto expect = [&](std::vector<std::string> arguments, const std::string& part) {
     arguments.insert(arguments.begin(), {"create", "mcpserver"});

@@ -1,5 +1,7 @@
 #include "cli/manifest_input.h"
 
+#include <unistd.h>
+
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -39,6 +41,17 @@ TEST_F(ExpandFilesTest, ADirectoryMeansItsManifestsInOrderOfName) {
   File("m/below/d.yaml");
   EXPECT_EQ(Expand({"m"}), "m/a.yaml m/b.yml m/c.json");
   EXPECT_EQ(Expand({"m"}, true), "m/a.yaml m/b.yml m/below/d.yaml m/c.json");
+}
+
+TEST_F(ExpandFilesTest, ALinkToADirectoryIsRefusedWhereDirectoriesAreRead) {
+  File("m/a.yaml");
+  File("shared/b.yaml");
+  ASSERT_EQ(symlink("../shared", (dir_ / "m/shared").c_str()), 0);
+  EXPECT_EQ(Expand({"m"}), "m/a.yaml") << "as a directory below";
+  EXPECT_NE(Expand({"m"}, true).find("m/shared: is a link to a folder, which is not followed"), std::string::npos);
+  EXPECT_EQ(Expand({"m/shared"}), "m/shared/b.yaml");
+  ASSERT_EQ(symlink("gone.yaml", (dir_ / "m/lost.yaml").c_str()), 0);
+  EXPECT_NE(Expand({"m"}).find("m/lost.yaml: is a link that leads nowhere"), std::string::npos);
 }
 
 TEST_F(ExpandFilesTest, GlobsAndStdinMayBeMixedWithFiles) {

@@ -214,6 +214,28 @@ TEST_F(RenderTest, NothingOutsideTheRootIsRead) {
                 : Internal(ToString(violations)));
 }
 
+TEST_F(RenderTest, ALinkToAFolderIsAnErrorAndNotAnEmptyFolder) {
+  File("shared/weather.yaml", kBase);
+  std::string other = kBase;
+  other.replace(other.find("weather"), 7, "sunrise");
+  File("site/sunrise.yaml", other);
+  ASSERT_EQ(symlink("../shared", (dir_ / "site/shared").c_str()), 0);
+  EXPECT_NE(Wrong("site").find("site/shared: is a link to a folder, which is not followed; name that folder"),
+            std::string::npos)
+      << ToString(violations_);
+  // Named, it is read.
+  File("all/kustomization.yaml", "resources: [../site/sunrise.yaml, ../site/shared]\n");
+  EXPECT_EQ(Render("all").size(), 2u);
+  // What is behind this one nobody knows; of the others no manifests are expected.
+  ASSERT_EQ(unlink((dir_ / "site/shared").c_str()), 0);
+  ASSERT_EQ(symlink("../gone", (dir_ / "site/shared").c_str()), 0);
+  EXPECT_NE(Wrong("site").find("site/shared: is a link that leads nowhere"), std::string::npos);
+  ASSERT_EQ(rename((dir_ / "site/shared").c_str(), (dir_ / "site/.hidden").c_str()), 0);
+  ASSERT_EQ(symlink("../gone.txt", (dir_ / "site/notes.txt").c_str()), 0);
+  ASSERT_EQ(symlink("../shared/weather.yaml", (dir_ / "site/weather.yaml").c_str()), 0);
+  EXPECT_EQ(Render("site").size(), 2u) << "a link to a file is that file";
+}
+
 TEST_F(RenderTest, WhatAKustomizationSaysAndIsNotCarriedOutIsAnError) {
   File("base/weather.yaml", kBase);
   File("site/kustomization.yaml",

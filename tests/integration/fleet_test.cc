@@ -1,6 +1,7 @@
 // Many servers, agents that die at any moment, engines that restart, stores that go away.
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 #include <set>
@@ -48,7 +49,7 @@ class FleetTest : public RuntimesTest {
       if (!argv.ok() || argv->find(version) == std::string::npos)
         return "process " + std::to_string(pid) + " is of another version";
     }
-    if (GetParam() == On::kDocker && node_->Containers().size() != static_cast<size_t>(count)) {
+    if (GetParam() != On::kProcess && node_->Containers().size() != static_cast<size_t>(count)) {
       return std::to_string(node_->Containers().size()) + " containers";
     }
     return "";
@@ -58,7 +59,7 @@ class FleetTest : public RuntimesTest {
     EXPECT_TRUE(WaitFor([&] { return (why = Unconverged(count, version)).empty(); }, seconds(120))) << why;
   }
 };
-INSTANTIATE_TEST_SUITE_P(On, FleetTest, testing::Values(On::kProcess, On::kDocker), OnName);
+INSTANTIATE_TEST_SUITE_P(On, FleetTest, testing::Values(On::kProcess, On::kDocker, On::kContainerd), OnName);
 
 TEST_P(FleetTest, KillsOfMcpletAtAnyMomentOfAnApplyLeaveNoDuplicateAndNoOrphan) {
   constexpr int kServers = 20;
@@ -150,6 +151,55 @@ TEST_F(DockerNodeTest, ContainersWithoutItsLabelAreNeverTouched) {
   ASSERT_TRUE(container.ok());
   EXPECT_TRUE(GetBool(GetMember(*container, "State"), "Running")) << seen->body;
   EngineWithImage()->Request("DELETE", "/containers/somebody-elses?force=1").IgnoreError();
+}
+
+class ContainerdNodeTest : public IntegrationTest {
+ protected:
+  void SetUp() override {
+    IntegrationTest::SetUp();
+    if (IsSkipped()) return;
+    if (ContainerdWithImage() == nullptr) GTEST_SKIP() << WhyNoContainerd();
+    node_ = std::make_unique<Node>(NodeOptions{.containerd = ContainerdWithImage()});
+    node_->Start();
+    ASSERT_FALSE(HasFatalFailure());
+    std::vector<Json> manifests;
+    manifests.reserve(kServers);
+    for (int i = 0; i < kServers; ++i) manifests.push_back(ContainerdServer("s" + std::to_string(i)));
+    ASSERT_TRUE(node_->Apply(manifests).ok());
+  }
+  void ExpectAllOnce() {
+    const auto converged = [&] {
+      int ready = 0;
+      for (int i = 0; i < kServers; ++i) ready += node_->Condition("s" + std::to_string(i), "Ready") == "True/Ready";
+      return ready == kServers && node_->Containers().size() == kServers && node_->TestServerPids().size() == kServers;
+    };
+    const bool well = WaitFor(converged, seconds(120));
+    EXPECT_TRUE(well) << node_->Containers().size() << " containers, " << node_->TestServerPids().size()
+                      << " processes, " << DumpJson(node_->NodeStatus());
+  }
+  static constexpr int kServers = 8;
+  std::unique_ptr<Node> node_;
+};
+
+TEST_F(ContainerdNodeTest, ARestartOfContainerdUnderLoadMakesNoDuplicates) {
+  ASSERT_TRUE(WaitFor([&] { return !node_->TestServerPids().empty(); }));
+  const Status restarted = ContainerdWithImage()->Restart(SIGKILL);
+  ASSERT_TRUE(restarted.ok()) << restarted;
+  ExpectAllOnce();
+}
+
+TEST_F(ContainerdNodeTest, WhenAllShimsDieEveryServerComesBackOnce) {
+  ExpectAllOnce();
+  const std::vector<pid_t> before = node_->TestServerPids();
+  EXPECT_EQ(ContainerdWithImage()->KillShims(), kServers);
+  ASSERT_TRUE(WaitFor(
+      [&] {
+        const std::vector<pid_t> now = node_->TestServerPids();
+        return std::none_of(before.begin(), before.end(),
+                            [&](pid_t pid) { return std::find(now.begin(), now.end(), pid) != now.end(); });
+      },
+      seconds(120)));
+  ExpectAllOnce();
 }
 
 class RemoteStoreTest : public IntegrationTest {

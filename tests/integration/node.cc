@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/http/client.h"
 #include "base/strings.h"
+#include "tests/fakes/containerd_engine.h"
 #include "tests/fakes/docker_engine.h"
 
 namespace mcpfleet {
@@ -137,6 +138,13 @@ Json DockerServer(const std::string& name, const std::vector<std::string>& args,
                   Merged(TestSpec({{"image", {{"ref", kTestImage}, {"pullPolicy", "Never"}}}}, "Docker", args), spec));
 }
 
+Json ContainerdServer(const std::string& name, const std::vector<std::string>& args, const Json& spec) {
+  return Manifest(
+      name, Merged(TestSpec({{"image", {{"ref", kTestImage}, {"pullPolicy", "Never"}}}}, "Containerd", args), spec));
+}
+
+std::string ContainerdSpace() { return "mcpfleet-it-" + std::to_string(getpid()); }
+
 Node::Node(NodeOptions options)
     : options_(std::move(options)), name_(options_.name.empty() ? NodeName() : options_.name) {
   directory_ = options_.directory;
@@ -181,6 +189,13 @@ void Node::WriteConfiguration() const {
   const Json docker = options_.docker_socket.empty() ? Json{{"enabled", "Never"}}
                                                      : Json{{"socket", options_.docker_socket},
                                                             {"stdio", options_.docker_attach ? "Attach" : "Auto"}};
+  Json containerd = {{"enabled", "Never"}};
+  if (options_.containerd != nullptr) {
+    containerd = {{"enabled", "Auto"},
+                  {"socket", options_.containerd->socket()},
+                  {"snapshotter", options_.containerd->snapshotter()},
+                  {"namespace", ContainerdSpace()}};
+  }
   Json configuration = {{"apiVersion", "mcpfleet.dev/v1alpha1"},
                         {"kind", "MCPletConfiguration"},
                         {"metadata", {{"name", name_}}},
@@ -188,7 +203,7 @@ void Node::WriteConfiguration() const {
                          {{"stateDirectory", state()},
                           {"runDirectory", directory_ + "/run"},
                           {"store", store},
-                          {"runtimes", {{"docker", docker}}},
+                          {"runtimes", {{"docker", docker}, {"containerd", containerd}}},
                           {"admin", {{"port", admin_port_.number}}},
                           {"gateway", Merged({{"port", gateway_port_.number}}, options_.gateway)},
                           {"logs", options_.logs},
@@ -319,8 +334,20 @@ std::vector<std::string> Node::InstanceIds(const std::string& server) {
   return ids;
 }
 
-std::vector<std::string> Node::Containers() {
+std::vector<std::string> Node::ContainerdContainers() {
   std::vector<std::string> ids;
+  if (options_.containerd == nullptr) return ids;
+  const StatusOr<std::string> list = options_.containerd->Ctr(
+      ContainerdSpace(), {"containers", "ls", "--quiet", "labels.\"dev.mcpfleet.node\"==\"" + name_ + "\""});
+  EXPECT_TRUE(list.ok()) << list.status();
+  for (const std::string& id : Split(list.value_or(""), '\n')) {
+    if (!id.empty()) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::vector<std::string> Node::Containers() {
+  std::vector<std::string> ids = ContainerdContainers();
   if (options_.docker_socket.empty()) return ids;
   StatusOr<DockerEngine::Answer> answer = DockerEngine::Shared()->Request(
       "GET", "/containers/json?all=1&filters=" + PercentEncode(R"({"label":["dev.mcpfleet.node=)" + name_ + R"("]})"));
@@ -339,7 +366,7 @@ std::vector<pid_t> Node::TestServerPids(const std::string& instance) {
     marks = Containers();
     marks.push_back("/" + scope_ + "/");
   } else {
-    marks = {"/" + scope_ + "/" + instance};
+    marks = {"/" + scope_ + "/" + instance, "/mcpfleet-containerd/" + instance};
     if (!options_.docker_socket.empty()) {
       StatusOr<DockerEngine::Answer> answer =
           DockerEngine::Shared()->Request("GET", "/containers/mcpfleet-" + instance + "/json");

@@ -27,6 +27,9 @@
 
 namespace mcpfleet {
 
+// The namespace of containerd that nodes of this test program use: the image is imported into it once.
+std::string ContainerdSpace();
+
 struct CommandResult {
   int code = -1;  // 128 + signal when signalled; -1 when it could not run or took too long
   std::string out, err;
@@ -59,12 +62,17 @@ Json ProcessServer(const std::string& name, const std::vector<std::string>& args
                    const Json& spec = Json::object());
 Json DockerServer(const std::string& name, const std::vector<std::string>& args = {},
                   const Json& spec = Json::object());
-// The image of DockerServer, with mcp_test_server in it.
+Json ContainerdServer(const std::string& name, const std::vector<std::string>& args = {},
+                      const Json& spec = Json::object());
+// The image of DockerServer and ContainerdServer, with mcp_test_server in it.
 inline constexpr char kTestImage[] = "mcpfleet-test/server:1";
 inline constexpr char kTestProgram[] = "mcp_test_server";
 
+class ContainerdEngine;
+
 struct NodeOptions {
-  std::string docker_socket;  // "": no Docker
+  std::string docker_socket;               // "": no Docker
+  ContainerdEngine* containerd = nullptr;  // null: no containerd
   bool docker_attach = false;
   std::string store_url;  // "": an embedded store
   std::string store_token_file;
@@ -123,7 +131,7 @@ class Node {
   pid_t ServerPid(const std::string& server);
   // What is left of this node outside mcplet, as text for people.
   std::vector<std::string> Leftovers();
-  // Containers that carry this node's label, any state.
+  // Containers of any engine that carry this node's label, any state.
   std::vector<std::string> Containers();
 
   // For failure messages: last lines of mcplet's log.
@@ -145,6 +153,7 @@ class Node {
 
  private:
   void WriteConfiguration() const;
+  std::vector<std::string> ContainerdContainers();
   bool OwnStore() const { return options_.store_url.empty() && options_.source.find("kubernetes") != 0; }
   void MakeContext();
 

@@ -1,11 +1,14 @@
 // Kills and restarts: of mcplet (a new runtime over the same world), of containerd, of its shims.
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
 
 #include "base/fd.h"
 #include "controller/core/plan.h"
+#include "edge-runtime/containerd/shims.h"
 #include "tests/edge-runtime/containerd/containerd_fixture.h"
 
 namespace mcpfleet {
@@ -139,6 +142,45 @@ TEST_P(ContainerdFaultsTest, TheDeathOfAllShimsEndsEachInstanceOnceAndEachCanSta
   }
   // Two of one server would share its data.
   EXPECT_TRUE(!Runs(pid) || Find("one")->pid == pid) << "the lost process still runs";
+}
+
+TEST_P(ContainerdFaultsTest, AShimThatContainerdHasForgottenGoesWithItsInstance) {
+  // As an mcplet leaves one that is killed while it has a task made.
+  const Status created = runtime_->Create(Spec("forgotten", kForever), Soon());
+  ASSERT_TRUE(created.ok()) << created;
+  const auto stray = [&](const std::string& id) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      execl("/bin/sh", "containerd-shim-test", "-c", "while :; do sleep 60; done", "-", "-namespace", space_.c_str(),
+            "-id", id.c_str(), nullptr);
+      _exit(127);
+    }
+    return pid;
+  };
+  const pid_t lost = stray("forgotten"), other = stray("another");
+  EXPECT_TRUE(Eventually([&] { return containerd::ShimsOf(space_, "forgotten") == std::vector<pid_t>{lost}; }));
+  const Status removed = runtime_->Remove("forgotten", Soon());
+  EXPECT_TRUE(removed.ok()) << removed;
+  EXPECT_TRUE(Eventually([&] { return !Runs(lost); }));
+  EXPECT_TRUE(Runs(other)) << "it is another instance's";
+  kill(other, SIGKILL);
+  waitpid(lost, nullptr, 0);
+  waitpid(other, nullptr, 0);
+}
+
+TEST(ShimsTest, OnlyARunningShimOfTheInstanceIsOne) {
+  const std::vector<std::string> argv = {
+      "/usr/bin/containerd-shim-runc-v2", "-namespace", "mcpfleet", "-id", "s0-1", "-address",
+      "/run/containerd/containerd.sock"};
+  EXPECT_TRUE(containerd::IsShimOf(argv, "mcpfleet", "s0-1"));
+  EXPECT_FALSE(containerd::IsShimOf(argv, "k8s.io", "s0-1"));
+  EXPECT_FALSE(containerd::IsShimOf(argv, "mcpfleet", "s0"));
+  std::vector<std::string> clearing = argv, server = argv;
+  clearing.emplace_back("delete");
+  EXPECT_FALSE(containerd::IsShimOf(clearing, "mcpfleet", "s0-1"));
+  server[0] = "/usr/bin/server";
+  EXPECT_FALSE(containerd::IsShimOf(server, "mcpfleet", "s0-1"));
+  EXPECT_FALSE(containerd::IsShimOf({}, "mcpfleet", "s0-1"));
 }
 
 TEST_P(ContainerdFaultsTest, TheDeathOfShimsWhileContainerdIsDownLeavesNoProcessBehind) {

@@ -24,6 +24,14 @@ class ContainerdPullTest : public ContainerdTest {
     registry_ = std::make_unique<TinyRegistry>(http::TlsFiles{
         .cert_file = engine_->registry_certificate(), .key_file = engine_->registry_key(), .setting = ""});
   }
+  // What the node's administrator says of registry.example.
+  void Hosts(const std::string& toml) {
+    ASSERT_TRUE(MakeDirectories(state_ + "/certs.d/registry.example").ok());
+    ASSERT_TRUE(WriteFileAtomically(state_ + "/certs.d/registry.example/hosts.toml", toml).ok());
+    ContainerdOptions options = Options();
+    options.hosts_directory = state_ + "/certs.d";
+    runtime_ = ContainerdRuntime::Create(options, clock_).value();
+  }
   std::unique_ptr<TinyRegistry> registry_;
 };
 INSTANTIATE_TEST_SUITE_P(All, ContainerdPullTest, testing::Values("1.6", "1.7", "2"), VersionName);
@@ -114,22 +122,29 @@ TEST_P(ContainerdPullTest, AMissingTagIsAnErrorThatNoRetryMends) {
 TEST_P(ContainerdPullTest, AMirrorThatTheNodeNamesIsAskedInTheRegistrysPlace) {
   if (!Transfers()) GTEST_SKIP() << "1.6 can't pull";
   Image("mirrored");
-  ASSERT_TRUE(MakeDirectories(state_ + "/certs.d/registry.example").ok());
-  ASSERT_TRUE(WriteFileAtomically(state_ + "/certs.d/registry.example/hosts.toml",
-                                  "server = \"https://registry.example\"\n[host.\"https://" + registry_->host() +
-                                      "\"]\n  capabilities = [\"pull\", \"resolve\"]\n")
-                  .ok());
-  ContainerdOptions options = Options();
-  options.hosts_directory = state_ + "/certs.d";
-  runtime_ = ContainerdRuntime::Create(options, clock_).value();
+  // One that is dead goes before it.
+  Hosts("server = \"https://registry.example\"\n[host.\"https://127.0.0.1:1\"]\n[host.\"https://" + registry_->host() +
+        "\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
   const StatusOr<Artifact> artifact = runtime_->Pull(Of("registry.example/team/weather:1"), nullptr, Soon());
-  if (std::string(GetParam()) == "1.7") {
-    EXPECT_NE(Message(artifact.status()).find("certs.d/registry.example was not read: containerd 1.7"),
-              std::string::npos)
-        << artifact.status();
-    return;
-  }
   ASSERT_TRUE(artifact.ok()) << artifact.status();
+  EXPECT_NE(Ctr({"images", "ls", "-q"}).find("registry.example/team/weather:1"), std::string::npos)
+      << "it has the registry's name";
+  const int64_t asked = registry_->requests();
+  EXPECT_EQ(runtime_->Pull(Of("registry.example/team/weather:1"), nullptr, Soon())->digest, artifact->digest);
+  EXPECT_EQ(registry_->requests(), asked) << "it was there";
+}
+
+TEST_P(ContainerdPullTest, AMirrorThatCantBeAskedByANameIsSaidToBe) {
+  if (std::string(GetParam()) != "1.7") GTEST_SKIP() << "1.7 alone is asked by names";
+  Image("mirrored");
+  Hosts("[host.\"https://" + registry_->host() + "\"]\n  ca = \"/etc/ssl/mirror.pem\"\n");
+  const Status status =
+      runtime_->Pull(Of("registry.example/team/weather:1", PullPolicy::kAlways), nullptr, Soon()).status();
+  EXPECT_NE(
+      Message(status).find("https://" + registry_->host() + " was not asked: containerd 1.7 can't ask it with ca"),
+      std::string::npos)
+      << status;
+  EXPECT_EQ(registry_->requests(), 0);
 }
 
 }  // namespace

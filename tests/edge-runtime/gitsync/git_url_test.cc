@@ -90,6 +90,11 @@ TEST(GitTreeTest, OnlyManifestsAreWrittenOut) {
 
 TEST(GitTreeTest, LinksAndSubmodulesBelowThePathAreRefusedAndOthersAreNot) {
   EXPECT_FALSE(ManifestsIn(Row("120000", "a/x.yaml"), "a").ok());
+  // A folder, for all that the tree says.
+  for (const char* folder : {"a/shared", "a/v1.2", "a"})
+    EXPECT_FALSE(ManifestsIn(Row("120000", folder) + Row("100644", "a/y.yaml"), "a").ok()) << folder;
+  for (const char* harmless : {"a/README.md", "a/.github/shared", "b/shared"})
+    EXPECT_TRUE(ManifestsIn(Row("120000", harmless) + Row("100644", "a/y.yaml"), "a").ok()) << harmless;
   EXPECT_FALSE(ManifestsIn(Row("160000", "a/sub", "-"), ".").ok());
   EXPECT_TRUE(
       ManifestsIn(Row("160000", "b/sub", "-") + Row("120000", "b/x.yaml") + Row("100644", "a/y.yaml"), "a").ok());

@@ -1,6 +1,11 @@
 #include "edge-runtime/mcplet/config.h"
 
+#include <cstdlib>
+
 #include <gtest/gtest.h>
+
+#include "base/digest.h"
+#include "crd/labels.h"
 
 namespace mcpfleet {
 namespace {
@@ -60,6 +65,28 @@ TEST(ConfigTest, AMinimalFileGetsEveryDefault) {
 }
 
 TEST(ConfigTest, TheDefaultsNameTheNodeAfterTheHost) { EXPECT_FALSE(DefaultConfig().node.empty()); }
+
+TEST(ConfigTest, ANodeOfKubernetesIsNamedAfterItsWholeName) {
+  EXPECT_EQ(NodeNameOf("edge-01"), "edge-01");
+  const std::string one = NodeNameOf("ip-10-0-1-2.eu-west-1.compute.internal"),
+                    two = NodeNameOf("ip-10-0-1-2.eu-west-2.compute.internal");
+  EXPECT_EQ(one.substr(0, one.size() - 8), "ip-10-0-1-2-eu-west-1-compute-internal-");
+  EXPECT_NE(one, two);
+  // Dots and dashes are not the same, nor is what is cut off.
+  EXPECT_NE(NodeNameOf("a.b"), NodeNameOf("a-b"));
+  EXPECT_NE(NodeNameOf(std::string(70, 'a') + ".x"), NodeNameOf(std::string(70, 'a') + ".y"));
+  for (const std::string& name :
+       {std::string("n1.a"), std::string(253, 'x'), std::string("UPPER.x"), std::string("..")})
+    EXPECT_EQ(CheckName(NodeNameOf(name)), "") << name << " " << NodeNameOf(name);
+  // As the chart's README has it for a shell.
+  EXPECT_EQ(NodeNameOf("n1.a"), "n1-a-" + Sha256Hex("n1.a").substr(0, 8));
+
+  ASSERT_EQ(setenv("MCPFLEET_NODE_NAME", "n1.a", 1), 0);
+  const Config told = DefaultConfig();
+  unsetenv("MCPFLEET_NODE_NAME");
+  EXPECT_EQ(told.node, NodeNameOf("n1.a"));
+  EXPECT_EQ(told.core_node, "n1.a");
+}
 
 TEST(ConfigTest, ContainerdIsUsedWhereItIsAskedForAndNeverInKubeletsNamespace) {
   EXPECT_FALSE(DefaultConfig().containerd.enabled);

@@ -61,6 +61,11 @@ void KubeApi::Grant(std::string_view rbac_yaml) {
   rbac_.Add(rbac_yaml);
 }
 
+void KubeApi::Revoke(const std::string& resource) {
+  MutexLock lock(&mu_);
+  rbac_.Remove(resource);
+}
+
 void KubeApi::AddToken(const std::string& token, const std::string& user) {
   MutexLock lock(&mu_);
   tokens_[token] = user;

@@ -45,6 +45,8 @@ class KubeApi {
   std::string url() const;
 
   void Grant(std::string_view rbac_yaml) LOCKS_EXCLUDED(mu_);
+  // Rules of a role end that name this resource, of everybody.
+  void Revoke(const std::string& resource) LOCKS_EXCLUDED(mu_);
   void AddToken(const std::string& token, const std::string& user) LOCKS_EXCLUDED(mu_);
   void RemoveToken(const std::string& token) LOCKS_EXCLUDED(mu_);
 

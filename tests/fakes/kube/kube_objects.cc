@@ -233,6 +233,16 @@ http::Response KubeApi::Delete(const Asked& asked) {
   if (found == objects.end()) return Refusal(404, "NotFound", "\"" + asked.target.name + "\" not found");
   Json& metadata = found->second.object["metadata"];
   const Json object = found->second.object;
+  if (!asked.request.body.empty()) {
+    const StatusOr<Json> options = ParseJson(asked.request.body);
+    if (!options.ok() || GetString(*options, "kind", "DeleteOptions") != "DeleteOptions")
+      return Refusal(400, "BadRequest", "the body is no DeleteOptions");
+    for (const char* field : {"resourceVersion", "uid"}) {
+      const std::string wanted = GetString(GetMember(*options, "preconditions"), field);
+      if (!wanted.empty() && wanted != Meta(object, field))
+        return Refusal(409, "Conflict", std::string("Precondition failed: ") + field + " differs");
+    }
+  }
   if (GetMember(metadata, "finalizers").empty()) {
     Settle(kind, asked.name(), "DELETED");
     return Answer(200, object);

@@ -62,6 +62,11 @@ void Rbac::Add(std::string_view yaml) {
   }
 }
 
+void Rbac::Remove(const std::string& resource) {
+  for (auto& [user, rules] : rules_)
+    std::erase_if(rules, [&](const Rule& rule) { return Has(rule.resources, resource); });
+}
+
 bool Rbac::Allows(const std::string& user, const Access& access) const {
   const auto found = rules_.find(user);
   if (found == rules_.end()) return false;

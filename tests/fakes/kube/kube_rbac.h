@@ -20,7 +20,8 @@ class Rbac {
  public:
   // Manifests with `---` between them. Anything that is no role or binding is passed over.
   void Add(std::string_view yaml);
-  void Clear() { rules_.clear(); }
+  // Rules end that name this resource, of all users.
+  void Remove(const std::string& resource);
   // `user`: "system:serviceaccount:<namespace>:<name>".
   bool Allows(const std::string& user, const Access& access) const;
 

@@ -306,6 +306,48 @@ TEST_P(ApiContract, ALeaseIsMadeByApplyingIt) {
   EXPECT_GE(listed.body["items"].size(), 1U);
 }
 
+TEST_P(ApiContract, ALeaseIsRemovedOnlyAsItWasSeen) {
+  const std::string name = "gone-" + namespace_;
+  const std::string path = "/apis/coordination.k8s.io/v1/namespaces/mcpfleet/leases/" + name;
+  Json lease = {
+      {"apiVersion", "coordination.k8s.io/v1"},
+      {"kind", "Lease"},
+      {"metadata", {{"name", name}, {"namespace", "mcpfleet"}, {"annotations", {{"mcpfleet.dev/core-node", "a.b"}}}}},
+      {"spec", {{"holderIdentity", "a"}}}};
+  const auto apply = [&] {
+    return Send(*mcplet_, "PATCH", path, lease, kube::kApplyPatch, "fieldManager=a&force=true");
+  };
+  const auto remove = [&](const Json& seen) {
+    return Send(*mcplet_, "DELETE", path,
+                {{"apiVersion", "v1"},
+                 {"kind", "DeleteOptions"},
+                 {"preconditions", {{"resourceVersion", seen["metadata"]["resourceVersion"]}}}},
+                kube::kJson)
+        .code;
+  };
+  const Json first = apply().body;
+  lease["spec"]["holderIdentity"] = "b";
+  const Json second = apply().body;
+  EXPECT_EQ(remove(first), 409) << "it was renewed meanwhile";
+  EXPECT_EQ(remove(second), 200);
+  EXPECT_EQ(remove(second), 404);
+}
+
+TEST_P(ApiContract, ANodeIsAskedForByItsNameInAList) {
+  const std::string name = "node-" + namespace_ + ".example.com";
+  const Json node = {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}}}};
+  const auto found = [&] {
+    return Do(*mcplet_, {.path = kube::kCoreNodesPath, .query = "limit=1&fieldSelector=metadata.name%3D" + name})
+        .body["items"]
+        .size();
+  };
+  EXPECT_EQ(found(), 0U);
+  EXPECT_EQ(Send(*admin_, "POST", kube::kCoreNodesPath, node, kube::kJson).code, 201);
+  EXPECT_EQ(found(), 1U);
+  EXPECT_EQ(Do(*admin_, {.method = "DELETE", .path = std::string(kube::kCoreNodesPath) + "/" + name}).code, 200);
+  EXPECT_EQ(found(), 0U);
+}
+
 TEST_P(ApiContract, AnEventIsWrittenAndItsSeriesCounted) {
   const Json server = Create();
   Json event = {

@@ -10,6 +10,7 @@
 #include "store/kubernetes/cluster_state.h"
 #include "store/kubernetes/event_writer.h"
 #include "store/kubernetes/lease.h"
+#include "store/kubernetes/node_life.h"
 #include "store/kubernetes/plain_secret.h"
 #include "store/kubernetes/resource.h"
 #include "store/kubernetes/status_entry.h"
@@ -122,7 +123,7 @@ class PlaceTest : public ::testing::Test {
  protected:
   std::set<std::string> Placed(const PlacementNode& node, const ClusterState& previous = {}) {
     std::set<std::string> out;
-    for (const auto& [key, object] : PlaceObjects(servers_, secrets_, node, previous))
+    for (const auto& [key, object] : PlaceObjects(servers_, &secrets_, node, previous))
       out.insert(key.kind + "/" + key.name);
     return out;
   }
@@ -150,7 +151,7 @@ TEST_F(PlaceTest, NodesAndLabelsDecide) {
 TEST_F(PlaceTest, ACordonedNodeKeepsWhatItHasAndADrainedOneNothing) {
   Add("old", nullptr);
   ClusterState previous;
-  previous.objects = PlaceObjects(servers_, secrets_, {.name = "edge-01"}, {});
+  previous.objects = PlaceObjects(servers_, &secrets_, {.name = "edge-01"}, {});
   Add("new", nullptr);
   EXPECT_EQ(Placed({.name = "edge-01", .unschedulable = true}, previous), (std::set<std::string>{"MCPServer/old"}));
   EXPECT_EQ(Placed({.name = "edge-01", .unschedulable = true, .drained = true}, previous), (std::set<std::string>{}));
@@ -163,25 +164,35 @@ TEST_F(PlaceTest, AnMcpSecretGoesBeforeASecretOfItsName) {
   sealed["kind"] = "MCPSecret";
   sealed["metadata"]["name"] = "sealed";
   secrets_[{"tools", "sealed"}] = std::make_shared<Resource>(Of(sealed));
-  const auto objects = PlaceObjects(servers_, secrets_, {.name = "n"}, {});
+  const auto objects = PlaceObjects(servers_, &secrets_, {.name = "n"}, {});
   EXPECT_TRUE(objects.contains({kKindSecret, "tools", "sealed"}));
   EXPECT_EQ(CoreSecretsOf(objects), (std::set<SecretName>{{"tools", "plain"}}));
+  // When MCPSecrets can't be read, those that the node has stay.
+  ClusterState before;
+  before.objects = objects;
+  EXPECT_EQ(PlaceObjects(servers_, nullptr, {.name = "n"}, before), objects);
 }
 
 TEST_F(PlaceTest, TheCacheHasTheObjectsAndNoValueOfASecret) {
   Add("a", nullptr, false, "plain");
   char directory[] = "/tmp/mcpfleet-kube-XXXXXX";
   const std::string path = std::string(mkdtemp(directory)) + "/objects.json";
-  const auto objects = PlaceObjects(servers_, secrets_, {.name = "n"}, {});
-  ASSERT_TRUE(SaveObjects(path, objects).ok());
-  const auto loaded = LoadObjects(path);
+  const auto objects = PlaceObjects(servers_, &secrets_, {.name = "n"}, {});
+  const Registry::NodeObjects nodes{.core_node = {{"metadata", {{"labels", {{"site", "berlin"}}}}}},
+                                    .mcp_node = nullptr};
+  ASSERT_TRUE(SaveCluster(path, {objects, nodes}).ok());
+  const auto loaded = LoadCluster(path);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
-  ASSERT_EQ(loaded->size(), 1U);
-  EXPECT_EQ(ObjectToJson(*loaded->begin()->second), ObjectToJson(*objects.begin()->second));
+  ASSERT_EQ(loaded->objects.size(), 1U);
+  EXPECT_EQ(ObjectToJson(*loaded->objects.begin()->second), ObjectToJson(*objects.begin()->second));
+  EXPECT_EQ(loaded->nodes, nodes);
+  // One that was written without the nodes is none the worse.
+  ASSERT_TRUE(WriteFileAtomically(path, "{\"objects\": []}").ok());
+  EXPECT_TRUE(LoadCluster(path)->nodes.core_node.is_null());
   ASSERT_TRUE(WriteFileAtomically(path, "{\"objects\": [").ok());
-  EXPECT_EQ(LoadObjects(path).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(LoadCluster(path).status().code(), StatusCode::kInvalidArgument);
   ASSERT_TRUE(RemoveTree(directory).ok());
-  EXPECT_EQ(LoadObjects(path).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(LoadCluster(path).status().code(), StatusCode::kNotFound);
 }
 
 TEST(PlainSecretTest, ItsVersionChangesWithTheValuesOnly) {
@@ -326,6 +337,42 @@ TEST(LeaseTest, ItsOwnOfBeforeARestartIsTakenAtOnce) {
 
 TEST(LeaseTest, MicroTimeHasSixDigits) {
   EXPECT_EQ(FormatMicroTime(kWall + std::chrono::microseconds(42)), "2026-09-21T14:13:20.000042Z");
+  EXPECT_EQ(*ParseMicroTime("2026-09-21T14:13:20.000042Z"), kWall);
+  EXPECT_EQ(*ParseMicroTime("2026-09-21T14:13:20Z"), kWall);
+  EXPECT_FALSE(ParseMicroTime("yesterday").ok());
+}
+
+TEST(NodeLifeTest, ANodeOfTheClusterIsGoneWithItsNodeAndNoSooner) {
+  const LifeLimits limits;
+  LifeSigns signs{
+      .silent_for = minutes(6), .lease_age = minutes(6), .on_core_node = true, .core_node = CoreNode::kAbsent};
+  EXPECT_TRUE(IsGone(signs, limits));
+  signs.silent_for = minutes(4);
+  EXPECT_FALSE(IsGone(signs, limits)) << "it has just shown that it lives";
+  signs.silent_for = std::chrono::hours(1000);
+  signs.lease_age = std::chrono::hours(1000);
+  for (const CoreNode still : {CoreNode::kThere, CoreNode::kNotAsked}) {
+    signs.core_node = still;
+    EXPECT_FALSE(IsGone(signs, limits));
+    EXPECT_TRUE(IsSilent(signs, limits));
+  }
+}
+
+TEST(NodeLifeTest, WhereNoNodeTellsADayDecides) {
+  const LifeLimits limits;
+  LifeSigns outside{.silent_for = minutes(6), .lease_age = std::chrono::hours(23)};
+  EXPECT_FALSE(IsGone(outside, limits));
+  outside.lease_age = std::chrono::hours(24);
+  EXPECT_TRUE(IsGone(outside, limits));
+  outside.silent_for = minutes(1);
+  EXPECT_FALSE(IsGone(outside, limits)) << "its clock is behind";
+  LifeSigns forbidden{
+      .silent_for = minutes(6), .lease_age = minutes(6), .on_core_node = true, .core_node = CoreNode::kForbidden};
+  EXPECT_FALSE(IsGone(forbidden, limits));
+  forbidden.lease_age = std::chrono::hours(25);
+  EXPECT_TRUE(IsGone(forbidden, limits));
+  EXPECT_FALSE(IsGone({.silent_for = std::chrono::hours(23)}, limits)) << "without a Lease";
+  EXPECT_TRUE(IsGone({.silent_for = std::chrono::hours(24)}, limits));
 }
 
 TEST(EventTest, TheObjectIsWhatTheApiTakes) {

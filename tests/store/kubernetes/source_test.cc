@@ -37,15 +37,18 @@ class SourceTest : public ::testing::Test {
         {.server = api_.url(), .token_file = directory_ + "/" + token, .ca_file = {}, .namespace_ = "mcpfleet"},
         [](const char*) { return std::string(); });
   }
-  std::unique_ptr<Source> Open(const std::string& node = "edge-01") {
+  std::unique_ptr<Source> Open(const std::string& node = "edge-01", const std::string& token = "token",
+                               Duration gone_after = std::chrono::hours(24)) {
     SourceOptions options{.node = node,
                           .core_node = node,
                           .directory = directory_ + "/" + node,
                           .user_agent = "test",
                           .seed = 5,
                           .looked = [this] { return looked_.load(); },
-                          .elector = {.length = seconds(4), .life_interval = seconds(1), .silent_after = seconds(3)}};
-    auto source = Source::Open(ClusterOf("token"), options, clock_, [](const ClusterState&) {});
+                          .elector = {.length = seconds(4),
+                                      .life_interval = seconds(1),
+                                      .life = {.silent_after = seconds(3), .gone_after = gone_after}}};
+    auto source = Source::Open(ClusterOf(token), options, clock_, [](const ClusterState&) {});
     EXPECT_TRUE(source.ok()) << source.status();
     return *std::move(source);
   }
@@ -218,6 +221,164 @@ TEST_F(SourceTest, OneNodeMergesAndAnotherTakesOverWhenItFallsSilent) {
       << Entries("weather");
 }
 
+// One node merges; the other is silent from the moment that it is destroyed.
+class GoneNodeTest : public SourceTest {
+ protected:
+  void TwoNodes(Duration gone_after = std::chrono::hours(24), const std::string& token = "token") {
+    Create("weather");
+    one_ = Open("edge-01", token, gone_after);
+    one_->Start();
+    ASSERT_TRUE(WaitFor([&] { return Has(*one_, "weather"); }, seconds(20)));
+    one_->status().Set(StatusOf("weather"));
+    ASSERT_TRUE(WaitFor([&] { return Ready("weather") == "True/Verified"; }, seconds(20)));
+    two_ = Open("edge-02", token, gone_after);
+    two_->Start();
+    ASSERT_TRUE(WaitFor([&] { return Has(*two_, "weather"); }, seconds(20)));
+    two_->status().Set(StatusOf("weather"));
+    ASSERT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r edge-02:r"; }, seconds(20)));
+  }
+  void AddNode(const std::string& name) {
+    EXPECT_EQ(Send("POST", kCoreNodesPath, {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}}}}),
+              201);
+  }
+  std::string CoreNodeInLease(const std::string& node) {
+    const Json lease = Get(std::string(kLeases) + "/mcpfleet-node-" + node);
+    return GetString(GetMember(GetMember(lease, "metadata"), "annotations"), kCoreNodeAnnotation);
+  }
+  bool HasLease(const std::string& node) { return !Get(std::string(kLeases) + "/mcpfleet-node-" + node).is_null(); }
+  void WaitForgotten(const std::string& node) {
+    EXPECT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r" && !HasLease(node); }, seconds(40)))
+        << Entries("weather");
+    EXPECT_TRUE(WaitFor([&] { return Ready("weather") == "True/Verified"; }, seconds(20))) << Ready("weather");
+  }
+  std::unique_ptr<Source> one_, two_;
+};
+
+TEST_F(GoneNodeTest, ANodeThatLeftTheClusterHoldsNothingUp) {
+  AddNode("edge-02");
+  ASSERT_NO_FATAL_FAILURE(TwoNodes());
+  ASSERT_TRUE(WaitFor([&] { return CoreNodeInLease("edge-02") == "edge-02"; }, seconds(20)));
+  EXPECT_EQ(CoreNodeInLease("edge-01"), "") << "it has no Node";
+  two_.reset();
+  ASSERT_TRUE(WaitFor([&] { return Ready("weather") == "Unknown/NodeSilent"; }, seconds(40))) << Ready("weather");
+  EXPECT_EQ(Entries("weather"), "edge-01:r edge-02:r") << "its Node is there: it may come back";
+  EXPECT_EQ(Send("DELETE", std::string(kCoreNodesPath) + "/edge-02"), 200);
+  WaitForgotten("edge-02");
+  EXPECT_EQ(Join(api_.Refusals(), ","), "");
+
+  // It comes back after all.
+  two_ = Open("edge-02");
+  two_->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*two_, "weather"); }, seconds(20)));
+  two_->status().Set(StatusOf("weather"));
+  EXPECT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r edge-02:r" && HasLease("edge-02"); }, seconds(20)))
+      << Entries("weather");
+}
+
+TEST_F(GoneNodeTest, AMachineOutsideOfTheClusterIsWaitedForByItsLease) {
+  ASSERT_NO_FATAL_FAILURE(TwoNodes(seconds(12)));
+  two_.reset();
+  EXPECT_TRUE(WaitFor([&] { return Ready("weather") == "Unknown/NodeSilent"; }, seconds(40))) << Ready("weather");
+  WaitForgotten("edge-02");
+}
+
+TEST_F(GoneNodeTest, WhereNodesMayNotBeReadTheLeaseDecides) {
+  AddNode("edge-02");
+  ASSERT_NO_FATAL_FAILURE(TwoNodes(seconds(12)));
+  ASSERT_TRUE(WaitFor([&] { return CoreNodeInLease("edge-02") == "edge-02"; }, seconds(20)));
+  two_.reset();
+  api_.Revoke("nodes");
+  WaitForgotten("edge-02");
+}
+
+TEST_F(GoneNodeTest, AnEntryThatWasGivenUpWhileItsNodeWasCutOffIsWrittenAgain) {
+  ASSERT_NO_FATAL_FAILURE(TwoNodes());
+  const Json server = Get(std::string(kServers) + "/weather");
+  const auto given_up = admin_->Do({.method = "PATCH",
+                                    .path = std::string(kServers) + "/weather/status",
+                                    .query = "fieldManager=mcplet-edge-02&force=true",
+                                    .content_type = kApplyPatch,
+                                    .body = DumpJson(NodeApply(*ResourceOf(server, nullptr), nullptr))},
+                                   Deadline::After(seconds(5)));
+  ASSERT_TRUE(given_up.ok() && given_up->ok());
+  EXPECT_EQ(Entries("weather"), "edge-01:r");
+  EXPECT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:r edge-02:r"; }, seconds(20))) << Entries("weather");
+}
+
+// A role that forbids what it allowed before: mcplet may boot while somebody mends it.
+class RefusedTest : public SourceTest {
+ protected:
+  void Label(const std::string& name, const Json& labels) {
+    EXPECT_EQ(Send("POST", kCoreNodesPath,
+                   {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", name}, {"labels", labels}}}}),
+              201);
+  }
+  void CreateInBerlin() { Create("weather", {{"placement", {{"nodeSelector", {{"site", "berlin"}}}}}}); }
+};
+
+TEST_F(RefusedTest, ABootWhileNodesAreForbiddenKeepsTheLabelsThatWereKnown) {
+  Label("edge-01", {{"site", "berlin"}});
+  CreateInBerlin();
+  {
+    auto source = Open();
+    source->Start();
+    ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(20)));
+  }
+  api_.Revoke("nodes");
+  {
+    auto source = Open();
+    source->Start();
+    // It has heard what servers there are, and goes on.
+    Create("other");
+    ASSERT_TRUE(WaitFor([&] { return Has(*source, "other"); }, seconds(20)));
+    EXPECT_TRUE(Has(*source, "weather"));
+    EXPECT_NE(source->problem().find("what was known of this node before stands"), std::string::npos)
+        << source->problem();
+  }
+  // The cache has not forgotten them either, and an answer counts again.
+  EXPECT_EQ(Send("PATCH", std::string(kCoreNodesPath) + "/edge-01", {{"metadata", {{"labels", {{"site", "bonn"}}}}}}),
+            200);
+  auto source = Open();
+  source->Start();
+  EXPECT_TRUE(Has(*source, "weather"));
+  api_.Grant(testing::RbacManifest());
+  EXPECT_TRUE(WaitFor([&] { return !Has(*source, "weather"); }, seconds(40)));
+  EXPECT_TRUE(WaitFor([&] { return source->problem().empty(); }, seconds(20))) << source->problem();
+}
+
+TEST_F(RefusedTest, ANodeThatNeverKnewAnyLabelsDoesWithoutThem) {
+  api_.Revoke("nodes");
+  CreateInBerlin();
+  Create("everywhere");
+  auto source = Open();
+  source->Start();
+  EXPECT_TRUE(WaitFor([&] { return Has(*source, "everywhere"); }, seconds(40)));
+  EXPECT_FALSE(Has(*source, "weather"));
+  EXPECT_EQ(source->problem(), "");
+}
+
+TEST_F(RefusedTest, OneRefusalAtBootIsNotBelieved) {
+  Label("edge-01", {{"site", "berlin"}});
+  CreateInBerlin();
+  {
+    auto source = Open();
+    source->Start();
+    ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(20)));
+  }
+  ASSERT_TRUE(RemoveTree(directory_ + "/edge-01").ok());  // nothing is known, as on a new disk
+  api_.FailNext(403, 6);                                  // each collection, and the leases
+  std::atomic<bool> known_without{false};
+  auto source = Open();
+  source->Start();
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        if (source->state()->known && !Has(*source, "weather")) known_without = true;
+        return Has(*source, "weather");
+      },
+      seconds(40)));
+  EXPECT_FALSE(known_without);
+}
+
 TEST_F(SourceTest, ASecretIsWatchedByItsNameAlone) {
   const auto secret = [](const std::string& name, const std::string& value) {
     return Json{{"apiVersion", "v1"},
@@ -266,13 +427,23 @@ TEST_F(SourceTest, ManyPagesAreOneState) {
   EXPECT_EQ(api_.Count("list mcpservers"), 4);
 }
 
-TEST_F(SourceTest, WhatTheRoleForbidsOfWhatIsOptionalIsNothing) {
+TEST_F(SourceTest, WhatTheRoleForbidsIsToldAndIsNoAnswer) {
   RestClient rest(ClusterOf("token"), "test");
-  std::atomic<int> calls{0};
-  Informer pods(rest, clock_, 1, {.path = "/api/v1/namespaces/tools/pods", .reflector = {}, .optional = true},
-                [&](const std::vector<Change>&) { ++calls; });
+  std::atomic<int> calls{0}, refusals{0};
+  Informer pods(
+      rest, clock_, 1,
+      {.path = "/api/v1/namespaces/tools/pods",
+       .reflector = {},
+       .on_refused =
+           [&](const Status& refused) {
+             EXPECT_TRUE(refused.code() == StatusCode::kPermissionDenied || refused.code() == StatusCode::kNotFound);
+             ++refusals;
+           }},
+      [&](const std::vector<Change>&) { ++calls; });
   pods.Start();
-  EXPECT_TRUE(WaitFor([&] { return pods.synced() && calls > 0; }, seconds(10)));
+  EXPECT_TRUE(WaitFor([&] { return refusals > 1; }, seconds(10)));
+  EXPECT_FALSE(pods.synced());
+  EXPECT_EQ(calls, 0);
   EXPECT_NE(pods.problem(), "");
 }
 
