@@ -64,7 +64,7 @@ Status RunSetContext(const SetContextOptions& options, const CLI::App& command, 
     ASSIGN_OR_RETURN(tokens, ReadTokens());
   }
   bool created = false;
-  RETURN_IF_ERROR(UpdateContexts(ContextPath(), [&](ContextFile* file) -> Status {
+  const auto change = [&](ContextFile* file) -> Status {
     Context* context = file->Find(options.context.name);
     created = context == nullptr;
     if (created) {
@@ -87,7 +87,8 @@ Status RunSetContext(const SetContextOptions& options, const CLI::App& command, 
       return InvalidArgument("--server is missing: the URL of the store, for example http://127.0.0.1:8702");
     if (options.use || file->current.empty()) file->current = options.context.name;
     return OkStatus();
-  }));
+  };
+  RETURN_IF_ERROR(UpdateContexts(ContextPath(), change));
   session.err() << "context \"" << options.context.name << "\" " << (created ? "created" : "changed") << " in "
                 << ContextPath() << "\n";
   return OkStatus();
@@ -129,11 +130,12 @@ Status RunView(Session& session) {
 }
 
 Status RunUseContext(Session& session, const std::string& name) {
-  RETURN_IF_ERROR(UpdateContexts(ContextPath(), [&](ContextFile* file) -> Status {
+  const auto use = [&](ContextFile* file) -> Status {
     RETURN_IF_ERROR(ChooseContext(*file, name).status());
     file->current = name;
     return OkStatus();
-  }));
+  };
+  RETURN_IF_ERROR(UpdateContexts(ContextPath(), use));
   session.err() << "switched to context \"" << name << "\"\n";
   return OkStatus();
 }

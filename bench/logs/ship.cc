@@ -131,14 +131,13 @@ int Run(const std::string& root, double rate, int seconds) {
   Logs logs(root);
   Taker taker;
   Counts counts;
-  auto shipper = logship::LogShipper::Open(
-      {.directory = root + "/logship", .boot_id = "bench", .seed = 1},
-      {.tails = {{RuntimeKind::kProcess, &logs}},
-       .store = taker,
-       .metrics = counts,
-       .clock = clock,
-       .event = nullptr,
-       .live = nullptr});
+  auto shipper = logship::LogShipper::Open({.directory = root + "/logship", .boot_id = "bench", .seed = 1},
+                                           {.tails = {{RuntimeKind::kProcess, &logs}},
+                                            .store = taker,
+                                            .metrics = counts,
+                                            .clock = clock,
+                                            .event = nullptr,
+                                            .live = nullptr});
   if (!shipper.ok()) return 1;
   std::vector<InstanceReport> instances(kServers);
   for (int i = 0; i < kServers; ++i) {
@@ -171,8 +170,8 @@ int Run(const std::string& root, double rate, int seconds) {
       "{\"written_lines\": %lld, \"sealed_lines\": %lld, \"lost_lines\": %lld, \"written_bytes\": %lld, "
       "\"sealed_bytes\": %lld, \"waiting_bytes\": %lld, \"seconds\": %.3f, \"cpu_seconds\": %.3f}\n",
       static_cast<long long>(written.lines), static_cast<long long>(lines), static_cast<long long>(counts.lost.load()),
-      static_cast<long long>(written.bytes), static_cast<long long>(bytes),
-      static_cast<long long>(waiting), took, used);
+      static_cast<long long>(written.bytes), static_cast<long long>(bytes), static_cast<long long>(waiting), took,
+      used);
   return 0;
 }
 

@@ -55,7 +55,8 @@ std::optional<ClientTarget> ClientTargetFor(const ClientInput& input) {
     target.reason = ready->reason;
     target.message = ready->message;
     const Condition* pinned = FindCondition(input.status->conditions, "ToolsPinned");
-    const bool broken = pinned != nullptr && pinned->status == ConditionStatus::kFalse && ready->reason == pinned->reason;
+    const bool broken =
+        pinned != nullptr && pinned->status == ConditionStatus::kFalse && ready->reason == pinned->reason;
     target.healthy = target.sleeping || (target.ready && !broken);
   }
   return target;
@@ -64,8 +65,8 @@ std::optional<ClientTarget> ClientTargetFor(const ClientInput& input) {
 bool SameTarget(const std::optional<ClientTarget>& a, const std::optional<ClientTarget>& b) {
   if (a.has_value() != b.has_value()) return false;
   const auto parts = [](const ClientTarget& t) {
-    return std::tie(t.server, t.ready, t.healthy, t.reason, t.modern, t.instance, t.url, t.network_pid, t.argv, t.attached,
-                    t.sleeping, t.tool_hashes);
+    return std::tie(t.server, t.ready, t.healthy, t.reason, t.modern, t.instance, t.url, t.network_pid, t.argv,
+                    t.attached, t.sleeping, t.tool_hashes);
   };
   return !a || parts(*a) == parts(*b);
 }

@@ -20,10 +20,10 @@ struct ClientTarget {
   // Also what its tools are pinned to holds, where that is asked for: what /healthz tells. A server that sleeps is.
   bool healthy = false;
   std::string reason, message;  // of the condition Ready; why not ready
-  bool modern = false;                          // protocol era, once verified
-  std::string instance;                         // "" for remote servers, and while nothing runs
-  std::string url;                              // http transports and remote servers
-  int network_pid = 0;                          // connect inside this process's network namespace; 0: ours
+  bool modern = false;          // protocol era, once verified
+  std::string instance;         // "" for remote servers, and while nothing runs
+  std::string url;              // http transports and remote servers
+  int network_pid = 0;          // connect inside this process's network namespace; 0: ours
   // Of a stdio child. Empty: not known yet; what was adopted runs before its artifact was looked at again.
   std::vector<std::string> argv;
   // What its tools were when it was last verified: name and hash (mcp::ToolHash), sorted.

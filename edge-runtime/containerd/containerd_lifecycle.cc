@@ -49,7 +49,7 @@ std::map<std::string, std::string> ContainerdRuntime::OwnLabels(const std::strin
 Status ContainerdRuntime::WriteFiles(const InstanceSpec& spec) const {
   const std::string directory = DirectoryOf(spec.id);
   RETURN_IF_ERROR(MakeDirectories(directory, 0700));
-  RETURN_IF_ERROR(WriteFileAtomically(directory + "/hosts", containerd::HostsFile(spec.id), 0644));
+  RETURN_IF_ERROR(WriteFileAtomically(directory + "/hosts", containerd::EtcHosts(spec.id), 0644));
   if (spec.spec.security.network == NetworkMode::kNone) return OkStatus();
   return WriteFileAtomically(
       directory + "/resolv.conf",

@@ -167,7 +167,7 @@ StatusOr<Json> OciSpec(const InstanceSpec& spec, const ImageConfig& image, const
   };
 }
 
-std::string HostsFile(const std::string& hostname) {
+std::string EtcHosts(const std::string& hostname) {
   return "127.0.0.1 localhost " + hostname + "\n::1 localhost ip6-localhost ip6-loopback\n";
 }
 

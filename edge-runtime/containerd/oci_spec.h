@@ -31,7 +31,7 @@ Json SeccompProfile(const std::vector<std::string>& capabilities);
 
 // /etc/hosts and /etc/resolv.conf inside. A name server on the host's loopback is not there in a network namespace of
 // its own: `upstream` (systemd-resolved's list) stands in, else public ones as Docker's.
-std::string HostsFile(const std::string& hostname);
+std::string EtcHosts(const std::string& hostname);
 std::string ResolvConf(const std::string& host, const std::string& upstream, NetworkMode network);
 
 }  // namespace mcpfleet::containerd

@@ -350,8 +350,8 @@ void Endpoint::Hold(Ask& ask) {
   ask.answer->WhenDone([admitted = ask.admitted](int) {});
 }
 
-// The one that the request goes to: its session's, else the current one. In the modern era there is no session, whatever
-// a header says.
+// The one that the request goes to: its session's, else the current one. In the modern era there is no session,
+// whatever a header says.
 std::string Endpoint::InstanceFor(const Ask& ask, const Incoming& message) const {
   if (ask.session == nullptr && IsModernRequest(ask.request.headers, message)) return target_.instance;
   const LegacySession* session = ask.session.get();

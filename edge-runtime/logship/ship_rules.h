@@ -44,8 +44,8 @@ Duration RetryDelay(int failures, Duration retry_after, double chance);
 
 // --- how fast uploads are ---
 
-// A little below what a Worker takes of one node (logBytesPerMinute, 4 MiB a second): some 20 MB/s of lines, packed, and
-// a week's logs go out no faster than that either.
+// A little below what a Worker takes of one node (logBytesPerMinute, 4 MiB a second): some 20 MB/s of lines, packed,
+// and a week's logs go out no faster than that either.
 inline constexpr double kBytesPerSecond = 3.75 * 1024 * 1024;
 inline constexpr double kBurstBytes = 4 * 1024 * 1024;
 
