@@ -94,7 +94,8 @@ Status WatchContainers(const Connection& connection, const std::function<void(co
   }
   const Status status = StatusOfGrpc(reader->Finish(), "event stream");
   if (stop.stop_requested()) return OkStatus();
-  if (status.code() == StatusCode::kDeadlineExceeded)
+  // Both sides know the deadline: when containerd is the first to end the stream, gRPC says that it was lost.
+  if (status.code() == StatusCode::kDeadlineExceeded || deadline.Expired())
     return DeadlineExceeded("the event stream has reached its deadline");
   return status.ok() ? Unavailable("containerd: event stream: the engine closed it") : status;
 }

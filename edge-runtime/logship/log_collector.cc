@@ -49,7 +49,8 @@ void LogCollector::Note(RuntimeKind runtime, const InstanceReport& instance, boo
   auto [it, fresh] = tails_.try_emplace(instance.id, Tail{.runtime = runtime, .server = instance.server});
   Tail& tail = it->second;
   tail.listed = true;
-  if (tail.state == InstanceState::kRunning && instance.state == InstanceState::kExited) Hurry();
+  // Also one that was never seen to run: it ended between two looks.
+  if (tail.state != InstanceState::kExited && instance.state == InstanceState::kExited) Hurry();
   if (instance.state != tail.state) tail.retry_at = {};
   tail.state = instance.state;
   if (!fresh) return;

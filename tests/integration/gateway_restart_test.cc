@@ -134,6 +134,7 @@ TEST_P(GatewayRestartTest, ProcessesOfNoSessionEndWithTheMcpletThatHadThem) {
 TEST_P(GatewayRestartTest, SessionsWithoutAProcessOfTheirOwnGoOn) {
   ASSERT_TRUE(behind_->Run({Server("weather", {}, {{"sessions", {{"mode", "Shared"}}}}), Server("new", {"--modern"})}));
   for (const char* server : {"weather", "new"}) {
+    ASSERT_TRUE(behind_->Open(server));
     const auto client = behind_->Session(server);
     ASSERT_NE(client, nullptr);
     EXPECT_EQ(client->Call("who"), "test-server");
