@@ -50,19 +50,29 @@ Status SyncDirectory(const std::string& path) {
 std::atomic<unsigned> temporary_counter{0};
 }  // namespace
 
-Status WriteFileAtomically(const std::string& path, std::string_view content, int mode) {
+namespace {
+Status Replace(const std::string& path, std::string_view content, int mode, bool flush) {
   std::string temporary = path + ".tmp." + std::to_string(getpid()) + "." + std::to_string(temporary_counter++);
   UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoStatus(errno, temporary);
   Status written = WriteAll(fd.get(), content, Deadline::Never());
   if (written.ok() && fchmod(fd.get(), static_cast<mode_t>(mode)) != 0) written = ErrnoStatus(errno, temporary);
-  if (written.ok() && fsync(fd.get()) != 0) written = ErrnoStatus(errno, temporary);
+  if (written.ok() && flush && fsync(fd.get()) != 0) written = ErrnoStatus(errno, temporary);
   if (written.ok() && rename(temporary.c_str(), path.c_str()) != 0) written = ErrnoStatus(errno, path);
   if (!written.ok()) {
     unlink(temporary.c_str());
     return Annotate(written, "writing " + path);
   }
-  return SyncDirectory(DirectoryOf(path));
+  return flush ? SyncDirectory(DirectoryOf(path)) : OkStatus();
+}
+}  // namespace
+
+Status WriteFileAtomically(const std::string& path, std::string_view content, int mode) {
+  return Replace(path, content, mode, true);
+}
+
+Status ReplaceFile(const std::string& path, std::string_view content, int mode) {
+  return Replace(path, content, mode, false);
 }
 
 Status MakeDirectories(const std::string& path, int mode) {

@@ -36,6 +36,8 @@ StatusOr<std::string> ReadFile(const std::string& path, size_t limit);
 // Temporary name in the same directory, fsync, rename, fsync of the directory: after a crash the old or the new
 // content is there, never a mixture. `mode` is exact, whatever the umask.
 Status WriteFileAtomically(const std::string& path, std::string_view content, int mode = 0600);
+// The same for whoever reads, and no word to the disk: for what is written anew before it is used after a crash.
+Status ReplaceFile(const std::string& path, std::string_view content, int mode = 0600);
 // mkdir -p. Existing directories keep their mode.
 Status MakeDirectories(const std::string& path, int mode = 0755);
 // rm -rf below and including `path`; does not follow symbolic links; absent is OK.

@@ -21,6 +21,8 @@ constexpr size_t kStateBytes = size_t{64} << 20;
 constexpr size_t kBlobBytes = limits::kShardBytes;  // the largest kind
 // Blobs out of use that stay for a store that goes back: each costs a block, an inode and its name in memory.
 constexpr size_t kSpareBlobs = 4096;
+// Files that are flushed one by one. Beyond, the whole filesystem is: what others have written waits for the disk, too.
+constexpr size_t kFewFiles = 32;
 
 // Names of regular files in `directory`.
 std::vector<std::string> FilesIn(const std::string& directory) {
@@ -86,8 +88,33 @@ Status LocalCache::WriteBlob(const CacheBlob& blob) {
   if (!fd.valid()) return ErrnoStatus(errno, temporary);
   Status written = WriteAll(fd.get(), blob.bytes, Deadline::Never());
   if (written.ok() && rename(temporary.c_str(), path.c_str()) != 0) written = ErrnoStatus(errno, path);
-  if (!written.ok()) unlink(temporary.c_str());
-  return written;
+  if (!written.ok()) {
+    unlink(temporary.c_str());
+    return written;
+  }
+  many_unflushed_ |= unflushed_.size() == kFewFiles;
+  if (!many_unflushed_) unflushed_.push_back(std::move(fd));
+  return OkStatus();
+}
+
+Status LocalCache::FlushBlobs() {
+  if (unflushed_.empty() && !many_unflushed_) return OkStatus();
+  const std::string path = directory_ + "/blobs";
+  UniqueFd directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return ErrnoStatus(errno, path);
+  if (many_unflushed_) {
+    if (syncfs(directory.get()) != 0) return ErrnoStatus(errno, path);
+  } else {
+    // Under way together, so that the first wait is the only long one.
+    for (const UniqueFd& fd : unflushed_) sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    for (const UniqueFd& fd : unflushed_) {
+      if (fsync(fd.get()) != 0) return ErrnoStatus(errno, path);
+    }
+    if (fsync(directory.get()) != 0) return ErrnoStatus(errno, path);
+  }
+  unflushed_.clear();
+  many_unflushed_ = false;
+  return OkStatus();
 }
 
 Status LocalCache::Put(const std::vector<CacheBlob>& blobs) {
@@ -118,9 +145,7 @@ std::optional<std::string> LocalCache::LoadState() const {
 
 Status LocalCache::SaveState(std::string_view state) {
   MutexLock lock(&mu_);
-  UniqueFd blobs(open((directory_ + "/blobs").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!blobs.valid()) return ErrnoStatus(errno, directory_ + "/blobs");
-  if (syncfs(blobs.get()) != 0) return ErrnoStatus(errno, directory_ + "/blobs");
+  RETURN_IF_ERROR(FlushBlobs());
   std::string content = Sha256Hex(state) + "\n";
   content.append(state);
   return WriteFileAtomically(directory_ + "/state", content, 0600);

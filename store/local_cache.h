@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/mutex.h"
 #include "base/status.h"
 
@@ -45,11 +46,15 @@ class LocalCache {
  private:
   LocalCache(std::string directory, int64_t quota_bytes);
   std::string PathOf(std::string_view hash) const;
-  Status WriteBlob(const CacheBlob& blob);
+  Status WriteBlob(const CacheBlob& blob) EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Status FlushBlobs() EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string directory_;
   const int64_t quota_bytes_;
   mutable Mutex mu_;
+  // Written and not flushed; with `many_unflushed_` there are more, as there may be from a process before this one.
+  std::vector<UniqueFd> unflushed_ GUARDED_BY(mu_);
+  bool many_unflushed_ GUARDED_BY(mu_) = true;
   mutable std::map<std::string, int64_t, std::less<>> sizes_ GUARDED_BY(mu_);
   mutable int64_t bytes_ GUARDED_BY(mu_) = 0;
 };

@@ -23,6 +23,8 @@ std::shared_ptr<grpc::Channel> Open(const std::string& socket_path) {
   // A path is no host name, and Go refuses it as one.
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Calls are not sent again by the channel: a reconcile does that, by what it finds.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Not shared with another channel to the same path: each runtime ends with its own connection.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel("unix://" + socket_path, grpc::InsecureChannelCredentials(), arguments);

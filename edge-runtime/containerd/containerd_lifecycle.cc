@@ -46,18 +46,6 @@ std::map<std::string, std::string> ContainerdRuntime::OwnLabels(const std::strin
 
 // --- create ---
 
-Status ContainerdRuntime::WriteFiles(const InstanceSpec& spec) const {
-  const std::string directory = DirectoryOf(spec.id);
-  RETURN_IF_ERROR(MakeDirectories(directory, 0700));
-  RETURN_IF_ERROR(WriteFileAtomically(directory + "/hosts", containerd::EtcHosts(spec.id), 0644));
-  if (spec.spec.security.network == NetworkMode::kNone) return OkStatus();
-  return WriteFileAtomically(
-      directory + "/resolv.conf",
-      containerd::ResolvConf(ReadText("/etc/resolv.conf"), ReadText("/run/systemd/resolve/resolv.conf"),
-                             spec.spec.security.network),
-      0644);
-}
-
 Status ContainerdRuntime::MakeContainer(const InstanceSpec& spec, const std::string& lease, Deadline deadline) {
   StatusOr<containerd::UsableImage> image = images_.FindHeld(spec.artifact.digest, deadline);
   if (!image.ok()) return Annotate(image.status(), "create instance " + spec.id);
@@ -71,7 +59,6 @@ Status ContainerdRuntime::MakeContainer(const InstanceSpec& spec, const std::str
   // Of a container of this name that was removed by hand.
   RETURN_IF_ERROR(network_.Disconnect(spec.id, DirectoryOf(spec.id), deadline));
   RETURN_IF_ERROR(RemoveTree(DirectoryOf(spec.id)));
-  RETURN_IF_ERROR(WriteFiles(spec));
   const std::string key = SnapshotOf(spec.id);
   const Status prepared = snapshots_.Prepare(key, image->Chain(), OwnLabels(spec.id), lease, deadline).status();
   // Of a create that stopped here, with the same image or another: made anew.
@@ -125,6 +112,17 @@ Status ContainerdRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
 }
 
 // --- start ---
+
+Status ContainerdRuntime::WriteFiles(const std::string& id, NetworkMode network) const {
+  const std::string directory = DirectoryOf(id);
+  RETURN_IF_ERROR(MakeDirectories(directory, 0700));
+  RETURN_IF_ERROR(ReplaceFile(directory + "/hosts", containerd::EtcHosts(id), 0644));
+  if (network == NetworkMode::kNone) return OkStatus();
+  return ReplaceFile(
+      directory + "/resolv.conf",
+      containerd::ResolvConf(ReadText("/etc/resolv.conf"), ReadText("/run/systemd/resolve/resolv.conf"), network),
+      0644);
+}
 
 std::string ContainerdRuntime::LogAddress(const containerd::OwnContainer& container) const {
   // Without the shim stdout is the MCP protocol, and no log.
@@ -186,7 +184,7 @@ Status ContainerdRuntime::Start(const std::string& id, Deadline deadline) {
     if (task && (task->state == TaskState::kRunning || task->state == TaskState::kPaused)) return OkStatus();
     RETURN_IF_ERROR(EndSeen(id, task, deadline));
   }
-  RETURN_IF_ERROR(MakeDirectories(DirectoryOf(id), 0700));
+  RETURN_IF_ERROR(WriteFiles(id, container.network));
   if (container.started) RETURN_IF_ERROR(PutAwayLogs(id));
   {
     MutexLock lock(&mu_);
@@ -195,13 +193,11 @@ Status ContainerdRuntime::Start(const std::string& id, Deadline deadline) {
   const Status started = StartNew(container, deadline);
   if (started.ok()) return started;
   EndTask(id, Deadline::After(kClearWait)).IgnoreError();
-  // Its snapshot or its files were taken away by hand: it can never start again. Without it the next look makes a new
-  // one.
-  const bool files = access((DirectoryOf(id) + "/hosts").c_str(), F_OK) == 0;
+  // Its snapshot was taken away by hand: it can never start again. Without it the next look makes a new one.
   const StatusOr<bool> snapshot = snapshots_.Exists(container.snapshot_key, Deadline::After(kClearWait));
-  if (!files || (snapshot.ok() && !*snapshot)) {
+  if (snapshot.ok() && !*snapshot) {
     RETURN_IF_ERROR(Annotate(Remove(id, Deadline::After(kClearWait)), Message(started)));
-    return FailedPrecondition("start instance " + id + ": its files are gone; it was removed: " + Message(started));
+    return FailedPrecondition("start instance " + id + ": its snapshot is gone; it was removed: " + Message(started));
   }
   return Annotate(started, "start instance " + id);
 }

@@ -104,7 +104,8 @@ class ContainerdRuntime final : public ContainerRuntime, public LogTails {
   // Completes a report by its task, which may be null.
   void FillIn(InstanceReport* report, bool started, const containerd::Task* task) LOCKS_EXCLUDED(mu_);
   Status MakeContainer(const InstanceSpec& spec, const std::string& lease, Deadline deadline);
-  Status WriteFiles(const InstanceSpec& spec) const;
+  // What the container finds under /etc, of today: before each start.
+  Status WriteFiles(const std::string& id, NetworkMode network) const;
   std::string LogAddress(const containerd::OwnContainer& container) const;
   // The log of the last incarnation becomes "previous".
   Status PutAwayLogs(const std::string& id) const;

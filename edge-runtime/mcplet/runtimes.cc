@@ -5,6 +5,8 @@
 #include "base/libexec.h"
 #include "base/log.h"
 #ifdef MCPFLEET_CONTAINERD
+#include <absl/synchronization/mutex.h>
+
 #include "edge-runtime/containerd/containerd_runtime.h"
 #endif
 #include "edge-runtime/docker/docker_runtime.h"
@@ -30,6 +32,8 @@ Status AddContainerd(const Config& config, const std::string& shim, const Clock&
   ASSIGN_OR_RETURN(const std::string source, FindOwnProgram("mcp-log"));
   ASSIGN_OR_RETURN(const std::string logger, InstallProgram(config.state_directory, source, "mcp-log"));
   const ContainerdConfig& given = config.containerd;
+  // gRPC's mutexes: Debian's build of them draws, at each lock, the graph of who waits for whom.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   ASSIGN_OR_RETURN(auto containerd, ContainerdRuntime::Create({.socket_path = given.socket,
                                                                .space = given.space,
                                                                .snapshotter = given.snapshotter,

@@ -39,6 +39,7 @@ TEST(FdTest, AFailedAtomicWriteLeavesTheOldContentAndNoRubbish) {
   TempDir dir;
   ASSERT_TRUE(MakeDirectories(dir / "target/inside").ok());  // a directory cannot be replaced by a file
   EXPECT_FALSE(WriteFileAtomically(dir / "target", "new").ok());
+  EXPECT_FALSE(ReplaceFile(dir / "target", "new").ok());
   EXPECT_EQ(EntriesOf(dir.path()), 1U);
   EXPECT_EQ(WriteFileAtomically(dir / "none/f", "x").code(), StatusCode::kNotFound);
 }

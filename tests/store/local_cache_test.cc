@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <iterator>
+
 #include "tests/store/testing.h"
 
 namespace mcpfleet {
@@ -25,6 +28,25 @@ TEST(LocalCacheTest, WhatWasPutIsThereAfterAReopen) {
   EXPECT_EQ(cache->Get(Sha256Hex("none")), std::nullopt);
   EXPECT_EQ(cache->LoadState(), "state 2");
   EXPECT_EQ(cache->bytes(), 6);
+}
+
+TEST(LocalCacheTest, ManyBlobsAndFewBecomeDurableAndNoDescriptorStays) {
+  TempDir dir;
+  auto cache = *LocalCache::Open(dir / "c", 100'000);
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  const auto before = descriptors();
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < (round == 0 ? 100 : 3); ++i)
+      ASSERT_OK(cache->Put({Blob(std::to_string(round) + "/" + std::to_string(i))}));
+    EXPECT_LE(descriptors(), before + 40) << "however many there are";
+    ASSERT_OK(cache->SaveState("state"));
+    EXPECT_EQ(descriptors(), before);
+  }
+  cache = *LocalCache::Open(dir / "c", 100'000);
+  EXPECT_TRUE(cache->Get(Sha256Hex("0/99")));
+  EXPECT_TRUE(cache->Get(Sha256Hex("1/2")));
 }
 
 TEST(LocalCacheTest, ATornBlobIsAbsentAndCanBePutAgain) {

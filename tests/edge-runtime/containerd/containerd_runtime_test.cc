@@ -124,7 +124,21 @@ TEST_P(ContainerdRuntimeTest, WhatWasStoppedOrRemovedByHandIsSeenAndCanBeMadeAga
   EXPECT_TRUE(Await("drift", InstanceState::kRunning));
 }
 
-TEST_P(ContainerdRuntimeTest, AnInstanceWhoseFilesAreGoneIsRemovedSoThatANewOneCanBeMade) {
+TEST_P(ContainerdRuntimeTest, EachStartWritesItsFilesAnew) {
+  const InstanceSpec spec = Spec("hosted", "cat /etc/hosts && exec sleep 1000");
+  ASSERT_TRUE(runtime_->Create(spec, Soon()).ok());
+  // As a crash leaves what was not flushed: nothing at all, and later a file with nothing in it.
+  const std::string directory = state_ + "/containerd/instances/hosted";
+  ASSERT_TRUE(RemoveTree(directory).ok());
+  ASSERT_TRUE(runtime_->Start("hosted", Soon()).ok());
+  EXPECT_TRUE(Logged("hosted", "127.0.0.1 localhost hosted"));
+  ASSERT_TRUE(runtime_->Stop("hosted", Duration::zero(), Soon()).ok());
+  ASSERT_TRUE(WriteFileAtomically(directory + "/hosts", "", 0644).ok());
+  ASSERT_TRUE(runtime_->Start("hosted", Soon()).ok());
+  EXPECT_TRUE(Logged("hosted", "127.0.0.1 localhost hosted"));
+}
+
+TEST_P(ContainerdRuntimeTest, AnInstanceWhoseSnapshotIsGoneIsRemovedSoThatANewOneCanBeMade) {
   const InstanceSpec spec = Spec("gutted", kForever);
   ASSERT_TRUE(runtime_->Create(spec, Soon()).ok());
   Ctr({"snapshots", "--snapshotter", engine_->snapshotter(), "remove", "mcpfleet-gutted"});
