@@ -125,7 +125,7 @@ TEST_P(ContainerdRuntimeTest, WhatWasStoppedOrRemovedByHandIsSeenAndCanBeMadeAga
 }
 
 TEST_P(ContainerdRuntimeTest, EachStartWritesItsFilesAnew) {
-  const InstanceSpec spec = Spec("hosted", "cat /etc/hosts && exec sleep 1000");
+  const InstanceSpec spec = Spec("hosted", "cat /etc/hosts >&2; exec sleep 1000");
   ASSERT_TRUE(runtime_->Create(spec, Soon()).ok());
   // As a crash leaves what was not flushed: nothing at all, and later a file with nothing in it.
   const std::string directory = state_ + "/containerd/instances/hosted";
