@@ -82,7 +82,7 @@ class HostileSyncTest : public ::testing::Test {
   GitWorld world_;
   FakeClock clock_;
   FakeKv config_{clock_}, state_{clock_};
-  SigningKey root_ = SigningKey::Generate(), head_ = SigningKey::Generate();
+  SigningKey root_ = SigningKey::Create(), head_ = SigningKey::Create();
   std::string pinned_, said_;
   int64_t pruned_ = 0;
   SeenTrust seen_;
