@@ -20,8 +20,8 @@ std::string LabelFrom(std::string_view text, size_t most);
 std::string NodeNameOf(const std::string& core_node);
 
 // The same of what somebody wrote: InvalidArgument for what is neither a DNS label nor a DNS subdomain, as Kubernetes
-// has it (at most 253 lower-case letters, digits, '-' and '.', each part between dots beginning and ending with a letter
-// or digit). `what` names it in the error: "node", "--node".
+// has it (at most 253 lower-case letters, digits, '-' and '.', each part between dots beginning and ending with a
+// letter or digit). `what` names it in the error: "node", "--node".
 StatusOr<std::string> ParseNodeName(const std::string& given, const std::string& what);
 
 }  // namespace mcpfleet

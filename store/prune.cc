@@ -34,8 +34,7 @@ StatusOr<std::vector<ObjectKey>> DecidePrune(const std::map<ObjectKey, Object>& 
     ++owned;
     if (!named.contains(key)) doomed.push_back(key);
   }
-  const std::string owner =
-      rule.apply_set.empty() ? "selector " + rule.selector_text : "apply set " + rule.apply_set;
+  const std::string owner = rule.apply_set.empty() ? "selector " + rule.selector_text : "apply set " + rule.apply_set;
   RETURN_IF_ERROR(CheckShare(doomed.size(), owned, rule.limit, owner));
   return doomed;
 }

@@ -1,6 +1,6 @@
-// What a change owns in the store and, where no manifest names it any more, deletes: by its apply set, or by a selector.
-// Decided for the state that it was planned on, and again for every other one that it is put on (writer.h): what was
-// relabelled meanwhile is judged as it is then, and so is the share.
+// What a change owns in the store and, where no manifest names it any more, deletes: by its apply set, or by a
+// selector. Decided for the state that it was planned on, and again for every other one that it is put on (writer.h):
+// what was relabelled meanwhile is judged as it is then, and so is the share.
 //
 // Pure.
 #pragma once

@@ -49,7 +49,8 @@ struct CreateContext {
 // `inspect`; the shim gets it with each spawn. InvalidArgument when there is nothing to run.
 StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context);
 // The added capabilities that the server's user would not have: Docker's go into no ambient set, so a user that is not
-// root loses them with its first exec. But NET_BIND_SERVICE: in a network of its own Docker leaves every port open to all.
+// root loses them with its first exec. But NET_BIND_SERVICE: in a network of its own Docker leaves every port open to
+// all.
 std::vector<std::string> NotGiven(const ServerSpec& server);
 // FailedPrecondition for any of them.
 Status CheckGiven(const std::vector<std::string>& not_given);

@@ -179,8 +179,7 @@ StatusOr<StoredState> Synchronizer::ReadTrusted(Deadline deadline) {
   ASSIGN_OR_RETURN(const TrustedBase base, store_.sign.ReadBase(store_.config, BaseFor::kChange, deadline));
   if (!base.head()) return StoredState{};
   ASSIGN_OR_RETURN(StoredState state, ReadStateOf(store_.config, *base.head(), deadline));
-  if (!state.missing.empty())
-    return Unavailable("the store does not show all objects yet: " + state.missing.front());
+  if (!state.missing.empty()) return Unavailable("the store does not show all objects yet: " + state.missing.front());
   return state;
 }
 
@@ -236,9 +235,8 @@ SyncOutcome Synchronizer::Apply(const ChangeSet& changes, Deadline deadline) {
   if (news || result->moved) status_.applied_at = clock_.Wall();
   if (result->head.has_value()) status_.head = mcpfleet::ToString(result->head->order);
   if (result->moved) {
-    status_.pruned = std::count_if(result->changes.begin(), result->changes.end(), [](const ObjectChange& change) {
-      return change.kind == ChangeKind::kDeleted;
-    });
+    status_.pruned = std::count_if(result->changes.begin(), result->changes.end(),
+                                   [](const ObjectChange& change) { return change.kind == ChangeKind::kDeleted; });
   }
   const std::string said = "commit " + Short(status_.applied) + ": " + std::to_string(status_.objects) +
                            (status_.objects == 1 ? " object" : " objects");

@@ -133,7 +133,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<ShimHost> shims_;
   std::unique_ptr<SessionHosts> sessions_;
   std::unique_ptr<McpProber> prober_;
-  std::unique_ptr<StoreLink> store_;       // null: the store is no source of this node
+  std::unique_ptr<StoreLink> store_;  // null: the store is no source of this node
   const std::string boot_id_ = RandomHex(8);
   std::unique_ptr<kube::Source> cluster_;  // null: Kubernetes is none
   int64_t cluster_events_ = 0;             // its subscription

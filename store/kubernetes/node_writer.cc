@@ -84,13 +84,12 @@ Status NodeWriter::Create() {
         {{"apiVersion", "v1"}, {"kind", "Node"}, {"name", options_.core_node}, {"uid", *uid}}};
   }
   const Json body = {{"apiVersion", kApiVersion}, {"kind", kKindNode}, {"metadata", std::move(metadata)}};
-  ASSIGN_OR_RETURN(const Answer answer,
-                   rest_.Do({.method = "POST",
-                             .path = kNodesPath,
-                             .query = "fieldManager=" + PercentEncode(ManagerOf(options_.node)),
-                             .content_type = kJson,
-                             .body = DumpJson(body)},
-                            Deadline::After(options_.timeout)));
+  ASSIGN_OR_RETURN(const Answer answer, rest_.Do({.method = "POST",
+                                                  .path = kNodesPath,
+                                                  .query = "fieldManager=" + PercentEncode(ManagerOf(options_.node)),
+                                                  .content_type = kJson,
+                                                  .body = DumpJson(body)},
+                                                 Deadline::After(options_.timeout)));
   return answer.code == 409 ? OkStatus() : StatusOf(answer, kNodesPath);  // 409: somebody was faster
 }
 
@@ -102,8 +101,8 @@ Status NodeWriter::Write(const NodeStatus& node) {
 }
 
 void NodeWriter::Run() {
-  std::string written;          // digest of what stands there
-  MonoTime due{}, refresh{};    // not before, and whatever it is
+  std::string written;        // digest of what stands there
+  MonoTime due{}, refresh{};  // not before, and whatever it is
   int failures = 0;
   for (;;) {
     NodeStatus node;
@@ -129,9 +128,9 @@ void NodeWriter::Run() {
     said_ = status.code();
     written = status.ok() ? NodeDigest(node) : "";
     refresh = now + options_.refresh;
-    due = now + (status.ok() ? options_.min_interval
-                             : std::min(options_.first_pause * (int64_t{1} << std::min(failures - 1, 10)),
-                                        options_.refresh));
+    due = now + (status.ok()
+                     ? options_.min_interval
+                     : std::min(options_.first_pause * (int64_t{1} << std::min(failures - 1, 10)), options_.refresh));
   }
 }
 

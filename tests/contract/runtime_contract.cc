@@ -371,14 +371,14 @@ constexpr char kLookInside[] =
 
 TEST_P(RuntimeContract, CapabilitiesAreThoseThatAreAddedAndTheKernelHoldsTheRestOfTheSandbox) {
   if (!world_->RunsBusybox()) GTEST_SKIP() << "nothing can look around in this runtime's instances";
+  SPEC_OR_SKIP(base, "look", Payload::kRunsUntilStopped);
   std::vector<std::pair<std::string, uint64_t>> cases = {{"", 0}};
   for (const auto& [name, bit] : kCapabilities) cases.emplace_back(name, uint64_t{1} << bit);
   for (const int64_t user : {int64_t{0}, int64_t{10001}}) {
     for (const auto& [name, bits] : cases) {
       if (user != 0 && bits != 0 && !world_->GivesCapabilitiesToAll()) continue;  // the test below
-      SPEC_OR_SKIP(base, "look-" + std::to_string(user) + (name.empty() ? "" : "-" + std::to_string(bits)),
-                   Payload::kRunsUntilStopped);
       InstanceSpec spec = base;
+      spec.id = Id("look-" + std::to_string(user) + "-" + std::to_string(bits));
       spec.spec.args = {"sh", "-c", kLookInside + ContainerScript(Payload::kRunsUntilStopped)};
       spec.spec.security.run_as_user = user;
       if (!name.empty()) spec.spec.security.add_capabilities = {name};
@@ -387,11 +387,12 @@ TEST_P(RuntimeContract, CapabilitiesAreThoseThatAreAddedAndTheKernelHoldsTheRest
       const std::string log = AwaitLine(*runtime_, spec.id, "done");
       char set[32];
       snprintf(set, sizeof set, "%016llx", static_cast<unsigned long long>(bits));
-      for (const std::string& line : {"CapPrm: " + std::string(set), "CapEff: " + std::string(set),
-                                      "CapBnd: " + std::string(set), std::string("NoNewPrivs: 1"),
-                                      std::string("Seccomp: 2"), std::string("refused")})
+      for (const std::string& line :
+           {"CapPrm: " + std::string(set), "CapEff: " + std::string(set), "CapBnd: " + std::string(set),
+            std::string("NoNewPrivs: 1"), std::string("Seccomp: 2"), std::string("refused")})
         EXPECT_NE(log.find(" " + line + "\n"), std::string::npos)
-            << "user " << user << " with \"" << name << "\": no \"" << line << "\" in:\n" << log;
+            << "user " << user << " with \"" << name << "\": no \"" << line << "\" in:\n"
+            << log;
     }
   }
 }

@@ -77,7 +77,8 @@ class PruneTest : public ::testing::Test {
 TEST_F(PruneTest, ASelectorOwnsWhatItMatchesInItsPlacesAndNoSetOwns) {
   Object elsewhere = Labelled("elsewhere", "data");
   elsewhere.metadata.namespace_ = "other";
-  Write({Labelled("a", "data"), Labelled("b", "data"), Labelled("c", "web"), Labelled("set", "data", "bank"), elsewhere});
+  Write(
+      {Labelled("a", "data"), Labelled("b", "data"), Labelled("c", "web"), Labelled("set", "data", "bank"), elsewhere});
   auto doomed = DecidePrune(Stored(), {Key("a")}, BySelector());
   ASSERT_OK(doomed);
   EXPECT_EQ(*doomed, std::vector<ObjectKey>{Key("b")});

@@ -67,11 +67,11 @@ class HostileSyncTest : public ::testing::Test {
     MeddledKv meddled(config_);
     meddled.before_read = [&](int read) { config_.SetContent(read == 1 ? shown : good_); };
     const std::string directory = world_ / "state";
-    Synchronizer sync(
-        {.name = "fleet", .shown_url = world_.url(), .branch = "main", .directory = directory},
-        Repository(*GitProgram::Create({.directory = directory, .protocols = "file"}), *ParseGitUrl(world_.url()),
-                   "main", Verification{.none = true}),
-        SyncStore{meddled, state_, Signer(), [](Deadline) { return FailedPrecondition("no Worker"); }}, clock_);
+    Synchronizer sync({.name = "fleet", .shown_url = world_.url(), .branch = "main", .directory = directory},
+                      Repository(*GitProgram::Create({.directory = directory, .protocols = "file"}),
+                                 *ParseGitUrl(world_.url()), "main", Verification{.none = true}),
+                      SyncStore{meddled, state_, Signer(), [](Deadline) { return FailedPrecondition("no Worker"); }},
+                      clock_);
     EXPECT_OK(sync.Recall(Soon()));
     const SyncOutcome outcome = sync.Step(Soon());
     said_ = sync.message();
