@@ -57,10 +57,15 @@ Status AddSelected(Session& session, const ApplyOptions& options, const PruneLim
                    const std::vector<ManifestObject>& given, ChangeSet* changes) {
   ASSIGN_OR_RETURN(LabelSelector selector, LabelSelector::Parse(options.selector));
   std::set<ObjectKey> named;
-  std::set<std::pair<std::string, std::string>> places;  // kinds and namespaces that the manifests speak of
+  PruneRule rule{.apply_set = {},
+                 .selector_text = options.selector,
+                 .selector = selector,
+                 .places = {},
+                 .limit = limit,
+                 .planned_on = {}};
   for (const ManifestObject& manifest : given) {
     named.insert(KeyOf(manifest.object));
-    places.insert({manifest.object.kind, manifest.object.metadata.namespace_});
+    rule.places.insert({manifest.object.kind, manifest.object.metadata.namespace_});
     if (!selector.Matches(manifest.object.metadata.labels)) {
       return InvalidArgument(manifest.file + ":" + std::to_string(manifest.line) +
                              ": metadata.labels: --prune --selector " + options.selector +
@@ -68,14 +73,10 @@ Status AddSelected(Session& session, const ApplyOptions& options, const PruneLim
     }
   }
   ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session, options));
-  size_t owned = 0;
-  for (const auto& [key, object] : state.objects) {
-    if (!places.contains({key.kind, key.namespace_}) || !selector.Matches(object.metadata.labels)) continue;
-    if (!ApplySetOf(object).empty()) continue;
-    ++owned;
-    if (!named.contains(key)) changes->remove.push_back(key);
-  }
-  return CheckShare(changes->remove.size(), owned, limit, "selector " + options.selector);
+  rule.planned_on = state.head ? state.head->snapshot : "";
+  ASSIGN_OR_RETURN(changes->remove, DecidePrune(state.objects, named, rule));
+  changes->prune = std::move(rule);
+  return OkStatus();
 }
 
 StatusOr<ChangeSet> Changes(Session& session, const ApplyOptions& options,
@@ -88,7 +89,11 @@ StatusOr<ChangeSet> Changes(Session& session, const ApplyOptions& options,
   }
   if (!options.applyset.empty()) {
     ASSIGN_OR_RETURN(StoredState state, ReadWholeState(session, options));
-    return PlanApplySet(state.objects, manifests, {.name = options.applyset, .prune = options.prune, .limit = limit});
+    return PlanApplySet(state.objects, manifests,
+                        {.name = options.applyset,
+                         .prune = options.prune,
+                         .limit = limit,
+                         .planned_on = state.head ? state.head->snapshot : ""});
   }
   ChangeSet changes{.manifests = true};
   for (const ManifestObject& manifest : manifests) changes.set.push_back(manifest.object);

@@ -1,16 +1,18 @@
 // `mcpctl node`: machines become nodes of the fleet, and stop being ones.
+#include <ostream>
+
 #include <CLI/CLI.hpp>
 
-#include "base/strings.h"
 #include "cli/node_verbs.h"
 #include "cli/verbs.h"
-#include "crd/labels.h"
+#include "crd/node_name.h"
 
 namespace mcpfleet::cli {
 
-Status CheckNodeName(const std::string& name) {
-  if (std::string wrong = CheckName(name); !wrong.empty())
-    return InvalidArgument("node \"" + Printable(name, 80) + "\": " + wrong);
+Status TakeNodeName(Session& session, std::string* name) {
+  ASSIGN_OR_RETURN(std::string label, ParseNodeName(*name, "node"));
+  if (label != *name) session.err() << *name << " is the node " << label << " of the fleet\n";
+  *name = std::move(label);
   return OkStatus();
 }
 

@@ -89,9 +89,9 @@ StatusOr<Accepted> Accept(Session& session, const AcceptOptions& options) {
   return AcceptJoin(session, **worker, options.node, token.id, token.secret, news.presented);
 }
 
-Status RunAccept(Session& session, const AcceptOptions& options) {
+Status RunAccept(Session& session, AcceptOptions options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
-  RETURN_IF_ERROR(CheckNodeName(options.node));
+  RETURN_IF_ERROR(TakeNodeName(session, &options.node));
   ASSIGN_OR_RETURN(const Accepted accepted, Accept(session, options));
   if (options.output.empty()) {
     PrintAccepted(session, options.node, accepted);

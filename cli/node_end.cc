@@ -56,9 +56,9 @@ StatusOr<Revoked> RevokeWithoutWorker(Session& session, const std::string& node,
   return revoked;
 }
 
-Status RunRevoke(Session& session, const EndOptions& options) {
+Status RunRevoke(Session& session, EndOptions options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
-  RETURN_IF_ERROR(CheckNodeName(options.node));
+  RETURN_IF_ERROR(TakeNodeName(session, &options.node));
   RETURN_IF_ERROR(Confirm(session, options.yes, "revoke node " + options.node));
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());
   const StatusOr<WorkerApi*> worker = session.Worker();
@@ -82,9 +82,9 @@ Status RunRevoke(Session& session, const EndOptions& options) {
                   "its tokens ended, but its keys are still those that secrets are sealed to: run this again");
 }
 
-Status RunDelete(Session& session, const EndOptions& options) {
+Status RunDelete(Session& session, EndOptions options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
-  RETURN_IF_ERROR(CheckNodeName(options.node));
+  RETURN_IF_ERROR(TakeNodeName(session, &options.node));
   RETURN_IF_ERROR(Confirm(session, options.yes, "delete node " + options.node));
   ASSIGN_OR_RETURN(WorkerApi * worker, session.Worker());
   ASSIGN_OR_RETURN(KvClient * kv, session.Config());
@@ -118,9 +118,9 @@ Status RunDelete(Session& session, const EndOptions& options) {
   return OkStatus();
 }
 
-Status RunRotate(Session& session, const EndOptions& options) {
+Status RunRotate(Session& session, EndOptions options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
-  RETURN_IF_ERROR(CheckNodeName(options.node));
+  RETURN_IF_ERROR(TakeNodeName(session, &options.node));
   RETURN_IF_ERROR(Confirm(session, options.yes, "replace the token of node " + options.node));
   ASSIGN_OR_RETURN(WorkerApi * worker, session.Worker());
   ASSIGN_OR_RETURN(const Deadline deadline, session.RequestDeadline());

@@ -104,9 +104,9 @@ Status PrintToken(Session& session, const EnrollOptions& options, const JoinToke
   return OkStatus();
 }
 
-Status RunEnroll(Session& session, const EnrollOptions& options) {
+Status RunEnroll(Session& session, EnrollOptions options) {
   RETURN_IF_ERROR(CheckOutput(options.output, {"json", "yaml", "jsonpath"}));
-  RETURN_IF_ERROR(CheckNodeName(options.node));
+  RETURN_IF_ERROR(TakeNodeName(session, &options.node));
   ASSIGN_OR_RETURN(const Labels labels, LabelsOf(options.labels));
   ASSIGN_OR_RETURN(const Duration ttl, ParseSpan(options.ttl));
   if (ttl < kLeastTtl || ttl > kMostTtl) return InvalidArgument("--ttl " + options.ttl + ": from 60s to 30d");

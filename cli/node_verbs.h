@@ -54,7 +54,7 @@ std::string KeysWord(const Json& node, const Object* declared);
 // Milliseconds since 1970 as RFC 3339; "" for 0 and what is no number.
 std::string TimeOfMillis(const Json& millis);
 
-// NAME, checked.
-Status CheckNodeName(const std::string& name);
+// NAME becomes the name in the fleet (crd/node_name.h). Says so on err() where that is another.
+Status TakeNodeName(Session& session, std::string* name);
 
 }  // namespace mcpfleet::cli

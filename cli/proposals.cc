@@ -140,7 +140,10 @@ Status ProposeChanges(Session& session, const ChangeSet& changes, const std::str
   ASSIGN_OR_RETURN(Deadline deadline, session.RequestDeadline());
   ASSIGN_OR_RETURN(const std::optional<Head> head, ReadHead(*kv, deadline));
   const Proposal proposal{.fleet = head ? head->fleet : "",
-                          .base = head ? head->snapshot : "",
+                          // What is pruned was decided for this one.
+                          .base = changes.prune ? changes.prune->planned_on
+                                  : head        ? head->snapshot
+                                                : "",
                           .set = changes.set,
                           .remove = changes.remove,
                           .message = message,

@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/strings.h"
 #include "cli/table.h"
-#include "crd/labels.h"
+#include "crd/node_name.h"
 #include "store/device_token.h"
 
 namespace mcpfleet::cli {
@@ -40,9 +40,8 @@ StatusOr<std::vector<Listed>> ReadTokens(KvClient& kv, Deadline deadline) {
   return tokens;
 }
 
-Status RunCreate(Session& session, const TokenOptions& options) {
-  if (std::string wrong = CheckName(options.node); !wrong.empty())
-    return InvalidArgument("--node \"" + Printable(options.node, 80) + "\": " + wrong);
+Status RunCreate(Session& session, TokenOptions options) {
+  ASSIGN_OR_RETURN(options.node, ParseNodeName(options.node, "--node"));
   if (!options.out.empty() && access(options.out.c_str(), F_OK) == 0)
     return FailedPrecondition(options.out + " is there already; choose another file or remove it");
   ASSIGN_OR_RETURN(KvClient * kv, session.Tokens());

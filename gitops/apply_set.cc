@@ -29,19 +29,6 @@ StatusOr<int> ParsePercent(std::string_view text) {
   return percent;
 }
 
-Status CheckShare(size_t doomed, size_t owned, const PruneLimit& limit, const std::string& owner) {
-  if (limit.force || doomed * 100 <= owned * static_cast<size_t>(limit.most_percent)) return OkStatus();
-  return FailedPrecondition("pruning would delete " + std::to_string(doomed) + " of the " + std::to_string(owned) +
-                            (owned == 1 ? " object of " : " objects of ") + owner + ", more than " +
-                            std::to_string(limit.most_percent) +
-                            " %; nothing was written. If that is what is wanted: --force, or another --max-prune");
-}
-
-std::string ApplySetOf(const Object& object) {
-  auto label = object.metadata.labels.find(kApplySetLabel);
-  return label == object.metadata.labels.end() ? "" : label->second;
-}
-
 StatusOr<ChangeSet> PlanApplySet(const std::map<ObjectKey, Object>& stored,
                                  const std::vector<ManifestObject>& manifests, const ApplySetOptions& options) {
   if (std::string wrong = CheckName(options.name); !wrong.empty())
@@ -68,13 +55,13 @@ StatusOr<ChangeSet> PlanApplySet(const std::map<ObjectKey, Object>& stored,
     changes.set.push_back(std::move(object));
   }
   if (!options.prune) return changes;
-  size_t owned = 0;
-  for (const auto& [key, object] : stored) {
-    if (ApplySetOf(object) != options.name) continue;
-    ++owned;
-    if (!named.contains(key)) changes.remove.push_back(key);
-  }
-  RETURN_IF_ERROR(CheckShare(changes.remove.size(), owned, options.limit, "apply set " + options.name));
+  changes.prune = PruneRule{.apply_set = options.name,
+                            .selector_text = {},
+                            .selector = {},
+                            .places = {},
+                            .limit = options.limit,
+                            .planned_on = options.planned_on};
+  ASSIGN_OR_RETURN(changes.remove, DecidePrune(stored, named, *changes.prune));
   return changes;
 }
 

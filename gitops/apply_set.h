@@ -13,19 +13,13 @@
 #include "base/status.h"
 #include "crd/manifest.h"
 #include "crd/object.h"
+#include "store/prune.h"
 #include "store/writer.h"
 
 namespace mcpfleet {
 
-struct PruneLimit {
-  int most_percent = 50;  // of the objects that are owned, 0 to 100
-  bool force = false;     // no limit
-};
 // "50" or "50%". InvalidArgument otherwise.
 StatusOr<int> ParsePercent(std::string_view text);
-// FailedPrecondition when `doomed` of `owned` objects are more than the limit: a folder that lost its files must not
-// take the fleet with it. `owner`: "apply set shop".
-Status CheckShare(size_t doomed, size_t owned, const PruneLimit& limit, const std::string& owner);
 
 // The change that makes the set `name` what `manifests` say: each of them labelled as its own and, with `prune`, every
 // stored object of the set deleted that none of them names. InvalidArgument for a name that is no name or a manifest
@@ -34,10 +28,9 @@ struct ApplySetOptions {
   std::string name;
   bool prune = false;
   PruneLimit limit;
+  std::string planned_on = {};  // hash of the snapshot that `stored` is, "" for an empty store
 };
 StatusOr<ChangeSet> PlanApplySet(const std::map<ObjectKey, Object>& stored,
                                  const std::vector<ManifestObject>& manifests, const ApplySetOptions& options);
-// The set that an object is of, "" for none.
-std::string ApplySetOf(const Object& object);
 
 }  // namespace mcpfleet

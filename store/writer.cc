@@ -27,6 +27,10 @@ std::string Uid(std::string_view digits) {
          hex.substr(20);
 }
 
+std::string NameOf(const ObjectKey& key) {
+  return key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
+}
+
 // Whether nodes have nothing to do for it: what a generation counts. A restart that is asked for is work, as in
 // Kubernetes, where its annotation is part of the template.
 bool AsksForTheSame(const Object& before, const Object& after) {
@@ -44,6 +48,7 @@ struct Base {
   Snapshot snapshot;
   std::map<size_t, std::map<ObjectKey, ShardEntry>> shards;
   std::map<std::string, Object> objects;  // by hash: what the touched entries name, as far as it can be read
+  std::vector<ObjectKey> remove;
 };
 
 // What one attempt would write.
@@ -70,9 +75,12 @@ class Transaction {
  private:
   Status Check() const;
   Status CheckOwner(const ObjectKey& key, const Object* stored, bool removed) const;
+  // Whether the base is another state than the one that the prune was decided for.
+  bool MustPruneAnew(const Base& base) const;
   StatusOr<Base> ReadBase();
   Status ReadShards(Base* base);
   Status ReadObjects(Base* base);
+  Status DecideRemoved(Base* base);
   StatusOr<Draft> Decide(const Base& base);
   Status DecideSet(const Object& wanted, const Base& base, std::map<ObjectKey, ShardEntry>* shard, Draft* draft);
   // The draft's values that are not stored yet.
@@ -114,7 +122,7 @@ Status Transaction::Check() const {
 
 Status Transaction::CheckOwner(const ObjectKey& key, const Object* stored, bool removed) const {
   if (changes_.apply_set.empty()) return OkStatus();
-  const std::string name = key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
+  const std::string name = NameOf(key);
   if (stored == nullptr) {
     if (!removed) return OkStatus();  // a damaged object is replaced, as by any change
     return Unavailable(name + ": can't be read (yet), so nobody knows whether it is of apply set " +
@@ -146,12 +154,36 @@ StatusOr<Base> Transaction::ReadBase() {
   }
   RETURN_IF_ERROR(ReadShards(&base));
   RETURN_IF_ERROR(ReadObjects(&base));
+  RETURN_IF_ERROR(DecideRemoved(&base));
   return base;
+}
+
+bool Transaction::MustPruneAnew(const Base& base) const {
+  return changes_.prune && changes_.prune->planned_on != (base.head ? base.head->snapshot : "");
+}
+
+Status Transaction::DecideRemoved(Base* base) {
+  base->remove = changes_.remove;
+  if (!MustPruneAnew(*base)) return OkStatus();
+  std::map<ObjectKey, Object> stored;
+  for (const auto& [index, entries] : base->shards) {
+    for (const auto& [key, entry] : entries) {
+      auto object = base->objects.find(entry.hash);
+      if (object == base->objects.end())
+        return Unavailable(NameOf(key) + ": can't be read (yet), so nobody knows whether it is to be pruned");
+      stored.emplace(key, object->second);
+    }
+  }
+  std::set<ObjectKey> named;
+  for (const Object& object : changes_.set) named.insert(KeyOf(object));
+  ASSIGN_OR_RETURN(base->remove, DecidePrune(stored, named, *changes_.prune));
+  return OkStatus();
 }
 
 Status Transaction::ReadShards(Base* base) {
   for (const Object& object : changes_.set) base->shards[ShardOf(KeyOf(object))];
   for (const ObjectKey& key : changes_.remove) base->shards[ShardOf(key)];
+  for (size_t index = 0; MustPruneAnew(*base) && index < base->snapshot.shards.size(); ++index) base->shards[index];
   std::vector<std::string> keys;
   for (const auto& [index, entries] : base->shards) {
     const std::string& hash = base->snapshot.shards[index];
@@ -176,19 +208,22 @@ Status Transaction::ReadShards(Base* base) {
 
 Status Transaction::ReadObjects(Base* base) {
   std::vector<std::string> keys;
-  for (const Object& object : changes_.set) {
-    const auto& shard = base->shards.at(ShardOf(KeyOf(object)));
-    auto entry = shard.find(KeyOf(object));
-    if (entry != shard.end() && !object_cache_.contains(entry->second.hash)) {
-      keys.push_back(ObjectBlobKey(entry->second.hash));
+  const auto want = [&](const ShardEntry& entry) {
+    if (!object_cache_.contains(entry.hash)) keys.push_back(ObjectBlobKey(entry.hash));
+  };
+  if (MustPruneAnew(*base)) {
+    for (const auto& [index, entries] : base->shards) {
+      for (const auto& [key, entry] : entries) want(entry);
     }
-  }
-  for (const ObjectKey& key : changes_.remove) {
-    if (changes_.apply_set.empty()) break;  // only its owner is asked for
-    const auto& shard = base->shards.at(ShardOf(key));
-    auto entry = shard.find(key);
-    if (entry != shard.end() && !object_cache_.contains(entry->second.hash))
-      keys.push_back(ObjectBlobKey(entry->second.hash));
+  } else {
+    std::vector<ObjectKey> touched;
+    for (const Object& object : changes_.set) touched.push_back(KeyOf(object));
+    // Of what is deleted, only the owner is asked for.
+    if (!changes_.apply_set.empty()) touched.insert(touched.end(), changes_.remove.begin(), changes_.remove.end());
+    for (const ObjectKey& key : touched) {
+      const auto& shard = base->shards.at(ShardOf(key));
+      if (auto entry = shard.find(key); entry != shard.end()) want(entry->second);
+    }
   }
   ASSIGN_OR_RETURN(auto found, BulkGetAll(kv_, keys, deadline_));
   for (const auto& [key, bytes] : found) {
@@ -252,7 +287,7 @@ StatusOr<Draft> Transaction::Decide(const Base& base) {
   for (const Object& wanted : changes_.set) {
     RETURN_IF_ERROR(DecideSet(wanted, base, &shards.at(ShardOf(KeyOf(wanted))), &draft));
   }
-  for (const ObjectKey& key : changes_.remove) {
+  for (const ObjectKey& key : base.remove) {
     auto& shard = shards.at(ShardOf(key));
     auto old = shard.find(key);
     ObjectChange change{key, ChangeKind::kAbsent, "", 0};

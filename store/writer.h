@@ -23,6 +23,7 @@
 #include "crd/object.h"
 #include "store/head_move.h"
 #include "store/kv_client.h"
+#include "store/prune.h"
 #include "store/snapshot.h"
 
 namespace mcpfleet {
@@ -36,6 +37,9 @@ struct ChangeSet {
   // Not "": the change is that of this apply set. An object of `set` or `remove` that is stored as another set's, and
   // one of `remove` that is of none, ends the change with FailedPrecondition, also when it became so just now.
   std::string apply_set;
+  // `remove` is what this rule decided. On any other snapshot than the one that it was decided for it is decided anew,
+  // from the whole state; Unavailable when that can't be read.
+  std::optional<PruneRule> prune = std::nullopt;
 };
 
 struct WriteOptions {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/strings.h"
 #include "edge-runtime/docker/docker_json.h"
 
 namespace mcpfleet {
@@ -164,6 +165,23 @@ StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context
       {"Labels", LabelsOf(spec, context)},
       {"HostConfig", HostConfigOf(spec, context)},
   };
+}
+
+std::vector<std::string> NotGiven(const ServerSpec& server) {
+  const SecurityContext& security = server.security;
+  if (security.run_as_user == 0) return {};
+  std::vector<std::string> names;
+  for (const std::string& name : security.add_capabilities) {
+    if (name != "NET_BIND_SERVICE" || security.network == NetworkMode::kHost) names.push_back(name);
+  }
+  return names;
+}
+
+Status CheckGiven(const std::vector<std::string>& not_given) {
+  if (not_given.empty()) return OkStatus();
+  return FailedPrecondition("spec.securityContext.capabilities.add: Docker gives " + Join(not_given, ", ") +
+                            " to root alone; set spec.securityContext.runAsUser to 0, which has no other capability "
+                            "either, or spec.runtime to Containerd, or allow BestEffort and go without");
 }
 
 }  // namespace mcpfleet

@@ -48,6 +48,12 @@ struct CreateContext {
 // The body of POST /containers/create. With the shim the environment of the spec is not in it: secrets would show in
 // `inspect`; the shim gets it with each spawn. InvalidArgument when there is nothing to run.
 StatusOr<Json> CreateBody(const InstanceSpec& spec, const CreateContext& context);
+// The added capabilities that the server's user would not have: Docker's go into no ambient set, so a user that is not
+// root loses them with its first exec. But NET_BIND_SERVICE: in a network of its own Docker leaves every port open to
+// all.
+std::vector<std::string> NotGiven(const ServerSpec& server);
+// FailedPrecondition for any of them.
+Status CheckGiven(const std::vector<std::string>& not_given);
 // Why variables and files of secrets can't be given to a container that is made so; "" when they can.
 std::string WhyNoSecrets(const CreateContext& context);
 

@@ -228,7 +228,12 @@ Status DockerRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (!IsInstanceId(spec.id)) return InvalidArgument("instance id \"" + Printable(spec.id) + "\" is malformed");
   if (!Supports(spec.spec)) return InvalidArgument("spec.source: the Docker runtime runs images only");
   ASSIGN_OR_RETURN(Engine engine, Connect(deadline));
-  if (spec.spec.security.enforcement == Enforcement::kRequired) RETURN_IF_ERROR(CheckEnforceable(engine.unenforced));
+  const std::vector<std::string> without = engine.version.podman ? std::vector<std::string>() : NotGiven(spec.spec);
+  if (spec.spec.security.enforcement == Enforcement::kRequired) {
+    RETURN_IF_ERROR(CheckEnforceable(engine.unenforced));
+    RETURN_IF_ERROR(CheckGiven(without));
+  }
+  for (const std::string& capability : without) engine.unenforced.push_back("capability " + capability);
   ASSIGN_OR_RETURN(Json body, CreateBody(spec, {.node = options_.node_name,
                                                 .shim_binary = options_.shim_binary,
                                                 .attach = AttachReason(),

@@ -10,7 +10,6 @@
 #include "crd/codec.h"
 #include "gitops/change_checks.h"
 #include "gitops/render.h"
-#include "store/reader.h"
 
 namespace mcpfleet::gitsync {
 namespace {
@@ -176,24 +175,39 @@ StatusOr<std::vector<ManifestObject>> Synchronizer::Render(Deadline deadline) {
   return InvalidArgument(Said(lines));
 }
 
+StatusOr<StoredState> Synchronizer::ReadTrusted(Deadline deadline) {
+  ASSIGN_OR_RETURN(const TrustedBase base, store_.sign.ReadBase(store_.config, BaseFor::kChange, deadline));
+  if (!base.head()) return StoredState{};
+  ASSIGN_OR_RETURN(StoredState state, ReadStateOf(store_.config, *base.head(), deadline));
+  if (!state.missing.empty()) return Unavailable("the store does not show all objects yet: " + state.missing.front());
+  return state;
+}
+
+SyncOutcome Synchronizer::EndOfStore(const Status& why) {
+  return IsRetryable(why) ? End(SyncOutcome::kStoreFailed, "Applied", "StoreUnavailable", Message(why))
+                          : End(SyncOutcome::kRefused, "Applied", "ChangeRefused", Message(why));
+}
+
 SyncOutcome Synchronizer::Deliver(Deadline deadline) {
   StatusOr<std::vector<ManifestObject>> objects = Render(deadline);
   if (!objects.ok()) {
     const std::string why = "commit " + Short(status_.seen) + ": " + Message(objects.status());
     return End(SyncOutcome::kInvalid, "Applied", "InvalidManifests", why);
   }
-  StatusOr<StoredState> stored = ReadState(store_.config, deadline);
-  if (stored.ok() && !stored->missing.empty())
-    stored = Unavailable("the store does not show all objects yet: " + stored->missing.front());
-  if (!stored.ok()) return End(SyncOutcome::kStoreFailed, "Applied", "StoreUnavailable", Message(stored.status()));
-  StatusOr<ChangeSet> changes =
-      PlanApplySet(stored->objects, *objects, {.name = options_.name, .prune = true, .limit = options_.limit});
+  StatusOr<StoredState> stored = ReadTrusted(deadline);
+  if (!stored.ok()) {
+    return stored.status().code() == StatusCode::kFailedPrecondition  // the head is not to be built on
+               ? EndOfStore(stored.status())
+               : End(SyncOutcome::kStoreFailed, "Applied", "StoreUnavailable", Message(stored.status()));
+  }
+  StatusOr<ChangeSet> changes = PlanApplySet(stored->objects, *objects,
+                                             {.name = options_.name,
+                                              .prune = true,
+                                              .limit = options_.limit,
+                                              .planned_on = stored->head ? stored->head->snapshot : ""});
   if (!changes.ok()) return End(SyncOutcome::kRefused, "Applied", "ChangeRefused", Message(changes.status()));
   const Status possible = CheckChange(stored->objects, *changes, deadline);
-  if (!possible.ok()) {
-    return IsRetryable(possible) ? End(SyncOutcome::kStoreFailed, "Applied", "StoreUnavailable", Message(possible))
-                                 : End(SyncOutcome::kRefused, "Applied", "ChangeRefused", Message(possible));
-  }
+  if (!possible.ok()) return EndOfStore(possible);
   status_.objects = static_cast<int64_t>(changes->set.size());
   return Apply(*changes, deadline);
 }
@@ -215,16 +229,15 @@ SyncOutcome Synchronizer::Apply(const ChangeSet& changes, Deadline deadline) {
                            .author = "mcplet sync " + options_.name + " for " + signer,
                            .sign = store_.sign};
   StatusOr<ApplyResult> result = mcpfleet::Apply(store_.config, changes, write, clock_, deadline);
-  if (!result.ok()) {
-    const bool refused = !IsRetryable(result.status());
-    return End(refused ? SyncOutcome::kRefused : SyncOutcome::kStoreFailed, "Applied",
-               refused ? "ChangeRefused" : "StoreUnavailable", Message(result.status()));
-  }
+  if (!result.ok()) return EndOfStore(result.status());
   const bool news = status_.applied.id != status_.seen.id;
   status_.applied = status_.seen;
   if (news || result->moved) status_.applied_at = clock_.Wall();
   if (result->head.has_value()) status_.head = mcpfleet::ToString(result->head->order);
-  if (result->moved) status_.pruned = static_cast<int64_t>(changes.remove.size());
+  if (result->moved) {
+    status_.pruned = std::count_if(result->changes.begin(), result->changes.end(),
+                                   [](const ObjectChange& change) { return change.kind == ChangeKind::kDeleted; });
+  }
   const std::string said = "commit " + Short(status_.applied) + ": " + std::to_string(status_.objects) +
                            (status_.objects == 1 ? " object" : " objects");
   Set("Applied", ConditionStatus::kTrue, "Applied", said);

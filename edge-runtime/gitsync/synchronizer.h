@@ -19,6 +19,7 @@
 #include "gitops/sync_status.h"
 #include "store/head_move.h"
 #include "store/kv_client.h"
+#include "store/reader.h"
 
 namespace mcpfleet::gitsync {
 
@@ -75,6 +76,10 @@ class Synchronizer {
   Status CheckHistory(Deadline deadline);
   SyncOutcome Deliver(Deadline deadline);
   StatusOr<std::vector<ManifestObject>> Render(Deadline deadline);
+  // The desired state at a head that the signer has verified: what is planned from another one would be what whoever
+  // holds the store wants.
+  StatusOr<StoredState> ReadTrusted(Deadline deadline);
+  SyncOutcome EndOfStore(const Status& why);
   Status CheckChange(const std::map<ObjectKey, Object>& stored, const ChangeSet& changes, Deadline deadline);
   SyncOutcome Apply(const ChangeSet& changes, Deadline deadline);
   SyncOutcome End(SyncOutcome outcome, const char* type, const char* reason, const std::string& message);

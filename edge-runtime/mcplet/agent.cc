@@ -133,7 +133,8 @@ class NodeAgent final : public Agent {
   std::unique_ptr<ShimHost> shims_;
   std::unique_ptr<SessionHosts> sessions_;
   std::unique_ptr<McpProber> prober_;
-  std::unique_ptr<StoreLink> store_;       // null: the store is no source of this node
+  std::unique_ptr<StoreLink> store_;  // null: the store is no source of this node
+  const std::string boot_id_ = RandomHex(8);
   std::unique_ptr<kube::Source> cluster_;  // null: Kubernetes is none
   int64_t cluster_events_ = 0;             // its subscription
   std::unique_ptr<LogShipping> logs_;      // null: none are shipped
@@ -201,7 +202,6 @@ Status NodeAgent::Open() {
   ASSIGN_OR_RETURN(cluster_, OpenClusterSource(
                                  config_, clock_, seed + 1, [this] { return LookedAtAll(); },
                                  [this](const kube::ClusterState& state) { OnCluster(state); }));
-  const std::string boot_id = RandomHex(8);
   if (config_.use_store) {
     RETURN_IF_ERROR(OpenStore(seed));
     ASSIGN_OR_RETURN(
@@ -211,7 +211,7 @@ Status NodeAgent::Open() {
                     .metrics = metrics_,
                     .events = events_,
                     .clock = clock_,
-                    .boot_id = boot_id,
+                    .boot_id = boot_id_,
                     .seed = seed,
                     .connect = [this] { return store_->ConnectWorker(); },
                     .live = [this](const ServerKey& server,
@@ -221,7 +221,7 @@ Status NodeAgent::Open() {
       store_ == nullptr ? nullptr : &store_->status_kv(), clock_,
       StatusPublisherOptions{
           .node = config_.node,
-          .boot_id = boot_id,
+          .boot_id = boot_id_,
           .version = Version(),
           .min_interval = config_.store.status_interval,
           .push = [this](const std::string& status, const std::string& row) { return store_->SendStatus(status, row); },
@@ -488,6 +488,11 @@ void NodeAgent::LookAtNode() {
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
+  if (cluster_ != nullptr) {
+    node.boot_id = boot_id_;
+    node.version = Version();
+    cluster_->SetNode(node);
+  }
 }
 
 void NodeAgent::RunNode() {

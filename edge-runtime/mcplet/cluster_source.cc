@@ -19,7 +19,8 @@ StatusOr<std::unique_ptr<kube::Source>> OpenClusterSource(const Config& config, 
                              .user_agent = std::string("mcplet/") + Version(),
                              .seed = seed,
                              .looked = std::move(looked),
-                             .elector = {}},
+                             .elector = {},
+                             .shown = {}},
                             clock, std::move(on_state));
 }
 

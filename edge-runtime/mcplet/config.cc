@@ -11,13 +11,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/digest.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/strings.h"
 #include "crd/labels.h"
 #include "crd/manifest.h"
+#include "crd/node_name.h"
 #include "crd/quantity.h"
 #include "crd/schema.h"
 #include "store/store_url.h"
@@ -37,16 +37,6 @@ const Schema& ConfigSchema() {
 
 // The name of the Node in Kubernetes, in a pod that was told (by the downward API): its host name is the pod's.
 constexpr char kNodeNameVariable[] = "MCPFLEET_NODE_NAME";
-
-// As a DNS label: what fits in it, cut to `most`; "" when nothing does.
-std::string LabelFrom(std::string_view text, size_t most) {
-  std::string name;
-  for (char c : ToLower(text)) name += (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
-  while (!name.empty() && name.front() == '-') name.erase(name.begin());
-  name.resize(std::min(name.size(), most));
-  while (!name.empty() && name.back() == '-') name.pop_back();
-  return name;
-}
 
 // A machine that nobody named has its host's name, without the domain.
 std::string HostName() {
@@ -275,14 +265,6 @@ NodePolicy DecodePolicy(const Json& policy) {
 }
 
 }  // namespace
-
-std::string NodeNameOf(const std::string& core_node) {
-  constexpr size_t kMarkDigits = 8;
-  if (CheckName(core_node).empty()) return core_node;
-  const std::string mark = Sha256Hex(core_node).substr(0, kMarkDigits);
-  const std::string name = LabelFrom(core_node, 63 - 1 - kMarkDigits);
-  return (name.empty() ? "node" : name) + "-" + mark;
-}
 
 StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name, std::vector<Violation>* violations) {
   std::vector<Violation> own;

@@ -107,10 +107,6 @@ struct Config {
 // InvalidArgument with the first violation; all of them in `violations` (may be null).
 StatusOr<Config> ParseConfig(std::string_view yaml, const std::string& file_name, std::vector<Violation>* violations);
 StatusOr<Config> LoadConfig(const std::string& path, std::vector<Violation>* violations);
-// A node's name in the fleet from that of its Node in Kubernetes, which may have dots and up to 253 characters, as on
-// EKS. A DNS label stays as it is; of any other name the whole counts: "n1.a.example" is "n1-a-example-" and the first
-// 8 digits of its SHA-256, so that no two nodes share a status, a lease or a join.
-std::string NodeNameOf(const std::string& core_node);
 // Every default, on a node named after the host.
 Config DefaultConfig();
 // What --source says over spec.sources: "store", "kubernetes", or both with a comma. InvalidArgument for anything else.

@@ -19,9 +19,9 @@
 #include "base/limits.h"
 #include "base/strings.h"
 #include "crd/codec.h"
-#include "crd/labels.h"
 #include "crd/manifest.h"
 #include "crd/map_edit.h"
+#include "crd/node_name.h"
 #include "store/local_cache.h"
 #include "store/store_url.h"
 #include "store/trust/node_keys.h"
@@ -243,10 +243,7 @@ Status Join(const JoinOptions& given, const std::string& text, std::ostream& out
   ASSIGN_OR_RETURN(const Present present, ReadConfiguration(options.config_path));
   const Config& config = settings.config;
   const StoreConfig& before = present.config.store;
-  const std::string node = options.name.empty() ? config.node : options.name;
-  if (std::string wrong = CheckName(node); !wrong.empty())
-    return InvalidArgument("--name \"" + Printable(node, 80) + "\": " + wrong + "; a Node of that name is the node " +
-                           NodeNameOf(node));
+  ASSIGN_OR_RETURN(const std::string node, ParseNodeName(options.name.empty() ? config.node : options.name, "--name"));
   if (!endpoint.tls && endpoint.host != "127.0.0.1" && endpoint.host != "::1" && endpoint.host != "localhost")
     err << "warning: " << options.url << " is not https: whoever sits on the way gets this node's token\n";
   const std::string cached = CachedFleet(config.state_directory);

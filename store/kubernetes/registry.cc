@@ -10,7 +10,8 @@ namespace {
 // Of a node only what placement looks at: its images and status are large.
 Json Trimmed(const Json& node) {
   if (node.is_null()) return nullptr;
-  return {{"metadata", {{"labels", GetMember(GetMember(node, "metadata"), "labels")}}},
+  const Json& metadata = GetMember(node, "metadata");
+  return {{"metadata", {{"labels", GetMember(metadata, "labels")}, {"uid", GetString(metadata, "uid")}}},
           {"spec",
            {{"unschedulable", GetBool(GetMember(node, "spec"), "unschedulable")},
             {"drain", GetBool(GetMember(node, "spec"), "drain")}}}};

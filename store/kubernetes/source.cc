@@ -44,6 +44,19 @@ ElectorOptions Source::ElectorFor() {
   return options;
 }
 
+NodeWriterOptions Source::ShownAs() {
+  NodeWriterOptions options = options_.shown;
+  options.node = options_.node;
+  options.core_node = options_.core_node;
+  // Once the API server has shown it: what the disk remembers may be a Node of before.
+  options.core_uid = [this]() -> std::optional<std::string> {
+    if (!Settled(core_node_, core_node_refused_)) return std::nullopt;
+    if (!registry_.SawCoreNode()) return "";
+    return GetString(GetMember(registry_.Nodes().core_node, "metadata"), "uid");
+  };
+  return options;
+}
+
 Source::Source(Cluster cluster, SourceOptions options, const Clock& clock, OnState on_state)
     : options_(std::move(options)),
       clock_(clock),
@@ -53,6 +66,7 @@ Source::Source(Cluster cluster, SourceOptions options, const Clock& clock, OnSta
       status_(rest_, registry_, clock, {.node = options_.node, .looked = options_.looked}),
       merger_(rest_, registry_, clock, options_.seed, ElectorFor(), [this] { return servers_.synced(); }),
       events_(rest_, registry_, clock, options_.seed + 1, {.node = options_.node}),
+      node_writer_(rest_, clock, ShownAs()),
       core_secrets_(rest_, clock, options_.seed + 100, [this] { Wake(); }),
       servers_(rest_, clock, options_.seed + 2, Collection(kServersPath),
                [this](const std::vector<Change>& changes) { registry_.TakeServers(changes); }),
@@ -100,6 +114,7 @@ void Source::Start() {
   status_.Start();
   merger_.Start();
   events_.Start();
+  node_writer_.Start();
 }
 
 void Source::Stop() {
@@ -115,6 +130,7 @@ void Source::Stop() {
   }
   if (thread_.joinable()) thread_.join();
   core_secrets_.Want({});
+  node_writer_.Stop();
   merger_.Stop();
   events_.Stop();
   status_.Stop();

@@ -29,6 +29,7 @@
 #include "store/kubernetes/event_writer.h"
 #include "store/kubernetes/informer.h"
 #include "store/kubernetes/merger.h"
+#include "store/kubernetes/node_writer.h"
 #include "store/kubernetes/registry.h"
 #include "store/kubernetes/rest.h"
 #include "store/kubernetes/secret_watches.h"
@@ -44,6 +45,7 @@ struct SourceOptions {
   uint64_t seed = 0;
   std::function<bool()> looked;  // see StatusWriterOptions
   ElectorOptions elector;        // `node` and `core_node` are filled in
+  NodeWriterOptions shown;       // the same, and `core_uid`
 };
 
 class Source {
@@ -59,6 +61,8 @@ class Source {
   std::shared_ptr<const ClusterState> state() const LOCKS_EXCLUDED(mu_);
   StatusSink& status() { return status_; }
   void Record(const Event& event) { events_.Record(event); }
+  // This node itself, for its MCPNode.
+  void SetNode(const NodeStatus& node) { node_writer_.Set(node); }
   // The servers of its state that another source of this node has.
   void SetTaken(std::set<ServerKey> taken) { status_.SetTaken(std::move(taken)); }
   // Why the API server is not reachable, or refuses something; "" when all is well.
@@ -75,6 +79,7 @@ class Source {
   InformerOptions Optional(const char* path, const std::string& name, Refusal* refusal,
                            void (Registry::*take)(const std::vector<Change>&));
   ElectorOptions ElectorFor();
+  NodeWriterOptions ShownAs();
   static bool Answered(const Informer& informer, const Refusal& refusal) { return informer.synced() || refusal.absent; }
   static bool Settled(const Informer& informer, const Refusal& refusal);
   void Wake() LOCKS_EXCLUDED(mu_);
@@ -95,6 +100,7 @@ class Source {
   StatusWriter status_;
   Merger merger_;
   EventWriter events_;
+  NodeWriter node_writer_;
   SecretWatches core_secrets_;
   Refusal secrets_refused_, core_node_refused_, mcp_node_refused_;
   Informer servers_, secrets_, core_node_, mcp_node_;

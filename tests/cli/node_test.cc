@@ -12,6 +12,7 @@
 #include "cli/span.h"
 #include "cli/uptime.h"
 #include "cli/worker_servers.h"
+#include "crd/node_name.h"
 #include "crd/secret_spec.h"
 #include "store/trust/sealed_secret.h"
 #include "store/writer.h"
@@ -96,6 +97,19 @@ TEST_F(NodeVerbsTest, TheTokenGoesIntoAFileOrIntoAnObject) {
   const Json object = Json::parse(Out({"node", "enroll", "edge-01", "-o", "json"}));
   EXPECT_EQ(object["node"], "edge-01");
   EXPECT_TRUE(ParseJoinToken(object["joinToken"].get<std::string>()).ok());
+}
+
+TEST_F(NodeVerbsTest, ANodeOfKubernetesIsEnrolledByItsOwnNameAndHasItsLabelInTheFleet) {
+  const std::string core = "ip-10-0-1-2.eu-west-1.compute.internal", name = NodeNameOf(core);
+  Ran ran = Run({"node", "enroll", core, "--out", dir_ / core});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.err.find(core + " is the node " + name + " of the fleet\n"), std::string::npos) << ran.err;
+  const StatusOr<JoinToken> token = ParseJoinToken(Read(core));
+  ASSERT_TRUE(token.ok()) << token.status();
+  EXPECT_EQ(worker_.Body("PUT /v1/joins/" + token->id)["node"], name);
+  EXPECT_EQ(Out({"get", "mcpnodes", "-o", "name"}), "mcpnode.mcpfleet.dev/" + name + "\n");
+  for (const std::string& wrong : {std::string("a..b"), std::string("Edge.a"), std::string(254, 'x')})
+    EXPECT_EQ(Run({"node", "enroll", wrong}).code, 1) << wrong;
 }
 
 TEST_F(NodeVerbsTest, WhatCantBeIsSaidBeforeAnythingIsMade) {

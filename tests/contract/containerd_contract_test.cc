@@ -58,6 +58,8 @@ class ContainerdUnderTest final : public RuntimeUnderTest {
            list->substr(line, list->find('\n', line) - line).find("RUNNING") != std::string::npos;
   }
 
+  bool RunsBusybox() const override { return true; }
+
  private:
   static constexpr char kSpace[] = "mcpfleet-contract";
   ContainerdEngine& engine_;

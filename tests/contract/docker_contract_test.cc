@@ -48,6 +48,9 @@ class DockerUnderTest final : public RuntimeUnderTest {
     return answer.ok() && answer->body.find("\"Running\":true") != std::string::npos;
   }
 
+  bool RunsBusybox() const override { return true; }
+  bool GivesCapabilitiesToAll() const override { return false; }
+
  private:
   DockerEngine& engine_;
   SystemClock clock_;

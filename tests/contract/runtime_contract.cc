@@ -104,6 +104,20 @@ std::string Text(const std::optional<InstanceReport>& report) {
   return text;
 }
 
+// The log once it has a line that ends so; a failure when it never has.
+std::string AwaitLine(ContainerRuntime& runtime, const std::string& id, const std::string& end) {
+  std::string log;
+  for (const Deadline deadline = Deadline::After(std::chrono::seconds(60)); !deadline.Expired();) {
+    log.clear();
+    const Status read = runtime.Logs(
+        id, {.tail_lines = 100}, [&](std::string_view line) { return log += line, true; }, deadline);
+    if (read.ok() && log.ends_with(" " + end + "\n")) return log;
+    poll(nullptr, 0, 20);
+  }
+  ADD_FAILURE() << id << " never said \"" << end << "\":\n" << log;
+  return log;
+}
+
 }  // namespace
 
 std::optional<InstanceReport> RuntimeContract::Find(ContainerRuntime& runtime, const std::string& id) {
@@ -343,6 +357,59 @@ TEST_P(RuntimeContract, TheLogsTailGivesTheLastLinesWithTheirTimes) {
   EXPECT_TRUE(lines[0].ends_with(" line 4\n")) << lines[0];
   EXPECT_TRUE(lines[1].ends_with(" line 5\n")) << lines[1];
   EXPECT_TRUE(ParseTime(lines[0].substr(0, lines[0].find(' '))).ok()) << lines[0];
+}
+
+// Of <linux/capability.h>.
+constexpr std::pair<const char*, int> kCapabilities[] = {
+    {"KILL", 5}, {"NET_BIND_SERVICE", 10}, {"NET_ADMIN", 12}, {"NET_RAW", 13}};
+
+// What the kernel says of the first process, and whether it lets it make a user namespace, which needs no capability:
+// only seccomp refuses that.
+constexpr char kLookInside[] =
+    "grep -E '^(CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status | tr '\\t' ' ' >&2; "
+    "unshare -U true 2>/dev/null && echo unshared >&2 || echo refused >&2; echo done >&2; ";
+
+TEST_P(RuntimeContract, CapabilitiesAreThoseThatAreAddedAndTheKernelHoldsTheRestOfTheSandbox) {
+  if (!world_->RunsBusybox()) GTEST_SKIP() << "nothing can look around in this runtime's instances";
+  SPEC_OR_SKIP(base, "look", Payload::kRunsUntilStopped);
+  std::vector<std::pair<std::string, uint64_t>> cases = {{"", 0}};
+  for (const auto& [name, bit] : kCapabilities) cases.emplace_back(name, uint64_t{1} << bit);
+  for (const int64_t user : {int64_t{0}, int64_t{10001}}) {
+    for (const auto& [name, bits] : cases) {
+      if (user != 0 && bits != 0 && !world_->GivesCapabilitiesToAll()) continue;  // the test below
+      InstanceSpec spec = base;
+      spec.id = Id("look-" + std::to_string(user) + "-" + std::to_string(bits));
+      spec.spec.args = {"sh", "-c", kLookInside + ContainerScript(Payload::kRunsUntilStopped)};
+      spec.spec.security.run_as_user = user;
+      if (!name.empty()) spec.spec.security.add_capabilities = {name};
+      const Status run = Run(*runtime_, spec);
+      ASSERT_TRUE(run.ok()) << run;
+      const std::string log = AwaitLine(*runtime_, spec.id, "done");
+      char set[32];
+      snprintf(set, sizeof set, "%016llx", static_cast<unsigned long long>(bits));
+      for (const std::string& line :
+           {"CapPrm: " + std::string(set), "CapEff: " + std::string(set), "CapBnd: " + std::string(set),
+            std::string("NoNewPrivs: 1"), std::string("Seccomp: 2"), std::string("refused")})
+        EXPECT_NE(log.find(" " + line + "\n"), std::string::npos)
+            << "user " << user << " with \"" << name << "\": no \"" << line << "\" in:\n"
+            << log;
+    }
+  }
+}
+
+TEST_P(RuntimeContract, ACapabilityThatItsUserWouldNotHaveIsRefusedWhenItIsRequired) {
+  if (!world_->RunsBusybox()) GTEST_SKIP() << "nothing can look around in this runtime's instances";
+  if (world_->GivesCapabilitiesToAll()) GTEST_SKIP() << "every user can be given capabilities here";
+  SPEC_OR_SKIP(base, "refused", Payload::kRunsUntilStopped);
+  InstanceSpec spec = base;
+  spec.spec.security.run_as_user = 10001;
+  spec.spec.security.add_capabilities = {"NET_ADMIN"};
+  const Status refused = runtime_->Create(spec, Soon());
+  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition) << refused;
+  EXPECT_NE(Message(refused).find("runAsUser"), std::string::npos) << refused;
+  spec.spec.security.enforcement = Enforcement::kBestEffort;
+  ASSERT_TRUE(Run(*runtime_, spec).ok());
+  EXPECT_NE(Find(*runtime_, spec.id)->unenforced.find("NET_ADMIN"), std::string::npos);
 }
 
 TEST_P(RuntimeContract, ASinkThatSaysNoEndsFollowedLogs) {

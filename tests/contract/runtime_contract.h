@@ -46,6 +46,10 @@ class RuntimeUnderTest {
   // Something beside us in the same engine that carries no label of ours. False where there is no such thing.
   virtual bool AddForeign(const std::string& name) = 0;
   virtual bool ForeignRuns(const std::string& name) = 0;
+  // Whether a spec's arguments are a command line of busybox, so that a test can look around inside.
+  virtual bool RunsBusybox() const { return false; }
+  // Whether a user that is not root can be given capabilities.
+  virtual bool GivesCapabilitiesToAll() const { return true; }
 };
 
 struct ContractCase {

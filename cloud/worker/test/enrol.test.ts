@@ -48,6 +48,14 @@ const redeem = (body: object = presented("edge-1"), id = ID) =>
   call("POST", `/v1/joins/${id}/redeem`, { as: "", body });
 
 describe("enrolment", () => {
+  it("knows nodes by labels alone: what Kubernetes calls a Node is made one before", async () => {
+    const longest = "x".repeat(63);
+    for (const [index, node] of ["a", "0", "edge-1", longest].entries())
+      expect((await call("PUT", `/v1/joins/${String(index).repeat(32)}`, { body: { node } })).status, node).toBe(200);
+    for (const node of ["", "n1.a", "Edge-1", "-a", "a-", "a_b", "a/b", `${longest}x`])
+      expect((await enrol({ node })).status, node).toBe(400);
+  });
+
   it("gives the node that presents its keys a token, and the operator what it presented", async () => {
     expect((await enrol({ node: "edge-1", labels: { site: "berlin" }, ttlSeconds: 600 })).result).toMatchObject({
       id: ID,

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "crd/labels.h"
+#include "crd/node_name.h"
 
 namespace mcpfleet {
 namespace {

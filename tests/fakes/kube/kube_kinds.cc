@@ -26,6 +26,7 @@ Json Metadata() {
                  {"deletionTimestamp", Text()},
                  {"labels", Texts()},
                  {"annotations", Texts()},
+                 {"ownerReferences", {{"type", "array"}, {"items", Texts()}}},
                  {"finalizers", {{"type", "array"}, {"x-kubernetes-list-type", "set"}, {"items", Text()}}}});
 }
 

@@ -53,10 +53,17 @@ http::Response KubeApi::Judge(const Asked& asked, Json* object, bool strict) {
     Schema::Builtin().ApplyDefaults(kind.kind, &content);
     Json whole = content;
     whole["metadata"] = (*object)["metadata"];
-    for (const char* member : {"managedFields", "resourceVersion", "finalizers", "deletionTimestamp", "selfLink"})
+    for (const char* member :
+         {"managedFields", "resourceVersion", "finalizers", "ownerReferences", "deletionTimestamp", "selfLink"})
       whole["metadata"].erase(member);
     for (const Violation& violation : Schema::Builtin().Validate(kind.kind, whole))
       faults.invalid.push_back(ToString(violation));
+  }
+  for (const Json& owner : GetMember((*object)["metadata"], "ownerReferences")) {
+    for (const char* member : {"apiVersion", "kind", "name", "uid"}) {
+      if (GetString(owner, member).empty())
+        faults.invalid.push_back(std::string("metadata.ownerReferences[].") + member + ": must not be empty");
+    }
   }
   if (!faults.invalid.empty()) return Refusal(422, "Invalid", kind.kind + " is invalid: " + Join(faults.invalid, "; "));
   content["metadata"] = (*object)["metadata"];
