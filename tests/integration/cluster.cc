@@ -180,6 +180,24 @@ std::string Cluster::Condition(const std::string& name, const std::string& type,
   return "";
 }
 
+std::string Cluster::WatchFrom(const std::string& version) {
+  const StatusOr<kube::RestClient::Watch> watch =
+      admin_->Open({.path = kServers, .query = "watch=1&timeoutSeconds=10&resourceVersion=" + version},
+                   Deadline::After(seconds(10)));
+  if (!watch.ok()) return Message(watch.status());
+  if (watch->stream == nullptr) return std::to_string(watch->answer.code);
+  std::string line;
+  while (line.find('\n') == std::string::npos) {
+    const StatusOr<std::string> piece = watch->stream->Read(Deadline::After(seconds(20)));
+    if (!piece.ok() || piece->empty()) return "nothing";
+    line += *piece;
+  }
+  const Json event = ParseJson(line.substr(0, line.find('\n'))).value_or(Json());
+  const Json& object = GetMember(event, "object");
+  if (GetString(event, "type") == "ERROR") return std::to_string(GetInt(object, "code"));
+  return GetString(event, "type") + " " + GetString(GetMember(object, "metadata"), "name");
+}
+
 std::vector<Json> Cluster::Events(const std::string& name) {
   std::vector<Json> out;
   const Json list = Get("/apis/events.k8s.io/v1/namespaces/default/events");

@@ -51,6 +51,8 @@ class Cluster {
   bool Gone(const std::string& name) { return Server(name).is_null(); }
   // "True/Verified" of the merged view, or of one node; "" when there is none.
   std::string Condition(const std::string& name, const std::string& type, const std::string& node = "");
+  // The first news of MCPServers in namespace default after a version ("MODIFIED weather"), or "410" when it is gone.
+  std::string WatchFrom(const std::string& version);
   std::vector<Json> Events(const std::string& name);
 
  private:

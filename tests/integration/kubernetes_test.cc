@@ -1,6 +1,6 @@
-// A node with Kubernetes as its source: the real mcplet, the process runtime, and an API server: a fake one that refuses
-// what a real one refuses, and a real one where it is found (real_kube.h). What is seen here is what a person with kubectl
-// sees.
+// A node with Kubernetes as its source: the real mcplet, the process runtime, and an API server: a fake one that
+// refuses what a real one refuses, and a real one where it is found (real_kube.h). What is seen here is what a person
+// with kubectl sees.
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -240,8 +240,9 @@ TEST_P(KubernetesTest, TwoNodesHaveAnEntryEachAndOneOfThemMerges) {
 TEST_P(KubernetesTest, KubectlIsTheCommandLine) {
   if (cluster_->kubectl().empty()) GTEST_SKIP() << "NOT RUN: no kubectl";
   auto node = StartNode("edge-01");
-  const CommandResult applied =
-      cluster_->Kubectl({"apply", "--validate=false", "-f", "-"}, DumpJson(ProcessServer("weather")));
+  // The fake one has no OpenAPI documents, by which kubectl validates.
+  const std::string validate = GetParam() == "Real" ? "--validate=strict" : "--validate=false";
+  const CommandResult applied = cluster_->Kubectl({"apply", validate, "-f", "-"}, DumpJson(ProcessServer("weather")));
   ASSERT_TRUE(applied.ok()) << applied;
   const CommandResult waited = cluster_->Kubectl({"wait", "mcp/weather", "--for=condition=Ready", "--timeout=45s"});
   EXPECT_TRUE(waited.ok()) << waited;
@@ -251,8 +252,7 @@ TEST_P(KubernetesTest, KubectlIsTheCommandLine) {
        {"NAME", "READY", "STATUS", "TOOLS", "PROTOCOL", "RESTARTS", "AGE", "NODES", "weather", "True", "edge-01"})
     EXPECT_NE(listed.out.find(text), std::string::npos) << text << " in\n" << listed.out;
   // Applied again it is the same; another form of it is a change.
-  const CommandResult again =
-      cluster_->Kubectl({"apply", "--validate=false", "-f", "-"}, DumpJson(ProcessServer("weather")));
+  const CommandResult again = cluster_->Kubectl({"apply", validate, "-f", "-"}, DumpJson(ProcessServer("weather")));
   EXPECT_NE(again.out.find("unchanged"), std::string::npos) << again;
   const CommandResult deleted = cluster_->Kubectl({"delete", "mcpserver", "weather", "--timeout=45s"});
   EXPECT_TRUE(deleted.ok()) << deleted;
@@ -265,6 +265,77 @@ TEST_P(KubernetesTest, ReplicasAreRefusedBecauseNobodyTellsWhichNodesAreUp) {
   EXPECT_TRUE(WaitMerged("weather", "Accepted", "False/ReplicasUnsupported"));
 }
 
+TEST_P(KubernetesTest, AVersionThatIsForgottenIsGone) {
+  cluster_->ApplyServer(ProcessServer("weather"));
+  const Json server = cluster_->Server("weather");
+  const std::string version = GetString(GetMember(server, "metadata"), "resourceVersion");
+  cluster_->ApplyServer(ProcessServer("weather", {}, {{"env", {{{"name", "A"}, {"value", "1"}}}}}));
+  EXPECT_EQ(cluster_->WatchFrom(version), "MODIFIED weather");
+  cluster_->ApplyServer(ProcessServer("another"));
+  cluster_->ExpireWatches();
+  EXPECT_EQ(cluster_->WatchFrom(version), "410");
+}
+
+// What a fake one does not have.
+class RealKubernetesTest : public KubernetesTest {
+ protected:
+  void Takes(const std::vector<std::string>& args) {
+    const CommandResult result = cluster_->Kubectl(args);
+    EXPECT_TRUE(result.ok()) << Join(args, " ") << "\n" << result;
+    EXPECT_EQ(result.err.find("Warning"), std::string::npos) << Join(args, " ") << "\n" << result.err;
+  }
+};
+
+// crd/*.yaml are taken, strictly, before any of these tests (RealKube::Start).
+TEST_P(RealKubernetesTest, ItTakesTheManifestsThatTheDocsApply) {
+  ASSERT_NE(cluster_->kubectl(), "");
+  const std::string source = MCPFLEET_SOURCE_DIR;
+  for (const char* space : {"tools", "mcp"}) Takes({"create", "namespace", space});
+  Takes({"apply", "--server-side", "--force-conflicts", "--validate=strict", "-f",
+         source + "/manifests/kubernetes/rbac.yaml"});
+  Takes({"apply", "--validate=strict", "-f", source + "/manifests/examples"});
+  // Of the chart, kube-apiserver 1.20 does not know maxSurge, internalTrafficPolicy, and what everything.yaml has
+  // beside. The account is what controllers make in each namespace.
+  Takes({"create", "serviceaccount", "default"});
+  for (const char* chart : {"default", "docker-store", "minimal", "pod-network"}) {
+    const CommandResult applied = cluster_->Kubectl(
+        {"apply", "--dry-run=server", "--validate=false", "-f", source + "/tests/helm/golden/" + chart + ".yaml"});
+    EXPECT_TRUE(applied.ok()) << chart << "\n" << applied;
+    EXPECT_NE(applied.out.find("daemonset.apps/"), std::string::npos) << chart << "\n" << applied;
+  }
+}
+
+TEST_P(RealKubernetesTest, KubectlRestartsAServerAndDescribesWhatHappened) {
+  ASSERT_NE(cluster_->kubectl(), "");
+  auto node = StartNode("edge-01");
+  cluster_->ApplyServer(ProcessServer("weather"));
+  ASSERT_TRUE(WaitMerged("weather", "Ready", "True/"));
+  const pid_t before = node->ServerPid("weather");
+  Takes({"annotate", "--overwrite", "mcpserver", "weather", "mcpfleet.dev/restartedAt=2026-11-22T00:00:00+00:00"});
+  EXPECT_TRUE(WaitFor([&] {
+    const pid_t now = node->ServerPid("weather");
+    return now != 0 && now != before;
+  }));
+  EXPECT_TRUE(WaitFor([&] {
+    const CommandResult described = cluster_->Kubectl({"describe", "mcpserver", "weather"});
+    const size_t events = described.out.find("\nEvents:");
+    return described.ok() && events != std::string::npos &&
+           described.out.find("mcpfleet.dev/mcplet", events) != std::string::npos;
+  })) << cluster_->Kubectl({"describe", "mcpserver", "weather"});
+}
+
+TEST_P(RealKubernetesTest, WhatOnlyMcpletCanJudgeIsTakenAndRefusedInTheStatus) {
+  auto node = StartNode("edge-01");
+  Json server = ProcessServer("weather");
+  server["spec"]["source"]["process"]["path"] = "/opt/../bin/true";
+  cluster_->ApplyServer(server);
+  EXPECT_TRUE(WaitMerged("weather", "Accepted", "False/InvalidSpec"));
+  cluster_->DeleteServer("weather");
+  EXPECT_TRUE(WaitFor([&] { return cluster_->Gone("weather"); })) << DumpJson(cluster_->Server("weather"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, RealKubernetesTest, ::testing::Values("Real"),
+                         [](const auto& value) { return value.param; });
 INSTANTIATE_TEST_SUITE_P(Servers, KubernetesTest, ::testing::Values("Fake", "Real"),
                          [](const auto& value) { return value.param; });
 

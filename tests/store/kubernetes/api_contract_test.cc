@@ -1,5 +1,6 @@
 // What mcplet relies on an API server for, and what one refuses: the same cases on the fake of the tests and, where
 // there is one, on a real kube-apiserver.
+#include <algorithm>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -112,6 +113,9 @@ TEST_P(ApiContract, WhatTheRoleDoesNotNameIsForbidden) {
   EXPECT_EQ(Send(*mcplet_, "PUT", Collection() + "/weather", object, kube::kJson).code, 403);
   EXPECT_EQ(Do(*mcplet_, {.path = "/apis/coordination.k8s.io/v1/namespaces/" + namespace_ + "/leases"}).code, 403);
   EXPECT_EQ(Do(*mcplet_, {.path = "/apis/coordination.k8s.io/v1/namespaces/mcpfleet/leases"}).code, 200);
+  const std::vector<std::string> refused = api_->Refusals();
+  for (const char* what : {"create mcpservers", "delete mcpservers", "get secrets", "list leases", "update mcpservers"})
+    EXPECT_NE(std::find(refused.begin(), refused.end(), what), refused.end()) << what;
 }
 
 TEST_P(ApiContract, AnObjectGetsUidVersionAndGenerationAndDefaults) {
@@ -206,10 +210,10 @@ TEST_P(ApiContract, AStatusOfNoObjectIsRefusedAndOfAnotherUidIsNot) {
   EXPECT_EQ(Nodes(), (std::vector<std::string>{"a:1"}));
   Json versioned = Status(object, {{"nodes", {Entry("a", "2")}}});
   versioned["metadata"]["resourceVersion"] = "1";
-  EXPECT_EQ(Send(*mcplet_, "PATCH", Collection() + "/weather/status", versioned, kube::kApplyPatch,
-                 "fieldManager=mcplet-a")
-                .code,
-            409)
+  EXPECT_EQ(
+      Send(*mcplet_, "PATCH", Collection() + "/weather/status", versioned, kube::kApplyPatch, "fieldManager=mcplet-a")
+          .code,
+      409)
       << "of a version of before it is";
   object["metadata"]["name"] = "nobody";
   EXPECT_EQ(Apply(object, {{"nodes", {Entry("a", "1")}}}, "mcplet-a").code, 404);
@@ -403,8 +407,7 @@ TEST_P(ApiContract, TheTableOfRulesIsWhatItRefuses) {
   int number = 0;
   for (const Json& each : (*table)["cases"]) {
     const std::string kind = GetString(each, "kind"), name = "case-" + std::to_string(++number);
-    const std::string collection =
-        "/apis/mcpfleet.dev/v1alpha1/namespaces/" + namespace_ + "/" + ToLower(kind) + "s";
+    const std::string collection = "/apis/mcpfleet.dev/v1alpha1/namespaces/" + namespace_ + "/" + ToLower(kind) + "s";
     const auto object = [&](const char* spec) {
       return Json{{"apiVersion", kApiVersion},
                   {"kind", kind},
@@ -420,7 +423,9 @@ TEST_P(ApiContract, TheTableOfRulesIsWhatItRefuses) {
     } else {
       answer = Send(*admin_, "POST", collection, object("spec"), kube::kJson, "fieldValidation=Strict");
     }
-    EXPECT_EQ(answer.code, refused.is_array() ? 422 : each.contains("oldSpec") ? 200 : 201)
+    EXPECT_EQ(answer.code, refused.is_array()         ? 422
+                           : each.contains("oldSpec") ? 200
+                                                      : 201)
         << each["name"] << " " << DumpJson(answer.body);
     if (api_->Crds() == nullptr || !refused.is_array()) continue;  // the fake judges by the validation of mcpctl
     std::set<std::string> expected, messages;

@@ -30,6 +30,7 @@ class FakeApi final : public ApiUnderTest {
   }
   ~FakeApi() override { EXPECT_TRUE(RemoveTree(directory_).ok()); }
   std::string NewNamespace() override { return "ns-" + std::to_string(++namespaces_); }
+  std::vector<std::string> Refusals() override { return api_.Refusals(); }
 
  private:
   KubeApi api_;
@@ -58,6 +59,7 @@ class RealApi final : public ApiUnderTest {
     EXPECT_TRUE(answer.ok() && answer->ok());
     return name;
   }
+  std::vector<std::string> Refusals() override { return kube_.Refusals(); }
   std::unique_ptr<kube::RestClient> Crds() override { return kube_.Client(kube_.AdminToken(), kube_.crd_server()); }
 
  protected:

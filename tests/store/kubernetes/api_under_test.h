@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "store/kubernetes/rest.h"
 
@@ -19,6 +20,8 @@ class ApiUnderTest {
   std::unique_ptr<kube::RestClient> Stranger() const { return Client("stranger"); }
   // Another namespace each time, made when that is needed.
   virtual std::string NewNamespace() = 0;
+  // What mcplet was forbidden so far: "delete mcpservers".
+  virtual std::vector<std::string> Refusals() = 0;
   // An administrator's client of what knows CustomResourceDefinitions; null for the fake, which has none as objects.
   virtual std::unique_ptr<kube::RestClient> Crds() { return nullptr; }
 
