@@ -61,9 +61,10 @@ Cluster::Cluster(KubePrograms programs) {
 }
 
 Cluster::~Cluster() {
-  if (up_)
+  if (up_) {
     EXPECT_EQ(Join(real_ ? real_->Refusals() : api_->Refusals(), ", "), "")
         << "mcplet asked for what its role does not allow";
+  }
   if (real_ && ::testing::Test::HasFailure()) std::cerr << real_->Logs();
   EXPECT_TRUE(RemoveTree(directory_).ok());
 }
