@@ -83,7 +83,7 @@ mcpfleet_tests(store LINK store store/server controller/placement LABELS unit TI
 mcpfleet_tests(gitops LINK gitops store/server LABELS unit)
 mcpfleet_tests(store/kubernetes LINK store/kubernetes LABELS unit)
 if(TARGET store_kubernetes_tests)
-  target_sources(store_kubernetes_tests PRIVATE tests/integration/commands.cc)  # a real API server is a program
+  target_sources(store_kubernetes_tests PRIVATE tests/integration/commands.cc tests/integration/real_kube.cc)  # a real API server is a program
   target_link_libraries(store_kubernetes_tests PRIVATE mcpfleet_tests_kube OpenSSL::SSL)
 endif()
 mcpfleet_tests(controller LINK controller/core controller/placement LABELS unit)

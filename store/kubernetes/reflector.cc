@@ -152,7 +152,7 @@ void Reflector::OnWatchEnded(int code, Duration retry_after, MonoTime now) {
   const bool eventful = std::exchange(eventful_, false);
   if (step_ == Step::kList) return;  // an event has ended it
   if (code == 410) return Relist(now, false);
-  if (code == 400 || code == 422) return Relist(now, true);  // it does not take this version
+  if (code == 400 || code == 422 || code == 500) return Relist(now, true);  // it does not take this version
   if (code == 200 && (eventful || now - opened_at_ >= kShortWatch)) {
     Worked();
     due_ = now;

@@ -27,8 +27,8 @@ Json TakenEntry(const Resource& resource, const std::string& node, const Json& b
 // Equal texts are equal news: without what changes by itself.
 std::string DigestOf(const Json& entry);
 
-// The body of an apply by a node; null `entry`: it gives up its entry. It names the uid, so that nothing is written to
-// another object of the same name.
+// The body of an apply by a node; null `entry`: it gives up its entry. It names the uid, which API servers don't look
+// at in a custom resource's status: an object made anew at that moment gets it, until its own is written.
 Json NodeApply(const Resource& resource, const Json& entry);
 
 // The view of all nodes: of each condition the worst that a node reports (False, then Unknown, then True), and which

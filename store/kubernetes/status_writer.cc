@@ -111,7 +111,7 @@ Status StatusWriter::Write(const ServerKey& key, const Resource& resource, const
                deadline);
   if (!answer.ok()) return answer.status();
   const Status status = StatusOf(*answer, ServerPath(key) + "/status");
-  // It is gone, or another object has its name by now: there is nothing to write to, and the watch will tell.
+  // It is gone: there is nothing to write to, and the watch will tell.
   if (status.code() == StatusCode::kNotFound || status.code() == StatusCode::kAborted) return OkStatus();
   return status;
 }

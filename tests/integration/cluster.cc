@@ -1,6 +1,9 @@
 #include "tests/integration/cluster.h"
 
 #include <stdlib.h>
+#include <unistd.h>
+
+#include <iostream>
 
 #include <gtest/gtest.h>
 
@@ -31,38 +34,83 @@ Cluster::Cluster() {
       ReadFile(std::string(MCPFLEET_SOURCE_DIR) + "/manifests/kubernetes/rbac.yaml", size_t{1} << 20);
   EXPECT_TRUE(rbac.ok()) << rbac.status();
   api_->Grant(rbac.value_or(""));
+  server_ = api_->url();
+  ca_file_ = directory_ + "/ca.crt";
+  admin_token_ = testing::kAdmin;
+  if (access("/usr/bin/kubectl", X_OK) == 0) kubectl_ = "/usr/bin/kubectl";
   RotateToken();
-  EXPECT_TRUE(WriteFileAtomically(directory_ + "/admin", testing::kAdmin).ok());
-  StatusOr<kube::Cluster> cluster = kube::ResolveCluster({.server = api_->url(),
-                                                          .token_file = directory_ + "/admin",
-                                                          .ca_file = directory_ + "/ca.crt",
-                                                          .namespace_ = "x"},
-                                                         [](const char*) { return std::string(); });
+  EXPECT_TRUE(WriteFileAtomically(directory_ + "/admin", admin_token_).ok());
+  StatusOr<kube::Cluster> cluster = kube::ResolveCluster(
+      {.server = server_, .token_file = directory_ + "/admin", .ca_file = ca_file_, .namespace_ = "x"},
+      [](const char*) { return std::string(); });
   EXPECT_TRUE(cluster.ok()) << cluster.status();
   admin_ = std::make_unique<kube::RestClient>(*std::move(cluster), "test");
 }
 
+Cluster::Cluster(KubePrograms programs) {
+  char name[] = "/tmp/mcpfleet-cluster-XXXXXX";
+  directory_ = mkdtemp(name);
+  kubectl_ = programs.kubectl;
+  real_ = std::make_unique<RealKube>(std::move(programs));
+  server_ = real_->server();
+  ca_file_ = real_->ca_file();
+  admin_token_ = real_->AdminToken();
+  admin_ = real_->Client(admin_token_);
+  up_ = real_->Start();
+  if (up_) RotateToken();
+}
+
 Cluster::~Cluster() {
-  EXPECT_EQ(Join(api_->Refusals(), ", "), "") << "mcplet asked for what its role does not allow";
+  if (up_) {
+    EXPECT_EQ(Join(real_ ? real_->Refusals() : api_->Refusals(), ", "), "")
+        << "mcplet asked for what its role does not allow";
+  }
+  if (real_ && ::testing::Test::HasFailure()) std::cerr << real_->Logs();
   EXPECT_TRUE(RemoveTree(directory_).ok());
+}
+
+void Cluster::GoAway() { real_ ? real_->GoAway() : api_->GoAway(); }
+void Cluster::ComeBack() { real_ ? real_->ComeBack() : api_->ComeBack(); }
+
+void Cluster::BreakWatches() {
+  if (!real_) return api_->BreakWatches();
+  real_->GoAway();
+  real_->ComeBack();
+}
+
+void Cluster::ExpireWatches() {
+  if (!real_) return api_->ExpireWatches();
+  real_->GoAway();  // what it has in memory goes back to before
+  real_->Compact();
+  real_->ComeBack();
+}
+
+void Cluster::FailRequests() {
+  if (real_) return;
+  api_->FailNext(503, 5);
+  api_->SendBookmarks();
 }
 
 NodeOptions Cluster::Node(const std::string& name, const std::string& source) const {
   NodeOptions options;
   options.name = name;
   options.source = source;
-  options.kubernetes = {{"server", api_->url()},
-                        {"tokenFile", directory_ + "/token"},
-                        {"caFile", directory_ + "/ca.crt"},
-                        {"namespace", "mcpfleet"}};
+  options.kubernetes = {
+      {"server", server_}, {"tokenFile", directory_ + "/token"}, {"caFile", ca_file_}, {"namespace", "mcpfleet"}};
   return options;
 }
 
 void Cluster::RotateToken() {
-  const std::string before = std::exchange(token_, "token-" + std::to_string(++tokens_));
-  api_->AddToken(token_, kUser);
+  const std::string before = token_;
+  if (real_) {
+    if (!before.empty()) real_->RevokeTokens();
+    token_ = real_->MakeToken();
+  } else {
+    token_ = "token-" + std::to_string(++tokens_);
+    api_->AddToken(token_, kUser);
+  }
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/token", token_ + "\n").ok());
-  if (!before.empty()) api_->RemoveToken(before);
+  if (api_ && !before.empty()) api_->RemoveToken(before);
 }
 
 CommandResult Cluster::Kubectl(const std::vector<std::string>& args, const std::string& input) {
@@ -71,13 +119,12 @@ CommandResult Cluster::Kubectl(const std::vector<std::string>& args, const std::
       {"kind", "Config"},
       {"current-context", "test"},
       {"clusters",
-       Json::array({{{"name", "test"},
-                     {"cluster", {{"server", api_->url()}, {"certificate-authority", directory_ + "/ca.crt"}}}}})},
-      {"users", Json::array({{{"name", "admin"}, {"user", {{"token", testing::kAdmin}}}}})},
+       Json::array({{{"name", "test"}, {"cluster", {{"server", server_}, {"certificate-authority", ca_file_}}}}})},
+      {"users", Json::array({{{"name", "admin"}, {"user", {{"token", admin_token_}}}}})},
       {"contexts", Json::array({{{"name", "test"},
                                  {"context", {{"cluster", "test"}, {"user", "admin"}, {"namespace", "default"}}}}})}};
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/kubeconfig", DumpJson(config)).ok());
-  std::vector<std::string> argv = {"/usr/bin/kubectl"};
+  std::vector<std::string> argv = {kubectl_};
   argv.insert(argv.end(), args.begin(), args.end());
   return RunCommand(argv, {"PATH=/usr/bin:/bin", "HOME=" + directory_, "KUBECONFIG=" + directory_ + "/kubeconfig"},
                     input, seconds(60));
@@ -132,6 +179,24 @@ std::string Cluster::Condition(const std::string& name, const std::string& type,
       return GetString(condition, "status") + "/" + GetString(condition, "reason");
   }
   return "";
+}
+
+std::string Cluster::WatchFrom(const std::string& version) {
+  const StatusOr<kube::RestClient::Watch> watch =
+      admin_->Open({.path = kServers, .query = "watch=1&timeoutSeconds=10&resourceVersion=" + version},
+                   Deadline::After(seconds(10)));
+  if (!watch.ok()) return Message(watch.status());
+  if (watch->stream == nullptr) return std::to_string(watch->answer.code);
+  std::string line;
+  while (line.find('\n') == std::string::npos) {
+    const StatusOr<std::string> piece = watch->stream->Read(Deadline::After(seconds(20)));
+    if (!piece.ok() || piece->empty()) return "nothing";
+    line += *piece;
+  }
+  const Json event = ParseJson(line.substr(0, line.find('\n'))).value_or(Json());
+  const Json& object = GetMember(event, "object");
+  if (GetString(event, "type") == "ERROR") return std::to_string(GetInt(object, "code"));
+  return GetString(event, "type") + " " + GetString(GetMember(object, "metadata"), "name");
 }
 
 std::vector<Json> Cluster::Events(const std::string& name) {

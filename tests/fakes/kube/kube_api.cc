@@ -293,7 +293,8 @@ void KubeApi::Watch(const Asked& asked, const std::shared_ptr<http::Responder>& 
   const std::string text = asked.Query("resourceVersion");
   char* end = nullptr;
   const int64_t from = strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end != '\0') return to->Send(Refusal(400, "BadRequest", "invalid resource version"));
+  if (text.empty() || *end != '\0')
+    return to->Send(Refusal(500, "", "resourceVersion: Invalid value: \"" + text + "\": invalid syntax"));
   if (from < oldest_) return to->Send(Refusal(410, "Expired", "too old resource version: " + text));
   Watcher watcher{.stream = nullptr, .kind = asked.target.kind, .namespace_ = asked.target.namespace_, .name = {}};
   if (const std::string selector = asked.Query("fieldSelector"); selector.starts_with("metadata.name="))

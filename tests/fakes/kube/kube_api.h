@@ -2,8 +2,10 @@
 // and of the built-in ones what mcplet uses, and it refuses what a real one refuses: a missing or wrong token (401),
 // what RBAC does not allow (403), another content type (415), unknown fields where they are asked to be strict or
 // applied, invalid values (422), a resourceVersion that is not the present one (409), one that is too old for a watch
-// (410), an apply over another manager's field without force (409), another object's uid (409), finalizers added while
-// it is being deleted (422).
+// (410), an apply over another manager's field without force (409), another object's uid (409, but in a custom
+// resource's status, where nobody looks), finalizers added while it is being deleted (422). It is held to real ones by
+// tests/store/kubernetes/api_contract_test.cc. Where a real one judges by the CEL of crd/*.yaml this one judges as
+// mcpctl does: it refuses what only mcplet would as well.
 //
 //   KubeApi api;
 //   api.Grant(ReadFile("manifests/kubernetes/rbac.yaml"));

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/strings.h"
+#include "crd/change_rules.h"
 #include "crd/schema.h"
 #include "tests/fakes/kube/kube_request.h"
 #include "tests/fakes/kube/kube_schema.h"
@@ -122,6 +123,16 @@ http::Response KubeApi::Update(const Asked& asked, Stored* stored, Json next, co
     }
   }
   if (http::Response refused = Judge(asked, &next, asked.strict); refused.status != 0) return refused;
+  if (kind.custom) {
+    const auto object = [&](const Json& json) {
+      Object out;
+      out.kind = kind.kind;
+      out.spec = GetMember(json, "spec");
+      return out;
+    };
+    if (const auto found = ValidateChange(object(before), object(next)); !found.empty())
+      return Refusal(422, "Invalid", kind.kind + " is invalid: " + ToString(found));
+  }
   if (kind.custom && GetMember(next, "spec") != GetMember(before, "spec"))
     next["metadata"]["generation"] = GetInt(before["metadata"], "generation") + 1;
   if (Comparable(next) == Comparable(before)) return Answer(200, before);
@@ -193,6 +204,8 @@ http::Response KubeApi::Apply(const Asked& asked, const Json& applied) {
   }
   Stored& stored = found->second;
   for (const char* field : {"resourceVersion", "uid"}) {
+    // Of a custom resource's status nothing of the metadata is taken but the version.
+    if (kind.custom && !asked.target.subresource.empty() && std::string_view(field) == "uid") continue;
     if (const std::string wanted = Meta(applied, field); !wanted.empty() && wanted != Meta(stored.object, field))
       return Refusal(409, "Conflict", std::string("Operation cannot be fulfilled: ") + field + " differs");
   }

@@ -1,12 +1,19 @@
 // What mcplet relies on an API server for, and what one refuses: the same cases on the fake of the tests and, where
 // there is one, on a real kube-apiserver.
+#include <algorithm>
+#include <functional>
 #include <iostream>
+#include <map>
+#include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/fd.h"
 #include "base/strings.h"
 #include "store/kubernetes/resource.h"
+#include "tests/fakes/kube/kube_kinds.h"
 #include "tests/store/kubernetes/api_under_test.h"
 
 namespace mcpfleet::testing {
@@ -106,6 +113,9 @@ TEST_P(ApiContract, WhatTheRoleDoesNotNameIsForbidden) {
   EXPECT_EQ(Send(*mcplet_, "PUT", Collection() + "/weather", object, kube::kJson).code, 403);
   EXPECT_EQ(Do(*mcplet_, {.path = "/apis/coordination.k8s.io/v1/namespaces/" + namespace_ + "/leases"}).code, 403);
   EXPECT_EQ(Do(*mcplet_, {.path = "/apis/coordination.k8s.io/v1/namespaces/mcpfleet/leases"}).code, 200);
+  const std::vector<std::string> refused = api_->Refusals();
+  for (const char* what : {"create mcpservers", "delete mcpservers", "get secrets", "list leases", "update mcpservers"})
+    EXPECT_NE(std::find(refused.begin(), refused.end(), what), refused.end()) << what;
 }
 
 TEST_P(ApiContract, AnObjectGetsUidVersionAndGenerationAndDefaults) {
@@ -190,10 +200,21 @@ TEST_P(ApiContract, AStatusWithAFieldThatIsNotDeclaredIsRefused) {
   EXPECT_GE(Apply(object, {{"nodes", {entry}}}, "mcplet-a").code, 400);
 }
 
-TEST_P(ApiContract, AStatusOfAnotherUidOrOfNoObjectIsRefused) {
+// A node can't rely on the uid: what it writes may reach the next object of that name, whose uid comes back.
+TEST_P(ApiContract, AStatusOfNoObjectIsRefusedAndOfAnotherUidIsNot) {
   Json object = Create();
-  object["metadata"]["uid"] = "11111111-1111-4111-8111-111111111111";
-  EXPECT_EQ(Apply(object, {{"nodes", {Entry("a", "1")}}}, "mcplet-a").code, 409);
+  const Json uid = std::exchange(object["metadata"]["uid"], "11111111-1111-4111-8111-111111111111");
+  const Answer answer = Apply(object, {{"nodes", {Entry("a", "1")}}}, "mcplet-a");
+  EXPECT_EQ(answer.code, 200) << DumpJson(answer.body);
+  EXPECT_EQ(answer.body["metadata"]["uid"], uid);
+  EXPECT_EQ(Nodes(), (std::vector<std::string>{"a:1"}));
+  Json versioned = Status(object, {{"nodes", {Entry("a", "2")}}});
+  versioned["metadata"]["resourceVersion"] = "1";
+  EXPECT_EQ(
+      Send(*mcplet_, "PATCH", Collection() + "/weather/status", versioned, kube::kApplyPatch, "fieldManager=mcplet-a")
+          .code,
+      409)
+      << "of a version of before it is";
   object["metadata"]["name"] = "nobody";
   EXPECT_EQ(Apply(object, {{"nodes", {Entry("a", "1")}}}, "mcplet-a").code, 404);
 }
@@ -254,11 +275,13 @@ TEST_P(ApiContract, AWatchTellsWhatCameAfterItsVersion) {
 }
 
 TEST_P(ApiContract, AWatchFromNoVersionAtAllIsNoVersion) {
-  const auto watch =
-      mcplet_->Open({.path = kube::kServersPath, .query = "watch=1&resourceVersion=abc&timeoutSeconds=1"},
-                    Deadline::After(seconds(10)));
-  ASSERT_TRUE(watch.ok()) << watch.status();
-  EXPECT_EQ(watch->answer.code, 400);
+  for (const char* path : {kube::kServersPath, kube::kCoreNodesPath}) {
+    const auto watch = mcplet_->Open({.path = path, .query = "watch=1&resourceVersion=abc&timeoutSeconds=1"},
+                                     Deadline::After(seconds(10)));
+    ASSERT_TRUE(watch.ok()) << watch.status();
+    EXPECT_EQ(watch->stream, nullptr);
+    EXPECT_EQ(watch->answer.code, 500) << DumpJson(watch->answer.body);
+  }
 }
 
 TEST_P(ApiContract, ASecretIsFoundByItsName) {
@@ -372,6 +395,92 @@ TEST_P(ApiContract, AnEventIsWrittenAndItsSeriesCounted) {
   EXPECT_EQ(Send(*mcplet_, "POST", path, event, kube::kJson).code, 422);
 }
 
+// tests/crd/testdata/rules.json, which mcpctl and mcplet are held to as well (tests/crd/rule_table_test.cc).
+TEST_P(ApiContract, TheTableOfRulesIsWhatItRefuses) {
+  StatusOr<std::string> text =
+      ReadFile(std::string(MCPFLEET_SOURCE_DIR) + "/tests/crd/testdata/rules.json", size_t{1} << 20);
+  ASSERT_TRUE(text.ok()) << text.status();
+  StatusOr<Json> table = ParseJson(*text);
+  ASSERT_TRUE(table.ok()) << table.status();
+  ASSERT_GT((*table)["cases"].size(), 80U);
+  std::set<std::string> said;
+  int number = 0;
+  for (const Json& each : (*table)["cases"]) {
+    const std::string kind = GetString(each, "kind"), name = "case-" + std::to_string(++number);
+    const std::string collection = "/apis/mcpfleet.dev/v1alpha1/namespaces/" + namespace_ + "/" + ToLower(kind) + "s";
+    const auto object = [&](const char* spec) {
+      return Json{{"apiVersion", kApiVersion},
+                  {"kind", kind},
+                  {"metadata", {{"name", name}, {"namespace", namespace_}}},
+                  {"spec", each[spec]}};
+    };
+    const Json& refused = GetMember(each, "refused");
+    Answer answer;
+    if (each.contains("oldSpec")) {
+      Json changed = Send(*admin_, "POST", collection, object("oldSpec"), kube::kJson, "fieldValidation=Strict").body;
+      changed["spec"] = each["spec"];
+      answer = Send(*admin_, "PUT", collection + "/" + name, changed, kube::kJson, "fieldValidation=Strict");
+    } else {
+      answer = Send(*admin_, "POST", collection, object("spec"), kube::kJson, "fieldValidation=Strict");
+    }
+    EXPECT_EQ(answer.code, refused.is_array()         ? 422
+                           : each.contains("oldSpec") ? 200
+                                                      : 201)
+        << each["name"] << " " << DumpJson(answer.body);
+    if (api_->Crds() == nullptr || !refused.is_array()) continue;  // the fake judges by the validation of mcpctl
+    std::set<std::string> expected, messages;
+    for (const Json& message : refused) expected.insert(message.get<std::string>());
+    for (const Json& cause : GetMember(GetMember(answer.body, "details"), "causes")) {
+      // "Invalid value: <the rule's message>", before 1.36 with "<its type>": between them.
+      std::string message = GetString(cause, "message");
+      for (const char* before : {"Invalid value: ", "\"object\": ", "\"array\": ", "\"string\": "})
+        if (message.starts_with(before)) message.erase(0, std::string(before).size());
+      messages.insert(message);
+    }
+    EXPECT_EQ(messages, expected) << each["name"] << " " << DumpJson(answer.body);
+    said.insert(messages.begin(), messages.end());
+  }
+  if (api_->Crds() == nullptr) return;
+  // Every rule has said its message.
+  const std::function<void(const Json&)> look = [&](const Json& schema) {
+    if (!schema.is_object()) {
+      for (const Json& each : schema.is_array() ? schema : Json::array()) look(each);
+      return;
+    }
+    for (const Json& rule : GetMember(schema, "x-kubernetes-validations"))
+      EXPECT_TRUE(said.contains(GetString(rule, "message"))) << DumpJson(rule);
+    for (const auto& [member, value] : schema.items()) look(value);
+  };
+  for (const char* file : {"mcpserver.yaml", "mcpnode.yaml", "mcpsecret.yaml"}) look(CrdJson(file));
+}
+
+// Of those that have CustomResourceDefinitions as objects.
+class CrdContract : public ApiContract {};
+
+TEST_P(CrdContract, TheDefinitionsAreEstablishedAndNothingOfThemIsLost) {
+  for (const char* file : {"mcpserver.yaml", "mcpnode.yaml", "mcpsecret.yaml"}) {
+    const Json sent = CrdJson(file);
+    const std::string name = GetString(sent["metadata"], "name");
+    const Json kept =
+        Do(*api_->Crds(), {.path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + name}).body;
+    std::map<std::string, std::string> conditions;
+    for (const Json& condition : GetMember(GetMember(kept, "status"), "conditions"))
+      conditions[GetString(condition, "type")] = GetString(condition, "status");
+    EXPECT_EQ(conditions, (std::map<std::string, std::string>{{"Established", "True"}, {"NamesAccepted", "True"}}))
+        << DumpJson(GetMember(kept, "status"));  // NonStructuralSchema would be another
+    ASSERT_EQ(kept["spec"]["versions"].size(), sent["spec"]["versions"].size());
+    for (size_t i = 0; i < sent["spec"]["versions"].size(); ++i) {
+      const Json &before = sent["spec"]["versions"][i], &after = kept["spec"]["versions"][i];
+      EXPECT_EQ(before["schema"], after["schema"]) << Json::diff(before["schema"], after["schema"]).dump();
+      EXPECT_EQ(GetMember(before, "subresources"), GetMember(after, "subresources"));
+      EXPECT_EQ(GetMember(before, "additionalPrinterColumns").size(),
+                GetMember(after, "additionalPrinterColumns").size());
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, CrdContract, ::testing::Values("Real"),
+                         [](const auto& value) { return value.param; });
 INSTANTIATE_TEST_SUITE_P(Servers, ApiContract, ::testing::Values("Fake", "Real"),
                          [](const auto& value) { return value.param; });
 

@@ -1,9 +1,10 @@
-// The API servers that the contract tests run against: the fake one, and a real kube-apiserver with its etcd where both
-// are found. $KUBE_APISERVER and $ETCD say where, else $PATH does; without them the tests skip, loudly.
+// The API servers that the contract tests run against: the fake one, and a real one where it is found
+// (tests/integration/real_kube.h says where); without it the tests skip, loudly.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "store/kubernetes/rest.h"
 
@@ -19,6 +20,10 @@ class ApiUnderTest {
   std::unique_ptr<kube::RestClient> Stranger() const { return Client("stranger"); }
   // Another namespace each time, made when that is needed.
   virtual std::string NewNamespace() = 0;
+  // What mcplet was forbidden so far: "delete mcpservers".
+  virtual std::vector<std::string> Refusals() = 0;
+  // An administrator's client of what knows CustomResourceDefinitions; null for the fake, which has none as objects.
+  virtual std::unique_ptr<kube::RestClient> Crds() { return nullptr; }
 
   // Null when there is none; `missing` says why.
   static std::unique_ptr<ApiUnderTest> StartFake();
@@ -26,6 +31,7 @@ class ApiUnderTest {
 
  protected:
   std::unique_ptr<kube::RestClient> Client(const std::string& who) const;
+  virtual std::string Token(const std::string& who) const { return who; }
   std::string directory_, server_, ca_file_;
   int namespaces_ = 0;
 };

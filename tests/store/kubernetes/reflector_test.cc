@@ -131,6 +131,19 @@ TEST_F(ReflectorTest, ABrokenWatchIsResumedFromTheLastVersionAfterAPause) {
   EXPECT_GT(reflector_.due(), now_);
 }
 
+// A version that it can't read is a 400 for one API server and a 500 for another; 503 is only one that is not up.
+TEST_F(ReflectorTest, AWatchThatIsRefusedForItsVersionIsAListAfterAPause) {
+  for (const int code : {400, 422, 500}) {
+    Sync();
+    reflector_.OnWatchEnded(code, {}, now_);
+    EXPECT_EQ(reflector_.Next().step, Reflector::Step::kList) << code;
+    EXPECT_GT(reflector_.due(), now_) << code;
+  }
+  Sync();
+  reflector_.OnWatchEnded(503, {}, now_);
+  EXPECT_EQ(reflector_.Next().step, Reflector::Step::kWatch);
+}
+
 TEST_F(ReflectorTest, AWatchThatEndsInItsTimeIsResumedAtOnce) {
   Sync();
   now_ += minutes(5);

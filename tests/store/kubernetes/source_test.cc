@@ -161,6 +161,37 @@ TEST_F(SourceTest, AStatusIsWrittenOnceAndGoneWhenTheServerIs) {
   EXPECT_EQ(Join(api_.Refusals(), ","), "");
 }
 
+TEST_F(SourceTest, AnObjectMadeAnewThatGotTheEntryOfTheOneBeforeGetsItsOwn) {
+  Create("weather");
+  auto source = Open();
+  source->Start();
+  ASSERT_TRUE(WaitFor([&] { return Has(*source, "weather"); }, seconds(10)));
+  const ServerStatus before = StatusOf("weather", "before");
+  source->status().Set(before);
+  ASSERT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:before"; }, seconds(10)));
+  const std::string path = std::string(kServers) + "/weather";
+  ASSERT_TRUE(WaitFor([&] { return !GetMember(Get(path)["metadata"], "finalizers").empty(); }, seconds(10)));
+  EXPECT_EQ(Send("DELETE", path), 200);
+  EXPECT_EQ(Send("PATCH", path, {{"metadata", {{"finalizers", nullptr}}}}), 200);  // as a person forces it
+  Create("weather");
+  // What was on its way when that happened: API servers don't look at the uid.
+  const auto late = admin_->Do({.method = "PATCH",
+                                .path = path + "/status",
+                                .query = "fieldManager=mcplet-edge-01&force=true",
+                                .content_type = kApplyPatch,
+                                .body = DumpJson({{"apiVersion", kApiVersion},
+                                                  {"kind", "MCPServer"},
+                                                  {"metadata", {{"name", "weather"}, {"uid", before.uid}}},
+                                                  {"status", {{"nodes", {EntryFrom(before, "edge-01")}}}}})},
+                               Deadline::After(seconds(5)));
+  ASSERT_TRUE(late.ok());
+  ASSERT_EQ(late->code, 200) << DumpJson(late->body);
+  source->status().Remove(before.key);
+  EXPECT_TRUE(WaitFor([&] { return Entries("weather").empty(); }, seconds(15))) << Entries("weather");
+  source->status().Set(StatusOf("weather", "after"));
+  EXPECT_TRUE(WaitFor([&] { return Entries("weather") == "edge-01:after"; }, seconds(10))) << Entries("weather");
+}
+
 TEST_F(SourceTest, WhatWasLeftOfAnEarlierMcpletGoesOnlyWhenAllWasLookedAt) {
   Create("weather");
   {
