@@ -78,6 +78,7 @@ Json SummaryOf(const ServerStatus& server) {
       {"protocol", server.server_info.protocol_version},
       {"generation", server.observed_generation},
       {"revision", server.revision},
+      {"endpoint", server.endpoint},
   };
 }
 

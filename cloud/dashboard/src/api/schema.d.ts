@@ -8643,6 +8643,8 @@ export interface components {
             protocol: string;
             generation: number;
             revision: string;
+            /** @description where clients reach it, as its node says */
+            endpoint: string;
         };
         FeedDelta: {
             /** @enum {string} */

@@ -34,6 +34,7 @@ export interface ServerRow {
   tools: number;
   pins: string; // how its tools differ from those that are pinned; "": they don't
   protocol: string;
+  endpoint: string; // as one of its nodes reports it, a loopback address where it has no other; "": none does
   revisions: number; // how many at once: more than one while it rolls out
   generation: number; // the newest that a node reports
   nodes: string[];
@@ -86,6 +87,7 @@ export function serverRow(key: string, on: readonly OnNode[], desired: ObjectRow
     tools: on.reduce((most, each) => Math.max(most, each.summary.tools), 0),
     pins,
     protocol: on.find((each) => each.summary.protocol !== "")?.summary.protocol ?? "",
+    endpoint: on.find((each) => each.summary.endpoint)?.summary.endpoint ?? "",
     revisions,
     generation: on.reduce((most, each) => Math.max(most, each.summary.generation), 0),
     nodes,

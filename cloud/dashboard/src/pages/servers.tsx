@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { Box, FileCode2, SearchX } from "lucide-react";
 import { useDeferredValue, useMemo } from "react";
 import { useMayAct } from "../app/session";
-import { endpointOf } from "../lib/endpoint";
+import { endpointHere } from "../app/endpoint";
 import { filterServers, type ServerSort, sortServers } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
@@ -15,6 +15,15 @@ import { Empty, Loading } from "../ui/states";
 import { VirtualTable } from "../ui/table";
 
 const route = getRouteApi("/servers");
+
+function EndpointCell({ row }: { row: ServerRow }) {
+  const { url, text } = endpointHere(row);
+  return (
+    <span className="muted cut mono small" title={url}>
+      {text || "—"}
+    </span>
+  );
+}
 
 export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
@@ -51,11 +60,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
     id: "endpoint",
     header: "Endpoint",
     meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
-    cell: ({ row: { original } }) => (
-      <span className="muted cut mono small" title={endpointOf(original)}>
-        {endpointOf(original)}
-      </span>
-    ),
+    cell: ({ row: { original } }) => <EndpointCell row={original} />,
   },
   {
     id: "source",

@@ -87,8 +87,15 @@ describe("an address", () => {
     expect(changed({ q: "a", desc: true }, { q: "", desc: false })).toEqual({});
     expect(changed<{ q?: string; sort?: string }>({ q: "a" }, { sort: "name" })).toEqual({ q: "a", sort: "name" });
   });
-  it("of a server is its host name's where it has one", () => {
-    expect(endpointOf({ namespace: "d", name: "s", desired: undefined })).toBe("/d/s/mcp");
-    expect(endpointOf({ namespace: "d", name: "s", desired: { hostname: "mcp.example.com" } })).toBe("https://mcp.example.com/d/s/mcp");
+  it("of a server is its host name's, or what its node says where others get there, else of the origin that routes to it", () => {
+    const at = (endpoint: string, hostname = "", onNode = false) => endpointOf({ namespace: "d", name: "s", endpoint, desired: { hostname } }, "https://w", onNode);
+    expect(at("")).toEqual({ url: "https://w/d/s/mcp", text: "/d/s/mcp" });
+    expect(at("http://127.0.0.1:8700/d/s/mcp")).toEqual({ url: "https://w/d/s/mcp", text: "/d/s/mcp" });
+    expect(at("http://[::1]:8700/d/s/mcp").url).toBe("https://w/d/s/mcp");
+    expect(at("http://127.0.0.1:8700/d/s/mcp", "", true).url).toBe("http://127.0.0.1:8700/d/s/mcp");
+    expect(at("", "", true)).toEqual({ url: "", text: "" });
+    expect(at("https://mcp.example.com/mcp").text).toBe("https://mcp.example.com/mcp");
+    expect(at("http://127.0.0.1.example.com/mcp").url).toBe("http://127.0.0.1.example.com/mcp");
+    expect(at("https://n1.example.com/d/s/mcp", "mcp.example.com").url).toBe("https://mcp.example.com/d/s/mcp");
   });
 });

@@ -28,6 +28,7 @@ const summary = (name: string, more: Partial<ServerSummary> = {}): ServerSummary
   protocol: "2025-11-25",
   generation: 1,
   revision: "r1",
+  endpoint: "",
   ...more,
 });
 const object = (name: string, more: Partial<ObjectRow> = {}): ObjectRow => ({

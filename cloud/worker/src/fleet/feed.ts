@@ -18,6 +18,7 @@ const Summary = z
     protocol: z.string(),
     generation: z.int(),
     revision: z.string(),
+    endpoint: z.string().describe("where clients reach it, as its node says"),
   })
   .openapi("ServerSummary");
 export const FeedNode = z

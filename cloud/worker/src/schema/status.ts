@@ -126,6 +126,7 @@ export interface ServerSummary {
   protocol: string;
   generation: number;
   revision: string;
+  endpoint: string; // where clients reach it, as its node says
 }
 
 // Reasons with which a server is not Ready because somebody wants it so.
@@ -149,6 +150,7 @@ export function summaryOf(status: NodeStatus): ServerSummary[] {
       protocol: server.serverInfo?.protocolVersion ?? "",
       generation: server.observedGeneration ?? 0,
       revision: server.revision ?? "",
+      endpoint: server.endpoint ?? "",
     };
   });
 }
