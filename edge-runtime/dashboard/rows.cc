@@ -91,6 +91,10 @@ Json NodeOf(const NodeStatus& status, bool connected) {
       {"lastSeen", seen.count()},    {"cloned", false},
       {"version", status.version},   {"head", status.accepted_head},
       {"runtimes", status.runtimes}, {"conditions", std::move(conditions)},
+      {"capacity",
+       {{"cpus", status.capacity.cpus},
+        {"memoryBytes", status.capacity.memory_bytes},
+        {"diskBytes", status.capacity.disk_bytes}}},
   };
 }
 

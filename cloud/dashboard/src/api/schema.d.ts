@@ -8628,6 +8628,15 @@ export interface components {
                 lastTransitionTime?: string;
                 observedGeneration?: number;
             }[];
+            /** @description 0: not known */
+            capacity: {
+                /** @default 0 */
+                cpus: number;
+                /** @default 0 */
+                memoryBytes: number;
+                /** @default 0 */
+                diskBytes: number;
+            };
         };
         ServerSummary: {
             namespace: string;
@@ -8703,7 +8712,8 @@ export interface components {
         };
         Alert: {
             key: string;
-            kind: string;
+            /** @enum {string} */
+            kind: "NodeOffline" | "ServerNotReady" | "CrashLoop" | "ToolPinViolated" | "TokenExpires" | "ApiTokenExpires" | "ForeignHead" | "DownListFrozen" | "CloneSuspected" | "ManyAlerts" | "WebhooksUnsigned";
             subject: string;
             message: string;
             /** @enum {string} */

@@ -114,6 +114,7 @@ export interface NodeRow {
   head: string;
   runtimes: string[];
   conditions: FeedNode["conditions"];
+  capacity: FeedNode["capacity"]; // 0: not known
   servers: number;
   ready: number;
   desired: ObjectRow | undefined;
@@ -160,6 +161,7 @@ export function nodeRow(name: string, feed: FeedNode | undefined, servers: reado
     head: feed?.head ?? "",
     runtimes: feed?.runtimes ?? [],
     conditions,
+    capacity: feed?.capacity ?? { cpus: 0, memoryBytes: 0, diskBytes: 0 },
     servers: servers.length,
     ready: servers.filter((server) => server.ready === "True").length,
     desired,

@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { BellOff, Check } from "lucide-react";
+import { BellOff, Check, Lightbulb } from "lucide-react";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { AlertTab } from "../app/router";
 import { type Alert, api, result } from "../api/client";
 import { alerts, queryClient, uptime } from "../api/queries";
 import { useMayAct } from "../app/session";
+import { wordsOf } from "../lib/alerts";
 import { ageOf, inWords, percent, timeOf } from "../lib/format";
 import { Bars, Card, PageHead, Tabs } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
@@ -24,6 +25,7 @@ function Subject({ alert }: { alert: Alert }) {
         {name} <span className="muted">on {node}</span>
       </Link>
     );
+  if (alert.kind === "ApiTokenExpires") return <code>{alert.subject}</code>;
   if (node !== undefined && ["NodeOffline", "CloneSuspected", "TokenExpires", "ManyAlerts"].includes(alert.kind))
     return (
       <Link to="/nodes/$node" params={{ node }}>
@@ -44,6 +46,7 @@ function Item({ alert }: { alert: Alert }) {
       say("bad", (error as Error).message);
     }
   };
+  const words = wordsOf(alert.kind);
   return (
     <li className={`alert ${alert.cleared === null ? alert.severity : "over"}`}>
       <div className="alert-main">
@@ -52,6 +55,14 @@ function Item({ alert }: { alert: Alert }) {
           <Subject alert={alert} />
         </span>
         <p className="break muted">{alert.message}</p>
+        {words !== undefined && alert.cleared === null && (
+          <p className="alert-words small">
+            <Lightbulb aria-hidden />
+            <span>
+              {words.means} <strong>{words.act}</strong>
+            </span>
+          </p>
+        )}
       </div>
       <div className="alert-side muted small">
         <time dateTime={new Date(alert.raised).toISOString()} title={timeOf(alert.raised)}>

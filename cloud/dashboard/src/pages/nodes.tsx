@@ -6,6 +6,7 @@ import { useCan, useMayAct } from "../app/session";
 import { matches, type NodeSort, sortNodes, wordsOf } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
+import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import type { NodeRow } from "../live/rows";
 import { NodeFlags } from "../ui/flags";
@@ -52,6 +53,12 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
         {original.head || "—"}
       </span>
     ),
+  },
+  {
+    id: "capacity",
+    header: "Capacity",
+    meta: { width: "8.5rem", phone: "hide" },
+    cell: ({ row: { original: { capacity } } }) => <span className="muted number">{capacity.cpus === 0 ? "—" : `${plural(capacity.cpus, "CPU")}, ${bytesText(capacity.memoryBytes)}`}</span>,
   },
   { id: "runtimes", header: "Runtimes", meta: { width: "8rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted cut">{original.runtimes.join(", ") || "—"}</span> },
   { id: "labels", header: "Labels", meta: { width: "minmax(8rem, 1.6fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },

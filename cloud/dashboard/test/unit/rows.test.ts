@@ -11,7 +11,7 @@ import { nodeRow, splitOf, spreadOf } from "../../src/live/rows";
 const condition = (type: string, status: "True" | "False" | "Unknown", reason = type, message = "") => ({ type, status, reason, message });
 // As a healthy node reports them (edge-runtime/mcplet/node_conditions.cc).
 const WELL = [condition("StoreReachable", "True", "StoreAnswers"), condition("DiskPressure", "False", "EnoughSpace"), condition("MemoryPressure", "False", "EnoughMemory"), condition("Ready", "True", "NodeReady")];
-const feed = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}): FeedNode => ({ node: "n", connected: true, lastSeen: 1, cloned: false, version: "1", head: "0.1.1", runtimes: [], conditions, ...more });
+const feed = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}): FeedNode => ({ node: "n", connected: true, lastSeen: 1, cloned: false, version: "1", head: "0.1.1", runtimes: [], capacity: { cpus: 0, memoryBytes: 0, diskBytes: 0 }, conditions, ...more });
 const row = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}, down = false) => nodeRow(more.node ?? "n", feed(conditions, more), [], down, undefined);
 const but = (type: string, status: "True" | "False" | "Unknown", reason: string, message = "") => WELL.map((each) => (each.type === type ? condition(type, status, reason, message) : each));
 

@@ -12,6 +12,7 @@ const node = (name: string, more: Partial<FeedNode> = {}): FeedNode => ({
   version: "1.5.0",
   head: "0.1.1",
   runtimes: [],
+  capacity: { cpus: 4, memoryBytes: 2 ** 33, diskBytes: 2 ** 36 },
   conditions: [{ type: "Ready", status: "True", reason: "Ready", message: "" }],
   ...more,
 });
