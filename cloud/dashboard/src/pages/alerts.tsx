@@ -138,7 +138,13 @@ export function Alerts() {
   const { data, error, refetch } = useQuery(alerts);
   const { tab = "open" } = route.useSearch();
   const navigate = route.useNavigate();
-  if (error) return <Failed error={error} retry={() => void refetch()} />;
+  if (error)
+    return (
+      <>
+        <PageHead title="Alerts" />
+        <Failed error={error} retry={() => void refetch()} />
+      </>
+    );
   if (data === undefined) return <Loading what="Looking for alerts" />;
   const open = data.filter((alert) => alert.cleared === null && alert.acknowledged === null);
   const seen = data.filter((alert) => alert.cleared === null && alert.acknowledged !== null);

@@ -19,8 +19,8 @@ const route = getRouteApi("/servers");
 function EndpointCell({ row }: { row: ServerRow }) {
   const { url, text } = endpointHere(row);
   return (
-    <span className="muted cut mono small" title={url}>
-      {text || "—"}
+    <span className="muted cut-start mono small" title={url}>
+      <bdi>{text || "—"}</bdi>
     </span>
   );
 }
@@ -29,7 +29,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(8.5rem, 1.8fr)", sort: "name" },
+    meta: { width: "minmax(8rem, 1.5fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
@@ -40,17 +40,17 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(11rem, 2fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(12rem, 1.8fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "ready",
     header: "Nodes",
-    meta: { width: "minmax(7rem, 1.3fr)", sort: "ready" },
+    meta: { width: "minmax(6.5rem, 1.2fr)", sort: "ready" },
     cell: ({ row: { original } }) => (
       <span className="cut" title={original.nodes.slice(0, 20).join(", ")}>
         <span className="number">
           {original.ready}/{original.total}
         </span>{" "}
-        <span className="muted small">{original.nodes.slice(0, 3).join(", ")}</span>
+        <span className="muted small wide-only">{original.nodes.slice(0, 3).join(", ")}</span>
       </span>
     ),
   },
@@ -67,8 +67,8 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
     header: "Source",
     meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
-      <span className="muted cut mono small" title={original.source}>
-        {original.source || "—"}
+      <span className="muted cut-start mono small" title={original.source}>
+        <bdi>{original.source || "—"}</bdi>
       </span>
     ),
   },

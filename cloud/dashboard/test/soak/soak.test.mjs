@@ -65,7 +65,9 @@ describe("a page that is left open", { skip }, () => {
       await until("the newest status is shown", async () => (await page.getByRole("row", { name: new RegExp(`^${first.name}-0 `) }).textContent()).includes(String(first.turn)), 15_000);
       await page.getByRole("link", { name: `${first.name}-0`, exact: true }).click();
       await page.getByRole("tab", { name: "Logs" }).click();
-      await page.locator(".log-text").first().waitFor();
+      await page.locator(".log-text").first().waitFor().catch(async (error) => {
+        throw new Error(`no line of its log; the page says: ${(await page.locator("main").innerText()).slice(0, 500)}`, { cause: error });
+      });
       await page.waitForTimeout(1000);
       await go("Nodes");
       await page.getByRole("row", { name: new RegExp(`^${first.name} `) }).waitFor();
