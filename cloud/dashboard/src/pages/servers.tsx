@@ -40,11 +40,11 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(12rem, 1.8fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(14rem, 1.9fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "ready",
     header: "Nodes",
-    meta: { width: "minmax(6.5rem, 1.2fr)", sort: "ready" },
+    meta: { width: "minmax(6.2rem, 1.1fr)", sort: "ready" },
     cell: ({ row: { original } }) => (
       <span className="cut" title={original.nodes.slice(0, 20).join(", ")}>
         <span className="number">
@@ -59,7 +59,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "endpoint",
     header: "Endpoint",
-    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
+    meta: { width: "minmax(6rem, 1.2fr)", phone: "hide" },
     cell: ({ row: { original } }) => <EndpointCell row={original} />,
   },
   {
