@@ -188,8 +188,8 @@ void DescribeNode(Session& session, const Fleet& fleet, const std::string& name)
     if (node.capacity.cpus > 0) {
       const auto whole = [](int64_t bytes) { return FormatBytes(bytes >> 20 << 20); };  // to the MiB
       Field(out, "Capacity",
-            std::to_string(node.capacity.cpus) + (node.capacity.cpus == 1 ? " CPU, " : " CPUs, ") + whole(node.capacity.memory_bytes) + " memory, " +
-                whole(node.capacity.disk_bytes) + " disk");
+            std::to_string(node.capacity.cpus) + (node.capacity.cpus == 1 ? " CPU, " : " CPUs, ") +
+                whole(node.capacity.memory_bytes) + " memory, " + whole(node.capacity.disk_bytes) + " disk");
     }
     Conditions(out, node.conditions, 0, now);
     out << "Servers:\n";
