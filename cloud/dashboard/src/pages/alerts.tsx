@@ -35,7 +35,7 @@ function Subject({ alert }: { alert: Alert }) {
   return <>{alert.subject}</>;
 }
 
-function Item({ alert }: { alert: Alert }) {
+function Item({ alert, explained }: { alert: Alert; explained: boolean }) {
   const say = useToast();
   const mayAct = useMayAct();
   const acknowledge = async () => {
@@ -46,7 +46,7 @@ function Item({ alert }: { alert: Alert }) {
       say("bad", (error as Error).message);
     }
   };
-  const words = wordsOf(alert.kind);
+  const words = explained ? wordsOf(alert.kind) : undefined;
   return (
     <li className={`alert ${alert.cleared === null ? alert.severity : "over"}`}>
       <div className="alert-main">
@@ -55,7 +55,7 @@ function Item({ alert }: { alert: Alert }) {
           <Subject alert={alert} />
         </span>
         <p className="break muted">{alert.message}</p>
-        {words !== undefined && alert.cleared === null && (
+        {words !== undefined && (
           <p className="alert-words small">
             <Lightbulb aria-hidden />
             <span>
@@ -83,11 +83,13 @@ function Item({ alert }: { alert: Alert }) {
 function List({ list, empty }: { list: readonly Alert[]; empty: string }) {
   const [shown, setShown] = useState(AT_ONCE);
   if (list.length === 0) return <Empty icon={BellOff} title={empty} />;
+  // The first of each kind is explained, not fifty times the same; what is over asks for nothing.
+  const first = new Map(list.filter(({ cleared }) => cleared === null).toReversed().map((alert) => [alert.kind, alert]));
   return (
     <>
       <ul className="alerts">
         {list.slice(0, shown).map((alert) => (
-          <Item key={`${alert.key} ${alert.raised}`} alert={alert} />
+          <Item key={`${alert.key} ${alert.raised}`} alert={alert} explained={first.get(alert.kind) === alert} />
         ))}
       </ul>
       {list.length > shown && (

@@ -63,6 +63,7 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await item("API token expires").getByText("Put a new one into the Worker’s settings").waitFor();
     await item("Many alerts").getByText("Look at the node rather than at each server").waitFor();
     await item("Crash loop").first().getByText("its last lines on stderr").waitFor();
+    assert.equal(await page.locator(".alert-words").count(), 4, "once for each kind");
     await axe(page, "alerts in words");
     await shoot(page, "alerts-words-light");
     await item("API token expires").getByRole("button", { name: "Acknowledge" }).click();
@@ -129,6 +130,15 @@ describe("an operator", { skip, concurrency: 1 }, () => {
       await page.evaluate((value) => navigator.clipboard.writeText(value), text);
       await page.keyboard.press("ControlOrMeta+v");
     };
+    const examples = page.getByRole("combobox", { name: "Begin with an example" });
+    const names = await examples.getByRole("option").allTextContents();
+    assert.ok(names.length > 3);
+    for (const name of names.slice(1)) {
+      await write("kind: nonsense\n");
+      await page.locator(".verdict.bad-text").waitFor();
+      await examples.selectOption({ label: name });
+      await page.getByText("Nothing is wrong with it").waitFor();
+    }
     await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: help}\nspec:\n  sus");
     await page.keyboard.press("Control+Space");
     await page.locator(".cm-tooltip-autocomplete").getByText("suspend").waitFor();
@@ -229,8 +239,8 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     const failed = page.getByRole("alert").filter({ hasText: "That did not work" });
     await failed.getByText("the store is away").waitFor();
     await failed.getByText("wrangler tail").waitFor();
-    await axe(page, "a failed page");
     await shoot(page, "failed-light");
+    await axe(page, "a failed page");
     how = (route) => route.fulfill({ status: 429, json: { success: false, errors: [{ code: 1, message: "too many" }], messages: [], result: null } });
     await failed.getByRole("button", { name: "Try again" }).click();
     await failed.getByText("Wait a minute").waitFor();
@@ -240,6 +250,19 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     how = (route) => route.continue();
     await failed.getByRole("button", { name: "Try again" }).click();
     await page.getByRole("tab", { name: /^Open/ }).waitFor();
+    // Lines that come live wait for none that can't be read.
+    await page.route("**/v1/logs*", (route) => route.fulfill({ status: 503, json: { success: false, errors: [{ code: 1, message: "the bucket is away" }], messages: [], result: null } }));
+    await page.goto(`${worker.url}/-/servers/default/notes?tab=logs`);
+    await page.getByText("Following").waitFor();
+    await until("the follow has come to the node", async () => {
+      one.log("notes", [{ time: new Date().toISOString(), text: "said just now", stream: "stdout" }]);
+      return (await page.locator(".log-text").getByText("said just now").count()) > 0;
+    });
+    await page.getByRole("alert").getByText("Earlier lines could not be read: the bucket is away").waitFor();
+    await axe(page, "live lines alone");
+    await page.unroute("**/v1/logs*");
+    await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
+    await page.getByText("Earlier lines could not be read").waitFor({ state: "detached" });
     // From the beginning without a connection: nothing is known, and that is what it says.
     await page.routeWebSocket(/v1\/watch/, (socket) => void socket.close({ code: 1011 }));
     await page.goto(`${worker.url}/-/`);
