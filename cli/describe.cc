@@ -9,6 +9,7 @@
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "crd/codec.h"
+#include "crd/quantity.h"
 #include "gitops/secret_rules.h"
 #include "store/trust/node_keys.h"
 #include "store/trust/sealed_secret.h"
@@ -184,6 +185,12 @@ void DescribeNode(Session& session, const Fleet& fleet, const std::string& name)
     Field(out, "Last seen", FormatAge(now - node.heartbeat) + " ago");
     Field(out, "Head", node.accepted_head);
     Field(out, "Runtimes", Join(node.runtimes, ", "));
+    if (node.capacity.cpus > 0) {
+      const auto whole = [](int64_t bytes) { return FormatBytes(bytes >> 20 << 20); };  // to the MiB
+      Field(out, "Capacity",
+            std::to_string(node.capacity.cpus) + (node.capacity.cpus == 1 ? " CPU, " : " CPUs, ") +
+                whole(node.capacity.memory_bytes) + " memory, " + whole(node.capacity.disk_bytes) + " disk");
+    }
     Conditions(out, node.conditions, 0, now);
     out << "Servers:\n";
     Table table({"  NAMESPACE", "NAME", "READY", "REASON"});

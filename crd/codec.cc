@@ -267,6 +267,11 @@ Json NodeStatusToJson(const NodeStatus& status) {
   PutText(&out, "acceptedHead", status.accepted_head);
   PutText(&out, "snapshot", status.snapshot);
   PutTexts(&out, "runtimes", status.runtimes);
+  Json capacity = Json::object();
+  PutNumber(&capacity, "cpus", status.capacity.cpus);
+  PutNumber(&capacity, "memoryBytes", status.capacity.memory_bytes);
+  PutNumber(&capacity, "diskBytes", status.capacity.disk_bytes);
+  PutPart(&out, "capacity", std::move(capacity));
   PutList(&out, "conditions", status.conditions, ConditionToJson);
   PutList(&out, "servers", status.servers, ServerStatusToJson);
   return out;
@@ -283,6 +288,10 @@ StatusOr<NodeStatus> NodeStatusFromJson(const Json& json) {
   reader.Text(json, "acceptedHead", &status.accepted_head);
   reader.Text(json, "snapshot", &status.snapshot);
   reader.Texts(json, "runtimes", &status.runtimes);
+  const Json& capacity = GetMember(json, "capacity");
+  reader.Number(capacity, "cpus", &status.capacity.cpus);
+  reader.Number(capacity, "memoryBytes", &status.capacity.memory_bytes);
+  reader.Number(capacity, "diskBytes", &status.capacity.disk_bytes);
   reader.List(json, "conditions", ConditionFromJson, &status.conditions);
   reader.List(json, "servers", ServerStatusFromJson, &status.servers);
   if (status.node.empty()) reader.Fail("node", "is missing");

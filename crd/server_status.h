@@ -84,6 +84,15 @@ struct Event {
   WallTime first_time{};
 };
 
+// What the machine has in all; 0: not known.
+struct NodeCapacity {
+  int64_t cpus = 0;          // that mcplet may run on
+  int64_t memory_bytes = 0;  // of the machine
+  int64_t disk_bytes = 0;    // of the file system that the state directory is on
+
+  bool operator==(const NodeCapacity&) const = default;
+};
+
 struct NodeStatus {
   std::string node;
   std::string boot_id;   // of this mcplet process
@@ -93,6 +102,7 @@ struct NodeStatus {
   std::string accepted_head;  // "trust.epoch.revision" that this node runs
   std::string snapshot;       // its hash
   std::vector<std::string> runtimes;
+  NodeCapacity capacity;
   std::vector<Condition> conditions;
   std::vector<ServerStatus> servers;
 };

@@ -78,6 +78,7 @@ Json SummaryOf(const ServerStatus& server) {
       {"protocol", server.server_info.protocol_version},
       {"generation", server.observed_generation},
       {"revision", server.revision},
+      {"endpoint", server.endpoint},
   };
 }
 
@@ -86,10 +87,18 @@ Json NodeOf(const NodeStatus& status, bool connected) {
   for (const Condition& condition : status.conditions) conditions.push_back(ConditionToJson(condition));
   const auto seen = std::chrono::duration_cast<std::chrono::milliseconds>(status.heartbeat.time_since_epoch());
   return {
-      {"node", status.node},         {"connected", connected},
-      {"lastSeen", seen.count()},    {"cloned", false},
-      {"version", status.version},   {"head", status.accepted_head},
-      {"runtimes", status.runtimes}, {"conditions", std::move(conditions)},
+      {"node", status.node},
+      {"connected", connected},
+      {"lastSeen", seen.count()},
+      {"cloned", false},
+      {"version", status.version},
+      {"head", status.accepted_head},
+      {"runtimes", status.runtimes},
+      {"conditions", std::move(conditions)},
+      {"capacity",
+       {{"cpus", status.capacity.cpus},
+        {"memoryBytes", status.capacity.memory_bytes},
+        {"diskBytes", status.capacity.disk_bytes}}},
   };
 }
 

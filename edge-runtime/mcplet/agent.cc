@@ -479,6 +479,7 @@ void NodeAgent::LookAtNode() {
     if (check.available) node.runtimes.emplace_back(ToString(kind));
   }
   facts.runtimes = checks_;
+  node.capacity = {.cpus = facts.cpus, .memory_bytes = facts.memory_total_bytes, .disk_bytes = facts.disk_total_bytes};
   facts.gateway_wanted = gateway_->wanted();
   facts.gateway_problem = gateway_->problem();
   facts.certificate_problem = gateway_->certificate_problem();

@@ -1,5 +1,6 @@
 #include "edge-runtime/mcplet/node_conditions.h"
 
+#include <sched.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 
@@ -110,6 +111,8 @@ NodeFacts ReadKernelFacts(const std::string& state_directory) {
     facts.memory_available_bytes = KilobytesOf(*meminfo, "MemAvailable:") * 1024;
     facts.memory_total_bytes = KilobytesOf(*meminfo, "MemTotal:") * 1024;
   }
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) facts.cpus = CPU_COUNT(&cpus);
   return facts;
 }
 

@@ -40,6 +40,7 @@ struct NodeFacts {
   bool clock_synced = true;
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;
+  int64_t cpus = 0;  // that this process may run on
 };
 
 // What the kernel says of clock, disk and memory.

@@ -88,12 +88,13 @@ void StatusPublisher::Remove(const ServerKey& server) {
 void StatusPublisher::SetNode(const NodeStatus& node) {
   MutexLock lock(&mu_);
   const auto facts = [](const NodeStatus& n) {
-    return std::tie(n.accepted_head, n.snapshot, n.runtimes, n.conditions);
+    return std::tie(n.accepted_head, n.snapshot, n.runtimes, n.capacity, n.conditions);
   };
   if (facts(node_) == facts(node)) return;  // a look that found nothing new costs nothing
   node_.accepted_head = node.accepted_head;
   node_.snapshot = node.snapshot;
   node_.runtimes = node.runtimes;
+  node_.capacity = node.capacity;
   node_.conditions = node.conditions;
   Touch();
 }

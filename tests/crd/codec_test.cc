@@ -146,6 +146,7 @@ NodeStatus FullNodeStatus() {
   node.accepted_head = "1.2.3";
   node.snapshot = "s";
   node.runtimes = {"Docker", "Process"};
+  node.capacity = {4, int64_t{8} << 30, int64_t{64} << 30};
   node.conditions = {{"Ready", ConditionStatus::kUnknown, 0, WallTime{seconds(1700000005)}, "Starting", ""}};
   node.servers = {server};
   return node;

@@ -283,6 +283,7 @@ describe("what is wrong", () => {
     protocol: "",
     generation: 1,
     revision: "",
+    endpoint: "",
   };
   const facts = (more: Partial<Facts>): Facts => ({
     nodes: [],

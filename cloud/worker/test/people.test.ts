@@ -60,14 +60,14 @@ describe("the feed", () => {
     expect(await back.message("delta")).toMatchObject({ name: "edge-2", node: null, gone: [["default", "c"]] });
   });
   it("tells everything to one whose cursor is of another fleet", () => {
-    const row = { node: "n", connected: true, lastSeen: 0, cloned: false, version: "", head: "", runtimes: [], conditions: [], at: 5, servers: [] };
+    const row = { node: "n", connected: true, lastSeen: 0, cloned: false, version: "", head: "", runtimes: [], conditions: [], capacity: { cpus: 0, memoryBytes: 0, diskBytes: 0 }, at: 5, servers: [] };
     expect(stateMessages([row], "b", "a.9")).toMatchObject([{ whole: true, cursor: "b.5" }]);
     expect(stateMessages([row], "b", "b.5")).toMatchObject([{ whole: false, nodes: [{ servers: null }] }]);
     expect(stateMessages([], "b", "")).toMatchObject([{ last: true, names: [], nodes: [] }]);
   });
   it("comes in bounded messages", () => {
-    const server = { namespace: "d", name: "x", ready: "True" as const, reason: "", message: "", looping: false, pinsViolated: "", restarts: 0, tools: 0, protocol: "", generation: 1, revision: "" };
-    const row = { connected: true, lastSeen: 0, cloned: false, version: "", head: "", runtimes: [], conditions: [], at: 1 };
+    const server = { namespace: "d", name: "x", ready: "True" as const, reason: "", message: "", looping: false, pinsViolated: "", restarts: 0, tools: 0, protocol: "", generation: 1, revision: "", endpoint: "" };
+    const row = { connected: true, lastSeen: 0, cloned: false, version: "", head: "", runtimes: [], conditions: [], capacity: { cpus: 0, memoryBytes: 0, diskBytes: 0 }, at: 1 };
     const rows = Array.from({ length: 200 }, (_, index) => ({ ...row, node: `n${index}`, servers: Array.from({ length: 50 }, (_, each) => ({ ...server, name: `s${each}` })) }));
     const messages = stateMessages(rows, "b", "");
     expect(messages.flatMap(({ nodes }) => nodes)).toHaveLength(200);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { runs } from "../src/manifest/rules.js";
+import cases from "../../../tests/crd/testdata/rules.json" with { type: "json" };
+import { nameInRule, runs } from "../src/manifest/rules.js";
 import { KINDS, type Schema, validate } from "../src/manifest/validate.js";
 
 const server = (spec: Record<string, unknown>, metadata: Record<string, unknown> = { name: "a" }) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata, spec });
@@ -33,6 +34,24 @@ describe("a manifest", () => {
   ])("%j", (value, message) => expect(told(value)).toContain(message));
   it("with a hundred faults has fifty told", () => {
     expect(validate(server({ ...image, ...Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`f${index}`, 1])) }))).toHaveLength(50);
+  });
+});
+
+// The table that C++ is held to as well. Secrets are refused here, whatever they are.
+interface Case {
+  name: string;
+  kind: string;
+  spec: unknown;
+  refused?: string[];
+}
+describe("a rule of the schemas judges", () => {
+  it.each((cases.cases as Case[]).filter(({ kind }) => kind !== "MCPSecret"))("$name", ({ kind, spec, refused = [] }) => {
+    const problems = validate({ kind, metadata: { name: "a" }, spec }).map(({ problem }) => problem);
+    if (refused.length === 0) expect(problems).toEqual([]);
+    for (const message of refused) expect(problems).toContain(message);
+  });
+  it("names that are words of CEL, or that CEL can't say", () => {
+    expect(["package", "packages", "a-b", "a.b/c", "a__b", "a_b"].map(nameInRule)).toEqual(["__package__", "packages", "a__dash__b", "a__dot__b__slash__c", "a__underscores__b", "a_b"]);
   });
 });
 

@@ -261,6 +261,8 @@ TEST(RowsTest, AServerIsShownInShort) {
   EXPECT_TRUE(row["looping"]);
   EXPECT_EQ(row["pinsViolated"], "Changed");
   EXPECT_EQ(SummaryOf({.key = {"default", "b"}})["reason"], "NotReported");
+  server.endpoint = "http://127.0.0.1:8700/default/a/mcp";
+  EXPECT_EQ(SummaryOf(server)["endpoint"], server.endpoint);
 
   Object object;
   object.kind = kKindServer;

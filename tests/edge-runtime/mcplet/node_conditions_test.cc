@@ -200,6 +200,8 @@ TEST(NodeConditionsTest, TheKernelTellsDiskAndMemory) {
   NodeFacts facts = ReadKernelFacts("/");
   EXPECT_GT(facts.disk_total_bytes, 0);
   EXPECT_GT(facts.memory_available_bytes, 0);
+  EXPECT_GT(facts.memory_total_bytes, facts.memory_available_bytes);
+  EXPECT_GT(facts.cpus, 0);
 }
 
 TEST(NodeConditionsTest, ANodeWithATunnelTellsOfItAndOneWithoutDoesNot) {

@@ -8628,6 +8628,15 @@ export interface components {
                 lastTransitionTime?: string;
                 observedGeneration?: number;
             }[];
+            /** @description 0: not known */
+            capacity: {
+                /** @default 0 */
+                cpus: number;
+                /** @default 0 */
+                memoryBytes: number;
+                /** @default 0 */
+                diskBytes: number;
+            };
         };
         ServerSummary: {
             namespace: string;
@@ -8643,6 +8652,8 @@ export interface components {
             protocol: string;
             generation: number;
             revision: string;
+            /** @description where clients reach it, as its node says */
+            endpoint: string;
         };
         FeedDelta: {
             /** @enum {string} */
@@ -8701,7 +8712,8 @@ export interface components {
         };
         Alert: {
             key: string;
-            kind: string;
+            /** @enum {string} */
+            kind: "NodeOffline" | "ServerNotReady" | "CrashLoop" | "ToolPinViolated" | "TokenExpires" | "ApiTokenExpires" | "ForeignHead" | "DownListFrozen" | "CloneSuspected" | "ManyAlerts" | "WebhooksUnsigned";
             subject: string;
             message: string;
             /** @enum {string} */

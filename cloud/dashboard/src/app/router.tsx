@@ -11,7 +11,7 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 const optional = <T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: ({ error }) => <Failed error={error} /> });
+const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: ({ error }) => <Failed error={error} page /> });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: Overview });
 
 const servers = createRoute({

@@ -27,8 +27,13 @@ export const clockOf = (at: string): string => {
 export const short = (hash: string, length = 12): string => hash.replace(/^sha256:/, "").slice(0, length);
 export const plural = (count: number, word: string, words = `${word}s`): string => `${count.toLocaleString()} ${count === 1 ? word : words}`;
 export const percent = (ratio: number | null | undefined): string => (ratio === null || ratio === undefined ? "—" : `${(ratio * 100).toFixed(ratio >= 0.9995 || ratio < 0.1 ? 1 : 2)} %`);
-// "NodeOffline" → "Node offline"
+const SHORT_FORMS = /\b(api|cpu|dns|mcp|oci|oom|tls|url)\b/g;
+// "NodeOffline" → "Node offline", "ApiTokenExpires" → "API token expires"
 export const inWords = (reason: string): string => {
-  const words = reason.replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2").replaceAll(/([A-Z]+)([A-Z][a-z])/g, "$1 $2").toLowerCase();
+  const words = reason
+    .replaceAll(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .replaceAll(/([A-Z]+)([A-Z][a-z])/g, "$1 $2")
+    .toLowerCase()
+    .replaceAll(SHORT_FORMS, (word) => word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 };

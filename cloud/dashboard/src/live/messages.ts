@@ -21,11 +21,12 @@ export type Message =
   | { type: "alert"; state: "raised" | "cleared" | "acknowledged"; kind?: string; subject?: string }
   | { type: "usage"; node: string; servers: Schemas["ServerUsage"][] }
   | { type: "log"; node: string; namespace: string; server: string; lines: LogLine[] }
+  | { type: "error"; message: string }
   | { type: "head"; order: string; snapshot: string; signed: boolean }
   | FeedState
   | FeedDelta;
 
-const KNOWN = new Set(["hello", "down", "alert", "log", "usage", "state", "delta"]);
+const KNOWN = new Set(["hello", "error", "down", "alert", "log", "usage", "state", "delta"]);
 
 // A message without a type is a head. undefined: none of ours.
 export function parseMessage(text: string): Message | undefined {

@@ -34,6 +34,7 @@ export interface ServerRow {
   tools: number;
   pins: string; // how its tools differ from those that are pinned; "": they don't
   protocol: string;
+  endpoint: string; // as one of its nodes reports it, a loopback address where it has no other; "": none does
   revisions: number; // how many at once: more than one while it rolls out
   generation: number; // the newest that a node reports
   nodes: string[];
@@ -86,6 +87,7 @@ export function serverRow(key: string, on: readonly OnNode[], desired: ObjectRow
     tools: on.reduce((most, each) => Math.max(most, each.summary.tools), 0),
     pins,
     protocol: on.find((each) => each.summary.protocol !== "")?.summary.protocol ?? "",
+    endpoint: on.find((each) => each.summary.endpoint)?.summary.endpoint ?? "",
     revisions,
     generation: on.reduce((most, each) => Math.max(most, each.summary.generation), 0),
     nodes,
@@ -112,6 +114,7 @@ export interface NodeRow {
   head: string;
   runtimes: string[];
   conditions: FeedNode["conditions"];
+  capacity: FeedNode["capacity"]; // 0: not known
   servers: number;
   ready: number;
   desired: ObjectRow | undefined;
@@ -158,6 +161,7 @@ export function nodeRow(name: string, feed: FeedNode | undefined, servers: reado
     head: feed?.head ?? "",
     runtimes: feed?.runtimes ?? [],
     conditions,
+    capacity: feed?.capacity ?? { cpus: 0, memoryBytes: 0, diskBytes: 0 },
     servers: servers.length,
     ready: servers.filter((server) => server.ready === "True").length,
     desired,

@@ -14,6 +14,8 @@ export interface SocketParts {
 const FIRST_MS = 500;
 const MOST_MS = 15_000;
 const STABLE_MS = 10_000;
+const HELLO_MS = 30_000;
+const LOOK_AGAIN_MS = 11_000; // the Worker counts ten seconds
 
 export class LiveSocket {
   private socket: WebSocket | undefined;
@@ -22,6 +24,8 @@ export class LiveSocket {
   private turn = 0; // another one since: what waited has nothing to do any more
   private retry: ReturnType<typeof setTimeout> | undefined;
   private beat: ReturnType<typeof setInterval> | undefined;
+  private unsynced = false;
+  private look: ReturnType<typeof setTimeout> | undefined;
   private heard = 0;
   private follow: object | undefined;
   private measure: object | undefined;
@@ -46,6 +50,7 @@ export class LiveSocket {
     this.ended = true;
     ++this.turn;
     clearTimeout(this.retry);
+    clearTimeout(this.look);
     clearInterval(this.beat);
     this.socket?.close(1000);
     this.socket = undefined;
@@ -67,21 +72,43 @@ export class LiveSocket {
     this.socket?.send(JSON.stringify(message));
   }
 
+  // Who went through many views in a moment is told to wait: what is looked at now is asked for again when that is over.
+  private lookAgain(socket: WebSocket, refusal: string): void {
+    const what = /^(sync|follow|unfollow|measure|unmeasure): more than/.exec(refusal)?.[1];
+    if (what === undefined) return;
+    this.unsynced ||= what === "sync";
+    clearTimeout(this.look);
+    this.look = setTimeout(() => {
+      if (this.socket !== socket) return;
+      if (this.unsynced) this.say({ type: "sync", since: this.parts.since() });
+      this.unsynced = false;
+      if (this.follow !== undefined) this.say({ type: "follow", ...this.follow });
+      if (this.measure !== undefined) this.say({ type: "measure", ...this.measure });
+    }, LOOK_AGAIN_MS);
+  }
+
   private connect(): void {
     ++this.turn;
     this.parts.link("connecting");
     const socket = this.parts.open();
     const opened = Date.now();
     this.socket = socket;
+    // Somebody may take the connection and say nothing.
+    const patience = setTimeout(() => socket.close(), HELLO_MS);
     socket.onmessage = (event: MessageEvent<string>) => {
       if (this.socket !== socket) return;
       this.heard = Date.now();
       const message = parseMessage(event.data);
       if (message === undefined) return;
-      if (message.type === "hello") this.greet((message.hints?.pingSeconds ?? 30) * 1000);
+      if (message.type === "error") return this.lookAgain(socket, message.message);
+      if (message.type === "hello") {
+        clearTimeout(patience);
+        this.greet((message.hints?.pingSeconds ?? 30) * 1000);
+      }
       this.parts.take(message);
     };
     socket.onclose = () => {
+      clearTimeout(patience);
       if (this.socket !== socket) return;
       this.socket = undefined;
       clearInterval(this.beat);

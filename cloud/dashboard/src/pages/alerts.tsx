@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { BellOff, Check } from "lucide-react";
+import { BellOff, Check, Lightbulb } from "lucide-react";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { AlertTab } from "../app/router";
 import { type Alert, api, result } from "../api/client";
 import { alerts, queryClient, uptime } from "../api/queries";
 import { useMayAct } from "../app/session";
+import { wordsOf } from "../lib/alerts";
 import { ageOf, inWords, percent, timeOf } from "../lib/format";
 import { Bars, Card, PageHead, Tabs } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
@@ -24,6 +25,7 @@ function Subject({ alert }: { alert: Alert }) {
         {name} <span className="muted">on {node}</span>
       </Link>
     );
+  if (alert.kind === "ApiTokenExpires") return <code>{alert.subject}</code>;
   if (node !== undefined && ["NodeOffline", "CloneSuspected", "TokenExpires", "ManyAlerts"].includes(alert.kind))
     return (
       <Link to="/nodes/$node" params={{ node }}>
@@ -33,7 +35,7 @@ function Subject({ alert }: { alert: Alert }) {
   return <>{alert.subject}</>;
 }
 
-function Item({ alert }: { alert: Alert }) {
+function Item({ alert, explained }: { alert: Alert; explained: boolean }) {
   const say = useToast();
   const mayAct = useMayAct();
   const acknowledge = async () => {
@@ -44,6 +46,7 @@ function Item({ alert }: { alert: Alert }) {
       say("bad", (error as Error).message);
     }
   };
+  const words = explained ? wordsOf(alert.kind) : undefined;
   return (
     <li className={`alert ${alert.cleared === null ? alert.severity : "over"}`}>
       <div className="alert-main">
@@ -52,6 +55,14 @@ function Item({ alert }: { alert: Alert }) {
           <Subject alert={alert} />
         </span>
         <p className="break muted">{alert.message}</p>
+        {words !== undefined && (
+          <p className="alert-words small">
+            <Lightbulb aria-hidden />
+            <span>
+              {words.means} <strong>{words.act}</strong>
+            </span>
+          </p>
+        )}
       </div>
       <div className="alert-side muted small">
         <time dateTime={new Date(alert.raised).toISOString()} title={timeOf(alert.raised)}>
@@ -72,11 +83,13 @@ function Item({ alert }: { alert: Alert }) {
 function List({ list, empty }: { list: readonly Alert[]; empty: string }) {
   const [shown, setShown] = useState(AT_ONCE);
   if (list.length === 0) return <Empty icon={BellOff} title={empty} />;
+  // The first of each kind is explained, not fifty times the same; what is over asks for nothing.
+  const first = new Map(list.filter(({ cleared }) => cleared === null).toReversed().map((alert) => [alert.kind, alert]));
   return (
     <>
       <ul className="alerts">
         {list.slice(0, shown).map((alert) => (
-          <Item key={`${alert.key} ${alert.raised}`} alert={alert} />
+          <Item key={`${alert.key} ${alert.raised}`} alert={alert} explained={first.get(alert.kind) === alert} />
         ))}
       </ul>
       {list.length > shown && (
@@ -127,7 +140,13 @@ export function Alerts() {
   const { data, error, refetch } = useQuery(alerts);
   const { tab = "open" } = route.useSearch();
   const navigate = route.useNavigate();
-  if (error) return <Failed error={error} retry={() => void refetch()} />;
+  if (error)
+    return (
+      <>
+        <PageHead title="Alerts" />
+        <Failed error={error} retry={() => void refetch()} />
+      </>
+    );
   if (data === undefined) return <Loading what="Looking for alerts" />;
   const open = data.filter((alert) => alert.cleared === null && alert.acknowledged === null);
   const seen = data.filter((alert) => alert.cleared === null && alert.acknowledged !== null);

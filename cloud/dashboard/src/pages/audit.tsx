@@ -16,7 +16,13 @@ export function Audit() {
     initialPageParam: 0,
     getNextPageParam: (last) => (last.length < PAGE ? undefined : last[last.length - 1]!.id),
   });
-  if (error) return <Failed error={error} retry={() => void refetch()} />;
+  if (error)
+    return (
+      <>
+        <PageHead title="Audit" />
+        <Failed error={error} retry={() => void refetch()} />
+      </>
+    );
   if (data === undefined) return <Loading what="Looking who did what" />;
   const rows = data.pages.flat();
   return (

@@ -132,7 +132,13 @@ export function History() {
   const navigate = route.useNavigate();
   // A question stays open while a newer version comes.
   const { data, error, refetch, hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage } = useInfiniteQuery({ ...history(head?.snapshot ?? ""), enabled: synced || link === "lost", placeholderData: keepPreviousData });
-  if (error && data === undefined) return <Failed error={error} retry={() => void refetch()} />;
+  if (error && data === undefined)
+    return (
+      <>
+        <PageHead title="History" />
+        <Failed error={error} retry={() => void refetch()} />
+      </>
+    );
   if (data === undefined) return <Loading what="Reading the history" />;
   const rows = data.pages.flatMap(({ result: versions }) => versions);
   return (

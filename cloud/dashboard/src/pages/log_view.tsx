@@ -253,16 +253,25 @@ export function LogView({ namespace, server, nodes, search, change }: LogViewPro
           )}
         </div>
       )}
+      {lines.length > 0 && error !== null && (
+        <div className="banner warn" role="alert">
+          <span className="break">Earlier lines could not be read: {error.message}.</span>{" "}
+          <button type="button" className="link" onClick={() => void refetch()}>
+            Try again
+          </button>
+        </div>
+      )}
       {backwards ? (
         <Empty icon={ScrollText} title="This time ends before it begins">Choose a “from” that is before “until”.</Empty>
+      ) : lines.length > 0 ? (
+        // Also while earlier ones are read, or can't be: what comes live waits for nothing.
+        <Lines lines={lines} withServer={!one} />
       ) : error ? (
         <Failed error={error} retry={() => void refetch()} />
       ) : isPending ? (
         <Loading what="Reading lines" />
-      ) : lines.length === 0 ? (
-        <Empty icon={ScrollText} title="No lines">{contains === "" ? ofNode ? "Nothing was written in this time by a server of this node." : "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text."}</Empty>
       ) : (
-        <Lines lines={lines} withServer={!one} />
+        <Empty icon={ScrollText} title="No lines">{contains === "" ? ofNode ? "Nothing was written in this time by a server of this node." : "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text."}</Empty>
       )}
     </div>
   );

@@ -7,6 +7,7 @@ import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
 import { ageOf, percent, plural, timeOf } from "../lib/format";
+import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import type { NodeRow } from "../live/rows";
 import { Confirm, type Question } from "../ui/dialog";
@@ -240,6 +241,22 @@ export function Node() {
             <dt>Runs version</dt>
             <dd>{row.head || "—"}</dd>
           </div>
+          {row.capacity.cpus > 0 && (
+            <>
+              <div>
+                <dt>CPUs</dt>
+                <dd>{row.capacity.cpus}</dd>
+              </div>
+              <div>
+                <dt>Memory</dt>
+                <dd>{bytesText(row.capacity.memoryBytes)}</dd>
+              </div>
+              <div>
+                <dt>Disk</dt>
+                <dd>{bytesText(row.capacity.diskBytes)}</dd>
+              </div>
+            </>
+          )}
           <div>
             <dt>Runtimes</dt>
             <dd>{row.runtimes.join(", ") || "—"}</dd>

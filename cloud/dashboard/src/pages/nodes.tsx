@@ -6,6 +6,7 @@ import { useCan, useMayAct } from "../app/session";
 import { matches, type NodeSort, sortNodes, wordsOf } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
+import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import type { NodeRow } from "../live/rows";
 import { NodeFlags } from "../ui/flags";
@@ -20,7 +21,7 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(10rem, 2fr)", sort: "name" },
+    meta: { width: "minmax(9.5rem, 1.6fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/nodes/$node" params={{ node: original.name }} className="strong cut">
@@ -34,26 +35,32 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
   {
     id: "servers",
     header: "Servers",
-    meta: { width: "5.4rem", sort: "servers" },
+    meta: { width: "4.6rem", sort: "servers" },
     cell: ({ row: { original } }) => (
       <span className="number">
         {original.ready}/{original.servers}
       </span>
     ),
   },
-  { id: "seen", header: "Last seen", meta: { width: "6.4rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.connected ? "now" : original.lastSeen === 0 ? "never" : `${ageOf(original.lastSeen)} ago`}</span> },
-  { id: "version", header: "Version", meta: { width: "6rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.version || "—"}</span> },
+  { id: "seen", header: "Last seen", meta: { width: "5.6rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.connected ? "now" : original.lastSeen === 0 ? "never" : `${ageOf(original.lastSeen)} ago`}</span> },
+  { id: "version", header: "Version", meta: { width: "4.5rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number cut" title={original.version}>{original.version || "—"}</span> },
   {
     id: "head",
     header: "Runs",
-    meta: { width: "5.5rem", sort: "head", phone: "hide" },
+    meta: { width: "4.6rem", sort: "head", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className={original.head === head || original.head === "" ? "muted number" : "number warn-text"} title={original.head === head ? "the newest version" : `the newest is ${head ?? "none"}`}>
         {original.head || "—"}
       </span>
     ),
   },
-  { id: "runtimes", header: "Runtimes", meta: { width: "8rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted cut">{original.runtimes.join(", ") || "—"}</span> },
+  {
+    id: "capacity",
+    header: "Capacity",
+    meta: { width: "8.2rem", phone: "hide" },
+    cell: ({ row: { original: { capacity } } }) => <span className="muted number">{capacity.cpus === 0 ? "—" : `${plural(capacity.cpus, "CPU")}, ${bytesText(capacity.memoryBytes)}`}</span>,
+  },
+  { id: "runtimes", header: "Runtimes", meta: { width: "6.5rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted cut" title={original.runtimes.join(", ")}>{original.runtimes.join(", ") || "—"}</span> },
   { id: "labels", header: "Labels", meta: { width: "minmax(8rem, 1.6fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
 ];
 

@@ -16,6 +16,7 @@ const Chart = lazy(() => import("../ui/chart"));
 const SHOWN = 6;
 const CHART_HOURS = 24;
 const CHART_PARTS = 96;
+const LEAST_PARTS = 2; // fewer make no line
 
 function Tile({ icon: Icon, label, to, value, of, note, tone }: { icon: LucideIcon; label: string; to: "/servers" | "/nodes" | "/alerts" | "/history"; value: ReactNode; of?: ReactNode; note: ReactNode; tone: string }) {
   return (
@@ -101,9 +102,10 @@ function Availability() {
     return [x, y] as [number[], (number | null)[]];
   }, [data]);
   const mean = data?.[0]?.uptime.ratio ?? null;
+  const known = points?.[1].filter((value) => value !== null).length ?? 0;
   return (
     <Card title="Servers up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
-      <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : <Chart x={points[0]} series={UP} values={[points[1]]} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} tick={percentTick} range={[0, 100]} />}</Suspense>
+      <Suspense fallback={<div className="chart" />}>{points === undefined ? <div className="chart" /> : known < LEAST_PARTS ? <p className="chart calm muted">A line is drawn here when there is half an hour of it.</p> : <Chart x={points[0]} series={UP} values={[points[1]]} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} tick={percentTick} range={[0, 100]} />}</Suspense>
     </Card>
   );
 }
@@ -171,13 +173,19 @@ export function Overview() {
         </Empty>
       ) : (
         <>
-          <div className={measured ? "columns" : ""}>
+          <div className={measured || head !== undefined ? "columns" : ""}>
             <Card title="Needs attention">
               <Attention servers={servers} nodes={nodes} />
             </Card>
-            {measured && <Availability />}
+            {measured ? (
+              <div className="beside">
+                {head !== undefined && <Versions head={head} nodes={nodes} />}
+                <Availability />
+              </div>
+            ) : (
+              head !== undefined && <Versions head={head} nodes={nodes} />
+            )}
           </div>
-          {head !== undefined && <Versions head={head} nodes={nodes} />}
           <Card title="What runs where" tools={<span className="muted">{plural(nodes.length, "node")} · {plural(servers.length, "server")}</span>}>
             <FleetMap nodes={nodes} servers={servers} />
           </Card>

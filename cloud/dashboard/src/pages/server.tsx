@@ -4,6 +4,7 @@ import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import { api, result } from "../api/client";
 import { serverOf, uptime } from "../api/queries";
+import { endpointHere } from "../app/endpoint";
 import type { LogSearch, ServerTab } from "../app/router";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
@@ -12,7 +13,7 @@ import { type Change, changed } from "../lib/search";
 import { useFleet, useServer } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
 import { PinFlag } from "../ui/flags";
-import { Bars, Card, HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
+import { Bars, Card, CopyText, HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 import { ObjectHistory } from "./object_history";
 import { LogView } from "./log_view";
@@ -87,6 +88,7 @@ function Facts({ namespace, name }: { namespace: string; name: string }) {
   });
   const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
   const all = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
+  const { url } = endpointHere(row);
   const facts: [string, React.ReactNode][] = [
     ["Nodes ready", `${row.ready} of ${row.total}`],
     ["Tools", row.tools || "—"],
@@ -105,6 +107,15 @@ function Facts({ namespace, name }: { namespace: string; name: string }) {
           </div>
         ))}
       </dl>
+      {url !== "" && (
+        <div className="facts-endpoint">
+          <span className="muted small">Endpoint</span>
+          <code className="cut" title={url}>
+            {url}
+          </code>
+          <CopyText text={url} label="Copy the endpoint" />
+        </div>
+      )}
       {bars !== undefined && (
         <div className="facts-bars">
           <Bars bars={bars} hours={HOURS} ratio={all === 0 ? null : up / all} />

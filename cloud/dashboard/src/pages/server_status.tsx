@@ -100,7 +100,7 @@ export function ServerStatus({ places, loading, error }: { places: readonly Plac
   if (loading) return <Loading what="Asking for its status" />;
   if (places.length === 0) return <Empty icon={Clock} title="No node has reported it yet">A node takes it up within seconds. If none does, look whether its placement matches a node that is online and takes servers.</Empty>;
   return (
-    <div className="stack">
+    <div className="places">
       {places.map(({ node, nodeDown, status }) => (
         <Card key={node} className="place">
           <div className="card-head">

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { Box, FileCode2, SearchX } from "lucide-react";
 import { useDeferredValue, useMemo } from "react";
 import { useMayAct } from "../app/session";
-import { endpointOf } from "../lib/endpoint";
+import { endpointHere } from "../app/endpoint";
 import { filterServers, type ServerSort, sortServers } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
@@ -16,11 +16,20 @@ import { VirtualTable } from "../ui/table";
 
 const route = getRouteApi("/servers");
 
+function EndpointCell({ row }: { row: ServerRow }) {
+  const { url, text } = endpointHere(row);
+  return (
+    <span className="muted cut-start mono small" title={url}>
+      <bdi>{text || "—"}</bdi>
+    </span>
+  );
+}
+
 export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(8.5rem, 1.8fr)", sort: "name" },
+    meta: { width: "minmax(8rem, 1.5fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
@@ -31,17 +40,17 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(11rem, 2fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(14rem, 1.9fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "ready",
     header: "Nodes",
-    meta: { width: "minmax(7rem, 1.3fr)", sort: "ready" },
+    meta: { width: "minmax(6.2rem, 1.1fr)", sort: "ready" },
     cell: ({ row: { original } }) => (
       <span className="cut" title={original.nodes.slice(0, 20).join(", ")}>
         <span className="number">
           {original.ready}/{original.total}
         </span>{" "}
-        <span className="muted small">{original.nodes.slice(0, 3).join(", ")}</span>
+        <span className="muted small wide-only">{original.nodes.slice(0, 3).join(", ")}</span>
       </span>
     ),
   },
@@ -50,20 +59,16 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "endpoint",
     header: "Endpoint",
-    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
-    cell: ({ row: { original } }) => (
-      <span className="muted cut mono small" title={endpointOf(original)}>
-        {endpointOf(original)}
-      </span>
-    ),
+    meta: { width: "minmax(6rem, 1.2fr)", phone: "hide" },
+    cell: ({ row: { original } }) => <EndpointCell row={original} />,
   },
   {
     id: "source",
     header: "Source",
     meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
-      <span className="muted cut mono small" title={original.source}>
-        {original.source || "—"}
+      <span className="muted cut-start mono small" title={original.source}>
+        <bdi>{original.source || "—"}</bdi>
       </span>
     ),
   },

@@ -4,6 +4,18 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import { useTheme } from "../app/theme";
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clockToSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+// As the rest of the page says times; midnight is a date.
+function timesOf(splits: readonly number[], step: number): string[] {
+  return splits.map((seconds) => {
+    const at = new Date(seconds * 1000);
+    if (at.getHours() + at.getMinutes() + at.getSeconds() === 0) return day.format(at);
+    return (step < 60 ? clockToSeconds : clock).format(at);
+  });
+}
+
 // So few points make no line.
 const LONELY = 3;
 
@@ -38,7 +50,7 @@ export default function Chart({ x, series, values, label, tick, steps, range, po
     const element = place.current!;
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string) => style.getPropertyValue(name).trim();
-    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${getComputedStyle(element).fontFamily}` };
     const size = () => ({ width: Math.max(120, element.clientWidth), height: Math.max(80, element.clientHeight) });
     const made = new uPlot(
       {
@@ -46,7 +58,7 @@ export default function Chart({ x, series, values, label, tick, steps, range, po
         legend: { show: false },
         cursor: { y: false, points: { size: 7 } },
         scales: { y: { range: (_, __, max) => [least ?? 0, most ?? (max > 0 ? max * 1.1 : 1)] } },
-        axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick), ...(steps === undefined ? {} : { incrs: [...steps] }) }],
+        axes: [{ ...axis, size: 30, values: (_, splits, __, ___, step) => timesOf(splits, step) }, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick), ...(steps === undefined ? {} : { incrs: [...steps] }) }],
         series: [
           {},
           ...series.map((each) => ({

@@ -1,13 +1,27 @@
 import { AlertDialog, Dialog } from "radix-ui";
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+
+// These open without a trigger of their own, so what had the focus is remembered here, and has it again; what is gone by then leaves it to the page.
+function useFocusBack(open: boolean): (event: Event) => void {
+  const before = useRef<Element>(null);
+  const was = useRef(false);
+  if (open && !was.current) before.current = document.activeElement;
+  was.current = open;
+  return (event) => {
+    event.preventDefault();
+    const back = before.current?.isConnected ? before.current : document.getElementById("main");
+    if (back instanceof HTMLElement) back.focus({ preventScroll: true });
+  };
+}
 
 export function Modal({ open, close, title, description, children, wide = false }: { open: boolean; close(): void; title: string; description?: ReactNode; children: ReactNode; wide?: boolean }) {
+  const focusBack = useFocusBack(open);
   return (
     <Dialog.Root open={open} onOpenChange={(next) => !next && close()}>
       <Dialog.Portal>
         <Dialog.Overlay className="overlay" />
-        <Dialog.Content className={wide ? "dialog wide" : "dialog"} {...(description === undefined ? { "aria-describedby": undefined } : {})}>
+        <Dialog.Content className={wide ? "dialog wide" : "dialog"} onCloseAutoFocus={focusBack} {...(description === undefined ? { "aria-describedby": undefined } : {})}>
           <Dialog.Title>{title}</Dialog.Title>
           {description !== undefined && <Dialog.Description className="muted">{description}</Dialog.Description>}
           {children}
@@ -39,6 +53,7 @@ export function Confirm({ question, close }: { question: Question | undefined; c
     setProblem("");
     setBusy(false);
   }, [question]);
+  const focusBack = useFocusBack(question !== undefined);
   if (question === undefined) return null;
   const ready = question.name === undefined || typed === question.name;
   const act = async () => {
@@ -56,7 +71,7 @@ export function Confirm({ question, close }: { question: Question | undefined; c
     <AlertDialog.Root open onOpenChange={(next) => !next && close()}>
       <AlertDialog.Portal>
         <AlertDialog.Overlay className="overlay" />
-        <AlertDialog.Content className="dialog">
+        <AlertDialog.Content className="dialog" onCloseAutoFocus={focusBack}>
           <AlertDialog.Title>{question.title}</AlertDialog.Title>
           <AlertDialog.Description asChild>
             <div className="muted">{question.description}</div>

@@ -8,6 +8,8 @@ import { stepOf } from "../lib/grid";
 
 const ROW_PX = 34;
 const CELLS = 120; // of one node; the rest is a number
+// Few servers have large squares: a small fleet is no row of dots.
+const sizeFor = (most: number): "large" | "middle" | "" => (most <= 16 ? "large" : most <= 32 ? "middle" : "");
 
 export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; servers: readonly ServerRow[] }) {
   const on = useMemo(() => {
@@ -19,6 +21,7 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
     }
     return map;
   }, [servers]);
+  const most = useMemo(() => Math.max(0, ...[...on.values()].map((own) => own.length)), [on]);
   const scroller = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({ count: nodes.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 8 });
   const navigate = useNavigate();
@@ -53,7 +56,7 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
   };
   return (
     <>
-      <div className="map" ref={scroller} onClick={open} onKeyDown={press} tabIndex={0} role="region" aria-label="Servers on each node; arrow keys go from one to the next">
+      <div className={`map ${sizeFor(most)}`} ref={scroller} onClick={open} onKeyDown={press} tabIndex={0} role="region" aria-label="Servers on each node; arrow keys go from one to the next">
         <div className="map-rows" style={{ height: virtual.getTotalSize() }}>
           {items.map((item) => {
             const node = nodes[item.index]!;

@@ -8,10 +8,17 @@ export function HealthBadge({ health, reason }: { health: Health; reason?: strin
   const word = HEALTH_WORD[health];
   const more = reason && inWords(reason) !== word && health !== "ready" ? inWords(reason) : "";
   return (
-    <span className={`badge ${health}`}>
-      <span className="dot" aria-hidden />
-      {word}
-      {more !== "" && <span className="badge-more"> · {more}</span>}
+    <span className="health" {...(more === "" ? {} : { title: more })}>
+      <span className={`badge ${health}`}>
+        <span className="dot" aria-hidden />
+        {word}
+      </span>
+      {more !== "" && (
+        <span className="badge-more">
+          <span className="sr-only"> · </span>
+          {more}
+        </span>
+      )}
     </span>
   );
 }

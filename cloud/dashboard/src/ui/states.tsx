@@ -42,13 +42,14 @@ const advice = (error: unknown): string => {
   return "Change what the message names and try again.";
 };
 
-export function Failed({ error, retry, whole = false }: { error: unknown; retry?: () => void; whole?: boolean }) {
+export function Failed({ error, retry, whole = false, page = whole }: { error: unknown; retry?: () => void; whole?: boolean; page?: boolean }) {
+  const Title = page ? "h1" : "h2";
   return (
     <div className={whole ? "state whole" : "state"} role="alert">
       <span className="state-icon bad" aria-hidden>
         <CircleAlert />
       </span>
-      <h2>That did not work</h2>
+      <Title>That did not work</Title>
       <p className="break">{(error as Error | undefined)?.message ?? "unknown"}</p>
       <p className="muted">{advice(error)}</p>
       <button type="button" className="button" onClick={retry ?? (() => location.reload())}>

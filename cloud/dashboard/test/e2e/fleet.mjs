@@ -48,8 +48,8 @@ export async function freePort() {
   return port;
 }
 
-// The Worker with an operator and a viewer, and further settings.
-export async function startWorker(dir, settings = {}) {
+// The Worker with an operator and a viewer, `more` tokens and further settings.
+export async function startWorker(dir, { more = [], ...settings } = {}) {
   mkdirSync(dir, { recursive: true });
   const token = (name, role) => {
     const value = randomBytes(24).toString("hex");
@@ -58,7 +58,7 @@ export async function startWorker(dir, settings = {}) {
   const operator = token("ada", "operator");
   const viewer = token("vera", "viewer");
   writeFileSync(join(dir, "operator-token"), operator.value);
-  writeFileSync(join(dir, "settings.json"), JSON.stringify({ tokens: [operator.entry, viewer.entry], loopbackTunnels: true, ...settings }));
+  writeFileSync(join(dir, "settings.json"), JSON.stringify({ tokens: [operator.entry, viewer.entry, ...more], loopbackTunnels: true, ...settings }));
   const server = await start(dir, "--settings", join(dir, "settings.json"));
   return { ...server, operator: operator.value, viewer: viewer.value };
 }

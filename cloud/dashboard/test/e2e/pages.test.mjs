@@ -25,11 +25,11 @@ async function servePages(dist, port) {
   return () => (child.kill("SIGTERM"), ended);
 }
 
-// A page of somebody else, on this machine: for a browser it is of the same site as the Worker, which is as near as an attacker can come.
-async function serveForeign() {
+// A page of somebody else, on this machine: for a browser it is of the same site as `host`, which is as near as an attacker can come.
+async function serveForeign(host) {
   const foreign = createServer((_, response) => response.setHeader("Content-Type", "text/html").end("<h1>foreign</h1>"));
   await new Promise((resolve) => foreign.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${foreign.address().port}`, end: () => new Promise((resolve) => foreign.close(resolve)) };
+  return { url: `http://${host}:${foreign.address().port}`, end: () => new Promise((resolve) => foreign.close(resolve)) };
 }
 
 let browser;
@@ -90,25 +90,39 @@ for (const [what, host] of [["of the same site", "127.0.0.1"], ["of another site
     });
 
     test("is the only one: a page of another origin reads nothing, changes nothing and opens no socket", { timeout: 120_000 }, async () => {
-      const foreign = await serveForeign();
-      // Somebody who is signed in at the Worker itself, where the cookie is strict, and comes by that page.
-      const { page, context } = await openPage(browser, worker, { token: worker.operator });
-      await page.goto(foreign.url);
-      const tried = await page.evaluate(async (url) => {
-        const reads = await fetch(`${url}/v1/whoami`, { credentials: "include" }).then(() => "read", () => "refused");
-        // A simple request is sent without asking first.
-        await fetch(`${url}/v1/servers/default/weather/restart`, { method: "POST", mode: "no-cors", credentials: "include" }).catch(() => undefined);
-        const socket = await new Promise((resolve) => {
-          const ws = new WebSocket(`${url.replace("http", "ws")}/v1/watch`, ["mcpfleet.v1"]);
-          ws.onopen = () => resolve("open");
-          ws.onerror = () => resolve("refused");
-        });
-        return { reads, socket };
-      }, worker.url);
-      assert.deepEqual(tried, { reads: "refused", socket: "refused" });
-      assert.ok(!(await worker.call("GET", "/v1/audit")).some(({ what: deed }) => /restart/i.test(deed)));
-      await context.close();
-      await foreign.end();
+      // Somebody who is signed in, at the Worker itself or by the page that is let in, and comes by that page of another.
+      for (const [signedInAt, near] of [[worker.url, "127.0.0.1"], [origin, host]]) {
+        const foreign = await serveForeign(near);
+        const { page, context } = await openPage(browser, { url: signedInAt }, { token: worker.operator });
+        await page.getByText("Live", { exact: true }).waitFor();
+        await page.goto(foreign.url);
+        const tried = await page.evaluate(async (url) => {
+          const tell = (request) => request.then(() => "answered", () => "refused");
+          const reads = await tell(fetch(`${url}/v1/whoami`, { credentials: "include" }));
+          // Asked for before, by the browser.
+          const deletes = await tell(fetch(`${url}/v1/servers/default/weather`, { method: "DELETE", credentials: "include" }));
+          const calls = await tell(fetch(`${url}/default/weather/mcp`, { method: "POST", credentials: "include", headers: { "Content-Type": "application/json" }, body: "{}" }));
+          // A simple request is sent without asking first.
+          await fetch(`${url}/v1/servers/default/weather/restart`, { method: "POST", mode: "no-cors", credentials: "include" }).catch(() => undefined);
+          const socket = await new Promise((resolve) => {
+            const ws = new WebSocket(`${url.replace("http", "ws")}/v1/watch`, ["mcpfleet.v1"]);
+            ws.onopen = () => resolve("open");
+            ws.onerror = () => resolve("refused");
+          });
+          return { reads, deletes, calls, socket };
+        }, worker.url);
+        assert.deepEqual(tried, { reads: "refused", deletes: "refused", calls: "refused", socket: "refused" }, signedInAt);
+        assert.ok(!(await worker.call("GET", "/v1/audit")).some(({ what: deed }) => /restart|delete/i.test(deed)));
+        assert.ok((await worker.call("GET", "/v1/servers")).some(({ name }) => name === "weather"));
+        await context.close();
+        await foreign.end();
+      }
+      // What a browser goes by, said to one origin and to no other, not even to one that begins like it.
+      for (const [asker, allowed] of [[origin, origin], [`${origin}0`, null], ["http://127.0.0.1:3000", null], ["null", null]]) {
+        const response = await fetch(`${worker.url}/v1/servers`, { method: "OPTIONS", headers: { Origin: asker, "Access-Control-Request-Method": "GET" } });
+        assert.equal(response.headers.get("access-control-allow-origin"), allowed, asker);
+        await response.body?.cancel();
+      }
     });
   });
 }

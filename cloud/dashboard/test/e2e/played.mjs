@@ -81,6 +81,7 @@ export class PlayedNode {
       heartbeat: new Date().toISOString().replace(/\.\d+Z/, "Z"),
       acceptedHead: "0.1.1",
       runtimes: ["Process"],
+      capacity: { cpus: 4, memoryBytes: 8 * 2 ** 30 - 1, diskBytes: 118 * 2 ** 30 },
       conditions: nodeConditions(),
       servers,
       ...more,

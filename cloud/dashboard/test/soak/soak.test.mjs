@@ -11,6 +11,7 @@ const NODES = 20;
 const SERVERS = 50;
 const EACH_MS = 200; // one node says a status with ten changed servers
 const ROUND_MS = 10_000;
+const TELL_SECONDS = 600; // so often what is held is told on the way
 const WARM_ROUNDS = Math.min(6, Math.floor(SECONDS / 50)); // until every page was loaded, its code is compiled and its caches are as full as they get
 
 let dir, worker, browser, timer;
@@ -64,7 +65,9 @@ describe("a page that is left open", { skip }, () => {
       await until("the newest status is shown", async () => (await page.getByRole("row", { name: new RegExp(`^${first.name}-0 `) }).textContent()).includes(String(first.turn)), 15_000);
       await page.getByRole("link", { name: `${first.name}-0`, exact: true }).click();
       await page.getByRole("tab", { name: "Logs" }).click();
-      await page.locator(".log-text").first().waitFor();
+      await page.locator(".log-text").first().waitFor().catch(async (error) => {
+        throw new Error(`no line of its log; the page says: ${(await page.locator("main").innerText()).slice(0, 500)}`, { cause: error });
+      });
       await page.waitForTimeout(1000);
       await go("Nodes");
       await page.getByRole("row", { name: new RegExp(`^${first.name} `) }).waitFor();
@@ -73,23 +76,30 @@ describe("a page that is left open", { skip }, () => {
     };
     const samples = [];
     const begun = performance.now();
+    let told = 0;
     for (let round = 0; performance.now() - begun < SECONDS * 1000; ++round) {
       const end = begun + (round + 1) * ROUND_MS;
       await walk();
       await page.waitForTimeout(Math.max(500, end - performance.now()));
-      if (round >= WARM_ROUNDS) samples.push(await held());
+      if (round < WARM_ROUNDS) continue;
+      samples.push(await held());
+      const at = (performance.now() - begun) / 1000;
+      if (at < told) continue;
+      told = at + TELL_SECONDS;
+      const { heap, elements, listeners } = samples.at(-1);
+      console.log(`# after ${at.toFixed(0)} s: heap ${heap.toFixed(1)} MB, ${elements} elements, ${listeners} listeners`);
     }
     // The least of a part is what is held when nothing is under way.
     const part = Math.max(1, Math.ceil(samples.length / 5));
     const least = (some, what) => Math.min(...some.map((each) => each[what]));
-    const told = [];
+    const grown = [];
     for (const [what, slack] of [["heap", 1], ["elements", 200], ["listeners", 50]]) {
       const [first, last] = [least(samples.slice(0, part), what), least(samples.slice(-part), what)];
-      told.push(`${what} ${first.toFixed(1)} → ${last.toFixed(1)}`);
+      grown.push(`${what} ${first.toFixed(1)} → ${last.toFixed(1)}`);
       assert.ok(last < first * 1.05 + slack, `${what} grows: ${samples.map((each) => each[what].toFixed(1)).join(", ")}`);
     }
     console.log(`# heap after each round: ${samples.map(({ heap }) => heap.toFixed(1)).join(" ")} MB`);
-    console.log(`# ${turn * 10} updates in ${SECONDS} s, ${samples.length} looks: ${told.join(", ")} (heap in MB, after a collection)`);
+    console.log(`# ${turn * 10} updates in ${SECONDS} s, ${samples.length} looks: ${grown.join(", ")} (heap in MB, after a collection)`);
     assert.ok(samples.length >= 2, "too short to compare");
     assert.deepEqual(faults, []);
     await context.close();

@@ -120,7 +120,8 @@ describe("messages", () => {
 describe("words", () => {
   it("are for people", () => {
     expect(inWords("CrashLoopBackOff")).toBe("Crash loop back off");
-    expect(inWords("OOMKilled")).toBe("Oom killed");
+    expect(inWords("OOMKilled")).toBe("OOM killed");
+    expect(inWords("ApiTokenExpires")).toBe("API token expires");
     expect(ageOf(1000, 1000 + 90_000)).toBe("1m");
     expect(ageOf("")).toBe("—");
     expect([percent(null), percent(1), percent(0.9876)]).toEqual(["—", "100.0 %", "98.76 %"]);

@@ -11,7 +11,7 @@ import { nodeRow, splitOf, spreadOf } from "../../src/live/rows";
 const condition = (type: string, status: "True" | "False" | "Unknown", reason = type, message = "") => ({ type, status, reason, message });
 // As a healthy node reports them (edge-runtime/mcplet/node_conditions.cc).
 const WELL = [condition("StoreReachable", "True", "StoreAnswers"), condition("DiskPressure", "False", "EnoughSpace"), condition("MemoryPressure", "False", "EnoughMemory"), condition("Ready", "True", "NodeReady")];
-const feed = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}): FeedNode => ({ node: "n", connected: true, lastSeen: 1, cloned: false, version: "1", head: "0.1.1", runtimes: [], conditions, ...more });
+const feed = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}): FeedNode => ({ node: "n", connected: true, lastSeen: 1, cloned: false, version: "1", head: "0.1.1", runtimes: [], capacity: { cpus: 0, memoryBytes: 0, diskBytes: 0 }, conditions, ...more });
 const row = (conditions: FeedNode["conditions"], more: Partial<FeedNode> = {}, down = false) => nodeRow(more.node ?? "n", feed(conditions, more), [], down, undefined);
 const but = (type: string, status: "True" | "False" | "Unknown", reason: string, message = "") => WELL.map((each) => (each.type === type ? condition(type, status, reason, message) : each));
 
@@ -87,8 +87,15 @@ describe("an address", () => {
     expect(changed({ q: "a", desc: true }, { q: "", desc: false })).toEqual({});
     expect(changed<{ q?: string; sort?: string }>({ q: "a" }, { sort: "name" })).toEqual({ q: "a", sort: "name" });
   });
-  it("of a server is its host name's where it has one", () => {
-    expect(endpointOf({ namespace: "d", name: "s", desired: undefined })).toBe("/d/s/mcp");
-    expect(endpointOf({ namespace: "d", name: "s", desired: { hostname: "mcp.example.com" } })).toBe("https://mcp.example.com/d/s/mcp");
+  it("of a server is its host name's, or what its node says where others get there, else of the origin that routes to it", () => {
+    const at = (endpoint: string, hostname = "", onNode = false) => endpointOf({ namespace: "d", name: "s", endpoint, desired: { hostname } }, "https://w", onNode);
+    expect(at("")).toEqual({ url: "https://w/d/s/mcp", text: "/d/s/mcp" });
+    expect(at("http://127.0.0.1:8700/d/s/mcp")).toEqual({ url: "https://w/d/s/mcp", text: "/d/s/mcp" });
+    expect(at("http://[::1]:8700/d/s/mcp").url).toBe("https://w/d/s/mcp");
+    expect(at("http://127.0.0.1:8700/d/s/mcp", "", true).url).toBe("http://127.0.0.1:8700/d/s/mcp");
+    expect(at("", "", true)).toEqual({ url: "", text: "" });
+    expect(at("https://mcp.example.com/mcp").text).toBe("https://mcp.example.com/mcp");
+    expect(at("http://127.0.0.1.example.com/mcp").url).toBe("http://127.0.0.1.example.com/mcp");
+    expect(at("https://n1.example.com/d/s/mcp", "mcp.example.com").url).toBe("https://mcp.example.com/d/s/mcp");
   });
 });

@@ -146,4 +146,40 @@ describe("the socket", () => {
     sockets[1]!.say({ type: "alert", state: "raised" });
     expect(taken).toHaveLength(1);
   });
+
+  it("asks again for what it was told to wait with", async () => {
+    const { live, sockets, taken } = made();
+    live.start();
+    sockets[0]!.hello();
+    live.setFollow({ namespace: "d", server: "a" });
+    const said = sockets[0]!.said.length;
+    sockets[0]!.say({ type: "error", message: "follow: more than 20 in 10 s; wait" });
+    sockets[0]!.say({ type: "error", message: "sync: more than 20 in 10 s; wait" });
+    live.setFollow({ namespace: "d", server: "b" });
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(sockets[0]!.said.slice(said).map((text) => JSON.parse(text))).toEqual([
+      { type: "follow", namespace: "d", server: "b" },
+      { type: "sync", since: "b.7" },
+      { type: "follow", namespace: "d", server: "b" },
+    ]);
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(sockets[0]!.said.length, "once").toBe(said + 3);
+    sockets[0]!.say({ type: "error", message: "not ours" });
+    expect(taken.map(({ type }) => type), "no news of the fleet").toEqual(["hello"]);
+    live.stop();
+  });
+
+  it("tries another connection when one is taken and nothing is said", async () => {
+    const { live, sockets, links, answer } = made();
+    live.start();
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(sockets[0]!.readyState).toBe(3);
+    await answer("yes");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(sockets).toHaveLength(2);
+    sockets[1]!.hello();
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(links.at(-1)).toBe("live");
+    live.stop();
+  });
 });

@@ -2,18 +2,21 @@
 import { ALERTS_OF_NODE } from "../limits.js";
 import type { ServerSummary } from "../schema/status.js";
 
-export type AlertKind =
-  | "NodeOffline"
-  | "ServerNotReady"
-  | "CrashLoop"
-  | "ToolPinViolated"
-  | "TokenExpires"
-  | "ApiTokenExpires"
-  | "ForeignHead"
-  | "DownListFrozen"
-  | "CloneSuspected"
-  | "ManyAlerts"
-  | "WebhooksUnsigned";
+// Every kind that can be raised. The dashboard has words for each (cloud/dashboard/src/lib/alerts.ts), docs/cloudflare-protocol.md a line.
+export const ALERT_KINDS = [
+  "NodeOffline",
+  "ServerNotReady",
+  "CrashLoop",
+  "ToolPinViolated",
+  "TokenExpires",
+  "ApiTokenExpires",
+  "ForeignHead",
+  "DownListFrozen",
+  "CloneSuspected",
+  "ManyAlerts",
+  "WebhooksUnsigned",
+] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
 
 export interface Alert {
   key: string; // kind and subject: at most one of each is raised

@@ -2,7 +2,7 @@
 // changed since. There is no log of changes: `at` of a status rises with each, so "what changed since" is a look at the present.
 import { z } from "@hono/zod-openapi";
 import { FEED_SERVERS } from "../limits.js";
-import { Condition, type ServerSummary } from "../schema/status.js";
+import { Capacity, Condition, type ServerSummary } from "../schema/status.js";
 
 const Summary = z
   .object({
@@ -18,6 +18,7 @@ const Summary = z
     protocol: z.string(),
     generation: z.int(),
     revision: z.string(),
+    endpoint: z.string().describe("where clients reach it, as its node says"),
   })
   .openapi("ServerSummary");
 export const FeedNode = z
@@ -30,6 +31,7 @@ export const FeedNode = z
     head: z.string(),
     runtimes: z.array(z.string()),
     conditions: z.array(Condition),
+    capacity: Capacity.describe("0: not known"),
   })
   .openapi("FeedNode");
 export type FeedNode = z.infer<typeof FeedNode>;

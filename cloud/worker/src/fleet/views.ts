@@ -59,6 +59,7 @@ export function feedRows(sql: SqlStorage, summaries: ReadonlyMap<string, readonl
       head: status.data?.acceptedHead ?? "",
       runtimes: status.data?.runtimes ?? [],
       conditions: status.data?.conditions ?? [],
+      capacity: status.data?.capacity ?? { cpus: 0, memoryBytes: 0, diskBytes: 0 },
       at: stored?.at ?? 0,
       servers: summaries.get(row.node) ?? [],
     };

@@ -24,6 +24,12 @@ export function secondsOf(text: string): number {
   return seconds;
 }
 
+// Words of CEL, and what a name of it can't have, are written otherwise in a rule: `self.__package__` is the field package
+// (kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions, "Validation expression").
+const WORDS = new Set("true false null in as break const continue else for function if import let loop package namespace return".split(" "));
+const PARTS: Record<string, string> = { __: "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__" };
+export const nameInRule = (name: string): string => (WORDS.has(name) ? `__${name}__` : name.replaceAll(/__|[./-]/g, (part) => PARTS[part]!));
+
 // CEL's types: whole numbers are int (BigInt here), and a duration is one, not a text.
 function typed(value: unknown, schema: Schema | undefined): unknown {
   if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : value;
@@ -32,7 +38,10 @@ function typed(value: unknown, schema: Schema | undefined): unknown {
   if (typeof value !== "object" || value === null) return value;
   const rest = typeof schema?.additionalProperties === "object" ? schema.additionalProperties : undefined;
   return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => [key, typed(member, schema?.properties?.[key] ?? rest)]),
+    Object.entries(value).map(([key, member]) => {
+      const own = schema?.properties !== undefined && Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined;
+      return [own === undefined ? key : nameInRule(key), typed(member, own ?? rest)]; // keys of a map are texts, no names
+    }),
   );
 }
 

@@ -1,5 +1,6 @@
 // The fleet as people see it: nodes, servers, alerts, uptime.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { ALERT_KINDS } from "../alerts/evaluate.js";
 import { fleetOf, settingsOf } from "../env.js";
 import type { ListedNode } from "../fleet/views.js";
 import { secretsOf } from "../fleet/secrets.js";
@@ -51,7 +52,7 @@ const AlertsQuery = z.object({ all: z.enum(["true", "false"]).default("false") }
 const AlertView = z
   .object({
     key: z.string(),
-    kind: z.string(),
+    kind: z.enum(ALERT_KINDS),
     subject: z.string(),
     message: z.string(),
     severity: z.enum(["warning", "critical"]),

@@ -77,6 +77,13 @@ export const ServerDetail = ServerStatus.extend({
 });
 export type ServerDetail = z.infer<typeof ServerDetail>;
 
+// What the machine has in all.
+export const Capacity = z.object({
+  cpus: z.int().min(0).default(0),
+  memoryBytes: z.int().min(0).default(0),
+  diskBytes: z.int().min(0).default(0),
+});
+
 export const NodeStatus = z.object({
   node: Name,
   sequence: z.int().min(0),
@@ -86,6 +93,7 @@ export const NodeStatus = z.object({
   acceptedHead: z.string().max(64).optional(),
   snapshot: z.string().max(64).optional(),
   runtimes: z.array(z.string().max(64)).max(16).default([]),
+  capacity: Capacity.optional(),
   conditions: z.array(Condition).max(64).default([]),
   servers: z.array(ServerStatus).max(10_000).default([]),
 });
@@ -126,6 +134,7 @@ export interface ServerSummary {
   protocol: string;
   generation: number;
   revision: string;
+  endpoint: string; // where clients reach it, as its node says
 }
 
 // Reasons with which a server is not Ready because somebody wants it so.
@@ -149,6 +158,7 @@ export function summaryOf(status: NodeStatus): ServerSummary[] {
       protocol: server.serverInfo?.protocolVersion ?? "",
       generation: server.observedGeneration ?? 0,
       revision: server.revision ?? "",
+      endpoint: server.endpoint ?? "",
     };
   });
 }

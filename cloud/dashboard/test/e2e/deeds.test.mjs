@@ -1,0 +1,274 @@
+// What an operator does with nodes, alerts and manifests, by mouse and by keyboard alone; what the page says when answers fail. Real Worker,
+// played nodes.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { AxeBuilder } from "@axe-core/playwright";
+import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { condition, PlayedNode, server } from "./played.mjs";
+
+const skip = skipFor(missingBrowser);
+const DAY_MS = 86_400_000;
+const object = (name, more = {}) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name }, spec: { source: { image: { ref: `ghcr.io/example/${name}:1.4.2` } }, ...more } });
+const looping = (name) => server(name, { conditions: [condition("Available", "False", "CrashLoopBackOff", "exit code 1"), condition("Ready", "False", "CrashLoopBackOff", "exit code 1, started again in 40 s")], restarts: { count: 9, lastExitCode: 1 } });
+
+let dir, worker, browser, one, two;
+before(async () => {
+  if (skip) return;
+  dir = temporary();
+  // Tokens that end soon: of a pipeline, and of every node.
+  worker = await startWorker(dir, {
+    tokenDays: 5,
+    more: [{ name: "pipeline", role: "operator", sha256: "0".repeat(64), expires: new Date(Date.now() + 5 * DAY_MS).toISOString() }],
+  });
+  browser = await openBrowser();
+  await worker.call("POST", "/v1/changes", { body: { message: "the first servers", set: [object("weather"), object("notes"), ...["edge-01", "edge-02"].map((name) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name } }))] } });
+  [one, two] = [await new PlayedNode(worker, "edge-01").connect(), await new PlayedNode(worker, "edge-02").connect()];
+  one.say([server("weather", { endpoint: "http://127.0.0.1:8700/default/weather/mcp" }), server("notes", { endpoint: "https://notes.example.com/default/notes/mcp" })]);
+  two.say(Array.from({ length: 60 }, (_, index) => looping(`tool-${index}`)));
+});
+after(async () => {
+  if (skip) return;
+  for (const node of [one, two]) node.close();
+  await browser.close();
+  await worker.end();
+  remove(dir);
+});
+
+async function axe(page, where) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], where);
+}
+const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
+async function confirm(page, button, name) {
+  const dialog = page.getByRole("alertdialog");
+  await dialog.waitFor();
+  assert.equal(await dialog.getByRole("button", { name: button }).isDisabled(), name !== undefined, "it asks for the name, or it does not");
+  if (name !== undefined) await dialog.getByRole("textbox").fill(name);
+  await dialog.getByRole("button", { name: button }).click();
+  await dialog.waitFor({ state: "detached" });
+}
+
+describe("an operator", { skip, concurrency: 1 }, () => {
+  test("reads of each alert what it means and what to do, and acknowledges it", { timeout: 300_000 }, async () => {
+    const raised = async (...kinds) => until(kinds.join(", "), async () => {
+      const there = (await worker.call("GET", "/v1/alerts")).map(({ kind }) => kind);
+      return kinds.every((kind) => there.includes(kind));
+    });
+    await raised("CrashLoop", "ManyAlerts", "ApiTokenExpires", "TokenExpires");
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/alerts` });
+    const item = (kind) => page.getByRole("listitem").filter({ has: page.getByText(kind, { exact: true }) });
+    await item("Token expires").filter({ hasText: "edge-01" }).getByText("Rotate it in the node’s page").waitFor();
+    await item("API token expires").getByText("pipeline", { exact: true }).waitFor();
+    await item("API token expires").getByText("Put a new one into the Worker’s settings").waitFor();
+    await item("Many alerts").getByText("Look at the node rather than at each server").waitFor();
+    await item("Crash loop").first().getByText("its last lines on stderr").waitFor();
+    assert.equal(await page.locator(".alert-words").count(), 4, "once for each kind");
+    await axe(page, "alerts in words");
+    await shoot(page, "alerts-words-light");
+    await item("API token expires").getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByRole("tab", { name: "Acknowledged (1)" }).click();
+    await item("API token expires").getByText("seen by ada").waitFor();
+    await axe(page, "acknowledged alerts");
+    two.say([]);
+    await page.getByRole("tab", { name: /^Past \(51\)/ }).click();
+    await item("Many alerts").getByText(/^over after/).waitFor();
+    assert.equal(await page.locator(".alert-words").count(), 0, "what is over asks for nothing");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("sees where clients reach a server, live, and copies it", { timeout: 120_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/servers/default/notes` });
+    await page.getByText("https://notes.example.com/default/notes/mcp", { exact: true }).first().waitFor();
+    await page.getByRole("button", { name: "Copy the endpoint" }).click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "https://notes.example.com/default/notes/mcp");
+    one.say([server("weather", { endpoint: "http://127.0.0.1:8700/default/weather/mcp" }), server("notes", { endpoint: "https://moved.example.com/default/notes/mcp" })]);
+    await page.locator(".facts-endpoint").getByText("https://moved.example.com/default/notes/mcp").waitFor();
+    // An address that only the node itself could go to is not given to others: this origin routes to it.
+    await page.goto(`${worker.url}/-/servers/default/weather`);
+    await page.locator(".facts-endpoint").getByText(`${worker.url}/default/weather/mcp`).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("cordons, drains, rotates and forgets a node, what is dangerous only by its name", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/nodes/edge-02` });
+    const flag = (text) => page.locator(".page-sub").getByText(text, { exact: true });
+    await page.getByText("8 GiB", { exact: true }).waitFor(); // what it has
+    await page.getByRole("button", { name: "Cordon" }).click();
+    await confirm(page, "Cordon");
+    await flag("cordoned").waitFor();
+    await page.getByRole("button", { name: "Uncordon" }).click();
+    await confirm(page, "Uncordon");
+    await flag("cordoned").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Drain" }).click();
+    await confirm(page, "Drain", "edge-02");
+    await flag("drained").waitFor();
+    let asked = false;
+    two.socket.addEventListener("message", ({ data }) => (asked ||= data.includes('"rotate"')));
+    await page.getByRole("button", { name: "Rotate" }).click();
+    await confirm(page, "Ask it");
+    await until("the node is asked for another token", () => asked);
+    await page.getByRole("button", { name: "Forget" }).click();
+    await shoot(page, "node-forget-light");
+    await confirm(page, "Forget", "edge-02");
+    await page.getByRole("heading", { name: "Nodes", level: 1 }).waitFor();
+    await page.getByRole("row", { name: /^edge-02/ }).waitFor({ state: "detached" });
+    assert.deepEqual((await worker.call("GET", "/v1/nodes")).map(({ node }) => node), ["edge-01"]);
+    const deeds = (await worker.call("GET", "/v1/audit")).map(({ what }) => what.toLowerCase()).join(" ");
+    for (const deed of ["cordon", "uncordon", "drain", "rotate", "forget|delete"]) assert.match(deeds, new RegExp(deed));
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("is helped to write a manifest, and never types a secret into the page", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/apply` });
+    const write = async (text) => {
+      await page.locator(".cm-content").click();
+      await page.keyboard.press("ControlOrMeta+a");
+      await page.evaluate((value) => navigator.clipboard.writeText(value), text);
+      await page.keyboard.press("ControlOrMeta+v");
+    };
+    const examples = page.getByRole("combobox", { name: "Begin with an example" });
+    const names = await examples.getByRole("option").allTextContents();
+    assert.ok(names.length > 3);
+    for (const name of names.slice(1)) {
+      await write("kind: nonsense\n");
+      await page.locator(".verdict.bad-text").waitFor();
+      await examples.selectOption({ label: name });
+      await page.getByText("Nothing is wrong with it").waitFor();
+    }
+    await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: help}\nspec:\n  sus");
+    await page.keyboard.press("Control+Space");
+    await page.locator(".cm-tooltip-autocomplete").getByText("suspend").waitFor();
+    await page.waitForTimeout(300); // a list that has just opened takes no key, lest one that was meant for the text chooses
+    await page.keyboard.press("Enter");
+    await page.locator(".cm-content").getByText("suspend").waitFor();
+    await page.keyboard.press("Escape");
+    await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPSecret\nmetadata: {name: key}\nspec:\n  values: {token: hunter2}\n");
+    await page.locator(".verdict").getByText("secrets are never typed into a page").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Review" }).isDisabled(), true);
+    await axe(page, "a secret is refused");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("needs no mouse: every stop of the tab key is seen, dialogs keep the focus and give it back, back works", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker);
+    const key = (...keys) => keys.reduce((before, next) => before.then(() => page.keyboard.press(next)), Promise.resolve());
+    const focused = (what) => page.evaluate((name) => (document.activeElement.getAttribute(name) ?? document.activeElement.textContent).trim(), what);
+    await page.getByLabel("API token").waitFor();
+    await page.keyboard.type(worker.operator); // it has the focus
+    await key("Enter");
+    await page.getByRole("navigation", { name: "Main" }).waitFor();
+    await page.getByText("2 nodes").or(page.getByText("1 node")).first().waitFor();
+    await key("Tab");
+    assert.equal(await focused("none"), "Skip to the content");
+    await key("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+    await key("g", "s");
+    await page.getByRole("heading", { name: "Servers", level: 1 }).waitFor();
+    await key("/");
+    await page.keyboard.type("weather");
+    await page.getByText("1 of 2 servers").waitFor();
+    // To the row, past the filters and the headers; each stop has a mark that is seen.
+    for (let stop = 0; stop < 30 && (await focused("none")) !== "weather"; ++stop) {
+      await key("Tab");
+      const mark = await page.evaluate(() => {
+        const { outlineStyle, outlineWidth, boxShadow, borderColor } = getComputedStyle(document.activeElement);
+        return { seen: (outlineStyle !== "none" && outlineWidth !== "0px") || boxShadow !== "none", what: document.activeElement.outerHTML.slice(0, 120), borderColor };
+      });
+      assert.ok(mark.seen, `no mark of the focus: ${mark.what}`);
+    }
+    await key("Enter");
+    await page.getByRole("heading", { name: "weather", level: 1 }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main", "the reader is at the beginning of the page");
+    for (let stop = 0; stop < 20 && (await focused("none")) !== "Suspend"; ++stop) await key("Tab");
+    await key("Enter");
+    const dialog = page.getByRole("alertdialog");
+    await dialog.waitFor();
+    for (let stop = 0; stop < 5; ++stop) {
+      await key("Tab");
+      assert.equal(await dialog.evaluate((element) => element.contains(document.activeElement)), true, "the focus stays in the dialog");
+    }
+    await key("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await until("the focus is where it was", async () => (await focused("none")) === "Suspend", 5000);
+    await key("Enter");
+    await dialog.waitFor();
+    for (let stop = 0; stop < 5 && (await focused("none")) !== "Suspend"; ++stop) await key("Tab");
+    await key("Enter");
+    await dialog.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY", "nor is it lost with the button");
+    // Tabs by arrows; each is an address.
+    await page.getByRole("tab", { name: "Status" }).focus();
+    await key("ArrowLeft", "Enter"); // around, to the last one
+    await page.waitForURL(/tab=history/);
+    await key("ArrowLeft", "Enter");
+    await page.waitForURL(/tab=yaml/);
+    await page.goBack();
+    await page.waitForURL(/tab=history/);
+    await page.goBack();
+    await page.waitForURL((url) => url.pathname.endsWith("/weather") && url.search === "");
+    await page.goBack();
+    await page.getByText("1 of 2 servers").waitFor();
+    assert.equal(await page.getByRole("searchbox").inputValue(), "weather");
+    await page.goForward();
+    await page.getByRole("heading", { name: "weather", level: 1 }).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("sees nothing move who asked for that", { timeout: 120_000 }, async () => {
+    const { page, context } = await openPage(browser, worker, { token: worker.viewer });
+    await page.getByText("Live", { exact: true }).waitFor();
+    const moving = () => page.evaluate(() => document.getAnimations().filter(({ playState, effect }) => playState === "running" && effect.getComputedTiming().endTime > 1000).length);
+    assert.equal(await moving(), 0);
+    await page.emulateMedia({ reducedMotion: "no-preference" });
+    await until("what pulses for others", async () => (await moving()) > 0);
+    await context.close();
+  });
+
+  test("is told what to do when answers fail, and when there are none", { timeout: 300_000 }, async () => {
+    const { page, context } = await openPage(browser, worker, { token: worker.viewer });
+    let how = (route) => route.fulfill({ status: 500, json: { success: false, errors: [{ code: 1, message: "the store is away" }], messages: [], result: null } });
+    await page.route("**/v1/alerts*", (route) => how(route));
+    await page.goto(`${worker.url}/-/alerts`);
+    const failed = page.getByRole("alert").filter({ hasText: "That did not work" });
+    await failed.getByText("the store is away").waitFor();
+    await failed.getByText("wrangler tail").waitFor();
+    await shoot(page, "failed-light");
+    await axe(page, "a failed page");
+    how = (route) => route.fulfill({ status: 429, json: { success: false, errors: [{ code: 1, message: "too many" }], messages: [], result: null } });
+    await failed.getByRole("button", { name: "Try again" }).click();
+    await failed.getByText("Wait a minute").waitFor();
+    how = (route) => route.abort();
+    await failed.getByRole("button", { name: "Try again" }).click();
+    await failed.getByText("Look whether this machine is online").waitFor();
+    how = (route) => route.continue();
+    await failed.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("tab", { name: /^Open/ }).waitFor();
+    // Lines that come live wait for none that can't be read.
+    await page.route("**/v1/logs*", (route) => route.fulfill({ status: 503, json: { success: false, errors: [{ code: 1, message: "the bucket is away" }], messages: [], result: null } }));
+    await page.goto(`${worker.url}/-/servers/default/notes?tab=logs`);
+    await page.getByText("Following").waitFor();
+    await until("the follow has come to the node", async () => {
+      one.log("notes", [{ time: new Date().toISOString(), text: "said just now", stream: "stdout" }]);
+      return (await page.locator(".log-text").getByText("said just now").count()) > 0;
+    });
+    await page.getByRole("alert").getByText("Earlier lines could not be read: the bucket is away").waitFor();
+    await axe(page, "live lines alone");
+    await page.unroute("**/v1/logs*");
+    await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
+    await page.getByText("Earlier lines could not be read").waitFor({ state: "detached" });
+    // From the beginning without a connection: nothing is known, and that is what it says.
+    await page.routeWebSocket(/v1\/watch/, (socket) => void socket.close({ code: 1011 }));
+    await page.goto(`${worker.url}/-/`);
+    await page.getByText("There is no answer. Look whether this machine is online").waitFor();
+    await axe(page, "no connection");
+    await shoot(page, "offline-light");
+    await context.close();
+  });
+});
