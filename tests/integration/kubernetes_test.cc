@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/strings.h"
+#include "base/version.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/fixture.h"
 
@@ -198,6 +199,27 @@ TEST_P(KubernetesTest, ANodeTakesWhatItsLabelsMatchAndKeepsItWhenCordoned) {
   EXPECT_TRUE(WaitMerged("there", "Ready", "True/"));
   EXPECT_TRUE(WaitFor([&] { return cluster_->Condition("here", "Ready", "edge-01").empty(); }))
       << "a server that this node has let go keeps its entry";
+}
+
+TEST_P(KubernetesTest, ANodeShowsItselfAsAnMCPNodeThatItsNodeOwns) {
+  cluster_->Apply(kNodes, {{"apiVersion", "v1"}, {"kind", "Node"}, {"metadata", {{"name", "edge-01"}}}});
+  const std::string uid = GetString(GetMember(cluster_->Get(std::string(kNodes) + "/edge-01"), "metadata"), "uid");
+  auto node = StartNode("edge-01");
+  Json shown;
+  const auto ready = [&] {
+    shown = cluster_->Get("/apis/mcpfleet.dev/v1alpha1/mcpnodes/edge-01");
+    for (const Json& condition : GetMember(GetMember(shown, "status"), "conditions")) {
+      if (GetString(condition, "type") == "Ready" && GetString(condition, "status") == "True") return true;
+    }
+    return false;
+  };
+  ASSERT_TRUE(WaitFor(ready)) << DumpJson(shown);
+  EXPECT_EQ(shown["metadata"]["ownerReferences"],
+            Json::array({{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", "edge-01"}, {"uid", uid}}}));
+  EXPECT_EQ(GetString(shown["status"], "version"), Version());
+  EXPECT_FALSE(GetString(shown["status"], "heartbeat").empty());
+  EXPECT_EQ(GetMember(shown["status"], "runtimes"), Json({"Process"}));
+  EXPECT_FALSE(shown.contains("spec"));
 }
 
 TEST_P(KubernetesTest, OfTwoServersOfOneNameTheStoresRunsAndTheOtherSaysSo) {
