@@ -7,6 +7,9 @@
 
 #include "base/strings.h"
 #include "base/version.h"
+#include "crd/secret_spec.h"
+#include "store/trust/node_keys.h"
+#include "store/trust/sealed_secret.h"
 #include "tests/integration/cluster.h"
 #include "tests/integration/fixture.h"
 
@@ -169,6 +172,34 @@ TEST_P(KubernetesTest, ASecretReachesTheServerAndNothingElse) {
   const CommandResult found = RunCommand({"/usr/bin/grep", "-rlF", kCanary, node->directory()}, {}, "", seconds(20));
   EXPECT_EQ(found.out, "");
   EXPECT_EQ(DumpJson(cluster_->Server("weather")).find(kCanary), std::string::npos);
+}
+
+TEST_P(KubernetesTest, ASealedSecretIsPreferredAndRotated) {
+  Node node(cluster_->Node("edge-01", "kubernetes"));
+  const StatusOr<NodeKeys> keys = NodeKeys::LoadOrCreate(node.state() + "/identity");  // as joining leaves them
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  const auto sealed = [&](const std::string& value) {
+    std::map<std::string, SecretText> values;
+    values.emplace("token", SecretText::CopyOf(value));
+    const StatusOr<SecretSpec> spec =
+        SealSecret({"default", "github"}, values, {{.name = "edge-01", .public_key = keys->Public().sealing}});
+    EXPECT_TRUE(spec.ok()) << spec.status();
+    return Json{{"apiVersion", "mcpfleet.dev/v1alpha1"},
+                {"kind", "MCPSecret"},
+                {"metadata", {{"name", "github"}, {"namespace", "default"}}},
+                {"spec", spec.ok() ? EncodeSecretSpec(*spec) : Json()}};
+  };
+  constexpr char kSealed[] = "/apis/mcpfleet.dev/v1alpha1/namespaces/default/mcpsecrets";
+  cluster_->Apply(kSecrets, Secret("of the cluster"));
+  cluster_->Apply(kSealed, sealed(kCanary));
+  node.Start();
+  cluster_->ApplyServer(WithSecret("weather"));
+  ASSERT_TRUE(WaitMerged("weather", "Ready", "True/"));
+  EXPECT_EQ(Token(node, "weather"), kCanary);
+  cluster_->Apply(kSealed, sealed(std::string(kCanary) + "-2"));
+  EXPECT_TRUE(WaitFor([&] { return Token(node, "weather") == std::string(kCanary) + "-2"; }));
+  cluster_->Delete(std::string(kSealed) + "/github");
+  EXPECT_TRUE(WaitFor([&] { return Token(node, "weather") == "of the cluster"; }));
 }
 
 TEST_P(KubernetesTest, ANodeTakesWhatItsLabelsMatchAndKeepsItWhenCordoned) {
