@@ -201,12 +201,16 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await key("Enter");
     await dialog.waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Resume" }).waitFor();
-    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY", "nor is it lost with the button");
+    await until("nor is it lost with the button", async () => (await page.evaluate(() => document.activeElement.tagName)) !== "BODY", 5000);
     // Tabs by arrows; each is an address.
     await page.getByRole("tab", { name: "Status" }).focus();
-    await key("ArrowLeft", "Enter"); // around, to the last one
+    await key("ArrowLeft"); // around, to the last one
+    await until("the last tab has the focus", async () => (await focused("none")) === "History", 5000);
+    await key("Enter");
     await page.waitForURL(/tab=history/);
-    await key("ArrowLeft", "Enter");
+    await key("ArrowLeft");
+    await until("the one before it has the focus", async () => (await focused("none")) === "Manifest", 5000);
+    await key("Enter");
     await page.waitForURL(/tab=yaml/);
     await page.goBack();
     await page.waitForURL(/tab=history/);
