@@ -40,7 +40,8 @@ function Start({ object, children }: { object: string | undefined; children(init
 }
 
 function Work({ initial }: { initial: string }) {
-  const [start, setStart] = useState(initial);
+  // Counted: to begin again with the same text is a beginning, too.
+  const [start, setStart] = useState({ text: initial, turn: 0 });
   const text = useRef(initial);
   const [faults, setFaults] = useState<Fault[]>([]);
   const [problem, setProblem] = useState("");
@@ -64,7 +65,7 @@ function Work({ initial }: { initial: string }) {
   }, []);
   const replace = (next: string) => {
     text.current = next;
-    setStart(next);
+    setStart(({ turn }) => ({ text: next, turn: turn + 1 }));
     setDone(undefined);
   };
   const review = async () => {
@@ -107,7 +108,7 @@ function Work({ initial }: { initial: string }) {
         </div>
       )}
       <Suspense fallback={<Loading what="Loading the editor" />}>
-        <Editor initial={start} label="Manifest, YAML" judge={check} change={(next) => (text.current = next)} submit={() => void review()} />
+        <Editor key={start.turn} initial={start.text} label="Manifest, YAML" judge={check} change={(next) => (text.current = next)} submit={() => void review()} />
       </Suspense>
       <div className={problem === "" && faults.length === 0 ? "verdict" : "verdict bad-text"} role="status">
         {problem !== "" ? problem : faults.length === 0 ? "Nothing is wrong with it. Ctrl-Enter reviews; Ctrl-Space completes; Esc, then Tab leaves the editor." : `${plural(faults.length, "problem")}: ${faults[0]!.message.replace("\n", "; ")}`}

@@ -58,11 +58,11 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await raised("CrashLoop", "ManyAlerts", "ApiTokenExpires", "TokenExpires");
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/alerts` });
     const item = (kind) => page.getByRole("listitem").filter({ has: page.getByText(kind, { exact: true }) });
-    await item("Token expires").filter({ hasText: "edge-01" }).getByText("Rotate it in the node’s page").waitFor();
+    await item("Token expires").getByText("Rotate it in the node’s page").waitFor(); // of one of the two
     await item("API token expires").getByText("pipeline", { exact: true }).waitFor();
     await item("API token expires").getByText("Put a new one into the Worker’s settings").waitFor();
     await item("Many alerts").getByText("Look at the node rather than at each server").waitFor();
-    await item("Crash loop").first().getByText("its last lines on stderr").waitFor();
+    await item("Crash loop").getByText("its last lines on stderr").waitFor();
     assert.equal(await page.locator(".alert-words").count(), 4, "once for each kind");
     await axe(page, "alerts in words");
     await shoot(page, "alerts-words-light");
@@ -201,12 +201,16 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await key("Enter");
     await dialog.waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Resume" }).waitFor();
-    assert.notEqual(await page.evaluate(() => document.activeElement.tagName), "BODY", "nor is it lost with the button");
+    await until("nor is it lost with the button", async () => (await page.evaluate(() => document.activeElement.tagName)) !== "BODY", 5000);
     // Tabs by arrows; each is an address.
     await page.getByRole("tab", { name: "Status" }).focus();
-    await key("ArrowLeft", "Enter"); // around, to the last one
+    await key("ArrowLeft"); // around, to the last one
+    await until("the last tab has the focus", async () => (await focused("none")) === "History", 5000);
+    await key("Enter");
     await page.waitForURL(/tab=history/);
-    await key("ArrowLeft", "Enter");
+    await key("ArrowLeft");
+    await until("the one before it has the focus", async () => (await focused("none")) === "Manifest", 5000);
+    await key("Enter");
     await page.waitForURL(/tab=yaml/);
     await page.goBack();
     await page.waitForURL(/tab=history/);

@@ -95,8 +95,11 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await shoot("overview");
     await go("Servers");
     await page.locator(".table-body .badge.ready").waitFor();
+    // Where clients of this machine reach it, to be copied.
+    await page.locator(".table-body").getByText(/^http:\/\/127\.0\.0\.1:\d+\/default\/one\/mcp$/).waitFor();
     await go("Nodes");
     await page.locator(".table-body .badge:is(.ready, .degraded)").waitFor();
+    await page.locator(".table-body").getByText(/^\d+ CPUs?, [\d.]+ [GM]iB$/).waitFor();
     assert.equal(await page.getByRole("button", { name: "Enrol a node" }).count(), 0);
   });
 
