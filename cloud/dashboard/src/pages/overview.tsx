@@ -146,7 +146,13 @@ export function Overview() {
   const measured = useCan("uptime");
   const enrols = useCan("enrol");
   const open = useQuery({ ...alerts, enabled: alerted }).data?.filter((alert) => alert.cleared === null) ?? [];
-  if (!synced || !desiredKnown) return <Loading what={link === "lost" ? "There is no answer; trying again" : "Looking at the fleet"} />;
+  if (!synced || !desiredKnown)
+    return (
+      <>
+        <PageHead title="Overview" />
+        <Loading what={link === "lost" ? "There is no answer; trying again" : "Looking at the fleet"} />
+      </>
+    );
   const ready = servers.filter((row) => row.health === "ready").length;
   const meant = servers.filter((row) => row.health !== "off").length;
   const online = nodes.filter((row) => row.connected && !row.down).length;
