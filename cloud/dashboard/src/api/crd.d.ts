@@ -669,7 +669,7 @@ apiVersion?: string
 kind?: string
 metadata?: {
 /**
- * Name of the node, as in its mcplet.yaml; an RFC 1123 label.
+ * Name of the node, as in its mcplet.yaml; an RFC 1123 label. Of a Node in Kubernetes with another name, one that is made of it (docs/kubernetes.md).
  */
 name?: string
 }
