@@ -225,6 +225,68 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
+  test("finds a page as far down as it was when going back, and at its beginning when going to it", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers`, height: 500 });
+    const list = page.locator(".table-scroller");
+    const down = () => list.evaluate((box) => box.scrollTop);
+    await page.getByText("62 servers").waitFor();
+    await list.evaluate((box) => box.scrollTo(0, 900));
+    await page.getByRole("link", { name: "tool-28", exact: true }).click();
+    await page.getByRole("heading", { name: "tool-28", level: 1 }).waitFor();
+    await page.goBack();
+    await until("the row that was seen", async () => (await down()) === 900, 10_000);
+    // Gone to anew it is at its beginning.
+    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    await go("Nodes");
+    await page.getByRole("heading", { name: "Nodes", level: 1 }).waitFor();
+    await go("Servers");
+    await page.getByText("62 servers").waitFor();
+    assert.equal(await down(), 0);
+    // The router's record of all pages, which has no end, would be stored with this.
+    await page.reload();
+    await page.getByText("62 servers").waitFor();
+    assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("goes from page to page for long, and nothing waits to be drawn for ever", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    // The longest queue of updates that React keeps for a component (a ring: each has the next).
+    const longest = () =>
+      page.evaluate(() => {
+        const root = document.getElementById("root");
+        const key = Object.keys(root).find((name) => name.startsWith("__reactContainer"));
+        let most = 0;
+        const look = [root[key].stateNode.current];
+        while (look.length > 0) {
+          const fiber = look.pop();
+          for (const next of [fiber.child, fiber.sibling]) if (next) look.push(next);
+          for (let hook = fiber.memoizedState; hook?.queue !== undefined; hook = hook.next) {
+            const last = hook.queue?.pending;
+            let count = 0;
+            if (last?.next) for (let at = last.next; ++count && at !== last; ) at = at.next;
+            most = Math.max(most, count);
+          }
+        }
+        return most;
+      });
+    let seen = 0;
+    for (let turn = 0; turn < 60; ++turn) {
+      for (const name of ["Nodes", "Servers"]) {
+        await go(name);
+        await page.getByRole("heading", { name, level: 1 }).waitFor();
+      }
+      const now = await longest();
+      seen = Math.max(seen, now);
+      assert.ok(now <= 110, `${now} updates wait for one component after ${2 * turn} pages`);
+    }
+    assert.ok(seen > 0, "what is looked for is where it is looked for");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   test("sees nothing move who asked for that", { timeout: 120_000 }, async () => {
     const { page, context } = await openPage(browser, worker, { token: worker.viewer });
     await page.getByText("Live", { exact: true }).waitFor();
