@@ -92,6 +92,31 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
+  test("finds a page as far down as it was when going back, and at its beginning when going to it", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers`, height: 500 });
+    const list = page.locator(".table-scroller");
+    const down = () => list.evaluate((box) => box.scrollTop);
+    await page.getByText("62 servers").waitFor();
+    await list.evaluate((box) => box.scrollTo(0, 900));
+    await page.getByRole("link", { name: "tool-28", exact: true }).click();
+    await page.getByRole("heading", { name: "tool-28", level: 1 }).waitFor();
+    await page.goBack();
+    await until("the row that was seen", async () => (await down()) === 900, 10_000);
+    // Gone to anew it is at its beginning.
+    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    await go("Nodes");
+    await page.getByRole("heading", { name: "Nodes", level: 1 }).waitFor();
+    await go("Servers");
+    await page.getByText("62 servers").waitFor();
+    assert.equal(await down(), 0);
+    // The router's record of all pages, which has no end, would be stored with this.
+    await page.reload();
+    await page.getByText("62 servers").waitFor();
+    assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   test("cordons, drains, rotates and forgets a node, what is dangerous only by its name", { timeout: 300_000 }, async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/nodes/edge-02` });
     const flag = (text) => page.locator(".page-sub").getByText(text, { exact: true });
@@ -225,27 +250,29 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
-  test("finds a page as far down as it was when going back, and at its beginning when going to it", { timeout: 300_000 }, async () => {
-    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers`, height: 500 });
-    const list = page.locator(".table-scroller");
-    const down = () => list.evaluate((box) => box.scrollTop);
-    await page.getByText("62 servers").waitFor();
-    await list.evaluate((box) => box.scrollTo(0, 900));
-    await page.getByRole("link", { name: "tool-28", exact: true }).click();
-    await page.getByRole("heading", { name: "tool-28", level: 1 }).waitFor();
-    await page.goBack();
-    await until("the row that was seen", async () => (await down()) === 900, 10_000);
-    // Gone to anew it is at its beginning.
-    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
-    await go("Nodes");
-    await page.getByRole("heading", { name: "Nodes", level: 1 }).waitFor();
-    await go("Servers");
-    await page.getByText("62 servers").waitFor();
-    assert.equal(await down(), 0);
-    // The router's record of all pages, which has no end, would be stored with this.
-    await page.reload();
-    await page.getByText("62 servers").waitFor();
-    assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
+  test("follows a log through a burst of lines, and stays where it reads", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers/default/notes?tab=logs` });
+    const line = (text) => one.log("notes", [{ time: new Date().toISOString(), text, stream: "stdout" }]);
+    const shown = (text) => page.locator(".log-text").getByText(text, { exact: true });
+    await page.getByText("Following").waitFor();
+    await until("the follow has come to the node", async () => {
+      line("begun");
+      return (await page.locator(".log-text").getByText("begun").count()) > 0;
+    });
+    for (let burst = 0; burst < 5; ++burst) {
+      for (let count = 0; count < 300; ++count) line(`burst ${burst} line ${count}`);
+      await shown(`burst ${burst} line 299`).waitFor({ timeout: 20_000 });
+    }
+    await page.locator(".log").hover();
+    await page.mouse.wheel(0, -3000);
+    await shown("burst 4 line 299").waitFor({ state: "detached" });
+    line("after that");
+    await page.waitForTimeout(1000);
+    assert.equal(await shown("after that").count(), 0);
+    await page.mouse.wheel(0, 100_000);
+    await shown("after that").waitFor();
+    line("and the next");
+    await shown("and the next").waitFor();
     assert.deepEqual(faults, []);
     await context.close();
   });
