@@ -277,6 +277,38 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
+  test("asks one question at a time about a server that changes faster than it is answered", { timeout: 120_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    let [now, most, asked] = [0, 0, 0];
+    await page.route("**/v1/servers/default/weather", async (route) => {
+      most = Math.max(most, ++now);
+      ++asked;
+      const response = await route.fetch();
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      --now;
+      await route.fulfill({ response });
+    });
+    const { servers } = one;
+    const say = (count) => one.say(servers.map((each) => (each.name === "weather" ? { ...each, restarts: { count } } : each)));
+    await page.goto(`${worker.url}/-/servers/default/weather`);
+    await page.getByRole("heading", { name: "weather", level: 1 }).waitFor();
+    const restarts = page.locator(".facts > div").filter({ hasText: "Restarts" }).locator("dd");
+    for (let count = 1; count <= 8; ++count) {
+      say(count);
+      await until(`${count} restarts`, async () => (await restarts.textContent()) === String(count), 10_000);
+      await page.waitForTimeout(300);
+    }
+    const before = asked;
+    await until("it asks once more for what changed meanwhile, and then no more", async () => now === 0 && asked >= 2);
+    await page.waitForTimeout(2500);
+    assert.equal(most, 1);
+    assert.ok(asked <= before + 2, `${asked - before} questions after the last change`);
+    assert.equal(now, 0);
+    say(0);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   test("goes from page to page for long, and nothing waits to be drawn for ever", { timeout: 300_000 }, async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
     const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
