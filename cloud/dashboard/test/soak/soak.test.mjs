@@ -2,7 +2,7 @@
 // really held, after a collection. It mostly waits (fifty changed servers a second), so it runs beside other tests.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
+import { missingBrowser, openBrowser, openPage, remove, signIn, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
 import { PlayedNode, server } from "../e2e/played.mjs";
 
 const skip = skipFor(missingBrowser);
@@ -51,7 +51,7 @@ after(async () => {
 
 describe("a page that is left open", { skip }, () => {
   test(`holds no more memory after ${SECONDS} s of updates`, { timeout: SECONDS * 1000 + 300_000 }, async () => {
-    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const { page, context, faults } = await openPage(browser, worker);
     const devtools = await context.newCDPSession(page);
     await devtools.send("Performance.enable");
     // The last that its socket said and was told of logs, for who looks into a failure.
@@ -63,6 +63,7 @@ describe("a page that is left open", { skip }, () => {
       socket.on("framereceived", ({ payload }) => /^{"type":"(log|error|hello)"/.test(payload) && frame(`< ${payload}`));
       socket.on("close", () => frame("closed"));
     });
+    await signIn(page, worker.viewer);
     const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
     const held = async () => {
       // Twice: what the first one finalises is free with the second.
