@@ -93,13 +93,16 @@ describe("an operator", { skip, concurrency: 1 }, () => {
   });
 
   test("finds a page as far down as it was when going back, and at its beginning when going to it", { timeout: 300_000 }, async () => {
+    const { servers } = one;
+    two.say([]);
+    one.say([...servers, ...Array.from({ length: 60 }, (_, index) => server(`row-${index}`))]);
     const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers`, height: 500 });
     const list = page.locator(".table-scroller");
     const down = () => list.evaluate((box) => box.scrollTop);
     await page.getByText("62 servers").waitFor();
     await list.evaluate((box) => box.scrollTo(0, 900));
-    await page.getByRole("link", { name: "tool-28", exact: true }).click();
-    await page.getByRole("heading", { name: "tool-28", level: 1 }).waitFor();
+    await page.getByRole("link", { name: "row-28", exact: true }).click();
+    await page.getByRole("heading", { name: "row-28", level: 1 }).waitFor();
     await page.goBack();
     await until("the row that was seen", async () => (await down()) === 900, 10_000);
     // Gone to anew it is at its beginning.
@@ -113,6 +116,7 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await page.reload();
     await page.getByText("62 servers").waitFor();
     assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
+    one.say(servers);
     assert.deepEqual(faults, []);
     await context.close();
   });
