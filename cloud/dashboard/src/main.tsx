@@ -7,10 +7,9 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { RouterProvider } from "@tanstack/react-router";
 import { queryClient } from "./api/queries";
 import { startTheme } from "./app/theme";
-import { router } from "./app/router";
+import { Routes } from "./app/routes";
 import { Toasts } from "./ui/toast";
 
 // Styles that a component makes carry the number that this page's policy allows.
@@ -21,7 +20,7 @@ createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>
       <Toasts>
-        <RouterProvider router={router} />
+        <Routes />
       </Toasts>
     </QueryClientProvider>
   </StrictMode>,

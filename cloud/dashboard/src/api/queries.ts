@@ -30,11 +30,10 @@ export const shardOf = (hash: string) =>
   queryOptions({ queryKey: ["shard", hash], queryFn: () => result(api.GET("/v1/desired/shards/{hash}", { params: { path: { hash } } })), staleTime: Number.POSITIVE_INFINITY, gcTime: 60_000 });
 export const objectOf = (hash: string) =>
   queryOptions({ queryKey: ["object", hash], queryFn: () => result(api.GET("/v1/desired/objects/{hash}", { params: { path: { hash } } })), ...forEver });
-export const serverOf = (namespace: string, server: string, stamp: number) =>
+export const serverOf = (namespace: string, server: string) =>
   queryOptions({
-    queryKey: ["server", namespace, server, stamp],
+    queryKey: ["server", namespace, server],
     queryFn: () => result(api.GET("/v1/servers/{namespace}/{server}", { params: { path: { namespace, server } } })),
-    placeholderData: (before) => before,
     gcTime: 30_000,
   });
 export const nodesList = queryOptions({ queryKey: ["nodes"], queryFn: () => result(api.GET("/v1/nodes")) });

@@ -4,6 +4,7 @@ import type { Health } from "../live/rows";
 import { HEALTH_ORDER } from "../live/rows";
 import { NODE_SORTS, SERVER_SORTS } from "../lib/filter";
 import { Failed, NotThere } from "../ui/states";
+import { keepScroll } from "./scroll";
 import { Shell } from "./shell";
 
 const oneOf = <T extends string>(allowed: readonly T[], value: unknown): T | undefined => allowed.find((each) => each === value);
@@ -88,8 +89,8 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, servers, server, nodes, node, apply, logs, alerts, history, audit]),
   basepath: "/-",
   defaultPreload: "intent",
-  scrollRestoration: true,
 });
+keepScroll(router);
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -29,6 +29,18 @@ export function mergeLines(before: readonly Line[], more: readonly Line[], most 
   return all.length > most ? all.slice(all.length - most) : all;
 }
 
+// Where the reader of the lines is, in pixels. Who is at the end stays there with each new line, until he scrolls up: an event of scrolling
+// may come when there are more lines already, and then it is not he who left the end.
+export interface Reader {
+  top: number;
+  atEnd: boolean;
+}
+const NEAR_END_PX = 60;
+export const scrolled = (before: Reader, box: { scrollTop: number; scrollHeight: number; clientHeight: number }): Reader => ({
+  top: box.scrollTop,
+  atEnd: box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX || (before.atEnd && box.scrollTop >= before.top),
+});
+
 export const asText = (lines: readonly Line[]): string => lines.map((line) => `${line.time} ${line.node} ${line.server} ${line.stream} ${line.text}\n`).join("");
 
 // Lines of [from, until), milliseconds, the oldest first; `after` is the `next` of the answer before, "" begins and ends.

@@ -15,6 +15,7 @@ const FIRST_MS = 500;
 const MOST_MS = 15_000;
 const STABLE_MS = 10_000;
 const HELLO_MS = 30_000;
+const MAY_MS = 10_000; // for the answer whether the credentials are good
 const LOOK_AGAIN_MS = 11_000; // the Worker counts ten seconds
 
 export class LiveSocket {
@@ -93,8 +94,19 @@ export class LiveSocket {
     const socket = this.parts.open();
     const opened = Date.now();
     this.socket = socket;
+    // Also of one that does not answer to being closed: a browser waits a minute for that.
+    const lose = (): void => {
+      clearTimeout(patience);
+      if (this.socket !== socket) return;
+      this.socket = undefined;
+      clearInterval(this.beat);
+      socket.close(4000);
+      if (this.ended) return;
+      if (Date.now() - opened > STABLE_MS) this.attempt = 0;
+      void this.comeBack();
+    };
     // Somebody may take the connection and say nothing.
-    const patience = setTimeout(() => socket.close(), HELLO_MS);
+    const patience = setTimeout(lose, HELLO_MS);
     socket.onmessage = (event: MessageEvent<string>) => {
       if (this.socket !== socket) return;
       this.heard = Date.now();
@@ -103,22 +115,14 @@ export class LiveSocket {
       if (message.type === "error") return this.lookAgain(socket, message.message);
       if (message.type === "hello") {
         clearTimeout(patience);
-        this.greet((message.hints?.pingSeconds ?? 30) * 1000);
+        this.greet((message.hints?.pingSeconds ?? 30) * 1000, lose);
       }
       this.parts.take(message);
     };
-    socket.onclose = () => {
-      clearTimeout(patience);
-      if (this.socket !== socket) return;
-      this.socket = undefined;
-      clearInterval(this.beat);
-      if (this.ended) return;
-      if (Date.now() - opened > STABLE_MS) this.attempt = 0;
-      void this.comeBack();
-    };
+    socket.onclose = lose;
   }
 
-  private greet(everyMs: number): void {
+  private greet(everyMs: number, lose: () => void): void {
     this.parts.link("live");
     this.say({ type: "sync", since: this.parts.since() });
     if (this.follow !== undefined) this.say({ type: "follow", ...this.follow });
@@ -126,7 +130,7 @@ export class LiveSocket {
     clearInterval(this.beat);
     this.beat = setInterval(() => {
       // A cable that was pulled closes nothing.
-      if (Date.now() - this.heard > everyMs * 2.5) this.socket?.close(4000);
+      if (Date.now() - this.heard > everyMs * 2.5) lose();
       else this.socket?.send("ping");
     }, everyMs);
   }
@@ -134,7 +138,10 @@ export class LiveSocket {
   private async comeBack(): Promise<void> {
     this.parts.link("lost");
     const turn = this.turn;
-    const may = await this.parts.maySpeak();
+    // A request may hang for as long as the system waits for a machine that is gone.
+    let bell: ReturnType<typeof setTimeout> | undefined;
+    const may = await Promise.race([this.parts.maySpeak(), new Promise<"unknown">((resolve) => (bell = setTimeout(resolve, MAY_MS, "unknown")))]);
+    clearTimeout(bell);
     if (turn !== this.turn) return;
     if (may === "no") {
       this.ended = true;

@@ -7,7 +7,7 @@ import { api, page } from "../api/client";
 import type { LogRange, LogSearch } from "../app/router";
 import { useOfNode } from "../app/session";
 import { clockOf, plural, timeOf } from "../lib/format";
-import { asText, type Line, mergeLines, MOST_LINES, type Part, type Read, readAll, readTail } from "../lib/lines";
+import { asText, type Line, mergeLines, MOST_LINES, type Part, type Read, type Reader, readAll, readTail, scrolled } from "../lib/lines";
 import { fromField, toField, type Window, windowOf } from "../lib/log_time";
 import type { Change } from "../lib/search";
 import { type LiveLine, useFleet, useLines } from "../live";
@@ -26,7 +26,6 @@ const RANGES: { value: Choice; label: string }[] = [
 ];
 const AT_ONCE = 2000; // lines that one reading wants
 const OF_FILE = 100_000;
-const NEAR_END_PX = 60;
 const AHEAD_MS = 10 * 60_000; // a node's clock may be
 const BEFORE_MS = 60_000; // what is read again after the link was lost
 const SEALED_MS = 8000; // a node that is followed stores what it has within seconds
@@ -91,14 +90,14 @@ function DownloadButton({ read, window, live, name, none }: { read: Read; window
 
 function Lines({ lines, withServer }: { lines: readonly Line[]; withServer: boolean }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
+  const reader = useRef<Reader>({ top: 0, atEnd: true });
   const shown = useRef<readonly Line[]>([]);
   const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 22, overscan: 30 });
   useEffect(() => {
     const first = shown.current[0];
     const older = first === undefined ? 0 : lines.indexOf(first);
     shown.current = lines;
-    if (atEnd.current) virtual.scrollToIndex(lines.length - 1, { align: "end" });
+    if (reader.current.atEnd) virtual.scrollToIndex(lines.length - 1, { align: "end" });
     else if (older > 0) virtual.scrollToIndex(older, { align: "start" }); // who reads stays at the line that was the first
   }, [lines, virtual]);
   return (
@@ -109,7 +108,7 @@ function Lines({ lines, withServer }: { lines: readonly Line[]; withServer: bool
       role="log"
       aria-label="Log lines"
       aria-live="off"
-      onScroll={({ currentTarget: box }) => (atEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX)}
+      onScroll={({ currentTarget }) => (reader.current = scrolled(reader.current, currentTarget))}
     >
       <div className="log-lines" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {

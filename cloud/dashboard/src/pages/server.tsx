@@ -1,7 +1,7 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { api, result } from "../api/client";
 import { serverOf, uptime } from "../api/queries";
 import { endpointHere } from "../app/endpoint";
@@ -126,6 +126,23 @@ function Facts({ namespace, name }: { namespace: string; name: string }) {
   );
 }
 
+// Asked for again when the row (`stamp`) has changed, one question at a time: of a server that changes faster than the Worker answers the
+// questions would pile up, and no answer be the newest one's.
+function useDetail(namespace: string, name: string, stamp: number | undefined) {
+  const detail = useQuery({ ...serverOf(namespace, name), enabled: stamp !== undefined });
+  const { isFetching, refetch } = detail;
+  const asked = useRef<number>(undefined);
+  useEffect(() => {
+    if (stamp === undefined) return;
+    if (isFetching) asked.current ??= stamp; // the first one, which is begun by itself
+    else if (asked.current !== stamp) {
+      asked.current = stamp;
+      void refetch();
+    }
+  }, [stamp, isFetching, refetch]);
+  return detail;
+}
+
 export function Server() {
   const { namespace, name } = route.useParams();
   const search = route.useSearch();
@@ -137,7 +154,7 @@ export function Server() {
   const measures = useCan("usage");
   const { synced, desiredKnown } = useFleet();
   const row = useServer(namespace, name);
-  const detail = useQuery({ ...serverOf(namespace, name, row?.stamp ?? 0), enabled: row !== undefined });
+  const detail = useDetail(namespace, name, row?.stamp);
   if (!synced || !desiredKnown) return <Loading what={`Looking for ${name}`} />;
   if (row === undefined)
     return (

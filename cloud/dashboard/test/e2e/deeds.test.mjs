@@ -92,6 +92,35 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
+  test("finds a page as far down as it was when going back, and at its beginning when going to it", { timeout: 300_000 }, async () => {
+    const { servers } = one;
+    two.say([]);
+    one.say([...servers, ...Array.from({ length: 60 }, (_, index) => server(`row-${index}`))]);
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers`, height: 500 });
+    const list = page.locator(".table-scroller");
+    const down = () => list.evaluate((box) => box.scrollTop);
+    await page.getByText("62 servers").waitFor();
+    await list.evaluate((box) => box.scrollTo(0, 900));
+    await page.getByRole("link", { name: "row-28", exact: true }).click();
+    await page.getByRole("heading", { name: "row-28", level: 1 }).waitFor();
+    await page.goBack();
+    await until("the row that was seen", async () => (await down()) === 900, 10_000);
+    // Gone to anew it is at its beginning.
+    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    await go("Nodes");
+    await page.getByRole("heading", { name: "Nodes", level: 1 }).waitFor();
+    await go("Servers");
+    await page.getByText("62 servers").waitFor();
+    assert.equal(await down(), 0);
+    // The router's record of all pages, which has no end, would be stored with this.
+    await page.reload();
+    await page.getByText("62 servers").waitFor();
+    assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
+    one.say(servers);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   test("cordons, drains, rotates and forgets a node, what is dangerous only by its name", { timeout: 300_000 }, async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/nodes/edge-02` });
     const flag = (text) => page.locator(".page-sub").getByText(text, { exact: true });
@@ -221,6 +250,102 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     assert.equal(await page.getByRole("searchbox").inputValue(), "weather");
     await page.goForward();
     await page.getByRole("heading", { name: "weather", level: 1 }).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("follows a log through a burst of lines, and stays where it reads", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer, address: `${worker.url}/-/servers/default/notes?tab=logs` });
+    const line = (text) => one.log("notes", [{ time: new Date().toISOString(), text, stream: "stdout" }]);
+    const shown = (text) => page.locator(".log-text").getByText(text, { exact: true });
+    await page.getByText("Following").waitFor();
+    await until("the follow has come to the node", async () => {
+      line("begun");
+      return (await page.locator(".log-text").getByText("begun").count()) > 0;
+    });
+    for (let burst = 0; burst < 5; ++burst) {
+      for (let count = 0; count < 300; ++count) line(`burst ${burst} line ${count}`);
+      await shown(`burst ${burst} line 299`).waitFor({ timeout: 20_000 });
+    }
+    await page.locator(".log").hover();
+    await page.mouse.wheel(0, -3000);
+    await shown("burst 4 line 299").waitFor({ state: "detached" });
+    line("after that");
+    await page.waitForTimeout(1000);
+    assert.equal(await shown("after that").count(), 0);
+    await page.mouse.wheel(0, 100_000);
+    await shown("after that").waitFor();
+    line("and the next");
+    await shown("and the next").waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("asks one question at a time about a server that changes faster than it is answered", { timeout: 120_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    let [now, most, asked] = [0, 0, 0];
+    await page.route("**/v1/servers/default/weather", async (route) => {
+      most = Math.max(most, ++now);
+      ++asked;
+      const response = await route.fetch();
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      --now;
+      await route.fulfill({ response });
+    });
+    const { servers } = one;
+    const say = (count) => one.say(servers.map((each) => (each.name === "weather" ? { ...each, restarts: { count } } : each)));
+    await page.goto(`${worker.url}/-/servers/default/weather`);
+    await page.getByRole("heading", { name: "weather", level: 1 }).waitFor();
+    const restarts = page.locator(".facts > div").filter({ hasText: "Restarts" }).locator("dd");
+    for (let count = 1; count <= 8; ++count) {
+      say(count);
+      await until(`${count} restarts`, async () => (await restarts.textContent()) === String(count), 10_000);
+      await page.waitForTimeout(300);
+    }
+    const before = asked;
+    await until("it asks once more for what changed meanwhile, and then no more", async () => now === 0 && asked >= 2);
+    await page.waitForTimeout(2500);
+    assert.equal(most, 1);
+    assert.ok(asked <= before + 2, `${asked - before} questions after the last change`);
+    assert.equal(now, 0);
+    say(0);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("goes from page to page for long, and nothing waits to be drawn for ever", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    // The longest queue of updates that React keeps for a component (a ring: each has the next).
+    const longest = () =>
+      page.evaluate(() => {
+        const root = document.getElementById("root");
+        const key = Object.keys(root).find((name) => name.startsWith("__reactContainer"));
+        let most = 0;
+        const look = [root[key].stateNode.current];
+        while (look.length > 0) {
+          const fiber = look.pop();
+          for (const next of [fiber.child, fiber.sibling]) if (next) look.push(next);
+          for (let hook = fiber.memoizedState; hook?.queue !== undefined; hook = hook.next) {
+            const last = hook.queue?.pending;
+            let count = 0;
+            if (last?.next) for (let at = last.next; ++count && at !== last; ) at = at.next;
+            most = Math.max(most, count);
+          }
+        }
+        return most;
+      });
+    let seen = 0;
+    for (let turn = 0; turn < 60; ++turn) {
+      for (const name of ["Nodes", "Servers"]) {
+        await go(name);
+        await page.getByRole("heading", { name, level: 1 }).waitFor();
+      }
+      const now = await longest();
+      seen = Math.max(seen, now);
+      assert.ok(now <= 110, `${now} updates wait for one component after ${2 * turn} pages`);
+    }
+    assert.ok(seen > 0, "what is looked for is where it is looked for");
     assert.deepEqual(faults, []);
     await context.close();
   });

@@ -136,8 +136,8 @@ export async function givenNode(name, dir, worker) {
 export const temporary = () => mkdtempSync(join(tmpdir(), "mcpfleet-dashboard-"));
 export const remove = (dir) => rmSync(dir, { recursive: true, force: true });
 
-export async function openBrowser() {
-  const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+export async function openBrowser(...more) {
+  const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox", "--disable-dev-shm-usage", ...more] });
   mkdirSync(shots, { recursive: true });
   return browser;
 }

@@ -2,7 +2,7 @@
 // really held, after a collection. It mostly waits (fifty changed servers a second), so it runs beside other tests.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
+import { missingBrowser, openBrowser, openPage, remove, signIn, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
 import { PlayedNode, server } from "../e2e/played.mjs";
 
 const skip = skipFor(missingBrowser);
@@ -15,7 +15,10 @@ const TELL_SECONDS = 600; // so often what is held is told on the way
 const WARM_ROUNDS = Math.min(6, Math.floor(SECONDS / 50)); // until every page was loaded, its code is compiled and its caches are as full as they get
 
 let dir, worker, browser, timer;
+// What is held is the page's own: compiled machine code, of which the engine makes more for many minutes, is of its making.
+const NO_MACHINE_CODE = "--js-flags=--jitless";
 const nodes = [];
+const ended = []; // sockets of nodes that were closed, and how: they come back by nothing
 let turn = 0;
 
 // The restarts of a node's first servers are the turn in which it spoke last.
@@ -30,8 +33,10 @@ before(async () => {
   if (skip) return;
   dir = temporary();
   worker = await startWorker(dir);
-  browser = await openBrowser();
+  browser = await openBrowser(NO_MACHINE_CODE);
   for (let index = 0; index < NODES; ++index) nodes.push(await new PlayedNode(worker, `edge-${String(index).padStart(2, "0")}`).connect());
+  const begun = performance.now();
+  for (const { name, socket } of nodes) socket.addEventListener("close", ({ code, reason }) => ended.push(`${name} after ${((performance.now() - begun) / 1000).toFixed(0)} s: ${code} ${reason}`));
   for (let index = 0; index < NODES; ++index) tick();
   timer = setInterval(tick, EACH_MS);
 });
@@ -46,9 +51,19 @@ after(async () => {
 
 describe("a page that is left open", { skip }, () => {
   test(`holds no more memory after ${SECONDS} s of updates`, { timeout: SECONDS * 1000 + 300_000 }, async () => {
-    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const { page, context, faults } = await openPage(browser, worker);
     const devtools = await context.newCDPSession(page);
     await devtools.send("Performance.enable");
+    // The last that its socket said and was told of logs, for who looks into a failure.
+    const frames = [];
+    const frame = (text) => frames.push(text.slice(0, 120)) > 20 && frames.shift();
+    page.on("websocket", (socket) => {
+      frame("opened");
+      socket.on("framesent", ({ payload }) => payload !== "ping" && frame(`> ${payload}`));
+      socket.on("framereceived", ({ payload }) => /^{"type":"(log|error|hello)"/.test(payload) && frame(`< ${payload}`));
+      socket.on("close", () => frame("closed"));
+    });
+    await signIn(page, worker.viewer);
     const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
     const held = async () => {
       // Twice: what the first one finalises is free with the second.
@@ -66,7 +81,7 @@ describe("a page that is left open", { skip }, () => {
       await page.getByRole("link", { name: `${first.name}-0`, exact: true }).click();
       await page.getByRole("tab", { name: "Logs" }).click();
       await page.locator(".log-text").first().waitFor().catch(async (error) => {
-        throw new Error(`no line of its log; the page says: ${(await page.locator("main").innerText()).slice(0, 500)}`, { cause: error });
+        throw new Error(`no line of its log; sockets that were closed: ${ended.join("; ") || "none"}; the socket of the page: ${frames.join(" | ")}; it says: ${(await page.locator("body").innerText()).slice(0, 500)}`, { cause: error });
       });
       await page.waitForTimeout(1000);
       await go("Nodes");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Line, mergeLines, type Read, readAll, readTail } from "../../src/lib/lines";
+import { type Line, mergeLines, type Read, readAll, readTail, scrolled } from "../../src/lib/lines";
 import { fromField, toField, windowOf } from "../../src/lib/log_time";
 
 const line = (time: string, text = time): Line => ({ time, node: "n", stream: "stdout", text, server: "d/s" });
@@ -89,5 +89,21 @@ describe("the time of logs", () => {
     const iso = "2026-11-27T12:34:56.000Z";
     expect(fromField(toField(iso))).toBe(iso);
     expect([toField(undefined), fromField("")]).toEqual(["", ""]);
+  });
+});
+
+describe("the reader of lines", () => {
+  const box = (scrollTop: number, scrollHeight: number) => ({ scrollTop, scrollHeight, clientHeight: 400 });
+  it("stays at the end when more lines came before the event of the scrolling", () => {
+    const end = scrolled({ top: 0, atEnd: true }, box(600, 1000));
+    expect(end).toEqual({ top: 600, atEnd: true });
+    expect(scrolled(end, box(600, 5000)).atEnd).toBe(true);
+    expect(scrolled(end, box(900, 5000)).atEnd).toBe(true);
+  });
+  it("leaves the end by scrolling up, and is back when it is reached", () => {
+    const up = scrolled({ top: 4600, atEnd: true }, box(4000, 5000));
+    expect(up).toEqual({ top: 4000, atEnd: false });
+    expect(scrolled(up, box(4200, 5000)).atEnd).toBe(false);
+    expect(scrolled(up, box(4580, 5000)).atEnd).toBe(true);
   });
 });

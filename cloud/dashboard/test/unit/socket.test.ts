@@ -136,6 +136,22 @@ describe("the socket", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(sockets[0]!.readyState).toBe(3);
   });
+  it("waits neither for a connection that does not end when it is closed, nor for ever for the answer whether it may speak", async () => {
+    const { live, sockets, links } = made();
+    live.setFollow({ namespace: "d", server: "a" });
+    live.start();
+    sockets[0]!.hello(10);
+    sockets[0]!.close = () => undefined; // the other end is gone: its browser waits for the last word
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(links.at(-1)).toBe("lost");
+    await vi.advanceTimersByTimeAsync(10_500); // nobody answers that either
+    expect(sockets).toHaveLength(2);
+    sockets[1]!.hello(10);
+    expect(sockets[1]!.said.map((text) => (JSON.parse(text) as { type: string }).type)).toEqual(["sync", "follow"]);
+    sockets[0]!.onclose?.(); // at last
+    expect(links.at(-1)).toBe("live");
+    live.stop();
+  });
   it("hears nothing from a socket that another one has replaced", () => {
     const { live, sockets, taken } = made();
     live.start();
