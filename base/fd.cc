@@ -48,9 +48,7 @@ Status SyncDirectory(const std::string& path) {
 }
 
 std::atomic<unsigned> temporary_counter{0};
-}  // namespace
 
-namespace {
 Status Replace(const std::string& path, std::string_view content, int mode, bool flush) {
   std::string temporary = path + ".tmp." + std::to_string(getpid()) + "." + std::to_string(temporary_counter++);
   UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

@@ -9,10 +9,6 @@
 namespace mcpfleet {
 namespace {
 
-std::string NameOfObject(const ObjectKey& key) {
-  return key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
-}
-
 std::string PlaceOf(const ManifestObject& manifest) {
   auto line = manifest.lines.find("metadata.labels");
   return manifest.file + ":" + std::to_string(line == manifest.lines.end() ? manifest.line : line->second);
@@ -45,7 +41,7 @@ StatusOr<ChangeSet> PlanApplySet(const std::map<ObjectKey, Object>& stored,
     if (auto found = stored.find(key); found != stored.end()) {
       const std::string owner = ApplySetOf(found->second);
       if (!owner.empty() && owner != options.name) {
-        return FailedPrecondition(manifest.file + ":" + std::to_string(manifest.line) + ": " + NameOfObject(key) +
+        return FailedPrecondition(manifest.file + ":" + std::to_string(manifest.line) + ": " + FullNameOf(key) +
                                   " belongs to apply set " + owner + ", not to " + options.name +
                                   "; to hand it over, remove its label " + kApplySetLabel + " first");
       }

@@ -23,10 +23,6 @@ constexpr size_t kIdDigits = 64;
 
 std::string KeyOfProposal(std::string_view id) { return kProposalPrefix + std::string(id); }
 
-std::string NameOfKey(const ObjectKey& key) {
-  return key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
-}
-
 Json RowOf(const Proposal& proposal) {
   return {{"author", proposal.author},
           {"message", std::string(Printable(proposal.message, 200))},
@@ -173,7 +169,7 @@ StatusOr<std::vector<std::string>> ChangedSince(KvClient& kv, const Proposal& pr
     const bool same = then == before.end() ? today == now.end()
                       : today == now.end() ? false
                                            : then->second.hash == today->second.hash;
-    if (!same) changed.push_back(NameOfKey(key));
+    if (!same) changed.push_back(FullNameOf(key));
   };
   for (const Object& object : proposal.set) look(KeyOf(object));
   for (const ObjectKey& key : proposal.remove) look(key);

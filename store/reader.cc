@@ -35,10 +35,6 @@ void Keep(LocalCache* cache, const std::vector<CacheBlob>& blobs) {
   if (Status status = cache->Put(blobs); !status.ok()) LOG_DEBUG("cache not written", {{"error", status}});
 }
 
-std::string Name(const ObjectKey& key) {
-  return key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
-}
-
 Status ReadObjects(KvClient& kv, StoredState* state, LocalCache* cache, Deadline deadline) {
   std::vector<std::string> hashes;
   for (const auto& [key, entry] : state->entries) hashes.push_back(entry.hash);
@@ -47,13 +43,13 @@ Status ReadObjects(KvClient& kv, StoredState* state, LocalCache* cache, Deadline
   for (const auto& [key, entry] : state->entries) {
     auto blob = blobs.find(entry.hash);
     if (blob == blobs.end()) {
-      state->missing.push_back(Name(key) + ": its object is not there (yet)");
+      state->missing.push_back(FullNameOf(key) + ": its object is not there (yet)");
       continue;
     }
     StatusOr<Object> object = ParseObjectBlob(blob->second, entry.hash);
     std::string wrong = object.ok() ? EntryMismatch(entry, *object) : Message(object.status());
     if (!wrong.empty()) {
-      state->missing.push_back(Name(key) + ": " + wrong);
+      state->missing.push_back(FullNameOf(key) + ": " + wrong);
       continue;
     }
     state->objects[key] = *std::move(object);

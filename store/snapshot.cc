@@ -101,6 +101,10 @@ StatusOr<HeadOrder> ParseHeadOrder(std::string_view text) {
   return HeadOrder{numbers[0], numbers[1], numbers[2]};
 }
 
+std::string FullNameOf(const ObjectKey& key) {
+  return key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
+}
+
 size_t ShardOf(const ObjectKey& key) {
   std::string digest = Sha256Bytes(key.kind + "/" + key.namespace_ + "/" + key.name);
   return static_cast<unsigned char>(digest[0]) % kShardCount;

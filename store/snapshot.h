@@ -67,6 +67,8 @@ struct Snapshot {
 };
 
 size_t ShardOf(const ObjectKey& key);
+// "MCPServer/default/weather", for messages.
+std::string FullNameOf(const ObjectKey& key);
 ShardEntry EntryOf(const Object& object, std::string_view hash);
 // What of `object` disagrees with the entry that names it: "" when nothing does.
 std::string EntryMismatch(const ShardEntry& entry, const Object& object);

@@ -27,10 +27,6 @@ std::string Uid(std::string_view digits) {
          hex.substr(20);
 }
 
-std::string NameOf(const ObjectKey& key) {
-  return key.kind + "/" + (key.namespace_.empty() ? "" : key.namespace_ + "/") + key.name;
-}
-
 // Whether nodes have nothing to do for it: what a generation counts. A restart that is asked for is work, as in
 // Kubernetes, where its annotation is part of the template.
 bool AsksForTheSame(const Object& before, const Object& after) {
@@ -122,7 +118,7 @@ Status Transaction::Check() const {
 
 Status Transaction::CheckOwner(const ObjectKey& key, const Object* stored, bool removed) const {
   if (changes_.apply_set.empty()) return OkStatus();
-  const std::string name = NameOf(key);
+  const std::string name = FullNameOf(key);
   if (stored == nullptr) {
     if (!removed) return OkStatus();  // a damaged object is replaced, as by any change
     return Unavailable(name + ": can't be read (yet), so nobody knows whether it is of apply set " +
@@ -170,7 +166,7 @@ Status Transaction::DecideRemoved(Base* base) {
     for (const auto& [key, entry] : entries) {
       auto object = base->objects.find(entry.hash);
       if (object == base->objects.end())
-        return Unavailable(NameOf(key) + ": can't be read (yet), so nobody knows whether it is to be pruned");
+        return Unavailable(FullNameOf(key) + ": can't be read (yet), so nobody knows whether it is to be pruned");
       stored.emplace(key, object->second);
     }
   }
@@ -183,7 +179,9 @@ Status Transaction::DecideRemoved(Base* base) {
 Status Transaction::ReadShards(Base* base) {
   for (const Object& object : changes_.set) base->shards[ShardOf(KeyOf(object))];
   for (const ObjectKey& key : changes_.remove) base->shards[ShardOf(key)];
-  for (size_t index = 0; MustPruneAnew(*base) && index < base->snapshot.shards.size(); ++index) base->shards[index];
+  if (MustPruneAnew(*base)) {
+    for (size_t index = 0; index < kShardCount; ++index) base->shards[index];
+  }
   std::vector<std::string> keys;
   for (const auto& [index, entries] : base->shards) {
     const std::string& hash = base->snapshot.shards[index];

@@ -53,7 +53,6 @@ void NodeWriter::Stop() {
 void NodeWriter::Set(const NodeStatus& node) {
   MutexLock lock(&mu_);
   node_ = node;
-  node_.servers.clear();
   known_ = true;
   wake_.NotifyAll();
 }

@@ -15,7 +15,6 @@ namespace mcpfleet {
 namespace {
 
 using std::chrono::seconds;
-constexpr char kUser[] = "system:serviceaccount:mcpfleet:mcpfleet";
 constexpr char kServers[] = "/apis/mcpfleet.dev/v1alpha1/namespaces/default/mcpservers";
 
 }  // namespace
@@ -107,7 +106,7 @@ void Cluster::RotateToken() {
     token_ = real_->MakeToken();
   } else {
     token_ = "token-" + std::to_string(++tokens_);
-    api_->AddToken(token_, kUser);
+    api_->AddToken(token_, testing::kMcpletUser);
   }
   EXPECT_TRUE(WriteFileAtomically(directory_ + "/token", token_ + "\n").ok());
   if (api_ && !before.empty()) api_->RemoveToken(before);

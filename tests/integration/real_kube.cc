@@ -23,7 +23,6 @@ namespace {
 using kube::Answer;
 using std::chrono::seconds;
 
-constexpr char kUser[] = "system:serviceaccount:mcpfleet:mcpfleet";
 constexpr char kAccounts[] = "/api/v1/namespaces/mcpfleet/serviceaccounts";
 constexpr char kCrds[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
@@ -104,10 +103,11 @@ RealKube::RealKube(KubePrograms programs) : programs_(std::move(programs)) {
     EXPECT_TRUE(WriteFileAtomically(directory_ + "/" + file, content).ok());
   };
   text("tokens.csv", "admin,admin,1,system:masters\ncrds,crds,2,system:masters\n");
-  text("audit.json", DumpJson({{"apiVersion", "audit.k8s.io/v1"},
-                               {"kind", "Policy"},
-                               {"omitStages", {"RequestReceived"}},
-                               {"rules", {{{"level", "Metadata"}, {"users", {kUser}}}, {{"level", "None"}}}}}));
+  text("audit.json",
+       DumpJson({{"apiVersion", "audit.k8s.io/v1"},
+                 {"kind", "Policy"},
+                 {"omitStages", {"RequestReceived"}},
+                 {"rules", {{{"level", "Metadata"}, {"users", {testing::kMcpletUser}}}, {{"level", "None"}}}}}));
   text("crds.json",
        DumpJson(
            {{"apiVersion", "v1"},

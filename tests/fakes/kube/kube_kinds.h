@@ -11,6 +11,9 @@
 
 namespace mcpfleet::testing {
 
+// The service account of manifests/kubernetes/rbac.yaml.
+inline constexpr char kMcpletUser[] = "system:serviceaccount:mcpfleet:mcpfleet";
+
 struct KubeKind {
   std::string group, version, plural, kind;
   bool namespaced = true, custom = false, status = false;

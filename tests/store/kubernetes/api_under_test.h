@@ -38,6 +38,5 @@ class ApiUnderTest {
 
 // What mcplet may do: manifests/kubernetes/rbac.yaml.
 std::string RbacManifest();
-inline constexpr char kMcpletUser[] = "system:serviceaccount:mcpfleet:mcpfleet";
 
 }  // namespace mcpfleet::testing

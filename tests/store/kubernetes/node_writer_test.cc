@@ -8,10 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
-#include "store/kubernetes/resource.h"
-#include "tests/fakes/kube/kube_api.h"
-#include "tests/store/kubernetes/api_under_test.h"
+#include "tests/store/kubernetes/fake_cluster.h"
 
 namespace mcpfleet::kube {
 namespace {
@@ -25,23 +22,8 @@ bool Eventually(const std::function<bool()>& condition) {
   return false;
 }
 
-class NodeWriterTest : public ::testing::Test {
+class NodeWriterTest : public FakeClusterTest {
  protected:
-  NodeWriterTest() {
-    char name[] = "/tmp/mcpfleet-nodes-XXXXXX";
-    directory_ = mkdtemp(name);
-    api_.AddToken("t", testing::kMcpletUser);
-    EXPECT_TRUE(WriteFileAtomically(directory_ + "/token", "t").ok());
-    EXPECT_TRUE(WriteFileAtomically(directory_ + "/admin", testing::kAdmin).ok());
-    admin_ = std::make_unique<RestClient>(ClusterOf("admin"), "test");
-    mcplet_ = std::make_unique<RestClient>(ClusterOf("token"), "test");
-  }
-  ~NodeWriterTest() override { EXPECT_TRUE(RemoveTree(directory_).ok()); }
-  Cluster ClusterOf(const std::string& token) const {
-    return *ResolveCluster(
-        {.server = api_.url(), .token_file = directory_ + "/" + token, .ca_file = {}, .namespace_ = "mcpfleet"},
-        [](const char*) { return std::string(); });
-  }
   std::unique_ptr<NodeWriter> Open(NodeWriterOptions options = {}) {
     options.node = "edge-01";
     options.core_node = "edge-01.example.com";
@@ -51,27 +33,8 @@ class NodeWriterTest : public ::testing::Test {
     writer->Start();
     return writer;
   }
-  int Send(const std::string& method, const std::string& path, const Json& body = nullptr) {
-    const auto answer = admin_->Do({.method = method,
-                                    .path = path,
-                                    .query = {},
-                                    .content_type = method == "PATCH" ? kMergePatch : kJson,
-                                    .body = body.is_null() ? "" : DumpJson(body)},
-                                   Deadline::After(seconds(5)));
-    return answer.ok() ? answer->code : 0;
-  }
-  Json Get() {
-    const auto answer = admin_->Do({.path = std::string(kNodesPath) + "/edge-01"}, Deadline::After(seconds(5)));
-    return answer.ok() && answer->ok() ? answer->body : Json();
-  }
-  std::string Ready() {
-    const Json node = Get();
-    for (const Json& condition : GetMember(GetMember(node, "status"), "conditions")) {
-      if (GetString(condition, "type") == "Ready")
-        return GetString(condition, "status") + "/" + GetString(condition, "reason");
-    }
-    return "";
-  }
+  Json Shown() { return Get(std::string(kNodesPath) + "/edge-01"); }
+  std::string Ready() { return ReadyAt(std::string(kNodesPath) + "/edge-01"); }
   NodeStatus Node(const std::string& reason = "Ready") {
     NodeStatus node{.node = "edge-01", .boot_id = "b", .version = "1.2.3", .runtimes = {"Containerd"}};
     SetCondition(&node.conditions,
@@ -82,14 +45,11 @@ class NodeWriterTest : public ::testing::Test {
     return node;
   }
   int64_t Sequence() {
-    const Json node = Get();
+    const Json node = Shown();
     return GetInt(GetMember(node, "status"), "sequence");
   }
 
-  SystemClock clock_;
-  std::string directory_;
-  testing::KubeApi api_;
-  std::unique_ptr<RestClient> admin_, mcplet_;
+  const std::unique_ptr<RestClient> mcplet_ = std::make_unique<RestClient>(ClusterOf("token"), "test");
 };
 
 TEST_F(NodeWriterTest, ANodeWithoutAnMCPNodeMakesOneThatItsNodeOwns) {
@@ -97,7 +57,7 @@ TEST_F(NodeWriterTest, ANodeWithoutAnMCPNodeMakesOneThatItsNodeOwns) {
   auto writer = Open({.core_uid = [] { return std::string("u-1"); }});
   writer->Set(Node());
   ASSERT_TRUE(Eventually([&] { return Ready() == "True/Ready"; }));
-  const Json node = Get();
+  const Json node = Shown();
   EXPECT_EQ(node["metadata"]["ownerReferences"],
             Json::parse(R"([{"apiVersion":"v1","kind":"Node","name":"edge-01.example.com","uid":"u-1"}])"));
   EXPECT_EQ(GetString(node["status"], "version"), "1.2.3");
@@ -111,7 +71,7 @@ TEST_F(NodeWriterTest, OutsideOfTheClusterItIsOwnedByNothing) {
   auto writer = Open();
   writer->Set(Node());
   ASSERT_TRUE(Eventually([&] { return !Ready().empty(); }));
-  EXPECT_FALSE(Get()["metadata"].contains("ownerReferences"));
+  EXPECT_FALSE(Shown()["metadata"].contains("ownerReferences"));
 }
 
 TEST_F(NodeWriterTest, OnePeopleMadeKeepsItsLabelsItsSpecAndItsOwners) {
@@ -125,7 +85,7 @@ TEST_F(NodeWriterTest, OnePeopleMadeKeepsItsLabelsItsSpecAndItsOwners) {
   auto writer = Open({.core_uid = [] { return std::string("u-1"); }});
   writer->Set(Node());
   ASSERT_TRUE(Eventually([&] { return Ready() == "True/Ready"; }));
-  const Json node = Get();
+  const Json node = Shown();
   EXPECT_EQ(node["metadata"]["labels"], Json({{"site", "berlin"}}));
   EXPECT_EQ(node["spec"]["unschedulable"], true);
   EXPECT_FALSE(node["metadata"].contains("ownerReferences"));
@@ -142,10 +102,10 @@ TEST_F(NodeWriterTest, BeforeItsNodeWasHeardOfNoneIsMade) {
   }});
   writer->Set(Node());
   ASSERT_TRUE(Eventually([&] { return asked >= 2; }));
-  EXPECT_TRUE(Get().is_null());
+  EXPECT_TRUE(Shown().is_null());
   heard = true;
   ASSERT_TRUE(Eventually([&] { return Ready() == "True/Ready"; }));
-  EXPECT_EQ(Get()["metadata"]["ownerReferences"][0]["uid"], "u-1");
+  EXPECT_EQ(Shown()["metadata"]["ownerReferences"][0]["uid"], "u-1");
 }
 
 TEST_F(NodeWriterTest, TheSameIsWrittenOnceAndNewsAndSignsOfLifeAreWrittenAgain) {
@@ -178,7 +138,7 @@ TEST_F(NodeWriterTest, WhatIsForbiddenIsTriedAgainUntilARoleAllowsIt) {
   const auto refused = mcplet_->Do({.path = std::string(kNodesPath)}, Deadline::After(seconds(5)));
   ASSERT_TRUE(refused.ok());
   EXPECT_EQ(refused->code, 403);
-  EXPECT_TRUE(Get().is_null());
+  EXPECT_TRUE(Shown().is_null());
   api_.Grant(testing::RbacManifest());
   EXPECT_TRUE(Eventually([&] { return Ready() == "True/Ready"; }));
 }

@@ -5,12 +5,10 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
 #include "base/strings.h"
 #include "store/kubernetes/status_entry.h"
-#include "tests/fakes/kube/kube_api.h"
 #include "tests/integration/node.h"
-#include "tests/store/kubernetes/api_under_test.h"
+#include "tests/store/kubernetes/fake_cluster.h"
 
 namespace mcpfleet::kube {
 namespace {
@@ -19,24 +17,10 @@ using std::chrono::milliseconds, std::chrono::seconds;
 constexpr char kServers[] = "/apis/mcpfleet.dev/v1alpha1/namespaces/tools/mcpservers";
 constexpr char kLeases[] = "/apis/coordination.k8s.io/v1/namespaces/mcpfleet/leases";
 
-class SourceTest : public ::testing::Test {
+class SourceTest : public FakeClusterTest {
  protected:
-  SourceTest() {
-    char name[] = "/tmp/mcpfleet-source-XXXXXX";
-    directory_ = mkdtemp(name);
-    api_.Grant(testing::RbacManifest());
-    api_.AddToken("t", testing::kMcpletUser);
-    EXPECT_TRUE(WriteFileAtomically(directory_ + "/token", "t").ok());
-    EXPECT_TRUE(WriteFileAtomically(directory_ + "/admin", testing::kAdmin).ok());
-    admin_ = std::make_unique<RestClient>(ClusterOf("admin"), "test");
-  }
-  ~SourceTest() override { EXPECT_TRUE(RemoveTree(directory_).ok()); }
+  SourceTest() { api_.Grant(testing::RbacManifest()); }
 
-  Cluster ClusterOf(const std::string& token) const {
-    return *ResolveCluster(
-        {.server = api_.url(), .token_file = directory_ + "/" + token, .ca_file = {}, .namespace_ = "mcpfleet"},
-        [](const char*) { return std::string(); });
-  }
   std::unique_ptr<Source> Open(const std::string& node = "edge-01", const std::string& token = "token",
                                Duration gone_after = std::chrono::hours(24)) {
     SourceOptions options{.node = node,
@@ -51,19 +35,6 @@ class SourceTest : public ::testing::Test {
     auto source = Source::Open(ClusterOf(token), options, clock_, [](const ClusterState&) {});
     EXPECT_TRUE(source.ok()) << source.status();
     return *std::move(source);
-  }
-  int Send(const std::string& method, const std::string& path, const Json& body = nullptr) {
-    const auto answer = admin_->Do({.method = method,
-                                    .path = path,
-                                    .query = {},
-                                    .content_type = method == "PATCH" ? kMergePatch : kJson,
-                                    .body = body.is_null() ? "" : DumpJson(body)},
-                                   Deadline::After(seconds(5)));
-    return answer.ok() ? answer->code : 0;
-  }
-  Json Get(const std::string& path) {
-    const auto answer = admin_->Do({.path = path}, Deadline::After(seconds(5)));
-    return answer.ok() && answer->ok() ? answer->body : Json();
   }
   void Create(const std::string& name, Json spec = Json::object()) {
     spec["source"] = {{"image", {{"ref", "example/weather:1"}}}};
@@ -92,19 +63,8 @@ class SourceTest : public ::testing::Test {
       out += (out.empty() ? "" : " ") + GetString(entry, "node") + ":" + GetString(entry, "revision");
     return out;
   }
-  std::string Ready(const std::string& name) {
-    const Json server = Get(std::string(kServers) + "/" + name);
-    for (const Json& condition : GetMember(GetMember(server, "status"), "conditions")) {
-      if (GetString(condition, "type") == "Ready")
-        return GetString(condition, "status") + "/" + GetString(condition, "reason");
-    }
-    return "";
-  }
+  std::string Ready(const std::string& name) { return ReadyAt(std::string(kServers) + "/" + name); }
 
-  SystemClock clock_;
-  std::string directory_;
-  testing::KubeApi api_;
-  std::unique_ptr<RestClient> admin_;
   std::atomic<bool> looked_{true};
 };
 
