@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdlib>
 #include <ostream>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -48,6 +49,9 @@ StatusOr<std::string> WriteSignpost(const std::string& url) {
   return "file://" + path;
 }
 
+// Some openers are the browser itself and stay as long as it: one that did not fail by then has opened it.
+constexpr Duration kOpens = std::chrono::seconds(3);
+
 // Without waiting for the browser. False: there is none to be seen, or nothing that could open it.
 bool OpenBrowser(const std::string& address) {
   if (Variable("DISPLAY").empty() && Variable("WAYLAND_DISPLAY").empty()) return false;
@@ -63,7 +67,11 @@ bool OpenBrowser(const std::string& address) {
     _exit(127);
   }
   int status = 0;
-  return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  for (const Deadline deadline = Deadline::After(kOpens); !deadline.Expired();) {
+    if (waitpid(pid, &status, WNOHANG) == pid) return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
 }
 
 // Where the context's store is a Worker, that has the dashboard.

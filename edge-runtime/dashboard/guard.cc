@@ -1,14 +1,20 @@
 #include "edge-runtime/dashboard/guard.h"
 
+#include <algorithm>
+
 #include "base/strings.h"
 
 namespace mcpfleet::dashboard {
 
 bool IsOwnHost(std::string_view host) {
-  const size_t bracket = host.starts_with('[') ? host.find(']') : std::string_view::npos;
-  const std::string_view name =
-      host.starts_with('[') ? (bracket == std::string_view::npos ? std::string_view() : host.substr(1, bracket - 1))
-                            : host.substr(0, host.find(':'));
+  // It goes into the page's policy, too: nothing but a name and a port.
+  const size_t end = host.starts_with('[') ? host.find(']') : host.find(':');
+  if (host.starts_with('[') && end == std::string_view::npos) return false;
+  const std::string_view name = host.starts_with('[') ? host.substr(1, end - 1) : host.substr(0, end);
+  const std::string_view rest = host.substr(std::min(host.size(), host.starts_with('[') ? end + 1 : end));
+  const bool port = rest.starts_with(':') && rest.size() <= std::string_view(":65535").size() &&
+                    std::all_of(rest.begin() + 1, rest.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!rest.empty() && !port) return false;
   return name == "127.0.0.1" || name == "::1" || EqualsIgnoreCase(name, "localhost") ||
          EqualsIgnoreCase(name, kSiteName);
 }

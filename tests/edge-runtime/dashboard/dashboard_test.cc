@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <regex>
 
 #include <nlohmann/json.hpp>
 
@@ -354,8 +355,12 @@ TEST_F(DashboardTest, ThePageIsThereForEveryViewWithItsPolicy) {
   EXPECT_NE(page.headers.Get("Content-Security-Policy")->find("script-src 'self'"), std::string::npos);
   const size_t at = page.body.find("/-/assets/");
   ASSERT_NE(at, std::string::npos);
-  const http::Response file = Ask("GET", page.body.substr(at, page.body.find('"', at) - at));
+  const std::string name = page.body.substr(at, page.body.find('"', at) - at);
+  EXPECT_TRUE(std::regex_match(name, std::regex("/-/assets/.+-[A-Za-z0-9_-]{8}[.]js")))
+      << name << ": it has the hash of its content";
+  const http::Response file = Ask("GET", name);
   EXPECT_EQ(file.status, 200);
+  EXPECT_EQ(file.headers.Get("Cache-Control"), "public, max-age=31536000, immutable");
   EXPECT_EQ(file.headers.Get("Content-Encoding"), "gzip");
   EXPECT_EQ(file.body.substr(0, 2), "\x1f\x8b");
 }

@@ -72,6 +72,12 @@ TEST(GuardTest, OnlyOurOwnPageMayAsk) {
   EXPECT_FALSE(ok(RequestWith("GET", {{"Host", "evil.example:8701"}})));
   EXPECT_FALSE(ok(RequestWith("GET", {{"Host", "evil.localhost:8701"}})));
   EXPECT_FALSE(ok(RequestWith("GET", {})));
+  // It is written into the page's policy.
+  for (const char* more : {":1; script-src *", ":x", ":123456", ".evil.example", " "}) {
+    EXPECT_FALSE(ok(RequestWith("GET", {{"Host", std::string("localhost") + more}}))) << more;
+    EXPECT_FALSE(ok(RequestWith("GET", {{"Host", std::string("[::1]") + more}}))) << more;
+  }
+  EXPECT_TRUE(ok(RequestWith("GET", {{"Host", "localhost"}})));
   // Another port of this machine is another origin, though the same site.
   EXPECT_FALSE(ok(RequestWith("POST", {host, {"Origin", "http://mcpfleet.localhost:3000"}})));
   EXPECT_FALSE(ok(RequestWith("POST", {host, {"Origin", "null"}})));
@@ -236,10 +242,10 @@ TEST_F(LinesTest, LinesOfAllServersAreInTheOrderOfTimeAndPagesLoseNone) {
 }
 
 TEST(PageTest, ThePolicyAllowsNothingButOurOwnFiles) {
-  const std::string policy = PagePolicy("mcpfleet.localhost:8701", "n1");
-  EXPECT_NE(policy.find("default-src 'none'"), std::string::npos);
-  EXPECT_NE(policy.find("script-src 'self';"), std::string::npos);
-  EXPECT_EQ(policy.find("unsafe"), std::string::npos);
+  EXPECT_EQ(PagePolicy("mcpfleet.localhost:8701", "n1"),
+            "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-n1'; img-src 'self' data:; "
+            "font-src 'self'; manifest-src 'self'; connect-src 'self' ws://mcpfleet.localhost:8701; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'");
   EXPECT_EQ(ServePage("/-/assets/none.js", "h").status, 404);
   EXPECT_EQ(ServePage("/-/assets/../index.html", "h").status, 404);
   const http::Response page = ServePage("/-/servers", "mcpfleet.localhost");
