@@ -8,9 +8,8 @@
 // is an operator's token. There are no rate limits here. SIGUSR1 runs the cron now, which otherwise runs every five minutes.
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, Response } from "miniflare";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join, normalize, resolve } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bundle } from "./bundle.mjs";
@@ -44,14 +43,21 @@ function settings() {
   return { tokens: [{ name: "local operator", sha256, role: "operator" }], loopbackTunnels: true };
 }
 
-// The dashboard's files, where it is built (cloud/dashboard), as Cloudflare's assets give them.
+// The dashboard's files, where it is built (cloud/dashboard), as Cloudflare's assets give them: those of the moment in which the Worker
+// began, whatever is built meanwhile.
 const TYPES = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml", woff2: "font/woff2" };
-const files = fileURLToPath(new URL("../public", import.meta.url));
-async function asset(request) {
-  const path = join(files, normalize(new URL(request.url).pathname));
-  const bytes = await readFile(path).catch(() => undefined);
+const built = fileURLToPath(new URL("../public", import.meta.url));
+const files = new Map();
+if (existsSync(built))
+  for (const entry of readdirSync(built, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile()) files.set(path.slice(built.length), readFileSync(path));
+  }
+function asset(request) {
+  const { pathname } = new URL(request.url);
+  const bytes = files.get(pathname);
   if (bytes === undefined) return new Response("", { status: 404 });
-  return new Response(bytes, { headers: { "Content-Type": TYPES[path.slice(path.lastIndexOf(".") + 1)] ?? "application/octet-stream" } });
+  return new Response(bytes, { headers: { "Content-Type": TYPES[pathname.slice(pathname.lastIndexOf(".") + 1)] ?? "application/octet-stream" } });
 }
 
 const mf = new Miniflare(
