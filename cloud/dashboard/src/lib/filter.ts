@@ -25,7 +25,6 @@ const by = {
   restarts: (row: ServerRow) => row.restarts,
   tools: (row: ServerRow) => row.tools,
   created: (row: ServerRow) => row.created,
-  generation: (row: ServerRow) => row.generation,
 };
 export type ServerSort = keyof typeof by;
 export const SERVER_SORTS = Object.keys(by) as ServerSort[];

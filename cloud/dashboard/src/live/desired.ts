@@ -17,12 +17,12 @@ export function keepDesired(store: FleetStore): () => void {
     try {
       while (wanted !== shown) {
         const hash = wanted;
-        const { shards } = await queryClient.fetchQuery(snapshotOf(hash));
+        const { shards, time } = await queryClient.fetchQuery(snapshotOf(hash));
         const hashes = shards.filter((each) => each !== "");
         const rows = [];
         for (let at = 0; at < hashes.length; at += AT_ONCE)
           rows.push(...(await Promise.all(hashes.slice(at, at + AT_ONCE).map((each) => queryClient.fetchQuery(shardOf(each))))));
-        store.setDesired(rows.flat());
+        store.setDesired(rows.flat(), Date.parse(time) || 0);
         shown = hash;
       }
     } catch {
