@@ -5,7 +5,7 @@ import type { FleetStore } from "./store";
 const AT_ONCE = 8;
 const RETRY_MS = 3000;
 
-export function keepDesired(store: FleetStore): () => void {
+export function keepDesired(store: FleetStore): { end(): void; again(): void } {
   let wanted = "";
   let shown: string | undefined;
   let busy = false;
@@ -25,7 +25,9 @@ export function keepDesired(store: FleetStore): () => void {
         store.setDesired(rows.flat(), Date.parse(time) || 0);
         shown = hash;
       }
-    } catch {
+    } catch (error) {
+      store.setDesiredError(error as Error);
+      clearTimeout(retry);
       retry = setTimeout(() => void load(), RETRY_MS);
     } finally {
       busy = false;
@@ -47,8 +49,11 @@ export function keepDesired(store: FleetStore): () => void {
   };
   const end = store.subscribe(look);
   look();
-  return () => {
-    clearTimeout(retry);
-    end();
+  return {
+    end: () => {
+      clearTimeout(retry);
+      end();
+    },
+    again: () => void load(),
   };
 }

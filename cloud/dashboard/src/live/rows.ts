@@ -1,13 +1,14 @@
 // From what nodes report and what is desired to a row of a table. Pure.
 import type { FeedNode, ObjectRow, ServerSummary } from "../api/client";
 import { isMeant, verdictOf } from "../lib/conditions";
-import { inWords } from "../lib/format";
+import { ageOf, inWords } from "../lib/format";
 import { DeclaredNodes, whyNowhere } from "./placement";
 
 const NAMED = 20; // nodes of a server whose names a row has
 export type Health = "ready" | "degraded" | "failing" | "pending" | "offline" | "off";
 // The worst first: what needs a look.
 export const HEALTH_ORDER: Record<Health, number> = { failing: 0, degraded: 1, offline: 2, pending: 3, ready: 4, off: 5 };
+export const HEALTHS = Object.keys(HEALTH_ORDER) as Health[];
 export const HEALTH_WORD: Record<Health, string> = {
   ready: "Ready",
   degraded: "Degraded",
@@ -186,7 +187,7 @@ export interface NodeRow {
   conditions: FeedNode["conditions"];
   capacity: FeedNode["capacity"]; // 0: not known
   servers: number;
-  ready: number;
+  ready: number; // of one that is offline: as it said last
   desired: ObjectRow | undefined;
   labels: Record<string, string>;
   unschedulable: boolean;
@@ -213,10 +214,11 @@ export function nodeRow(name: string, feed: FeedNode | undefined, servers: reado
               : "ready";
   const bad = health === "degraded" ? troubles[0] : ready;
   const labels = desired?.labels ?? {};
+  const reason = health === "offline" ? (down ? "Offline" : "Disconnected") : health === "pending" ? "NotReported" : (bad?.reason ?? "");
   return {
     name,
     health,
-    reason: health === "offline" ? (down ? "Offline" : "Disconnected") : health === "pending" ? "NotReported" : (bad?.reason ?? ""),
+    reason,
     message:
       health === "offline"
         ? "no sign of life; what it runs goes on by itself"
@@ -238,9 +240,27 @@ export function nodeRow(name: string, feed: FeedNode | undefined, servers: reado
     labels,
     unschedulable: desired?.unschedulable ?? false,
     drained: desired?.drained ?? false,
-    search: [name, feed?.version ?? "", ...(health === "offline" ? [] : troubles.map(({ type }) => type)), ...Object.entries(labels).map(([label, value]) => `${label}=${value}`)].join("\n").toLowerCase(),
+    search: [
+      name,
+      feed?.version ?? "",
+      HEALTH_WORD[health],
+      reason,
+      ...(health === "offline" ? [] : troubles.flatMap(({ type, reason: why }) => [type, why ?? ""])),
+      ...(feed?.runtimes ?? []),
+      ...(desired?.unschedulable ? ["cordoned"] : []),
+      ...(desired?.drained ? ["drained"] : []),
+      ...(feed?.cloned ? ["copied"] : []),
+      ...Object.entries(labels).map(([label, value]) => `${label}=${value}`),
+    ]
+      .join("\n")
+      .toLowerCase(),
   };
 }
+
+// How many of a node's servers are ready; of one that is away that is what it said last.
+export const readyText = ({ health, ready, servers }: NodeRow): string => `${health === "offline" && servers > 0 ? "was " : ""}${ready}/${servers}`;
+export const readyWords = ({ health, ready, servers }: NodeRow): string => `${ready} of ${servers}${health === "offline" && servers > 0 ? ", as last reported" : ""}`;
+export const seenText = ({ connected, lastSeen }: NodeRow, now = Date.now()): string => (connected ? "now" : lastSeen === 0 ? "never" : `${ageOf(lastSeen, now)} ago`);
 
 const countOf = <T>(values: readonly T[]): Map<T, number> => values.reduce((counts, value) => counts.set(value, (counts.get(value) ?? 0) + 1), new Map<T, number>());
 

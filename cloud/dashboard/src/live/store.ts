@@ -12,6 +12,7 @@ export interface Fleet {
   link: Link;
   synced: boolean; // the first state is whole
   desiredKnown: boolean;
+  desiredError: Error | undefined; // why the newest version could not be read, while that is tried again
   head: { order: string; snapshot: string; signed: boolean } | undefined;
   servers: readonly ServerRow[]; // by namespace and name
   nodes: readonly NodeRow[]; // by name
@@ -50,6 +51,7 @@ export class FleetStore {
     link: "connecting",
     synced: false,
     desiredKnown: false,
+    desiredError: undefined,
     head: undefined,
     servers: [],
     nodes: [],
@@ -130,6 +132,12 @@ export class FleetStore {
     }
     this.desiredSeen = true;
     this.pending.desiredKnown = true;
+    this.pending.desiredError = undefined;
+    this.schedule();
+  }
+
+  setDesiredError(error: Error): void {
+    this.pending.desiredError = error;
     this.schedule();
   }
 

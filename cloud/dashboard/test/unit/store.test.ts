@@ -177,6 +177,15 @@ describe("the store", () => {
     expect(row(store, "a")?.since).toBe(5000);
     expect(row(store, "b")?.since).toBe(4000);
   });
+  it("says why what is desired can't be read, until it can", () => {
+    const store = new FleetStore(() => 1);
+    store.setDesiredError(new Error("the store is away"));
+    store.flush();
+    expect(store.current()).toMatchObject({ desiredKnown: false, desiredError: new Error("the store is away") });
+    store.setDesired([object("a")]);
+    store.flush();
+    expect(store.current()).toMatchObject({ desiredKnown: true, desiredError: undefined });
+  });
   it("takes no cursor back, but that of another fleet", () => {
     const store = made();
     store.take({ type: "delta", cursor: "b.0", name: "n1", node: node("n1"), set: [], gone: [] });
