@@ -23,7 +23,8 @@ function ofNode(row: NodeRow, now: number): { rank: number; note: string } | und
 
 function ofServer(row: ServerRow, now: number): { rank: number; note: string } | undefined {
   const why = [inWords(row.reason), row.message].filter(Boolean).join(": ");
-  if (isIll(row)) return { rank: HEALTH_ORDER[row.health], note: why };
+  // What a node that is away makes of its servers comes after the node.
+  if (isIll(row)) return { rank: row.reason === "NodeOffline" && row.pins === "" ? HEALTH_ORDER.offline : HEALTH_ORDER[row.health], note: why };
   if (row.pins !== "") return { rank: HEALTH_ORDER.degraded, note: row.pins };
   if (row.health === "pending" && now - row.since > SERVER_MS) return { rank: HEALTH_ORDER.pending, note: why };
   return undefined;

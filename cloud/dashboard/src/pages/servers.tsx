@@ -33,7 +33,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(8rem, 1.5fr)", sort: "name" },
+    meta: { width: "minmax(8.5rem, 1.6fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
@@ -57,18 +57,18 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
     ),
   },
   { id: "tools", header: "Tools", meta: { width: "3rem", sort: "tools", phone: "hide" }, cell: ({ row: { original } }) => <span className="number">{original.tools || "—"}</span> },
-  { id: "protocol", header: "Protocol", meta: { width: "5.2rem", sort: "protocol", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted small number cut" title={original.protocol}>{original.protocol || "—"}</span> },
-  { id: "restarts", header: "Restarts", meta: { width: "4.6rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
+  { id: "protocol", header: "Protocol", meta: { width: "5.9rem", sort: "protocol", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted small number cut" title={original.protocol}>{original.protocol || "—"}</span> },
+  { id: "restarts", header: "Restarts", meta: { width: "4.5rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
   {
     id: "endpoint",
     header: "Endpoint",
-    meta: { width: "minmax(6rem, 1.2fr)", phone: "hide" },
+    meta: { width: "minmax(5.5rem, 1.2fr)", phone: "hide" },
     cell: ({ row: { original } }) => <EndpointCell row={original} />,
   },
   {
     id: "source",
     header: "Source",
-    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
+    meta: { width: "minmax(5.5rem, 1.3fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className="muted cut-start mono small" title={original.source}>
         <bdi>{original.source || "—"}</bdi>

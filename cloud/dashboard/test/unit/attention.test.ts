@@ -21,6 +21,10 @@ describe("what needs attention", () => {
     const away = Array.from({ length: 20 }, (_, at) => node(`away-${at}`, "offline"));
     expect(names([server("failing", "failing")], away)[0]).toBe("failing");
   });
+  it("has a node that is away before what that makes of its servers", () => {
+    const alike = Array.from({ length: 20 }, (_, at) => server(`other-${at}`, "degraded", { reason: "NodeOffline" }));
+    expect(names([...alike, server("loops", "degraded")], [node("away", "offline")]).slice(0, 3)).toEqual(["loops", "away", "other-0"]);
+  });
   it("has a server that nobody takes when that has lasted two minutes", () => {
     const waits = server("waits", "pending", { reason: "NoNode", message: "no node matches its placement", since: NOW });
     expect(names([waits], [], [], NOW + 2 * MINUTE)).toEqual([]);
