@@ -37,7 +37,7 @@ function Tile({ icon: Icon, label, to, value, of, note, tone }: { icon: LucideIc
   );
 }
 
-function Attention({ servers, nodes, open }: { servers: readonly ServerRow[]; nodes: readonly NodeRow[]; open: readonly Alert[] }) {
+function Attention({ servers, nodes, open, unread }: { servers: readonly ServerRow[]; nodes: readonly NodeRow[]; open: readonly Alert[]; unread: boolean }) {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), LOOK_MS); // what waits too long says nothing when it does
@@ -47,7 +47,7 @@ function Attention({ servers, nodes, open }: { servers: readonly ServerRow[]; no
   if (items.length === 0)
     return (
       <div className="calm">
-        <PartyPopper aria-hidden /> Nothing needs attention.
+        {unread ? "No node and no server needs attention; alerts could not be read." : <><PartyPopper aria-hidden /> Nothing needs attention.</>}
       </div>
     );
   const hidden = items.slice(SHOWN);
@@ -206,7 +206,7 @@ export function Overview() {
         <>
           <div className={measured || head !== undefined ? "columns" : ""}>
             <Card title="Needs attention">
-              <Attention servers={servers} nodes={nodes} open={open} />
+              <Attention servers={servers} nodes={nodes} open={open} unread={told.isError} />
             </Card>
             {measured ? (
               <div className="beside">

@@ -183,6 +183,7 @@ describe("at a glance", { skip, concurrency: 1 }, () => {
     assert.equal(await tile.evaluate((element) => element.classList.contains("good") || element.classList.contains("bad")), false);
     assert.equal(await page.getByRole("navigation", { name: "Main" }).locator(".count").getAttribute("aria-label"), "could not be read");
     await page.getByText("Could not be read: the Worker forgot").waitFor();
+    await page.getByText("No node and no server needs attention; alerts could not be read.").waitFor();
     await axe(page, "what can't be read");
     await shoot(page, "glance-unread-light");
     await page.unroute("**/v1/alerts*");
