@@ -260,14 +260,16 @@ describe("at a glance", { skip, concurrency: 1 }, () => {
     const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
     const choose = (name) => page.getByRole("radiogroup", { name: "Theme" }).getByRole("radio", { name }).click();
     const chosen = () => page.getByRole("radio", { checked: true }).getAttribute("aria-label");
+    // A frame later than the theme: who asked for less motion has transitions of 0.01 ms.
+    const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     assert.deepEqual([await theme(), await chosen()], ["light", "As the system"]);
+    const light = await background();
     await page.emulateMedia({ colorScheme: "dark" });
     await until("the system's", async () => (await theme()) === "dark", 5000);
-    const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-    const dark = await background();
+    await until("all of it is dark", async () => (await background()) !== light, 5000);
     await choose("Light");
     assert.deepEqual([await theme(), await chosen()], ["light", "Light"]);
-    assert.notEqual(await background(), dark);
+    await until("all of it is light", async () => (await background()) === light, 5000);
     await page.reload();
     await page.getByRole("navigation", { name: "Main" }).waitFor();
     assert.deepEqual([await theme(), await chosen()], ["light", "Light"], "it is kept");
