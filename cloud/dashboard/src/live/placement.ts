@@ -28,6 +28,7 @@ const NONE: Labels = {};
 
 export class DeclaredNodes {
   private readonly nodes = new Map<string, { row: ObjectRow; hash: Wide }>();
+  private readonly answers = new WeakMap<ObjectRow, { down: ReadonlySet<string>; placed: ReadonlySet<string> }>();
 
   constructor(rows: Iterable<ObjectRow> = []) {
     for (const row of [...rows].sort((a, b) => (a.name < b.name ? -1 : 1))) this.nodes.set(row.name, { row, hash: hashOfText(row.name) });
@@ -45,8 +46,16 @@ export class DeclaredNodes {
   takes(server: ObjectRow, node: string): boolean {
     return !this.find(node)?.unschedulable && this.matches(server, node);
   }
-  // Of a server with replicas: the nodes that run it.
-  place(server: ObjectRow, down: ReadonlySet<string>): Set<string> {
+  // Of a server with replicas: the nodes that run it. `down` is another set when it has changed: an answer is good until then.
+  place(server: ObjectRow, down: ReadonlySet<string>): ReadonlySet<string> {
+    const known = this.answers.get(server);
+    if (known?.down === down) return known.placed;
+    const placed = this.choose(server, down);
+    this.answers.set(server, { down, placed });
+    return placed;
+  }
+
+  private choose(server: ObjectRow, down: ReadonlySet<string>): ReadonlySet<string> {
     const fit = [...this.nodes.values()].filter(({ row }) => !row.unschedulable && !row.drained && !down.has(row.name) && matchesPlacement(server, row.name, row.labels));
     const wanted = server.replicas ?? fit.length;
     if (fit.length <= wanted) return new Set(fit.map(({ row }) => row.name));

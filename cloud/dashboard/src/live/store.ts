@@ -41,7 +41,8 @@ export class FleetStore {
   private order: string[] | undefined; // of the keys of `rows`; undefined: one came or went
   private nodesDirty = true;
   private down = new Set<string>();
-  private moved = false; // a node came, went or turned, or is declared otherwise: any server may have a place more or less
+  private readonly moved = new Set<string>(); // nodes that came, went or turned: who is placed there may have a place more or less
+  private redeclared = false;
   private known: Map<string, boolean> | undefined; // nodes that have come: whether each is away. undefined: to be made anew
   private stamp = 0;
   private cursor = "";
@@ -128,7 +129,7 @@ export class FleetStore {
     for (const [key, row] of next) this.desired.set(key, row);
     if (declares) {
       this.declared = new DeclaredNodes(objects.filter(({ kind }) => kind === "MCPNode"));
-      this.moved = true;
+      this.redeclared = true;
     }
     this.desiredSeen = true;
     this.pending.desiredKnown = true;
@@ -147,8 +148,9 @@ export class FleetStore {
     this.timer = undefined;
     let changed = this.dirty.size > 0;
     for (const key of this.dirty) this.remake(key);
-    if (this.moved) for (const key of [...this.rows.keys()]) if (!this.dirty.has(key)) changed = this.remake(key, isSame) || changed;
-    this.moved = false;
+    if (this.redeclared || this.moved.size > 0) for (const key of [...this.rows.keys()]) if (!this.dirty.has(key) && this.mayMove(key)) changed = this.remake(key, isSame) || changed;
+    this.redeclared = false;
+    this.moved.clear();
     this.dirty.clear();
     this.fleet = {
       ...this.fleet,
@@ -176,9 +178,15 @@ export class FleetStore {
     if (row.kind === "MCPNode") this.nodesDirty = true;
   }
 
-  private moveNodes(): void {
+  private moveNode(node: string): void {
     this.known = undefined;
-    this.moved = true;
+    this.moved.add(node);
+  }
+
+  private mayMove(key: string): boolean {
+    const desired = this.desired.get(`MCPServer/${key}`);
+    if (desired === undefined) return false;
+    return this.redeclared || desired.replicas !== null || !desired.nodes?.length || desired.nodes.some((node) => this.moved.has(node));
   }
 
   private touchNode(node: string): void {
@@ -189,9 +197,11 @@ export class FleetStore {
   private setDown(nodes: readonly string[], frozen: boolean): void {
     const next = new Set(nodes);
     const turned = [...new Set([...next, ...this.down])].filter((node) => next.has(node) !== this.down.has(node));
-    for (const node of turned) this.touchNode(node);
     this.down = next;
-    if (turned.length > 0) this.moveNodes();
+    for (const node of turned) {
+      this.touchNode(node);
+      this.moveNode(node);
+    }
     this.pending.frozen = frozen;
   }
 
@@ -200,7 +210,7 @@ export class FleetStore {
     this.nodes.set(node.node, node);
     this.nodesDirty = true;
     if (before?.connected !== node.connected) this.touchNode(node.node);
-    if (before?.connected !== node.connected || (before.lastSeen === 0) !== (node.lastSeen === 0)) this.moveNodes();
+    if (before?.connected !== node.connected || (before.lastSeen === 0) !== (node.lastSeen === 0)) this.moveNode(node.node);
   }
 
   private put(node: string, server: ServerSummary): void {
@@ -229,7 +239,7 @@ export class FleetStore {
     this.reported.delete(node);
     this.nodes.delete(node);
     this.nodesDirty = true;
-    this.moveNodes();
+    this.moveNode(node);
   }
 
   private takeState(state: FeedState): void {
