@@ -29,19 +29,20 @@ const on = (at, index) => (index === AWAY ? at > 11 : at % 3 !== 0 || index % 4 
 // Its nodes, to be closed by who asked; one is already.
 export async function playFleet(worker) {
   const metadata = (name, labels) => ({ name, labels });
+  const nameOf = (index) => `edge-${String(index + 1).padStart(2, "0")}`;
   await worker.call("POST", "/v1/changes", {
     body: {
       message: "move tickets to 2.1",
       set: [
-        ...SERVERS.map(([name, , tier]) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: metadata(name, { tier }), spec: { source: { image: { ref: `ghcr.io/acme/${name}:2.1.0` } } } })),
-        ...SITES.map((site, index) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: metadata(`edge-${String(index + 1).padStart(2, "0")}`, { site }), spec: {} })),
+        ...SERVERS.map(([name, , tier], at) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: metadata(name, { tier }), spec: { source: { image: { ref: `ghcr.io/acme/${name}:2.1.0` } }, placement: { nodes: SITES.flatMap((_, index) => (on(at, index) ? [nameOf(index)] : [])) } } })),
+        ...SITES.map((site, index) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: metadata(nameOf(index), { site }), spec: {} })),
       ],
     },
   });
   const { head } = await worker.call("GET", "/v1/desired");
   const nodes = [];
   for (const [index] of SITES.entries()) {
-    const node = await new PlayedNode(worker, `edge-${String(index + 1).padStart(2, "0")}`).connect();
+    const node = await new PlayedNode(worker, nameOf(index)).connect();
     nodes.push(node);
     const own = SERVERS.filter((_, at) => on(at, index)).map(([name, tools]) => server(name, { catalog: { tools }, serverInfo: { name, version: "2.1.0", protocolVersion: "2025-11-25" }, ...(name === "postgres" && index < 3 ? CRASH : {}) }));
     node.events = [{ time: new Date().toISOString(), firstTime: new Date().toISOString(), type: "Normal", reason: "Started", message: "instance 8c41f2 started", count: 1 }];

@@ -1,7 +1,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { Overview } from "../pages/overview";
-import type { Health } from "../live/rows";
-import { HEALTH_ORDER } from "../live/rows";
+import { HEALTHS } from "../live/rows";
 import { NODE_SORTS, SERVER_SORTS } from "../lib/filter";
 import { Failed, NotThere } from "../ui/states";
 import { keepScroll } from "./scroll";
@@ -22,7 +21,7 @@ const servers = createRoute({
   validateSearch: (search: Record<string, unknown>) =>
     optional({
       q: text(search.q),
-      health: String(search.health) in HEALTH_ORDER ? (search.health as Health) : undefined,
+      health: oneOf(HEALTHS, search.health),
       ns: text(search.ns),
       sort: oneOf(SERVER_SORTS, search.sort),
       desc: search.desc === true ? true : undefined,
@@ -54,7 +53,7 @@ const nodes = createRoute({
   getParentRoute: () => root,
   path: "/nodes",
   component: lazyRouteComponent(() => import("../pages/nodes"), "Nodes"),
-  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q), sort: oneOf(NODE_SORTS, search.sort), desc: search.desc === true ? true : undefined }),
+  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q), health: oneOf(HEALTHS, search.health), sort: oneOf(NODE_SORTS, search.sort), desc: search.desc === true ? true : undefined }),
 });
 const node = createRoute({ getParentRoute: () => root, path: "/nodes/$node", component: lazyRouteComponent(() => import("../pages/node"), "Node") });
 const apply = createRoute({

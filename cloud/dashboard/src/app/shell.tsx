@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { alerts } from "../api/queries";
 import { goLive, useFleet } from "../live";
+import { openOf } from "../lib/attention";
 import { Logo } from "../ui/logo";
 import { Keys, useKeys } from "./keys";
 import { Gate, signOut, useCan, usePerson } from "./session";
@@ -81,16 +82,21 @@ function ThemeSwitch() {
 function Nav() {
   const places = usePlaces();
   const alerted = useCan("alerts");
-  const open = useQuery({ ...alerts, enabled: alerted }).data?.filter((alert) => alert.cleared === null && alert.acknowledged === null).length ?? 0;
+  const { fresh, tone, note } = openOf(useQuery({ ...alerts, enabled: alerted }));
   return (
     <nav className="nav" aria-label="Main">
       {places.map(({ to, label, icon: Icon }) => (
         <Link key={to} to={to} className="nav-link" activeOptions={{ exact: to === "/", includeSearch: false }} activeProps={{ "aria-current": "page" }}>
           <Icon aria-hidden />
           <span>{label}</span>
-          {label === "Alerts" && open > 0 && (
-            <span className="count bad" aria-label={`${open} open`}>
-              {open}
+          {label === "Alerts" && tone === "bad" && (
+            <span className="count bad" aria-label={`${fresh} open`}>
+              {fresh}
+            </span>
+          )}
+          {label === "Alerts" && tone === "" && note !== "being read" && (
+            <span className="count" title={note} aria-label={note}>
+              —
             </span>
           )}
         </Link>

@@ -17,6 +17,11 @@ export function filterServers(rows: readonly ServerRow[], { text, health, namesp
   return rows.filter((row) => (health === "" || row.health === health) && (namespace === "" || row.namespace === namespace) && matches(row.search, words));
 }
 
+export function filterNodes(rows: readonly NodeRow[], { text, health }: Omit<ServerFilter, "namespace">): NodeRow[] {
+  const words = wordsOf(text);
+  return rows.filter((row) => (health === "" || row.health === health) && matches(row.search, words));
+}
+
 const by = {
   name: (row: ServerRow) => row.name,
   namespace: (row: ServerRow) => row.namespace,
@@ -24,8 +29,8 @@ const by = {
   ready: (row: ServerRow) => (row.total === 0 ? -1 : row.ready / row.total),
   restarts: (row: ServerRow) => row.restarts,
   tools: (row: ServerRow) => row.tools,
+  protocol: (row: ServerRow) => row.protocol,
   created: (row: ServerRow) => row.created,
-  generation: (row: ServerRow) => row.generation,
 };
 export type ServerSort = keyof typeof by;
 export const SERVER_SORTS = Object.keys(by) as ServerSort[];

@@ -5,7 +5,7 @@ import type { FleetStore } from "./store";
 const AT_ONCE = 8;
 const RETRY_MS = 3000;
 
-export function keepDesired(store: FleetStore): () => void {
+export function keepDesired(store: FleetStore): { end(): void; again(): void } {
   let wanted = "";
   let shown: string | undefined;
   let busy = false;
@@ -17,15 +17,17 @@ export function keepDesired(store: FleetStore): () => void {
     try {
       while (wanted !== shown) {
         const hash = wanted;
-        const { shards } = await queryClient.fetchQuery(snapshotOf(hash));
+        const { shards, time } = await queryClient.fetchQuery(snapshotOf(hash));
         const hashes = shards.filter((each) => each !== "");
         const rows = [];
         for (let at = 0; at < hashes.length; at += AT_ONCE)
           rows.push(...(await Promise.all(hashes.slice(at, at + AT_ONCE).map((each) => queryClient.fetchQuery(shardOf(each))))));
-        store.setDesired(rows.flat());
+        store.setDesired(rows.flat(), Date.parse(time) || 0);
         shown = hash;
       }
-    } catch {
+    } catch (error) {
+      store.setDesiredError(error as Error);
+      clearTimeout(retry);
       retry = setTimeout(() => void load(), RETRY_MS);
     } finally {
       busy = false;
@@ -47,8 +49,11 @@ export function keepDesired(store: FleetStore): () => void {
   };
   const end = store.subscribe(look);
   look();
-  return () => {
-    clearTimeout(retry);
-    end();
+  return {
+    end: () => {
+      clearTimeout(retry);
+      end();
+    },
+    again: () => void load(),
   };
 }

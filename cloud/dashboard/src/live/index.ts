@@ -43,10 +43,15 @@ const socket = new LiveSocket({
   link: (link) => store.setLink(link),
 });
 
+let again = (): void => undefined;
+// What is desired, now and not in a few seconds.
+export const readDesiredAgain = (): void => again();
+
 // While somebody is signed in.
 export function goLive(): () => void {
   socket.start();
-  const end = keepDesired(store);
+  const kept = keepDesired(store);
+  again = kept.again;
   const hurry = () => socket.hurry();
   window.addEventListener("online", hurry);
   document.addEventListener("visibilitychange", hurry);
@@ -60,7 +65,7 @@ export function goLive(): () => void {
     window.removeEventListener("online", hurry);
     document.removeEventListener("visibilitychange", hurry);
     endAlerts();
-    end();
+    kept.end();
     socket.stop();
   };
 }

@@ -3,6 +3,7 @@
 // What is kept is bounded by what there is: a node that goes takes its servers along.
 import type { FeedNode, ObjectRow, ServerSummary } from "../api/client";
 import type { FeedDelta, FeedState, Message } from "./messages";
+import { DeclaredNodes } from "./placement";
 import { type NodeRow, nodeRow, type OnNode, type ServerRow, serverRow } from "./rows";
 
 export type Link = "connecting" | "live" | "lost" | "signed-out";
@@ -11,6 +12,7 @@ export interface Fleet {
   link: Link;
   synced: boolean; // the first state is whole
   desiredKnown: boolean;
+  desiredError: Error | undefined; // why the newest version could not be read, while that is tried again
   head: { order: string; snapshot: string; signed: boolean } | undefined;
   servers: readonly ServerRow[]; // by namespace and name
   nodes: readonly NodeRow[]; // by name
@@ -21,6 +23,9 @@ export interface Fleet {
 
 export const FLUSH_MS = 250;
 const keyOf = (server: { namespace: string; name: string }): string => `${server.namespace}/${server.name}`;
+// As far as places make them.
+const isSame = (a: ServerRow, b: ServerRow): boolean =>
+  a.health === b.health && a.reason === b.reason && a.message === b.message && a.ready === b.ready && a.total === b.total && a.restarts === b.restarts && a.generations.join() === b.generations.join() && a.missing.join() === b.missing.join();
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export class FleetStore {
@@ -28,11 +33,17 @@ export class FleetStore {
   private readonly reported = new Map<string, Map<string, ServerSummary>>(); // node → server key → summary
   private readonly where = new Map<string, Set<string>>(); // server key → nodes
   private readonly desired = new Map<string, ObjectRow>(); // "MCPServer/default/weather"
+  private readonly ages = new Map<string, number>(); // as `desired`: when this generation came, in milliseconds
+  private desiredSeen = false;
+  private declared = new DeclaredNodes();
   private readonly rows = new Map<string, ServerRow>();
   private readonly dirty = new Set<string>();
   private order: string[] | undefined; // of the keys of `rows`; undefined: one came or went
   private nodesDirty = true;
   private down = new Set<string>();
+  private readonly moved = new Set<string>(); // nodes that came, went or turned: who is placed there may have a place more or less
+  private redeclared = false;
+  private known: Map<string, boolean> | undefined; // nodes that have come: whether each is away. undefined: to be made anew
   private stamp = 0;
   private cursor = "";
   private readonly listeners = new Set<() => void>();
@@ -41,6 +52,7 @@ export class FleetStore {
     link: "connecting",
     synced: false,
     desiredKnown: false,
+    desiredError: undefined,
     head: undefined,
     servers: [],
     nodes: [],
@@ -97,14 +109,36 @@ export class FleetStore {
     this.schedule();
   }
 
-  // All that is desired, by shards that were just read.
-  setDesired(objects: readonly ObjectRow[]): void {
+  // All that is desired, by shards that were just read, as a change of `changed` (milliseconds) made it.
+  setDesired(objects: readonly ObjectRow[], changed = 0): void {
     const next = new Map(objects.map((row) => [`${row.kind}/${row.namespace}/${row.name}`, row]));
-    for (const [key, row] of this.desired) if (next.get(key)?.hash !== row.hash) this.touchObject(row);
-    for (const [key, row] of next) if (this.desired.get(key)?.hash !== row.hash) this.touchObject(row);
+    let declares = false;
+    const touch = (row: ObjectRow): void => {
+      this.touchObject(row);
+      declares ||= row.kind === "MCPNode";
+    };
+    for (const [key, row] of this.desired) if (next.get(key)?.hash !== row.hash) touch(row);
+    for (const [key, row] of next) {
+      const before = this.desired.get(key);
+      if (before?.hash !== row.hash) touch(row);
+      // The first time all that is known of a later generation is that it is no newer than the last change.
+      if (before?.generation !== row.generation) this.ages.set(key, row.generation <= 1 ? Date.parse(row.created) || changed : this.desiredSeen ? this.now() : changed);
+    }
+    for (const key of this.desired.keys()) if (!next.has(key)) this.ages.delete(key);
     this.desired.clear();
     for (const [key, row] of next) this.desired.set(key, row);
+    if (declares) {
+      this.declared = new DeclaredNodes(objects.filter(({ kind }) => kind === "MCPNode"));
+      this.redeclared = true;
+    }
+    this.desiredSeen = true;
     this.pending.desiredKnown = true;
+    this.pending.desiredError = undefined;
+    this.schedule();
+  }
+
+  setDesiredError(error: Error): void {
+    this.pending.desiredError = error;
     this.schedule();
   }
 
@@ -112,8 +146,11 @@ export class FleetStore {
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const changed = this.dirty.size > 0;
+    let changed = this.dirty.size > 0;
     for (const key of this.dirty) this.remake(key);
+    if (this.redeclared || this.moved.size > 0) for (const key of [...this.rows.keys()]) if (!this.dirty.has(key) && this.mayMove(key)) changed = this.remake(key, isSame) || changed;
+    this.redeclared = false;
+    this.moved.clear();
     this.dirty.clear();
     this.fleet = {
       ...this.fleet,
@@ -141,6 +178,17 @@ export class FleetStore {
     if (row.kind === "MCPNode") this.nodesDirty = true;
   }
 
+  private moveNode(node: string): void {
+    this.known = undefined;
+    this.moved.add(node);
+  }
+
+  private mayMove(key: string): boolean {
+    const desired = this.desired.get(`MCPServer/${key}`);
+    if (desired === undefined) return false;
+    return this.redeclared || desired.replicas !== null || !desired.nodes?.length || desired.nodes.some((node) => this.moved.has(node));
+  }
+
   private touchNode(node: string): void {
     this.nodesDirty = true;
     for (const key of this.reported.get(node)?.keys() ?? []) this.dirty.add(key);
@@ -148,8 +196,12 @@ export class FleetStore {
 
   private setDown(nodes: readonly string[], frozen: boolean): void {
     const next = new Set(nodes);
-    for (const node of new Set([...next, ...this.down])) if (next.has(node) !== this.down.has(node)) this.touchNode(node);
+    const turned = [...new Set([...next, ...this.down])].filter((node) => next.has(node) !== this.down.has(node));
     this.down = next;
+    for (const node of turned) {
+      this.touchNode(node);
+      this.moveNode(node);
+    }
     this.pending.frozen = frozen;
   }
 
@@ -158,6 +210,7 @@ export class FleetStore {
     this.nodes.set(node.node, node);
     this.nodesDirty = true;
     if (before?.connected !== node.connected) this.touchNode(node.node);
+    if (before?.connected !== node.connected || (before.lastSeen === 0) !== (node.lastSeen === 0)) this.moveNode(node.node);
   }
 
   private put(node: string, server: ServerSummary): void {
@@ -186,6 +239,7 @@ export class FleetStore {
     this.reported.delete(node);
     this.nodes.delete(node);
     this.nodesDirty = true;
+    this.moveNode(node);
   }
 
   private takeState(state: FeedState): void {
@@ -220,12 +274,13 @@ export class FleetStore {
     return this.down.has(node) || this.nodes.get(node)?.connected === false;
   }
 
-  private remake(key: string): void {
+  // Whether it has changed. A row that is the `same` as before is kept.
+  private remake(key: string, same: (before: ServerRow, row: ServerRow) => boolean = () => false): boolean {
     const desired = this.desired.get(`MCPServer/${key}`);
     const places = this.where.get(key);
     if (desired === undefined && places === undefined) {
       if (this.rows.delete(key)) this.order = undefined;
-      return;
+      return true;
     }
     const on: OnNode[] = [];
     for (const node of places ?? []) {
@@ -233,7 +288,13 @@ export class FleetStore {
       if (summary !== undefined) on.push({ node, offline: this.isOffline(node), summary });
     }
     if (!this.rows.has(key)) this.order = undefined;
-    this.rows.set(key, serverRow(key, on, desired, ++this.stamp));
+    this.known ??= new Map([...this.nodes.values()].filter(({ lastSeen }) => lastSeen > 0).map(({ node }) => [node, this.isOffline(node)]));
+    const before = this.rows.get(key);
+    const row = serverRow(key, on, desired, this.stamp + 1, { declared: this.declared, down: this.down, known: this.known }, this.ages.get(`MCPServer/${key}`));
+    if (before !== undefined && same(before, row)) return false;
+    ++this.stamp;
+    this.rows.set(key, row);
+    return true;
   }
 
   private nodeRows(): NodeRow[] {

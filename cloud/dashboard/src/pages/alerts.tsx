@@ -102,7 +102,13 @@ function List({ list, empty }: { list: readonly Alert[]; empty: string }) {
 }
 
 function Uptimes({ prefix, title }: { prefix: "server/" | "node/"; title: string }) {
-  const { data } = useQuery(uptime(prefix, HOURS, 56));
+  const { data, error } = useQuery(uptime(prefix, HOURS, 56));
+  if (data === undefined && error !== null)
+    return (
+      <Card title={title}>
+        <p className="muted break">Could not be read: {error.message}. It is tried again every minute.</p>
+      </Card>
+    );
   if (data === undefined || data.length === 0) return null;
   const worst = [...data].sort((a, b) => (a.uptime.ratio ?? 2) - (b.uptime.ratio ?? 2)).slice(0, MOST_BARS);
   return (

@@ -2,6 +2,7 @@
 import { Link } from "@tanstack/react-router";
 import { CircleCheck } from "lucide-react";
 import type { ChangeResult } from "../api/client";
+import { stageOf } from "../lib/rollout";
 import { useFleet } from "../live";
 import { Card, Command, HealthBadge } from "../ui/parts";
 
@@ -21,20 +22,22 @@ export function Rollout({ result }: { result: ChangeResult }) {
   return (
     <Card title="On its way" tools={<span className="muted">version {result.head}: {there} of {online.length} nodes have it</span>}>
       <ul className="rows" aria-live="polite">
-        {changed.map(({ kind, namespace, name, generation }) => {
+        {changed.map(({ kind, namespace, name, generation, change }) => {
           const row = kind === "MCPServer" ? servers.find((each) => each.namespace === namespace && each.name === name) : undefined;
-          const current = row !== undefined && row.generation >= generation;
+          const { health, reason, note } = stageOf(row, generation);
           return (
             <li key={`${kind}/${namespace}/${name}`}>
-              {row === undefined ? (
+              {kind !== "MCPServer" || change === "deleted" ? (
                 <span className="inline">
                   <CircleCheck aria-hidden /> <strong>{name}</strong> <span className="muted">{kind}</span>
                 </span>
               ) : (
                 <Link to="/servers/$namespace/$name" params={{ namespace, name }}>
                   <strong>{name}</strong>
-                  {current ? <HealthBadge health={row.health} reason={row.reason} /> : <HealthBadge health="pending" reason="Waiting" />}
-                  <span className="muted cut">{current ? `${row.ready} of ${row.total} nodes ready${row.message === "" || row.health === "ready" ? "" : `: ${row.message}`}` : `no node reports generation ${generation} yet`}</span>
+                  <HealthBadge health={health} reason={reason} />
+                  <span className="muted cut" title={note}>
+                    {note}
+                  </span>
                 </Link>
               )}
             </li>

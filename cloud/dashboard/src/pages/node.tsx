@@ -9,7 +9,7 @@ import { useAct } from "../lib/act";
 import { ageOf, percent, plural, timeOf } from "../lib/format";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
-import type { NodeRow } from "../live/rows";
+import { type NodeRow, readyWords, seenText } from "../live/rows";
 import { Confirm, type Question } from "../ui/dialog";
 import { NodeFlags } from "../ui/flags";
 import { Bars, Card, HealthBadge, Labels, PageHead } from "../ui/parts";
@@ -225,13 +225,11 @@ export function Node() {
         <dl className="facts">
           <div>
             <dt>Servers ready</dt>
-            <dd>
-              {row.ready} of {row.servers}
-            </dd>
+            <dd>{readyWords(row)}</dd>
           </div>
           <div>
             <dt>Last seen</dt>
-            <dd>{row.connected ? "now" : row.lastSeen === 0 ? "never" : `${ageOf(row.lastSeen)} ago`}</dd>
+            <dd>{seenText(row)}</dd>
           </div>
           <div>
             <dt>mcplet</dt>

@@ -3,14 +3,14 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { Plus, SearchX, Server as ServerIcon } from "lucide-react";
 import { useDeferredValue, useMemo, useState } from "react";
 import { useCan, useMayAct } from "../app/session";
-import { matches, type NodeSort, sortNodes, wordsOf } from "../lib/filter";
-import { ageOf, plural } from "../lib/format";
+import { filterNodes, type NodeSort, sortNodes } from "../lib/filter";
+import { plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
-import type { NodeRow } from "../live/rows";
+import { type Health, type NodeRow, readyText, readyWords, seenText } from "../live/rows";
 import { NodeFlags } from "../ui/flags";
-import { HealthBadge, Labels, PageHead, Search } from "../ui/parts";
+import { HealthBadge, Labels, PageHead, Search, Select, STATUS_OPTIONS } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 import { VirtualTable } from "../ui/table";
 import { Enrol } from "./enrol";
@@ -37,12 +37,12 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
     header: "Servers",
     meta: { width: "4.6rem", sort: "servers" },
     cell: ({ row: { original } }) => (
-      <span className="number">
-        {original.ready}/{original.servers}
+      <span className={original.health === "offline" ? "number muted" : "number"} title={`ready: ${readyWords(original)}`}>
+        {readyText(original)}
       </span>
     ),
   },
-  { id: "seen", header: "Last seen", meta: { width: "5.6rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{original.connected ? "now" : original.lastSeen === 0 ? "never" : `${ageOf(original.lastSeen)} ago`}</span> },
+  { id: "seen", header: "Last seen", meta: { width: "5.6rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{seenText(original)}</span> },
   { id: "version", header: "Version", meta: { width: "4.5rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number cut" title={original.version}>{original.version || "—"}</span> },
   {
     id: "head",
@@ -66,22 +66,19 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
 
 export function Nodes() {
   const { nodes, synced, head } = useFleet();
-  const { q = "", sort = "name", desc = false } = route.useSearch();
+  const { q = "", health = "", sort = "name", desc = false } = route.useSearch();
   const navigate = route.useNavigate();
-  const set = (change: Change<{ q: string; sort: NodeSort; desc: boolean }>) => void navigate({ search: (before) => changed(before, change), replace: true });
+  const set = (change: Change<{ q: string; health: Health | ""; sort: NodeSort; desc: boolean }>) => void navigate({ search: (before) => changed(before, change), replace: true });
   const mayAct = useMayAct();
   const enrols = useCan("enrol");
   const [enrolling, setEnrolling] = useState(false);
   const text = useDeferredValue(q);
-  const shown = useMemo(() => {
-    const words = wordsOf(text);
-    return sortNodes(nodes.filter((row) => matches(row.search, words)), sort, desc);
-  }, [nodes, text, sort, desc]);
+  const shown = useMemo(() => sortNodes(filterNodes(nodes, { text, health }), sort, desc), [nodes, text, health, sort, desc]);
   const columns = useMemo(() => columnsFor(head?.order), [head?.order]);
   if (!synced) return <Loading what="Looking for nodes" />;
   return (
     <div className="fill">
-      <PageHead title="Nodes" sub={plural(nodes.length, "node")}>
+      <PageHead title="Nodes" sub={shown.length === nodes.length ? plural(nodes.length, "node") : `${shown.length.toLocaleString()} of ${plural(nodes.length, "node")}`}>
         {mayAct && enrols && (
           <button type="button" className="button primary" onClick={() => setEnrolling(true)}>
             <Plus aria-hidden /> Enrol a node
@@ -93,9 +90,16 @@ export function Nodes() {
       ) : (
         <>
           <div className="filters">
-            <Search value={q} change={(value) => set({ q: value })} label="Name, label, version…" />
+            <Search value={q} change={(value) => set({ q: value })} label="Name, label, version, reason, runtime…" />
+            <Select value={health} change={(value) => set({ health: value })} label="Status" options={STATUS_OPTIONS.filter(({ value }) => value !== "off")} />
           </div>
-          {shown.length === 0 ? <Empty icon={SearchX} title="Nothing matches" /> : <VirtualTable label="Nodes" rows={shown} columns={columns} keyOf={(row) => row.name} sort={sort} descending={desc} sortBy={(by) => set(by === sort ? { desc: !desc } : { sort: by as NodeSort, desc: false })} />}
+          {shown.length === 0 ? (
+            <Empty icon={SearchX} title="Nothing matches" action={<button type="button" className="button" onClick={() => set({ q: "", health: "" })}>Clear the filter</button>}>
+              All words must be found; <code>-word</code> leaves out, <code>site=berlin</code> finds a label, <code>cordoned</code> what takes nothing new.
+            </Empty>
+          ) : (
+            <VirtualTable label="Nodes" rows={shown} columns={columns} keyOf={(row) => row.name} sort={sort} descending={desc} sortBy={(by) => set(by === sort ? { desc: !desc } : { sort: by as NodeSort, desc: false })} />
+          )}
         </>
       )}
       {enrolling && <Enrol close={() => setEnrolling(false)} />}

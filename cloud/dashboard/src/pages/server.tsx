@@ -10,8 +10,9 @@ import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
 import { ageOf, percent } from "../lib/format";
 import { type Change, changed } from "../lib/search";
-import { useFleet, useServer } from "../live";
+import { useServer } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
+import { OldVersion, useWait } from "../ui/fleet_wait";
 import { PinFlag } from "../ui/flags";
 import { Bars, Card, CopyText, HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
@@ -152,10 +153,10 @@ export function Server() {
   const mayAct = useMayAct();
   const tries = useCan("tools");
   const measures = useCan("usage");
-  const { synced, desiredKnown } = useFleet();
+  const wait = useWait(`Looking for ${name}`);
   const row = useServer(namespace, name);
   const detail = useDetail(namespace, name, row?.stamp);
-  if (!synced || !desiredKnown) return <Loading what={`Looking for ${name}`} />;
+  if (wait !== undefined) return wait;
   if (row === undefined)
     return (
       <Empty page icon={Box} title={`There is no server ${name}`} action={<Link to="/servers" className="button">All servers</Link>}>
@@ -177,6 +178,7 @@ export function Server() {
       >
         {mayAct && row.desired !== undefined && <Actions namespace={namespace} name={name} suspended={row.desired.suspended} />}
       </PageHead>
+      <OldVersion />
       {row.health !== "ready" && row.health !== "off" && row.message !== "" && <div className={`banner ${row.health === "failing" ? "bad" : "warn"}`}>{row.message}</div>}
       {row.pins !== "" && row.message !== row.pins && <div className="banner bad">Its tools are not as they are pinned: {row.pins}</div>}
       <Facts namespace={namespace} name={name} />

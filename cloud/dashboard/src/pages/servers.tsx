@@ -8,10 +8,11 @@ import { filterServers, type ServerSort, sortServers } from "../lib/filter";
 import { ageOf, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
-import { type Health, HEALTH_WORD, type ServerRow } from "../live/rows";
+import type { Health, ServerRow } from "../live/rows";
 import { PinFlag } from "../ui/flags";
-import { HealthBadge, Labels, PageHead, Search, Select } from "../ui/parts";
-import { Empty, Loading } from "../ui/states";
+import { HealthBadge, Labels, PageHead, Search, Select, STATUS_OPTIONS } from "../ui/parts";
+import { OldVersion, useWait } from "../ui/fleet_wait";
+import { Empty } from "../ui/states";
 import { VirtualTable } from "../ui/table";
 
 const route = getRouteApi("/servers");
@@ -25,11 +26,14 @@ function EndpointCell({ row }: { row: ServerRow }) {
   );
 }
 
+const nodesOf = ({ nodes, missing }: ServerRow): string[] => [...nodes, ...missing.map((node) => `${node} (not yet)`)];
+const inShort = ([first = "", ...more]: readonly string[]): string => `${first}${more.length === 0 ? "" : ` +${more.length}`}`;
+
 export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(8rem, 1.5fr)", sort: "name" },
+    meta: { width: "minmax(8.5rem, 1.6fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
@@ -41,31 +45,30 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
     ),
   },
   { id: "health", header: "Status", meta: { width: "minmax(14rem, 1.9fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "ready", header: "Ready", meta: { width: "3.4rem", sort: "ready" }, cell: ({ row: { original } }) => <span className={original.ready < original.total && original.health !== "off" ? "number warn-text" : "number"}>{`${original.ready}/${original.total}`}</span> },
   {
-    id: "ready",
+    id: "nodes",
     header: "Nodes",
-    meta: { width: "minmax(6.2rem, 1.1fr)", sort: "ready" },
+    meta: { width: "minmax(5.2rem, 1fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
-      <span className="cut" title={original.nodes.slice(0, 20).join(", ")}>
-        <span className="number">
-          {original.ready}/{original.total}
-        </span>{" "}
-        <span className="muted small wide-only">{original.nodes.slice(0, 3).join(", ")}</span>
+      <span className="muted small cut" title={nodesOf(original).join(", ")}>
+        {inShort(nodesOf(original)) || "—"}
       </span>
     ),
   },
-  { id: "tools", header: "Tools", meta: { width: "3.6rem", sort: "tools", phone: "hide" }, cell: ({ row: { original } }) => <span className="number">{original.tools || "—"}</span> },
-  { id: "restarts", header: "Restarts", meta: { width: "5.2rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
+  { id: "tools", header: "Tools", meta: { width: "3rem", sort: "tools", phone: "hide" }, cell: ({ row: { original } }) => <span className="number">{original.tools || "—"}</span> },
+  { id: "protocol", header: "Protocol", meta: { width: "5.9rem", sort: "protocol", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted small number cut" title={original.protocol}>{original.protocol || "—"}</span> },
+  { id: "restarts", header: "Restarts", meta: { width: "4.5rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
   {
     id: "endpoint",
     header: "Endpoint",
-    meta: { width: "minmax(6rem, 1.2fr)", phone: "hide" },
+    meta: { width: "minmax(5.5rem, 1.2fr)", phone: "hide" },
     cell: ({ row: { original } }) => <EndpointCell row={original} />,
   },
   {
     id: "source",
     header: "Source",
-    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
+    meta: { width: "minmax(5.5rem, 1.3fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className="muted cut-start mono small" title={original.source}>
         <bdi>{original.source || "—"}</bdi>
@@ -76,10 +79,9 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   { id: "created", header: "Age", meta: { width: "3rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
 ];
 
-const HEALTHS: { value: Health | ""; label: string }[] = [{ value: "", label: "Any status" }, ...(Object.keys(HEALTH_WORD) as Health[]).map((value) => ({ value, label: HEALTH_WORD[value] }))];
-
 export function Servers() {
-  const { servers, synced, desiredKnown } = useFleet();
+  const { servers } = useFleet();
+  const wait = useWait("Looking for servers");
   const { q = "", health = "", ns = "", sort = "name", desc = false } = route.useSearch();
   const navigate = route.useNavigate();
   const mayAct = useMayAct();
@@ -87,7 +89,7 @@ export function Servers() {
   const text = useDeferredValue(q);
   const shown = useMemo(() => sortServers(filterServers(servers, { text, health, namespace: ns }), sort, desc), [servers, text, health, ns, sort, desc]);
   const namespaces = useMemo(() => [...new Set(servers.map((row) => row.namespace))].sort(), [servers]);
-  if (!synced || !desiredKnown) return <Loading what="Looking for servers" />;
+  if (wait !== undefined) return wait;
   return (
     <div className="fill">
       <PageHead title="Servers" sub={shown.length === servers.length ? plural(servers.length, "server") : `${shown.length.toLocaleString()} of ${plural(servers.length, "server")}`}>
@@ -97,6 +99,7 @@ export function Servers() {
           </Link>
         )}
       </PageHead>
+      <OldVersion />
       {servers.length === 0 ? (
         <Empty icon={Box} title="No servers yet" action={mayAct ? <Link to="/apply" className="button primary">Apply the first one</Link> : undefined}>
           Apply a manifest here, or with <code>mcpctl apply -f server.yaml</code>.
@@ -105,7 +108,7 @@ export function Servers() {
         <>
           <div className="filters">
             <Search value={q} change={(value) => set({ q: value })} label="Name, label, source, node…" />
-            <Select value={health} change={(value) => set({ health: value })} label="Status" options={HEALTHS} />
+            <Select value={health} change={(value) => set({ health: value })} label="Status" options={STATUS_OPTIONS} />
             {namespaces.length > 1 && <Select value={ns} change={(value) => set({ ns: value })} label="Namespace" options={[{ value: "", label: "All namespaces" }, ...namespaces.map((value) => ({ value, label: value }))]} />}
           </div>
           {shown.length === 0 ? (

@@ -2,8 +2,7 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, type MouseEvent, useEffect, useMemo, useRef, useState } from "react";
-import type { NodeRow, ServerRow } from "../live/rows";
-import { HEALTH_WORD } from "../live/rows";
+import { HEALTH_WORD, type NodeRow, readyText, readyWords, type ServerRow } from "../live/rows";
 import { stepOf } from "../lib/grid";
 
 const ROW_PX = 34;
@@ -64,7 +63,7 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
             const tabbed = item.index === row ? Math.min(column, widthOf(row) - 1) : 0;
             return (
               <div key={node.name} className="map-row" style={{ transform: `translateY(${item.start}px)` }}>
-                <Link to="/nodes/$node" params={{ node: node.name }} aria-label={`${node.name}: ${HEALTH_WORD[node.health].toLowerCase()}, ${node.ready} of ${node.servers} servers ready`}>
+                <Link to="/nodes/$node" params={{ node: node.name }} aria-label={`${node.name}: ${HEALTH_WORD[node.health].toLowerCase()}, servers ready: ${readyWords(node)}`}>
                   <span className={`cell ${node.health}`} aria-hidden />
                   <span className="cut">{node.name}</span>
                 </Link>
@@ -77,7 +76,7 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
                   {own.length > CELLS && <small className="muted">+{own.length - CELLS}</small>}
                 </span>
                 <small className="muted map-count">
-                  {node.ready}/{node.servers}
+                  {readyText(node)}
                 </small>
               </div>
             );

@@ -1,7 +1,7 @@
 import { Tabs as Radix } from "radix-ui";
 import { Check, Copy as CopyIcon, Search as SearchIcon } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { type Health, HEALTH_WORD } from "../live/rows";
+import { type Health, HEALTH_WORD, HEALTHS } from "../live/rows";
 import { inWords, percent, timeOf } from "../lib/format";
 
 export function HealthBadge({ health, reason }: { health: Health; reason?: string }) {
@@ -82,6 +82,9 @@ export function Select<T extends string>({ value, change, label, options }: { va
     </select>
   );
 }
+
+// For a filter by how things are.
+export const STATUS_OPTIONS: readonly { value: Health | ""; label: string }[] = [{ value: "", label: "Any status" }, ...HEALTHS.map((value) => ({ value, label: HEALTH_WORD[value] }))];
 
 export function CopyText({ text, label = "Copy" }: { text: string; label?: string }) {
   const [done, setDone] = useState(false);

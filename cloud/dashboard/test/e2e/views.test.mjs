@@ -31,6 +31,9 @@ const TOOLS = [
   { name: "wipe", description: "removes all", inputSchema: { type: "object" }, annotations: { destructiveHint: true } },
 ];
 const FULL = nodeConditions(condition("DiskPressure", "True", "LittleSpace", "12 MiB are free below the state directory"));
+// Where it is placed: on three of the four, as the nodes say it.
+const EDGES = ["edge-01", "edge-02", "edge-03", "edge-04"];
+const placed = (at) => ({ placement: { nodes: EDGES.filter((_, index) => (at + index) % 4 !== 3) } });
 const NAMES = ["weather", "filesystem", "github", "calendar", "search", "postgres", "browser", "mail", "notes", "translate", "maps", "metrics"];
 
 let dir, worker, browser, gateway;
@@ -93,10 +96,10 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await worker.call("POST", "/v1/changes", {
       body: {
         message: "the first servers",
-        set: [...NAMES.map((name, index) => object(name, name === "maps" ? { tools: { pins: { find: `sha256:${"0".repeat(64)}` } } } : {}, { labels: { tier: index % 3 === 0 ? "gold" : "silver" } })), ...["01", "02", "03", "04"].map((each) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: `edge-${each}`, labels: { site: each < "03" ? "berlin" : "oslo" } } }))],
+        set: [...NAMES.map((name, index) => object(name, { ...placed(index), ...(name === "maps" ? { tools: { pins: { find: `sha256:${"0".repeat(64)}` } } } : {}) }, { labels: { tier: index % 3 === 0 ? "gold" : "silver" } })), ...["01", "02", "03", "04"].map((each) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: `edge-${each}`, labels: { site: each < "03" ? "berlin" : "oslo" } } }))],
       },
     });
-    await worker.call("POST", "/v1/changes", { body: { message: `weather v2 ${HOSTILE}`, set: [object("weather", { args: ["--units", "metric", HOSTILE] }, { labels: { tier: "gold" }, annotations: { note: HOSTILE } })] } });
+    await worker.call("POST", "/v1/changes", { body: { message: `weather v2 ${HOSTILE}`, set: [object("weather", { ...placed(0), args: ["--units", "metric", HOSTILE] }, { labels: { tier: "gold" }, annotations: { note: HOSTILE } })] } });
     await worker.call("POST", "/v1/nodes/edge-04/cordon");
     for (const each of ["01", "02", "03", "04"]) nodes.push(await new PlayedNode(worker, `edge-${each}`).connect());
     const generation = { weather: 2 };

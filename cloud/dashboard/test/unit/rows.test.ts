@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { FeedNode } from "../../src/api/client";
+import type { FeedNode, ObjectRow, ServerSummary } from "../../src/api/client";
 import { isMeant, verdictOf } from "../../src/lib/conditions";
 import { endpointOf } from "../../src/lib/endpoint";
-import { sortNodes } from "../../src/lib/filter";
+import { filterNodes, sortNodes } from "../../src/lib/filter";
 import { stepOf } from "../../src/lib/grid";
 import { pinStateOf } from "../../src/lib/pins";
 import { changed } from "../../src/lib/search";
-import { nodeRow, splitOf, spreadOf } from "../../src/live/rows";
+import { nodeRow, readyText, readyWords, seenText, splitOf, spreadOf } from "../../src/live/rows";
 
 const condition = (type: string, status: "True" | "False" | "Unknown", reason = type, message = "") => ({ type, status, reason, message });
 // As a healthy node reports them (edge-runtime/mcplet/node_conditions.cc).
@@ -45,6 +45,25 @@ describe("a node", () => {
     expect(row(but("DiskPressure", "True", "LittleSpace"), { connected: false })).toMatchObject({ health: "offline" });
     expect(row(WELL, {}, true)).toMatchObject({ health: "offline", reason: "Offline" });
     expect(row([], { lastSeen: 0 })).toMatchObject({ health: "pending" });
+  });
+  it("is found by how it is, why, what it has and what it may", () => {
+    const words = (search: string, ...wanted: string[]) => wanted.filter((word) => !search.includes(word));
+    expect(words(row(WELL, { connected: false, runtimes: ["Docker", "Process"] }).search, "offline", "disconnected", "docker", "process")).toEqual([]);
+    expect(words(row(but("DiskPressure", "True", "LittleSpace"), { cloned: true }).search, "degraded", "diskpressure", "littlespace", "copied")).toEqual([]);
+    expect(row(WELL).search).not.toMatch(/offline|cordoned|copied/);
+    const declared = { unschedulable: true, drained: true, labels: { site: "oslo" } } as unknown as ObjectRow;
+    expect(words(nodeRow("n", feed(WELL), [], false, declared).search, "cordoned", "drained", "site=oslo", "ready")).toEqual([]);
+    const nodes = [row(WELL, { node: "a" }), row(WELL, { node: "b", connected: false })];
+    expect(filterNodes(nodes, { text: "", health: "offline" }).map(({ name }) => name)).toEqual(["b"]);
+    expect(filterNodes(nodes, { text: "-offline", health: "" }).map(({ name }) => name)).toEqual(["a"]);
+  });
+  it("that is away has servers as it said last, and was seen then", () => {
+    const three = Array.from({ length: 3 }, (_, at) => ({ ready: at === 0 ? "False" : "True" })) as ServerSummary[];
+    const here = nodeRow("n", feed(WELL), three, false, undefined);
+    const away = nodeRow("n", feed(WELL, { connected: false, lastSeen: 1000 }), three, false, undefined);
+    expect([readyText(here), readyWords(here), seenText(here)]).toEqual(["2/3", "2 of 3", "now"]);
+    expect([readyText(away), readyWords(away), seenText(away, 1000 + 125_000)]).toEqual(["was 2/3", "2 of 3, as last reported", "2m ago"]);
+    expect([seenText(row([], { lastSeen: 0, connected: false })), readyText(nodeRow("n", undefined, [], false, undefined))]).toEqual(["never", "0/0"]);
   });
   it("is counted by how it is and by what it runs, and sorted the worst first", () => {
     const nodes = [row(WELL, { node: "a" }), row(but("DiskPressure", "True", "LittleSpace"), { node: "b", head: "0.1.2" }), row(WELL, { node: "c", connected: false }), row(WELL, { node: "d", head: "0.1.2" })];

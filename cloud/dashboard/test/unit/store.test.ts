@@ -51,6 +51,7 @@ const object = (name: string, more: Partial<ObjectRow> = {}): ObjectRow => ({
   hostname: "",
   ...more,
 });
+const B = object("b", { labels: { tier: "gold" }, nodes: ["n1"] });
 const state = (nodes: FeedState["nodes"], more: Partial<FeedState> = {}): FeedState => ({ type: "state", cursor: "b.1", whole: true, last: true, names: nodes.map((each) => each.node.node), nodes, ...more });
 
 beforeEach(() => {
@@ -66,7 +67,7 @@ function made(): FleetStore {
     { node: node("n1"), servers: [summary("a"), summary("b")] },
     { node: node("n2"), servers: [summary("a")] },
   ]));
-  store.setDesired([object("a"), object("b", { labels: { tier: "gold" } })]);
+  store.setDesired([object("a"), B]);
   store.flush();
   return store;
 }
@@ -102,7 +103,7 @@ describe("the store", () => {
     const store = made();
     store.take({ type: "delta", cursor: "b.2", name: "n1", node: node("n1"), set: [], gone: [["default", "b"]] });
     store.flush();
-    expect(row(store, "b")).toMatchObject({ health: "pending", total: 0 });
+    expect(row(store, "b")).toMatchObject({ health: "pending", reason: "NotReported", ready: 0, total: 1, missing: ["n1"] });
     store.setDesired([object("a")]);
     store.flush();
     expect(row(store, "b")).toBeUndefined();
@@ -121,7 +122,7 @@ describe("the store", () => {
     const store = made();
     store.take(state([{ node: node("n1"), servers: null }, { node: node("n2"), servers: [] }], { whole: false, cursor: "b.7" }));
     store.flush();
-    expect(row(store, "a")).toMatchObject({ total: 1, nodes: ["n1"] });
+    expect(row(store, "a")).toMatchObject({ health: "pending", ready: 1, total: 2, nodes: ["n1"], missing: ["n2"] });
     expect(row(store, "b")).toMatchObject({ health: "ready" });
   });
   it("shows what a dead node said last as offline", () => {
@@ -137,10 +138,53 @@ describe("the store", () => {
   it("calls what is meant to be off so, also before it is reported", () => {
     const store = made();
     store.take({ type: "delta", cursor: "b.2", name: "n1", node: node("n1"), set: [summary("b", { ready: "False", reason: "Suspended" })], gone: [] });
-    store.setDesired([object("a"), object("b"), object("c", { suspended: true })]);
+    store.setDesired([object("a"), B, object("c", { suspended: true })]);
     store.flush();
     expect(row(store, "b")?.health).toBe("off");
     expect(row(store, "c")?.health).toBe("off");
+  });
+  it("keeps the rows that a node's coming and going changes nothing of", () => {
+    const store = made();
+    const before = row(store, "b");
+    store.take({ type: "delta", cursor: "b.2", name: "n3", node: node("n3"), set: [], gone: [] });
+    store.flush();
+    expect(row(store, "a")).toMatchObject({ ready: 2, total: 3, missing: ["n3"] });
+    expect(row(store, "b")).toBe(before);
+  });
+  it("places anew when a node is declared otherwise, or down", () => {
+    const store = made();
+    const declared = (name: string, more: Partial<ObjectRow> = {}) => object(name, { kind: "MCPNode", namespace: "", hash: `${name}${JSON.stringify(more)}`, ...more });
+    const two = object("a", { replicas: 2 });
+    store.setDesired([two, declared("n1"), declared("n2")]);
+    store.flush();
+    expect(row(store, "a")).toMatchObject({ health: "ready", ready: 2, total: 2 });
+    store.setDesired([two, declared("n1"), declared("n2", { unschedulable: true })]);
+    store.flush();
+    expect(row(store, "a")).toMatchObject({ health: "degraded", reason: "TooFewNodes", ready: 1, total: 2 });
+    store.setDesired([two, declared("n1"), declared("n2")]);
+    store.take({ type: "down", sequence: 2, nodes: ["n1"], frozen: false });
+    store.flush();
+    expect(row(store, "a")).toMatchObject({ health: "degraded", reason: "TooFewNodes", ready: 1, total: 2 });
+  });
+  it("knows since when what is desired is so", () => {
+    const store = new FleetStore(() => 5000);
+    store.setDesired([object("a"), object("b", { generation: 3 })], 4000);
+    store.flush();
+    expect(row(store, "a")?.since).toBe(Date.parse("2026-11-28T00:00:00Z"));
+    expect(row(store, "b")?.since).toBe(4000);
+    store.setDesired([object("a", { generation: 2, hash: "a2" }), object("b", { generation: 3, hash: "b2", labels: { x: "y" } })], 4500);
+    store.flush();
+    expect(row(store, "a")?.since).toBe(5000);
+    expect(row(store, "b")?.since).toBe(4000);
+  });
+  it("says why what is desired can't be read, until it can", () => {
+    const store = new FleetStore(() => 1);
+    store.setDesiredError(new Error("the store is away"));
+    store.flush();
+    expect(store.current()).toMatchObject({ desiredKnown: false, desiredError: new Error("the store is away") });
+    store.setDesired([object("a")]);
+    store.flush();
+    expect(store.current()).toMatchObject({ desiredKnown: true, desiredError: undefined });
   });
   it("takes no cursor back, but that of another fleet", () => {
     const store = made();
@@ -191,6 +235,18 @@ describe("ten thousand servers", () => {
     });
     console.log(`125 updates of 10 000: ${ms.toFixed(1)} ms`);
     expect(ms).toBeLessThan(50);
+  });
+  it("are placed anew within 100 ms when a node comes or goes", () => {
+    const store = big();
+    store.setDesired(Array.from({ length: NODES * SERVERS }, (_, at) => object(`server-${Math.floor(at / SERVERS)}-${at % SERVERS}`, { nodes: [`edge-${Math.floor(at / SERVERS)}`], hash: `placed-${at}` })));
+    store.flush();
+    let at = 1;
+    const ms = measured(() => {
+      store.take({ type: "delta", cursor: `b.${++at}`, name: "edge-7", node: node("edge-7", { connected: at % 2 === 0 }), set: [], gone: [] });
+      store.flush();
+    });
+    console.log(`a node that turns, of 10 000: ${ms.toFixed(1)} ms`);
+    expect(ms).toBeLessThan(100);
   });
   it("keep memory flat over a hundred thousand updates", () => {
     const store = big();

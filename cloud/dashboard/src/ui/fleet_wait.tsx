@@ -1,0 +1,28 @@
+// Until the fleet is known: what is looked for, or why it can't be read and what to do about it.
+import type { ReactNode } from "react";
+import { readDesiredAgain, useFleet } from "../live";
+import { Failed, Loading } from "./states";
+
+// What to show instead of a view; undefined: all is there. `page`: instead of the whole of a page.
+export function useWait(what: string, page = true): ReactNode {
+  const { synced, desiredKnown, desiredError } = useFleet();
+  if (synced && desiredKnown) return undefined;
+  if (desiredKnown || desiredError === undefined) return <Loading what={what} />;
+  return (
+    <>
+      <div className="banner warn">What is desired could not be read. It is tried again by itself every few seconds.</div>
+      <Failed error={desiredError} retry={readDesiredAgain} page={page} />
+    </>
+  );
+}
+
+// Above what was known before the newest version could not be read.
+export function OldVersion() {
+  const { desiredKnown, desiredError } = useFleet();
+  if (!desiredKnown || desiredError === undefined) return null;
+  return (
+    <div className="banner warn" role="alert">
+      The newest version could not be read: {desiredError.message}. What you see is the one before it; it is tried again by itself.
+    </div>
+  );
+}
