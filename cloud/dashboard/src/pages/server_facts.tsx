@@ -72,23 +72,25 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
           </div>
         ))}
       </dl>
-      {url !== "" && <Line label="Endpoint" text={url} copy="Copy the endpoint" />}
-      {row.source !== "" && <Line label="Source" text={row.source} copy="Copy the source" />}
-      {digests.map(([digest, nodes]) => (
-        <Line key={digest} label="Image" text={digest} copy="Copy the image’s digest" {...(digests.length > 1 && { more: `on ${nodes.join(", ")}` })} />
-      ))}
-      {capabilities.length > 0 && (
-        <div className="facts-endpoint">
-          <span className="muted small">Capabilities</span>
-          <span className="labels">
-            {capabilities.map((each) => (
-              <span key={each} className="chip">
-                {each}
-              </span>
-            ))}
-          </span>
-        </div>
-      )}
+      <div className="facts-lines">
+        {url !== "" && <Line label="Endpoint" text={url} copy="Copy the endpoint" />}
+        {row.source !== "" && <Line label="Source" text={row.source} copy="Copy the source" />}
+        {digests.map(([digest, nodes]) => (
+          <Line key={digest} label="Image" text={digest} copy="Copy the image’s digest" {...(digests.length > 1 && { more: `on ${nodes.join(", ")}` })} />
+        ))}
+        {capabilities.length > 0 && (
+          <div className="facts-endpoint">
+            <span className="muted small">Capabilities</span>
+            <span className="labels">
+              {capabilities.map((each) => (
+                <span key={each} className="chip">
+                  {each}
+                </span>
+              ))}
+            </span>
+          </div>
+        )}
+      </div>
       {bars !== undefined && (
         <div className="facts-bars">
           <Bars bars={bars} hours={HOURS} ratio={all === 0 ? null : up / all} />
