@@ -1,5 +1,13 @@
 // From a tool's JSON schema to fields, and from what was typed to arguments. Pure. What a form can't show is typed as JSON.
+import { type Schema, type SchemaDraft, Validator } from "@cfworker/json-schema";
+
 export interface JsonSchema {
+  $schema?: string;
+  $ref?: string;
+  anyOf?: unknown[];
+  allOf?: unknown[];
+  patternProperties?: Record<string, unknown>;
+  additionalProperties?: unknown;
   type?: string | string[];
   title?: string;
   description?: string;
@@ -109,4 +117,81 @@ export function argumentsOf(fields: readonly Field[], texts: Readonly<Record<str
     else if (value !== undefined) args[field.name] = value;
   }
   return { args, problems };
+}
+
+// Whether fields can say what it takes. What is put together of other schemas, or has members of any name, they can't: but parts that only
+// name what is needed (either this or that) leave the fields as they are.
+export function formSays(schema: JsonSchema): boolean {
+  const parts = [schema.oneOf, schema.anyOf, schema.allOf].flatMap((each) => (Array.isArray(each) ? (each as unknown[]) : []));
+  if (schema.$ref !== undefined || parts.some((part) => Object.keys(Object(part)).some((key) => !["required", "title", "description"].includes(key)))) return false;
+  if (Object.keys(schema.properties ?? {}).length > 0) return true;
+  return Object.keys(schema.patternProperties ?? {}).length === 0 && (schema.additionalProperties ?? false) === false;
+}
+
+export const jsonOf = (args: Record<string, unknown>): string => JSON.stringify(args, null, 2);
+
+// What the fields hold, to be gone on with as JSON: also what is wrong yet.
+export function draftOf(fields: readonly Field[], texts: Readonly<Record<string, string>>): Record<string, unknown> {
+  const { args, problems } = argumentsOf(fields, texts);
+  for (const field of fields) {
+    const text = texts[field.name] ?? field.initial;
+    if (problems[field.name] !== undefined && text !== "") args[field.name] = text;
+  }
+  return args;
+}
+
+// undefined: no text of this field means that value.
+function textOf({ kind, choices }: Field, value: unknown): string | undefined {
+  switch (kind) {
+    case "boolean":
+      return typeof value === "boolean" ? String(value) : undefined;
+    case "choice":
+      return choices.find((choice) => JSON.stringify(choice.actual) === JSON.stringify(value))?.value;
+    case "number":
+    case "integer":
+      return typeof value === "number" || typeof value === "string" ? String(value) : undefined;
+    case "list":
+      return Array.isArray(value) && value.every((item) => typeof item === "string" && item !== "" && !item.includes("\n")) ? value.join("\n") : undefined;
+    case "json":
+      return JSON.stringify(value, null, 2);
+    default:
+      return typeof value === "string" ? value : undefined;
+  }
+}
+
+// The way back: what the fields are to hold, and which members they have no place for.
+export function textsOf(fields: readonly Field[], args: Readonly<Record<string, unknown>>): { texts: Record<string, string>; beyond: string[] } {
+  const known = new Map(fields.map((field) => [field.name, field.kind === "boolean" ? "false" : ""])); // what is left out
+  const beyond: string[] = [];
+  for (const [name, value] of Object.entries(args)) {
+    const field = fields.find((each) => each.name === name);
+    const text = field && textOf(field, value);
+    if (text === undefined) beyond.push(name);
+    else known.set(name, text);
+  }
+  return { texts: Object.fromEntries(known), beyond };
+}
+
+export function parseObject(text: string): { args: Record<string, unknown> } | { problem: string } {
+  try {
+    const args: unknown = JSON.parse(text.trim() === "" ? "{}" : text);
+    return typeof args === "object" && args !== null && !Array.isArray(args) ? { args: args as Record<string, unknown> } : { problem: "is no JSON object: {\"name\": value, …}" };
+  } catch (error) {
+    return { problem: `is no JSON: ${(error as Error).message}` };
+  }
+}
+
+const MOST_FAULTS = 6;
+const AROUND = new Set(["$ref", "$dynamicRef", "properties", "patternProperties", "additionalProperties", "items", "prefixItems", "additionalItems", "allOf", "if", "then", "else", "dependentSchemas", "unevaluatedProperties"]);
+const draftNamed = (schema: JsonSchema): SchemaDraft => (/draft-0?([47])/.exec(schema.$schema ?? "")?.[1] as SchemaDraft | undefined) ?? (schema.$schema?.includes("2019-09") ? "2019-09" : "2020-12");
+
+// What of it the schema refuses. A schema that can't be read refuses nothing: the server judges anyhow.
+export function faultsOf(schema: JsonSchema, args: unknown): string[] {
+  try {
+    const { errors } = new Validator(schema as Schema, draftNamed(schema), false).validate(args);
+    const faults = errors.filter(({ keyword }) => !AROUND.has(keyword)).map(({ keyword, instanceLocation, error }) => `${instanceLocation.slice(2) || "arguments"}: ${keyword === "false" ? "is not allowed" : error.replace(/\.$/, "")}`);
+    return [...new Set(faults)].slice(0, MOST_FAULTS);
+  } catch {
+    return [];
+  }
 }

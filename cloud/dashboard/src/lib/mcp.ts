@@ -5,11 +5,14 @@ import { CreateMessageRequestSchema, ElicitRequestSchema, ToolListChangedNotific
 import type { CallToolResult, CreateMessageRequest, CreateMessageResult, ElicitRequest, ElicitResult, Tool } from "@modelcontextprotocol/sdk/types.js";
 import { withCookie, workerOrigin } from "../api/origin";
 import { CfWorkerJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/cfworker";
+import { Questions } from "./questions";
 
 export type { CallToolResult, Tool };
-export type Asked =
+// `over` aborts when the server has taken it back, or the call is over that it came with.
+export type Asked = { id: string | number; over: AbortSignal } & (
   | { kind: "elicitation"; params: ElicitRequest["params"]; answer(result: ElicitResult): void }
-  | { kind: "sampling"; params: CreateMessageRequest["params"]; answer(result: CreateMessageResult | undefined): void };
+  | { kind: "sampling"; params: CreateMessageRequest["params"]; answer(result: CreateMessageResult | undefined): void }
+);
 
 export interface Progress {
   progress: number;
@@ -22,6 +25,7 @@ const PAGES = 50; // of tools; a list without an end ends here
 export class ToolClient {
   private readonly client: Client;
   private readonly transport: StreamableHTTPClientTransport;
+  private readonly questions = new Questions();
 
   // `ask` shows what the server asks of the person; `changed` is called when its tools are others.
   // `token`: what the server's own auth asks of its clients; "" for none.
@@ -34,14 +38,16 @@ export class ToolClient {
       { name: "mcpfleet-dashboard", version: "1" },
       { capabilities: { elicitation: { form: {} }, sampling: {} }, jsonSchemaValidator: new CfWorkerJsonSchemaValidator() },
     );
-    this.client.setRequestHandler(ElicitRequestSchema, ({ params }) => new Promise<ElicitResult>((answer) => ask({ kind: "elicitation", params, answer })));
-    this.client.setRequestHandler(
-      CreateMessageRequestSchema,
-      ({ params }) =>
-        new Promise<CreateMessageResult>((resolve, reject) =>
-          ask({ kind: "sampling", params, answer: (result) => (result === undefined ? reject(new Error("the person declined")) : resolve(result)) }),
-        ),
-    );
+    this.client.setRequestHandler(ElicitRequestSchema, async ({ params }, { signal, requestId: id }): Promise<ElicitResult> => {
+      const answered = await this.questions.put<ElicitResult>(signal, (answer, over) => ask({ kind: "elicitation", id, params, answer, over }));
+      return answered ?? { action: "cancel" };
+    });
+    this.client.setRequestHandler(CreateMessageRequestSchema, async ({ params }, { signal, requestId: id }): Promise<CreateMessageResult> => {
+      const declined = new Error("the person declined");
+      const answered = await this.questions.put<CreateMessageResult | Error>(signal, (answer, over) => ask({ kind: "sampling", id, params, answer: (result) => answer(result ?? declined), over }));
+      if (answered === undefined || answered instanceof Error) throw answered ?? new Error("the call is over");
+      return answered;
+    });
     this.client.setNotificationHandler(ToolListChangedNotificationSchema, changed);
   }
 
@@ -59,8 +65,8 @@ export class ToolClient {
   }
 
   async call(name: string, args: Record<string, unknown>, progress: (progress: Progress) => void, signal: AbortSignal): Promise<CallToolResult> {
-    const result = await this.client.callTool({ name, arguments: args }, undefined, { onprogress: progress, signal, timeout: 10 * 60_000, resetTimeoutOnProgress: true });
-    return result as CallToolResult;
+    const options = { onprogress: progress, signal, timeout: 10 * 60_000, resetTimeoutOnProgress: true };
+    return (await this.questions.during(() => this.client.callTool({ name, arguments: args }, undefined, options))) as CallToolResult;
   }
 
   async end(): Promise<void> {

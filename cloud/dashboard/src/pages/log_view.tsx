@@ -270,7 +270,7 @@ export function LogView({ namespace, server, nodes, search, change }: LogViewPro
       ) : isPending ? (
         <Loading what="Reading lines" />
       ) : (
-        <Empty icon={ScrollText} title="No lines">{contains === "" ? ofNode ? "Nothing was written in this time by a server of this node." : "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text."}</Empty>
+        <Empty icon={ScrollText} title="No lines">{contains === "" ? ofNode ? "Nothing was written in this time by a server of this node." : "Nothing was written in this time, or the node does not ship its logs (spec.logs.ship)." : "No line of this time has this text. Capital and small letters count."}</Empty>
       )}
     </div>
   );

@@ -1,23 +1,22 @@
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { api, result } from "../api/client";
-import { serverOf, uptime } from "../api/queries";
-import { endpointHere } from "../app/endpoint";
+import { serverOf } from "../api/queries";
 import type { LogSearch, ServerTab } from "../app/router";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
-import { ageOf, percent } from "../lib/format";
 import { type Change, changed } from "../lib/search";
 import { useServer } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
 import { OldVersion, useWait } from "../ui/fleet_wait";
 import { PinFlag } from "../ui/flags";
-import { Bars, Card, CopyText, HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
+import { HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
 import { ObjectHistory } from "./object_history";
 import { LogView } from "./log_view";
+import { Facts, type Place } from "./server_facts";
 import { ServerStatus } from "./server_status";
 import { YamlOf } from "./yaml_of";
 import { Box } from "lucide-react";
@@ -25,8 +24,7 @@ import { Box } from "lucide-react";
 const Tools = lazy(() => import("./tools").then((module) => ({ default: module.Tools })));
 const ServerUsage = lazy(() => import("./server_usage").then((module) => ({ default: module.ServerUsage })));
 const route = getRouteApi("/servers/$namespace/$name");
-const HOURS = 24 * 7;
-const PLACES = 20; // nodes whose uptimes make the mean
+const NONE: readonly Place[] = [];
 
 function Actions({ namespace, name, suspended }: { namespace: string; name: string; suspended: boolean }) {
   const [question, setQuestion] = useState<Question>();
@@ -78,55 +76,6 @@ function Actions({ namespace, name, suspended }: { namespace: string; name: stri
   );
 }
 
-function Facts({ namespace, name }: { namespace: string; name: string }) {
-  const row = useServer(namespace, name)!;
-  const measured = useCan("uptime");
-  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => ({ ...uptime(`server/${node}/${namespace}/${name}`, HOURS, 84), enabled: measured })) });
-  const found = asked.flatMap(({ data }) => data ?? []);
-  const bars = found[0]?.bars?.map((_, index) => {
-    const known = found.flatMap((each) => each.bars?.[index] ?? []);
-    return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
-  });
-  const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
-  const all = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
-  const { url } = endpointHere(row);
-  const facts: [string, React.ReactNode][] = [
-    ["Nodes ready", `${row.ready} of ${row.total}`],
-    ["Tools", row.tools || "—"],
-    ["Restarts", row.restarts],
-    ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`],
-    ["Age", ageOf(row.created)],
-    ["Protocol", row.protocol || "—"],
-  ];
-  return (
-    <Card className="facts-card">
-      <dl className="facts">
-        {facts.map(([label, value]) => (
-          <div key={label}>
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-      {url !== "" && (
-        <div className="facts-endpoint">
-          <span className="muted small">Endpoint</span>
-          <code className="cut" title={url}>
-            {url}
-          </code>
-          <CopyText text={url} label="Copy the endpoint" />
-        </div>
-      )}
-      {bars !== undefined && (
-        <div className="facts-bars">
-          <Bars bars={bars} hours={HOURS} ratio={all === 0 ? null : up / all} />
-          <span className="muted small">{all === 0 ? "no uptime known yet" : `${percent(up / all)} up, 7 days`}</span>
-        </div>
-      )}
-    </Card>
-  );
-}
-
 // Asked for again when the row (`stamp`) has changed, one question at a time: of a server that changes faster than the Worker answers the
 // questions would pile up, and no answer be the newest one's.
 function useDetail(namespace: string, name: string, stamp: number | undefined) {
@@ -151,7 +100,6 @@ export function Server() {
   const navigate = route.useNavigate();
   const set = (change: Change<LogSearch>) => void navigate({ search: (before) => changed(before, change), replace: true });
   const mayAct = useMayAct();
-  const tries = useCan("tools");
   const measures = useCan("usage");
   const wait = useWait(`Looking for ${name}`);
   const row = useServer(namespace, name);
@@ -181,13 +129,13 @@ export function Server() {
       <OldVersion />
       {row.health !== "ready" && row.health !== "off" && row.message !== "" && <div className={`banner ${row.health === "failing" ? "bad" : "warn"}`}>{row.message}</div>}
       {row.pins !== "" && row.message !== row.pins && <div className="banner bad">Its tools are not as they are pinned: {row.pins}</div>}
-      <Facts namespace={namespace} name={name} />
+      <Facts row={row} places={detail.data ?? NONE} />
       <Tabs<ServerTab>
         label="Server"
         value={tab}
         change={(next) => void navigate({ search: next === "status" ? {} : { tab: next } })}
         tabs={[
-          { value: "status", label: "Status", view: <ServerStatus places={detail.data ?? []} loading={detail.isPending} error={detail.error} /> },
+          { value: "status", label: "Status", view: <ServerStatus places={detail.data ?? NONE} loading={detail.isPending} error={detail.error} /> },
           ...(measures
             ? [
                 {
@@ -204,14 +152,10 @@ export function Server() {
           {
             value: "tools",
             label: "Tools",
-            view: tries ? (
+            view: (
               <Suspense fallback={<Loading what="Loading the MCP client" />}>
-                <Tools namespace={namespace} name={name} row={row} selected={tool} select={(next) => void navigate({ search: { tab: "tools", ...(next === undefined ? {} : { tool: next }) }, replace: true })} />
+                <Tools namespace={namespace} name={name} row={row} places={detail.data ?? NONE} selected={tool} select={(next) => void navigate({ search: { tab: "tools", ...(next === undefined ? {} : { tool: next }) }, replace: true })} />
               </Suspense>
-            ) : (
-              <Empty icon={Box} title="Tools can’t be tried here">
-                This node’s gateway is off, not open yet, or speaks TLS only. <code>mcpctl tools list {name}</code> asks the server itself.
-              </Empty>
             ),
           },
           { value: "logs", label: "Logs", view: <LogView namespace={namespace} server={name} nodes={row.nodes} search={search} change={set} /> },

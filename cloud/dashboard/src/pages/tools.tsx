@@ -2,15 +2,18 @@ import { useQuery } from "@tanstack/react-query";
 import { Play, PlugZap, Wrench } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { objectOf } from "../api/queries";
-import { useMayAct, useOfNode } from "../app/session";
+import { useCan, useMayAct, useOfNode } from "../app/session";
 import { plural } from "../lib/format";
 import type { JsonSchema } from "../lib/form";
 import { type Asked, type CallToolResult, type Progress, type Tool, ToolClient } from "../lib/mcp";
-import { type PinState, pinStateOf } from "../lib/pins";
+import { pinningInWords, type PinState, type ToolRow, toolRows, type ToolsSpec } from "../lib/pins";
 import type { ServerRow } from "../live/rows";
+import { Card } from "../ui/parts";
 import { SchemaForm } from "../ui/schema_form";
 import { Empty, Loading } from "../ui/states";
+import { useToast } from "../ui/toast";
 import { AskedDialog } from "./asked";
+import type { Place } from "./server_facts";
 import { ToolResult } from "./tool_result";
 
 interface Run {
@@ -21,7 +24,8 @@ interface Run {
   ms?: number;
 }
 
-function useTools(namespace: string, name: string, token: string, enabled: boolean, ask: (asked: Asked) => void) {
+// `drop` takes away a question that needs no answer any more; `told`: somebody is there to be told so.
+function useTools(namespace: string, name: string, token: string, enabled: boolean, ask: (asked: Asked) => void, drop: (asked: Asked, told: boolean) => void) {
   const client = useRef<ToolClient>(undefined);
   const [tools, setTools] = useState<Tool[]>();
   const [problem, setProblem] = useState("");
@@ -34,14 +38,18 @@ function useTools(namespace: string, name: string, token: string, enabled: boole
         .tools()
         .then((found) => !ended && (setTools(found), setProblem("")))
         .catch((error: unknown) => !ended && setProblem((error as Error).message));
-    const own = new ToolClient(namespace, name, token, ask, () => void load());
+    const put = (asked: Asked) => {
+      asked.over.addEventListener("abort", () => drop(asked, !ended));
+      ask(asked);
+    };
+    const own = new ToolClient(namespace, name, token, put, () => void load());
     client.current = own;
     void load();
     return () => {
       ended = true;
       void own.end();
     };
-  }, [namespace, name, token, enabled, attempt, ask]);
+  }, [namespace, name, token, enabled, attempt, ask, drop]);
   return { client, tools, problem, again: () => (setProblem(""), setTools(undefined), setAttempt((count) => count + 1)) };
 }
 
@@ -63,7 +71,7 @@ function Hints({ tool }: { tool: Tool }) {
   );
 }
 
-const PIN_CHIP: Record<PinState, string> = { pinned: "chip good", changed: "chip bad", "not pinned": "chip warn", "not known": "chip" };
+const PIN_CHIP: Record<PinState, string> = { pinned: "chip good", changed: "chip bad", missing: "chip bad", "not pinned": "chip warn", "not known": "chip" };
 const Pin = ({ state }: { state: PinState | undefined }) => (state === undefined ? null : <span className={PIN_CHIP[state]}>{state === "not known" ? "pin not known" : state}</span>);
 
 const told = ({ progress, total, message }: Progress): string => message ?? `${progress}${total === undefined ? "" : ` of ${total}`}`;
@@ -97,6 +105,7 @@ function Try({ tool, pin, client }: { tool: Tool; pin: PinState | undefined; cli
       {mayAct ? (
         <SchemaForm
           schema={tool.inputSchema as JsonSchema}
+          raw
           busy={running}
           submit={(args) => void call(args)}
           action={
@@ -163,40 +172,121 @@ function OwnToken({ take }: { take(token: string): void }) {
   );
 }
 
-export function Tools({ namespace, name, row, selected, select }: { namespace: string; name: string; row: ServerRow; selected: string | undefined; select(tool: string | undefined): void }) {
+// Tools that can't be tried: by name alone.
+function Names({ title, rows, more = 0 }: { title: string; rows: readonly ToolRow[]; more?: number }) {
+  if (rows.length === 0 && more === 0) return null;
+  return (
+    <Card title={title}>
+      <ul className="plain-list">
+        {rows.map(({ name, state, away }) => (
+          <li key={name}>
+            <span className="mono break">{name}</span> <Pin state={state} /> {away !== "" && <span className="muted small">{away}</span>}
+          </li>
+        ))}
+      </ul>
+      {more > 0 && <p className="muted small">{plural(more, "more tool")} that the node does not name.</p>}
+    </Card>
+  );
+}
+
+// What nodes that are there say of its tools.
+function reportOf(places: readonly Place[]) {
+  const there = places.filter(({ nodeDown }) => !nodeDown);
+  const from = there.length > 0 ? there : places;
+  const names = [...new Set(from.flatMap(({ status }) => status.catalog?.toolNames ?? []))];
+  const count = Math.max(0, ...from.map(({ status }) => status.catalog?.tools ?? 0));
+  return { names, more: Math.max(0, count - names.length), told: from.map(({ status }) => status.conditions?.find(({ type }) => type === "ToolsPinned")) };
+}
+
+interface ToolsProps {
+  namespace: string;
+  name: string;
+  row: ServerRow;
+  places: readonly Place[]; // how it is on each node
+  selected: string | undefined;
+  select(tool: string | undefined): void;
+}
+
+export function Tools({ namespace, name, row, places, selected, select }: ToolsProps) {
   const [asked, setAsked] = useState<Asked[]>([]);
   const ofNode = useOfNode();
+  const tries = useCan("tools");
+  const say = useToast();
   const [token, setToken] = useState(""); // in memory, for this visit
   const ask = useCallback((next: Asked) => setAsked((all) => [...all, next]), []);
-  const { client, tools, problem, again } = useTools(namespace, name, token, row.ready > 0, ask);
+  const drop = useCallback(
+    (gone: Asked, told: boolean) => {
+      setAsked((all) => all.filter((each) => each !== gone));
+      if (told) say("bad", "The server’s question needs no answer any more: it took it back, or the call is over.");
+    },
+    [say],
+  );
+  const asks = tries && row.ready > 0;
+  const { client, tools, problem, again } = useTools(namespace, name, token, asks, ask, drop);
   const tool = useMemo(() => tools?.find((each) => each.name === selected) ?? tools?.[0], [tools, selected]);
-  const { data: object } = useQuery({ ...objectOf(row.desired?.hash ?? ""), enabled: row.desired !== undefined });
-  const spec = object?.spec as { tools?: { pinning?: string; pins?: Record<string, string> } } | undefined;
-  const pins = spec?.tools?.pinning === "Off" ? undefined : spec?.tools?.pins;
-  if (row.ready === 0) return <Empty icon={Wrench} title="It is not ready">Tools can be tried when a node reports it Ready.</Empty>;
-  if (problem !== "")
+  const { data: object, error, refetch } = useQuery({ ...objectOf(row.desired?.hash ?? ""), enabled: row.desired !== undefined });
+  const spec = (object?.spec as { tools?: ToolsSpec } | undefined)?.tools;
+  const { names, more, told } = useMemo(() => reportOf(places), [places]);
+  const offered = asks && problem === "" ? tools?.map((each) => each.name) : undefined;
+  const rows = useMemo(() => toolRows(spec, told, names, offered), [spec, told, names, offered?.join("\n")]);
+  const pins = new Map(rows.map(({ name: each, state }) => [each, state]));
+  const words = pinningInWords(spec, object !== undefined, name);
+  const head = (
+    <>
+      {error !== null && (
+        <div className="banner warn" role="alert">
+          <span className="break">The manifest could not be read, so it is not known which tools are pinned: {error.message}.</span>{" "}
+          <button type="button" className="link" onClick={() => void refetch()}>
+            Try again
+          </button>
+        </div>
+      )}
+      {words !== "" && <p className="muted">{words}</p>}
+    </>
+  );
+  const why = !tries ? (
+    <Empty icon={Wrench} title="Tools can’t be tried here">
+      This node’s gateway is off, not open yet, or speaks TLS only. <code>mcpctl tools list {name}</code> asks the server itself.
+    </Empty>
+  ) : row.ready === 0 ? (
+    <Empty icon={Wrench} title="It is not ready">Tools can be tried when a node reports it Ready.</Empty>
+  ) : problem !== "" ? (
+    <Empty icon={PlugZap} title="The server could not be reached" action={<button type="button" className="button" onClick={again}>Try again</button>}>
+      <p className="break">{problem}</p>
+      {!ofNode && <p>Its node needs a tunnel for this (see the node’s page), and the Worker the secret SESSION_KEY.</p>}
+      <OwnToken take={(next) => (setToken(next), again())} />
+    </Empty>
+  ) : undefined;
+  if (why !== undefined)
     return (
-      <Empty icon={PlugZap} title="The server could not be reached" action={<button type="button" className="button" onClick={again}>Try again</button>}>
-        <p className="break">{problem}</p>
-        {!ofNode && <p>Its node needs a tunnel for this (see the node’s page), and the Worker the secret SESSION_KEY.</p>}
-        <OwnToken take={(next) => (setToken(next), again())} />
-      </Empty>
+      <div className="stack">
+        {head}
+        {why}
+        <Names title="Its tools, as last reported" rows={rows} more={more} />
+      </div>
     );
   if (tools === undefined) return <Loading what="Asking for its tools" />;
-  if (tool === undefined || client.current === undefined) return <Empty icon={Wrench} title="It offers no tools" />;
   return (
-    <div className="tools">
-      <nav className="tool-list" aria-label={plural(tools.length, "tool")}>
-        {tools.map((each) => (
-          <button key={each.name} type="button" aria-current={each === tool} onClick={() => select(each.name)}>
-            <span className="mono cut">{each.name}</span>
-            <Pin state={pinStateOf(each.name, pins, row.pins)} />
-            <span className="muted small cut">{each.title ?? each.description ?? ""}</span>
-          </button>
-        ))}
-      </nav>
-      <Try key={tool.name} tool={tool} pin={pinStateOf(tool.name, pins, row.pins)} client={client.current} />
-      {asked[0] !== undefined && <AskedDialog asked={asked[0]} done={() => setAsked((all) => all.slice(1))} />}
+    <div className="stack">
+      {head}
+      {tool === undefined || client.current === undefined ? (
+        <Empty icon={Wrench} title="It offers no tools" />
+      ) : (
+        <div className="tools">
+          <nav className="tool-list" aria-label={plural(tools.length, "tool")}>
+            {tools.map((each) => (
+              <button key={each.name} type="button" aria-current={each === tool} onClick={() => select(each.name)}>
+                <span className="mono cut">{each.name}</span>
+                <Pin state={pins.get(each.name)} />
+                <span className="muted small cut">{each.title ?? each.description ?? ""}</span>
+              </button>
+            ))}
+          </nav>
+          <Try key={tool.name} tool={tool} pin={pins.get(tool.name)} client={client.current} />
+        </div>
+      )}
+      <Names title="Not offered to clients" rows={rows.filter(({ away, name: each }) => away !== "" && !offered?.includes(each))} />
+      {asked[0] !== undefined && <AskedDialog key={asked[0].id} asked={asked[0]} done={() => setAsked((all) => all.filter((each) => each !== asked[0]))} />}
     </div>
   );
 }

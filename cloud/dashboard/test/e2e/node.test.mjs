@@ -1,6 +1,7 @@
 // The dashboard of a node alone, as it is there after the quickstart: real mcplet with its embedded store serves the page and the routes,
 // and the gateway behind it runs the tools. No Worker, no account.
 import assert from "node:assert/strict";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -19,9 +20,11 @@ async function write(text) {
   await page.evaluate((value) => navigator.clipboard.writeText(value), text);
   await page.keyboard.press("ControlOrMeta+v");
 }
-async function confirm(button) {
+async function confirm(button, name) {
   const dialog = page.getByRole("alertdialog");
   await dialog.waitFor();
+  assert.equal(await dialog.getByRole("button", { name: button }).isDisabled(), name !== undefined, "it asks for the name, or it does not");
+  if (name !== undefined) await dialog.getByRole("textbox").fill(name);
   await dialog.getByRole("button", { name: button }).click();
   await dialog.waitFor({ state: "detached", timeout: deadline });
 }
@@ -39,6 +42,10 @@ async function openServer(tab = "") {
   await page.goto(`${site()}/-/servers/default/one${tab}`);
   await page.getByRole("heading", { name: "one", level: 1 }).waitFor();
 }
+const get = async (...words) => JSON.parse(await node.mcpctl("get", ...words, "-o", "json"));
+// Who ran mcpctl dashboard.
+const who = () => new RegExp(`\\b${userInfo().username}\\b`);
+const badge = (health) => page.locator(`.page-sub .badge.${health}`);
 
 before(async () => {
   if (skip) return;
@@ -110,6 +117,11 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.getByRole("button", { name: "Run" }).click();
     await page.locator(".result pre").getByText("hello from the page").waitFor();
     await shoot("tool");
+    await page.getByRole("button", { name: /^progress/ }).click();
+    await page.getByLabel("count", { exact: true }).fill("3");
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.getByText("Its last progress: 3 of 3").waitFor();
+    assert.equal(await page.locator(".result pre").first().textContent(), "3");
     await page.getByRole("button", { name: /^ask/ }).click();
     await page.getByLabel("method", { exact: true }).fill("elicitation/create");
     await page.locator("textarea").fill(JSON.stringify({ message: "How many?", requestedSchema: { type: "object", properties: { amount: { type: "integer" } }, required: ["amount"] } }));
@@ -118,11 +130,31 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await asked.getByLabel("amount").fill("42");
     await asked.getByRole("button", { name: "Answer" }).click();
     await page.locator(".result pre").getByText("42").first().waitFor();
+    // What it asks of a model a person answers in its place, or declines.
+    await page.getByLabel("method", { exact: true }).fill("sampling/createMessage");
+    await page.locator("textarea").fill(JSON.stringify({ maxTokens: 10, messages: [{ role: "user", content: { type: "text", text: "What is the capital?" } }] }));
+    await page.getByRole("button", { name: "Run" }).click();
+    const sampled = page.getByRole("dialog", { name: "The server asks for a model’s answer" });
+    await sampled.getByText("What is the capital?").waitFor();
+    await sampled.getByLabel("Answer").fill("Oslo, perhaps");
+    await sampled.getByRole("button", { name: "Answer" }).click();
+    await page.locator(".result pre").getByText("Oslo, perhaps").first().waitFor();
+    await page.getByRole("button", { name: "Run" }).click();
+    await sampled.getByRole("button", { name: "Decline" }).click();
+    await page.locator(".try").getByText("the person declined").first().waitFor();
   });
 
-  test("its log is read and followed", { timeout: 300_000 }, async () => {
+  test("its log is read, and a line that comes while it is open is shown", { timeout: 300_000 }, async () => {
     await openServer("?tab=logs");
-    await page.locator(".log-text").getByText("starts").first().waitFor({ timeout: 60_000 });
+    const lines = page.locator(".log-text").getByText("starts");
+    await lines.first().waitFor({ timeout: 60_000 });
+    await page.getByText("Following").waitFor();
+    const before = await lines.count();
+    // From here on by the socket or not at all.
+    await page.route("**/v1/logs?*", (route) => route.abort());
+    await node.mcpctl("rollout", "restart", "one");
+    await until("the next instance's first line", async () => (await lines.count()) > before, 60_000);
+    await page.unroute("**/v1/logs?*");
     await shoot("logs");
   });
 
@@ -137,6 +169,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
   });
 
   test("what mcpctl changes is seen, and another version is rolled back", { timeout: 300_000 }, async () => {
+    const { generation } = (await get("mcpserver", "one")).metadata;
     await apply(manifest("one", "  args: [--crash-after, \"1\"]\n  terminationGracePeriod: 1s\n"), "worse");
     await go("History");
     const first = page.getByRole("listitem").filter({ hasText: "the first server" });
@@ -149,19 +182,71 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.locator(".page-sub .badge.off").waitFor();
     await node.mcpctl("resume", "one");
     await page.locator(".page-sub .badge.ready").waitFor();
-    await until("it is the fifth generation", async () => JSON.parse(await node.mcpctl("get", "mcpserver", "one", "-o", "json")).metadata.generation === 5);
+    await until("it has changed four times", async () => (await get("mcpserver", "one")).metadata.generation === generation + 4);
     await go("Audit");
-    for (const what of ["Change", "Rollback"]) await page.getByRole("row").getByText(what, { exact: true }).first().waitFor();
+    for (const what of ["Change", "Rollback"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
     await shoot("audit");
   });
 
-  test("every page is accessible, and nothing was refused by the policy", { timeout: 300_000 }, async () => {
-    for (const path of ["", "servers", "servers/default/one", "nodes", "nodes/alone", "logs", "apply", "history", "audit"]) {
-      await page.goto(`${site()}/-/${path}`);
-      await page.getByRole("heading", { level: 1 }).first().waitFor();
-      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
-      assert.deepEqual(violations.map(({ id, nodes }) => `${path}: ${id}: ${nodes[0].html}`), []);
+  test("every page is accessible in both themes and on a phone, and nothing was refused by the policy", { timeout: 300_000 }, async () => {
+    const tabs = ["usage", "tools", "logs", "yaml", "history"].map((tab) => `servers/default/one?tab=${tab}`);
+    const looks = { light: {}, dark: { colorScheme: "dark" }, phone: { width: 390, height: 844 } };
+    for (const [look, { colorScheme = "light", width = 1360, height = 900 }] of Object.entries(looks)) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height });
+      for (const path of ["", "servers", "servers/default/one", ...tabs, "nodes", "nodes/alone", "logs", "apply", "history", "audit"]) {
+        await page.goto(`${site()}/-/${path}`);
+        await page.getByRole("heading", { level: 1 }).first().waitFor();
+        await page.locator(".spinner").first().waitFor({ state: "detached" });
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, `${look}: ${path} is wider than the window`);
+        // Widths change no colour and no name: on the phone the tabs stand for all.
+        if (look === "phone" && !path.includes("?tab=")) continue;
+        const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
+        assert.deepEqual(violations.map(({ id, nodes }) => `${look}: ${path}: ${id}: ${nodes[0].html}`), []);
+      }
+      await page.goto(`${site()}/-/servers/default/one?tab=tools`);
+      await page.getByRole("button", { name: /^echo/ }).waitFor();
+      await shoot(`tools-${look}`);
     }
+    await page.emulateMedia({ colorScheme: "light" });
+    await page.setViewportSize({ width: 1360, height: 900 });
+    assert.deepEqual(faults, []);
+  });
+
+  test("buttons cordon it, restart, suspend and delete a server, and the list of deeds says who", { timeout: 300_000 }, async () => {
+    await page.goto(`${site()}/-/nodes/alone`);
+    const flag = page.locator(".page-sub").getByText("cordoned", { exact: true });
+    await page.getByRole("button", { name: "Cordon" }).click();
+    await confirm("Cordon");
+    await flag.waitFor();
+    assert.equal((await get("mcpnode", "alone")).spec.unschedulable, true);
+    await page.getByRole("button", { name: "Uncordon" }).click();
+    await confirm("Uncordon");
+    await flag.waitFor({ state: "detached" });
+    await openServer();
+    await badge("ready").waitFor();
+    const before = (await get("mcpserver", "one")).status.nodes[0].instances.map(({ id }) => id);
+    await page.getByRole("button", { name: "Restart" }).click();
+    await confirm("Restart");
+    await until("another instance is Ready", async () => {
+      const { instances, conditions } = (await get("mcpserver", "one")).status.nodes[0];
+      // The one before may still finish its conversations.
+      return instances.some(({ id, state }) => !before.includes(id) && state === "Running") && conditions.find(({ type }) => type === "Ready").status === "True";
+    });
+    await page.getByRole("button", { name: "Suspend" }).click();
+    await confirm("Suspend");
+    await badge("off").waitFor();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await confirm("Resume");
+    await badge("ready").waitFor();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await confirm("Delete", "one");
+    await page.getByRole("heading", { name: "Servers", level: 1 }).waitFor();
+    await page.getByText("No servers yet").waitFor();
+    await until("it is gone from the node", async () => (await node.mcpctl("get", "mcpserver")).includes("one") === false);
+    await go("Audit");
+    for (const what of ["Cordon", "Uncordon", "Restart", "Suspend", "Resume", "Delete"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
+    await shoot("deeds");
     assert.deepEqual(faults, []);
   });
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { argumentsOf, fieldsOf } from "../../src/lib/form";
+import { argumentsOf, draftOf, faultsOf as faultsIn, fieldsOf, formSays, type JsonSchema, parseObject, textsOf } from "../../src/lib/form";
 import { type EditorSchema, placeAt, suggest } from "../../src/lib/complete";
 import { ageOf, inWords, percent } from "../../src/lib/format";
 import { faultsOf, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
@@ -107,6 +107,43 @@ describe("a form", () => {
     expect(argumentsOf(fields, { name: "x", count: "", more: "{", ratio: "x" }).problems).toEqual({ count: "is needed", more: "is no JSON", ratio: "is no number" });
     expect(argumentsOf(fields, { count: "6" }).problems.count).toBe("is more than 5");
     expect(argumentsOf(fields, { count: "1.5" }).problems.count).toBe("is no whole number");
+  });
+});
+
+describe("arguments as JSON", () => {
+  const object = { type: "object" };
+  it("are the only way where fields can't say what a tool takes", () => {
+    const says = (schema: object) => formSays(schema as JsonSchema);
+    const properties = { a: { type: "string" }, b: { type: "string" } };
+    expect([object, { properties }, { properties, additionalProperties: true }, { ...object, additionalProperties: false }, { properties, anyOf: [{ required: ["a"] }, { required: ["b"] }] }].map(says)).toEqual(Array(5).fill(true));
+    expect([{ $ref: "#/$defs/x" }, { oneOf: [{ properties }, object] }, { anyOf: [{ $ref: "#/$defs/x" }] }, { properties, allOf: [{ properties }] }, { additionalProperties: { type: "number" } }, { additionalProperties: true }, { patternProperties: { "^x": {} } }].map(says)).toEqual(Array(7).fill(false));
+  });
+  const fields = fieldsOf({ required: ["name"], properties: { name: { type: "string" }, count: { type: "integer" }, loud: { type: "boolean" }, unit: { enum: ["metric", 2] }, tags: { type: "array", items: { type: "string" } }, more: { type: "object" } } });
+  it("keep what the fields hold, right or wrong, and give it back", () => {
+    const texts = { name: "x", count: "many", loud: "true", unit: "2", tags: "a\nb", more: '{"k":1}' };
+    const args = { name: "x", count: "many", loud: true, unit: 2, tags: ["a", "b"], more: { k: 1 } };
+    expect(draftOf(fields, texts)).toEqual(args);
+    const back = textsOf(fields, args);
+    expect(back.beyond).toEqual([]);
+    expect(draftOf(fields, back.texts)).toEqual(args);
+    expect(argumentsOf(fields, textsOf(fields, {}).texts).args).toEqual({ name: "" });
+    expect(argumentsOf(fieldsOf({ properties: { ratio: { type: "number", default: 0.5 } } }), { ratio: "" }).args).toEqual({});
+  });
+  it("stay JSON where the fields have no place for them", () => {
+    expect(textsOf(fields, { name: 1, count: {}, loud: "yes", unit: "x", tags: ["a\nb"], other: 1 }).beyond).toEqual(["name", "count", "loud", "unit", "tags", "other"]);
+  });
+  it("are an object, and held against the schema", () => {
+    expect(parseObject("")).toEqual({ args: {} });
+    for (const text of ["[]", "1", "null"]) expect(parseObject(text)).toEqual({ problem: 'is no JSON object: {"name": value, …}' });
+    expect(parseObject("{")).toMatchObject({ problem: expect.stringMatching(/^is no JSON: /) });
+    const schema = { $ref: "#/$defs/a", $defs: { a: { type: "object", required: ["n"], properties: { n: { type: "integer", minimum: 2 } }, additionalProperties: false } } } as JsonSchema;
+    expect(faultsIn(schema, { n: 2 })).toEqual([]);
+    expect(faultsIn(schema, {})).toEqual(['arguments: Instance does not have required property "n"']);
+    expect(faultsIn(schema, { n: 1, z: 1 })).toEqual(["n: 1 is less than 2", "z: is not allowed"]);
+  });
+  it("that a schema which can't be read speaks of are the server's to judge", () => {
+    expect(faultsIn({ $ref: "https://elsewhere.example/x" }, {})).toEqual([]);
+    expect(faultsIn({ properties: { a: { pattern: "(" } as JsonSchema } }, { a: "x" })).toEqual([]);
   });
 });
 

@@ -4,7 +4,6 @@ import { isMeant, verdictOf } from "../../src/lib/conditions";
 import { endpointOf } from "../../src/lib/endpoint";
 import { filterNodes, sortNodes } from "../../src/lib/filter";
 import { stepOf } from "../../src/lib/grid";
-import { pinStateOf } from "../../src/lib/pins";
 import { changed } from "../../src/lib/search";
 import { nodeRow, readyText, readyWords, seenText, splitOf, spreadOf } from "../../src/live/rows";
 
@@ -71,20 +70,6 @@ describe("a node", () => {
     expect(spreadOf(nodes)).toEqual([["0.1.2", 2], ["0.1.1", 1]]);
     expect(sortNodes(nodes, "health", false).map(({ name }) => name)).toEqual(["b", "c", "a", "d"]);
     expect(sortNodes(nodes, "seen", true).map(({ name }) => name)).toEqual(["a", "b", "d", "c"]);
-  });
-});
-
-describe("pins of tools", () => {
-  const pins = { a: "1", b: "2", c: "3" };
-  it("are told for each tool, from the manifest and the node's condition", () => {
-    const message = "changed: a; missing: c; not pinned: x";
-    expect(["a", "b", "x"].map((tool) => pinStateOf(tool, pins, message))).toEqual(["changed", "pinned", "not pinned"]);
-    expect(pinStateOf("a", {}, message)).toBeUndefined();
-    expect(pinStateOf("a", undefined, "")).toBeUndefined();
-    expect(pinStateOf("toString", pins, "")).toBe("not pinned");
-  });
-  it("are not known where the node's list ends early", () => {
-    expect(["a", "b"].map((tool) => pinStateOf(tool, pins, "changed: a and 3 more"))).toEqual(["changed", "not known"]);
   });
 });
 

@@ -1,0 +1,102 @@
+// What a server is at a glance: how it does, what it is made of, what it offers.
+import { useQueries } from "@tanstack/react-query";
+import type { paths } from "../api/schema";
+import { uptime } from "../api/queries";
+import { endpointHere } from "../app/endpoint";
+import { useCan } from "../app/session";
+import { ageOf, percent } from "../lib/format";
+import type { ServerRow } from "../live/rows";
+import { Bars, Card, CopyText } from "../ui/parts";
+
+export type Place = NonNullable<paths["/v1/servers/{namespace}/{server}"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
+
+const HOURS = 24 * 7;
+const PLACES = 20; // nodes whose uptimes make the mean
+
+const most = (places: readonly Place[], of: (catalog: NonNullable<Place["status"]["catalog"]>) => number | undefined): number | undefined => {
+  const counts = places.flatMap(({ status }) => (status.catalog && of(status.catalog)) ?? []);
+  return counts.length === 0 ? undefined : Math.max(...counts);
+};
+
+// Of one image its nodes may run several builds while a tag moves: each with the nodes that run it.
+function digestsOf(places: readonly Place[]): [string, string[]][] {
+  const nodes = new Map<string, string[]>();
+  for (const { node, status } of places) if (status.imageDigest) nodes.set(status.imageDigest, [...(nodes.get(status.imageDigest) ?? []), node]);
+  return [...nodes];
+}
+
+function Line({ label, text, copy, more }: { label: string; text: string; copy: string; more?: string }) {
+  return (
+    <div className="facts-endpoint">
+      <span className="muted small">{label}</span>
+      <code className="cut" title={text}>
+        {text}
+      </code>
+      <CopyText text={text} label={copy} />
+      {more && <span className="muted small cut">{more}</span>}
+    </div>
+  );
+}
+
+export function Facts({ row, places }: { row: ServerRow; places: readonly Place[] }) {
+  const { namespace, name } = row;
+  const measured = useCan("uptime");
+  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => ({ ...uptime(`server/${node}/${namespace}/${name}`, HOURS, 84), enabled: measured })) });
+  const found = asked.flatMap(({ data }) => data ?? []);
+  const bars = found[0]?.bars?.map((_, index) => {
+    const known = found.flatMap((each) => each.bars?.[index] ?? []);
+    return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
+  });
+  const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
+  const all = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
+  const { url } = endpointHere(row);
+  const digests = digestsOf(places);
+  const capabilities = [...new Set(places.flatMap(({ status }) => status.serverInfo?.capabilities ?? []))].sort();
+  const facts: [string, React.ReactNode][] = [
+    ["Nodes ready", `${row.ready} of ${row.total}`],
+    ["Tools", row.tools || "—"],
+    ["Resources", most(places, ({ resources }) => resources) ?? "—"],
+    ["Prompts", most(places, ({ prompts }) => prompts) ?? "—"],
+    ["Restarts", row.restarts],
+    ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`],
+    ["Age", ageOf(row.created)],
+    ["Protocol", row.protocol || "—"],
+  ];
+  return (
+    <Card className="facts-card">
+      <dl className="facts">
+        {facts.map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <div className="facts-lines">
+        {url !== "" && <Line label="Endpoint" text={url} copy="Copy the endpoint" />}
+        {row.source !== "" && <Line label="Source" text={row.source} copy="Copy the source" />}
+        {digests.map(([digest, nodes]) => (
+          <Line key={digest} label="Image" text={digest} copy="Copy the image’s digest" {...(digests.length > 1 && { more: `on ${nodes.join(", ")}` })} />
+        ))}
+        {capabilities.length > 0 && (
+          <div className="facts-endpoint">
+            <span className="muted small">Capabilities</span>
+            <span className="labels">
+              {capabilities.map((each) => (
+                <span key={each} className="chip">
+                  {each}
+                </span>
+              ))}
+            </span>
+          </div>
+        )}
+      </div>
+      {bars !== undefined && (
+        <div className="facts-bars">
+          <Bars bars={bars} hours={HOURS} ratio={all === 0 ? null : up / all} />
+          <span className="muted small">{all === 0 ? "no uptime known yet" : `${percent(up / all)} up, 7 days`}</span>
+        </div>
+      )}
+    </Card>
+  );
+}
