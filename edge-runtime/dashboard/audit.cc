@@ -1,42 +1,24 @@
 #include "edge-runtime/dashboard/audit.h"
 
-#include <fcntl.h>
-
-#include <cerrno>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
-#include "base/log.h"
 #include "base/strings.h"
 
 namespace mcpfleet::dashboard {
 namespace {
 
 constexpr size_t kText = 500;
-constexpr size_t kFileBytes = size_t{32} << 20;
 constexpr size_t kShown = 5;
-
-Status Append(const std::string& path, const std::string& line) {
-  const UniqueFd file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  if (!file.valid()) return ErrnoStatus(errno, path);
-  return WriteAll(file.get(), line, Deadline::Never());
-}
 
 }  // namespace
 
 void Audit::Load() {
   if (std::exchange(loaded_, true)) return;
-  const StatusOr<std::string> text = ReadFile(path_, kFileBytes);
-  if (!text.ok()) {
-    if (text.status().code() != StatusCode::kNotFound)
-      LOG_WARNING("the dashboard's audit can't be read", {{"error", text.status()}});
-    return;
-  }
-  for (const std::string& line : Split(*text, '\n')) {
-    StatusOr<Json> row = ParseJson(line, {.bytes = 16384});
-    if (row.ok() && GetInt(*row, "id") > 0) rows_.push_back(*std::move(row));  // half a line: a crash in between
-  }
+  journal_.Load([this](Json row) {
+    if (GetInt(row, "id") > 0) rows_.push_back(std::move(row));
+  });
 }
 
 void Audit::Note(const Deed& deed, WallTime now) {
@@ -48,16 +30,9 @@ void Audit::Note(const Deed& deed, WallTime now) {
                    {"what", deed.what.substr(0, kText)},
                    {"subject", deed.subject.substr(0, kText)},
                    {"detail", deed.detail.substr(0, kText)}});
-  Status written;
-  if (rows_.size() < 2 * kAuditRows) {
-    written = Append(path_, DumpJson(rows_.back()) + "\n");
-  } else {
-    rows_.erase(rows_.begin(), rows_.end() - static_cast<std::ptrdiff_t>(kAuditRows));
-    std::string text;
-    for (const Json& row : rows_) text += DumpJson(row) + "\n";
-    written = WriteFileAtomically(path_, text, 0600);
-  }
-  if (!written.ok()) LOG_WARNING("the dashboard's audit can't be written", {{"error", written}});
+  if (rows_.size() < 2 * kAuditRows) return journal_.Append(rows_.back());
+  rows_.erase(rows_.begin(), rows_.end() - static_cast<std::ptrdiff_t>(kAuditRows));
+  journal_.Replace(rows_);
 }
 
 Json Audit::List(int64_t before, size_t most) {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "edge-runtime/dashboard/journal.h"
 
 namespace mcpfleet::dashboard {
 
@@ -24,7 +25,7 @@ struct Deed {
 
 class Audit {
  public:
-  explicit Audit(std::string path) : path_(std::move(path)) {}
+  explicit Audit(std::string path) : journal_(std::move(path), "the dashboard's audit") {}
   void Note(const Deed& deed, WallTime now);
   // Newest first, those before the id `before` (0: from the newest).
   Json List(int64_t before, size_t most);
@@ -32,7 +33,7 @@ class Audit {
  private:
   void Load();
 
-  const std::string path_;
+  Journal journal_;
   bool loaded_ = false;
   std::vector<Json> rows_;  // {"id", "at", "who", "what", "subject", "detail"}
 };

@@ -23,6 +23,10 @@ namespace {
 
 constexpr Duration kRead = std::chrono::seconds(20);
 constexpr Duration kChange = std::chrono::seconds(30);
+constexpr Duration kUptimeShown = std::chrono::hours(24 * 30);
+constexpr size_t kMostBars = 200;
+constexpr size_t kSubjectBytes = 256;
+constexpr size_t kKeyBytes = 512;
 constexpr size_t kBodyBytes = size_t{4} << 20;
 
 using Parts = std::vector<std::string>;
@@ -76,7 +80,8 @@ Dashboard::Dashboard(Host host)
     : host_(std::move(host)),
       sessions_(host_.clock),
       audit_(host_.audit_file),
-      live_(host_, sessions_, jobs_, log_jobs_),
+      chronicle_(host_.record_file),
+      live_(host_, sessions_, chronicle_, jobs_, log_jobs_),
       mcp_(host_.gateway) {}
 
 Dashboard::~Dashboard() {
@@ -108,8 +113,8 @@ bool Dashboard::Owns(const http::Request& request) const {
   if (request.headers.Has("Authorization")) return false;
   // Both have these; who comes with the page's cookie means the page's.
   if (parts[1] == "servers") return !CookieOf(request, cookie_).empty();
-  static const std::set<std::string> kOwn{"whoami",   "watch", "desired", "validate", "changes",
-                                          "rollback", "audit", "logs",    "nodes"};
+  static const std::set<std::string> kOwn{"whoami", "watch", "desired", "validate", "changes", "rollback",
+                                          "audit",  "logs",  "nodes",   "alerts",   "uptime"};
   return kOwn.contains(parts[1]);
 }
 
@@ -123,7 +128,7 @@ Json Dashboard::NewLogin(const std::string& who, std::string_view host) {
 }
 
 Json Dashboard::Features() const {
-  Json features = {"logs"};
+  Json features = {"alerts", "uptime", "logs"};
   if (host_.gateway()) features.push_back("tools");
   if (host_.measure) features.push_back("usage");
   return features;
@@ -195,6 +200,9 @@ Dashboard::Answer Dashboard::FindRead(const Ask& ask) {
                                NumberIn(ask.request, "limit", 1, 500, 100)));
     };
   }
+  if (ask.Is("GET", {"alerts"}))
+    return [this, &ask] { return Reply(chronicle_.Alerts(ask.request.Query("all") == "true")); };
+  if (ask.Is("GET", {"uptime"})) return [this, &ask] { return Uptimes(ask.request); };
   if (ask.Is("GET", {"desired"})) return [&kv] { return ReplyTo(ReadDesired(kv, Deadline::After(kRead))); };
   if (ask.Is("GET", {"desired", "proposals"}))
     return [&kv] { return ReplyTo(ReadProposals(kv, Deadline::After(kRead))); };
@@ -258,6 +266,7 @@ Dashboard::Answer Dashboard::FindChange(const Ask& ask) {
       return Done(ask, "rollback", "fleet", RollBackTo(kv, snapshot, about, clock, Deadline::After(kChange)));
     };
   }
+  if (ask.Is("POST", {"alerts", "acknowledge"})) return [this, &ask] { return Acknowledge(ask); };
   if (ask.request.method == "DELETE" && parts.size() == 3 && parts[0] == "servers") {
     return [this, &ask, &parts, &kv, &clock] {
       const ChangeAbout about{"delete " + parts[2], ask.who, false};
@@ -291,6 +300,42 @@ http::Response Dashboard::Done(const Ask& ask, const std::string& what, const st
     audit_.Note({ask.who, what, subject, DetailOf(*result)}, host_.clock.Wall());
   live_.Poke();
   return Reply(*result);
+}
+
+http::Response Dashboard::Acknowledge(const Ask& ask) {
+  const StatusOr<Json> body = BodyOf(ask.request);
+  const std::string key = body.ok() ? GetString(*body, "key") : "";
+  if (key.empty() || key.size() > kKeyBytes) return Refuse(400, "key: must have 1 to 512 characters");
+  const WallTime now = host_.clock.Wall();
+  if (!chronicle_.Acknowledge(key, ask.who, now)) return Refuse(404, "no such alert is raised");
+  audit_.Note({ask.who, "acknowledge", key, ""}, now);
+  live_.Tell({{"type", "alert"}, {"state", "acknowledged"}, {"key", key}});
+  return Reply(Json::object());
+}
+
+// By default the last 30 days.
+http::Response Dashboard::Uptimes(const http::Request& request) {
+  const std::string subject = request.Query("subject").value_or("");
+  if (subject.empty() || subject.size() > kSubjectBytes)
+    return Refuse(400, "subject: must have 1 to 256 characters: node/NODE, server/NODE/NAMESPACE/NAME, or a prefix");
+  const auto time = [&](const char* name, WallTime otherwise) -> StatusOr<WallTime> {
+    const std::optional<std::string> text = request.Query(name);
+    if (!text) return otherwise;
+    const StatusOr<WallTime> parsed = ParseTime(*text);
+    return parsed.ok() ? parsed : Annotate(parsed.status(), name);
+  };
+  const WallTime now = host_.clock.Wall();
+  const StatusOr<WallTime> given = time("until", now);
+  if (!given.ok()) return Refuse(given.status());
+  const WallTime until = std::min(*given, now);
+  const StatusOr<WallTime> from = time("since", until - kUptimeShown);
+  if (!from.ok()) return Refuse(from.status());
+  if (*from >= until) return Refuse(400, "since: is not before until");
+  const auto ms = [](WallTime at) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
+  };
+  const size_t bars = NumberIn(request, "bars", 0, kMostBars, 0);
+  return Reply(chronicle_.Uptimes(subject, ms(*from), ms(until), bars, request.Query("mean") == "true"));
 }
 
 http::Response Dashboard::Lines(const http::Request& request) {

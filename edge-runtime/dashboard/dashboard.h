@@ -4,9 +4,9 @@
 //   Dashboard dashboard({…});
 //   if (dashboard.Owns(request)) dashboard.Handle(request, to);   // on the listener's loop
 //
-// Nothing of it costs anything before the first request: threads begin with that, and the page's files stay in the
-// program's file. What the Worker has and a node can't (alerts, uptime, enrolment) is not there; GET /v1/session says
-// so, and the page leaves it out.
+// Before the first request it only keeps the record of alerts and uptime, with one thread that mostly sleeps; the
+// page's files stay in the program's file. What the Worker has and a node can't (enrolment) is not there; GET
+// /v1/session says so, and the page leaves it out.
 //
 // Every request must name loopback as its Host, changes and sockets must come from our own page (Origin), and all but
 // the page's files needs a session, which begins with a login token that is good once.
@@ -21,6 +21,7 @@
 #include "base/http/server.h"
 #include "base/json.h"
 #include "edge-runtime/dashboard/audit.h"
+#include "edge-runtime/dashboard/chronicle.h"
 #include "edge-runtime/dashboard/host.h"
 #include "edge-runtime/dashboard/jobs.h"
 #include "edge-runtime/dashboard/live.h"
@@ -45,6 +46,9 @@ class Dashboard {
   // What servers use, one object each as the Worker gets it (docs/cloudflare-protocol.md, `usage`), to those who look.
   // False: nobody does.
   bool ShowUsage(const std::vector<std::string>& servers) { return live_.ShowUsage(servers); }
+  // This node's status may be another: whoever is up or not since now is written down. Not before every server was
+  // looked at once.
+  void LookOut() { live_.LookOut(); }
   // Whether the holder of this store token may have such an address.
   bool IsOperator(std::string_view store_token) const { return host_.is_operator(store_token); }
 
@@ -61,6 +65,8 @@ class Dashboard {
   // A change, written down once it is done.
   http::Response Done(const Ask& ask, const std::string& what, const std::string& subject,
                       const StatusOr<Json>& result);
+  http::Response Uptimes(const http::Request& request);
+  http::Response Acknowledge(const Ask& ask);
   http::Response Lines(const http::Request& request);
   http::Response ServerDetail(const ServerKey& server);
   Json Features() const;
@@ -69,7 +75,8 @@ class Dashboard {
   uint16_t port_ = 0;
   std::string cookie_;  // its name
   Sessions sessions_;
-  Audit audit_;  // the jobs' thread
+  Audit audit_;          // the jobs' thread
+  Chronicle chronicle_;  // the jobs' thread
   Jobs jobs_, log_jobs_;
   Live live_;
   McpRoute mcp_;

@@ -34,6 +34,8 @@ struct Host {
   // Whether this token may change the fleet by the store's own API: then its holder may by the page, too.
   std::function<bool(std::string_view token)> is_operator;
   std::string audit_file;
+  std::string record_file;  // of alerts and uptime
+  std::string boot;         // of the machine
 };
 
 }  // namespace mcpfleet::dashboard

@@ -32,8 +32,13 @@ constexpr char kNodePrefix[] = "nodes/";
 
 }  // namespace
 
-Live::Live(const Host& host, const Sessions& sessions, Jobs& jobs, Jobs& log_jobs)
-    : host_(host), sessions_(sessions), jobs_(jobs), log_jobs_(log_jobs), feed_(RandomHex(4)) {}
+Live::Live(const Host& host, const Sessions& sessions, Chronicle& chronicle, Jobs& jobs, Jobs& log_jobs)
+    : host_(host),
+      sessions_(sessions),
+      lookout_(chronicle, host.boot),
+      jobs_(jobs),
+      log_jobs_(log_jobs),
+      feed_(RandomHex(4)) {}
 
 void Live::Accept(const std::shared_ptr<http::Responder>& to, const std::string& who, const std::string& cookie) {
   const Id id = next_++;
@@ -53,6 +58,29 @@ void Live::Poke() {
   jobs_.Post([this] {
     if (!sockets_.empty()) Look();
   });
+}
+
+void Live::LookOut() {
+  jobs_.Post([this] {
+    for (const Notice& notice : lookout_.Look(SeenNodes(), host_.clock.Wall())) {
+      const Alert& alert = notice.alert;
+      Tell({{"type", "alert"},
+            {"state", notice.state},
+            {"key", alert.key},
+            {"kind", alert.kind},
+            {"subject", alert.subject},
+            {"message", alert.message},
+            {"severity", alert.critical ? "critical" : "warning"},
+            {"at", notice.at}});
+    }
+  });
+}
+
+void Live::Tell(const Json& message) {
+  const std::string text = DumpJson(message);
+  for (const auto& [id, socket] : sockets_) {
+    if (socket.synced) socket.socket->SendText(text);
+  }
 }
 
 void Live::Add(Id id, std::shared_ptr<http::WebSocket> socket, const std::string& who, const std::string& cookie) {
@@ -133,28 +161,27 @@ void Live::SendHead(Socket* socket) {
 }
 
 void Live::LookAtNodes() {
-  for (const Json& delta : feed_.Update(ReadNodes())) {
-    const std::string text = DumpJson(delta);
-    for (const auto& [id, socket] : sockets_) {
-      if (socket.synced) socket.socket->SendText(text);
-    }
-  }
+  for (const Json& delta : feed_.Update(ReadNodes())) Tell(delta);
 }
 
 std::map<std::string, FeedRow> Live::ReadNodes() {
-  ReadOthers();
   std::map<std::string, FeedRow> rows;
-  const auto add = [&](const NodeStatus& status, bool connected) {
+  for (const auto& [status, here] : SeenNodes()) {
     FeedRow& row = rows[status.node];
-    row = {NodeOf(status, connected), {}};
+    row = {NodeOf(status, here), {}};
     for (const ServerStatus& server : status.servers) row.servers.push_back(SummaryOf(server));
-  };
-  const WallTime now = host_.clock.Wall();
-  for (const auto& [name, status] : others_) add(status, IsFresh(status));
-  NodeStatus own = host_.status();
-  own.heartbeat = now;
-  add(own, true);
+  }
   return rows;
+}
+
+std::vector<SeenNode> Live::SeenNodes() {
+  ReadOthers();
+  std::vector<SeenNode> nodes;
+  nodes.reserve(others_.size() + 1);
+  for (const auto& [name, status] : others_) nodes.push_back({status, IsFresh(status)});
+  nodes.push_back({host_.status(), true});
+  nodes.back().status.heartbeat = host_.clock.Wall();
+  return nodes;
 }
 
 // Other nodes may follow this node's store: what they wrote into it.

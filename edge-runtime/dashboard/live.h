@@ -1,8 +1,8 @@
 // The sockets of open pages (docs/cloudflare-protocol.md, "Push", what people get): the head, the feed of nodes and
 // servers, lines of followed servers, what servers use. While any is open the node's status and the store are looked at
-// twice a second; while none is, nothing happens.
+// twice a second; while none is, only for the record of alerts and uptime, when somebody says that it changed.
 //
-// Accept, Poke and ShowUsage may be called on any thread; everything else runs on the jobs' threads.
+// Accept, Poke, LookOut and ShowUsage may be called on any thread; everything else runs on the jobs' threads.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@
 #include "edge-runtime/dashboard/feed.h"
 #include "edge-runtime/dashboard/host.h"
 #include "edge-runtime/dashboard/jobs.h"
+#include "edge-runtime/dashboard/lookout.h"
 #include "edge-runtime/dashboard/sessions.h"
 #include "edge-runtime/log/seam_filter.h"
 
@@ -28,11 +29,15 @@ namespace mcpfleet::dashboard {
 class Live {
  public:
   // All outlive us; the jobs are stopped before we go.
-  Live(const Host& host, const Sessions& sessions, Jobs& jobs, Jobs& log_jobs);
+  Live(const Host& host, const Sessions& sessions, Chronicle& chronicle, Jobs& jobs, Jobs& log_jobs);
+  // To all pages, on `jobs`.
+  void Tell(const Json& message);
   // Makes a socket of a request of `who`, whose session has this cookie.
   void Accept(const std::shared_ptr<http::Responder>& to, const std::string& who, const std::string& cookie);
   // Something was changed: look now.
   void Poke();
+  // This node's status may be another: for the record, whether or not a page is open.
+  void LookOut();
   // To those who look at these servers. False: nobody looks at any.
   bool ShowUsage(const std::vector<std::string>& servers);
   // Other nodes that report the server, and whether they show signs of life. On `jobs`.
@@ -61,6 +66,7 @@ class Live {
   void LookAtNodes();
   void SendHead(Socket* socket);
   std::map<std::string, FeedRow> ReadNodes();
+  std::vector<SeenNode> SeenNodes();
   void ReadOthers();
   bool IsFresh(const NodeStatus& status) const;
   void FollowChanged();
@@ -74,6 +80,7 @@ class Live {
 
   const Host& host_;
   const Sessions& sessions_;
+  Lookout lookout_;
   Jobs& jobs_;
   Jobs& log_jobs_;
   std::atomic<Id> next_{1};

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/mutex.h"
+#include "base/strings.h"
 #include "base/version.h"
 #include "controller/core/controller.h"
 #include "edge-runtime/dashboard/dashboard.h"
@@ -108,6 +109,7 @@ class NodeAgent final : public Agent {
   void OnFollow(const std::vector<FollowedServer>& servers);
   bool SendLines(const ServerKey& server, const std::vector<logship::LiveLine>& lines);
   void OnStatusWritten(const Status& written) LOCKS_EXCLUDED(mu_);
+  void TellDashboard() EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnStep(const Status& step, const SyncStats& stats) LOCKS_EXCLUDED(mu_);
   void OnCount(const SyncStats& stats) LOCKS_EXCLUDED(mu_);
   void LookAtNode() LOCKS_EXCLUDED(mu_);
@@ -333,10 +335,16 @@ void NodeAgent::OnStatusWritten(const Status& written) {
   std::string refused = written.ok() ? "" : Message(written);
   {
     MutexLock lock(&mu_);
+    TellDashboard();
     if (refused == status_refused_) return;
     status_refused_ = std::move(refused);
   }
   LookSoon();  // the condition tells at once
+}
+
+// It keeps a record of who is up, which begins when every server was looked at once.
+void NodeAgent::TellDashboard() {
+  if (!stopping_ && dashboard_ != nullptr && controller_->Synced()) dashboard_->LookOut();
 }
 
 void NodeAgent::OnStep(const Status& step, const SyncStats& stats) {
@@ -414,7 +422,9 @@ void NodeAgent::MakeDashboard(AdminOptions* options) {
       .measure = [this](std::vector<MeasuredServer> measured) { usage_->SetMeasured(std::move(measured)); },
       .gateway = [this] { return gateway_->PlainEndpoint(); },
       .is_operator = [this](std::string_view token) { return store_->IsOperator(token); },
-      .audit_file = config_.state_directory + "/dashboard-audit"});
+      .audit_file = config_.state_directory + "/dashboard-audit",
+      .record_file = config_.state_directory + "/dashboard-record",
+      .boot = std::string(Trim(ReadFile("/proc/sys/kernel/random/boot_id", 64).value_or("")))});
   options->dashboard = dashboard_.get();
 }
 
@@ -489,6 +499,10 @@ void NodeAgent::LookAtNode() {
   conditions_ = NodeConditions(facts, std::move(conditions_), clock_.Wall());
   node.conditions = conditions_;
   publisher_->SetNode(node);
+  {
+    MutexLock lock(&mu_);
+    TellDashboard();
+  }
   if (cluster_ != nullptr) {
     node.boot_id = boot_id_;
     node.version = Version();

@@ -61,7 +61,9 @@ class DashboardTest : public ::testing::Test {
                return http::TcpEndpoint("127.0.0.1", gateway_->port());
              },
              .is_operator = [](std::string_view token) { return token == "operator"; },
-             .audit_file = dir_ / "audit"});
+             .audit_file = dir_ / "audit",
+             .record_file = dir_ / "record",
+             .boot = "boot-1"});
     listener_ = *http::Server::Create({}, [this](http::Request& request, const std::shared_ptr<http::Responder>& to) {
       if (dashboard_->Owns(request)) return dashboard_->Handle(request, to);
       to->Send(http::TextResponse(418, "the admin API's\n"));
@@ -130,19 +132,20 @@ const Json kManifest = {{"apiVersion", kApiVersion},
                         {"spec", {{"source", {{"remote", {{"url", "https://mcp.example.com/mcp"}}}}}}}};
 
 TEST_F(DashboardTest, NothingIsToldWithoutASession) {
-  for (const char* path :
-       {"/v1/whoami", "/v1/desired", "/v1/desired/history", "/v1/audit", "/v1/logs", "/default/a/mcp"})
+  for (const char* path : {"/v1/whoami", "/v1/desired", "/v1/desired/history", "/v1/audit", "/v1/logs",
+                           "/default/a/mcp", "/v1/alerts", "/v1/uptime?subject=node/"})
     EXPECT_EQ(Ask("GET", path).status, 401) << path;
-  for (const char* path : {"/v1/changes", "/v1/validate", "/v1/rollback", "/default/a/mcp", "/v1/nodes/a/drain"})
+  for (const char* path :
+       {"/v1/changes", "/v1/validate", "/v1/rollback", "/default/a/mcp", "/v1/nodes/a/drain", "/v1/alerts/acknowledge"})
     EXPECT_EQ(Ask("POST", path, Json::object()).status, 401) << path;
   EXPECT_EQ(Ask("POST", "/v1/session", nullptr, {{"Authorization", "Bearer 0123"}}).status, 401);
   EXPECT_EQ(Ask("POST", "/v1/session").status, 401);
   EXPECT_TRUE(seen_.empty());
   const Json about = Result(Ask("GET", "/v1/session"));
   EXPECT_EQ(about["host"], "node");
-  EXPECT_EQ(about["features"], Json({"logs", "tools", "usage"}));
+  EXPECT_EQ(about["features"], Json({"alerts", "uptime", "logs", "tools", "usage"}));
   gateway_open_ = false;
-  EXPECT_EQ(Result(Ask("GET", "/v1/session"))["features"], Json({"logs", "usage"}));
+  EXPECT_EQ(Result(Ask("GET", "/v1/session"))["features"], Json({"alerts", "uptime", "logs", "usage"}));
 }
 
 TEST_F(DashboardTest, ATokenSignsInOnceAndSigningOutEndsIt) {
@@ -277,6 +280,65 @@ TEST_F(DashboardTest, TheSocketTellsWhatIsAndWhatChanges) {
   // Signing out closes it.
   EXPECT_EQ(Ask("DELETE", "/v1/session").status, 200);
   EXPECT_EQ(socket.ReadText(soon).status().code(), StatusCode::kUnavailable);
+}
+
+TEST_F(DashboardTest, AlertsAreKeptWhileNobodyLooksAndToldToWhoDoes) {
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    SetCondition(&status_.servers[0].conditions,
+                 {.type = "Ready", .status = ConditionStatus::kFalse, .reason = "CrashLoopBackOff", .message = "waits"},
+                 {});
+  }
+  dashboard_->LookOut();
+  SignIn();
+  Json alerts;
+  EXPECT_TRUE(http::Eventually([&] { return !(alerts = Result(Ask("GET", "/v1/alerts"))).empty(); }));
+  EXPECT_EQ(alerts[0]["key"], "CrashLoop/edge-01/default/a");
+  const Json up = Result(Ask("GET", "/v1/uptime?subject=node/&bars=4"));
+  ASSERT_EQ(up.size(), 1U);
+  EXPECT_EQ(up[0]["subject"], "node/edge-01");
+  EXPECT_EQ(up[0]["bars"].size(), 4U);
+  EXPECT_EQ(Result(Ask("GET", "/v1/uptime?subject=server/&mean=true"))[0]["subject"], "server/");
+  for (const char* bad :
+       {"", "?subject=", "?subject=node/&since=yesterday", "?subject=node/&since=2999-01-01T00:00:00Z"})
+    EXPECT_EQ(Ask("GET", std::string("/v1/uptime") + bad).status, 400) << bad;
+
+  http::Headers headers;
+  headers.Set("Cookie", cookie_);
+  headers.Set("Origin", "http://" + host_);
+  const Deadline soon = Deadline::After(std::chrono::seconds(20));
+  auto connected =
+      http::WebSocketClient::Connect(http::TcpEndpoint("127.0.0.1", listener_->port()), "/v1/watch", headers, soon,
+                                     {.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}});
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  const auto next = [&](const char* type) {
+    for (;;) {
+      const auto text = (*connected)->ReadText(soon);
+      EXPECT_TRUE(text.ok()) << text.status();
+      const Json message = text.ok() ? *ParseJson(*text) : Json{{"type", type}};
+      if (message["type"] == type) return message;
+    }
+  };
+  ASSERT_TRUE((*connected)->SendText("{\"type\":\"sync\",\"since\":\"\"}", soon).ok());
+  next("state");
+  const Json key = {{"key", "CrashLoop/edge-01/default/a"}};
+  Result(Ask("POST", "/v1/alerts/acknowledge", key));
+  EXPECT_EQ(next("alert")["state"], "acknowledged");
+  EXPECT_EQ(Result(Ask("GET", "/v1/alerts"))[0]["acknowledged_by"], "ada@laptop");
+  EXPECT_EQ(Result(Ask("GET", "/v1/audit"))[0]["what"], "acknowledge");
+  {
+    std::lock_guard<std::mutex> lock(mu_);
+    SetCondition(&status_.servers[0].conditions, {.type = "Ready", .status = ConditionStatus::kTrue, .reason = "Ok"},
+                 {});
+  }
+  dashboard_->LookOut();
+  const Json over = next("alert");
+  EXPECT_EQ(over["state"], "cleared");
+  EXPECT_EQ(over["subject"], "edge-01/default/a");
+  EXPECT_TRUE(Result(Ask("GET", "/v1/alerts")).empty());
+  EXPECT_EQ(Result(Ask("GET", "/v1/alerts?all=true")).size(), 1U);
+  EXPECT_EQ(Ask("POST", "/v1/alerts/acknowledge", key).status, 404);
+  EXPECT_EQ(Ask("POST", "/v1/alerts/acknowledge", Json::object()).status, 400);
 }
 
 TEST_F(DashboardTest, WhoLooksIsToldWhatServersUse) {
