@@ -8669,6 +8669,162 @@ export interface components {
                 string
             ][];
         };
+        News: {
+            /** @enum {string} */
+            type: "hello";
+            /** @description as whom one is known */
+            name: string;
+            down: {
+                sequence: number;
+                nodes: string[];
+                frozen: boolean;
+            };
+            /** @description how often to say ping, and within which time to come back after a loss */
+            hints: {
+                pingSeconds: number;
+                reconnectSpreadSeconds?: number;
+            };
+        } | {
+            sequence: number;
+            nodes: string[];
+            frozen: boolean;
+            /** @enum {string} */
+            type: "down";
+        } | {
+            /** @enum {string} */
+            type: "alert";
+            /** @enum {string} */
+            state: "raised" | "cleared" | "acknowledged";
+            key: string;
+            /** @enum {string} */
+            kind?: "NodeOffline" | "ServerNotReady" | "CrashLoop" | "ToolPinViolated" | "TokenExpires" | "ApiTokenExpires" | "ForeignHead" | "DownListFrozen" | "CloneSuspected" | "ManyAlerts" | "WebhooksUnsigned";
+            subject?: string;
+            message?: string;
+        } | {
+            /** @enum {string} */
+            type: "usage";
+            node: string;
+            servers: {
+                namespace: string;
+                server: string;
+                samples: {
+                    /** @description milliseconds since 1970 */
+                    at: number;
+                    seconds: number;
+                    /** @description cores, on average */
+                    cpu: number | null;
+                    /** @description bytes, at the end */
+                    memory: number | null;
+                    /** @description open ones, at the end */
+                    sessions: number;
+                    /** @description tool calls that ended */
+                    calls: number;
+                    /** @description of them, those that failed */
+                    errors: number;
+                    /** @description milliseconds of half of the calls */
+                    p50: number | null;
+                    p99: number | null;
+                }[];
+                events?: {
+                    /** @description of the last occurrence, RFC 3339 */
+                    time: string;
+                    firstTime: string;
+                    type: string;
+                    reason: string;
+                    message: string;
+                    count: number;
+                }[];
+            }[];
+        } | {
+            /** @enum {string} */
+            type: "log";
+            node: string;
+            namespace: string;
+            server: string;
+            lines: {
+                time: string;
+                text: string;
+                stream?: string;
+            }[];
+        } | {
+            /** @enum {string} */
+            type: "status";
+            node: string;
+            status: {
+                node: string;
+                sequence: number;
+                /** @default  */
+                bootId: string;
+                version?: string;
+                heartbeat?: string;
+                acceptedHead?: string;
+                snapshot?: string;
+                /** @default [] */
+                runtimes: string[];
+                capacity?: {
+                    /** @default 0 */
+                    cpus: number;
+                    /** @default 0 */
+                    memoryBytes: number;
+                    /** @default 0 */
+                    diskBytes: number;
+                };
+                /** @default [] */
+                conditions: {
+                    type: string;
+                    /** @enum {string} */
+                    status: "True" | "False" | "Unknown";
+                    /** @default  */
+                    reason: string;
+                    /** @default  */
+                    message: string;
+                    lastTransitionTime?: string;
+                    observedGeneration?: number;
+                }[];
+                /** @default [] */
+                servers: {
+                    /** @default  */
+                    namespace: string;
+                    name: string;
+                    uid?: string;
+                    observedGeneration?: number;
+                    /** @default [] */
+                    conditions: {
+                        type: string;
+                        /** @enum {string} */
+                        status: "True" | "False" | "Unknown";
+                        /** @default  */
+                        reason: string;
+                        /** @default  */
+                        message: string;
+                        lastTransitionTime?: string;
+                        observedGeneration?: number;
+                    }[];
+                    revision?: string;
+                    endpoint?: string;
+                    serverInfo?: {
+                        name?: string;
+                        version?: string;
+                        protocolVersion?: string;
+                    };
+                    catalog?: {
+                        tools?: number;
+                        resources?: number;
+                        prompts?: number;
+                    };
+                    restarts?: {
+                        /** @default 0 */
+                        count: number;
+                        lastReason?: string;
+                    };
+                }[];
+            };
+        } | {
+            /** @enum {string} */
+            type: "error";
+            /** @description of what one said */
+            message: string;
+        };
         ServerUsage: {
             namespace: string;
             server: string;

@@ -20,6 +20,9 @@ export interface Progress {
   message?: string | undefined;
 }
 
+// A page that is closed ends its session: the server need not wait for it until it is idle for long.
+const outlive: typeof fetch = (input, init) => fetch(input, init?.method === "DELETE" ? { ...init, keepalive: true } : init);
+
 const PAGES = 50; // of tools; a list without an end ends here
 
 export class ToolClient {
@@ -31,6 +34,7 @@ export class ToolClient {
   // `token`: what the server's own auth asks of its clients; "" for none.
   constructor(namespace: string, name: string, token: string, ask: (asked: Asked) => void, changed: () => void) {
     this.transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, workerOrigin), {
+      fetch: outlive,
       requestInit: { credentials: withCookie, ...(token === "" ? {} : { headers: { Authorization: `Bearer ${token}` } }) },
     });
     // The default validator compiles code, which the page's policy refuses.

@@ -43,6 +43,7 @@ const socket = new LiveSocket({
   link: (link) => store.setLink(link),
 });
 
+const TOLD = new Set<unknown>(["alerts", "proposals", "audit", "nodes"]);
 let again = (): void => undefined;
 // What is desired, now and not in a few seconds.
 export const readDesiredAgain = (): void => again();
@@ -56,10 +57,14 @@ export function goLive(): () => void {
   window.addEventListener("online", hurry);
   document.addEventListener("visibilitychange", hurry);
   let alertsAt = 0;
+  let lost = false;
   const endAlerts = store.subscribe(() => {
-    const { alertsAt: at } = store.current();
+    const { alertsAt: at, link } = store.current();
     if (at !== alertsAt) void queryClient.invalidateQueries({ queryKey: ["alerts"] });
     alertsAt = at;
+    // What was told while the link was away, nobody tells again.
+    if (lost && link === "live") void queryClient.invalidateQueries({ predicate: ({ queryKey: [what] }) => TOLD.has(what) });
+    lost = link === "lost" || (lost && link !== "live");
   });
   return () => {
     window.removeEventListener("online", hurry);

@@ -4,24 +4,11 @@ import type { Schemas } from "../api/client";
 export type FeedState = Schemas["FeedState"];
 export type FeedDelta = Schemas["FeedDelta"];
 
-export interface LogLine {
-  time: string;
-  text: string;
-  stream?: string;
-}
-export interface Hello {
-  type: "hello";
-  name: string;
-  down: { sequence: number; nodes: string[]; frozen: boolean };
-  hints?: { pingSeconds?: number; reconnectSpreadSeconds?: number };
-}
+type News = Schemas["News"];
+export type Hello = Extract<News, { type: "hello" }>;
+export type LogLine = Extract<News, { type: "log" }>["lines"][number];
 export type Message =
-  | Hello
-  | { type: "down"; sequence: number; nodes: string[]; frozen: boolean }
-  | { type: "alert"; state: "raised" | "cleared" | "acknowledged"; kind?: string; subject?: string }
-  | { type: "usage"; node: string; servers: Schemas["ServerUsage"][] }
-  | { type: "log"; node: string; namespace: string; server: string; lines: LogLine[] }
-  | { type: "error"; message: string }
+  | Exclude<News, { type: "status" }>
   | { type: "head"; order: string; snapshot: string; signed: boolean }
   | FeedState
   | FeedDelta;

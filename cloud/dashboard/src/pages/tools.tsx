@@ -45,8 +45,11 @@ function useTools(namespace: string, name: string, token: string, enabled: boole
     const own = new ToolClient(namespace, name, token, put, () => void load());
     client.current = own;
     void load();
+    const leave = ({ persisted }: PageTransitionEvent) => void (persisted || own.end());
+    window.addEventListener("pagehide", leave);
     return () => {
       ended = true;
+      window.removeEventListener("pagehide", leave);
       void own.end();
     };
   }, [namespace, name, token, enabled, attempt, ask, drop]);

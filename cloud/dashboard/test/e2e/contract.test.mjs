@@ -121,10 +121,10 @@ describe("a node's answers", { skip, concurrency: 1 }, () => {
     await ask("POST", "/v1/servers/{namespace}/{server}/suspend", { of: { namespace: "default", server: "one" } });
     await come("delta");
     socket.close();
-    const { FeedState, FeedDelta, ServerUsage } = described.components.schemas;
+    const { FeedState, FeedDelta, News } = described.components.schemas;
     for (const each of heard.get("state")) validate(FeedState, "state", each);
     for (const each of heard.get("delta")) validate(FeedDelta, "delta", each);
-    for (const { servers } of heard.get("usage")) for (const each of servers) validate(ServerUsage, "usage", each);
+    for (const each of [...heard.get("hello"), ...heard.get("usage")]) validate(News, each.type, each);
   });
 
   test("with a deletion, and nothing of what it has is left out", { timeout: deadline }, async () => {

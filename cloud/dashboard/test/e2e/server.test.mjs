@@ -72,7 +72,7 @@ async function serve() {
           return said(args ?? {});
       }
     });
-    const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: randomUUID, onsessioninitialized: (id) => void sessions.set(id, transport) });
+    const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: randomUUID, onsessioninitialized: (id) => void sessions.set(id, transport), onsessionclosed: (id) => void sessions.delete(id) });
     await own.connect(transport);
     return transport;
   };
@@ -82,7 +82,7 @@ async function serve() {
     await transport.handleRequest(request, response);
   });
   await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${http.address().port}`, told, goOn: () => goOn(), end: () => (http.closeAllConnections(), new Promise((resolve) => http.close(resolve))) };
+  return { url: `http://127.0.0.1:${http.address().port}`, told, sessions, goOn: () => goOn(), end: () => (http.closeAllConnections(), new Promise((resolve) => http.close(resolve))) };
 }
 
 let dir, worker, browser, gateway, one, two;
@@ -385,6 +385,17 @@ describe("a server's page", { skip, concurrency: 1 }, () => {
     await page.getByRole("link", { name: "Its logs" }).click();
     await page.waitForURL((url) => url.pathname.endsWith("/logs") && url.searchParams.get("node") === "edge-02");
     assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("ends its session when the page is closed, so that the server waits for nobody", { timeout: 200_000 }, async () => {
+    const { page, context } = await openPage(browser, worker, { token: worker.operator });
+    gateway.sessions.clear();
+    await page.goto(`${worker.url}/-/servers/default/tried?tab=tools`);
+    await page.getByRole("button", { name: /^sum/ }).waitFor();
+    assert.equal(gateway.sessions.size, 1);
+    await page.goto("about:blank");
+    await until("the session is over", () => gateway.sessions.size === 0, 10_000);
     await context.close();
   });
 });

@@ -31,7 +31,7 @@ import {
 } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { randomHex, sha256Hex } from "../schema/hash.js";
-import type { ServerSummary } from "../schema/status.js";
+import type { NodeStatus, ServerSummary } from "../schema/status.js";
 import { acknowledge, type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
 import { type Deed, type DeedRow, listDeeds, noteDeed, pruneDeeds } from "./audit_book.js";
 import { Buckets } from "./buckets.js";
@@ -47,6 +47,7 @@ import * as nodes from "./nodes.js";
 import { factsOf, FOREIGN_HEAD, pruneOld } from "./lookout.js";
 import { headMirroredAt, Postman } from "./postman.js";
 import { nextDue, post } from "./outbox.js";
+import type { News } from "./news.js";
 import { beginDeletion, type Blob, endDeletion, findRecent, newsSince, pruneRecent, rememberBlobs } from "./recent.js";
 import { type Attachment, type Follow, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "./room.js";
 import { type Rhythm, rhythmOf } from "./rhythm.js";
@@ -429,7 +430,7 @@ export class Fleet extends DurableObject<Env> {
     if (due !== undefined) this.wakeBy(Math.max(due, now + 1000));
     if (verdict.news)
       this.room.sendToPeople(
-        { type: "status", node, status: JSON.parse(body) as unknown },
+        { type: "status", node, status: JSON.parse(body) as NodeStatus },
         (to) => to.statuses === true && to.feed !== true,
       );
     if (verdict.news) this.tellNode(node, before);
@@ -616,8 +617,8 @@ export class Fleet extends DurableObject<Env> {
       { notReadyMs: settings.notReadyMinutes * 60_000, tokenWarningMs: TOKEN_WARNING_MS },
       now,
     );
-    for (const { state, kind, subject, message } of updateAlerts(this.sql, active, settings.webhooks, now, mayTell)) {
-      this.room.sendToPeople({ type: "alert", state, kind, subject, message }, (to) => to.statuses === true);
+    for (const { state, key, kind, subject, message } of updateAlerts(this.sql, active, settings.webhooks, now, mayTell)) {
+      this.room.sendToPeople({ type: "alert", state, key, kind, subject, message }, (to) => to.statuses === true);
     }
   }
 
@@ -714,7 +715,7 @@ export class Fleet extends DurableObject<Env> {
     if (attachment.node !== undefined && !tokens.isLive(tokens.findToken(this.sql, attachment.tokenHash ?? ""), Date.now())) return null;
     const texts: string[] = [];
     if (!attachment.plain) {
-      const hello = {
+      const hello: Extract<News, { type: "hello" }> = {
         type: "hello",
         name: attachment.name,
         down: this.down().list,
@@ -860,7 +861,7 @@ export class Fleet extends DurableObject<Env> {
   }
 
   private async tellDown(list: DownList): Promise<void> {
-    const message = { type: "down", ...list };
+    const message: News = { type: "down", ...list };
     this.room.sendToNodes(message);
     this.room.sendToPeople(message, (to) => !to.plain);
     await Promise.all(this.hubs().map((hub) => hub.sendToNodes(message)));

@@ -5,6 +5,8 @@
 import { z } from "zod";
 import { LOOKS, LOOKS_MS, SOCKET_BYTES, SOCKETS_OF_A_NODE } from "../limits.js";
 import { Name } from "../schema/status.js";
+import type { FeedDelta } from "./feed.js";
+import type { News } from "./news.js";
 import { type Measure, measuredOf, type Measured, partFor, type ServerUsage } from "./usage.js";
 
 export const SUBPROTOCOL = "mcpfleet.v1";
@@ -92,7 +94,7 @@ export class Room {
     for (const socket of this.ctx.getWebSockets("nodes")) if (!Room.attachmentOf(socket).plain) trySend(socket, text);
   }
 
-  sendToPeople(message: unknown, wants: (attachment: Attachment) => boolean): void {
+  sendToPeople(message: News | FeedDelta, wants: (attachment: Attachment) => boolean): void {
     let text: string | undefined;
     for (const socket of this.ctx.getWebSockets("people")) {
       if (wants(Room.attachmentOf(socket))) trySend(socket, (text ??= JSON.stringify(message)));

@@ -1,6 +1,7 @@
 // What there is: the description of this API, and whether it answers.
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { FeedDelta, FeedState } from "../fleet/feed.js";
+import { News } from "../fleet/news.js";
 import { ServerUsage } from "../fleet/usage.js";
 import type { AppEnv } from "../http/guard.js";
 import { addRoute } from "./add.js";
@@ -9,6 +10,7 @@ export function describe(app: OpenAPIHono<AppEnv>): unknown {
   // What a socket says has no route: these are named so that clients can be made from the description alone.
   app.openAPIRegistry.register("FeedState", FeedState);
   app.openAPIRegistry.register("FeedDelta", FeedDelta);
+  app.openAPIRegistry.register("News", News);
   app.openAPIRegistry.register("ServerUsage", ServerUsage);
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
