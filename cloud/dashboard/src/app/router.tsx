@@ -61,7 +61,8 @@ const apply = createRoute({
   getParentRoute: () => root,
   path: "/apply",
   component: lazyRouteComponent(() => import("../pages/apply"), "Apply"),
-  validateSearch: (search: Record<string, unknown>) => optional({ object: text(search.object) }),
+  // What became of an apply: the version that it made and its snapshot, or the proposal.
+  validateSearch: (search: Record<string, unknown>) => optional({ object: text(search.object), rollout: text(search.rollout), at: text(search.at), proposed: text(search.proposed) }),
 });
 const logs = createRoute({
   getParentRoute: () => root,
