@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { Eye, FileUp, Info } from "lucide-react";
-import { type ChangeEvent, lazy, Suspense, useCallback, useRef, useState } from "react";
+import { type ChangeEvent, lazy, useCallback, useRef, useState } from "react";
 import { api, type FleetObject, result } from "../api/client";
 import { objectOf, queryClient } from "../api/queries";
 import { Leaving } from "../app/leaving";
@@ -10,6 +10,7 @@ import { plural } from "../lib/format";
 import { type Fault, faultsOf, parseManifest } from "../lib/manifest";
 import { SAMPLES } from "../lib/samples";
 import { useFleet } from "../live";
+import { Part } from "../ui/part";
 import { PageHead, Select } from "../ui/parts";
 import { Failed, Loading } from "../ui/states";
 import { addressOf, After } from "./apply_after";
@@ -118,9 +119,9 @@ function Work({ initial }: { initial: string }) {
           <Info aria-hidden /> You may look and try out what a manifest would have to say; an operator applies it.
         </div>
       )}
-      <Suspense fallback={<Loading what="Loading the editor" />}>
+      <Part what="Loading the editor">
         <Editor key={start.turn} initial={start.text} label="Manifest, YAML" judge={check} change={(next) => (text.current = next)} submit={() => void review()} />
-      </Suspense>
+      </Part>
       <div className={problem === "" && faults.length === 0 ? "verdict" : "verdict bad-text"} role="status">
         {problem !== "" ? problem : faults.length === 0 ? "Nothing is wrong with it. Ctrl-Enter reviews; Ctrl-Space completes; Esc, then Tab leaves the editor." : `${plural(faults.length, "problem")}: ${faults[0]!.message.replace("\n", "; ")}`}
       </div>

@@ -21,6 +21,9 @@ before(async () => {
   worker = await startWorker(dir);
   browser = await openBrowser();
   await worker.call("POST", "/v1/changes", { body: { message: "the first servers", set: [object("weather"), object("notes"), { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: "edge-01" } }] } });
+  const compared = object("compared", { args: ["--one"] });
+  await worker.call("POST", "/v1/changes", { body: { message: "made", set: [compared] } });
+  await worker.call("POST", "/v1/changes", { body: { message: "compared 1.5.0", set: [{ ...compared, spec: { ...compared.spec, source: { image: { ref: "ghcr.io/example/compared:1.5.0" } } } }] } });
   one = await new PlayedNode(worker, "edge-01").connect();
   one.say([server("weather"), server("notes")]);
 });
@@ -199,6 +202,161 @@ describe("Enrol", { skip, concurrency: 1 }, () => {
     assert.deepEqual(await joins(), ["Revoked"]);
     await go(page, "Servers");
     await heading(page, "Servers");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
+// What a comparison shows: lines that go, lines that come, in their order. What is folded is not there.
+const compared = (place) =>
+  place.locator(".diff").evaluate((diff) => ({
+    gone: [...diff.querySelectorAll(".cm-deletedChunk .cm-deletedLine")].map((line) => line.textContent),
+    come: [...diff.querySelectorAll(".cm-content > .cm-line")].filter((line) => line.matches(".cm-changedLine, .cm-insertedLine") || line.querySelector(".cm-changedLine, .cm-insertedLine") !== null).map((line) => line.textContent),
+  }));
+
+describe("what differs", { skip, concurrency: 1 }, () => {
+  test("is shown line by line before it is applied, of a file that was opened", { timeout }, async () => {
+    const { page, context, faults } = await open("apply");
+    const file = join(dir, "compared.yaml");
+    writeFileSync(file, `${manifest("compared", "1.6.0")}  args: [--one]\n`);
+    await editor(page).waitFor();
+    const chosen = page.waitForEvent("filechooser");
+    await page.getByRole("button", { name: "Open a file" }).click();
+    await (await chosen).setFiles(file);
+    await editor(page).getByText("ghcr.io/example/compared:1.6.0").waitFor();
+    await page.getByText("Nothing is wrong with it").waitFor();
+    const dialog = await review(page, "1 change");
+    await dialog.getByText("configured").waitFor();
+    await dialog.locator(".diff .cm-content").waitFor();
+    assert.deepEqual(await compared(dialog), { gone: ["      ref: ghcr.io/example/compared:1.5.0"], come: ["      ref: ghcr.io/example/compared:1.6.0"] });
+    await axe(page, "a comparison");
+    await dialog.getByLabel("Why, for the history").fill("compared 1.6.0");
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await dialog.waitFor({ state: "detached" });
+    // And in the history, from what was to what is.
+    await go(page, "History");
+    const version = page.locator("li.version").filter({ hasText: "compared 1.6.0" });
+    await version.getByRole("button", { name: "compared 1.6.0" }).click();
+    await version.getByText("MCPServer").click();
+    await version.locator(".diff .cm-content").waitFor();
+    assert.deepEqual(await compared(version), { gone: ["      ref: ghcr.io/example/compared:1.5.0"], come: ["      ref: ghcr.io/example/compared:1.6.0"] });
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("says when it can't be read, and what waits for a signature, too", { timeout }, async () => {
+    const { page, context, faults } = await open("servers", worker.viewer);
+    let away = true;
+    await page.route(/\/v1\/desired\/(objects\/|proposals)/, (route) => (away ? route.fulfill(refusal(410, "it can't be read any more")) : route.continue()));
+    await go(page, "History");
+    const waiting = page.getByRole("region", { name: "Waiting for a signature" });
+    await waiting.getByText("could not be read: it can't be read any more").waitFor();
+    const version = page.locator("li.version").filter({ hasText: "compared 1.5.0" });
+    await version.getByRole("button", { name: "compared 1.5.0" }).click();
+    await version.getByText("MCPServer").click();
+    await version.getByRole("alert").getByText("it can't be read any more").waitFor();
+    away = false;
+    await version.getByRole("button", { name: "Try again" }).click();
+    await version.locator(".diff .cm-content").waitFor();
+    await waiting.getByRole("button", { name: "Try again" }).click();
+    await waiting.waitFor({ state: "detached" });
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
+describe("Roll back", { skip, concurrency: 1 }, () => {
+  test("shows first what it changes, and asks for the name of what it deletes", { timeout }, async () => {
+    await worker.call("POST", "/v1/changes", { body: { message: "all is well", set: [object("marker")] } });
+    const { snapshot: whole } = await worker.call("GET", "/v1/desired");
+    await worker.call("POST", "/v1/changes", { body: { message: "another notes", set: [object("notes", { args: ["--loud"] })] } });
+    await worker.call("POST", "/v1/changes", { body: { message: "a new one", set: [object("later")] } });
+    await worker.call("POST", "/v1/changes", { body: { message: "weather goes", remove: [{ kind: "MCPServer", namespace: "default", name: "weather" }] } });
+    const { page, context, faults } = await open("history");
+    const dialog = page.getByRole("alertdialog", { name: "Roll back to this version?" });
+    const deed = dialog.getByRole("button", { name: "Roll back" });
+    const version = (text) => page.locator("li.version").filter({ hasText: text });
+    // To before the last one nothing is deleted: no name is asked for.
+    await version("a new one").getByRole("button", { name: "Roll back" }).click();
+    await dialog.getByText("1 created", { exact: true }).waitFor();
+    assert.equal(await dialog.getByLabel(/^Type/).count(), 0);
+    assert.equal(await deed.isEnabled(), true);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await version("all is well").getByRole("button", { name: "Roll back" }).click();
+    await dialog.getByText("1 deleted, 1 created, 1 changed").waitFor();
+    assert.deepEqual(await dialog.locator("summary").allTextContents(), ["deleted MCPServer later ", "created MCPServer weather ", "changed MCPServer notes "]);
+    assert.equal(await deed.isDisabled(), true);
+    await dialog.locator("summary").filter({ hasText: "notes" }).click();
+    await dialog.locator(".diff .cm-content").waitFor();
+    assert.deepEqual(await compared(dialog), { gone: ["  args:", "    - --loud"], come: [] });
+    await axe(page, "a roll back that deletes");
+    await shoot(page, "roll-back-light");
+    await page.setViewportSize({ width: 390, height: 800 });
+    await shoot(page, "roll-back-phone-light");
+    await page.setViewportSize({ width: 1360, height: 900 });
+    // Somebody else is quicker: it is told of what is in force now, and asks anew.
+    await dialog.getByLabel(/^Type/).fill("later");
+    assert.equal(await deed.isEnabled(), true);
+    await worker.call("POST", "/v1/changes", { body: { message: "one more", set: [object("latest")] } });
+    await dialog.getByText("2 deleted, 1 created, 1 changed").waitFor();
+    assert.equal(await deed.isDisabled(), true);
+    await dialog.getByLabel(/^Type/).fill("delete 2");
+    await deed.click();
+    await dialog.waitFor({ state: "detached" });
+    await version("roll back to").getByText("in force").waitFor();
+    const { snapshot } = await worker.call("GET", "/v1/desired");
+    const shards = async (hash) => (await worker.call("GET", `/v1/desired/snapshots/${hash}`)).shards.map((shard) => shard !== "");
+    assert.deepEqual(await shards(snapshot), await shards(whole));
+    // A version that is as the one in force is nothing to go back to; one that can't be read says so.
+    await page.route("**/v1/rollback", (route) => route.fulfill(refusal(410, "weather as it was then can't be read any more")));
+    await version("a new one").getByRole("button", { name: "Roll back" }).click();
+    await dialog.getByText("weather as it was then can't be read any more").waitFor();
+    assert.equal(await deed.isDisabled(), true);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
+describe("History", { skip, concurrency: 1 }, () => {
+  test("reads on until it has the version of the address, and goes to it", { timeout }, async () => {
+    for (let count = 0; count < 55; ++count) await worker.call("POST", "/v1/changes", { body: { message: `turn ${count}`, set: [object("notes", { args: [String(count)] })] } });
+    const { page, context, faults } = await open("servers/default/compared?tab=history", worker.viewer);
+    const seen = async (text) => {
+      const line = page.locator("li.version.chosen").filter({ hasText: text });
+      await line.getByText("MCPServer").first().waitFor();
+      await until(`${text} is in view`, () => line.evaluate((element) => { const { top } = element.getBoundingClientRect(); return top >= 0 && top < innerHeight; }), 10_000);
+    };
+    // By the link of the server's own history: those pages are known already.
+    await page.getByRole("button", { name: "Look at older versions" }).click();
+    await page.getByRole("link", { name: /compared 1\.5\.0/ }).click();
+    await heading(page, "History");
+    await seen("compared 1.5.0");
+    const address = page.url();
+    assert.match(address, /history\?at=[0-9a-f]{64}$/);
+    // And by the address alone.
+    await page.goto("about:blank");
+    await page.goto(address);
+    await seen("compared 1.5.0");
+    assert.equal(await page.locator("ol.versions > li").count() > 50, true);
+    await page.goto(`${worker.url}/-/history?at=${"0".repeat(63)}a`);
+    await page.getByText("There is no version 000000000000 in the history").waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
+describe("a node that is declared", { skip, concurrency: 1 }, () => {
+  test("is forgotten also when the Worker never heard of it", { timeout }, async () => {
+    await worker.call("POST", "/v1/changes", { body: { message: "declared", set: [{ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: "ghost" } }] } });
+    const { page, context, faults } = await open("nodes/ghost");
+    await heading(page, "ghost");
+    await page.getByRole("button", { name: "Forget" }).click();
+    const dialog = page.getByRole("alertdialog");
+    await dialog.getByRole("textbox").fill("ghost");
+    await dialog.getByRole("button", { name: "Forget" }).click();
+    await heading(page, "Nodes");
+    await page.getByText("1 node", { exact: true }).waitFor();
+    assert.equal(await page.getByRole("row", { name: /^ghost/ }).count(), 0);
     assert.deepEqual(faults, []);
     await context.close();
   });
