@@ -84,7 +84,12 @@ const history = createRoute({
   component: lazyRouteComponent(() => import("../pages/history"), "History"),
   validateSearch: (search: Record<string, unknown>) => optional({ at: text(search.at) }),
 });
-const audit = createRoute({ getParentRoute: () => root, path: "/audit", component: lazyRouteComponent(() => import("../pages/audit"), "Audit") });
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("../pages/audit"), "Audit"),
+  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q), who: text(search.who), what: text(search.what) }),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([overview, servers, server, nodes, node, apply, logs, alerts, history, audit]),

@@ -37,6 +37,7 @@ function Proposed({ id }: { id: string }) {
 
 export function After() {
   const { rollout, at, proposed } = route.useSearch();
+  const { synced, desiredKnown } = useFleet();
   const navigate = route.useNavigate();
   // Which snapshot the version is: known while it is the one in force, and written down then.
   useEffect(() => {
@@ -61,5 +62,6 @@ export function After() {
   if (proposed !== undefined) return <Proposed id={proposed} />;
   if (rollout === undefined) return null;
   if (error) return <Failed error={error} retry={() => void refetch()} />;
-  return data === undefined ? null : <Rollout result={data} />;
+  // Before the fleet is known nothing can be said of it, least of all that all is well.
+  return data === undefined || !synced || !desiredKnown ? null : <Rollout result={data} />;
 }

@@ -4,7 +4,7 @@ import { GitCommitHorizontal, RotateCcw } from "lucide-react";
 import { type Ref, useEffect, useRef, useState } from "react";
 import { history, type HistoryRow, proposals } from "../api/queries";
 import { useMayAct } from "../app/session";
-import { ageOf, plural, short, timeOf } from "../lib/format";
+import { agoOf, plural, short, timeOf } from "../lib/format";
 import { useReadOn } from "../lib/read_on";
 import { useFleet } from "../live";
 import { Card, Command, PageHead } from "../ui/parts";
@@ -36,7 +36,7 @@ function Waiting() {
           <li key={proposal.id}>
             <strong className="break">{proposal.message || "no message"}</strong>{" "}
             <span className="muted">
-              {proposal.author}, {ageOf(proposal.time)} ago, {plural(proposal.objects, "object")}
+              {proposal.author}, {agoOf(proposal.time)}, {plural(proposal.objects, "object")}
             </span>
             <Command text={`mcpctl proposals sign ${short(proposal.id)}`} />
           </li>
@@ -59,7 +59,7 @@ function Version({ row, newest, chosen, choose, rollBack, ref }: { row: HistoryR
         <span className="muted small">
           {row.author || "unknown"} ·{" "}
           <time dateTime={row.time} title={timeOf(row.time)}>
-            {ageOf(row.time)} ago
+            {agoOf(row.time)}
           </time>{" "}
           · <code>{short(row.snapshot)}</code>
         </span>

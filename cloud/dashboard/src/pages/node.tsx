@@ -6,7 +6,7 @@ import { api, ApiError, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
-import { ageOf, percent, plural, timeOf } from "../lib/format";
+import { ageOf, agoOf, percent, plural, timeOf } from "../lib/format";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import type { NodeRow } from "../live/rows";
@@ -184,7 +184,7 @@ function Access({ node }: { node: string }) {
       <ul className="plain-list">
         {found.tokens.map((token) => (
           <li key={token.id}>
-            <code>{token.id}</code> <span className="muted">made {ageOf(token.created)} ago, {token.expires === null ? "never ends" : `ends ${timeOf(token.expires)}`}</span>
+            <code>{token.id}</code> <span className="muted">made {agoOf(token.created)}, {token.expires === null ? "never ends" : `ends ${timeOf(token.expires)}`}</span>
           </li>
         ))}
       </ul>

@@ -5,7 +5,7 @@ import { api, type ChangeResult, result } from "../api/client";
 import type { HistoryRow } from "../api/queries";
 import { useAct } from "../lib/act";
 import type { Difference } from "../lib/changes";
-import { ageOf } from "../lib/format";
+import { timeOf } from "../lib/format";
 import { countsOf, toType, weighed, WORD } from "../lib/rollout";
 import { useFleet } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
@@ -53,7 +53,7 @@ export function RollBack({ row, close }: { row: HistoryRow; close(): void }) {
     const name = data === undefined ? undefined : toType(data.changes);
     return {
       title: "Roll back to this version?",
-      description: `The whole fleet becomes as it was ${ageOf(row.time)} ago (“${row.message || "no message"}”). History goes on: this can be rolled back, too.`,
+      description: `The whole fleet becomes as it was at ${timeOf(row.time)} (“${row.message || "no message"}”). History goes on: this can be rolled back, too.`,
       action: "Roll back",
       body: data !== undefined ? <Changed changes={data.changes} differences={differences ?? []} /> : error ? <Failed error={error} retry={() => void refetch()} /> : <Loading what="Looking what it would change" />,
       blocked: data === undefined || weighed(data.changes).length === 0,

@@ -1,12 +1,13 @@
 // What changes the fleet from the page: Apply, History, enrolment, deeds and who did them; what is lost by leaving, what failed answers and
 // a page that is older than what serves it look like. Real Worker, played nodes.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
 import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { PlayedNode, server } from "./played.mjs";
+import { condition, PlayedNode, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
 const timeout = 180_000;
@@ -14,18 +15,22 @@ const object = (name, more = {}) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind
 const manifest = (name, ref = "1.4.2") => `apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: ${name}\nspec:\n  source:\n    image:\n      ref: ghcr.io/example/${name}:${ref}\n`;
 const refusal = (status, message) => ({ status, json: { success: false, errors: [{ code: 1, message }], messages: [], result: null } });
 
+// Raises an alert, which takes the Worker a while.
+const looping = server("looping", { conditions: [condition("Available", "False", "CrashLoopBackOff", "exit code 1"), condition("Ready", "False", "CrashLoopBackOff", "exit code 1")], restarts: { count: 9, lastExitCode: 1 } });
+const BOB = "b".repeat(48); // another operator's token
+
 let dir, worker, browser, one;
 before(async () => {
   if (skip) return;
   dir = temporary();
-  worker = await startWorker(dir);
+  worker = await startWorker(dir, { more: [{ name: "bob", role: "operator", sha256: createHash("sha256").update(BOB).digest("hex") }] });
   browser = await openBrowser();
   await worker.call("POST", "/v1/changes", { body: { message: "the first servers", set: [object("weather"), object("notes"), { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: "edge-01" } }] } });
   const compared = object("compared", { args: ["--one"] });
   await worker.call("POST", "/v1/changes", { body: { message: "made", set: [compared] } });
   await worker.call("POST", "/v1/changes", { body: { message: "compared 1.5.0", set: [{ ...compared, spec: { ...compared.spec, source: { image: { ref: "ghcr.io/example/compared:1.5.0" } } } }] } });
   one = await new PlayedNode(worker, "edge-01").connect();
-  one.say([server("weather"), server("notes")]);
+  one.say([server("weather"), server("notes"), looping]);
 });
 after(async () => {
   if (skip) return;
@@ -144,7 +149,7 @@ describe("Apply", { skip, concurrency: 1 }, () => {
     await page.reload();
     await card.getByText(`version ${head}`).waitFor();
     assert.equal(await card.getByRole("listitem").count(), 1);
-    one.say([server("weather"), server("notes"), server("rolled")]);
+    one.say([server("weather"), server("notes"), looping, server("rolled")]);
     await card.getByText("1 of 1 nodes ready").waitFor();
     await axe(page, "on its way");
     await context.close();
@@ -357,6 +362,112 @@ describe("a node that is declared", { skip, concurrency: 1 }, () => {
     await heading(page, "Nodes");
     await page.getByText("1 node", { exact: true }).waitFor();
     assert.equal(await page.getByRole("row", { name: /^ghost/ }).count(), 0);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
+describe("Audit", { skip, concurrency: 1 }, () => {
+  const rows = (page) => page.locator("tbody tr");
+  const cells = (page) => rows(page).evaluateAll((all) => all.map((row) => [...row.cells].slice(1, 4).map((cell) => cell.textContent)));
+
+  test("names who did each deed that is noted, leads to what it was done to, and keeps what is looked for in the address", { timeout }, async () => {
+    const two = await new PlayedNode(worker, "edge-02").connect();
+    const [{ key }] = await until("an alert is raised", async () => {
+      const raised = (await worker.call("GET", "/v1/alerts")).filter((each) => each.kind === "CrashLoop");
+      return raised.length > 0 && raised;
+    });
+    const { snapshot } = await worker.call("GET", "/v1/desired");
+    const join = "1".repeat(32);
+    const deeds = [
+      ["change", "fleet", "POST", "/v1/changes", { message: "by bob", set: [object("bobs")] }],
+      ["restart", "default/bobs", "POST", "/v1/servers/default/bobs/restart"],
+      ["suspend", "default/bobs", "POST", "/v1/servers/default/bobs/suspend"],
+      ["resume", "default/bobs", "POST", "/v1/servers/default/bobs/resume"],
+      ["delete", "default/bobs", "DELETE", "/v1/servers/default/bobs"],
+      ["cordon", "edge-02", "POST", "/v1/nodes/edge-02/cordon"],
+      ["uncordon", "edge-02", "POST", "/v1/nodes/edge-02/uncordon"],
+      ["drain", "edge-02", "POST", "/v1/nodes/edge-02/drain"],
+      ["rollback", "fleet", "POST", "/v1/rollback", { snapshot }],
+      ["tunnel", "edge-02", "PATCH", "/v1/nodes/edge-02", { tunnel: null }],
+      ["rotate", "edge-02", "POST", "/v1/nodes/edge-02/rotate"],
+      ["token", "edge-02", "POST", "/v1/nodes/edge-02/tokens"],
+      ["enrol", join, "PUT", `/v1/joins/${join}`, { node: "edge-07", labels: {}, ttlSeconds: 3600 }],
+      ["end join token", join, "DELETE", `/v1/joins/${join}`],
+      ["acknowledge", key, "POST", "/v1/alerts/acknowledge", { key }],
+      ["revoke", "edge-02", "POST", "/v1/nodes/edge-02/revoke"],
+      ["forget", "edge-02", "DELETE", "/v1/nodes/edge-02"],
+    ];
+    for (const [, , method, path, body] of deeds) await worker.call(method, path, { token: BOB, ...(body === undefined ? {} : { body }) });
+    // None that the Worker notes is missing here.
+    const routes = new URL("../../../worker/src/routes/", import.meta.url);
+    const noted = readdirSync(routes).flatMap((file) => [...readFileSync(new URL(file, routes), "utf8").matchAll(/(?:audit|what): "([^"]+)"/g)].map(([, what]) => what));
+    assert.ok(noted.length > 8);
+    for (const what of noted) assert.ok(deeds.some(([name]) => name === what), `${what} is not done here`);
+
+    const { page, context, faults } = await open("audit", worker.viewer);
+    await rows(page).filter({ hasText: "bob" }).first().waitFor();
+    await page.getByRole("combobox", { name: "Who" }).selectOption("bob");
+    await until("bob's deeds alone", async () => (await rows(page).count()) === deeds.length, 10_000);
+    const words = (what) => what.charAt(0).toUpperCase() + what.slice(1);
+    assert.deepEqual(await cells(page), deeds.map(([what, subject]) => ["bob", words(what), subject]).reverse());
+    assert.match(page.url(), /audit\?who=bob$/);
+    await page.getByRole("combobox", { name: "What" }).selectOption("restart");
+    await page.getByText(/^1 of /).waitFor();
+    await page.reload();
+    await page.getByText(/^1 of /).waitFor();
+    assert.deepEqual(await cells(page), [["bob", "Restart", "default/bobs"]]);
+    assert.equal(await page.getByRole("combobox", { name: "Who" }).inputValue(), "bob");
+    await axe(page, "a filtered audit");
+    await shoot(page, "audit-light");
+    await page.getByRole("combobox", { name: "What" }).selectOption("");
+    await page.getByRole("combobox", { name: "Who" }).selectOption("");
+    await page.getByRole("searchbox").fill("tunnel edge-02");
+    await page.getByText(/^1 of /).waitFor();
+    await page.getByRole("link", { name: "edge-02" }).click();
+    await page.waitForURL(/nodes\/edge-02$/);
+    await page.goBack();
+    await page.getByRole("searchbox").fill("change weather created");
+    await page.getByText(/^\d+ of /).waitFor();
+    await page.getByRole("link", { name: "MCPServer/default/weather" }).first().click();
+    await heading(page, "weather");
+    two.close();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("shows what others do while it is looked at, and older ones when they are asked for", { timeout }, async () => {
+    const first = (await worker.call("GET", "/v1/audit?limit=500")).at(-1);
+    for (let count = 0; count < 105; ++count) await worker.call("PATCH", "/v1/nodes/edge-01", { body: { tunnel: null } });
+    const { page, context, faults } = await open("audit", worker.viewer);
+    await until("a page of it", async () => (await rows(page).count()) === 100, 10_000);
+    const more = page.getByRole("button", { name: "Older ones" });
+    const oldest = rows(page).last().locator("td").nth(4).getByText(first.detail.slice(0, 60));
+    assert.equal(await oldest.count(), 0);
+    await more.click();
+    await until("another page of it", async () => (await rows(page).count()) > 100, 10_000);
+    for (let turn = 0; turn < 5 && (await more.count()) > 0; ++turn) {
+      const before = await rows(page).count();
+      await more.click();
+      await until("one more", async () => (await rows(page).count()) > before || (await more.count()) === 0, 10_000);
+    }
+    await oldest.waitFor();
+    const all = (await worker.call("GET", "/v1/audit?limit=500")).length;
+    assert.equal(await rows(page).count(), all);
+    // One that changes the fleet is there at once, one that does not in ten seconds; those that were read stay.
+    const newest = rows(page).first();
+    await worker.call("POST", "/v1/servers/default/notes/restart", { token: BOB });
+    await newest.filter({ hasText: "bob" }).getByText("Restart", { exact: true }).waitFor({ timeout: 5000 });
+    await newest.getByRole("link", { name: "default/notes", exact: true }).waitFor();
+    await worker.call("PATCH", "/v1/nodes/edge-01", { token: BOB, body: { tunnel: null } });
+    await newest.getByText("Tunnel", { exact: true }).waitFor({ timeout: 15_000 });
+    assert.equal(await rows(page).count(), all + 2);
+    // What is rare is looked for further back.
+    await page.getByRole("searchbox").fill(first.detail.split(" ")[0]);
+    await page.getByText(new RegExp(`of ${all + 2} deeds$`)).waitFor();
+    await page.goto("about:blank");
+    await page.goto(`${worker.url}/-/audit?q=MCPNode%2Fedge-01+created`);
+    await oldest.waitFor();
     assert.deepEqual(faults, []);
     await context.close();
   });
