@@ -12,7 +12,8 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 const optional = <T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: ({ error }) => <Failed error={error} page /> });
+const Broken = ({ error }: { error: unknown }) => <Failed error={error} page />;
+const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: Broken });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: Overview });
 
 const servers = createRoute({
@@ -95,6 +96,7 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, servers, server, nodes, node, apply, logs, alerts, history, audit]),
   basepath: "/-",
   defaultPreload: "intent",
+  defaultErrorComponent: Broken, // of a page: what is around it stays
 });
 keepScroll(router);
 

@@ -3,6 +3,7 @@ import { Bell, Box, FileCode2, History as HistoryIcon, LayoutDashboard, LogOut, 
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { alerts } from "../api/queries";
+import { namesOf, titleOf } from "../lib/title";
 import { goLive, useFleet } from "../live";
 import { Logo } from "../ui/logo";
 import { Keys, useKeys } from "./keys";
@@ -116,6 +117,7 @@ function Frame({ children }: { children: ReactNode }) {
   }, [path]);
   return (
     <div className="shell">
+      <title>{titleOf(path)}</title>
       <a className="skip" href="#main">
         Skip to the content
       </a>
@@ -141,7 +143,7 @@ function Frame({ children }: { children: ReactNode }) {
           </div>
         </div>
       </header>
-      <main id="main" ref={main} tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1} aria-label={namesOf(path).join(", ")}>
         <Lost />
         {children}
       </main>

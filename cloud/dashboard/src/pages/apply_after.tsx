@@ -29,7 +29,7 @@ function Proposed({ id }: { id: string }) {
   return (
     <Card title="Proposed">
       <p>
-        This proposal waits no more: it was signed, or taken back. <Link to="/history">The history</Link> says which.
+        This proposal waits no more: it was signed, or taken back. <Link to="/history" className="link">The history</Link> says which.
       </p>
     </Card>
   );

@@ -45,11 +45,11 @@ function useDeeds() {
 function PlaceLink({ place, children }: { place: Place | undefined; children: ReactNode }) {
   if (place === undefined) return children;
   return "node" in place ? (
-    <Link to="/nodes/$node" params={place}>
+    <Link to="/nodes/$node" params={place} className="link">
       {children}
     </Link>
   ) : (
-    <Link to="/servers/$namespace/$name" params={place}>
+    <Link to="/servers/$namespace/$name" params={place} className="link">
       {children}
     </Link>
   );

@@ -472,3 +472,84 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 });
+
+describe("the page", { skip, concurrency: 1 }, () => {
+  test("is named in the browser's tab and to who listens", { timeout }, async () => {
+    const { page, context, faults } = await openPage(browser, worker);
+    await page.getByLabel("API token").waitFor();
+    assert.equal(await page.title(), "Sign in · mcpfleet");
+    await context.close();
+    const seen = await open("", worker.viewer);
+    const named = (title, ...names) =>
+      until(title, async () => {
+        const spoken = await seen.page.getByRole("main").getAttribute("aria-label");
+        return (await seen.page.title()) === title && spoken === names.join(", ");
+      }, 10_000);
+    await named("Overview · mcpfleet", "Overview");
+    await go(seen.page, "Servers");
+    await named("Servers · mcpfleet", "Servers");
+    await seen.page.getByRole("link", { name: "notes", exact: true }).click();
+    await named("notes · Servers · mcpfleet", "notes", "Servers");
+    await until("whoever listens is there", () => seen.page.evaluate(() => document.activeElement.id === "main"), 10_000);
+    await seen.page.goto(`${worker.url}/-/nodes/edge-01`);
+    await named("edge-01 · Nodes · mcpfleet", "edge-01", "Nodes");
+    await axe(seen.page, "a named page");
+    await seen.page.goto(`${worker.url}/-/nowhere`);
+    await named("No such page · mcpfleet", "No such page");
+    assert.deepEqual([...faults, ...seen.faults], []);
+    await seen.context.close();
+  });
+
+  test("that is older than what serves it says so where a part of it is gone, and is loaded again", { timeout }, async () => {
+    const { page, context } = await open("servers/default/notes", worker.operator);
+    let away = true;
+    const gone = [];
+    await page.route(/\/assets\/(tools|diff|server_usage|audit)-[^/]*\.js$/, (route) => (away ? (gone.push(route.request().url()), route.fulfill({ status: 404, body: "" })) : route.continue()));
+    const told = page.getByRole("alert").filter({ hasText: "This part of the page could not be loaded" });
+    const says = async () => {
+      await told.getByText("A newer version of this page was put in its place meanwhile, or what serves it can’t be reached.").waitFor();
+      assert.equal(await page.getByText("defect of the page").count(), 0);
+    };
+    await heading(page, "notes");
+    await page.getByRole("tab", { name: "Tools" }).click();
+    await says();
+    await page.getByRole("navigation", { name: "Main" }).waitFor(); // the rest is there
+    await axe(page, "a part that is gone");
+    await shoot(page, "gone-light");
+    // A page of its own is loaded again by itself, once; then it says the same.
+    await go(page, "Audit");
+    await says();
+    assert.ok(gone.some((url) => url.includes("/audit-")));
+    // What is typed stays, where only the comparison is gone.
+    await go(page, "Apply");
+    await write(page, manifest("typed"));
+    const dialog = await review(page, "1 change");
+    await dialog.getByText("This part of the page could not be loaded").waitFor();
+    await dialog.getByRole("button", { name: "Back to the editor" }).click();
+    await editor(page).getByText("example/typed").waitFor();
+    await page.goto(`${worker.url}/-/servers/default/notes?tab=usage`);
+    await says();
+    away = false;
+    await told.getByRole("button", { name: "Load it again" }).click();
+    await told.waitFor({ state: "detached" });
+    await page.getByRole("tabpanel", { name: "Usage" }).locator("canvas, svg, p, h3").first().waitFor();
+    await context.close();
+  });
+
+  test("says when a text could not be copied", { timeout }, async () => {
+    const { page, context, faults } = await open("servers/default/notes", worker.viewer);
+    const copy = page.locator(".facts-endpoint").getByRole("button");
+    await copy.click();
+    await page.getByRole("button", { name: "Copied", exact: true }).waitFor();
+    await page.getByRole("button", { name: "Copied", exact: true }).waitFor({ state: "detached" });
+    await page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"))));
+    await copy.click();
+    await page.getByRole("button", { name: "Could not be copied: mark it and copy it by hand" }).waitFor();
+    // Where the page is not served safely there is none at all.
+    await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined, configurable: true }));
+    await page.getByRole("button", { name: "Copy the endpoint" }).click();
+    await page.getByRole("button", { name: "Could not be copied: mark it and copy it by hand" }).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
