@@ -50,7 +50,6 @@ export const history = (head: string) =>
   });
 export type HistoryRow = NonNullable<Awaited<ReturnType<typeof historyRows>>>[number];
 const historyRows = () => result(api.GET("/v1/desired/history"));
-export const audit = (before: number) => queryOptions({ queryKey: ["audit", before], queryFn: () => result(api.GET("/v1/audit", { params: { query: { before, limit: 100 } } })) });
 
 // Bars of `hours` until now; the end is rounded so that the same minute asks once.
 export const uptime = (subject: string, hours: number, bars: number, mean: "true" | "false" = "false") =>

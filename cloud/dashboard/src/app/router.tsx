@@ -11,7 +11,8 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 const optional = <T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: NonNullable<T[K]> };
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: ({ error }) => <Failed error={error} page /> });
+const Broken = ({ error }: { error: unknown }) => <Failed error={error} page />;
+const root = createRootRoute({ component: Shell, notFoundComponent: NotThere, errorComponent: Broken });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: Overview });
 
 const servers = createRoute({
@@ -60,7 +61,8 @@ const apply = createRoute({
   getParentRoute: () => root,
   path: "/apply",
   component: lazyRouteComponent(() => import("../pages/apply"), "Apply"),
-  validateSearch: (search: Record<string, unknown>) => optional({ object: text(search.object) }),
+  // What became of an apply: the version that it made and its snapshot, or the proposal.
+  validateSearch: (search: Record<string, unknown>) => optional({ object: text(search.object), rollout: text(search.rollout), at: text(search.at), proposed: text(search.proposed) }),
 });
 const logs = createRoute({
   getParentRoute: () => root,
@@ -82,12 +84,18 @@ const history = createRoute({
   component: lazyRouteComponent(() => import("../pages/history"), "History"),
   validateSearch: (search: Record<string, unknown>) => optional({ at: text(search.at) }),
 });
-const audit = createRoute({ getParentRoute: () => root, path: "/audit", component: lazyRouteComponent(() => import("../pages/audit"), "Audit") });
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("../pages/audit"), "Audit"),
+  validateSearch: (search: Record<string, unknown>) => optional({ q: text(search.q), who: text(search.who), what: text(search.what) }),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([overview, servers, server, nodes, node, apply, logs, alerts, history, audit]),
   basepath: "/-",
   defaultPreload: "intent",
+  defaultErrorComponent: Broken, // of a page: what is around it stays
 });
 keepScroll(router);
 

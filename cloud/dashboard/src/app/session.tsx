@@ -48,6 +48,7 @@ function SignIn() {
   };
   return (
     <main className="sign-in">
+      <title>Sign in · mcpfleet</title>
       <form className="card sign-in-card" onSubmit={(event) => void submit(event)}>
         <Logo />
         <h1>Sign in to your fleet</h1>
@@ -84,6 +85,7 @@ export function Gate({ children }: { children: ReactNode }) {
   if (data.kind !== "person" || !data.role)
     return (
       <main className="sign-in">
+      <title>Sign in · mcpfleet</title>
         <div className="card sign-in-card">
           <Logo />
           <h1>No role in this fleet</h1>

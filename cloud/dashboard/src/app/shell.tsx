@@ -3,6 +3,7 @@ import { Bell, Box, FileCode2, History as HistoryIcon, LayoutDashboard, LogOut, 
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { alerts } from "../api/queries";
+import { namesOf, titleOf } from "../lib/title";
 import { goLive, useFleet } from "../live";
 import { openOf } from "../lib/attention";
 import { Logo } from "../ui/logo";
@@ -122,6 +123,7 @@ function Frame({ children }: { children: ReactNode }) {
   }, [path]);
   return (
     <div className="shell">
+      <title>{titleOf(path)}</title>
       <a className="skip" href="#main">
         Skip to the content
       </a>
@@ -147,7 +149,7 @@ function Frame({ children }: { children: ReactNode }) {
           </div>
         </div>
       </header>
-      <main id="main" ref={main} tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1} aria-label={namesOf(path).join(", ")}>
         <Lost />
         {children}
       </main>

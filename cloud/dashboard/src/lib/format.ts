@@ -14,6 +14,11 @@ export function ageOf(since: string | number, now = Date.now()): string {
   return "now";
 }
 
+export const agoOf = (since: string | number, now = Date.now()): string => {
+  const age = ageOf(since, now);
+  return age === "now" ? "just now" : age === "—" ? age : `${age} ago`;
+};
+
 const stamp = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 export const timeOf = (at: string | number): string => {
   const date = new Date(at);

@@ -1,18 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { Eye, FileUp, Info } from "lucide-react";
-import { type ChangeEvent, lazy, Suspense, useCallback, useRef, useState } from "react";
-import { api, type ChangeResult, type FleetObject, result } from "../api/client";
+import { type ChangeEvent, lazy, useCallback, useRef, useState } from "react";
+import { api, type FleetObject, result } from "../api/client";
 import { objectOf, queryClient } from "../api/queries";
+import { Leaving } from "../app/leaving";
 import { useMayAct } from "../app/session";
 import { plural } from "../lib/format";
 import { type Fault, faultsOf, parseManifest } from "../lib/manifest";
 import { SAMPLES } from "../lib/samples";
 import { useFleet } from "../live";
+import { Part } from "../ui/part";
 import { PageHead, Select } from "../ui/parts";
-import { Loading } from "../ui/states";
+import { Failed, Loading } from "../ui/states";
+import { addressOf, After } from "./apply_after";
 import { Review, type Plan } from "./apply_review";
-import { Rollout } from "./apply_rollout";
 import { yamlOf } from "./yaml_of";
 
 const Editor = lazy(() => import("../ui/editor"));
@@ -34,20 +36,29 @@ async function planOf(text: string): Promise<Plan> {
 }
 
 function Start({ object, children }: { object: string | undefined; children(initial: string): React.ReactNode }) {
-  const { data, isPending } = useQuery({ ...objectOf(object ?? ""), enabled: object !== undefined });
-  if (object !== undefined && isPending) return <Loading what="Reading the manifest" />;
-  return children(data === undefined ? SAMPLES[0]!.text : yamlOf(data as FleetObject));
+  const { data, error, refetch } = useQuery({ ...objectOf(object ?? ""), enabled: object !== undefined });
+  if (object === undefined) return children(SAMPLES[0]!.text);
+  if (data !== undefined) return children(yamlOf(data as FleetObject));
+  // Never a sample in its place: who asked for one manifest must not apply another.
+  if (error === null) return <Loading what="Reading the manifest" />;
+  return (
+    <>
+      <PageHead title="Apply" sub="The manifest that was asked for could not be read." />
+      <Failed error={error} retry={() => void refetch()} />
+    </>
+  );
 }
 
 function Work({ initial }: { initial: string }) {
   // Counted: to begin again with the same text is a beginning, too.
   const [start, setStart] = useState({ text: initial, turn: 0 });
   const text = useRef(initial);
+  const kept = useRef(initial); // what is somewhere else, too: stored, applied, in a file
   const [faults, setFaults] = useState<Fault[]>([]);
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const [plan, setPlan] = useState<Plan>();
-  const [done, setDone] = useState<ChangeResult>();
+  const navigate = route.useNavigate();
   const mayAct = useMayAct();
   const { head } = useFleet();
   const file = useRef<HTMLInputElement>(null);
@@ -63,15 +74,16 @@ function Work({ initial }: { initial: string }) {
       return [];
     }
   }, []);
+  const loses = useCallback(() => text.current !== kept.current, []);
+  const point = (made: { rollout?: string; proposed?: string }) => void navigate({ search: ({ object }) => ({ ...(object === undefined ? {} : { object }), ...made }), replace: true, resetScroll: false });
   const replace = (next: string) => {
-    text.current = next;
+    text.current = kept.current = next;
     setStart(({ turn }) => ({ text: next, turn: turn + 1 }));
-    setDone(undefined);
+    point({});
   };
   const review = async () => {
     if (!mayAct) return;
     setBusy(true);
-    setDone(undefined);
     if ((await check(text.current)).length === 0) {
       try {
         setPlan(await planOf(text.current));
@@ -107,20 +119,22 @@ function Work({ initial }: { initial: string }) {
           <Info aria-hidden /> You may look and try out what a manifest would have to say; an operator applies it.
         </div>
       )}
-      <Suspense fallback={<Loading what="Loading the editor" />}>
+      <Part what="Loading the editor">
         <Editor key={start.turn} initial={start.text} label="Manifest, YAML" judge={check} change={(next) => (text.current = next)} submit={() => void review()} />
-      </Suspense>
+      </Part>
       <div className={problem === "" && faults.length === 0 ? "verdict" : "verdict bad-text"} role="status">
         {problem !== "" ? problem : faults.length === 0 ? "Nothing is wrong with it. Ctrl-Enter reviews; Ctrl-Space completes; Esc, then Tab leaves the editor." : `${plural(faults.length, "problem")}: ${faults[0]!.message.replace("\n", "; ")}`}
       </div>
-      {done !== undefined && <Rollout result={done} />}
+      <After />
+      <Leaving loses={loses} title="Leave without applying?" description="What you typed is not applied yet. It is nowhere but here, and is lost when you leave." action="Leave" />
       {plan !== undefined && (
         <Review
           plan={plan}
           close={() => setPlan(undefined)}
           applied={(made) => {
             setPlan(undefined);
-            setDone(made);
+            kept.current = text.current;
+            point(addressOf(made));
             void queryClient.invalidateQueries({ queryKey: ["audit"] });
           }}
         />

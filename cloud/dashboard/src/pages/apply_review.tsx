@@ -1,6 +1,6 @@
 // The last look before it is done: what changes, as texts.
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useState } from "react";
+import { lazy, useState } from "react";
 import { stringify } from "yaml";
 import { api, type ChangeResult, result } from "../api/client";
 import { objectOf, queryClient, shardOf, snapshotOf } from "../api/queries";
@@ -8,6 +8,7 @@ import { useAct } from "../lib/act";
 import { plural } from "../lib/format";
 import { store } from "../live";
 import { Modal } from "../ui/dialog";
+import { Part } from "../ui/part";
 import { Failed, Loading } from "../ui/states";
 import { yamlOf } from "./yaml_of";
 
@@ -69,9 +70,9 @@ export function Review({ plan, close, applied }: { plan: Plan; close(): void; ap
                 <span className={`chip ${change === "configured" ? "changed" : change}`}>{change}</span> <span className="muted">{kind}</span> {name}
               </h3>
               {change !== "unchanged" && data[index] !== undefined && (
-                <Suspense fallback={<Loading what="Loading" />}>
+                <Part what="Loading the comparison">
                   <Diff before={data[index].before} after={data[index].after} label={`Difference of ${name}`} />
-                </Suspense>
+                </Part>
               )}
             </section>
           ))

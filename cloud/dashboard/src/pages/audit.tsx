@@ -1,69 +1,165 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { Users } from "lucide-react";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { SearchX, Users } from "lucide-react";
+import { type ReactNode, useDeferredValue, useEffect, useMemo } from "react";
 import { api, result } from "../api/client";
 import { useOfNode } from "../app/session";
-import { ageOf, inWords, timeOf } from "../lib/format";
-import { PageHead } from "../ui/parts";
+import { type Deed, filterDeeds, joined, partsOf, type Place, placeOf } from "../lib/audit";
+import { wordsOf } from "../lib/filter";
+import { agoOf, inWords, plural, timeOf } from "../lib/format";
+import { useReadOn } from "../lib/read_on";
+import { type Change, changed } from "../lib/search";
+import { useFleet } from "../live";
+import { PageHead, Search, Select } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
 
+const route = getRouteApi("/audit");
 const PAGE = 100;
+const READ_ON = 10; // pages, while a filter finds little
+const ENOUGH = 30;
+const LOOK_MS = 10_000; // not every deed changes the fleet
+
+const read = (before: number) => result(api.GET("/v1/audit", { params: { query: { before, limit: PAGE } } }));
+
+// What was read once stays; the newest page is read again while somebody looks, at once when the fleet changes.
+function useDeeds() {
+  const { head, alertsAt } = useFleet();
+  const all = useInfiniteQuery({
+    queryKey: ["audit", "all"],
+    queryFn: ({ pageParam: before }) => read(before),
+    initialPageParam: 0,
+    getNextPageParam: (last) => (last.length < PAGE ? undefined : last[last.length - 1]!.id),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const { data: newest, refetch } = useQuery({ queryKey: ["audit", "newest"], queryFn: () => read(0), refetchInterval: LOOK_MS, staleTime: 0 });
+  useEffect(() => void refetch(), [head?.order, alertsAt, refetch]);
+  const known = useMemo(() => all.data?.pages.flat(), [all.data]);
+  const { rows, gap } = useMemo(() => (known === undefined ? { rows: undefined, gap: false } : joined(newest ?? [], known, PAGE)), [newest, known]);
+  const { refetch: readAll } = all;
+  useEffect(() => {
+    if (gap) void readAll();
+  }, [gap, readAll]);
+  return { all, rows };
+}
+
+function PlaceLink({ place, children }: { place: Place | undefined; children: ReactNode }) {
+  if (place === undefined) return children;
+  return "node" in place ? (
+    <Link to="/nodes/$node" params={place} className="link">
+      {children}
+    </Link>
+  ) : (
+    <Link to="/servers/$namespace/$name" params={place} className="link">
+      {children}
+    </Link>
+  );
+}
+
+function Deeds({ rows }: { rows: readonly Deed[] }) {
+  return (
+    <div className="card flush scroll-x" tabIndex={0} role="region" aria-label="Audit list, scrolls">
+      <table className="plain">
+        <caption className="sr-only">Audit</caption>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Who</th>
+            <th scope="col">What</th>
+            <th scope="col">Of what</th>
+            <th scope="col">Result</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td>
+                <time dateTime={new Date(row.at).toISOString()} title={timeOf(row.at)}>
+                  {agoOf(row.at)}
+                </time>
+              </td>
+              <td className="strong">{row.who}</td>
+              <td>{inWords(row.what)}</td>
+              <td className="mono">
+                <PlaceLink place={placeOf(row)}>{row.subject}</PlaceLink>
+              </td>
+              <td className="muted break">
+                {partsOf(row.detail).map(({ text, place }, index) => (
+                  <PlaceLink key={index} place={place}>
+                    {text}
+                  </PlaceLink>
+                ))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+// Those that were read, and the one that is chosen.
+const optionsOf = (all: string, values: readonly string[], chosen: string, word = (value: string) => value) => [
+  { value: "", label: all },
+  ...[...new Set([...values, ...(chosen === "" ? [] : [chosen])])].sort().map((value) => ({ value, label: word(value) })),
+];
 
 export function Audit() {
   const ofNode = useOfNode();
-  const { data, error, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = useInfiniteQuery({
-    queryKey: ["audit"],
-    queryFn: ({ pageParam: before }) => result(api.GET("/v1/audit", { params: { query: { before, limit: PAGE } } })),
-    initialPageParam: 0,
-    getNextPageParam: (last) => (last.length < PAGE ? undefined : last[last.length - 1]!.id),
-  });
-  if (error)
-    return (
+  const { q = "", who = "", what = "" } = route.useSearch();
+  const navigate = route.useNavigate();
+  const set = (change: Change<{ q: string; who: string; what: string }>) => void navigate({ search: (before) => changed(before, change), replace: true, resetScroll: false });
+  const { all, rows } = useDeeds();
+  const { error, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = all;
+  const text = useDeferredValue(q);
+  const shown = useMemo(() => filterDeeds(rows ?? [], { words: wordsOf(text), who, what }), [rows, text, who, what]);
+  const filtered = text !== "" || who !== "" || what !== "";
+  const looking = useReadOn(all, filtered && shown.length < ENOUGH, READ_ON);
+  if (rows === undefined)
+    return error ? (
       <>
         <PageHead title="Audit" />
         <Failed error={error} retry={() => void refetch()} />
       </>
+    ) : (
+      <Loading what="Looking who did what" />
     );
-  if (data === undefined) return <Loading what="Looking who did what" />;
-  const rows = data.pages.flat();
   return (
     <>
       <PageHead title="Audit" sub={ofNode ? "Who did what through this page, the last 2000 deeds. What mcpctl changed is in the history." : "Who did what through the Worker, for 90 days. What mcpctl changed is here, too; its words are in the history."} />
       {rows.length === 0 ? (
         <Empty icon={Users} title="Nobody did anything yet" />
       ) : (
-        <div className="card flush scroll-x" tabIndex={0} role="region" aria-label="Audit list, scrolls">
-          <table className="plain">
-            <caption className="sr-only">Audit</caption>
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Who</th>
-                <th scope="col">What</th>
-                <th scope="col">Of what</th>
-                <th scope="col">Result</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <tr key={row.id}>
-                  <td>
-                    <time dateTime={new Date(row.at).toISOString()} title={timeOf(row.at)}>
-                      {ageOf(row.at)} ago
-                    </time>
-                  </td>
-                  <td className="strong">{row.who}</td>
-                  <td>{inWords(row.what)}</td>
-                  <td className="mono">{row.subject}</td>
-                  <td className="muted break">{row.detail}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <>
+          <div className="filters">
+            <Search value={q} change={(value) => set({ q: value })} label="Who, what, of what…" />
+            <Select value={who} change={(value) => set({ who: value })} label="Who" options={optionsOf("Everybody", rows.map((row) => row.who), who)} />
+            <Select value={what} change={(value) => set({ what: value })} label="What" options={optionsOf("All deeds", rows.map((row) => row.what), what, inWords)} />
+          </div>
+          {filtered && (
+            <p className="muted" role="status">
+              {`${shown.length.toLocaleString()} of ${hasNextPage ? "the newest " : ""}${plural(rows.length, "deed")}`}
+              {looking && ", looking further…"}
+            </p>
+          )}
+          {shown.length > 0 ? (
+            <Deeds rows={shown} />
+          ) : (
+            !looking && (
+              <Empty icon={SearchX} title="Nothing matches" action={<button type="button" className="button" onClick={() => set({ q: "", who: "", what: "" })}>Clear the filter</button>}>
+                All words must be found; <code>-word</code> leaves out.
+              </Empty>
+            )
+          )}
+        </>
+      )}
+      {error && (
+        <p className="problem" role="alert">
+          {error.message}
+        </p>
       )}
       {hasNextPage && (
-        <button type="button" className="button" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
-          Older ones
+        <button type="button" className="button more-button" disabled={isFetchingNextPage || looking} onClick={() => void fetchNextPage()}>
+          {isFetchingNextPage ? "Reading…" : "Older ones"}
         </button>
       )}
     </>

@@ -1,13 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { CircleCheck } from "lucide-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useCallback, useEffect, useState } from "react";
 import { api, result } from "../api/client";
 import { workerOrigin } from "../api/origin";
 import { desired, objectOf, queryClient } from "../api/queries";
+import { Leaving } from "../app/leaving";
 import { beginJoin, type Joining, type JoinState, lookAtJoin } from "../lib/join";
 import { store } from "../live";
-import { Modal } from "../ui/dialog";
+import { Confirm, Modal, type Question } from "../ui/dialog";
 import { Command } from "../ui/parts";
+import { Failed } from "../ui/states";
+import { useToast } from "../ui/toast";
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const LOOK_MS = 1500;
@@ -17,8 +20,9 @@ export function labelsIn(text: string): Record<string, string> | undefined {
   return pairs.every((pair) => pair.length === 2 && pair[0] !== "") ? Object.fromEntries(pairs as [string, string][]) : undefined;
 }
 
-function Waiting({ joining, close }: { joining: Joining; close(): void }) {
-  const [state, setState] = useState<JoinState>("waiting");
+const LOSES = "Its secret is shown only here, and only this page can check that the node has it. Closed now, the token ends, and the node must be enrolled anew.";
+
+function Waiting({ joining, state, setState, close, end }: { joining: Joining; state: JoinState; setState(state: JoinState): void; close(): void; end(): void }) {
   const [problem, setProblem] = useState("");
   useEffect(() => {
     if (state !== "waiting") return undefined;
@@ -36,7 +40,7 @@ function Waiting({ joining, close }: { joining: Joining; close(): void }) {
     };
     timer = setTimeout(() => void look(), LOOK_MS);
     return () => clearTimeout(timer);
-  }, [joining, state]);
+  }, [joining, state, setState]);
   if (state === "joined")
     return (
       <div className="state">
@@ -68,14 +72,7 @@ function Waiting({ joining, close }: { joining: Joining; close(): void }) {
         {problem}
       </p>
       <div className="dialog-end">
-        <button
-          type="button"
-          className="button"
-          onClick={() => {
-            void result(api.DELETE("/v1/joins/{id}", { params: { path: { id: joining.id } } }));
-            close();
-          }}
-        >
+        <button type="button" className="button" onClick={end}>
           End the token
         </button>
       </div>
@@ -95,10 +92,12 @@ function Signed({ name }: { name: string }) {
 }
 
 export function Enrol({ close }: { close(): void }) {
-  const { data } = useQuery(desired);
+  const { data, error, refetch } = useQuery(desired);
   const [name, setName] = useState("");
   const [labels, setLabels] = useState("");
   const [joining, setJoining] = useState<Joining>();
+  const [state, setState] = useState<JoinState>("waiting");
+  const [question, setQuestion] = useState<Question>();
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const begin = async (event: FormEvent) => {
@@ -115,10 +114,30 @@ export function Enrol({ close }: { close(): void }) {
     }
     setBusy(false);
   };
+  // While the node is waited for, whoever closes this loses the only copy of the secret: a key or a click beside it is not enough.
+  const waiting = joining !== undefined && state === "waiting";
+  const loses = useCallback(() => waiting, [waiting]);
+  const say = useToast();
+  const end = useCallback(async () => {
+    if (joining === undefined) return;
+    try {
+      await result(api.DELETE("/v1/joins/{id}", { params: { path: { id: joining.id } } }));
+    } catch (failure) {
+      say("bad", `The token could not be ended: ${(failure as Error).message}. It ends by itself within a day.`);
+    }
+  }, [joining, say]);
+  const leave = () => {
+    if (!waiting) return close();
+    setQuestion({ title: `Stop waiting for ${joining.node}?`, description: LOSES, action: "End the token", dangerous: true, run: async () => (await end(), close()) });
+  };
   return (
-    <Modal open close={close} title={joining === undefined ? "Enrol a node" : `Enrol ${joining.node}`} wide>
+    <Modal open close={leave} title={joining === undefined ? "Enrol a node" : `Enrol ${joining.node}`} wide>
+      <Confirm question={waiting ? question : undefined} close={() => setQuestion(undefined)} />
+      <Leaving loses={loses} title={`Stop waiting for ${joining?.node ?? ""}?`} description={LOSES} action="End the token" before={end} />
       {joining !== undefined ? (
-        <Waiting joining={joining} close={close} />
+        <Waiting joining={joining} state={state} setState={setState} close={close} end={leave} />
+      ) : data === undefined && error !== null ? (
+        <Failed error={error} retry={() => void refetch()} />
       ) : (
         <form onSubmit={(event) => void begin(event)}>
           <label className="field">

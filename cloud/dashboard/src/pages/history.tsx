@@ -1,71 +1,33 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { GitCommitHorizontal, RotateCcw } from "lucide-react";
-import { lazy, Suspense, useState } from "react";
-import { api, result } from "../api/client";
-import { history, type HistoryRow, objectOf, proposals, queryClient } from "../api/queries";
+import { type Ref, useEffect, useRef, useState } from "react";
+import { history, type HistoryRow, proposals } from "../api/queries";
 import { useMayAct } from "../app/session";
-import { useAct } from "../lib/act";
-import { type Difference, readDifferences } from "../lib/changes";
-import { ageOf, plural, short, timeOf } from "../lib/format";
+import { agoOf, plural, short, timeOf } from "../lib/format";
+import { useReadOn } from "../lib/read_on";
 import { useFleet } from "../live";
-import { Confirm, type Question } from "../ui/dialog";
 import { Card, Command, PageHead } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
-import { yamlOf } from "./yaml_of";
+import { Differences } from "./differences";
+import { RollBack } from "./roll_back";
 
-const Diff = lazy(() => import("../ui/diff"));
 const route = getRouteApi("/history");
-const SHOWN = 30;
-
-const word = ({ before, after }: Difference): string => (before === undefined ? "created" : after === undefined ? "deleted" : "changed");
-
-function OneDifference({ difference }: { difference: Difference }) {
-  const [open, setOpen] = useState(false);
-  const { data } = useQuery({
-    queryKey: ["difference", difference.before?.hash ?? "", difference.after?.hash ?? ""],
-    queryFn: async () => {
-      const read = async (hash: string | undefined) => (hash === undefined ? "" : yamlOf(await queryClient.fetchQuery(objectOf(hash))));
-      const [before, after] = await Promise.all([read(difference.before?.hash), read(difference.after?.hash)]);
-      return { before, after };
-    },
-    enabled: open,
-  });
-  const [kind, namespace, name] = difference.key.split("/");
-  return (
-    <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)} className="difference">
-      <summary>
-        <span className={`chip ${word(difference)}`}>{word(difference)}</span> <span className="muted">{kind}</span> <strong>{name}</strong> {namespace !== "" && namespace !== "default" && <span className="muted">{namespace}</span>}
-      </summary>
-      {open &&
-        (data === undefined ? (
-          <Loading what="Reading both" />
-        ) : (
-          <Suspense fallback={<Loading what="Loading" />}>
-            <Diff before={data.before} after={data.after} label={`Difference of ${name}`} />
-          </Suspense>
-        ))}
-    </details>
-  );
-}
-
-export function Differences({ before, after }: { before: string; after: string }) {
-  const { data, error } = useQuery({ queryKey: ["differences", before, after], queryFn: () => readDifferences(before, after), staleTime: Number.POSITIVE_INFINITY });
-  if (error) return <Failed error={error} />;
-  if (data === undefined) return <Loading what="Comparing" />;
-  if (data.length === 0) return <p className="muted">Nothing differs.</p>;
-  return (
-    <div className="stack small-gap">
-      {data.slice(0, SHOWN).map((difference) => (
-        <OneDifference key={difference.key} difference={difference} />
-      ))}
-      {data.length > SHOWN && <p className="muted">and {data.length - SHOWN} more</p>}
-    </div>
-  );
-}
+const READ_ON = 20; // pages, while a version of the address is looked for
 
 function Waiting() {
-  const { data } = useQuery(proposals);
+  const { data, error, refetch } = useQuery(proposals);
+  if (error && data === undefined)
+    return (
+      <Card title="Waiting for a signature">
+        <p className="problem" role="alert">
+          What waits for a signature could not be read: {error.message}{" "}
+          <button type="button" className="link" onClick={() => void refetch()}>
+            Try again
+          </button>
+        </p>
+      </Card>
+    );
   if (data === undefined || data.length === 0) return null;
   return (
     <Card title="Waiting for a signature">
@@ -74,7 +36,7 @@ function Waiting() {
           <li key={proposal.id}>
             <strong className="break">{proposal.message || "no message"}</strong>{" "}
             <span className="muted">
-              {proposal.author}, {ageOf(proposal.time)} ago, {plural(proposal.objects, "object")}
+              {proposal.author}, {agoOf(proposal.time)}, {plural(proposal.objects, "object")}
             </span>
             <Command text={`mcpctl proposals sign ${short(proposal.id)}`} />
           </li>
@@ -84,12 +46,10 @@ function Waiting() {
   );
 }
 
-function Version({ row, newest, chosen, choose }: { row: HistoryRow; newest: boolean; chosen: boolean; choose(): void }) {
-  const [question, setQuestion] = useState<Question>();
+function Version({ row, newest, chosen, choose, rollBack, ref }: { row: HistoryRow; newest: boolean; chosen: boolean; choose(): void; rollBack(): void; ref?: Ref<HTMLLIElement> | undefined }) {
   const mayAct = useMayAct();
-  const act = useAct();
   return (
-    <li className={chosen ? "version chosen" : "version"}>
+    <li ref={ref} className={chosen ? "version chosen" : "version"}>
       <div className="version-line">
         <button type="button" className="version-open" aria-expanded={chosen} onClick={choose}>
           <GitCommitHorizontal aria-hidden />
@@ -99,29 +59,17 @@ function Version({ row, newest, chosen, choose }: { row: HistoryRow; newest: boo
         <span className="muted small">
           {row.author || "unknown"} ·{" "}
           <time dateTime={row.time} title={timeOf(row.time)}>
-            {ageOf(row.time)} ago
+            {agoOf(row.time)}
           </time>{" "}
           · <code>{short(row.snapshot)}</code>
         </span>
         {mayAct && !newest && (
-          <button
-            type="button"
-            className="button small"
-            onClick={() =>
-              setQuestion({
-                title: "Roll back to this version?",
-                description: `The whole fleet becomes as it was ${ageOf(row.time)} ago (“${row.message || "no message"}”). History goes on: this can be rolled back, too.`,
-                action: "Roll back",
-                run: () => act(() => result(api.POST("/v1/rollback", { body: { snapshot: row.snapshot, dryRun: false } }))),
-              })
-            }
-          >
+          <button type="button" className="button small" onClick={rollBack}>
             <RotateCcw aria-hidden /> Roll back
           </button>
         )}
       </div>
       {chosen && <Differences before={row.parent} after={row.snapshot} />}
-      <Confirm question={question} close={() => setQuestion(undefined)} />
     </li>
   );
 }
@@ -131,7 +79,21 @@ export function History() {
   const { at } = route.useSearch();
   const navigate = route.useNavigate();
   // A question stays open while a newer version comes.
-  const { data, error, refetch, hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage } = useInfiniteQuery({ ...history(head?.snapshot ?? ""), enabled: synced || link === "lost", placeholderData: keepPreviousData });
+  const all = useInfiniteQuery({ ...history(head?.snapshot ?? ""), enabled: synced || link === "lost", placeholderData: keepPreviousData });
+  const { data, error, refetch, hasNextPage, isFetchingNextPage, isPlaceholderData, fetchNextPage } = all;
+  const rows = data?.pages.flatMap(({ result: versions }) => versions) ?? [];
+  // The version of the address is looked for in the pages to come, and shown once it is there.
+  const found = at !== undefined && rows.some((row) => row.snapshot === at);
+  const looking = useReadOn(all, at !== undefined && !found, READ_ON);
+  const chosen = useRef<HTMLLIElement>(null);
+  const shown = useRef<string>(undefined);
+  useEffect(() => {
+    if (!found || shown.current === at) return undefined;
+    shown.current = at;
+    const frame = requestAnimationFrame(() => chosen.current?.scrollIntoView({ block: "center" }));
+    return () => cancelAnimationFrame(frame);
+  }, [found, at]);
+  const [back, setBack] = useState<HistoryRow>();
   if (error && data === undefined)
     return (
       <>
@@ -140,7 +102,6 @@ export function History() {
       </>
     );
   if (data === undefined) return <Loading what="Reading the history" />;
-  const rows = data.pages.flatMap(({ result: versions }) => versions);
   return (
     <>
       <PageHead title="History" sub={head === undefined ? undefined : <>Version {head.order} is in force</>} />
@@ -150,9 +111,29 @@ export function History() {
       ) : (
         <ol className="versions">
           {rows.map((row, index) => (
-            <Version key={row.snapshot} row={row} newest={index === 0} chosen={at === row.snapshot} choose={() => void navigate({ search: at === row.snapshot ? {} : { at: row.snapshot }, replace: true })} />
+            <Version
+              key={row.snapshot}
+              row={row}
+              newest={index === 0}
+              chosen={at === row.snapshot}
+              ref={at === row.snapshot ? chosen : undefined}
+              rollBack={() => setBack(row)}
+              choose={() => {
+                shown.current = row.snapshot; // it is looked at already
+                void navigate({ search: at === row.snapshot ? {} : { at: row.snapshot }, replace: true, resetScroll: false });
+              }}
+            />
           ))}
         </ol>
+      )}
+      {at !== undefined && !found && !error && (
+        <p className="muted" role="status">
+          {looking
+            ? `Looking for version ${short(at)}…`
+            : hasNextPage
+              ? `Version ${short(at)} is not among the newest ${rows.length.toLocaleString()}: look at older ones.`
+              : `There is no version ${short(at)} in the history; it may be too old to be kept.`}
+        </p>
       )}
       {error && (
         <p className="problem" role="alert">
@@ -164,6 +145,7 @@ export function History() {
           {isFetchingNextPage ? "Reading…" : "Older versions"}
         </button>
       )}
+      {back !== undefined && <RollBack row={back} close={() => setBack(undefined)} />}
     </>
   );
 }

@@ -2,11 +2,11 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Ban, Cable, CircleSlash, RotateCcwKey, Server as ServerIcon, ShieldX, Trash2, Undo2 } from "lucide-react";
 import { type FormEvent, lazy, Suspense, useMemo, useState } from "react";
-import { api, result } from "../api/client";
+import { api, ApiError, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
-import { ageOf, percent, plural, timeOf } from "../lib/format";
+import { ageOf, agoOf, percent, plural, timeOf } from "../lib/format";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import { type NodeRow, readyWords, seenText } from "../live/rows";
@@ -86,7 +86,12 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             name: row.name,
             dangerous: true,
             run: async () => {
-              await result(api.DELETE("/v1/nodes/{node}", { params }));
+              try {
+                await result(api.DELETE("/v1/nodes/{node}", { params }));
+              } catch (error) {
+                // Declared, and never heard of by the Worker; or it forgot it before, and the declaration stayed.
+                if (!(row.desired !== undefined && error instanceof ApiError && error.status === 404)) throw error;
+              }
               if (row.desired !== undefined)
                 await act(() => result(api.POST("/v1/changes", { body: { set: [], remove: [{ kind: "MCPNode", namespace: "", name: row.name }], message: `forget ${row.name}`, dryRun: false } })));
               void navigate({ to: "/nodes" });
@@ -179,7 +184,7 @@ function Access({ node }: { node: string }) {
       <ul className="plain-list">
         {found.tokens.map((token) => (
           <li key={token.id}>
-            <code>{token.id}</code> <span className="muted">made {ageOf(token.created)} ago, {token.expires === null ? "never ends" : `ends ${timeOf(token.expires)}`}</span>
+            <code>{token.id}</code> <span className="muted">made {agoOf(token.created)}, {token.expires === null ? "never ends" : `ends ${timeOf(token.expires)}`}</span>
           </li>
         ))}
       </ul>

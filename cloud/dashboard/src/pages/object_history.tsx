@@ -5,7 +5,7 @@ import { GitCommitHorizontal } from "lucide-react";
 import type { ObjectRow } from "../api/client";
 import { history, type HistoryRow, queryClient, shardOf, snapshotOf } from "../api/queries";
 import { useFleet } from "../live";
-import { ageOf, short, timeOf } from "../lib/format";
+import { agoOf, short, timeOf } from "../lib/format";
 import { Empty, Failed, Loading } from "../ui/states";
 
 interface Version {
@@ -67,7 +67,7 @@ export function ObjectHistory({ kind, namespace, name }: { kind: string; namespa
               <span className="muted small">
                 {row.author || "unknown"} ·{" "}
                 <time dateTime={row.time} title={timeOf(row.time)}>
-                  {ageOf(row.time)} ago
+                  {agoOf(row.time)}
                 </time>{" "}
                 · <code>{short(row.snapshot)}</code>
               </span>

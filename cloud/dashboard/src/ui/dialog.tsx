@@ -40,6 +40,8 @@ export interface Question {
   action: string; // the word on the button
   name?: string; // must be typed: for what can't be taken back
   dangerous?: boolean;
+  body?: ReactNode; // what it would do, to be looked at; makes it wide
+  blocked?: boolean; // that is not known yet, or nothing is to be done
   run(): Promise<void>;
 }
 
@@ -48,14 +50,16 @@ export function Confirm({ question, close }: { question: Question | undefined; c
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
+  // A question whose answer means something else now is another one.
+  const { title, name, blocked = false } = question ?? {};
   useEffect(() => {
     setTyped("");
     setProblem("");
     setBusy(false);
-  }, [question]);
+  }, [question === undefined, title, name, blocked]);
   const focusBack = useFocusBack(question !== undefined);
   if (question === undefined) return null;
-  const ready = question.name === undefined || typed === question.name;
+  const ready = !blocked && (name === undefined || typed === name);
   const act = async () => {
     setBusy(true);
     setProblem("");
@@ -71,11 +75,12 @@ export function Confirm({ question, close }: { question: Question | undefined; c
     <AlertDialog.Root open onOpenChange={(next) => !next && close()}>
       <AlertDialog.Portal>
         <AlertDialog.Overlay className="overlay" />
-        <AlertDialog.Content className="dialog" onCloseAutoFocus={focusBack}>
+        <AlertDialog.Content className={question.body === undefined ? "dialog" : "dialog wide"} onCloseAutoFocus={focusBack}>
           <AlertDialog.Title>{question.title}</AlertDialog.Title>
           <AlertDialog.Description asChild>
             <div className="muted">{question.description}</div>
           </AlertDialog.Description>
+          {question.body}
           <form
             onSubmit={(event) => {
               event.preventDefault();

@@ -1,6 +1,6 @@
 import { Tabs as Radix } from "radix-ui";
-import { Check, Copy as CopyIcon, Search as SearchIcon } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { Check, Copy as CopyIcon, Search as SearchIcon, X } from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
 import { type Health, HEALTH_WORD, HEALTHS } from "../live/rows";
 import { inWords, percent, timeOf } from "../lib/format";
 
@@ -87,15 +87,24 @@ export function Select<T extends string>({ value, change, label, options }: { va
 export const STATUS_OPTIONS: readonly { value: Health | ""; label: string }[] = [{ value: "", label: "Any status" }, ...HEALTHS.map((value) => ({ value, label: HEALTH_WORD[value] }))];
 
 export function CopyText({ text, label = "Copy" }: { text: string; label?: string }) {
-  const [done, setDone] = useState(false);
+  const [done, setDone] = useState<"" | "copied" | "failed">("");
   const copy = async () => {
-    await navigator.clipboard.writeText(text).catch(() => undefined);
-    setDone(true);
-    setTimeout(() => setDone(false), 1500);
+    try {
+      await navigator.clipboard.writeText(text); // there is no clipboard where the page comes by plain HTTP from elsewhere
+      setDone("copied");
+    } catch {
+      setDone("failed");
+    }
   };
+  useEffect(() => {
+    if (done === "") return undefined;
+    const timer = setTimeout(() => setDone(""), done === "copied" ? 1500 : 5000);
+    return () => clearTimeout(timer);
+  }, [done]);
+  const word = done === "copied" ? "Copied" : done === "failed" ? "Could not be copied: mark it and copy it by hand" : label;
   return (
-    <button type="button" className="button icon ghost small" aria-label={done ? "Copied" : label} title={label} onClick={() => void copy()}>
-      {done ? <Check aria-hidden /> : <CopyIcon aria-hidden />}
+    <button type="button" className={`button icon ghost small${done === "failed" ? " bad-text" : ""}`} aria-label={word} title={word} onClick={() => void copy()}>
+      {done === "copied" ? <Check aria-hidden /> : done === "failed" ? <X aria-hidden /> : <CopyIcon aria-hidden />}
     </button>
   );
 }

@@ -4,6 +4,7 @@ import { CircleAlert, Compass, type LucideIcon } from "lucide-react";
 import type { ReactNode } from "react";
 import { ApiError } from "../api/client";
 import { workerIsElsewhere, workerOrigin } from "../api/origin";
+import { isGone } from "../lib/gone";
 
 export function Loading({ what, whole = false }: { what: string; whole?: boolean }) {
   return (
@@ -30,6 +31,7 @@ export function Empty({ icon: Icon, title, children, action, page = false }: { i
 }
 
 const advice = (error: unknown): string => {
+  if (isGone(error)) return "A newer version of this page was put in its place meanwhile, or what serves it can’t be reached.";
   if (!(error instanceof ApiError)) return "This is a defect of the page. Load it again; if it stays, report it.";
   if (error.status === 0)
     return workerIsElsewhere
@@ -44,16 +46,17 @@ const advice = (error: unknown): string => {
 
 export function Failed({ error, retry, whole = false, page = whole }: { error: unknown; retry?: () => void; whole?: boolean; page?: boolean }) {
   const Title = page ? "h1" : "h2";
+  const gone = isGone(error);
   return (
     <div className={whole ? "state whole" : "state"} role="alert">
       <span className="state-icon bad" aria-hidden>
         <CircleAlert />
       </span>
-      <Title>That did not work</Title>
-      <p className="break">{(error as Error | undefined)?.message ?? "unknown"}</p>
+      <Title>{gone ? "This part of the page could not be loaded" : "That did not work"}</Title>
+      {!gone && <p className="break">{(error as Error | undefined)?.message ?? "unknown"}</p>}
       <p className="muted">{advice(error)}</p>
-      <button type="button" className="button" onClick={retry ?? (() => location.reload())}>
-        Try again
+      <button type="button" className="button" onClick={gone || retry === undefined ? () => location.reload() : retry}>
+        {gone ? "Load it again" : "Try again"}
       </button>
     </div>
   );

@@ -174,6 +174,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await go("History");
     const first = page.getByRole("listitem").filter({ hasText: "the first server" });
     await first.getByRole("button", { name: "Roll back" }).click();
+    await page.getByRole("alertdialog").getByText("1 changed", { exact: true }).waitFor(); // a dry run, by this node
     await confirm("Roll back");
     await page.getByRole("listitem").filter({ hasText: "roll back to" }).getByText("in force").waitFor();
     await openServer();

@@ -82,6 +82,8 @@ for (const [what, host] of [["of the same site", "127.0.0.1"], ["of another site
       await page.getByRole("button", { name: "Make a join token" }).click();
       await page.getByText(`mcplet join ${worker.url}`).first().waitFor();
       await page.keyboard.press("Escape");
+      await page.getByRole("alertdialog").getByRole("button", { name: "End the token" }).click();
+      await page.getByRole("dialog").waitFor({ state: "detached" });
       await page.getByRole("button", { name: "Sign out" }).click();
       await page.getByLabel("API token").waitFor();
       assert.equal((await context.cookies(worker.url)).length, 0);
