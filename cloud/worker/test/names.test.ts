@@ -42,6 +42,22 @@ describe("a hostile name", () => {
     for (const name of HOSTILE.filter((each) => each.length > 2 && each !== "Weather")) expect(person.texts.join("")).not.toContain(JSON.stringify(name).slice(1, -1));
   });
 
+  it("or anything else of a status that is none of what it should be is shown to nobody, the rest is", async () => {
+    const token = await deviceToken("edge-1");
+    const conditions = [{ type: "Ready", status: "True", reason: "Ready", message: "m" }];
+    const whole = { namespace: "default", name: "a", conditions, serverInfo: { name: "n" }, instances: [{ id: "i", state: "Running" }], restarts: { count: 1, stderrTail: "t" } };
+    const seen = async (sequence: number, server: object) => {
+      await putStatus("edge-1", token, { ...statusOf("edge-1", sequence), servers: [server] });
+      return (await call("GET", "/v1/servers/default/a", { as: VIEWER })).result[0].status;
+    };
+    expect(await seen(1, whole)).toEqual(whole);
+    for (const [index, wrong] of [{ instances: "x" }, { instances: [{ id: {} }] }, { restarts: { count: 1, stderrTail: { a: 1 } } }, { imageDigest: [] }].entries()) {
+      const { instances, imageDigest, restarts, ...rest } = await seen(index + 2, { ...whole, ...wrong });
+      expect([instances, imageDigest, restarts.count, restarts.stderrTail]).toEqual([undefined, undefined, 1, undefined]);
+      expect(rest).toMatchObject({ namespace: "default", name: "a", conditions, serverInfo: { name: "n" } });
+    }
+  });
+
   it("of a server makes a stored line none", async () => {
     const token = await deviceToken("edge-1");
     const time = new Date(Date.now() - 1000).toISOString();

@@ -1,6 +1,6 @@
 // A form made from a JSON schema.
 import { type FormEvent, type ReactNode, useId, useMemo, useState } from "react";
-import { argumentsOf, type Field, fieldsOf, type JsonSchema } from "../lib/form";
+import { argumentsOf, type Field, fieldsOf, type JsonSchema, ownText } from "../lib/form";
 
 function Input({ field, id, value, change, problem }: { field: Field; id: string; value: string; change(value: string): void; problem: string | undefined }) {
   const common = { id, "aria-describedby": `${id}-about`, "aria-invalid": problem !== undefined, "aria-required": field.required };
@@ -42,6 +42,7 @@ export function SchemaForm({ schema, action, submit, busy = false, children }: {
       {fields.length === 0 && <p className="muted">It takes no arguments.</p>}
       {fields.map((field) => {
         const id = base + field.name;
+        const problem = ownText(problems, field.name);
         return (
           <div key={field.name} className={field.kind === "boolean" ? "field check" : "field"}>
             <label htmlFor={id}>
@@ -53,9 +54,9 @@ export function SchemaForm({ schema, action, submit, busy = false, children }: {
               )}
               {HINT[field.kind] !== undefined && <span className="muted small"> {HINT[field.kind]}</span>}
             </label>
-            <Input field={field} id={id} value={texts[field.name] ?? field.initial} change={(value) => setTexts((all) => ({ ...all, [field.name]: value }))} problem={problems[field.name]} />
-            <p id={`${id}-about`} className={problems[field.name] === undefined ? "muted small" : "problem"}>
-              {problems[field.name] ?? field.description}
+            <Input field={field} id={id} value={ownText(texts, field.name) ?? field.initial} change={(value) => setTexts((all) => ({ ...all, [field.name]: value }))} problem={problem} />
+            <p id={`${id}-about`} className={problem === undefined ? "muted small" : "problem"}>
+              {problem ?? field.description}
             </p>
           </div>
         );

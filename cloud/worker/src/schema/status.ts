@@ -81,6 +81,11 @@ export const ServerDetail = ServerStatus.extend({
 });
 export type ServerDetail = z.infer<typeof ServerDetail>;
 
+// As the node sent it; where the rest of it is none of what it should be, what was checked when it came.
+export function detailOf(status: unknown): unknown {
+  return ServerDetail.safeParse(status).success ? status : ServerStatus.parse(status);
+}
+
 // What the machine has in all.
 export const Capacity = z.object({
   cpus: z.int().min(0).default(0),
