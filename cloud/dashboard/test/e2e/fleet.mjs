@@ -50,7 +50,7 @@ export async function freePort() {
   return port;
 }
 
-// The Worker with an operator and a viewer, `more` tokens and further settings.
+// The Worker with an operator and a viewer, `more` tokens and further settings. `again` starts it anew where it was, once it has ended.
 export async function startWorker(dir, { more = [], ...settings } = {}) {
   mkdirSync(dir, { recursive: true });
   const token = (name, role) => {
@@ -61,8 +61,9 @@ export async function startWorker(dir, { more = [], ...settings } = {}) {
   const viewer = token("vera", "viewer");
   writeFileSync(join(dir, "operator-token"), operator.value);
   writeFileSync(join(dir, "settings.json"), JSON.stringify({ tokens: [operator.entry, viewer.entry, ...more], loopbackTunnels: true, ...settings }));
-  const server = await start(dir, "--settings", join(dir, "settings.json"));
-  return { ...server, operator: operator.value, viewer: viewer.value };
+  const begin = async (...words) => ({ ...(await start(dir, "--settings", join(dir, "settings.json"), ...words)), operator: operator.value, viewer: viewer.value });
+  const server = await begin();
+  return { ...server, again: () => begin("--port", new URL(server.url).port) };
 }
 
 export const manifest = (name, more = "") => `apiVersion: mcpfleet.dev/v1alpha1

@@ -146,3 +146,30 @@ export async function playGateway(tools, text, { call, serverInfo = { name: "pla
   await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
   return { url: `http://127.0.0.1:${http.address().port}`, calls, end: () => (http.closeAllConnections(), new Promise((resolve) => http.close(resolve))) };
 }
+
+// The page's socket, through here: what it says and hears is in `sent` and `heard`, and it can be cut, and be kept from coming back.
+export async function listenIn(page) {
+  const link = { sent: [], heard: [], kept: false, open: new Set() };
+  link.cut = async () => {
+    link.kept = true;
+    for (const close of link.open) await close();
+    link.open.clear();
+  };
+  // Said and heard since: for what comes after a cut.
+  link.forget = () => ((link.sent.length = 0), (link.heard.length = 0));
+  const note = (list, text) => text.startsWith("{") && list.push(JSON.parse(text));
+  await page.routeWebSocket(/v1\/watch/, (socket) => {
+    if (link.kept) return void socket.close({ code: 1011 });
+    const upstream = socket.connectToServer();
+    link.open.add(() => (upstream.close(), socket.close({ code: 1011 })));
+    socket.onMessage((text) => (note(link.sent, text), upstream.send(text)));
+    upstream.onMessage((text) => (note(link.heard, text), socket.send(text)));
+  });
+  return link;
+}
+
+// What was told to one who came back: whether it was all, and of which nodes the servers.
+export function toldSince({ sent, heard }) {
+  const states = heard.filter(({ type }) => type === "state");
+  return { since: sent.find(({ type }) => type === "sync")?.since, whole: states.map(({ whole }) => whole), servers: Object.fromEntries(states.flatMap(({ nodes }) => nodes.map(({ node, servers }) => [node.node, servers?.map(({ name }) => name) ?? null]))) };
+}
