@@ -94,11 +94,14 @@ describe("what Pages runs", () => {
     const page = await get("/-/servers");
     expect(await page.text()).toContain('<meta name="mcpfleet-worker" content="https://fleet.example.com" />');
     const policy = page.headers.get("Content-Security-Policy")!;
-    expect(policy).toContain("connect-src 'self' https://fleet.example.com wss://fleet.example.com;");
-    expect(policy).not.toContain("unsafe");
+    const nonce = /'nonce-([0-9a-f]{32})'/.exec(policy)![1]!;
+    expect(policy).toBe(
+      `default-src 'none'; script-src 'self'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; connect-src 'self' https://fleet.example.com wss://fleet.example.com; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    );
     expect(page.headers.get("X-Frame-Options")).toBe("DENY");
     const file = await get("/-/assets/a-1.js");
     expect([file.status, file.headers.get("Cache-Control"), file.headers.get("X-Content-Type-Options")]).toEqual([200, "public, max-age=31536000, immutable", "nosniff"]);
+    expect(file.headers.get("Content-Security-Policy")).toBe("default-src 'none'; frame-ancestors 'none'");
     expect((await get("/")).headers.get("Location")).toBe("/-/");
     expect((await get("/v1/whoami")).status).toBe(404);
     expect((await get("/-/", { method: "POST" })).status).toBe(405);

@@ -1,4 +1,6 @@
-// From a tool's JSON schema to fields, and from what was typed to arguments. Pure. What a form can't show is typed as JSON.
+// From a tool's JSON schema to fields, and from what was typed to arguments. Pure. What a form can't show is typed as JSON. A schema is what a
+// server says: members may be of any type whatever JsonSchema says, and what is none of what is meant is left out. Names may be those that every
+// object of JavaScript has.
 import { type Schema, type SchemaDraft, Validator } from "@cfworker/json-schema";
 
 export interface JsonSchema {
@@ -37,13 +39,19 @@ export interface Field {
   schema: JsonSchema;
 }
 
-const typeOf = (schema: JsonSchema): string => (Array.isArray(schema.type) ? (schema.type.find((type) => type !== "null") ?? "") : (schema.type ?? ""));
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const numberOf = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+const objectOf = <T extends object>(value: unknown): T => (typeof value === "object" && value !== null ? (value as T) : ({} as T));
+const shown = (value: unknown): string => (typeof value === "object" ? JSON.stringify(value) : String(value));
+export const ownText = (texts: Readonly<Record<string, string>>, name: string): string | undefined => (Object.hasOwn(texts, name) ? texts[name] : undefined);
+
+const typeOf = (schema: JsonSchema): string => textOf(Array.isArray(schema.type) ? schema.type.find((type) => type !== "null") : schema.type) ?? "";
 
 function kindOf(schema: JsonSchema, choices: number): FieldKind {
   if (choices > 0) return "choice";
   switch (typeOf(schema)) {
     case "string":
-      return (schema.maxLength ?? 0) > 200 || schema.format === "multiline" ? "long" : "text";
+      return (numberOf(schema.maxLength) ?? 0) > 200 || schema.format === "multiline" ? "long" : "text";
     case "number":
       return "number";
     case "integer":
@@ -51,30 +59,35 @@ function kindOf(schema: JsonSchema, choices: number): FieldKind {
     case "boolean":
       return "boolean";
     case "array":
-      return typeOf(schema.items ?? {}) === "string" && schema.items?.enum === undefined ? "list" : "json";
+      return typeOf(objectOf(schema.items)) === "string" && schema.items?.enum === undefined ? "list" : "json";
     default:
       return "json";
   }
 }
 
 function choicesOf(schema: JsonSchema): Field["choices"] {
-  if (schema.enum !== undefined) return schema.enum.map((actual, index) => ({ value: JSON.stringify(actual), label: schema.enumNames?.[index] ?? String(actual), actual }));
-  const titled = schema.oneOf?.filter((each) => each.const !== undefined) ?? [];
-  return titled.length === schema.oneOf?.length ? titled.map(({ const: actual, title }) => ({ value: JSON.stringify(actual), label: title ?? String(actual), actual })) : [];
+  if (Array.isArray(schema.enum)) {
+    const names = Array.isArray(schema.enumNames) ? schema.enumNames : [];
+    return schema.enum.map((actual, index) => ({ value: JSON.stringify(actual), label: textOf(names[index]) ?? shown(actual), actual }));
+  }
+  if (!Array.isArray(schema.oneOf)) return [];
+  const titled = schema.oneOf.map((each) => objectOf<{ const?: unknown; title?: unknown }>(each)).filter((each) => each.const !== undefined);
+  return titled.length === schema.oneOf.length ? titled.map(({ const: actual, title }) => ({ value: JSON.stringify(actual), label: textOf(title) ?? shown(actual), actual })) : [];
 }
 
 function initialOf(schema: JsonSchema, kind: FieldKind): string {
   if (schema.default === undefined) return kind === "boolean" ? "false" : "";
   if (kind === "choice" || kind === "json") return JSON.stringify(schema.default, null, kind === "json" ? 2 : 0);
-  return kind === "list" && Array.isArray(schema.default) ? schema.default.join("\n") : String(schema.default);
+  return kind === "list" && Array.isArray(schema.default) ? schema.default.join("\n") : shown(schema.default);
 }
 
 export function fieldsOf(schema: JsonSchema): Field[] {
-  const required = new Set(schema.required ?? []);
-  return Object.entries(schema.properties ?? {}).map(([name, member]) => {
+  const required = new Set(Array.isArray(schema.required) ? schema.required : []);
+  return Object.entries(objectOf(schema.properties)).map(([name, given]) => {
+    const member = objectOf<JsonSchema>(given);
     const choices = choicesOf(member);
     const kind = kindOf(member, choices.length);
-    return { name, label: member.title ?? name, description: member.description ?? "", required: required.has(name), kind, choices, initial: initialOf(member, kind), schema: member };
+    return { name, label: textOf(member.title) ?? name, description: textOf(member.description) ?? "", required: required.has(name), kind, choices, initial: initialOf(member, kind), schema: member };
   });
 }
 
@@ -91,8 +104,9 @@ export function valueOf(field: Field, text: string): { value?: unknown; problem?
     case "integer": {
       const number = Number(text);
       if (!Number.isFinite(number) || (field.kind === "integer" && !Number.isInteger(number))) return { problem: field.kind === "integer" ? "is no whole number" : "is no number" };
-      if (field.schema.minimum !== undefined && number < field.schema.minimum) return { problem: `is less than ${field.schema.minimum}` };
-      if (field.schema.maximum !== undefined && number > field.schema.maximum) return { problem: `is more than ${field.schema.maximum}` };
+      const [least = -Infinity, most = Infinity] = [numberOf(field.schema.minimum), numberOf(field.schema.maximum)];
+      if (number < least) return { problem: `is less than ${least}` };
+      if (number > most) return { problem: `is more than ${most}` };
       return { value: number };
     }
     case "list":
@@ -109,14 +123,14 @@ export function valueOf(field: Field, text: string): { value?: unknown; problem?
 }
 
 export function argumentsOf(fields: readonly Field[], texts: Readonly<Record<string, string>>): { args: Record<string, unknown>; problems: Record<string, string> } {
-  const args: Record<string, unknown> = {};
-  const problems: Record<string, string> = {};
+  const args: [string, unknown][] = [];
+  const problems: [string, string][] = [];
   for (const field of fields) {
-    const { value, problem } = valueOf(field, texts[field.name] ?? field.initial);
-    if (problem !== undefined) problems[field.name] = problem;
-    else if (value !== undefined) args[field.name] = value;
+    const { value, problem } = valueOf(field, ownText(texts, field.name) ?? field.initial);
+    if (problem !== undefined) problems.push([field.name, problem]);
+    else if (value !== undefined) args.push([field.name, value]);
   }
-  return { args, problems };
+  return { args: Object.fromEntries(args), problems: Object.fromEntries(problems) };
 }
 
 // Whether fields can say what it takes. What is put together of other schemas, or has members of any name, they can't: but parts that only
@@ -133,15 +147,12 @@ export const jsonOf = (args: Record<string, unknown>): string => JSON.stringify(
 // What the fields hold, to be gone on with as JSON: also what is wrong yet.
 export function draftOf(fields: readonly Field[], texts: Readonly<Record<string, string>>): Record<string, unknown> {
   const { args, problems } = argumentsOf(fields, texts);
-  for (const field of fields) {
-    const text = texts[field.name] ?? field.initial;
-    if (problems[field.name] !== undefined && text !== "") args[field.name] = text;
-  }
-  return args;
+  const wrong = fields.filter(({ name }) => ownText(problems, name) !== undefined).map(({ name, initial }) => [name, ownText(texts, name) ?? initial] as const);
+  return { ...args, ...Object.fromEntries(wrong.filter(([, text]) => text !== "")) };
 }
 
 // undefined: no text of this field means that value.
-function textOf({ kind, choices }: Field, value: unknown): string | undefined {
+function typedOf({ kind, choices }: Field, value: unknown): string | undefined {
   switch (kind) {
     case "boolean":
       return typeof value === "boolean" ? String(value) : undefined;
@@ -165,7 +176,7 @@ export function textsOf(fields: readonly Field[], args: Readonly<Record<string, 
   const beyond: string[] = [];
   for (const [name, value] of Object.entries(args)) {
     const field = fields.find((each) => each.name === name);
-    const text = field && textOf(field, value);
+    const text = field && typedOf(field, value);
     if (text === undefined) beyond.push(name);
     else known.set(name, text);
   }

@@ -6,7 +6,7 @@ import { api, ApiError, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
-import { ageOf, agoOf, percent, plural, timeOf } from "../lib/format";
+import { agoOf, percent, plural, timeOf } from "../lib/format";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import { type NodeRow, readyWords, seenText } from "../live/rows";

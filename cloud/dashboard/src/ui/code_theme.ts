@@ -17,6 +17,7 @@ const base = EditorView.theme({
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
   ".cm-completionInfo": { maxWidth: "26rem", padding: "8px 10px" },
   ".cm-completionDetail": { opacity: 0.75, fontStyle: "normal" },
+  ".cm-tooltip-autocomplete > ul > li[aria-selected] .cm-completionDetail": { opacity: 1 },
   ".cm-diagnostic": { whiteSpace: "pre-wrap", fontFamily: "var(--sans)" },
   ".cm-diagnostic-error": { borderLeftColor: "var(--bad)" },
   ".cm-panels": { backgroundColor: "var(--raised)", color: "var(--text)", borderColor: "var(--line)" },

@@ -1,6 +1,6 @@
 // A form made from a JSON schema. `raw`: what it holds may also be typed as JSON, which is the only way where fields can't say it.
 import { type FormEvent, type ReactNode, useId, useMemo, useState } from "react";
-import { argumentsOf, draftOf, faultsOf, type Field, fieldsOf, formSays, jsonOf, type JsonSchema, parseObject, textsOf } from "../lib/form";
+import { argumentsOf, draftOf, faultsOf, type Field, fieldsOf, formSays, jsonOf, type JsonSchema, ownText, parseObject, textsOf } from "../lib/form";
 
 function Input({ field, id, value, change, problem }: { field: Field; id: string; value: string; change(value: string): void; problem: string | undefined }) {
   const common = { id, "aria-describedby": `${id}-about`, "aria-invalid": problem !== undefined, "aria-required": field.required };
@@ -91,6 +91,7 @@ export function SchemaForm({ schema, action, submit, busy = false, raw = false, 
       {json === undefined &&
         fields.map((field) => {
           const id = base + field.name;
+          const problem = ownText(problems, field.name);
           return (
             <div key={field.name} className={field.kind === "boolean" ? "field check" : "field"}>
               <label htmlFor={id}>
@@ -102,9 +103,9 @@ export function SchemaForm({ schema, action, submit, busy = false, raw = false, 
                 )}
                 {HINT[field.kind] !== undefined && <span className="muted small"> {HINT[field.kind]}</span>}
               </label>
-              <Input field={field} id={id} value={texts[field.name] ?? field.initial} change={(value) => setTexts((all) => ({ ...all, [field.name]: value }))} problem={problems[field.name]} />
-              <p id={`${id}-about`} className={problems[field.name] === undefined ? "muted small" : "problem"}>
-                {problems[field.name] ?? field.description}
+              <Input field={field} id={id} value={ownText(texts, field.name) ?? field.initial} change={(value) => setTexts((all) => ({ ...all, [field.name]: value }))} problem={problem} />
+              <p id={`${id}-about`} className={problem === undefined ? "muted small" : "problem"}>
+                {problem ?? field.description}
               </p>
             </div>
           );

@@ -1,5 +1,6 @@
 // A real fleet for the browser: the Worker in workerd, mcplet and MCP servers. Programs are those of $MCPFLEET_BIN (a build directory)
-// and $MCPFLEET_TEST_SERVER; Chromium is Debian's. What is not there makes `missing` say so: then all is skipped, loudly.
+// and $MCPFLEET_TEST_SERVER; Chromium is Debian's. What is not there makes `missing` say so: then all is skipped, loudly; with
+// MCPFLEET_TEST_STRICT=1, as scripts/test runs it, which has installed all of it, that is a failure.
 import { execFile, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -23,6 +24,7 @@ const absent = (files) => files.filter((file) => !existsSync(file));
 export const missingBrowser = absent([browserPath, built]).map((file) => (file === built ? `${file} (npm run build)` : `${file} (scripts/install-deps --test)`));
 export const missing = [...missingBrowser, ...(bin === "" ? ["$MCPFLEET_BIN"] : absent([join(bin, "mcplet"), join(bin, "mcpctl"), testServer]))];
 export const skipFor = (list) => (list.length === 0 ? false : `not there: ${list.join(", ")}`);
+if (missing.length > 0 && process.env.MCPFLEET_TEST_STRICT === "1") throw new Error(`MCPFLEET_TEST_STRICT=1, and not there: ${missing.join(", ")}`);
 // scripts/test looks for lines that begin so.
 if (missing.length > 0 && process.env.NODE_TEST_CONTEXT !== undefined) console.log(`skipped: dashboard in a browser: not there: ${missing.join(", ")}`);
 
@@ -48,7 +50,7 @@ export async function freePort() {
   return port;
 }
 
-// The Worker with an operator and a viewer, `more` tokens and further settings.
+// The Worker with an operator and a viewer, `more` tokens and further settings. `again` starts it anew where it was, once it has ended.
 export async function startWorker(dir, { more = [], ...settings } = {}) {
   mkdirSync(dir, { recursive: true });
   const token = (name, role) => {
@@ -59,8 +61,9 @@ export async function startWorker(dir, { more = [], ...settings } = {}) {
   const viewer = token("vera", "viewer");
   writeFileSync(join(dir, "operator-token"), operator.value);
   writeFileSync(join(dir, "settings.json"), JSON.stringify({ tokens: [operator.entry, viewer.entry, ...more], loopbackTunnels: true, ...settings }));
-  const server = await start(dir, "--settings", join(dir, "settings.json"));
-  return { ...server, operator: operator.value, viewer: viewer.value };
+  const begin = async (...words) => ({ ...(await start(dir, "--settings", join(dir, "settings.json"), ...words)), operator: operator.value, viewer: viewer.value });
+  const server = await begin();
+  return { ...server, again: () => begin("--port", new URL(server.url).port) };
 }
 
 export const manifest = (name, more = "") => `apiVersion: mcpfleet.dev/v1alpha1

@@ -7,8 +7,9 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { makePages } from "../../scripts/pages.mjs";
+import { playAccess } from "./access.mjs";
 import { freePort, missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { PlayedNode, server } from "./played.mjs";
+import { playGateway, PlayedNode, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
 const wrangler = fileURLToPath(new URL("../../../worker/node_modules/wrangler/bin/wrangler.js", import.meta.url));
@@ -128,3 +129,105 @@ for (const [what, host] of [["of the same site", "127.0.0.1"], ["of another site
     });
   });
 }
+
+// Behind Cloudflare Access, as docs/dashboard.md has it: in front of the Worker's name, with OPTIONS let through. Nobody types a token.
+describe("a dashboard behind Access", { skip, concurrency: 1 }, () => {
+  const OPERATOR = "ops@example.com";
+  const VIEWER = "eye@example.com";
+  let dir, worker, origin, endPages, node, access, door;
+  before(async () => {
+    if (skip) return;
+    dir = temporary();
+    const port = await freePort();
+    origin = `http://127.0.0.1:${port}`;
+    access = await playAccess({ operators: [OPERATOR], viewers: [VIEWER] });
+    worker = await startWorker(join(dir, "worker"), { ...access.settings, dashboardOrigin: origin });
+    door = await access.before(worker.url);
+    await makePages(door.url, join(dir, "dist"));
+    endPages = await servePages(join(dir, "dist"), port);
+    await worker.call("POST", "/v1/changes", { body: { message: "first", set: [{ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name: "weather" }, spec: { source: { image: { ref: "ghcr.io/example/weather:1" } } } }] } });
+    node = await new PlayedNode(worker, "edge-01").connect();
+    node.say([server("weather")]);
+  });
+  after(async () => {
+    if (skip) return;
+    node?.close();
+    await endPages?.();
+    await worker?.end();
+    await access?.end();
+    remove(dir);
+  });
+
+  test("knows who looks without a token, is live and acts in that person's name", { timeout: 240_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { address: `${door.url}/-/` });
+    await page.getByRole("heading", { name: "Sign in to the team" }).waitFor(); // the door is shut
+    await page.goto(door.signIn(OPERATOR));
+    await page.getByText("Live", { exact: true }).waitFor();
+    assert.equal(await page.getByLabel("API token").count(), 0);
+    await page.locator(".person-name").getByText(OPERATOR).waitFor();
+    assert.deepEqual((await context.cookies(door.url)).map(({ name }) => name), ["CF_Authorization"], "no cookie of ours");
+    node.say([server("weather", { conditions: [{ type: "Ready", status: "False", reason: "NotReady", message: "played" }] })]);
+    await page.getByText("1 not ready").waitFor();
+    await page.goto(`${door.url}/-/servers/default/weather`);
+    await page.getByRole("button", { name: "Suspend" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "Suspend" }).click();
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    const [deed] = await worker.call("GET", "/v1/audit");
+    assert.deepEqual([deed.who, deed.subject], [OPERATOR, "default/weather"]);
+    node.say([server("weather")]);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("at an origin of its own says where to sign in, and works once that is done", { timeout: 240_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { address: `${origin}/-/` });
+    await page.getByRole("alert").getByText("there is no answer").waitFor();
+    await page.getByText(`Behind Cloudflare Access: open ${door.url} in this browser once, sign in there and come back.`).waitFor();
+    assert.ok(faults.length > 0 && faults.every((text) => text.includes("CORS policy")), `what a browser refuses, and nothing else: ${faults.join("; ")}`);
+    faults.length = 0;
+    await page.goto(door.signIn(OPERATOR));
+    await page.getByRole("navigation", { name: "Main" }).waitFor();
+    await page.goto(`${origin}/-/servers/default/weather`);
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.locator(".person-name").getByText(OPERATOR).waitFor();
+    await page.getByRole("button", { name: /^(Suspend|Resume)$/ }).waitFor();
+    await page.goto(`${origin}/-/servers/default/weather?tab=usage`);
+    await page.getByRole("img", { name: /^CPU over the last hour/ }).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("lets a viewer see and not act, and somebody without a role do neither", { timeout: 240_000 }, async () => {
+    const gateway = await playGateway([{ name: "find", inputSchema: { type: "object" } }], "found");
+    await worker.call("PATCH", "/v1/nodes/edge-01", { body: { tunnel: gateway.url } });
+    const { page, context, faults } = await openPage(browser, worker, { address: door.signIn(VIEWER) });
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.locator(".person-name").getByText(VIEWER).waitFor();
+    for (const [path, there] of [["servers/default/weather", "Conditions"], ["nodes/edge-01", "Conditions"], ["history", "first"], ["apply", "an operator applies it"]]) {
+      await page.goto(`${door.url}/-/${path}`);
+      await page.getByText(there).or(page.locator(".conditions")).first().waitFor();
+      assert.equal(await page.getByRole("button", { name: /^(Restart|Suspend|Resume|Delete|Cordon|Drain|Rotate|Revoke|Forget|Set|Roll back|Review)$/ }).count(), 0, path);
+    }
+    await page.goto(`${door.url}/-/servers/default/weather?tab=tools`);
+    await page.getByText("an operator runs it").waitFor();
+    const answers = await page.evaluate(async () => {
+      const post = async (path, method, body) => (await fetch(path, { method, headers: { "Content-Type": "application/json", Accept: "application/json, text/event-stream" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).status;
+      return [
+        await post("/v1/servers/default/weather/restart", "POST"),
+        await post("/v1/servers/default/weather", "DELETE"),
+        await post("/v1/nodes/edge-01/revoke", "POST"),
+        await post("/v1/nodes/edge-01", "PATCH", { tunnel: null }),
+        await post("/default/weather/mcp", "POST", { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "find", arguments: {} } }),
+      ];
+    });
+    assert.deepEqual(answers, Array(5).fill(403));
+    assert.deepEqual(gateway.calls, []);
+    assert.deepEqual(faults, []);
+    await page.goto(door.signIn("nobody@example.com"));
+    await page.getByRole("heading", { name: "No role in this fleet" }).waitFor();
+    await page.getByText("You are nobody@example.com").waitFor();
+    assert.equal(await page.getByRole("navigation").count(), 0);
+    await context.close();
+    await gateway.end();
+  });
+});

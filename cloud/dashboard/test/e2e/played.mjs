@@ -103,19 +103,39 @@ export class PlayedNode {
   }
 }
 
-// A gateway behind a node's tunnel, in front of one server with these tools, which answers every call with the same text.
-export async function playGateway(tools, text) {
+// A gateway behind a node's tunnel, in front of one server with these tools, which answers every call with the same text; with `call`, as that
+// says: it may tell (notifications) and ask (requests of the server) meanwhile, and gives the result or throws the error.
+export async function playGateway(tools, text, { call, serverInfo = { name: "played", version: "1" } } = {}) {
   const calls = [];
+  const waiting = new Map();
   const http = createServer(async (request, response) => {
     if (request.url.endsWith("/healthz")) return void response.end("ok");
     if (request.method !== "POST") return void response.writeHead(405).end();
     let body = "";
     for await (const part of request) body += part;
-    const { id, method, params } = JSON.parse(body);
+    const { id, method, params, result: answer, error } = JSON.parse(body);
     if (id === undefined) return void response.writeHead(202).end();
+    if (method === undefined) {
+      waiting.get(id)?.({ answer, error });
+      return void response.writeHead(202).end();
+    }
     if (method === "tools/call") calls.push(params);
+    if (method === "tools/call" && call !== undefined) {
+      response.setHeader("Content-Type", "text/event-stream");
+      const send = (message) => response.write(`event: message\ndata: ${JSON.stringify({ jsonrpc: "2.0", ...message })}\n\n`);
+      const tell = (what, about) => send({ method: what, params: about });
+      const ask = (what, about) =>
+        new Promise((resolve) => {
+          const own = `asked-${waiting.size}`;
+          waiting.set(own, resolve);
+          send({ id: own, method: what, params: about });
+        });
+      const end = await Promise.resolve(call(params, { tell, ask })).then((result) => ({ result }), (failure) => ({ error: { code: -32000, message: failure.message } }));
+      send({ id, ...end });
+      return void response.end();
+    }
     const result = {
-      initialize: () => ({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "played", version: "1" } }),
+      initialize: () => ({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo }),
       "tools/list": () => ({ tools }),
       "tools/call": () => ({ content: [{ type: "text", text }] }),
       ping: () => ({}),
@@ -125,4 +145,31 @@ export async function playGateway(tools, text) {
   });
   await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
   return { url: `http://127.0.0.1:${http.address().port}`, calls, end: () => (http.closeAllConnections(), new Promise((resolve) => http.close(resolve))) };
+}
+
+// The page's socket, through here: what it says and hears is in `sent` and `heard`, and it can be cut, and be kept from coming back.
+export async function listenIn(page) {
+  const link = { sent: [], heard: [], kept: false, open: new Set() };
+  link.cut = async () => {
+    link.kept = true;
+    for (const close of link.open) await close();
+    link.open.clear();
+  };
+  // Said and heard since: for what comes after a cut.
+  link.forget = () => ((link.sent.length = 0), (link.heard.length = 0));
+  const note = (list, text) => text.startsWith("{") && list.push(JSON.parse(text));
+  await page.routeWebSocket(/v1\/watch/, (socket) => {
+    if (link.kept) return void socket.close({ code: 1011 });
+    const upstream = socket.connectToServer();
+    link.open.add(() => (upstream.close(), socket.close({ code: 1011 })));
+    socket.onMessage((text) => (note(link.sent, text), upstream.send(text)));
+    upstream.onMessage((text) => (note(link.heard, text), socket.send(text)));
+  });
+  return link;
+}
+
+// What was told to one who came back: whether it was all, and of which nodes the servers.
+export function toldSince({ sent, heard }) {
+  const states = heard.filter(({ type }) => type === "state");
+  return { since: sent.find(({ type }) => type === "sync")?.since, whole: states.map(({ whole }) => whole), servers: Object.fromEntries(states.flatMap(({ nodes }) => nodes.map(({ node, servers }) => [node.node, servers?.map(({ name }) => name) ?? null]))) };
 }

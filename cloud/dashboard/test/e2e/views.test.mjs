@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
 import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, slowness, startWorker, temporary, until } from "./fleet.mjs";
-import { condition, nodeConditions, playGateway, PlayedNode, sample, server } from "./played.mjs";
+import { axe, axeInBoth } from "./looks.mjs";
+import { condition, listenIn, nodeConditions, playGateway, PlayedNode, sample, server, toldSince } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'}\${{constructor}}`;
@@ -42,7 +42,7 @@ const nodes = [];
 before(async () => {
   if (skip) return;
   dir = temporary();
-  worker = await startWorker(dir);
+  worker = await startWorker(dir, { downAfterSeconds: 3600 }); // played nodes say nothing for long
   browser = await openBrowser();
 });
 after(async () => {
@@ -54,15 +54,11 @@ after(async () => {
   remove(dir);
 });
 
-const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/maps?tab=tools", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "nodes/edge-03", "alerts", "alerts?tab=past", "logs", "apply", "history", "audit"];
+const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/maps?tab=tools", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "nodes/edge-03", "alerts", "alerts?tab=seen", "alerts?tab=past", "logs", "apply", "history", "audit", "nowhere"];
 
 async function settled(page) {
   await page.waitForLoadState("networkidle");
   await page.locator(".spinner").first().waitFor({ state: "detached" }).catch(() => undefined);
-}
-async function axe(page, where) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  assert.deepEqual(violations.map(({ id, nodes: found }) => `${id}: ${found.map((node) => `${node.target} ${node.failureSummary ?? ""}`).slice(0, 3).join(" | ")}`), [], where);
 }
 const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 
@@ -70,11 +66,11 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
   test("without a session shows a page to sign in at, and says when a token is wrong", async () => {
     const { page, context, faults } = await openPage(browser, worker);
     await page.getByLabel("API token").waitFor();
-    await axe(page, "sign in");
-    await shoot(page, "sign-in-light");
+    await axeInBoth(page, "sign in", (theme) => shoot(page, `sign-in-${theme}`));
     await page.getByLabel("API token").fill("wrong");
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByText("This token is not known").waitFor();
+    await axeInBoth(page, "a wrong token");
     assert.deepEqual(faults, []);
     await context.close();
   });
@@ -82,11 +78,11 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
   test("of an empty fleet says what to do", async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator });
     await page.getByText("An empty fleet").waitFor();
-    await shoot(page, "empty-overview-light");
+    await axeInBoth(page, "empty overview", (theme) => shoot(page, `empty-overview-${theme}`));
     for (const [path, text] of [["servers", "No servers yet"], ["nodes", "No nodes yet"], ["alerts", "Nothing is wrong"], ["history", "Nothing was applied yet"], ["audit", "Nobody did anything yet"], ["servers/default/none", "There is no server none"], ["nowhere", "No such page"]]) {
       await page.goto(`${worker.url}/-/${path}`);
       await page.getByText(text).first().waitFor();
-      await axe(page, path);
+      await axeInBoth(page, path, (theme) => shoot(page, `empty-${path.replaceAll("/", "-")}-${theme}`));
     }
     assert.deepEqual(faults, []);
     await context.close();
@@ -115,15 +111,31 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await worker.call("PATCH", "/v1/nodes/edge-01", { body: { tunnel: gateway.url } });
     nodes[3].close();
     await until("edge-04 is gone", async () => !(await worker.call("GET", "/v1/nodes/edge-04")).connected);
+    const raised = await until("github loops on two nodes", async () => {
+      const loops = (await worker.call("GET", "/v1/alerts")).filter(({ kind, subject }) => kind === "CrashLoop" && subject.endsWith("/github"));
+      return loops.length > 1 && loops;
+    });
+    await worker.call("POST", "/v1/alerts/acknowledge", { body: { key: raised[0].key } });
+    const minutesAgo = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
+    await nodes[0].store(Array.from({ length: 120 }, (_, at) => ({ server: at % 3 === 0 ? "mail" : "weather", stream: at % 5 === 0 ? "stderr" : "stdout", time: minutesAgo(14 - at / 10), text: at % 7 === 0 ? `a line that is longer than the others, as of a stack or a request: ${"x".repeat(200)} ${HOSTILE}` : `played line ${at}` })));
+    const [{ snapshot }] = await worker.call("GET", "/v1/desired/history");
+    const pages = [...PAGES, `history?at=${snapshot}`];
     for (const [name, options] of Object.entries({ light: {}, dark: { theme: "dark" }, phone: { width: 390, height: 844 } })) {
       const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, ...options });
-      for (const path of PAGES) {
+      for (const path of pages) {
         await page.goto(`${worker.url}/-/${path}`);
         await page.getByRole("heading", { level: 1 }).first().waitFor();
         await settled(page);
+        // Not the pictures of what has nothing in it.
+        if (path.includes("logs")) await page.locator(".log-text").filter({ hasText: "played line" }).first().waitFor();
+        if (path === "alerts?tab=seen") await page.getByText("seen by").waitFor();
+        if (path.startsWith("history?")) {
+          await page.locator("details.difference summary").first().click();
+          await page.locator(".cm-merge-revert, .cm-editor, .cm-content").first().waitFor();
+        }
         // Widths change no colour and no name: on the phone a few pages stand for all.
         if (name !== "phone" || ["", "servers", "alerts"].includes(path)) await axe(page, `${name}: ${path}`);
-        await shoot(page, `${path.replaceAll(/[/?=]+/g, "-") || "overview"}-${name}`);
+        await shoot(page, `${path.replace(snapshot, "chosen").replaceAll(/[/?=]+/g, "-") || "overview"}-${name}`);
         assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true, `${name}: ${path} is wider than the window`);
         assert.equal(await page.evaluate(() => window.hacked), undefined, path);
       }
@@ -315,42 +327,174 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
-  test("lets a viewer see and nothing else, by button and by request", async () => {
-    const { page, context } = await openPage(browser, worker, { token: worker.viewer });
-    for (const path of ["servers/default/weather", "nodes/edge-02", "nodes", "servers", "history", "apply"]) {
+  test("has dialogs, an editor with faults and failures that are accessible in both themes", { timeout: 600_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.operator });
+    const both = (name) => axeInBoth(page, name, (theme) => shoot(page, `${name}-${theme}`));
+    const dialog = page.getByRole("alertdialog");
+    for (const [path, button, name] of [["servers/default/weather", "Restart", "dialog-restart"], ["servers/default/weather", "Delete", "dialog-delete"], ["nodes/edge-02", "Revoke", "dialog-revoke"]]) {
+      await page.goto(`${worker.url}/-/${path}`);
+      await page.getByRole("button", { name: button, exact: true }).click();
+      await dialog.waitFor();
+      await both(name);
+      // One that fails says why, in the dialog.
+      if (button === "Restart") {
+        await page.route("**/restart", (route) => route.fulfill({ status: 503, json: { success: false, errors: [{ code: 1, message: "the store is away" }], messages: [], result: null } }));
+        await dialog.getByRole("button", { name: "Restart" }).click();
+        await dialog.getByText("the store is away").waitFor();
+        await both("dialog-failed");
+      }
+      await page.keyboard.press("Escape");
+      await dialog.waitFor({ state: "detached" });
+    }
+    await page.goto(`${worker.url}/-/nodes`);
+    await page.getByRole("button", { name: "Enrol a node" }).click();
+    const enrol = page.getByRole("dialog");
+    await enrol.getByLabel("Name", { exact: true }).fill("EDGE");
+    await enrol.getByRole("button", { name: "Make a join token" }).click();
+    await enrol.getByText("A name has lower-case letters").waitFor();
+    await both("enrol-problem");
+    await enrol.getByLabel("Name", { exact: true }).fill("edge-09");
+    await enrol.getByRole("button", { name: "Make a join token" }).click();
+    await enrol.getByText("mcplet join").waitFor();
+    await both("enrol-command");
+    await enrol.getByRole("button", { name: "End the token" }).click();
+    await enrol.waitFor({ state: "detached" });
+    await page.goto(`${worker.url}/-/apply`);
+    const write = async (text) => {
+      await page.locator(".cm-content").click();
+      await page.keyboard.press("ControlOrMeta+a");
+      await page.evaluate((value) => navigator.clipboard.writeText(value), text);
+      await page.keyboard.press("ControlOrMeta+v");
+    };
+    await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: bad}\nspec:\n  source: {image: {ref: 'ghcr.io/example/bad:1'}}\n  sesions: 5\n");
+    await page.locator(".verdict.bad-text").waitFor();
+    await page.locator(".cm-lintRange-error").first().hover();
+    await page.locator(".cm-tooltip-lint").waitFor();
+    await both("editor-fault");
+    await page.mouse.move(0, 0);
+    await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: translate}\nspec:\n  su");
+    await page.keyboard.press("Control+Space");
+    await page.locator(".cm-tooltip-autocomplete").waitFor();
+    await both("editor-completion");
+    await page.keyboard.press("Escape");
+    await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: translate}\nspec:\n  source: {image: {ref: 'ghcr.io/example/translate:2'}}\n");
+    await page.getByText("Nothing is wrong with it").waitFor();
+    await page.getByRole("button", { name: "Review" }).click();
+    const review = page.getByRole("dialog", { name: "1 change" });
+    await review.locator(".cm-editor, .cm-mergeView").first().waitFor();
+    await both("review");
+    await page.keyboard.press("Escape");
+    await review.waitFor({ state: "detached" });
+    // What failed, of a page and of a part of one.
+    await page.route("**/v1/alerts*", (route) => route.fulfill({ status: 500, json: { success: false, errors: [{ code: 1, message: "the store is away" }], messages: [], result: null } }));
+    await page.route("**/v1/logs*", (route) => route.fulfill({ status: 500, json: { success: false, errors: [{ code: 1, message: "the bucket is away" }], messages: [], result: null } }));
+    for (const [path, text] of [["alerts", "the store is away"], ["logs", "the bucket is away"], ["servers/default/weather?tab=logs", "the bucket is away"]]) {
+      await page.goto(`${worker.url}/-/${path}`);
+      await page.getByText(text).first().waitFor();
+      await both(`failed-${path.replaceAll(/[/?=]+/g, "-")}`);
+    }
+    assert.deepEqual(faults, []);
+    await context.close();
+    // Without a connection from the beginning, and of a server that has none.
+    const away = await openPage(browser, worker, { token: worker.viewer });
+    await away.page.routeWebSocket(/v1\/watch/, (socket) => void socket.close({ code: 1011 }));
+    await away.page.goto(`${worker.url}/-/`);
+    await away.page.getByText("There is no answer. Look whether this machine is online").waitFor();
+    await axeInBoth(away.page, "no connection", (theme) => shoot(away.page, `offline-${theme}`));
+    await away.context.close();
+  });
+
+  test("lets a viewer see and nothing else, by button and by request", { timeout: 600_000 }, async () => {
+    await worker.call("POST", "/v1/servers/default/metrics/suspend");
+    const ofServer = ["Restart", "Suspend", "Delete"];
+    const ofNode = ["Drain", "Rotate", "Revoke", "Forget", "Set", /^Host name of its tunnel/];
+    // What acts, page by page: an operator has exactly that, a viewer all the rest and nothing of it. Of other pages nothing acts.
+    const acts = {
+      "servers": ["Apply a manifest"],
+      ...Object.fromEntries(PAGES.filter((path) => /^servers\/default\/\w/.test(path)).map((path) => [path, ofServer])),
+      "servers/default/maps?tab=tools": [...ofServer, "Run", /^<img src=x/], // a field of the form
+      "servers/default/weather?tab=yaml": [...ofServer, "Edit"],
+      "servers/default/metrics": ["Restart", "Resume", "Delete"],
+      "nodes": ["Enrol a node"],
+      "nodes/edge-02": ["Cordon", ...ofNode],
+      "nodes/edge-03": ["Cordon", ...ofNode],
+      "nodes/edge-04": ["Uncordon", ...ofNode],
+      "alerts": ["Acknowledge"],
+      "apply": ["Review"],
+      "history": ["Roll back"],
+    };
+    // Names of all that can be used on a page: buttons and what looks like them, fields that take something. Numbers change meanwhile.
+    const usable = async (page) => {
+      const all = await page.evaluate(() =>
+        [...document.querySelectorAll("button, a.button, summary, [role=button], [role=menuitem], [contenteditable=true], input:enabled, textarea:enabled, select:enabled")]
+          .filter((element) => element.checkVisibility())
+          .map((element) => element.getAttribute("aria-label") ?? (element.labels?.length > 0 ? element.labels[0].textContent : element.matches("select, [contenteditable]") ? element.title : element.textContent)),
+      );
+      return [...new Set(all.map((name) => name.replaceAll(/\d+/g, "#").trim()))].sort();
+    };
+    const isOne = (name, list) => list.some((each) => (each instanceof RegExp ? each.test(name) : each === name));
+    const see = async (page, path) => {
       await page.goto(`${worker.url}/-/${path}`);
       await page.getByRole("heading", { level: 1 }).first().waitFor();
       await settled(page);
-      const buttons = await page.getByRole("button", { name: /^(Restart|Suspend|Delete|Cordon|Drain|Rotate|Revoke|Forget|Enrol a node|Roll back|Review|Apply a manifest)$/ }).count();
-      assert.equal(buttons, 0, path);
+    };
+    const seen = new Map();
+    const [operator, viewer] = [await openPage(browser, worker, { token: worker.operator }), await openPage(browser, worker, { token: worker.viewer })];
+    for (const path of new Set([...PAGES, ...Object.keys(acts)])) {
+      const own = acts[path] ?? [];
+      await see(operator.page, path);
+      const all = await until(`${path}: an operator may ${own.join(", ")}`, async () => {
+        const names = await usable(operator.page);
+        return own.every((each) => names.some((name) => isOne(name, [each]))) && names;
+      }, 20_000);
+      seen.set(path, { heading: await operator.page.getByRole("heading", { level: 1 }).first().textContent(), rest: all.filter((name) => !isOne(name, own)) });
+      assert.ok(seen.get(path).rest.includes("Sign out"), path);
     }
+    const { page } = viewer;
+    for (const [path, { heading, rest }] of seen) {
+      await see(page, path);
+      assert.equal(await page.getByRole("heading", { level: 1 }).first().textContent(), heading, path);
+      let names;
+      await until(path, async () => (names = await usable(page)).length === rest.length, 10_000).catch(() => undefined);
+      assert.deepEqual(names, rest, `what a viewer may use at ${path}`);
+    }
+    // Nor by the keys that act.
+    await see(page, "apply");
+    await page.locator(".cm-content").click();
+    await page.keyboard.press("Control+Enter");
+    await page.getByText("Nothing is wrong with it").waitFor();
+    assert.equal(await page.getByRole("dialog").count(), 0);
     const answers = await page.evaluate(async () => {
       const post = async (path, method = "POST", body) => (await fetch(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).status;
       return [
         await post("/v1/servers/default/weather/restart"),
         await post("/v1/servers/default/weather", "DELETE"),
+        await post("/v1/servers/default/metrics/resume"),
         await post("/v1/nodes/edge-02/revoke"),
+        await post("/v1/nodes/edge-02/cordon"),
+        await post("/v1/nodes/edge-02/rotate"),
+        await post("/v1/nodes/edge-02/tokens"),
+        await post("/v1/nodes/edge-02", "PATCH", { tunnel: null }),
+        await post("/v1/nodes/edge-02", "DELETE"),
         await post("/v1/changes", "POST", { set: [], remove: [{ kind: "MCPServer", namespace: "default", name: "weather" }] }),
         await post("/v1/rollback", "POST", {}),
         await post("/v1/alerts/acknowledge", "POST", { key: "x" }),
         await post("/v1/joins", "GET"),
       ];
     });
-    assert.deepEqual(answers, Array(7).fill(403));
+    assert.deepEqual(answers, Array(13).fill(403));
     assert.ok((await worker.call("GET", "/v1/servers")).some((each) => each.name === "weather"));
-    await context.close();
+    await worker.call("POST", "/v1/servers/default/metrics/resume");
+    for (const { context, faults } of [operator, viewer]) {
+      assert.deepEqual(faults, []);
+      await context.close();
+    }
   });
 
   test("follows the fleet without a reload, and comes back after the connection was lost", async () => {
     const { page, context } = await openPage(browser, worker, { token: worker.operator });
     // Its socket goes through here: one that is open lives on when a browser is set offline.
-    let cut = false;
-    const open = new Set();
-    await page.routeWebSocket(/v1\/watch/, (socket) => {
-      if (cut) return void socket.close({ code: 1011 });
-      const upstream = socket.connectToServer();
-      open.add(() => (upstream.close(), socket.close({ code: 1011 })));
-    });
+    const link = await listenIn(page);
     await page.goto(`${worker.url}/-/servers/default/notes`);
     await page.locator(".page-sub .badge.ready").waitFor();
     const failing = (bad) => nodes[0].say(NAMES.map((name) => server(name, name === "notes" && bad ? crash : {})), { acceptedHead: "0.1.3" });
@@ -358,18 +502,23 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await page.locator(".page-sub .badge.degraded").waitFor();
     await page.getByRole("tab", { name: "Logs" }).click();
     await page.getByText("Following").waitFor();
-    cut = true;
-    for (const close of open) await close();
+    const { cursor } = link.heard.findLast(({ type }) => type === "delta" || type === "state");
+    await link.cut();
+    link.forget();
     await page.getByText("Connection lost").waitFor();
     await page.getByText("Not live: the connection is lost").waitFor();
     await page.getByRole("alert").getByText("what you see is what was known then").waitFor();
     failing(false);
     await nodes[0].store([{ server: "notes", time: new Date().toISOString(), text: "while nobody listened" }]);
     assert.equal(await page.locator(".page-sub .badge.degraded").count(), 1, "it does not know yet");
-    cut = false;
+    link.kept = false;
     await page.locator(".page-sub .badge.ready").waitFor();
     await page.getByText("Following").waitFor();
     await page.locator(".log-text").getByText("while nobody listened").waitFor();
+    // It said what it had seen, and was told what changed since: of the one node that spoke.
+    const told = toldSince(link);
+    assert.deepEqual([told.since, told.whole], [cursor, [false]]);
+    assert.deepEqual(told.servers, { "edge-01": NAMES, "edge-02": null, "edge-03": null, "edge-04": null });
     await context.close();
   });
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { argumentsOf, draftOf, faultsOf as faultsIn, fieldsOf, formSays, type JsonSchema, parseObject, textsOf } from "../../src/lib/form";
+import { argumentsOf, draftOf, faultsOf as faultsIn, fieldsOf, formSays, type JsonSchema, ownText, parseObject, textsOf, valueOf } from "../../src/lib/form";
 import { type EditorSchema, placeAt, suggest } from "../../src/lib/complete";
 import { ageOf, inWords, percent } from "../../src/lib/format";
 import { faultsOf, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
@@ -107,6 +107,31 @@ describe("a form", () => {
     expect(argumentsOf(fields, { name: "x", count: "", more: "{", ratio: "x" }).problems).toEqual({ count: "is needed", more: "is no JSON", ratio: "is no number" });
     expect(argumentsOf(fields, { count: "6" }).problems.count).toBe("is more than 5");
     expect(argumentsOf(fields, { count: "1.5" }).problems.count).toBe("is no whole number");
+  });
+  it("is made of any schema: what is none of what it should be is left out, and everything shown is text", () => {
+    const junk = [null, 5, "x", true, {}, [], [null], [{}], { a: { b: 1 } }];
+    for (const member of ["type", "title", "description", "enum", "enumNames", "oneOf", "default", "items", "format", "minimum", "maximum", "maxLength"])
+      for (const value of junk)
+        for (const type of ["string", "integer", "array", undefined]) {
+          const schema = { properties: { a: { ...(type && { type }), [member]: value }, b: { type, enum: ["x"], enumNames: value } }, required: value } as unknown as JsonSchema;
+          for (const field of fieldsOf(schema)) {
+            for (const text of [field.label, field.description, field.initial, ...field.choices.flatMap((choice) => [choice.label, choice.value])]) expect(typeof text).toBe("string");
+            valueOf(field, field.initial);
+            valueOf(field, "1");
+          }
+        }
+    for (const properties of junk) expect(fieldsOf({ properties } as unknown as JsonSchema).every(({ label }) => typeof label === "string")).toBe(true);
+    expect(fieldsOf({ properties: { a: null } } as unknown as JsonSchema).map(({ name, kind }) => [name, kind])).toEqual([["a", "json"]]);
+  });
+  it("takes fields with names that every object has", () => {
+    const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
+    const own = fieldsOf({ properties: Object.fromEntries(names.map((name) => [name, { type: "string", default: "d" }])) });
+    const { args, problems } = argumentsOf(own, {});
+    expect([Object.entries(args), Object.keys(problems)]).toEqual([names.map((name) => [name, "d"]), []]);
+    expect(JSON.stringify(argumentsOf(own, Object.fromEntries([["__proto__", "typed"]])).args)).toContain('"__proto__":"typed"');
+    expect(ownText({}, "constructor")).toBeUndefined();
+    const numbers = fieldsOf({ properties: Object.fromEntries(names.map((name) => [name, { type: "integer" }])) });
+    expect(Object.keys(argumentsOf(numbers, Object.fromEntries(names.map((name) => [name, "x"]))).problems)).toEqual(names);
   });
 });
 

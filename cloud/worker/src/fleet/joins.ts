@@ -2,14 +2,14 @@
 // HMAC over the node's name and public keys ever come here. The first keys that present the id are bound to it and may
 // repeat it; others are refused. Whether the HMAC is right only mcpctl can tell, which has the secret.
 import { z } from "zod";
-import { Name } from "../schema/status.js";
+import { LABEL_KEY, LABEL_VALUE, Name } from "../schema/status.js";
 import { ensureNode, setKeys } from "./nodes.js";
 import { issueToken, revokeToken } from "./tokens.js";
 
 const Base64Key = z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "is not 32 bytes in base64");
 export const JoinId = z.string().regex(/^[0-9a-f]{32}$/, "is not 32 hex digits");
 export const Labels = z
-  .record(z.string().max(317), z.string().max(63))
+  .record(z.string().max(317).regex(LABEL_KEY, "is no key of a label"), z.string().regex(LABEL_VALUE, "is no value of a label"))
   .refine((labels) => Object.keys(labels).length <= 64, "more than 64 labels");
 
 export const Presented = z.strictObject({

@@ -1,6 +1,7 @@
 // What comes over a socket. Everything is bounded; what fits no schema is answered with an error and changes nothing.
 import { z } from "zod";
 import { USAGE_SERVERS } from "../limits.js";
+import { Name } from "../schema/status.js";
 import { Follow } from "./room.js";
 import { Measure, ServerUsage } from "./usage.js";
 
@@ -20,8 +21,8 @@ export const FromNode = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("nonce"), nonce: z.string().max(64) }),
   z.strictObject({
     type: z.literal("log"),
-    namespace: z.string().max(63),
-    server: z.string().min(1).max(63),
+    namespace: Name,
+    server: Name,
     lines: z.array(LogLine).max(1000),
   }),
   z.strictObject({ type: z.literal("usage"), servers: z.array(ServerUsage).max(USAGE_SERVERS) }),

@@ -2,6 +2,7 @@
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { z } from "zod";
 import { CHUNK_UNPACKED_BYTES, LOG_LINE_BYTES } from "../limits.js";
+import { NameOrNone } from "../schema/status.js";
 
 export type Packing = "zstd" | "gzip";
 
@@ -30,8 +31,8 @@ export interface Line {
 
 const Line = z.object({
   time: z.string().max(64),
-  namespace: z.string().max(63).default(""),
-  server: z.string().max(63).default(""),
+  namespace: NameOrNone,
+  server: NameOrNone,
   stream: z.string().max(16).default("stderr"),
   text: z.string().max(LOG_LINE_BYTES),
 });

@@ -3,6 +3,7 @@
 import crd from "./crd.json";
 import { checkRules, type Rule } from "./rules.js";
 import { API_VERSION } from "./object.js";
+import { LABEL_KEY, LABEL_VALUE } from "../schema/status.js";
 
 export interface Violation {
   path: string; // "spec.source.image.ref", "spec.env[2].name"
@@ -35,8 +36,6 @@ export interface Schema {
 export const KINDS = crd as unknown as Record<string, { namespaced: boolean; schema: Schema }>;
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 const FORMATS: Record<string, [RegExp, string]> = {
   duration: [/^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$|^0$/, "a duration such as 30s, 5m or 12h"],
   bytes: [/^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$/, "bytes such as 64Mi"],

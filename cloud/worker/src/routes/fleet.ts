@@ -8,7 +8,7 @@ import { badRequest, notFound, reply } from "../http/envelope.js";
 import { check, readJson } from "../http/body.js";
 import type { AppContext, AppEnv } from "../http/guard.js";
 import { REQUEST_BYTES, UPTIME_BARS } from "../limits.js";
-import { Name, ServerDetail } from "../schema/status.js";
+import { detailOf, Name, ServerDetail } from "../schema/status.js";
 import { addRoute } from "./add.js";
 import { answer } from "./describe.js";
 import { checkTunnel } from "./enrol.js";
@@ -249,7 +249,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
         check(Name, c.req.param("namespace"), "the namespace"),
         check(Name, c.req.param("server"), "the server"),
       );
-      return reply(found.map((each) => ({ ...each, status: JSON.parse(each.status) as unknown })));
+      return reply(found.map((each) => ({ ...each, status: detailOf(JSON.parse(each.status)) })));
     },
   );
   addRoute(

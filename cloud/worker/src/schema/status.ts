@@ -3,6 +3,10 @@ import { z } from "zod";
 import { sha256Hex } from "./hash.js";
 
 export const Name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "is no RFC 1123 label");
+export const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+export const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
+// Of what is no object: lines and statuses of old nodes may leave the namespace out.
+export const NameOrNone = z.string().regex(/^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/, "is no RFC 1123 label").default("");
 
 export const Condition = z.object({
   type: z.string().max(316),
@@ -15,8 +19,8 @@ export const Condition = z.object({
 export type Condition = z.infer<typeof Condition>;
 
 export const ServerStatus = z.object({
-  namespace: z.string().max(63).default(""),
-  name: z.string().min(1).max(63),
+  namespace: NameOrNone,
+  name: Name,
   uid: z.string().max(64).optional(),
   observedGeneration: z.int().optional(),
   conditions: z.array(Condition).max(64).default([]),
@@ -76,6 +80,11 @@ export const ServerDetail = ServerStatus.extend({
     .optional(),
 });
 export type ServerDetail = z.infer<typeof ServerDetail>;
+
+// As the node sent it; where the rest of it is none of what it should be, what was checked when it came.
+export function detailOf(status: unknown): unknown {
+  return ServerDetail.safeParse(status).success ? status : ServerStatus.parse(status);
+}
 
 // What the machine has in all.
 export const Capacity = z.object({
