@@ -5,7 +5,7 @@ import { useState } from "react";
 import type { AlertTab } from "../app/router";
 import { type Alert, api, result } from "../api/client";
 import { alerts, queryClient, uptime } from "../api/queries";
-import { useMayAct } from "../app/session";
+import { useMayAct, useOfNode } from "../app/session";
 import { wordsOf } from "../lib/alerts";
 import { ageOf, inWords, percent, timeOf } from "../lib/format";
 import { Bars, Card, PageHead, Tabs } from "../ui/parts";
@@ -144,6 +144,7 @@ function Uptimes({ prefix, title }: { prefix: "server/" | "node/"; title: string
 
 export function Alerts() {
   const { data, error, refetch } = useQuery(alerts);
+  const ofNode = useOfNode();
   const { tab = "open" } = route.useSearch();
   const navigate = route.useNavigate();
   if (error)
@@ -164,7 +165,7 @@ export function Alerts() {
   ];
   return (
     <>
-      <PageHead title="Alerts" sub="Each is told once when it is raised and once when it is over, also to the webhooks of the settings." />
+      <PageHead title="Alerts" sub={ofNode ? "Kept by this node itself, whether or not anybody looks." : "Each is told once when it is raised and once when it is over, also to the webhooks of the settings."} />
       <Tabs<AlertTab> label="Alerts" value={tab} change={(next) => void navigate({ search: next === "open" ? {} : { tab: next } })} tabs={tabs} />
       <Uptimes prefix="node/" title="Uptime of nodes" />
       <Uptimes prefix="server/" title="Uptime of servers" />

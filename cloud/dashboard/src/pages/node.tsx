@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Ban, Cable, CircleSlash, RotateCcwKey, Server as ServerIcon, ShieldX, Trash2, Undo2 } from "lucide-react";
-import { type FormEvent, lazy, Suspense, useMemo, useState } from "react";
+import { type FormEvent, lazy, useMemo, useState } from "react";
 import { api, ApiError, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
@@ -13,6 +13,7 @@ import { type NodeRow, readyWords, seenText } from "../live/rows";
 import { Confirm, type Question } from "../ui/dialog";
 import { NodeFlags } from "../ui/flags";
 import { Bars, Card, HealthBadge, Labels, PageHead } from "../ui/parts";
+import { Part } from "../ui/part";
 import { Empty, Failed, Loading } from "../ui/states";
 import { VirtualTable } from "../ui/table";
 import { useToast } from "../ui/toast";
@@ -201,6 +202,7 @@ export function Node() {
   const enrols = useCan("enrol");
   const measured = useCan("uptime");
   const measures = useCan("usage");
+  const logged = useCan("logs");
   const up = useQuery({ ...uptime(`node/${node}`, HOURS, 84), enabled: measured }).data?.[0];
   if (!synced) return <Loading what={`Looking for ${node}`} />;
   if (row === undefined)
@@ -221,6 +223,11 @@ export function Node() {
           </span>
         }
       >
+        {logged && (
+          <Link to="/logs" search={{ node }} className="button">
+            Logs
+          </Link>
+        )}
         {mayAct && <Actions row={row} />}
       </PageHead>
       {row.cloned && <div className="banner bad">Two machines seem to use this node’s credentials. Revoke it, replace its secrets, enrol it anew with new keys.</div>}
@@ -281,9 +288,9 @@ export function Node() {
         )}
       </div>
       {measures && row.connected && own.length > 0 && (
-        <Suspense fallback={<Loading what="Asking what they use" />}>
+        <Part what="Asking what they use">
           <NodeUsage node={node} />
-        </Suspense>
+        </Part>
       )}
       <Card title="Servers here" className="table-card">
         {own.length === 0 ? <p className="muted">None.</p> : <VirtualTable label={`Servers on ${node}`} rows={own} columns={SERVER_COLUMNS} keyOf={(each) => each.key} />}

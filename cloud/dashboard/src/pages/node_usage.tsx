@@ -38,17 +38,12 @@ export function NodeUsage({ node }: { node: string }) {
     [node],
   );
   useMeasured(at, take);
-  const logs = (
-    <Link to="/logs" search={{ node }}>
-      Its logs
-    </Link>
-  );
-  if (samples.size === 0) return <p>{logs}</p>; // a node that tells none has none to show; its servers have their own pages
+  if (samples.size === 0) return null; // a node that tells none has none to show; its servers have their own pages
   const all = [...samples.values()];
   const value = ([, sample]: [string, Sample]): number => (sort === "calls" ? (callsOf(sample) ?? -1) : (sample[sort] ?? -1));
   const rows = [...samples].sort((a, b) => value(b) - value(a) || (a[0] < b[0] ? -1 : 1)).slice(0, SHOWN);
   return (
-    <Card title="What its servers use" tools={<span className="inline">{logs} <Select<Sort> value={sort} change={setSort} label="Order" options={(Object.keys(SORTS) as Sort[]).map((each) => ({ value: each, label: SORTS[each] }))} /></span>}>
+    <Card title="What its servers use" tools={<Select<Sort> value={sort} change={setSort} label="Order" options={(Object.keys(SORTS) as Sort[]).map((each) => ({ value: each, label: SORTS[each] }))} />}>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Usage, scrolls">
         <table className="plain">
           <caption className="sr-only">What the servers on {node} use now</caption>

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Pause, Play, RotateCw, Trash2 } from "lucide-react";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, useEffect, useRef, useState } from "react";
 import { api, result } from "../api/client";
 import { serverOf } from "../api/queries";
 import type { LogSearch, ServerTab } from "../app/router";
@@ -13,7 +13,8 @@ import { Confirm, type Question } from "../ui/dialog";
 import { OldVersion, useWait } from "../ui/fleet_wait";
 import { PinFlag } from "../ui/flags";
 import { HealthBadge, Labels, PageHead, Tabs } from "../ui/parts";
-import { Empty, Loading } from "../ui/states";
+import { Part } from "../ui/part";
+import { Empty } from "../ui/states";
 import { ObjectHistory } from "./object_history";
 import { LogView } from "./log_view";
 import { Facts, type Place } from "./server_facts";
@@ -142,9 +143,9 @@ export function Server() {
                   value: "usage" as const,
                   label: "Usage",
                   view: (
-                    <Suspense fallback={<Loading what="Loading charts" />}>
+                    <Part what="Loading charts">
                       <ServerUsage row={row} chosen={search.node ?? ""} choose={(node) => set({ node })} />
-                    </Suspense>
+                    </Part>
                   ),
                 },
               ]
@@ -153,9 +154,9 @@ export function Server() {
             value: "tools",
             label: "Tools",
             view: (
-              <Suspense fallback={<Loading what="Loading the MCP client" />}>
+              <Part what="Loading the MCP client">
                 <Tools namespace={namespace} name={name} row={row} places={detail.data ?? NONE} selected={tool} select={(next) => void navigate({ search: { tab: "tools", ...(next === undefined ? {} : { tool: next }) }, replace: true })} />
-              </Suspense>
+              </Part>
             ),
           },
           { value: "logs", label: "Logs", view: <LogView namespace={namespace} server={name} nodes={row.nodes} search={search} change={set} /> },

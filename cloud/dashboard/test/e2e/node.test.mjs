@@ -71,9 +71,6 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.getByRole("navigation", { name: "Main" }).waitFor();
     assert.equal(new URL(page.url()).hash, "", "the token is not left in the address");
     await page.getByRole("link", { name: "Apply the first server" }).waitFor();
-    // What a node has not is not there.
-    assert.equal(await page.getByRole("link", { name: "Alerts" }).count(), 0);
-    assert.equal(await page.getByText("Servers up, last 24 hours").count(), 0);
     const second = await openPage(browser, undefined, { address });
     await second.page.getByText("mcpctl dashboard").waitFor();
     await second.context.close();
@@ -171,6 +168,15 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
   test("what mcpctl changes is seen, and another version is rolled back", { timeout: 300_000 }, async () => {
     const { generation } = (await get("mcpserver", "one")).metadata;
     await apply(manifest("one", "  args: [--crash-after, \"1\"]\n  terminationGracePeriod: 1s\n"), "worse");
+    // It is written down by the node itself, and told to who looks.
+    await go("Alerts");
+    const alert = page.getByRole("listitem").filter({ hasText: /crash ?loop/i });
+    await alert.getByRole("link", { name: "one on alone" }).waitFor();
+    await alert.getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByRole("tab", { name: "Acknowledged (1)" }).click();
+    await alert.getByText(`seen by ${who()}`).waitFor();
+    await page.getByRole("region", { name: "Uptime of servers" }).getByText("alone").waitFor();
+    await shoot("alerts");
     await go("History");
     const first = page.getByRole("listitem").filter({ hasText: "the first server" });
     await first.getByRole("button", { name: "Roll back" }).click();
@@ -184,8 +190,11 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await node.mcpctl("resume", "one");
     await page.locator(".page-sub .badge.ready").waitFor();
     await until("it has changed four times", async () => (await get("mcpserver", "one")).metadata.generation === generation + 4);
+    await go("Alerts");
+    await page.getByRole("tab", { name: /^Past/ }).click();
+    await alert.getByText("over after").waitFor();
     await go("Audit");
-    for (const what of ["Change", "Rollback"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
+    for (const what of ["Acknowledge", "Change", "Rollback"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
     await shoot("audit");
   });
 

@@ -382,7 +382,7 @@ describe("a server's page", { skip, concurrency: 1 }, () => {
     await choice.fill("team/far");
     await page.waitForURL((url) => url.searchParams.get("server") === "team/far");
     await page.goto(`${worker.url}/-/nodes/edge-02`);
-    await page.getByRole("link", { name: "Its logs" }).click();
+    await page.getByRole("main").getByRole("link", { name: "Logs", exact: true }).click();
     await page.waitForURL((url) => url.pathname.endsWith("/logs") && url.searchParams.get("node") === "edge-02");
     assert.deepEqual(faults, []);
     await context.close();
