@@ -18,7 +18,7 @@ const base = EditorView.theme({
   ".cm-completionInfo": { maxWidth: "26rem", padding: "8px 10px" },
   ".cm-completionDetail": { opacity: 0.75, fontStyle: "normal" },
   ".cm-tooltip-autocomplete > ul > li[aria-selected] .cm-completionDetail": { opacity: 1 },
-  ".cm-diagnostic": { whiteSpace: "pre-wrap", fontFamily: "var(--sans)" },
+  ".cm-diagnostic": { maxWidth: "min(36rem, 90vw)", whiteSpace: "pre-wrap", fontFamily: "var(--sans)" },
   ".cm-diagnostic-error": { borderLeftColor: "var(--bad)" },
   ".cm-panels": { backgroundColor: "var(--raised)", color: "var(--text)", borderColor: "var(--line)" },
   ".cm-changedLine": { backgroundColor: "var(--good-soft) !important" },
