@@ -146,7 +146,8 @@ export function Overview() {
   const measured = useCan("uptime");
   const enrols = useCan("enrol");
   const open = useQuery({ ...alerts, enabled: alerted }).data?.filter((alert) => alert.cleared === null) ?? [];
-  if (!synced || !desiredKnown)
+  // What nodes report is shown at once: to read all that is desired takes seconds in a large fleet, for who has nothing of it yet.
+  if (!synced || (!desiredKnown && servers.length === 0))
     return (
       <>
         <PageHead title="Overview" />

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { firstView } from "../../scripts/first_view.mjs";
 import { judgeLoads, loadsOf } from "./budget.mjs";
-import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { missingBrowser, openBrowser, openPage, remove, signIn, skipFor, startWorker, temporary, until } from "./fleet.mjs";
 import { condition, nodeConditions, playGateway, PlayedNode, sample, server } from "./played.mjs";
 import { axe, fits, nameOf, PAGES, settled, shoot } from "./walk.mjs";
 
@@ -128,6 +128,21 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       assert.deepEqual(files.map(({ path }) => path).filter((path) => !counted.includes(path)), [], "not counted by npm run size");
     }
     assert.deepEqual(judgeLoads(loads, "overview"), []);
+    await context.close();
+  });
+
+  test("shows what nodes report before it has read all that is desired", async () => {
+    const { page, context, faults } = await openPage(browser, worker);
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    await page.route("**/v1/desired/shards/*", async (route) => (await released, route.continue()));
+    await signIn(page, worker.viewer);
+    await page.locator(".map-row").first().waitFor();
+    await page.getByRole("region", { name: "Needs attention" }).getByRole("link", { name: /github/ }).waitFor();
+    release();
+    await page.getByText("cordon edge-04").waitFor();
+    await page.getByText(`${nodes.length} nodes · ${NAMES.length} servers`).waitFor();
+    assert.deepEqual(faults, []);
     await context.close();
   });
 
