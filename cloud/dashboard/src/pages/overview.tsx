@@ -163,7 +163,7 @@ function Versions({ head, nodes }: { head: { order: string; snapshot: string }; 
 }
 
 export function Overview() {
-  const { servers, nodes, head, frozen, link } = useFleet();
+  const { servers, nodes, head, frozen, link, synced, desiredError } = useFleet();
   const alerted = useCan("alerts");
   const measured = useCan("uptime");
   const enrols = useCan("enrol");
@@ -171,7 +171,8 @@ export function Overview() {
   const told = useQuery({ ...alerts, enabled: alerted });
   const { open, fresh, note, tone } = useMemo(() => openOf(told), [told.data, told.isError]);
   const wait = useWait(link === "lost" ? "There is no answer; trying again" : "Looking at the fleet", false);
-  if (wait !== undefined)
+  // What nodes report is shown at once: to read all that is desired takes seconds in a large fleet, for who has nothing of it yet.
+  if (wait !== undefined && (!synced || servers.length === 0 || desiredError !== undefined))
     return (
       <>
         <PageHead title="Overview" />
@@ -189,7 +190,7 @@ export function Overview() {
       <OldVersion />
       {frozen && <div className="banner warn">More than a third of the nodes vanished at once. Nothing is moved until they are back; look at the network first.</div>}
       <div className="tiles">
-        <Tile icon={Box} label="Servers ready" to="/servers" value={ready} of={meant} note={meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
+        <Tile icon={Box} label="Servers ready" to="/servers" value={ready.toLocaleString()} of={meant.toLocaleString()} note={meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
         <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : inShort(nodes)} tone={nodes.some(({ health }) => health === "offline" || health === "failing") ? "bad" : nodes.some(isIll) ? "warn" : "good"} />
         {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh ?? "—"} note={note} tone={tone} />}
         <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || newest === online ? "good" : "warn"} />

@@ -5,7 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { axe, axeInBoth } from "./looks.mjs";
+import { axe, axeInBoth } from "./walk.mjs";
 import { condition, nodeConditions, playGateway, PlayedNode, sample, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
