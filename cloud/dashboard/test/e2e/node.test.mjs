@@ -176,6 +176,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await alert.getByRole("button", { name: "Acknowledge" }).click();
     await page.getByRole("tab", { name: "Acknowledged (1)" }).click();
     await alert.getByText(who()).waitFor();
+    await page.reload(); // uptime is asked for once a minute
     await page.getByRole("region", { name: "Uptime of servers" }).getByRole("link", { name: "two" }).waitFor();
     await shoot("alerts");
     await node.mcpctl("delete", "mcpserver", "two");
