@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { missingBrowser, openBrowser, openPage, remove, signIn, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
-import { PlayedNode, server } from "../e2e/played.mjs";
+import { PlayedNode, sample, server } from "../e2e/played.mjs";
 
 const skip = skipFor(missingBrowser);
 const SECONDS = Number(process.env.MCPFLEET_DASHBOARD_SOAK_SECONDS ?? 300); // 3600 for the hour
@@ -26,7 +26,9 @@ function tick() {
   const node = nodes[++turn % NODES];
   node.turn = turn;
   node.say(Array.from({ length: SERVERS }, (_, at) => server(`${node.name}-${at}`, at < 10 ? { restarts: { count: turn } } : {})));
-  nodes[0].log(`${nodes[0].name}-0`, [{ time: new Date().toISOString(), text: `line ${turn} ${"x".repeat(80)}`, stream: "stderr" }]);
+  const [first] = nodes;
+  if (first.measured.length > 0) first.use([{ namespace: "default", server: `${first.name}-0`, samples: [sample(Date.now(), { seconds: 1, cpu: (turn % 50) / 50 })] }]);
+  first.log(`${first.name}-0`, [{ time: new Date().toISOString(), text: `line ${turn} ${"x".repeat(80)}`, stream: "stderr" }]);
 }
 
 before(async () => {
@@ -84,6 +86,13 @@ describe("a page that is left open", { skip }, () => {
         throw new Error(`no line of its log; sockets that were closed: ${ended.join("; ") || "none"}; the socket of the page: ${frames.join(" | ")}; it says: ${(await page.locator("body").innerText()).slice(0, 500)}`, { cause: error });
       });
       await page.waitForTimeout(1000);
+      await page.getByRole("tab", { name: "Usage" }).click();
+      await page.locator(".usage-grid canvas").first().waitFor(); // charts that are drawn anew with each figure
+      await page.waitForTimeout(1000);
+      for (const name of ["Alerts", "History"]) {
+        await go(name);
+        await page.getByRole("heading", { name, level: 1 }).waitFor();
+      }
       await go("Nodes");
       await page.getByRole("row", { name: new RegExp(`^${first.name} `) }).waitFor();
       await go("Overview");
