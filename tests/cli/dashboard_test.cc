@@ -18,7 +18,8 @@
 namespace mcpfleet::cli {
 namespace {
 
-constexpr char kUrl[] = "http://mcpfleet.localhost:8701/-/#0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+constexpr char kUrl[] =
+    "http://mcpfleet.localhost:8701/-/#0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 class DashboardVerbTest : public McpctlTest {
  protected:
@@ -114,7 +115,8 @@ TEST_F(DashboardVerbTest, AWorkersIsAtItsOwnAddress) {
   UseContext(store_.url(), "");
   const Ran none = Run({"dashboard"});
   EXPECT_NE(none.code, 0);
-  EXPECT_NE(none.err.find("context \"test\" has no admin socket and its store no Worker"), std::string::npos) << none.err;
+  EXPECT_NE(none.err.find("context \"test\" has no admin socket and its store no Worker"), std::string::npos)
+      << none.err;
 }
 
 TEST_F(DashboardVerbTest, AnMcpletWithoutThePageIsSaidToBeSo) {
