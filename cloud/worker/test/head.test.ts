@@ -240,7 +240,7 @@ describe("the outbox", () => {
     expect(plain.texts).toHaveLength(1);
     expect(await bindings.CONFIG.get("head")).toContain('"revision":1');
     await evict();
-    expect(await alarm()).toBe(true);
+    await alarm(); // which may have come by itself
     expect(await plain.next()).toBe(body);
     // The mirror may be written once a second.
     await inFleet((_, state) => void state.storage.sql.exec("UPDATE outbox SET due=0"));

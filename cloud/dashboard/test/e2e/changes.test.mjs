@@ -139,7 +139,7 @@ describe("Apply", { skip, concurrency: 1 }, () => {
     const card = page.getByRole("region", { name: "On its way" });
     const { head } = await worker.call("GET", "/v1/desired");
     await card.getByText(`version ${head}`).waitFor();
-    await card.getByText("no node reports generation 1 yet").waitFor();
+    await card.getByText(/^0 of 1 on generation 1, 0 ready/).waitFor();
     await page.waitForURL(/rollout=0\.1\.\d+&at=[0-9a-f]{64}/);
     const address = page.url();
     await card.getByRole("link", { name: /rolled/ }).click();
@@ -150,7 +150,7 @@ describe("Apply", { skip, concurrency: 1 }, () => {
     await card.getByText(`version ${head}`).waitFor();
     assert.equal(await card.getByRole("listitem").count(), 1);
     one.say([server("weather"), server("notes"), looping, server("rolled")]);
-    await card.getByText("1 of 1 nodes ready").waitFor();
+    await card.getByText("1 of 1 on generation 1, 1 ready").waitFor();
     await axe(page, "on its way");
     await context.close();
     const other = await open("servers", worker.viewer);
@@ -538,7 +538,7 @@ describe("the page", { skip, concurrency: 1 }, () => {
 
   test("says when a text could not be copied", { timeout }, async () => {
     const { page, context, faults } = await open("servers/default/notes", worker.viewer);
-    const copy = page.locator(".facts-endpoint").getByRole("button");
+    const copy = page.locator(".facts-endpoint").getByRole("button").first();
     await copy.click();
     await page.getByRole("button", { name: "Copied", exact: true }).waitFor();
     await page.getByRole("button", { name: "Copied", exact: true }).waitFor({ state: "detached" });
