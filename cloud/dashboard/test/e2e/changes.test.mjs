@@ -493,6 +493,7 @@ describe("the page", { skip, concurrency: 1 }, () => {
     await until("whoever listens is there", () => seen.page.evaluate(() => document.activeElement.id === "main"), 10_000);
     await seen.page.goto(`${worker.url}/-/nodes/edge-01`);
     await named("edge-01 · Nodes · mcpfleet", "edge-01", "Nodes");
+    await heading(seen.page, "edge-01");
     await axe(seen.page, "a named page");
     await seen.page.goto(`${worker.url}/-/nowhere`);
     await named("No such page · mcpfleet", "No such page");
