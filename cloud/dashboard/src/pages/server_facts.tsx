@@ -18,7 +18,7 @@ const most = (places: readonly Place[], of: (catalog: NonNullable<Place["status"
   return counts.length === 0 ? undefined : Math.max(...counts);
 };
 
-// Of one image its nodes may run several builds while a tag moves: each with the nodes that run it.
+// What its source came to, an image or a package: of one its nodes may run several builds while a tag moves: each with the nodes that run it.
 function digestsOf(places: readonly Place[]): [string, string[]][] {
   const nodes = new Map<string, string[]>();
   for (const { node, status } of places) if (status.imageDigest) nodes.set(status.imageDigest, [...(nodes.get(status.imageDigest) ?? []), node]);
@@ -76,7 +76,7 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
         {url !== "" && <Line label="Endpoint" text={url} copy="Copy the endpoint" />}
         {row.source !== "" && <Line label="Source" text={row.source} copy="Copy the source" />}
         {digests.map(([digest, nodes]) => (
-          <Line key={digest} label="Image" text={digest} copy="Copy the image’s digest" {...(digests.length > 1 && { more: `on ${nodes.join(", ")}` })} />
+          <Line key={digest} label="Digest" text={digest} copy="Copy the digest" {...(digests.length > 1 && { more: `on ${nodes.join(", ")}` })} />
         ))}
         {capabilities.length > 0 && (
           <div className="facts-endpoint">
