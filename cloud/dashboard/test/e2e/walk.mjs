@@ -17,4 +17,5 @@ export async function axe(page, where) {
   assert.deepEqual(violations.map(({ id, nodes: found }) => `${id}: ${found.map((node) => `${node.target} ${node.failureSummary ?? ""}`).slice(0, 3).join(" | ")}`), [], where);
 }
 export const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
-export const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+// Nothing is wider than the window, and no square of the map is behind an edge.
+export const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth && [...document.querySelectorAll(".map-cells")].every((cells) => cells.scrollWidth <= cells.clientWidth));
