@@ -224,7 +224,8 @@ export function Tools({ namespace, name, row, places, selected, select }: ToolsP
     },
     [say],
   );
-  const asks = tries && row.ready > 0;
+  const answers = Object.values(row.on).includes("ready"); // of whichever generation: what serves until the next one is Ready can be asked
+  const asks = tries && answers;
   const { client, tools, problem, again } = useTools(namespace, name, token, asks, ask, drop);
   const tool = useMemo(() => tools?.find((each) => each.name === selected) ?? tools?.[0], [tools, selected]);
   const { data: object, error, refetch } = useQuery({ ...objectOf(row.desired?.hash ?? ""), enabled: row.desired !== undefined });
@@ -251,7 +252,7 @@ export function Tools({ namespace, name, row, places, selected, select }: ToolsP
     <Empty icon={Wrench} title="Tools can’t be tried here">
       This node’s gateway is off, not open yet, or speaks TLS only. <code>mcpctl tools list {name}</code> asks the server itself.
     </Empty>
-  ) : row.ready === 0 ? (
+  ) : !answers ? (
     <Empty icon={Wrench} title="It is not ready">Tools can be tried when a node reports it Ready.</Empty>
   ) : problem !== "" ? (
     <Empty icon={PlugZap} title="The server could not be reached" action={<button type="button" className="button" onClick={again}>Try again</button>}>

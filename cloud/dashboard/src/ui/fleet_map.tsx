@@ -1,4 +1,4 @@
-// Nodes down, their servers across: a square each. Readable at 200 nodes of 50 servers: rows that are not seen are not in the page.
+// Nodes down, their servers across: a square each, in more lines than one where there is no room. Readable at 200 nodes of 50 servers: rows that are not seen are not in the page.
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, type MouseEvent, useEffect, useMemo, useRef, useState } from "react";
@@ -62,7 +62,7 @@ export function FleetMap({ nodes, servers }: { nodes: readonly NodeRow[]; server
             const own = on.get(node.name) ?? [];
             const tabbed = item.index === row ? Math.min(column, widthOf(row) - 1) : 0;
             return (
-              <div key={node.name} className="map-row" style={{ transform: `translateY(${item.start}px)` }}>
+              <div key={node.name} data-index={item.index} ref={virtual.measureElement} className="map-row" style={{ transform: `translateY(${item.start}px)` }}>
                 <Link to="/nodes/$node" params={{ node: node.name }} aria-label={`${node.name}: ${HEALTH_WORD[node.health].toLowerCase()}, servers ready: ${readyWords(node)}`}>
                   <span className={`cell ${node.health}`} aria-hidden />
                   <span className="cut">{node.name}</span>

@@ -16,6 +16,7 @@ export async function beginMeasure(page, most) {
 export const median = (values) => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
 export const whole = (values) => values.map((value) => value.toFixed(0)).join(", ");
 
+const LOADS = 5;
 const USEFUL_MS = 1000;
 const BLOCKED_MS = 200;
 
@@ -44,11 +45,11 @@ async function load(page, address, most) {
 }
 
 // Cold: nothing is kept from earlier (a context of its own for each load, with the cookie of `context`). Warm: each but the first.
-export async function loadsOf(browser, context, address, { most, times = 5 }) {
+export async function loadsOf(browser, context, address, { most }) {
   const storageState = await context.storageState();
   const cold = [];
   const warm = [];
-  for (let at = 0; at < times; ++at) {
+  for (let at = 0; at < LOADS; ++at) {
     const own = await browser.newContext({ storageState, viewport: { width: 1360, height: 900 }, reducedMotion: "reduce" });
     own.setDefaultTimeout(90_000);
     own.setDefaultNavigationTimeout(90_000);

@@ -147,7 +147,7 @@ describe("ten thousand servers", { skip, concurrency: 1 }, () => {
         await devtools.send("HeapProfiler.collectGarbage");
         heaps.push((await devtools.send("Runtime.getHeapUsage")).usedSize / 1e6);
       };
-      told.servers = 0;
+      Object.assign(told, { servers: 0, sockets: 0 });
       let looking = Promise.resolve();
       const looks = setInterval(() => (looking = looking.then(look)), Math.max(2000, seconds * 50));
       let applied;
@@ -170,7 +170,7 @@ describe("ten thousand servers", { skip, concurrency: 1 }, () => {
       console.log(`# ${path || "overview"}: ${changes} changes in ${seconds} s, ${told.servers} came to the page, the last was seen after ${lag.toFixed(0)} ms: ${long.length} tasks over 50 ms, the median of them ${(long.length === 0 ? 0 : median(long)).toFixed(0)} ms, the longest ${most.toFixed(0)} ms; heap ${whole(heaps)} MB; machine ${slower.toFixed(1)} times slower`);
       assert.ok(changes >= 0.9 * PACE * seconds, `${changes} changes in ${seconds} s are not ${PACE} a second`);
       assert.ok(lag < LAG_MS * factor, `the last change was seen ${lag.toFixed(0)} ms after it, ${LAG_MS * factor} are allowed: ${PACE} a second are more than came through`);
-      assert.equal(told.sockets, 1, "the connection was never lost");
+      assert.equal(told.sockets, 0, "the connection was never made anew");
       assert.ok(applied !== undefined, "an apply in the middle");
       assert.ok(most < FRAME_MS * factor, `a task of ${most.toFixed(0)} ms of ${FRAME_MS * factor}`);
       const half = Math.ceil(heaps.length / 2);
@@ -181,7 +181,7 @@ describe("ten thousand servers", { skip, concurrency: 1 }, () => {
 
   test("are there within a second for who comes for the first time", { timeout: 900_000 }, async () => {
     const { context } = await openPage(browser, worker, { token: worker.viewer });
-    const loads = await loadsOf(browser, context, `${worker.url}/-/`, { most: BUSY, times: 3 });
+    const loads = await loadsOf(browser, context, `${worker.url}/-/`, { most: BUSY });
     await context.close();
     assert.deepEqual(judgeLoads(loads, `${counted(ALL)} servers`), []);
   });
