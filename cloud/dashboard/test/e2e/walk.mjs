@@ -20,7 +20,9 @@ export async function axe(page, where) {
 export async function axeInBoth(page, where, shoot = () => undefined) {
   for (const theme of ["dark", "light"]) {
     await page.emulateMedia({ colorScheme: theme });
-    await page.waitForFunction((wanted) => matchMedia(`(prefers-color-scheme: ${wanted})`).matches && document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect.getComputedTiming().endTime > 1000), theme);
+    await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme);
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))); // what the change of colours begins has begun
+    await page.waitForFunction(() => document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect.getComputedTiming().endTime > 1000));
     await axe(page, `${where}, ${theme}`);
     await shoot(theme);
   }
