@@ -197,8 +197,9 @@ describe("a dashboard behind Access", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
-  test("lets a viewer see and not act, and somebody without a role do neither", { timeout: 240_000 }, async () => {
+  test("lets a viewer see and not act, and somebody without a role do neither", { timeout: 240_000 }, async (t) => {
     const gateway = await playGateway([{ name: "find", inputSchema: { type: "object" } }], "found");
+    t.after(() => gateway.end());
     await worker.call("PATCH", "/v1/nodes/edge-01", { body: { tunnel: gateway.url } });
     const { page, context, faults } = await openPage(browser, worker, { address: door.signIn(VIEWER) });
     await page.getByText("Live", { exact: true }).waitFor();
@@ -228,6 +229,5 @@ describe("a dashboard behind Access", { skip, concurrency: 1 }, () => {
     await page.getByText("You are nobody@example.com").waitFor();
     assert.equal(await page.getByRole("navigation").count(), 0);
     await context.close();
-    await gateway.end();
   });
 });
