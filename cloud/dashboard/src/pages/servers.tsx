@@ -44,7 +44,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(12.2rem, 1.7fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(14rem, 1.9fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   { id: "ready", header: "Ready", meta: { width: "3.4rem", sort: "ready" }, cell: ({ row: { original } }) => <span className={original.ready < original.total && original.health !== "off" ? "number warn-text" : "number"}>{`${original.ready}/${original.total}`}</span> },
   {
     id: "nodes",
@@ -62,20 +62,20 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "endpoint",
     header: "Endpoint",
-    meta: { width: "minmax(6.5rem, 1.4fr)", phone: "hide" },
+    meta: { width: "minmax(5.5rem, 1.2fr)", phone: "hide" },
     cell: ({ row: { original } }) => <EndpointCell row={original} />,
   },
   {
     id: "source",
     header: "Source",
-    meta: { width: "minmax(6.3rem, 1.4fr)", phone: "hide" },
+    meta: { width: "minmax(5.5rem, 1.3fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className="muted cut-start mono small" title={original.source}>
         <bdi>{original.source || "—"}</bdi>
       </span>
     ),
   },
-  { id: "labels", header: "Labels", meta: { width: "minmax(5.4rem, 1fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
+  { id: "labels", header: "Labels", meta: { width: "minmax(5.5rem, 1.1fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
   { id: "created", header: "Age", meta: { width: "3rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
 ];
 
