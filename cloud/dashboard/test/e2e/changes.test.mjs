@@ -188,6 +188,7 @@ describe("Enrol", { skip, concurrency: 1 }, () => {
       await asked.getByRole("button", { name: "Cancel" }).click();
       await asked.waitFor({ state: "detached" });
       assert.equal(await dialog.locator(".command pre").textContent(), command, how);
+      await page.waitForFunction(() => document.querySelector("[role=dialog]").style.pointerEvents === "auto"); // it takes clicks again
     };
     await page.keyboard.press("Escape");
     await axe(page, "stop waiting");
