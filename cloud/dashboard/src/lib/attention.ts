@@ -21,12 +21,14 @@ function ofNode(row: NodeRow, now: number): { rank: number; note: string } | und
   return undefined;
 }
 
+const whyOf = ({ reason, message }: ServerRow): string => [inWords(reason), message].filter(Boolean).join(": ");
+
+// Of ten thousand, with each change: nothing is put in words of those that are well.
 function ofServer(row: ServerRow, now: number): { rank: number; note: string } | undefined {
-  const why = [inWords(row.reason), row.message].filter(Boolean).join(": ");
   // What a node that is away makes of its servers comes after the node.
-  if (isIll(row)) return { rank: row.reason === "NodeOffline" && row.pins === "" ? HEALTH_ORDER.offline : HEALTH_ORDER[row.health], note: why };
+  if (isIll(row)) return { rank: row.reason === "NodeOffline" && row.pins === "" ? HEALTH_ORDER.offline : HEALTH_ORDER[row.health], note: whyOf(row) };
   if (row.pins !== "") return { rank: HEALTH_ORDER.degraded, note: row.pins };
-  if (row.health === "pending" && now - row.since > SERVER_MS) return { rank: HEALTH_ORDER.pending, note: why };
+  if (row.health === "pending" && now - row.since > SERVER_MS) return { rank: HEALTH_ORDER.pending, note: whyOf(row) };
   return undefined;
 }
 
