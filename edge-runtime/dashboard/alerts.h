@@ -15,7 +15,7 @@
 
 namespace mcpfleet::dashboard {
 
-inline constexpr int64_t kNotReadyMs = 5 * 60'000;  // so long a server may be not Ready: the Worker's default
+inline constexpr int64_t kNotReadyMs = int64_t{5} * 60'000;  // so long a server may be not Ready: the Worker's default
 inline constexpr size_t kAlertsOfNode = 50;
 
 struct Alert {

@@ -212,7 +212,8 @@ void Live::ReadOthers() {
       LOG_DEBUG("a node's status can't be read", {{"key", key}});
       continue;
     }
-    others_[status->node] = *std::move(status);
+    const std::string node = status->node;
+    others_[node] = *std::move(status);
   }
 }
 
@@ -245,6 +246,7 @@ void Live::MeasureChanged(std::optional<Id> fresh) {
   }
   measuring_ = !measured.empty();
   std::vector<MeasuredServer> list;
+  list.reserve(measured.size());
   for (const auto& [server, history] : measured) list.push_back({server.namespace_, server.name, history});
   host_.measure(std::move(list));
 }

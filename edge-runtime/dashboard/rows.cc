@@ -16,7 +16,7 @@ std::string SourceOf(const Json& spec) {
   const Json& package = GetMember(source, "package");
   if (package.is_object())
     return GetString(package, "manager") + ":" + GetString(package, "name") + "@" + GetString(package, "version");
-  const std::string image = GetString(GetMember(source, "image"), "ref");
+  std::string image = GetString(GetMember(source, "image"), "ref");
   if (!image.empty()) return image;
   const std::string path = GetString(GetMember(source, "process"), "path");
   return !path.empty() ? path : GetString(GetMember(source, "remote"), "url");

@@ -18,8 +18,8 @@
 namespace mcpfleet {
 
 inline constexpr char kTrustPrefix[] = "trust/";
-inline constexpr size_t kMaxTrustKeys = 16;       // of each kind
-inline constexpr size_t kTrustBytes = 16 * 1024;  // of a document
+inline constexpr size_t kMaxTrustKeys = 16;               // of each kind
+inline constexpr size_t kTrustBytes = size_t{16} * 1024;  // of a document
 
 inline std::string TrustKey(int64_t version) { return kTrustPrefix + std::to_string(version); }
 
