@@ -20,8 +20,9 @@ export interface Plan {
 }
 
 async function textsOf(plan: Plan): Promise<{ before: string; after: string }[]> {
-  const snapshot = store.current().head?.snapshot;
-  const shards = snapshot === undefined ? [] : (await queryClient.fetchQuery(snapshotOf(snapshot))).shards;
+  // The socket may not have told of the head yet.
+  const snapshot = store.current().head?.snapshot ?? (await result(api.GET("/v1/desired"))).snapshot;
+  const shards = snapshot === "" ? [] : (await queryClient.fetchQuery(snapshotOf(snapshot))).shards;
   const rows = (await Promise.all(shards.filter((hash) => hash !== "").map((hash) => queryClient.fetchQuery(shardOf(hash))))).flat();
   return Promise.all(
     plan.dry.changes.map(async ({ kind, namespace, name }, index) => {
