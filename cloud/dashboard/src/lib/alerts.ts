@@ -7,6 +7,9 @@ export interface Words {
   act: string;
 }
 
+// Whose subject is a node, or something of one.
+export const OF_NODE: ReadonlySet<string> = new Set<AlertKind>(["NodeOffline", "CloneSuspected", "TokenExpires", "ManyAlerts"]);
+
 export const ALERT_WORDS: Readonly<Record<AlertKind, Words>> = {
   NodeOffline: {
     means: "The node gives no sign of life; what it runs goes on by itself, as far as the machine does.",

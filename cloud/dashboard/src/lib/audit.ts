@@ -1,15 +1,10 @@
 // The list of who did what: its newest rows put onto what was read before, what is looked for in it, and what a row is about. Pure.
+import type { paths } from "../api/schema";
+import { OF_NODE as ALERTS_OF_NODE } from "./alerts";
 import { matches } from "./filter";
 import { inWords } from "./format";
 
-export interface Deed {
-  id: number;
-  at: number;
-  who: string;
-  what: string;
-  subject: string;
-  detail: string;
-}
+export type Deed = NonNullable<paths["/v1/audit"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
 export type Place = { node: string } | { namespace: string; name: string };
 
 // Rows are only ever added, at the front. `gap`: between both there are rows that nobody read.
@@ -33,7 +28,6 @@ export function filterDeeds(rows: readonly Deed[], { words, who, what }: DeedFil
 
 const OF_SERVER = new Set(["restart", "suspend", "resume", "delete"]);
 const OF_NODE = new Set(["cordon", "uncordon", "drain", "tunnel", "rotate", "revoke", "forget", "token"]);
-const ALERT_OF_NODE = new Set(["NodeOffline", "CloneSuspected", "TokenExpires", "ManyAlerts"]);
 
 // undefined: of something that has no page.
 export function placeOf({ what, subject }: Pick<Deed, "what" | "subject">): Place | undefined {
@@ -43,7 +37,7 @@ export function placeOf({ what, subject }: Pick<Deed, "what" | "subject">): Plac
   if (OF_NODE.has(what) && parts.length === 1 && first !== "") return { node: first! };
   if (what !== "acknowledge") return undefined;
   if (parts.length === 4) return { namespace: parts[2]!, name: parts[3]! }; // kind, node, server
-  return parts.length === 2 && ALERT_OF_NODE.has(first!) ? { node: second! } : undefined;
+  return parts.length === 2 && ALERTS_OF_NODE.has(first!) ? { node: second! } : undefined;
 }
 
 // What a change did, its objects as places; one that was deleted, or whose name was cut off, has none.

@@ -20,8 +20,14 @@ export function differencesOf(before: readonly ObjectRow[], after: readonly Obje
     .filter((each) => each.before?.hash !== each.after?.hash);
 }
 
-async function rowsOf(hashes: readonly string[]): Promise<ObjectRow[]> {
-  return (await Promise.all(hashes.filter((hash) => hash !== "").map((hash) => queryClient.fetchQuery(shardOf(hash))))).flat();
+const AT_ONCE = 8;
+
+// All rows of these shards, a few shards at once; "" is an empty one.
+export async function rowsOf(shards: readonly string[]): Promise<ObjectRow[]> {
+  const hashes = shards.filter((hash) => hash !== "");
+  const rows: ObjectRow[][] = [];
+  for (let at = 0; at < hashes.length; at += AT_ONCE) rows.push(...(await Promise.all(hashes.slice(at, at + AT_ONCE).map((hash) => queryClient.fetchQuery(shardOf(hash))))));
+  return rows.flat();
 }
 
 // `before` "" is the empty fleet.

@@ -1,8 +1,8 @@
 // Keeps the store's desired state at the newest head: what a hash names is read once, so a change costs the shards that changed.
-import { queryClient, shardOf, snapshotOf } from "../api/queries";
+import { queryClient, snapshotOf } from "../api/queries";
+import { rowsOf } from "../lib/changes";
 import type { FleetStore } from "./store";
 
-const AT_ONCE = 8;
 const RETRY_MS = 3000;
 
 export function keepDesired(store: FleetStore): { end(): void; again(): void } {
@@ -18,11 +18,7 @@ export function keepDesired(store: FleetStore): { end(): void; again(): void } {
       while (wanted !== shown) {
         const hash = wanted;
         const { shards, time } = await queryClient.fetchQuery(snapshotOf(hash));
-        const hashes = shards.filter((each) => each !== "");
-        const rows = [];
-        for (let at = 0; at < hashes.length; at += AT_ONCE)
-          rows.push(...(await Promise.all(hashes.slice(at, at + AT_ONCE).map((each) => queryClient.fetchQuery(shardOf(each))))));
-        store.setDesired(rows.flat(), Date.parse(time) || 0);
+        store.setDesired(await rowsOf(shards), Date.parse(time) || 0);
         shown = hash;
       }
     } catch (error) {

@@ -6,7 +6,7 @@ import type { AlertTab } from "../app/router";
 import { type Alert, api, result } from "../api/client";
 import { alerts, queryClient, uptime } from "../api/queries";
 import { useMayAct, useOfNode } from "../app/session";
-import { wordsOf } from "../lib/alerts";
+import { OF_NODE, wordsOf } from "../lib/alerts";
 import { ageOf, inWords, percent, timeOf } from "../lib/format";
 import { Bars, Card, PageHead, Tabs } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
@@ -26,7 +26,7 @@ function Subject({ alert }: { alert: Alert }) {
       </Link>
     );
   if (alert.kind === "ApiTokenExpires") return <code>{alert.subject}</code>;
-  if (node !== undefined && ["NodeOffline", "CloneSuspected", "TokenExpires", "ManyAlerts"].includes(alert.kind))
+  if (node !== undefined && OF_NODE.has(alert.kind))
     return (
       <Link to="/nodes/$node" params={{ node }}>
         {node}

@@ -5,7 +5,7 @@ import { useEffect } from "react";
 import { api, type ChangeResult, result } from "../api/client";
 import { proposals, queryClient, snapshotOf } from "../api/queries";
 import { readDifferences } from "../lib/changes";
-import { changesOf } from "../lib/changed";
+import { changesOf } from "../lib/change_words";
 import { useFleet } from "../live";
 import { Card } from "../ui/parts";
 import { Failed } from "../ui/states";

@@ -3,8 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, useState } from "react";
 import { stringify } from "yaml";
 import { api, type ChangeResult, result } from "../api/client";
-import { objectOf, queryClient, shardOf, snapshotOf } from "../api/queries";
+import { objectOf, queryClient, snapshotOf } from "../api/queries";
 import { useAct } from "../lib/act";
+import { rowsOf } from "../lib/changes";
 import { plural } from "../lib/format";
 import { store } from "../live";
 import { Modal } from "../ui/dialog";
@@ -23,7 +24,7 @@ async function textsOf(plan: Plan): Promise<{ before: string; after: string }[]>
   // The socket may not have told of the head yet.
   const snapshot = store.current().head?.snapshot ?? (await result(api.GET("/v1/desired"))).snapshot;
   const shards = snapshot === "" ? [] : (await queryClient.fetchQuery(snapshotOf(snapshot))).shards;
-  const rows = (await Promise.all(shards.filter((hash) => hash !== "").map((hash) => queryClient.fetchQuery(shardOf(hash))))).flat();
+  const rows = await rowsOf(shards);
   return Promise.all(
     plan.dry.changes.map(async ({ kind, namespace, name }, index) => {
       const row = rows.find((each) => each.kind === kind && each.namespace === namespace && each.name === name);

@@ -6,7 +6,7 @@ import type { HistoryRow } from "../api/queries";
 import { useAct } from "../lib/act";
 import type { Difference } from "../lib/changes";
 import { timeOf } from "../lib/format";
-import { countsOf, toType, weighed, WORD } from "../lib/changed";
+import { countsOf, toType, weighed, WORD } from "../lib/change_words";
 import { useFleet } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
 import { Failed, Loading } from "../ui/states";

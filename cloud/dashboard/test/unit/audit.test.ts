@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Deed, filterDeeds, joined, partsOf, placeOf } from "../../src/lib/audit";
 import { agoOf } from "../../src/lib/format";
-import { changesOf, countsOf, toType, weighed } from "../../src/lib/changed";
+import { changesOf, countsOf, toType, weighed } from "../../src/lib/change_words";
 
 const deed = (id: number, more: Partial<Deed> = {}): Deed => ({ id, at: id, who: "ada", what: "restart", subject: "default/weather", detail: "", ...more });
 const ids = (rows: readonly Deed[]) => rows.map(({ id }) => id);

@@ -1,13 +1,10 @@
 // What a version changed, or would: in the words of who makes changes. Pure.
-import type { ChangeResult, ObjectRow } from "../api/client";
+import type { ChangeResult } from "../api/client";
+import type { Difference } from "./changes";
 
 export type Changes = ChangeResult["changes"];
-interface Difference {
-  before: ObjectRow | undefined;
-  after: ObjectRow | undefined;
-}
 
-export const changesOf = (differences: readonly Difference[]): Changes =>
+export const changesOf = (differences: readonly Pick<Difference, "before" | "after">[]): Changes =>
   differences.flatMap(({ before, after }) => {
     const row = after ?? before;
     if (row === undefined) return [];
