@@ -42,6 +42,14 @@ std::string FormatTime(WallTime time) {
   return text;
 }
 
+std::string FormatTimeMillis(WallTime time) {
+  char fraction[16];
+  snprintf(fraction, sizeof fraction, ".%03dZ", static_cast<int>((ToMillis(time) % 1000 + 1000) % 1000));
+  std::string text = FormatTime(time);
+  text.pop_back();
+  return text + fraction;
+}
+
 StatusOr<WallTime> ParseTime(std::string_view text) {
   std::string copy(text);
   tm utc{};

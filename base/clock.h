@@ -18,6 +18,11 @@ using Duration = std::chrono::nanoseconds;
 using MonoTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 
+// Milliseconds since 1970.
+inline int64_t ToMillis(WallTime time) {
+  return std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -70,6 +75,8 @@ class Deadline {
 // "2026-11-22T15:04:05Z" (RFC 3339, UTC, whole seconds as metav1.Time). Years that nanoseconds in 64 bits can't tell
 // are no time.
 std::string FormatTime(WallTime time);
+// The same with milliseconds, which is what the Worker keeps of the times of log lines.
+std::string FormatTimeMillis(WallTime time);
 StatusOr<WallTime> ParseTime(std::string_view text);
 // "1h30m", "250ms", "5m": Go's duration syntax, not negative.
 std::string FormatDuration(Duration duration);

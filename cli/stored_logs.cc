@@ -1,7 +1,6 @@
 #include "cli/stored_logs.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <functional>
 
 #include <nlohmann/json.hpp>
@@ -19,20 +18,11 @@ constexpr size_t kPageBytes = size_t{96} << 20;
 constexpr Duration kWindow = std::chrono::minutes(15);
 constexpr size_t kSecondBytes = sizeof "2026-11-28T07:00:00" - 1;
 
-std::string WithMilliseconds(WallTime time) {
-  const int64_t ms = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
-  char fraction[16];
-  snprintf(fraction, sizeof fraction, ".%03dZ", static_cast<int>((ms % 1000 + 1000) % 1000));
-  std::string text = FormatTime(time);
-  text.pop_back();
-  return text + fraction;
-}
-
 }  // namespace
 
 std::string StoredTarget(const StoredQuery& query, const std::string& cursor) {
   std::string target = "/v1/logs?limit=" + std::to_string(kPageLines) +
-                       "&since=" + PercentEncode(WithMilliseconds(query.since)) +
+                       "&since=" + PercentEncode(FormatTimeMillis(query.since)) +
                        "&namespace=" + PercentEncode(query.namespace_) + "&server=" + PercentEncode(query.server);
   if (!query.node.empty()) target += "&node=" + PercentEncode(query.node);
   if (!cursor.empty()) target += "&cursor=" + PercentEncode(cursor);

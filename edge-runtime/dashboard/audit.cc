@@ -23,9 +23,8 @@ void Audit::Load() {
 
 void Audit::Note(const Deed& deed, WallTime now) {
   Load();
-  const auto at = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
   rows_.push_back({{"id", rows_.empty() ? 1 : GetInt(rows_.back(), "id") + 1},
-                   {"at", at},
+                   {"at", ToMillis(now)},
                    {"who", deed.who.substr(0, kText)},
                    {"what", deed.what.substr(0, kText)},
                    {"subject", deed.subject.substr(0, kText)},

@@ -15,10 +15,6 @@ constexpr Duration kAway = std::chrono::minutes(12);
 constexpr Duration kClockError = std::chrono::minutes(1);
 constexpr size_t kSpareRows = 500;
 
-int64_t Ms(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-
 Json Optional(const std::optional<int64_t>& value) { return value ? Json(*value) : Json(); }
 
 std::optional<int64_t> NumberOf(const Json& row, const char* key) {
@@ -93,7 +89,7 @@ void Chronicle::Alive(WallTime now) {
 
 void Chronicle::Note(const std::string& subject, std::optional<bool> up, WallTime now) {
   Load();
-  const int64_t at = Ms(now), latest = Ms(now + kClockError);
+  const int64_t at = ToMillis(now), latest = ToMillis(now + kClockError);
   const auto found = subjects_.find(subject);
   if (found == subjects_.end() ? !up : found->second.back().at <= latest && found->second.back().up == up) return;
   std::vector<Transition>& of = subjects_[subject];
@@ -178,7 +174,7 @@ std::set<std::string> Chronicle::Raised() {
 }
 
 std::vector<Notice> Chronicle::Update(const std::vector<Alert>& active, WallTime now) {
-  const int64_t at = Ms(now);
+  const int64_t at = ToMillis(now);
   std::vector<Notice> notices;
   std::set<std::string> left = Raised();
   for (const Alert& alert : active) {
@@ -201,7 +197,7 @@ bool Chronicle::Acknowledge(const std::string& key, const std::string& who, Wall
   const auto found = alerts_.find(key);
   if (found == alerts_.end() || found->second.cleared) return false;
   if (found->second.acknowledged) return true;
-  found->second.acknowledged = Ms(now);
+  found->second.acknowledged = ToMillis(now);
   found->second.acknowledged_by = who;
   Write({{"alert", ToJson(found->second)}}, now);
   return true;

@@ -331,11 +331,8 @@ http::Response Dashboard::Uptimes(const http::Request& request) {
   const StatusOr<WallTime> from = time("since", until - kUptimeShown);
   if (!from.ok()) return Refuse(from.status());
   if (*from >= until) return Refuse(400, "since: is not before until");
-  const auto ms = [](WallTime at) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
-  };
   const size_t bars = NumberIn(request, "bars", 0, kMostBars, 0);
-  return Reply(chronicle_.Uptimes(subject, ms(*from), ms(until), bars, request.Query("mean") == "true"));
+  return Reply(chronicle_.Uptimes(subject, ToMillis(*from), ToMillis(until), bars, request.Query("mean") == "true"));
 }
 
 http::Response Dashboard::Lines(const http::Request& request) {

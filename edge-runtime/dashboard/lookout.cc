@@ -20,9 +20,8 @@ std::vector<Notice> Lookout::Look(const std::vector<SeenNode>& nodes, WallTime n
   for (const std::string& subject : chronicle_.Known()) {
     if (!seen.contains(subject)) chronicle_.Note(subject, std::nullopt, now);  // it is not placed here any more
   }
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
   std::vector<Notice> notices =
-      chronicle_.Update(EvaluateAlerts(nodes, chronicle_.DownSince(), chronicle_.Raised(), ms), now);
+      chronicle_.Update(EvaluateAlerts(nodes, chronicle_.DownSince(), chronicle_.Raised(), ToMillis(now)), now);
   chronicle_.Alive(now);
   return notices;
 }

@@ -85,11 +85,10 @@ Json SummaryOf(const ServerStatus& server) {
 Json NodeOf(const NodeStatus& status, bool connected) {
   Json conditions = Json::array();
   for (const Condition& condition : status.conditions) conditions.push_back(ConditionToJson(condition));
-  const auto seen = std::chrono::duration_cast<std::chrono::milliseconds>(status.heartbeat.time_since_epoch());
   return {
       {"node", status.node},
       {"connected", connected},
-      {"lastSeen", seen.count()},
+      {"lastSeen", ToMillis(status.heartbeat)},
       {"cloned", false},
       {"version", status.version},
       {"head", status.accepted_head},

@@ -1,22 +1,11 @@
 #include "edge-runtime/mcplet/log_shipping.h"
 
-#include <cstdio>
 #include <utility>
 
 #include "base/strings.h"
 
 namespace mcpfleet {
 namespace {
-
-// RFC 3339 with milliseconds, which is what the Worker keeps.
-std::string HeaderTime(WallTime time) {
-  const int64_t ms = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count();
-  char fraction[16];
-  snprintf(fraction, sizeof fraction, ".%03dZ", static_cast<int>((ms % 1000 + 1000) % 1000));
-  std::string text = FormatTime(time);
-  text.pop_back();
-  return text + fraction;
-}
 
 // A chunk that can't be one: a Worker says so, everything else that there is no such place.
 constexpr char kProbe[] = "probe-0";
@@ -44,9 +33,10 @@ StatusOr<bool> WorkerChunkStore::Takes(Deadline deadline) {
 
 logship::PutAnswer WorkerChunkStore::Put(const std::string& name, std::string bytes, WallTime first, WallTime last,
                                          Deadline deadline) {
-  const Status status = Send(name, std::move(bytes),
-                             {{"Mcpfleet-First", HeaderTime(first)}, {"Mcpfleet-Last", HeaderTime(last)}}, deadline)
-                            .status();
+  const Status status =
+      Send(name, std::move(bytes),
+           {{"Mcpfleet-First", FormatTimeMillis(first)}, {"Mcpfleet-Last", FormatTimeMillis(last)}}, deadline)
+          .status();
   return {.status = status, .retry_after = std::chrono::seconds(RetryAfterOf(status))};
 }
 

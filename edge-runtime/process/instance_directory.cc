@@ -42,9 +42,6 @@ uint64_t StartTime(int pid) {
 }
 
 WallTime FromMillis(int64_t millis) { return WallTime(std::chrono::milliseconds(millis)); }
-int64_t ToMillis(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
 
 WallTime ModifiedAt(const std::string& path) {
   struct stat st;

@@ -36,7 +36,7 @@ double QuantileSeconds(const CallTimes& times, double part) {
 
 UsageSample SampleBetween(const UsageCounters& before, const UsageCounters& now, WallTime wall) {
   const double seconds = std::chrono::duration<double>(now.at - before.at).count();
-  UsageSample sample{.at_ms = std::chrono::floor<std::chrono::milliseconds>(wall.time_since_epoch()).count(),
+  UsageSample sample{.at_ms = ToMillis(wall),
                      .memory_bytes = now.memory_bytes.value_or(-1),
                      .seconds = static_cast<float>(std::max(0.0, seconds)),
                      .sessions = std::max(0, now.traffic.sessions)};

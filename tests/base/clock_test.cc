@@ -41,6 +41,7 @@ TEST(ClockTest, AgesReadLikeKubectls) {
 TEST(ClockTest, TimesSurviveWritingAndReadingAndOddOnesAreRefused) {
   WallTime time = *ParseTime("2026-11-22T15:04:05Z");
   EXPECT_EQ(FormatTime(time), "2026-11-22T15:04:05Z");
+  EXPECT_EQ(FormatTimeMillis(time + std::chrono::microseconds(7999)), "2026-11-22T15:04:05.007Z");
   EXPECT_EQ(*ParseTime("2026-11-22T15:04:05.25Z") - time, 250ms);
   for (std::string_view bad :
        {"", "2026-11-22", "2026-11-22T15:04:05", "2026-11-22T15:04:05+01:00", "2026-02-31T00:00:00Z",

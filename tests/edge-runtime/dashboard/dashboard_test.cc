@@ -110,6 +110,28 @@ class DashboardTest : public ::testing::Test {
     cookie_ = set.substr(0, set.find(';'));
   }
 
+  http::Headers PageHeaders() {
+    http::Headers headers;
+    headers.Set("Cookie", cookie_);
+    headers.Set("Origin", "http://" + host_);
+    return headers;
+  }
+  // The page's socket.
+  StatusOr<std::unique_ptr<http::WebSocketClient>> Watch(const http::Headers& headers) {
+    return http::WebSocketClient::Connect(http::TcpEndpoint("127.0.0.1", listener_->port()), "/v1/watch", headers,
+                                          Soon(), {.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}});
+  }
+  static Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
+  // The next message of this type.
+  static Json NextOf(http::WebSocketClient& socket, const std::string& type) {
+    for (;;) {
+      const auto text = socket.ReadText(Soon());
+      EXPECT_TRUE(text.ok()) << text.status();
+      const Json message = text.ok() ? *ParseJson(*text) : Json{{"type", type}};
+      if (message["type"] == type) return message;
+    }
+  }
+
   TempDir dir_;
   SystemClock clock_;
   std::unique_ptr<EmbeddedKv> kv_ = *EmbeddedKv::Open(dir_ / "kv", clock_);
@@ -231,21 +253,17 @@ TEST_F(DashboardTest, ToolsAreReachedThroughTheGatewayWithoutOurCookie) {
 TEST_F(DashboardTest, TheSocketTellsWhatIsAndWhatChanges) {
   SignIn();
   Result(Ask("POST", "/v1/changes", {{"set", {kManifest}}}));
-  http::Headers headers;
-  headers.Set("Cookie", cookie_);
-  headers.Set("Origin", "http://" + host_);
-  const Deadline soon = Deadline::After(std::chrono::seconds(20));
-  const http::WebSocketClient::Options options{.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}};
-  const http::Endpoint here = http::TcpEndpoint("127.0.0.1", listener_->port());
+  const http::Headers headers = PageHeaders();
+  const Deadline soon = Soon();
   {
     http::Headers foreign = headers;
     foreign.Set("Origin", "http://evil.example");
-    EXPECT_FALSE(http::WebSocketClient::Connect(here, "/v1/watch", foreign, soon, options).ok());
+    EXPECT_FALSE(Watch(foreign).ok());
     foreign = headers;
     foreign.Set("Cookie", "mcpfleet-session-" + std::to_string(listener_->port()) + "=wrong");
-    EXPECT_FALSE(http::WebSocketClient::Connect(here, "/v1/watch", foreign, soon, options).ok());
+    EXPECT_FALSE(Watch(foreign).ok());
   }
-  auto connected = http::WebSocketClient::Connect(here, "/v1/watch", headers, soon, options);
+  auto connected = Watch(headers);
   ASSERT_TRUE(connected.ok()) << connected.status();
   http::WebSocketClient& socket = **connected;
   EXPECT_EQ(socket.subprotocol(), "mcpfleet.v1") << "else a browser breaks it off";
@@ -303,22 +321,10 @@ TEST_F(DashboardTest, AlertsAreKeptWhileNobodyLooksAndToldToWhoDoes) {
        {"", "?subject=", "?subject=node/&since=yesterday", "?subject=node/&since=2999-01-01T00:00:00Z"})
     EXPECT_EQ(Ask("GET", std::string("/v1/uptime") + bad).status, 400) << bad;
 
-  http::Headers headers;
-  headers.Set("Cookie", cookie_);
-  headers.Set("Origin", "http://" + host_);
-  const Deadline soon = Deadline::After(std::chrono::seconds(20));
-  auto connected =
-      http::WebSocketClient::Connect(http::TcpEndpoint("127.0.0.1", listener_->port()), "/v1/watch", headers, soon,
-                                     {.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}});
+  const Deadline soon = Soon();
+  auto connected = Watch(PageHeaders());
   ASSERT_TRUE(connected.ok()) << connected.status();
-  const auto next = [&](const char* type) {
-    for (;;) {
-      const auto text = (*connected)->ReadText(soon);
-      EXPECT_TRUE(text.ok()) << text.status();
-      const Json message = text.ok() ? *ParseJson(*text) : Json{{"type", type}};
-      if (message["type"] == type) return message;
-    }
-  };
+  const auto next = [&](const char* type) { return NextOf(**connected, type); };
   ASSERT_TRUE((*connected)->SendText("{\"type\":\"sync\",\"since\":\"\"}", soon).ok());
   next("state");
   const Json key = {{"key", "CrashLoop/edge-01/default/a"}};
@@ -343,23 +349,11 @@ TEST_F(DashboardTest, AlertsAreKeptWhileNobodyLooksAndToldToWhoDoes) {
 
 TEST_F(DashboardTest, WhoLooksIsToldWhatServersUse) {
   SignIn();
-  http::Headers headers;
-  headers.Set("Cookie", cookie_);
-  headers.Set("Origin", "http://" + host_);
-  const Deadline soon = Deadline::After(std::chrono::seconds(20));
-  auto connected =
-      http::WebSocketClient::Connect(http::TcpEndpoint("127.0.0.1", listener_->port()), "/v1/watch", headers, soon,
-                                     {.subprotocol = "mcpfleet.v1", .client = {.host_header = host_}});
+  const Deadline soon = Soon();
+  auto connected = Watch(PageHeaders());
   ASSERT_TRUE(connected.ok()) << connected.status();
   http::WebSocketClient& socket = **connected;
-  const auto usage = [&] {
-    for (;;) {
-      const auto text = socket.ReadText(soon);
-      EXPECT_TRUE(text.ok()) << text.status();
-      const Json message = text.ok() ? *ParseJson(*text) : Json{{"type", "usage"}};
-      if (message["type"] == "usage") return message;
-    }
-  };
+  const auto usage = [&] { return NextOf(socket, "usage"); };
   // What the node is told after this was said.
   const auto measured_after = [&](const std::string& said) {
     size_t before = 0;

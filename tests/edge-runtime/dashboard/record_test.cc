@@ -23,10 +23,6 @@ using std::chrono::seconds;
 
 const WallTime kBegin = WallTime(std::chrono::seconds(1'796'000'000));
 
-int64_t Ms(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-
 ServerStatus Server(const std::string& name, ConditionStatus ready, const std::string& reason = "Verified") {
   ServerStatus server{.key = {"default", name}};
   SetCondition(&server.conditions, {.type = "Ready", .status = ready, .reason = reason, .message = "why"}, {});
@@ -80,7 +76,7 @@ TEST(UptimeTest, ManyAreOneOrTheWorst) {
 }
 
 TEST(AlertsTest, AreRaisedForWhatLastsAndSaidOnce) {
-  const int64_t now = Ms(kBegin);
+  const int64_t now = ToMillis(kBegin);
   const auto since = [&](int64_t ms) { return std::map<std::string, int64_t>{{"server/n/default/a", now - ms}}; };
   const auto keys = [&](const std::vector<SeenNode>& nodes, int64_t ms, const std::set<std::string>& raised = {}) {
     return KeysOf(EvaluateAlerts(nodes, since(ms), raised, now));
@@ -120,7 +116,7 @@ class RecordTest : public ::testing::Test {
   Keys Look(std::vector<ServerStatus> servers) { return KeysOf(lookout_->Look({Node("n", std::move(servers))}, now_)); }
   // Of the time since the beginning.
   std::optional<double> Ratio(const std::string& subject = "server/n/default/a") {
-    const Json ratio = chronicle_->Uptimes(subject, Ms(kBegin), Ms(now_), 0, false)[0]["uptime"]["ratio"];
+    const Json ratio = chronicle_->Uptimes(subject, ToMillis(kBegin), ToMillis(now_), 0, false)[0]["uptime"]["ratio"];
     return ratio.is_null() ? std::nullopt : std::optional(ratio.get<double>());
   }
   size_t Lines() {
@@ -143,7 +139,7 @@ TEST_F(RecordTest, AnAlertIsRaisedSeenAndOverAndAllOfItSurvives) {
   EXPECT_FALSE(chronicle_->Acknowledge("ServerNotReady/n/default/b", "ada", now_));
   EXPECT_TRUE(chronicle_->Acknowledge("ServerNotReady/n/default/a", "ada", now_));
   EXPECT_TRUE(chronicle_->Acknowledge("ServerNotReady/n/default/a", "bob", now_)) << "the first one has seen it";
-  const int64_t raised = Ms(now_);
+  const int64_t raised = ToMillis(now_);
   Start();
   now_ += seconds(30);
   EXPECT_EQ(Look({Down("a")}), Keys{}) << "a restart of mcplet raises nothing anew";
@@ -161,7 +157,7 @@ TEST_F(RecordTest, AnAlertIsRaisedSeenAndOverAndAllOfItSurvives) {
   EXPECT_EQ(Look({Up("a")}), Keys{"cleared ServerNotReady/n/default/a"});
   EXPECT_FALSE(chronicle_->Acknowledge("ServerNotReady/n/default/a", "ada", now_)) << "it is over";
   EXPECT_TRUE(chronicle_->Alerts(false).empty());
-  EXPECT_EQ(chronicle_->Alerts(true)[0]["cleared"], Ms(now_));
+  EXPECT_EQ(chronicle_->Alerts(true)[0]["cleared"], ToMillis(now_));
   EXPECT_EQ(Look({Down("a", "CrashLoopBackOff")}), Keys{"raised CrashLoop/n/default/a"});
   EXPECT_EQ(Look({}), Keys{"cleared CrashLoop/n/default/a"}) << "it is not placed here any more";
 }
@@ -191,7 +187,8 @@ TEST_F(RecordTest, OfTheTimeInWhichNobodyLookedNothingIsKnown) {
   Start();
   now_ += minutes(5);
   Look({Up("a")});
-  EXPECT_EQ(chronicle_->Uptimes("node/n", Ms(kBegin), Ms(now_), 0, false)[0]["uptime"]["knownSeconds"], 35 * 60);
+  EXPECT_EQ(chronicle_->Uptimes("node/n", ToMillis(kBegin), ToMillis(now_), 0, false)[0]["uptime"]["knownSeconds"],
+            35 * 60);
   // Power was cut for a day, and a minute: both times the machine was another one after it.
   for (const auto& [away, boot] : {std::pair<Duration, std::string>{hours(24), "boot-2"}, {minutes(1), "boot-3"}}) {
     Start(boot);
@@ -199,14 +196,16 @@ TEST_F(RecordTest, OfTheTimeInWhichNobodyLookedNothingIsKnown) {
     Look({Down("a")});
     Look({Up("a")});
   }
-  const Json uptime = chronicle_->Uptimes("server/n/default/a", Ms(kBegin), Ms(now_), 0, false)[0]["uptime"];
+  const Json uptime =
+      chronicle_->Uptimes("server/n/default/a", ToMillis(kBegin), ToMillis(now_), 0, false)[0]["uptime"];
   EXPECT_EQ(uptime["knownSeconds"], 35 * 60);
   EXPECT_EQ(uptime["ratio"], 1.0);
   // mcplet was away for long, on the same machine.
   Start("boot-3");
   now_ += hours(1);
   Look({Up("a")});
-  EXPECT_EQ(chronicle_->Uptimes("node/n", Ms(kBegin), Ms(now_), 0, false)[0]["uptime"]["knownSeconds"], 35 * 60);
+  EXPECT_EQ(chronicle_->Uptimes("node/n", ToMillis(kBegin), ToMillis(now_), 0, false)[0]["uptime"]["knownSeconds"],
+            35 * 60);
 }
 
 TEST_F(RecordTest, AClockThatWasWrongLeavesNoLieBehind) {
