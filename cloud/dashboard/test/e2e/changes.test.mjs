@@ -5,13 +5,13 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { condition, PlayedNode, server } from "./played.mjs";
+import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import * as hands from "./hands.mjs";
+import { condition, object, PlayedNode, server } from "./played.mjs";
+import { axe, shoot as keep } from "./walk.mjs";
 
 const skip = skipFor(missingBrowser);
 const timeout = 180_000;
-const object = (name, more = {}) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name }, spec: { source: { image: { ref: `ghcr.io/example/${name}:1.4.2` } }, ...more } });
 const manifest = (name, ref = "1.4.2") => `apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata:\n  name: ${name}\nspec:\n  source:\n    image:\n      ref: ghcr.io/example/${name}:${ref}\n`;
 const refusal = (status, message) => ({ status, json: { success: false, errors: [{ code: 1, message }], messages: [], result: null } });
 
@@ -40,20 +40,13 @@ after(async () => {
   remove(dir);
 });
 
-async function axe(page, where) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], where);
-}
-const shoot = (page, name) => page.screenshot({ path: join(shots, `changes-${name}.png`) });
+const shoot = (page, name) => keep(page, `changes-${name}`);
 const open = (path, token = worker.operator) => openPage(browser, worker, { token, address: `${worker.url}/-/${path}` });
-const go = (page, name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+const { go } = hands;
 const heading = (page, name) => page.getByRole("heading", { name, level: 1 }).waitFor();
 const editor = (page) => page.locator(".cm-content").first();
 async function write(page, text) {
-  await editor(page).click();
-  await page.keyboard.press("ControlOrMeta+a");
-  await page.evaluate((value) => navigator.clipboard.writeText(value), text);
-  await page.keyboard.press("ControlOrMeta+v");
+  await hands.write(page, text);
   await page.getByText("Nothing is wrong with it").waitFor();
 }
 async function review(page, changes) {

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { deadline, manifest, missing, Node, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import * as hands from "./hands.mjs";
 
 const skip = skipFor(missing);
 // In the arguments of the servers of this run, so that just these are killed.
@@ -24,28 +25,14 @@ function processesOf(name) {
 
 let dir, worker, browser, node, page, faults;
 const shoot = (name) => page.screenshot({ path: join(shots, `day-${name}.png`) });
-const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
+const go = (name) => hands.go(page, name);
 const summary = async (name) => (await worker.call("GET", "/v1/servers")).find((each) => each.name === name);
 // A machine without NTP is degraded, which is right and not what this is about.
 const nodeThere = () => page.locator(".table-body .badge:is(.ready, .degraded)");
 const badge = (health) => page.locator(`.page-sub .badge.${health}`);
 
-async function write(text) {
-  await page.locator(".cm-content").click();
-  await page.keyboard.press("ControlOrMeta+a");
-  await page.evaluate((value) => navigator.clipboard.writeText(value), text);
-  await page.keyboard.press("ControlOrMeta+v");
-}
-async function confirm(button, name) {
-  const dialog = page.getByRole("alertdialog");
-  await dialog.waitFor();
-  if (name !== undefined) {
-    assert.equal(await dialog.getByRole("button", { name: button }).isDisabled(), true, "it asks for the name first");
-    await dialog.getByRole("textbox").fill(name);
-  }
-  await dialog.getByRole("button", { name: button }).click();
-  await dialog.waitFor({ state: "detached", timeout: deadline });
-}
+const write = (text) => hands.write(page, text);
+const confirm = (button, name) => hands.confirm(page, button, name);
 async function openServer(name, tab = "") {
   await page.goto(`${worker.url}/-/servers/default/${name}${tab}`);
   await page.getByRole("heading", { name, level: 1 }).waitFor();
@@ -217,6 +204,7 @@ describe("a day", { skip, concurrency: 1 }, () => {
     await page.getByText("changed").first().waitFor();
     await shoot("history");
     await before.getByRole("button", { name: "Roll back" }).click();
+    await page.getByRole("alertdialog").getByText("1 changed", { exact: true }).waitFor();
     await confirm("Roll back");
     await page.getByRole("listitem").filter({ hasText: "roll back to" }).getByText("in force").waitFor();
     await openServer("one");

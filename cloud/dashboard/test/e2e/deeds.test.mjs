@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { condition, PlayedNode, server } from "./played.mjs";
+import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { confirm, go as goTo } from "./hands.mjs";
+import { condition, object, PlayedNode, server } from "./played.mjs";
+import { axe, shoot } from "./walk.mjs";
 
 const skip = skipFor(missingBrowser);
 const DAY_MS = 86_400_000;
-const object = (name, more = {}) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name }, spec: { source: { image: { ref: `ghcr.io/example/${name}:1.4.2` } }, ...more } });
 const looping = (name) => server(name, { conditions: [condition("Available", "False", "CrashLoopBackOff", "exit code 1"), condition("Ready", "False", "CrashLoopBackOff", "exit code 1, started again in 40 s")], restarts: { count: 9, lastExitCode: 1 } });
 
 let dir, worker, browser, one, two;
@@ -35,19 +35,6 @@ after(async () => {
   remove(dir);
 });
 
-async function axe(page, where) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], where);
-}
-const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
-async function confirm(page, button, name) {
-  const dialog = page.getByRole("alertdialog");
-  await dialog.waitFor();
-  assert.equal(await dialog.getByRole("button", { name: button }).isDisabled(), name !== undefined, "it asks for the name, or it does not");
-  if (name !== undefined) await dialog.getByRole("textbox").fill(name);
-  await dialog.getByRole("button", { name: button }).click();
-  await dialog.waitFor({ state: "detached" });
-}
 
 describe("an operator", { skip, concurrency: 1 }, () => {
   test("reads of each alert what it means and what to do, and acknowledges it", { timeout: 300_000 }, async () => {
@@ -106,7 +93,7 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     await page.goBack();
     await until("the row that was seen", async () => (await down()) === 900, 10_000);
     // Gone to anew it is at its beginning.
-    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    const go = (name) => goTo(page, name);
     await go("Nodes");
     await page.getByRole("heading", { name: "Nodes", level: 1 }).waitFor();
     await go("Servers");
@@ -315,7 +302,7 @@ describe("an operator", { skip, concurrency: 1 }, () => {
 
   test("goes from page to page for long, and nothing waits to be drawn for ever", { timeout: 300_000 }, async () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
-    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
+    const go = (name) => goTo(page, name);
     // The longest queue of updates that React keeps for a component (a ring: each has the next).
     const longest = () =>
       page.evaluate(() => {

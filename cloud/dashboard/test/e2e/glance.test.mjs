@@ -6,9 +6,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { AxeBuilder } from "@axe-core/playwright";
-import { deadline, missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { deadline, missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
 import { condition, PlayedNode, server } from "./played.mjs";
+import { axe, shoot } from "./walk.mjs";
 
 const skip = skipFor(missingBrowser);
 const mcpctlFile = join(process.env.MCPFLEET_BIN ?? "", "mcpctl");
@@ -41,11 +41,6 @@ async function mcpctl(words, input = "") {
   started.child.stdin.end(input);
   return (await started).stdout;
 }
-async function axe(page, where) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  assert.deepEqual(violations.map(({ id, nodes: found }) => `${id}: ${found[0].html}`), [], where);
-}
-const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 const change = (set, message = "") => worker.call("POST", "/v1/changes", { body: { message, set } });
 const refuse = (status, message) => (route) => route.fulfill({ status, json: { success: false, errors: [{ code: 1, message }], messages: [], result: null } });
 

@@ -2,10 +2,9 @@
 // or runs, and the page's policy has nothing to refuse. Real Worker, played node and tools.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { axe, axeInBoth } from "./walk.mjs";
+import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { axe, axeInBoth, shoot } from "./walk.mjs";
 import { condition, nodeConditions, playGateway, PlayedNode, sample, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
@@ -143,7 +142,6 @@ async function open(path = "", before = async () => undefined) {
   if (path !== "") await opened.page.goto(`${worker.url}/-/${path}`);
   return opened;
 }
-const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 
 // `whats` are shown, as text; nothing of what anybody wrote is an element, an attribute that runs or a link.
 async function shows(page, where, whats) {

@@ -7,28 +7,17 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { AxeBuilder } from "@axe-core/playwright";
 import { deadline, LoneNode, manifest, missing, openBrowser, openPage, remove, shots, skipFor, temporary, until } from "./fleet.mjs";
+import * as hands from "./hands.mjs";
 
 const skip = skipFor(missing);
 
 let dir, browser, node, page, faults, address, context;
 const shoot = (name) => page.screenshot({ path: join(shots, `node-${name}.png`) });
-const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
+const go = (name) => hands.go(page, name);
 const site = () => new URL(address).origin;
 
-async function write(text) {
-  await page.locator(".cm-content").click();
-  await page.keyboard.press("ControlOrMeta+a");
-  await page.evaluate((value) => navigator.clipboard.writeText(value), text);
-  await page.keyboard.press("ControlOrMeta+v");
-}
-async function confirm(button, name) {
-  const dialog = page.getByRole("alertdialog");
-  await dialog.waitFor();
-  assert.equal(await dialog.getByRole("button", { name: button }).isDisabled(), name !== undefined, "it asks for the name, or it does not");
-  if (name !== undefined) await dialog.getByRole("textbox").fill(name);
-  await dialog.getByRole("button", { name: button }).click();
-  await dialog.waitFor({ state: "detached", timeout: deadline });
-}
+const write = (text) => hands.write(page, text);
+const confirm = (button, name) => hands.confirm(page, button, name);
 async function apply(text, why) {
   await go("Apply");
   await write(text);

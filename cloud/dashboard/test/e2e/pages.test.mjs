@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { makePages } from "../../scripts/pages.mjs";
 import { playAccess } from "./access.mjs";
 import { freePort, missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { playGateway, PlayedNode, server } from "./played.mjs";
+import { object, playGateway, PlayedNode, server } from "./played.mjs";
 
 const skip = skipFor(missingBrowser);
 const wrangler = fileURLToPath(new URL("../../../worker/node_modules/wrangler/bin/wrangler.js", import.meta.url));
@@ -39,6 +39,14 @@ before(async () => {
 });
 after(() => browser?.close());
 
+// One server, on one node.
+async function fleetOfOne(worker) {
+  await worker.call("POST", "/v1/changes", { body: { message: "first", set: [object("weather")] } });
+  const node = await new PlayedNode(worker, "edge-01").connect();
+  node.say([server("weather")]);
+  return node;
+}
+
 // To a browser two ports of one host are one site, two names of it are two: then the cookie is one of a third party.
 for (const [what, host] of [["of the same site", "127.0.0.1"], ["of another site", "localhost"]]) {
   describe(`a dashboard ${what} as its Worker`, { skip, concurrency: 1 }, () => {
@@ -51,9 +59,7 @@ for (const [what, host] of [["of the same site", "127.0.0.1"], ["of another site
       worker = await startWorker(join(dir, "worker"), { dashboardOrigin: origin });
       await makePages(worker.url, join(dir, "dist"));
       endPages = await servePages(join(dir, "dist"), port);
-      await worker.call("POST", "/v1/changes", { body: { message: "first", set: [{ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name: "weather" }, spec: { source: { image: { ref: "ghcr.io/example/weather:1" } } } }] } });
-      node = await new PlayedNode(worker, "edge-01").connect();
-      node.say([server("weather")]);
+      node = await fleetOfOne(worker);
     });
     after(async () => {
       if (skip) return;
@@ -145,9 +151,7 @@ describe("a dashboard behind Access", { skip, concurrency: 1 }, () => {
     door = await access.before(worker.url);
     await makePages(door.url, join(dir, "dist"));
     endPages = await servePages(join(dir, "dist"), port);
-    await worker.call("POST", "/v1/changes", { body: { message: "first", set: [{ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name: "weather" }, spec: { source: { image: { ref: "ghcr.io/example/weather:1" } } } }] } });
-    node = await new PlayedNode(worker, "edge-01").connect();
-    node.say([server("weather")]);
+    node = await fleetOfOne(worker);
   });
   after(async () => {
     if (skip) return;

@@ -32,6 +32,9 @@ export const server = (name, more = {}) => ({
   ...more,
 });
 
+// A server as it is applied.
+export const object = (name, more = {}, metadata = {}) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name, ...metadata }, spec: { source: { image: { ref: `ghcr.io/example/${name}:1.4.2` } }, ...more } });
+
 export const sample = (at, more = {}) => ({ at, seconds: 60, cpu: 0.25, memory: 96 * 2 ** 20, sessions: 2, calls: 12, errors: 1, p50: 18, p99: 240, ...more });
 // An hour as a server may have had it.
 const hourUntil = (until) =>

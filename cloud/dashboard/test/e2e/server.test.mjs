@@ -5,16 +5,15 @@ import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { AxeBuilder } from "@axe-core/playwright";
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { missingBrowser, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { condition, PlayedNode, server } from "./played.mjs";
+import { missingBrowser, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { condition, object, PlayedNode, server } from "./played.mjs";
+import { axe, shoot } from "./walk.mjs";
 
 const skip = skipFor(missingBrowser);
 const PIN = `sha256:${"0".repeat(64)}`;
-const object = (name, more = {}, metadata = {}) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPServer", metadata: { name, ...metadata }, spec: { source: { image: { ref: `ghcr.io/example/${name}:1.4.2` } }, ...more } });
 
 const TOOLS = {
   either: { $ref: "#/$defs/either", type: "object", $defs: { either: { oneOf: [{ type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false }, { type: "object", properties: { lat: { type: "number" } }, required: ["lat"], additionalProperties: false }] } } },
@@ -127,11 +126,6 @@ after(async () => {
   remove(dir);
 });
 
-async function axe(page, where) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], where);
-}
-const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 const openTools = (name, more = "", token = worker.operator) => openPage(browser, worker, { token, address: `${worker.url}/-/servers/default/${name}?tab=tools${more}` });
 const run = (page) => page.getByRole("button", { name: "Run" }).click();
 const output = (page, text) => page.locator(".result pre").getByText(text, { exact: true }).waitFor();

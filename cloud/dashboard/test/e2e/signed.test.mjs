@@ -4,30 +4,23 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { AxeBuilder } from "@axe-core/playwright";
-import { deadline, missing, openBrowser, openPage, remove, shots, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import { deadline, missing, openBrowser, openPage, remove, skipFor, startWorker, temporary, until } from "./fleet.mjs";
+import * as hands from "./hands.mjs";
 import { PlayedNode, server } from "./played.mjs";
+import { axe, shoot } from "./walk.mjs";
 
 const skip = skipFor(missing);
 const run = promisify(execFile);
 const text = (ref) => `apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: weather}\nspec:\n  source: {image: {ref: "ghcr.io/example/weather:${ref}"}}\n`;
 
 let dir, worker, browser, node;
-const shoot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 async function mcpctl(words, input = "") {
   const started = run(join(process.env.MCPFLEET_BIN, "mcpctl"), words, { env: { ...process.env, MCPFLEET_CONFIG: join(dir, "contexts") }, timeout: deadline });
   started.child.stdin.end(input);
   return (await started).stdout;
 }
-async function axe(page, where) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], where);
-}
 async function write(page, value) {
-  await page.locator(".cm-content").click();
-  await page.keyboard.press("ControlOrMeta+a");
-  await page.evaluate((copied) => navigator.clipboard.writeText(copied), value);
-  await page.keyboard.press("ControlOrMeta+v");
+  await hands.write(page, value);
   await page.getByText("Nothing is wrong with it").waitFor();
   await page.getByRole("button", { name: "Review" }).click();
 }

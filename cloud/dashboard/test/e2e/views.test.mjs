@@ -6,17 +6,11 @@ import { after, before, describe, test } from "node:test";
 import { firstView } from "../../scripts/first_view.mjs";
 import { judgeLoads, loadsOf } from "./budget.mjs";
 import { missingBrowser, openBrowser, openPage, remove, signIn, skipFor, startWorker, temporary, until } from "./fleet.mjs";
-import { condition, listenIn, nodeConditions, playGateway, PlayedNode, sample, server, toldSince } from "./played.mjs";
+import { condition, listenIn, nodeConditions, object, PlayedNode, playGateway, sample, server, toldSince } from "./played.mjs";
 import { axe, axeInBoth, fits, nameOf, PAGES, settled, shoot } from "./walk.mjs";
 
 const skip = skipFor(missingBrowser);
 const HOSTILE = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"'}\${{constructor}}`;
-const object = (name, more = {}, metadata = {}) => ({
-  apiVersion: "mcpfleet.dev/v1alpha1",
-  kind: "MCPServer",
-  metadata: { name, ...metadata },
-  spec: { source: { image: { ref: `ghcr.io/example/${name}:1.4.2` } }, ...more },
-});
 const crash = {
   conditions: [
     condition("Accepted", "True", "Accepted"),

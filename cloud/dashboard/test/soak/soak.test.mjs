@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { missingBrowser, openBrowser, openPage, remove, signIn, skipFor, startWorker, temporary, until } from "../e2e/fleet.mjs";
+import { go as goTo } from "../e2e/hands.mjs";
 import { PlayedNode, sample, server } from "../e2e/played.mjs";
 
 const skip = skipFor(missingBrowser);
@@ -66,7 +67,7 @@ describe("a page that is left open", { skip }, () => {
       socket.on("close", () => frame("closed"));
     });
     await signIn(page, worker.viewer);
-    const go = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: false }).click();
+    const go = (name) => goTo(page, name);
     const held = async () => {
       // Twice: what the first one finalises is free with the second.
       for (let pass = 0; pass < 2; ++pass) await devtools.send("HeapProfiler.collectGarbage");
