@@ -1,6 +1,7 @@
 #include "edge-runtime/docker/docker_json.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 
 #include <simdjson.h>
@@ -240,12 +241,22 @@ StatusOr<std::vector<ListedImage>> ParseImageList(std::string_view body) {
   return images;
 }
 
-std::optional<std::string> ParseEvent(std::string_view line) {
+std::optional<EngineEvent> ParseEvent(std::string_view line) {
   StatusOr<Json> json = ParseJson(line, {.bytes = size_t{1} << 20, .depth = 16});
   if (!json.ok() || !json->is_object() || GetString(*json, "Type", "container") != "container") return std::nullopt;
-  const std::string id = GetString(GetMember(GetMember(*json, "Actor"), "Attributes"), kDockerLabelInstance);
-  if (!IsInstanceId(id)) return std::nullopt;
-  return id;
+  const Json& actor = GetMember(*json, "Actor");
+  EngineEvent event{.instance = GetString(GetMember(actor, "Attributes"), kDockerLabelInstance),
+                    .container_id = GetString(actor, "ID"),
+                    .action = GetString(*json, "Action"),
+                    .time = WallTime(std::chrono::nanoseconds(std::max(GetInt(*json, "timeNano"), int64_t{0})))};
+  if (!IsInstanceId(event.instance)) return std::nullopt;
+  return event;
+}
+
+void AmendOom(WallTime oom_at, InstanceReport* report) {
+  if (!report->exit || report->exit->signal != SIGKILL) return;
+  // StartedAt is taken after the start, so an end may be older.
+  if (oom_at >= report->started_at - std::chrono::seconds(1)) report->exit->oom = true;
 }
 
 StatusOr<InstanceUsage> ParseStats(std::string_view body) {

@@ -98,8 +98,16 @@ struct ListedImage {
 StatusOr<std::vector<ListedImage>> ParseImageList(std::string_view body);
 
 // --- events, statistics, errors ---
-// The instance that a line of GET /events is about; nullopt for other things.
-std::optional<std::string> ParseEvent(std::string_view line);
+// What a line of GET /events tells of an instance; nullopt for other things.
+struct EngineEvent {
+  std::string instance, container_id, action;
+  WallTime time{};
+};
+std::optional<EngineEvent> ParseEvent(std::string_view line);
+// The engine hears of an out-of-memory kill and of the end it brings on two ways, and keeps State.OOMKilled only when
+// the former was first; its event "oom" comes all the same. Sets `report->exit->oom` when an event of `oom_at` explains
+// the end of this incarnation.
+void AmendOom(WallTime oom_at, InstanceReport* report);
 StatusOr<InstanceUsage> ParseStats(std::string_view body);
 // The engine's {"message": …} with the code that fits its status; OK below 300 and for 304.
 Status StatusOfEngine(int http_status, std::string_view body, std::string_view what);

@@ -168,19 +168,23 @@ Status DockerRuntime::FillIn(ListedContainer& container, Deadline deadline) {
   RETURN_IF_ERROR(StatusOfEngine(response.status, response.body, "inspect " + report.id));
   ASSIGN_OR_RETURN(InspectedContainer inspected, ParseInspect(response.body));
   report = std::move(inspected.report);  // newer than the list's
-  NoteRunning(container.container_id, report);
+  NoteInspected(container.container_id, &report);
   return OkStatus();
 }
 
-void DockerRuntime::NoteRunning(const std::string& container_id, const InstanceReport& report) {
-  if (report.state != InstanceState::kRunning) return;
+void DockerRuntime::NoteInspected(const std::string& container_id, InstanceReport* report) {
+  if (report->state == InstanceState::kExited) {
+    MutexLock lock(&mu_);
+    if (auto it = oom_.find(container_id); it != oom_.end()) AmendOom(it->second, report);
+  }
+  if (report->state != InstanceState::kRunning) return;
   // Neither is known of a process that is not here.
-  std::string ticks = ProcessStartTicks(report.pid, options_.kernel).value_or("");
-  std::string cgroups = CgroupsOf(report.pid, options_.kernel).value_or("");
+  std::string ticks = ProcessStartTicks(report->pid, options_.kernel).value_or("");
+  std::string cgroups = CgroupsOf(report->pid, options_.kernel).value_or("");
   if (cgroups.find(container_id) == std::string::npos) cgroups.clear();  // another process that has its number here
   MutexLock lock(&mu_);
-  running_[container_id] = {report.id,  std::move(ticks),  std::move(cgroups),
-                            report.pid, report.created_at, report.started_at};
+  running_[container_id] = {report->id,  std::move(ticks),   std::move(cgroups),
+                            report->pid, report->created_at, report->started_at};
 }
 
 StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
@@ -197,7 +201,9 @@ StatusOr<std::vector<InstanceReport>> DockerRuntime::List(Deadline deadline) {
   }
   std::sort(reports.begin(), reports.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   MutexLock lock(&mu_);
-  std::erase_if(running_, [&](const auto& entry) { return !seen.contains(entry.first); });
+  const auto gone = [&](const auto& entry) { return !seen.contains(entry.first); };
+  std::erase_if(running_, gone);
+  std::erase_if(oom_, gone);
   listed_ = true;
   return reports;
 }
@@ -209,7 +215,7 @@ StatusOr<std::optional<InstanceReport>> DockerRuntime::Look(const std::string& i
   if (container.status().code() == StatusCode::kNotFound) return std::optional<InstanceReport>();
   RETURN_IF_ERROR(container.status());
   if (container->leaving) return std::optional<InstanceReport>();
-  NoteRunning(container->container_id, container->report);
+  NoteInspected(container->container_id, &container->report);
   return std::optional<InstanceReport>(std::move(container->report));
 }
 

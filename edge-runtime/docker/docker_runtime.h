@@ -108,7 +108,8 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   StatusOr<std::vector<ListedContainer>> ListContainers(Deadline deadline);
   Status FillIn(ListedContainer& container, Deadline deadline) LOCKS_EXCLUDED(mu_);
   bool FillInFromCache(ListedContainer& container) LOCKS_EXCLUDED(mu_);
-  void NoteRunning(const std::string& container_id, const InstanceReport& report) LOCKS_EXCLUDED(mu_);
+  // What inspect told is remembered of one that runs, and completed by what events told of one that has ended.
+  void NoteInspected(const std::string& container_id, InstanceReport* report) LOCKS_EXCLUDED(mu_);
   // The container of an instance of this node; NotFound when there is none, also when the name is somebody else's.
   StatusOr<InspectedContainer> Find(const std::string& id, Deadline deadline);
   StatusOr<std::vector<ListedImage>> ListImages(Deadline deadline);
@@ -138,6 +139,7 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   std::optional<Engine> engine_ GUARDED_BY(mu_);
   bool listed_ GUARDED_BY(mu_) = false;                     // once, so running_ is all that runs
   std::map<std::string, Running> running_ GUARDED_BY(mu_);  // by container id; what the last List or a Look since saw
+  std::map<std::string, WallTime> oom_ GUARDED_BY(mu_);  // by container id; the last event "oom"
 };
 
 }  // namespace mcpfleet

@@ -51,7 +51,13 @@ Status DockerRuntime::WatchEvents(std::function<void(const std::string& id)> cha
     rest += *bytes;
     size_t begin = 0;
     for (size_t end; (end = rest.find('\n', begin)) != std::string::npos; begin = end + 1) {
-      if (std::optional<std::string> id = ParseEvent(std::string_view(rest).substr(begin, end - begin))) changed(*id);
+      const std::optional<EngineEvent> event = ParseEvent(std::string_view(rest).substr(begin, end - begin));
+      if (!event) continue;
+      if (event->action == "oom") {
+        MutexLock lock(&mu_);
+        oom_[event->container_id] = event->time;
+      }
+      changed(event->instance);
     }
     rest.erase(0, begin);
     if (rest.size() > kEventBytes) return Unavailable("docker event stream: an event of more than 1 MiB");

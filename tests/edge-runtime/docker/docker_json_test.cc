@@ -217,12 +217,30 @@ TEST(DockerJsonTest, AnEnginesRefusalKeepsItsWordsAndGetsTheFittingCode) {
 }
 
 TEST(DockerJsonTest, AnEventNamesItsInstance) {
-  EXPECT_EQ(
-      ParseEvent(
-          R"({"Type":"container","Action":"die","Actor":{"ID":"c","Attributes":{"dev.mcpfleet.instance":"a-1"}}})"),
-      "a-1");
-  EXPECT_EQ(ParseEvent(R"({"Type":"network","Actor":{"Attributes":{"dev.mcpfleet.instance":"a-1"}}})"), std::nullopt);
-  EXPECT_EQ(ParseEvent("garbage"), std::nullopt);
+  const std::optional<EngineEvent> event = ParseEvent(
+      R"({"Type":"container","Action":"die","Actor":{"ID":"c","Attributes":{"dev.mcpfleet.instance":"a-1"}},"timeNano":1500000000000000001})");
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->instance, "a-1");
+  EXPECT_EQ(event->container_id, "c");
+  EXPECT_EQ(event->action, "die");
+  EXPECT_EQ(event->time, WallTime(std::chrono::nanoseconds(1'500'000'000'000'000'001)));
+  EXPECT_FALSE(ParseEvent(R"({"Type":"network","Actor":{"Attributes":{"dev.mcpfleet.instance":"a-1"}}})"));
+  EXPECT_FALSE(ParseEvent("garbage"));
+}
+
+TEST(DockerJsonTest, AnOutOfMemoryKillThatTheEngineToldOfLateExplainsTheEndOfThisIncarnationOnly) {
+  const WallTime start = WallTime(std::chrono::hours(100));
+  const auto amended = [&](std::optional<ExitInfo> exit, Duration after) {
+    InstanceReport report{.exit = exit, .started_at = start};
+    AmendOom(start + after, &report);
+    return report.exit && report.exit->oom;
+  };
+  const ExitInfo killed{.code = 137, .signal = SIGKILL};
+  EXPECT_TRUE(amended(killed, std::chrono::seconds(5)));
+  EXPECT_TRUE(amended(killed, -std::chrono::milliseconds(500))) << "it died before its start was on record";
+  EXPECT_FALSE(amended(killed, -std::chrono::seconds(5))) << "of the incarnation before";
+  EXPECT_FALSE(amended(ExitInfo{.code = 1}, std::chrono::seconds(5))) << "it was not killed";
+  EXPECT_FALSE(amended(std::nullopt, std::chrono::seconds(5)));
 }
 
 TEST(DockerJsonTest, StatisticsLeaveThePageCacheOut) {

@@ -151,23 +151,48 @@ TEST_F(DockerRuntimeTest, TheKernelHoldsTheSandbox) {
 }
 
 TEST_F(DockerRuntimeTest, AnOutOfMemoryKillIsReportedAsSuch) {
-  // Docker 20.10 loses the OOM of a process that dies before its start is on record (1 of 60 raw containers on a loaded
-  // machine), so this one waits until it was seen running.
-  const std::string gate = state_ + "/gate";
-  ASSERT_TRUE(MakeDirectories(gate, 0755).ok());
-  ASSERT_EQ(chmod(state_.c_str(), 0755), 0);
-  InstanceSpec spec = Spec("oom", Shell("while [ ! -e /gate/open ]; do sleep 0.05; done\n"
-                                        "exec /bin/busybox dd if=/dev/zero of=/scratch/f bs=1M count=200"));
-  spec.spec.volumes = {{.name = "scratch", .tmpfs_bytes = int64_t{256} << 20, .mount_path = "/scratch"},
-                       {.name = "gate", .host_path = gate, .mount_path = "/gate", .read_only = true}};
-  spec.spec.resources.memory_bytes = int64_t{16} << 20;
-  Run(spec);
-  Await(spec.id, InstanceState::kRunning);
-  ASSERT_TRUE(WriteFileAtomically(gate + "/open", "").ok());
-  const InstanceReport report = Await(spec.id, InstanceState::kExited);
-  ASSERT_TRUE(report.exit);
-  EXPECT_TRUE(report.exit->oom);
-  EXPECT_EQ(report.exit->signal, SIGKILL);
+  std::stop_source done;
+  std::atomic<bool> ready{false};
+  std::thread watcher([&] {
+    runtime_->WatchEvents([&](const std::string&) { ready = true; }, done.get_token(), Soon()).IgnoreError();
+  });
+  for (const Deadline deadline = Soon(); !ready && !deadline.Expired();) poll(nullptr, 0, 5);
+  // An engine on a loaded machine loses one in some hundred: containerd's shim tells of it by a watcher of its own, and
+  // that may see the cgroup when it is gone. What the engine told of neither way nobody can know, so then another is
+  // killed; what it told of must be reported.
+  bool told = false;
+  for (int i = 0; i < 4 && !told; ++i) {
+    const std::string gate = state_ + "/gate" + std::to_string(i);
+    ASSERT_TRUE(MakeDirectories(gate, 0755).ok());
+    ASSERT_EQ(chmod(state_.c_str(), 0755), 0);
+    InstanceSpec spec = Spec("oom" + std::to_string(i),
+                             Shell("while [ ! -e /gate/open ]; do sleep 0.05; done\n"
+                                   "exec /bin/busybox dd if=/dev/zero of=/scratch/f bs=1M count=200"));
+    spec.spec.volumes = {{.name = "scratch", .tmpfs_bytes = int64_t{256} << 20, .mount_path = "/scratch"},
+                         {.name = "gate", .host_path = gate, .mount_path = "/gate", .read_only = true}};
+    spec.spec.resources.memory_bytes = int64_t{16} << 20;
+    Run(spec);
+    Await(spec.id, InstanceState::kRunning);
+    ASSERT_TRUE(WriteFileAtomically(gate + "/open", "").ok());
+    InstanceReport report = Await(spec.id, InstanceState::kExited);
+    ASSERT_TRUE(report.exit);
+    EXPECT_EQ(report.exit->signal, SIGKILL);
+    // Its event may come after the end.
+    for (const Deadline late = Deadline::After(seconds(2)); !report.exit->oom && !late.Expired();) {
+      poll(nullptr, 0, 20);
+      report = Await(spec.id, InstanceState::kExited);
+    }
+    const std::string target = "/containers/" + ContainerName(spec.id) + "/json";
+    const Json inspected = ParseJson(engine_->Request("GET", target)->body).value();
+    const Json filter = {{"container", {ContainerName(spec.id)}}, {"event", {"oom"}}};
+    const auto events = engine_->Request("GET", "/events?since=1&until=" + std::to_string(time(nullptr)) +
+                                                    "&filters=" + PercentEncode(DumpJson(filter)));
+    told = inspected["State"]["OOMKilled"] == true || events->body.find("\"oom\"") != std::string::npos;
+    EXPECT_EQ(report.exit->oom, told);
+  }
+  EXPECT_TRUE(told);
+  done.request_stop();
+  watcher.join();
 }
 
 TEST_F(DockerRuntimeTest, ANameThatAStrangerTookIsNeitherAdoptedNorRemoved) {
