@@ -13,6 +13,7 @@ namespace mcpfleet {
 // Zeroes the whole of a string's memory, the unused part too, and empties it.
 inline void WipeText(std::string* text) {
   // Small strings live inside the object: also what an earlier, longer one left there.
+  text->clear();
   text->resize(text->capacity());
   explicit_bzero(text->data(), text->size());
   text->clear();

@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/json.h"
 #include "cli/mcp_exchange.h"
 #include "edge-runtime/mcp/handshake.h"

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/join_book.h"
 #include "cli/session.h"
 #include "store/join_token.h"

@@ -22,6 +22,8 @@
 #include <thread>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "cli/mcp_exchange.h"

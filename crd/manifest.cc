@@ -186,6 +186,7 @@ StatusOr<std::vector<Json>> ParseYamlDocuments(std::string_view bytes, const std
     return FirstOf(found);
   }
   std::vector<Json> values;
+  values.reserve(documents.size());
   for (Document& document : documents) values.push_back(std::move(document.value));
   return values;
 }

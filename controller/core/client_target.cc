@@ -43,7 +43,7 @@ std::optional<ClientTarget> ClientTargetFor(const ClientInput& input) {
     if (target.server == nullptr) target.server = spec;
   }
   if (target.server == nullptr) return std::nullopt;
-  const ProbeState& probe = has_instance ? serving->probe : observed.probe;
+  const ProbeState& probe = has_instance && serving != nullptr ? serving->probe : observed.probe;
   target.modern = probe.handshake ? probe.last.modern : observed.sleep.last.modern;
   target.tool_hashes = (probe.handshake ? probe.last : observed.sleep.last).catalog.tool_hashes;
   if (remote) target.url = std::get<RemoteSource>(input.desired->spec.source).url;

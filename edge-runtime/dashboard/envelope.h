@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include <nlohmann/json.hpp>
+
 #include "base/http/message.h"
 #include "base/json.h"
 #include "base/status.h"

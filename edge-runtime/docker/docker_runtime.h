@@ -139,7 +139,7 @@ class DockerRuntime final : public ContainerRuntime, public LogTails {
   std::optional<Engine> engine_ GUARDED_BY(mu_);
   bool listed_ GUARDED_BY(mu_) = false;                     // once, so running_ is all that runs
   std::map<std::string, Running> running_ GUARDED_BY(mu_);  // by container id; what the last List or a Look since saw
-  std::map<std::string, WallTime> oom_ GUARDED_BY(mu_);  // by container id; the last event "oom"
+  std::map<std::string, WallTime> oom_ GUARDED_BY(mu_);     // by container id; the last event "oom"
 };
 
 }  // namespace mcpfleet

@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "edge-runtime/gateway/modern_calls.h"
 #include "edge-runtime/gateway/modern_hub.h"
 #include "edge-runtime/gateway/modern_server.h"

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "edge-runtime/gateway/conversation.h"
 #include "edge-runtime/gateway/modern_hub.h"
 #include "edge-runtime/gateway/settings.h"

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "edge-runtime/mcp/era.h"
 #include "edge-runtime/mcp/jsonrpc.h"
 

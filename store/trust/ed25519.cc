@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/base64url.h"
+#include "base/secret_text.h"
 #include "store/trust/sodium.h"
 
 namespace mcpfleet {
@@ -27,12 +28,12 @@ StatusOr<SigningKey> SigningKey::FromSeed(std::string_view seed) {
   std::string public_key(crypto_sign_PUBLICKEYBYTES, '\0');
   key.secret_.resize(crypto_sign_SECRETKEYBYTES);
   crypto_sign_seed_keypair(Bytes(public_key), Bytes(key.secret_), Bytes(*bytes));
-  sodium_memzero(bytes->data(), bytes->size());
+  WipeText(&*bytes);
   key.public_key_ = Base64UrlEncode(public_key);
   return key;
 }
 
-SigningKey::~SigningKey() { sodium_memzero(secret_.data(), secret_.size()); }
+SigningKey::~SigningKey() { WipeText(&secret_); }
 
 std::string SigningKey::Seed() const {
   return Base64UrlEncode(std::string_view(secret_).substr(0, crypto_sign_SEEDBYTES));

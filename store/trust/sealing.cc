@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/base64url.h"
+#include "base/secret_text.h"
 #include "store/trust/sodium.h"
 
 namespace mcpfleet {
@@ -25,14 +26,14 @@ StatusOr<SealingKey> SealingKey::FromSecret(std::string_view secret) {
   std::optional<std::string> bytes = Decode(secret, crypto_box_SECRETKEYBYTES);
   if (!bytes) return InvalidArgument("not a private key: 43 characters of base64url are expected");
   key.secret_ = *bytes;
-  sodium_memzero(bytes->data(), bytes->size());
+  WipeText(&*bytes);
   std::string public_bytes(crypto_box_PUBLICKEYBYTES, '\0');
   crypto_scalarmult_base(Bytes(public_bytes), Bytes(key.secret_));
   key.public_key_ = Base64UrlEncode(public_bytes);
   return key;
 }
 
-SealingKey::~SealingKey() { sodium_memzero(secret_.data(), secret_.size()); }
+SealingKey::~SealingKey() { WipeText(&secret_); }
 
 std::string SealingKey::Secret() const { return Base64UrlEncode(secret_); }
 

@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/http/client.h"

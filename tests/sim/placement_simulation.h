@@ -29,6 +29,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "controller/placement/replica_holder.h"
 #include "store/down_list.h"
 #include "tests/sim/down_host.h"

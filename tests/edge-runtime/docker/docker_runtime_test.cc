@@ -165,9 +165,9 @@ TEST_F(DockerRuntimeTest, AnOutOfMemoryKillIsReportedAsSuch) {
     const std::string gate = state_ + "/gate" + std::to_string(i);
     ASSERT_TRUE(MakeDirectories(gate, 0755).ok());
     ASSERT_EQ(chmod(state_.c_str(), 0755), 0);
-    InstanceSpec spec = Spec("oom" + std::to_string(i),
-                             Shell("while [ ! -e /gate/open ]; do sleep 0.05; done\n"
-                                   "exec /bin/busybox dd if=/dev/zero of=/scratch/f bs=1M count=200"));
+    InstanceSpec spec =
+        Spec("oom" + std::to_string(i), Shell("while [ ! -e /gate/open ]; do sleep 0.05; done\n"
+                                              "exec /bin/busybox dd if=/dev/zero of=/scratch/f bs=1M count=200"));
     spec.spec.volumes = {{.name = "scratch", .tmpfs_bytes = int64_t{256} << 20, .mount_path = "/scratch"},
                          {.name = "gate", .host_path = gate, .mount_path = "/gate", .read_only = true}};
     spec.spec.resources.memory_bytes = int64_t{16} << 20;

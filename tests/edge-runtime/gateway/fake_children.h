@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "controller/ports/client_sessions.h"
 #include "tests/edge-runtime/gateway/fakes.h"
 
