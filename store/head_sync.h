@@ -206,7 +206,6 @@ class HeadSync {
   std::optional<Head> target_;  // the greatest head seen
   MonoTime target_seen_{};
   std::optional<Snapshot> snapshot_;                                        // of target_, once here
-  bool index_ = false;                                                      // snapshot_ and all of its shards are here
   std::map<std::string, std::shared_ptr<const Shard>> shards_;              // by hash
   std::unordered_map<std::string, std::shared_ptr<const Object>> objects_;  // by hash
   std::map<std::string, std::vector<const ShardEntry*>> placed_;  // PlacedIn, by shard: snapshots share most of them
@@ -219,22 +218,23 @@ class HeadSync {
   std::set<ObjectKey> replicas_;                // the servers with replicas that are to be here
   std::set<ObjectKey> shown_replicas_;          // as of the last publication
   std::string down_failure_;                    // why the list could not be read; "": it was
-  bool replicated_ = false;                     // a server with replicas matches this node
-  bool decide_ = false;                         // the list or the connection changed
   std::map<ObjectKey, std::string> in_force_;   // the hash in force of each object placed here
   std::map<std::string, Missing> missing_;      // by store key
   std::map<std::string, std::string> bad_;      // objects that are here and disagree, by hash: why
   MonoTime next_poll_{}, retry_at_{};
   Duration poll_least_, poll_most_;
   std::string etag_;                      // of the head that is followed, as the store names it; "": it has not said
-  int conditional_left_ = 0;              // polls that may still be answered with "the same as before"
   MonoTime grace_end_ = MonoTime::min();  // when removals are allowed, whatever is missing
-  int failures_ = 0;
   size_t lot_ = limits::kBulkGetKeys;
-  bool complete_ = false;  // every wanted object is here
-  bool more_ = false;      // the last Step stopped at its bound
-  bool changed_ = false;   // something came since the last publication
-  std::string saved_;      // the state file as written
+  int conditional_left_ = 0;  // polls that may still be answered with "the same as before"
+  int failures_ = 0;
+  bool index_ = false;       // snapshot_ and all of its shards are here
+  bool replicated_ = false;  // a server with replicas matches this node
+  bool decide_ = false;      // the list or the connection changed
+  bool complete_ = false;    // every wanted object is here
+  bool more_ = false;        // the last Step stopped at its bound
+  bool changed_ = false;     // something came since the last publication
+  std::string saved_;        // the state file as written
 
   mutable Mutex mu_;
   std::shared_ptr<const AcceptedState> state_ GUARDED_BY(mu_);

@@ -177,7 +177,7 @@ bool IsNewer(const SeenTrust& seen, const SeenTrust& before) {
   return before.document.empty() || before.bytes.empty();  // an order alone was known
 }
 
-TrustMemory RememberTrustIn(std::string path, std::string root) {
+TrustMemory RememberTrustIn(const std::string& path, const std::string& root) {
   const auto recall = [path, root]() -> StatusOr<SeenTrust> {
     StatusOr<std::string> text = ReadFile(path, kMemoryBytes);
     if (text.status().code() == StatusCode::kNotFound) return SeenTrust{};

@@ -37,7 +37,7 @@ struct TrustMemory {
   std::function<Status(const SeenTrust&)> remember;
 };
 // In a file, of one process at a time. What it holds of another root counts for nothing.
-TrustMemory RememberTrustIn(std::string path, std::string root);
+TrustMemory RememberTrustIn(const std::string& path, const std::string& root);
 
 // What may be put on: the head of the store (or none), and the trust document that what follows is signed by.
 class TrustedBase {

@@ -55,6 +55,7 @@ class BlobFiles {
     for (const fs::directory_entry& entry : fs::directory_iterator(directory_, ignored)) all.push_back(entry.path());
     if (all.size() <= kMostFiles) return;
     std::vector<std::pair<fs::file_time_type, fs::path>> by_age;
+    by_age.reserve(all.size());
     for (fs::path& path : all) by_age.emplace_back(fs::last_write_time(path, ignored), std::move(path));
     const auto kept = by_age.begin() + static_cast<long>(by_age.size() / 2);
     std::nth_element(by_age.begin(), kept, by_age.end());

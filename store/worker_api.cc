@@ -83,7 +83,7 @@ StatusOr<WorkerAnswer> WorkerApi::PutBytes(const std::string& target, std::strin
             deadline);
 }
 
-StatusOr<WorkerAnswer> WorkerApi::Do(RestCall call, Deadline deadline) {
+StatusOr<WorkerAnswer> WorkerApi::Do(const RestCall& call, Deadline deadline) {
   const size_t bytes = call.max_answer;
   ASSIGN_OR_RETURN(RestAnswer answer, rest_->Do(call, deadline));
   StatusOr<Json> json = ParseJson(answer.body, {.bytes = bytes});

@@ -40,7 +40,7 @@ class WorkerApi {
                                   std::vector<std::pair<std::string, std::string>> headers, Deadline deadline);
 
  private:
-  StatusOr<WorkerAnswer> Do(RestCall call, Deadline deadline);
+  StatusOr<WorkerAnswer> Do(const RestCall& call, Deadline deadline);
 
   const std::unique_ptr<RestClient> rest_;
 };

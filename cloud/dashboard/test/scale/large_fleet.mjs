@@ -59,7 +59,7 @@ export class LargeFleet {
   }
   async start() {
     const nodes = Array.from({ length: NODES }, (_, index) => object("MCPNode", nodeName(index), { site: ["berlin", "oslo", "lisbon", "turin"][index % 4] }));
-    const servers = nodes.flatMap(({ metadata: { name } }) => Array.from({ length: SERVERS }, (_, at) => serverObject(`${name}-${at}`, labelsOf(at))));
+    const servers = nodes.flatMap(({ metadata: { name } }) => Array.from({ length: SERVERS }, (_, at) => serverObject(`${name}-${at}`, labelsOf(at), { placement: { nodes: [name] } })));
     const pins = { tools: { pins: Object.fromEntries(tools.slice(0, 20).map(({ name }) => [name, `sha256:${"0".repeat(64)}`])) } };
     const all = [...nodes, ...servers, serverObject("weather", { tier: "silver" }), serverObject("github", { tier: "silver" }), serverObject("maps", { tier: "silver" }, pins)];
     let versions = 0;
