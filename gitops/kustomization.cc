@@ -67,7 +67,7 @@ class Reader {
   std::string TextOf(const SourcedTree& map, const std::string& key, const std::string& path) {
     const SourcedTree* child = map.Find(key);
     if (child == nullptr) return "";
-    const std::string text = map.Text(key);
+    std::string text = map.Text(key);
     if (text.empty()) Report(*child, path, "wants text that is not empty");
     return text;
   }

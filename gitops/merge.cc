@@ -37,7 +37,7 @@ class Merger {
   std::string DirectiveOf(const SourcedTree& patch, const std::string& path) {
     const SourcedTree* directive = patch.Find(kDirective);
     if (directive == nullptr) return "";
-    const std::string said = patch.Text(kDirective);
+    std::string said = patch.Text(kDirective);
     if (said == "replace" || said == "merge" || said == "delete") return said;
     Report(*directive, ChildPath(path, kDirective), "is not one of the directives", "merge, replace, delete");
     return "";

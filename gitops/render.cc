@@ -108,7 +108,7 @@ class Renderer {
     return objects;
   }
 
-  StatusOr<std::vector<ManifestObject>> Judge(std::vector<SourcedTree> trees);
+  StatusOr<std::vector<ManifestObject>> Judge(const std::vector<SourcedTree>& trees);
 
  private:
   std::vector<SourcedTree> Fail(const Origin& at, const std::string& field, std::string problem) {
@@ -296,7 +296,7 @@ class Renderer {
   size_t visited_ = 0;           // files and folders
 };
 
-StatusOr<std::vector<ManifestObject>> Renderer::Judge(std::vector<SourcedTree> trees) {
+StatusOr<std::vector<ManifestObject>> Renderer::Judge(const std::vector<SourcedTree>& trees) {
   std::vector<ManifestObject> objects;
   for (const SourcedTree& tree : trees) {
     std::map<std::string, Origin> origins;
@@ -361,7 +361,7 @@ StatusOr<std::vector<ManifestObject>> RenderFolder(const std::string& folder, co
     found.push_back({folder, 0, "", "is no folder", ""});
   }
   StatusOr<std::vector<ManifestObject>> objects = std::vector<ManifestObject>{};
-  if (found.empty()) objects = renderer.Judge(std::move(trees));
+  if (found.empty()) objects = renderer.Judge(trees);
   if (objects.ok() && objects->empty() && found.empty()) found.push_back({folder, 0, "", "renders to no object", ""});
   if (found.empty()) return objects;
   const Status first = InvalidArgument(

@@ -85,6 +85,7 @@ StatusOr<SyncStatus> SyncStatusFromJson(const Json& json) {
 StatusOr<std::vector<SyncStatus>> ReadSyncStatuses(KvClient& state, Deadline deadline) {
   ASSIGN_OR_RETURN(const std::vector<KvKey> keys, ListAll(state, kSyncPrefix, kMostSyncs, deadline));
   std::vector<std::string> names;
+  names.reserve(keys.size());
   for (const KvKey& key : keys) names.push_back(key.name);
   std::vector<SyncStatus> out;
   if (names.empty()) return out;

@@ -194,7 +194,7 @@ class Watcher final : public WatchClient {
     ++window_messages_;
     window_bytes_ += text.size();
     if (window_messages_ > kWindowMessages || window_bytes_ > kWindowBytes) {
-      const Status too_much = ResourceExhausted("the store says more than a node listens to");
+      Status too_much = ResourceExhausted("the store says more than a node listens to");
       Tell(callbacks_.on_unreadable, too_much);
       return too_much;
     }

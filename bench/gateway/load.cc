@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include <nlohmann/json.hpp>
+
 #include "bench/gateway/load_modes.h"
 
 namespace mcpfleet::bench {

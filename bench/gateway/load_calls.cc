@@ -2,6 +2,8 @@
 #include <memory>
 #include <set>
 
+#include <nlohmann/json.hpp>
+
 #include "bench/gateway/client.h"
 #include "bench/gateway/load_modes.h"
 

@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 
+#include <nlohmann/json.hpp>
+
 #include "bench/gateway/client.h"
 #include "bench/gateway/load_modes.h"
 

@@ -9,6 +9,8 @@
 
 #include <cerrno>
 
+#include <nlohmann/json.hpp>
+
 #include "base/argv.h"
 #include "base/fd.h"
 #include "base/json.h"

@@ -97,7 +97,7 @@ Status ContainerdRuntime::Create(const InstanceSpec& spec, Deadline deadline) {
   if (existing.status().code() != StatusCode::kNotFound) return existing.status();
   const std::string lease = LeaseOf(spec.id);
   RETURN_IF_ERROR(containerd::CreateLease(connection_, {lease, OwnLabels(spec.id)}, kLeaseLife, deadline));
-  const Status made = MakeContainer(spec, lease, deadline);
+  Status made = MakeContainer(spec, lease, deadline);
   const Deadline clearing = Deadline::After(kClearWait);
   if (!made.ok()) {
     // When the answer was lost the container may be there; then its snapshot must stay.
@@ -190,7 +190,7 @@ Status ContainerdRuntime::Start(const std::string& id, Deadline deadline) {
     MutexLock lock(&mu_);
     oom_.erase(id);
   }
-  const Status started = StartNew(container, deadline);
+  Status started = StartNew(container, deadline);
   if (started.ok()) return started;
   EndTask(id, Deadline::After(kClearWait)).IgnoreError();
   // Its snapshot was taken away by hand: it can never start again. Without it the next look makes a new one.
@@ -219,7 +219,7 @@ Status ContainerdRuntime::Stop(const std::string& id, Duration grace, Deadline d
     RETURN_IF_ERROR(signal_all(SIGTERM, false));
     // A frozen process takes no signal.
     if (task->state == TaskState::kPaused) containerd::ResumeTask(connection_, id, deadline).IgnoreError();
-    const Status ended = containerd::AwaitTask(connection_, id, deadline.AtMost(grace));
+    Status ended = containerd::AwaitTask(connection_, id, deadline.AtMost(grace));
     if (ended.code() != StatusCode::kDeadlineExceeded) return ended;
     if (deadline.Expired()) return DeadlineExceeded("stop instance " + id);
   }

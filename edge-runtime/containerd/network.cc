@@ -146,7 +146,7 @@ Status Network::Connect(const std::string& instance, int pid, const std::string&
   RETURN_IF_ERROR(WriteFileAtomically(directory + kResultFile, DumpJson({{"list", list}, {"result", nullptr}})));
   RETURN_IF_ERROR(Pin(pid, directory + kNamespaceFile));
   Json result;
-  const Status status = Call("ADD", instance, directory + kNamespaceFile, list, &result, deadline);
+  Status status = Call("ADD", instance, directory + kNamespaceFile, list, &result, deadline);
   if (!status.ok()) {
     Disconnect(instance, directory, Deadline::After(std::chrono::seconds(20))).IgnoreError();
     return status;

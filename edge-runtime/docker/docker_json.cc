@@ -72,7 +72,7 @@ InstanceReport ReportOf(const Label& label) {
 }
 
 // Podman's inspect leaves the algorithm out.
-std::string ImageId(std::string id) { return id.size() == 64 ? "sha256:" + id : id; }
+std::string ImageId(const std::string& id) { return id.size() == 64 ? "sha256:" + id : id; }
 
 // Of one that still has a process the engine says "running", also while it is being removed.
 bool Leaving(std::string_view state) { return state == "removing" || state == "dead"; }

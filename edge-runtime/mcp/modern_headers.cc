@@ -122,7 +122,7 @@ Status ToolHeaders::Note(const Json& tool) {
   const std::string name = GetString(tool, "name");
   std::vector<Mark> marks;
   std::vector<std::string> path;
-  const Status collected = Collect(GetMember(tool, "inputSchema"), &path, true, &marks);
+  Status collected = Collect(GetMember(tool, "inputSchema"), &path, true, &marks);
   if (!collected.ok() || marks.empty()) {
     tools_.erase(name);
     return collected;

@@ -247,7 +247,7 @@ void ShimChannel::Deliver() {
   Receiver receiver;
   std::string line;
   while (NextLine(&receiver, &line)) {
-    (*receiver)(std::move(line));
+    (*receiver)(std::exchange(line, {}));
     Delivered();
   }
   TellEnd();

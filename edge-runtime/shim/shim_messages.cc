@@ -370,7 +370,7 @@ Status ShimHost::Spawn(Instance* instance, uint64_t id, const std::vector<std::s
     ASSIGN_OR_RETURN(pipes, shim::MakeChildPipes());
     ASSIGN_OR_RETURN(journal, shim::Journal::Create(id));
   }
-  const Status lost = Unavailable("shim of " + instance->name + ": connection lost");
+  Status lost = Unavailable("shim of " + instance->name + ": connection lost");
   if (forget != 0 && !SendForget(instance, forget)) return lost;
   int descriptors[] = {pipes.in_r.get(), pipes.out_w.get(), pipes.in_w.get(), pipes.out_r.get(),
                        stdio ? journal->fd() : -1};

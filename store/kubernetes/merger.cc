@@ -46,12 +46,11 @@ void Merger::Wake() {
   wake_.NotifyAll();
 }
 
-Status Merger::Send(Call call) {
-  const std::string path = call.path;
+Status Merger::Send(const Call& call) {
   ASSIGN_OR_RETURN(const Answer answer, rest_.Do(call, Deadline::After(timeout_)));
   // Gone, or changed since: the watch brings the news, and this is looked at again.
   if (answer.code == 404 || answer.code == 409) return OkStatus();
-  return StatusOf(answer, path);
+  return StatusOf(answer, call.path);
 }
 
 std::set<std::string> Merger::SilentNodesOf(const Resource& resource) const {

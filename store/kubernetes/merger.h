@@ -46,7 +46,7 @@ class Merger {
   void Merge() LOCKS_EXCLUDED(mu_);
   Status Tend(const ServerKey& key, const Resource& resource);
   Status ForgetNodes(const Resources& servers);
-  Status Send(Call call);
+  Status Send(const Call& call);
   std::set<std::string> SilentNodesOf(const Resource& resource) const;
   RestClient& rest_;
   const Registry& registry_;

@@ -93,7 +93,7 @@ Status NodeWriter::Create() {
 }
 
 Status NodeWriter::Write(const NodeStatus& node) {
-  const Status applied = Apply(node);
+  Status applied = Apply(node);
   if (applied.code() != StatusCode::kNotFound) return applied;
   RETURN_IF_ERROR(Create());
   return Apply(node);

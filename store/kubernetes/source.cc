@@ -195,7 +195,7 @@ void Source::Keep(const ClusterState& state) {
   kept_ = std::move(cluster);
 }
 
-void Source::Publish(std::shared_ptr<const ClusterState> next) {
+void Source::Publish(const std::shared_ptr<const ClusterState>& next) {
   {
     MutexLock lock(&mu_);
     state_ = next;

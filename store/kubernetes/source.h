@@ -89,7 +89,7 @@ class Source {
   std::shared_ptr<const ClusterState> Look();
   // Keeps on disk what there is to keep, when it is other than what was kept.
   void Keep(const ClusterState& state);
-  void Publish(std::shared_ptr<const ClusterState> next) LOCKS_EXCLUDED(mu_);
+  void Publish(const std::shared_ptr<const ClusterState>& next) LOCKS_EXCLUDED(mu_);
   std::string CachePath() const { return options_.directory + "/objects.json"; }
 
   const SourceOptions options_;

@@ -89,7 +89,7 @@ std::optional<Json> StatusWriter::Wanted(const ServerKey& key, const Resource& r
     MutexLock lock(&mu_);
     if (taken_.contains(key))
       return resource.deleting ? Json() : TakenEntry(resource, options_.node, before, clock_.Wall());
-    const auto status = servers_.find(key);
+    auto status = servers_.find(key);
     if (status != servers_.end()) {
       // Of the object before this one, which had the same name: it is on its way out.
       if (status->second.uid != resource.object->metadata.uid) return std::nullopt;
@@ -110,7 +110,7 @@ Status StatusWriter::Write(const ServerKey& key, const Resource& resource, const
                 .body = DumpJson(NodeApply(resource, entry))},
                deadline);
   if (!answer.ok()) return answer.status();
-  const Status status = StatusOf(*answer, ServerPath(key) + "/status");
+  Status status = StatusOf(*answer, ServerPath(key) + "/status");
   // It is gone: there is nothing to write to, and the watch will tell.
   if (status.code() == StatusCode::kNotFound || status.code() == StatusCode::kAborted) return OkStatus();
   return status;

@@ -65,7 +65,7 @@ function Attention({ servers, nodes, open, unread }: { servers: readonly ServerR
                   <span className="dot" aria-hidden />
                   Alert
                 </span>
-                <span className="muted cut" title={item.note}>
+                <span className="muted reason" title={item.note}>
                   {item.note}
                 </span>
               </Link>
@@ -75,7 +75,7 @@ function Attention({ servers, nodes, open, unread }: { servers: readonly ServerR
                 <strong>{item.row.name}</strong>
                 <HealthBadge health={item.row.health} />
                 <NodeFlags row={item.row} />
-                <span className="muted cut" title={item.note}>
+                <span className="muted reason" title={item.note}>
                   {item.note}
                 </span>
               </Link>
@@ -85,7 +85,7 @@ function Attention({ servers, nodes, open, unread }: { servers: readonly ServerR
                 <strong>{item.row.name}</strong>
                 <HealthBadge health={item.row.health} />
                 <PinFlag row={item.row} />
-                <span className="muted cut" title={item.note}>
+                <span className="muted reason" title={item.note}>
                   {item.note}
                 </span>
               </Link>
