@@ -141,6 +141,7 @@ StatusOr<ChangeSet> ParseChanges(const Json& body, ChangeAbout* about) {
   about->message = GetString(body, "message").substr(0, kMessageBytes);
   if (about->message.empty()) about->message = "from the dashboard";
   about->dry_run = GetBool(body, "dryRun");
+  if (body.contains("base")) about->base = GetString(body, "base");  // null: ""
   ChangeSet changes{.manifests = true};
   std::set<ObjectKey> named;
   const auto once = [&](const ObjectKey& key) {
@@ -173,6 +174,8 @@ StatusOr<Json> Change(KvClient& kv, const ChangeSet& changes, const ChangeAbout&
     RETURN_IF_ERROR(JudgeReplicas(*replicated, FailedPrecondition("this store has no Worker")));
   WriteOptions options{.message = about.message, .author = about.author, .dry_run = about.dry_run};
   ASSIGN_OR_RETURN(const std::optional<Head> head, ReadHead(kv, deadline));
+  if (about.base && *about.base != (head ? ToString(head->order) : ""))
+    return Aborted("the fleet is another one than was looked at; nothing was changed");
   const bool propose = head && IsSigned(*head);
   if (propose) options.dry_run = true;
   ASSIGN_OR_RETURN(const ApplyResult result, Apply(kv, changes, options, clock, deadline));

@@ -2,6 +2,7 @@
 // as `mcpctl apply` does; in a signed fleet, which nothing here can sign, a change becomes a proposal. Blocks.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,12 +20,13 @@ inline constexpr size_t kMostObjects = 500;
 struct ChangeAbout {
   std::string message, author;
   bool dry_run = false;
+  std::optional<std::string> base{};  // the head that was looked at, "": there was none; Aborted while another is in force
 };
 
 // One list of {"path", "problem", "allowed"} for each of `objects`, an array.
 Json ValidateObjects(const Json& objects);
 
-// {"set", "remove", "message", "dryRun"} of POST /v1/changes, as a ChangeSet. InvalidArgument names object and field.
+// {"set", "remove", "message", "dryRun", "base"} of POST /v1/changes, as a ChangeSet. InvalidArgument names object and field.
 StatusOr<ChangeSet> ParseChanges(const Json& body, ChangeAbout* about);
 // A ChangeResult: {"changes", "head", "moved", "proposal"}.
 StatusOr<Json> Change(KvClient& kv, const ChangeSet& changes, const ChangeAbout& about, const Clock& clock,

@@ -1,6 +1,7 @@
 #include "edge-runtime/dashboard/chronicle.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -59,12 +60,13 @@ void Chronicle::Take(const Json& row) {
   }
   const Json& alert = GetMember(row, "alert");
   if (const std::string key = GetString(alert, "key"); !key.empty()) {
-    alerts_[key] = {.alert = {key, GetString(alert, "kind"), GetString(alert, "subject"), GetString(alert, "message"),
-                              GetString(alert, "severity") == "critical"},
-                    .raised = GetInt(alert, "raised"),
-                    .cleared = NumberOf(alert, "cleared"),
-                    .acknowledged = NumberOf(alert, "acknowledged"),
-                    .acknowledged_by = GetString(alert, "acknowledged_by")};
+    const int64_t raised = GetInt(alert, "raised");
+    alerts_[{key, raised}] = {.alert = {key, GetString(alert, "kind"), GetString(alert, "subject"),
+                                        GetString(alert, "message"), GetString(alert, "severity") == "critical"},
+                              .raised = raised,
+                              .cleared = NumberOf(alert, "cleared"),
+                              .acknowledged = NumberOf(alert, "acknowledged"),
+                              .acknowledged_by = GetString(alert, "acknowledged_by")};
   }
 }
 
@@ -128,9 +130,9 @@ void Chronicle::Trim() {
     for (const auto& [subject, of] : subjects_) transitions_ += of.size();
   }
   if (alerts_.size() <= kAlertRows) return;
-  std::vector<std::pair<int64_t, std::string>> over;
-  for (const auto& [key, row] : alerts_) {
-    if (row.cleared) over.emplace_back(*row.cleared, key);
+  std::vector<std::pair<int64_t, AlertId>> over;
+  for (const auto& [id, row] : alerts_) {
+    if (row.cleared) over.emplace_back(*row.cleared, id);
   }
   std::sort(over.begin(), over.end());
   const size_t excess = std::min(over.size(), alerts_.size() - kAlertRows * 9 / 10);
@@ -142,7 +144,7 @@ void Chronicle::Compact() {
   for (const auto& [subject, of] : subjects_) {
     for (const Transition& each : of) rows.push_back(TransitionJson(subject, each));
   }
-  for (const auto& [key, row] : alerts_) rows.push_back({{"alert", ToJson(row)}});
+  for (const auto& [id, row] : alerts_) rows.push_back({{"alert", ToJson(row)}});
   journal_.Replace(rows);
 }
 
@@ -167,10 +169,18 @@ std::map<std::string, int64_t> Chronicle::DownSince() {
 std::set<std::string> Chronicle::Raised() {
   Load();
   std::set<std::string> raised;
-  for (const auto& [key, row] : alerts_) {
-    if (!row.cleared) raised.insert(key);
+  for (const auto& [id, row] : alerts_) {
+    if (!row.cleared) raised.insert(row.alert.key);
   }
   return raised;
+}
+
+Chronicle::Row* Chronicle::OpenOf(const std::string& key) {
+  constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
+  for (auto it = alerts_.lower_bound({key, kFirst}); it != alerts_.end() && it->first.first == key; ++it) {
+    if (!it->second.cleared) return &it->second;
+  }
+  return nullptr;
 }
 
 std::vector<Notice> Chronicle::Update(const std::vector<Alert>& active, WallTime now) {
@@ -179,12 +189,12 @@ std::vector<Notice> Chronicle::Update(const std::vector<Alert>& active, WallTime
   std::set<std::string> left = Raised();
   for (const Alert& alert : active) {
     if (left.erase(alert.key) > 0) continue;
-    const Row& row = alerts_[alert.key] = {.alert = alert, .raised = at};
+    const Row& row = alerts_[{alert.key, at}] = {.alert = alert, .raised = at};
     notices.push_back({alert, "raised", at, at});
     Write({{"alert", ToJson(row)}}, now);
   }
   for (const std::string& key : left) {
-    Row& row = alerts_.at(key);
+    Row& row = *OpenOf(key);
     row.cleared = at;
     notices.push_back({row.alert, "cleared", row.raised, at});
     Write({{"alert", ToJson(row)}}, now);
@@ -194,19 +204,19 @@ std::vector<Notice> Chronicle::Update(const std::vector<Alert>& active, WallTime
 
 bool Chronicle::Acknowledge(const std::string& key, const std::string& who, WallTime now) {
   Load();
-  const auto found = alerts_.find(key);
-  if (found == alerts_.end() || found->second.cleared) return false;
-  if (found->second.acknowledged) return true;
-  found->second.acknowledged = ToMillis(now);
-  found->second.acknowledged_by = who;
-  Write({{"alert", ToJson(found->second)}}, now);
+  Row* row = OpenOf(key);
+  if (row == nullptr) return false;
+  if (row->acknowledged) return true;
+  row->acknowledged = ToMillis(now);
+  row->acknowledged_by = who;
+  Write({{"alert", ToJson(*row)}}, now);
   return true;
 }
 
 Json Chronicle::Alerts(bool all) {
   Load();
   std::vector<const Row*> rows;
-  for (const auto& [key, row] : alerts_) {
+  for (const auto& [id, row] : alerts_) {
     if (all || !row.cleared) rows.push_back(&row);
   }
   // Open ones first, then the newest.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -62,7 +63,10 @@ class Chronicle {
     std::optional<int64_t> cleared, acknowledged;
     std::string acknowledged_by;
   };
+  using AlertId = std::pair<std::string, int64_t>;  // its key, and when it was raised
   static Json ToJson(const Row& row);
+  // The one of this key that is not over; null: there is none.
+  Row* OpenOf(const std::string& key);
   void Load();
   void Take(const Json& row);
   void Write(const Json& row, WallTime now);
@@ -75,7 +79,7 @@ class Chronicle {
   WallTime alive_{};
   std::map<std::string, std::vector<Transition>, std::less<>> subjects_;
   size_t transitions_ = 0;
-  std::map<std::string, Row> alerts_;
+  std::map<AlertId, Row> alerts_;
 };
 
 }  // namespace mcpfleet::dashboard

@@ -98,6 +98,7 @@ export const PING_SECONDS_LEAST = 5;
 export const NODES = 100_000;
 export const WATCHERS = 10_000;
 export const SOCKETS_OF_A_NODE = 4;
+export const SOCKETS_OF_A_PERSON = 100;
 export const JOINS = 10_000;
 
 // Usage on its way to who looks (fleet/usage.ts): what a node sends of one server in a message, an hour of minutes with room; of all

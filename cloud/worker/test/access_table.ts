@@ -91,6 +91,7 @@ export const TABLE: Row[] = [
   ["POST /v1/servers/{namespace}/{server}/resume",  { namespace: "default", server: "a" },             "P"],
   ["DELETE /v1/servers/{namespace}/{server}",       { namespace: "default", server: "a" },             "P"],
   ["POST /v1/nodes/{node}/cordon",                  { node: "edge-1" },                                "P"],
+  ["POST /v1/nodes/{node}/declare",                 { node: "edge-1", body: {} },                      "P"],
   ["POST /v1/nodes/{node}/uncordon",                { node: "edge-1" },                                "P"],
   ["POST /v1/nodes/{node}/drain",                   { node: "edge-1" },                                "P"],
   ["GET /v1/session",                               {},                                                "A"],

@@ -407,6 +407,32 @@ describe("uptime", () => {
     expect(uptimeWithin([], 0, 1000)).toEqual({ upSeconds: 0, knownSeconds: 0, ratio: null });
   });
 
+  it("of a server is not known while its node is not heard of", async () => {
+    const clock = clockAt(FUTURE);
+    const token = await deviceToken("edge-1");
+    const look = async () => {
+      clock.advance(31_000);
+      await alarm();
+    };
+    const server = async () => (await call("GET", "/v1/uptime?subject=server/edge-1/", { as: VIEWER })).result[0].uptime;
+    await putStatus("edge-1", token, statusOf("edge-1", 1, [{ name: "a" }]));
+    for (let i = 0; i < 6; ++i) await look();
+    expect(await raised()).toEqual(["NodeOffline/edge-1"]);
+    const dead = await server();
+    expect(dead).toMatchObject({ ratio: 1 });
+    expect(dead.knownSeconds).toBeLessThan(180);
+    clock.advance(36_000_000);
+    expect(await server()).toEqual(dead);
+    for (let sequence = 2; sequence < 10; ++sequence) {
+      await putStatus("edge-1", token, statusOf("edge-1", sequence, [{ name: "a" }]));
+      await look();
+    }
+    expect(await raised()).toEqual([]);
+    const before = await server();
+    expect(before.knownSeconds).toBeGreaterThan(dead.knownSeconds);
+    expect(before.knownSeconds).toBeLessThan(dead.knownSeconds + 8 * 31 + 1);
+  });
+
   it("of a server is recorded from its statuses, for as long as it is asked for", async () => {
     const clock = clockAt(FUTURE);
     const token = await deviceToken("edge-1");

@@ -5,7 +5,7 @@ import { setEdit } from "../src/desired/edits.js";
 import { canonicalize } from "../src/manifest/canonical.js";
 import { FleetObject, shardOf } from "../src/manifest/object.js";
 import { sha256Hex } from "../src/schema/hash.js";
-import { bindings, call, delivered, freshAccount, OPERATOR, VIEWER } from "./kit.js";
+import { bindings, call, delivered, freshAccount, inFleet, OPERATOR, VIEWER } from "./kit.js";
 import { newKey, signedFleet } from "./signer.js";
 
 freshAccount();
@@ -77,6 +77,39 @@ describe("a change", () => {
     expect(object.spec.keys).toEqual(keys);
     expect(object.metadata.namespace).toBeUndefined();
   });
+  it("is made on the head that was looked at, or not at all", async () => {
+    expect((await apply([server("a")], { base: "0.1.7" })).status).toBe(409);
+    const first = (await apply([server("a")], { base: null })).result;
+    expect(first).toMatchObject({ moved: true, head: "0.1.1" });
+    expect((await apply([server("b")], { base: null })).status).toBe(409);
+    expect((await apply([server("b")], { base: first.head })).result.moved).toBe(true);
+    for (const dryRun of [true, false]) {
+      const { status, message } = await apply([server("a", { args: ["x"] })], { base: first.head, dryRun });
+      expect([status, message]).toEqual([409, expect.stringContaining("nothing was changed")]);
+    }
+    expect(await row("a")).toMatchObject({ generation: 1 });
+  });
+  it("takes nothing from what can't be read now", async () => {
+    const keys = { signing: "A".repeat(43), sealing: "B".repeat(43) };
+    const node = (spec: object) => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: "edge-1", labels: { site: "b" } }, spec });
+    await apply([node({ keys }), server("a")]);
+    await delivered();
+    for (const name of ["edge-1", "a"]) {
+      const key = `objects/${(await row(name)).hash}`;
+      await bindings.CONFIG.delete(key);
+      await inFleet((_, { storage: { sql } }) => void sql.exec("DELETE FROM recent WHERE key=?", key));
+    }
+    for (const deed of ["cordon", "uncordon", "drain"]) {
+      const { status, message } = await call("POST", `/v1/nodes/edge-1/${deed}`);
+      expect([status, message]).toEqual([503, expect.stringContaining("MCPNode//edge-1 can't be read now")]);
+    }
+    expect((await call("POST", "/v1/nodes/edge-1/declare", { body: { labels: { tier: "gold" } } })).status).toBe(503);
+    expect((await call("POST", "/v1/servers/default/a/suspend")).status).toBe(503);
+    expect((await apply([node({})])).status).toBe(503);
+    // Said whole, it is there again.
+    expect((await apply([node({ keys }), server("a")])).status).toBe(200);
+    expect(await row("edge-1")).toMatchObject({ labels: { site: "b" } });
+  });
   it("is refused whole when one object is wrong, naming the field", async () => {
     const { status, message } = await apply([server("good"), server("bad", { transport: "http" })]);
     expect(status).toBe(400);
@@ -117,6 +150,21 @@ describe("buttons", () => {
     await call("POST", "/v1/nodes/edge-1/uncordon");
     expect(await row("edge-1")).toMatchObject({ unschedulable: false, drained: false });
     expect((await call("POST", "/v1/servers/default/none/restart")).status).toBe(404);
+  });
+  it("declare a node, and take nothing from one that is", async () => {
+    const declare = (body: object) => call("POST", "/v1/nodes/edge-1/declare", { body });
+    expect((await declare({ labels: { site: "berlin" } })).result.changes[0]).toMatchObject({ kind: "MCPNode", change: "created" });
+    await apply([{ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: "edge-1", labels: { site: "oslo", tier: "gold" }, annotations: { note: "by the door" } }, spec: { drain: true, unschedulable: true } }]);
+    expect((await declare({})).result.changes[0]).toMatchObject({ change: "unchanged" });
+    await declare({ labels: { site: "berlin" } });
+    const keys = { signing: "A".repeat(43), sealing: "B".repeat(43) };
+    await declare({ keys });
+    const { metadata, spec } = (await call("GET", `/v1/desired/objects/${(await row("edge-1")).hash}`)).result;
+    expect(metadata).toMatchObject({ labels: { site: "berlin", tier: "gold" }, annotations: { note: "by the door" } });
+    expect(spec).toEqual({ drain: true, unschedulable: true, keys });
+    expect((await declare({ keys: { ...keys, sealing: "short" } })).status).toBe(400);
+    expect((await declare({ labels: { "not a label!": "x" } })).status).toBe(400);
+    expect((await call("POST", "/v1/nodes/edge-1/declare", { as: VIEWER, body: {} })).status).toBe(403);
   });
 });
 

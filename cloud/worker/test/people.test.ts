@@ -100,6 +100,21 @@ describe("alerts", () => {
     expect((await call("GET", "/v1/alerts")).result[0]).toMatchObject({ acknowledged: expect.any(Number), acknowledged_by: "test operator" });
     expect((await call("POST", "/v1/alerts/acknowledge", { body: { key: "NodeOffline/none" } })).status).toBe(404);
     expect((await call("GET", "/v1/audit")).result[0]).toMatchObject({ what: "acknowledge", subject: alert.key });
+    for (let sequence = 2; sequence < 10; ++sequence) {
+      await putStatus("edge-1", token, statusOf("edge-1", sequence, []));
+      clock.advance(31_000);
+      await alarm();
+    }
+    expect((await call("GET", "/v1/alerts")).result).toEqual([]);
+    for (let i = 0; i < 6; ++i) {
+      clock.advance(31_000);
+      await alarm();
+    }
+    const [again, past, ...none] = (await call("GET", "/v1/alerts?all=true")).result;
+    expect(again).toMatchObject({ key: alert.key, cleared: null, acknowledged: null });
+    expect(again.raised).toBeGreaterThan(alert.raised);
+    expect(past).toMatchObject({ key: alert.key, raised: alert.raised, cleared: expect.any(Number), acknowledged_by: "test operator" });
+    expect(none).toEqual([]);
   });
 });
 

@@ -25,6 +25,7 @@ import {
   ring,
 } from "./kit.js";
 import { countOperations } from "./operations.js";
+import { SOCKETS_OF_A_PERSON } from "../src/limits.js";
 import { decideDown, type DownState, emptyDown, type Seen } from "../src/fleet/down.js";
 import { hintsFor } from "../src/fleet/hints.js";
 import { rhythmOf } from "../src/fleet/rhythm.js";
@@ -133,6 +134,14 @@ describe("the push", () => {
     for (let i = 0; i < 5; ++i) expect((await watcher.message("error")).message).not.toBe("");
     watcher.socket.send("ping");
     expect(await watcher.next((text) => text === "pong")).toBe("pong");
+  });
+
+  it("has places for so many sockets of one person, and others have theirs", { timeout: 60_000 }, async () => {
+    clockAt(FUTURE);
+    for (let i = 0; i < SOCKETS_OF_A_PERSON; ++i) await watch(VIEWER);
+    expect((await ask("GET", "/v1/watch", { as: VIEWER, headers: { Upgrade: "websocket", "Sec-WebSocket-Protocol": "mcpfleet.v1" } })).status).toBe(503);
+    await watch(OPERATOR);
+    await watch(await deviceToken("edge-1"));
   });
 
   it("ends for messages that are too big or no text, and for the oldest of too many sockets of one node", async () => {

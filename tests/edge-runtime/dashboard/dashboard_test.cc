@@ -206,6 +206,8 @@ TEST_F(DashboardTest, ChangesAreMadeAndWrittenDown) {
   EXPECT_EQ(made["head"], "0.1.1");
   EXPECT_EQ(Ask("POST", "/v1/changes", Json::object()).status, 400);
   Result(Ask("POST", "/v1/changes", {{"set", {kManifest}}, {"dryRun", true}}));
+  EXPECT_EQ(Ask("POST", "/v1/changes", {{"set", {kManifest}}, {"base", nullptr}}).status, 409) << "others were first";
+  Result(Ask("POST", "/v1/changes", {{"set", {kManifest}}, {"dryRun", true}, {"base", made["head"]}}));
   Result(Ask("POST", "/v1/servers/default/a/suspend"));
   EXPECT_EQ(Ask("POST", "/v1/servers/default/b/restart").status, 404);
   EXPECT_EQ(Ask("POST", "/v1/servers/default/a/explode").status, 404);

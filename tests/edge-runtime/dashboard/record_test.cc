@@ -158,6 +158,17 @@ TEST_F(RecordTest, AnAlertIsRaisedSeenAndOverAndAllOfItSurvives) {
   EXPECT_FALSE(chronicle_->Acknowledge("ServerNotReady/n/default/a", "ada", now_)) << "it is over";
   EXPECT_TRUE(chronicle_->Alerts(false).empty());
   EXPECT_EQ(chronicle_->Alerts(true)[0]["cleared"], ToMillis(now_));
+  EXPECT_EQ(Look({Down("a")}), Keys{});
+  now_ += minutes(5);
+  EXPECT_EQ(Look({Down("a")}), Keys{"raised ServerNotReady/n/default/a"});
+  Start();
+  const Json both = chronicle_->Alerts(true);
+  ASSERT_EQ(both.size(), 2U) << "one that comes again is another one";
+  EXPECT_EQ(both[0]["cleared"], nullptr);
+  EXPECT_EQ(both[0]["acknowledged"], nullptr);
+  EXPECT_EQ(both[1]["raised"], raised);
+  EXPECT_EQ(both[1]["acknowledged_by"], "ada");
+  EXPECT_EQ(Look({Up("a")}), Keys{"cleared ServerNotReady/n/default/a"});
   EXPECT_EQ(Look({Down("a", "CrashLoopBackOff")}), Keys{"raised CrashLoop/n/default/a"});
   EXPECT_EQ(Look({}), Keys{"cleared CrashLoop/n/default/a"}) << "it is not placed here any more";
 }

@@ -13,9 +13,10 @@ import { type ReadHead, Reader } from "./reader.js";
 import { isSigned, propose } from "./propose.js";
 
 // What the object shall be; null: absent. Pure: it is called again when the head has moved. `before` is undefined where there is
-// none, and where what is there can't be read.
+// none, and for an edit of the whole also where what is there can't be read.
 export interface Edit {
   key: ObjectKey;
+  whole: boolean; // nothing of what was there goes on: also good where that can't be read
   become(before: FleetObject | undefined): FleetObject | null;
 }
 
@@ -49,6 +50,13 @@ const asksForTheSame = (a: FleetObject, b: FleetObject): boolean =>
   canonicalize(a.spec) === canonicalize(b.spec) &&
   (a.metadata.annotations?.[RESTARTED_AT] ?? "") === (b.metadata.annotations?.[RESTARTED_AT] ?? "");
 
+// Who changes it, and why. `base`: the head that was looked at before, null when there was none; another one in force is refused.
+export interface About {
+  message: string;
+  author: string;
+  base?: string | null | undefined;
+}
+
 interface Draft {
   changes: Changed[];
   blobs: Map<string, string>; // by store key
@@ -66,13 +74,15 @@ class Transaction {
   private readonly reader: Reader;
   private readonly uids = new Map<string, string>();
   private readonly now = Date.now();
+  private readonly noted: { message: string; author: string };
 
   constructor(
     private readonly env: Env,
     private readonly edits: readonly Edit[],
-    private readonly about: { message: string; author: string },
+    private readonly about: About,
   ) {
     this.reader = new Reader(env);
+    this.noted = { message: about.message, author: about.author };
   }
 
   async decide(current: ReadHead | null): Promise<Draft> {
@@ -99,13 +109,15 @@ class Transaction {
       if (text !== "") draft.blobs.set(`shards/${hash}`, text);
     }
     if (!changed) return draft;
-    const snapshot = canonicalize({ parent: current?.head.snapshot ?? "", shards, ...this.about, time: timeOf(this.now) } satisfies Snapshot);
+    const snapshot = canonicalize({ parent: current?.head.snapshot ?? "", shards, ...this.noted, time: timeOf(this.now) } satisfies Snapshot);
     draft.snapshot = sha256Hex(snapshot);
     draft.blobs.set(`snapshots/${draft.snapshot}`, snapshot);
     return draft;
   }
 
   private decideOne(edit: Edit, entry: ShardEntry | undefined, before: FleetObject | undefined, shard: ShardEntry[], draft: Draft): void {
+    if (entry !== undefined && before === undefined && !edit.whole)
+      throw new Refusal(503, CODE.keyNotFound, `${nameOf(edit.key)} can't be read now; nothing was changed`, { "Retry-After": "10" });
     const wanted = edit.become(before);
     if (wanted === null) {
       if (entry !== undefined) {
@@ -164,11 +176,13 @@ class Transaction {
   async run(dryRun: boolean): Promise<ChangeResult> {
     for (let attempt = 0; attempt < ATTEMPTS; ++attempt) {
       const current = await this.reader.head();
+      const { base } = this.about;
+      if (base !== undefined && base !== (current?.etag ?? null)) throw new Refusal(409, CODE.condition, "the fleet is another one than was looked at; nothing was changed");
       const draft = await this.decide(current);
       const result: ChangeResult = { changes: draft.changes, head: current?.etag ?? null, moved: false, proposal: null };
       if (draft.snapshot === "" || dryRun) return result;
       if (current !== null && isSigned(current.head))
-        return { ...result, proposal: await propose(this.reader.store, current.head, draft, this.about, timeOf(this.now)) };
+        return { ...result, proposal: await propose(this.reader.store, current.head, draft, this.noted, timeOf(this.now)) };
       const values = await this.upload(draft);
       const next = this.nextHead(current, draft.snapshot);
       const on = { ifNoneMatch: current === null, ...(current === null ? {} : { ifMatch: current.etag }) };
@@ -180,7 +194,7 @@ class Transaction {
   }
 }
 
-export async function change(env: Env, edits: readonly Edit[], about: { message: string; author: string }, dryRun = false): Promise<ChangeResult> {
+export async function change(env: Env, edits: readonly Edit[], about: About, dryRun = false): Promise<ChangeResult> {
   const names = edits.map(({ key }) => nameOf(key));
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw badRequest(`${twice}: given twice`);

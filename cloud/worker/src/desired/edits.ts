@@ -6,6 +6,7 @@ import { type Edit, manifestOnto, timeOf } from "./change.js";
 function changed(key: ObjectKey, become: (before: FleetObject) => FleetObject): Edit {
   return {
     key,
+    whole: false,
     become: (before) => {
       if (before === undefined) throw notFound(`${nameOf(key)} is not there`);
       return become(before);
@@ -15,11 +16,12 @@ function changed(key: ObjectKey, become: (before: FleetObject) => FleetObject): 
 
 export const setEdit = (manifest: FleetObject): Edit => ({
   key: keyOf(manifest),
+  whole: manifest.kind !== "MCPNode" || manifest.spec.keys !== undefined, // a node's keys go on
   become: (before) => manifestOnto(manifest, before),
 });
 // As it was: what was noted then counts, not what is noted now.
-export const restoreEdit = (object: FleetObject): Edit => ({ key: keyOf(object), become: () => object });
-export const removeEdit = (key: ObjectKey): Edit => ({ key, become: () => null });
+export const restoreEdit = (object: FleetObject): Edit => ({ key: keyOf(object), whole: true, become: () => object });
+export const removeEdit = (key: ObjectKey): Edit => ({ key, whole: true, become: () => null });
 
 export type ServerAction = "restart" | "suspend" | "resume";
 export type NodeAction = "cordon" | "uncordon" | "drain";
@@ -33,17 +35,29 @@ export function serverEdit(action: ServerAction, namespace: string, name: string
   });
 }
 
+function nodeEditOf(name: string, become: (node: FleetObject, isThere: boolean) => FleetObject | null): Edit {
+  return {
+    key: { kind: "MCPNode", namespace: "", name },
+    whole: false,
+    become: (before) => become(before ?? { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name }, spec: {} }, before !== undefined),
+  };
+}
+
+// What is said of a node that is to join, or has; whatever else is known of it stays (cli/node_enroll.cc).
+export function declareEdit(name: string, labels: Record<string, string>, keys: Record<string, string> | undefined): Edit {
+  return nodeEditOf(name, (node) => ({
+    ...node,
+    metadata: { ...node.metadata, labels: { ...node.metadata.labels, ...labels } },
+    spec: keys === undefined ? node.spec : { ...node.spec, keys },
+  }));
+}
+
 // A node that only reports is declared by being cordoned (cli/cordon.cc); there is nothing to lift from one.
 export function nodeEdit(action: NodeAction, name: string): Edit {
-  const key = { kind: "MCPNode", namespace: "", name };
-  return {
-    key,
-    become: (before) => {
-      if (before === undefined && action === "uncordon") return null;
-      const node: FleetObject = before ?? { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name }, spec: {} };
-      const { unschedulable: _, drain, ...spec } = node.spec;
-      if (action === "uncordon") return { ...node, spec };
-      return { ...node, spec: { ...spec, unschedulable: true, ...(action === "drain" || drain === true ? { drain: true } : {}) } };
-    },
-  };
+  return nodeEditOf(name, (node, isThere) => {
+    if (!isThere && action === "uncordon") return null;
+    const { unschedulable: _, drain, ...spec } = node.spec;
+    if (action === "uncordon") return { ...node, spec };
+    return { ...node, spec: { ...spec, unschedulable: true, ...(action === "drain" || drain === true ? { drain: true } : {}) } };
+  });
 }

@@ -22,7 +22,7 @@ function raisedAlerts(sql: SqlStorage): (AlertRow & { told: number })[] {
 function trimAlerts(sql: SqlStorage): void {
   if (Number(sql.exec("SELECT count(*) AS n FROM alerts").one().n) <= ALERT_ROWS) return;
   sql.exec(
-    "DELETE FROM alerts WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER (PARTITION BY substr(subject,1,instr(subject||'/','/')) ORDER BY cleared DESC) AS n FROM alerts WHERE cleared IS NOT NULL) WHERE n>?)",
+    "DELETE FROM alerts WHERE rowid IN (SELECT id FROM (SELECT rowid AS id, row_number() OVER (PARTITION BY substr(subject,1,instr(subject||'/','/')) ORDER BY cleared DESC) AS n FROM alerts WHERE cleared IS NOT NULL) WHERE n>?)",
     ALERT_ROWS_OF_NODE,
   );
 }
@@ -65,7 +65,7 @@ export function updateAlerts(
   for (const alert of raise) {
     const tell = mayTell(alert);
     sql.exec(
-      "INSERT INTO alerts(key,kind,subject,message,severity,raised,cleared,told) VALUES(?1,?2,?3,?4,?5,?6,NULL,?7) ON CONFLICT(key) DO UPDATE SET message=?4, severity=?5, raised=?6, cleared=NULL, acknowledged=NULL, acknowledged_by=NULL, told=?7",
+      "INSERT INTO alerts(key,kind,subject,message,severity,raised,cleared,told) VALUES(?1,?2,?3,?4,?5,?6,NULL,?7) ON CONFLICT(key,raised) DO UPDATE SET message=?4, severity=?5, cleared=NULL, told=?7",
       alert.key,
       alert.kind,
       alert.subject,
@@ -78,7 +78,7 @@ export function updateAlerts(
     if (tell) told.push(notices.at(-1)!);
   }
   for (const key of clear) {
-    sql.exec("UPDATE alerts SET cleared=? WHERE key=?", now, key);
+    sql.exec("UPDATE alerts SET cleared=? WHERE key=? AND cleared IS NULL", now, key);
     const { raised: since, told: wasTold, kind, subject, message, severity } = raised.find((row) => row.key === key)!;
     notices.push({ key, kind, subject, message, severity, state: "cleared", at: now, id: `${key}@${since}/cleared` });
     if (wasTold !== 0) told.push(notices.at(-1)!);

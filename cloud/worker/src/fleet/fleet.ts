@@ -27,11 +27,10 @@ import {
   UNDER_WAY_MS,
   UPTIME_ROWS,
   USAGE_BYTES,
-  WATCHERS,
 } from "../limits.js";
 import { etagOf, parseHead, Snapshot } from "../schema/desired.js";
 import { randomHex, sha256Hex } from "../schema/hash.js";
-import type { NodeStatus, ServerSummary } from "../schema/status.js";
+import { isUp, type NodeStatus, type ServerSummary } from "../schema/status.js";
 import { acknowledge, type AlertRow, listAlerts, updateAlerts } from "./alert_book.js";
 import { type Deed, type DeedRow, listDeeds, noteDeed, pruneDeeds } from "./audit_book.js";
 import { Buckets } from "./buckets.js";
@@ -590,7 +589,12 @@ export class Fleet extends DurableObject<Env> {
     const after = decideDown(before, seen, now, this.rhythm());
     writeNote(this.sql, "down", after);
     const down = new Set(after.list.nodes);
-    for (const { node, last } of seen) if (last !== 0) noteState(this.sql, `node/${node}`, !down.has(node), now);
+    for (const { node, last } of seen) {
+      const here = !down.has(node);
+      if (last === 0 || !noteState(this.sql, `node/${node}`, here, now)) continue;
+      // What its servers do is not known while nothing is heard of it.
+      for (const server of this.summaries().get(node) ?? []) noteState(this.sql, serverSubject(node, server), here ? isUp(server) : null, now);
+    }
     if (after.list.sequence !== before.list.sequence) await this.tellDown(after.list);
     this.judge(now);
     pruneRecent(this.sql, now);
@@ -695,7 +699,7 @@ export class Fleet extends DurableObject<Env> {
   // The upgrade of a socket. The Worker has authenticated it and says in the attachment who it is.
   override async fetch(request: Request): Promise<Response> {
     const attachment = JSON.parse(request.headers.get("Mcpfleet-Attachment") ?? "{}") as Attachment;
-    if (this.room.size() >= WATCHERS) return new Response("too many watchers", { status: 503 });
+    if (this.room.isFull(attachment)) return new Response("too many watchers", { status: 503 });
     const { client, server } = this.room.accept(attachment);
     const opening = await this.open(attachment, request.headers.get("Mcpfleet-Nonce") ?? "");
     if (opening === null) server.close(1008, TOKEN_ENDED);

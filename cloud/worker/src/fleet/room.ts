@@ -3,7 +3,7 @@
 // A plain client (an mcplet as it speaks to the embedded store) gets heads only, each as the bytes of the head. A
 // client that asks for the subprotocol "mcpfleet.v1" also gets objects with a member "type", which no head has.
 import { z } from "zod";
-import { LOOKS, LOOKS_MS, SOCKET_BYTES, SOCKETS_OF_A_NODE } from "../limits.js";
+import { LOOKS, LOOKS_MS, SOCKET_BYTES, SOCKETS_OF_A_NODE, SOCKETS_OF_A_PERSON, WATCHERS } from "../limits.js";
 import { Name } from "../schema/status.js";
 import type { FeedDelta } from "./feed.js";
 import type { News } from "./news.js";
@@ -45,6 +45,17 @@ export class Room {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
 
+  // Nobody takes the places of all others.
+  isFull({ node, name }: Attachment): boolean {
+    if (this.ctx.getWebSockets().length >= WATCHERS) return true;
+    return node === undefined && this.ctx.getWebSockets(Room.tagOf(name)).length >= SOCKETS_OF_A_PERSON;
+  }
+
+  // A tag has at most 256 characters; who shares one shares its places.
+  private static tagOf(name: string): string {
+    return `person:${name.slice(0, 200)}`;
+  }
+
   accept(attachment: Attachment): { client: WebSocket; server: WebSocket } {
     // Half-open ones of a node that came back; two machines with one node's credentials hold two.
     const before = attachment.node === undefined ? [] : this.ctx.getWebSockets(`node:${attachment.node}`);
@@ -52,7 +63,7 @@ export class Room {
     for (const old of before.slice(0, Math.max(0, before.length + 1 - SOCKETS_OF_A_NODE)))
       old.close(1008, "too many sockets of this node");
     const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server, attachment.node === undefined ? ["people"] : ["nodes", `node:${attachment.node}`]);
+    this.ctx.acceptWebSocket(server, attachment.node === undefined ? ["people", Room.tagOf(attachment.name)] : ["nodes", `node:${attachment.node}`]);
     server.serializeAttachment(attachment);
     return { client, server };
   }
@@ -65,10 +76,6 @@ export class Room {
     return this.ctx
       .getWebSockets(`node:${node}`)
       .some((socket) => socket !== than && socket.readyState === WebSocket.OPEN);
-  }
-
-  size(): number {
-    return this.ctx.getWebSockets().length;
   }
 
   // Sends the head to every socket that has not got it, and before it to nodes the values that it names.

@@ -32,6 +32,14 @@ export const STEPS: readonly string[] = [
   `CREATE TABLE deleting(key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;`,
   `CREATE TABLE trust(version INTEGER PRIMARY KEY, body TEXT NOT NULL);
    ALTER TABLE alerts ADD COLUMN told INTEGER NOT NULL DEFAULT 1;`,
+  // One that comes again is another one: who looks back sees both.
+  `CREATE TABLE alerts_by_time(key TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL,
+     severity TEXT NOT NULL, raised INTEGER NOT NULL, cleared INTEGER, acknowledged INTEGER, acknowledged_by TEXT,
+     told INTEGER NOT NULL DEFAULT 1, PRIMARY KEY(key, raised));
+   INSERT INTO alerts_by_time SELECT key,kind,subject,message,severity,raised,cleared,acknowledged,acknowledged_by,told FROM alerts;
+   DROP TABLE alerts;
+   ALTER TABLE alerts_by_time RENAME TO alerts;
+   CREATE UNIQUE INDEX alerts_open ON alerts(key) WHERE cleared IS NULL;`,
 ];
 
 export function migrate(sql: SqlStorage): void {

@@ -3,7 +3,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Env, fleetOf } from "../env.js";
 import { type Attachment, isAcceptable, type Liveness, Room, SUBPROTOCOL } from "../fleet/room.js";
-import { WATCHERS } from "../limits.js";
 
 export class Hub extends DurableObject<Env> {
   private readonly room: Room;
@@ -15,7 +14,7 @@ export class Hub extends DurableObject<Env> {
 
   override async fetch(request: Request): Promise<Response> {
     const attachment = JSON.parse(request.headers.get("Mcpfleet-Attachment") ?? "{}") as Attachment;
-    if (this.room.size() >= WATCHERS) return new Response("too many watchers", { status: 503 });
+    if (this.room.isFull(attachment)) return new Response("too many watchers", { status: 503 });
     const { client, server } = this.room.accept(attachment);
     // After the registration, so that no move falls in between; a head told twice is harmless.
     const opening = await fleetOf(this.env).open(attachment, request.headers.get("Mcpfleet-Nonce") ?? "");

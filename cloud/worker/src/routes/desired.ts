@@ -1,7 +1,7 @@
 // The desired state for people: what it is, what it was, and changing it. Everything that is named by a hash may be kept for ever.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { change, type Edit } from "../desired/change.js";
-import { nodeEdit, removeEdit, restoreEdit, serverEdit, setEdit } from "../desired/edits.js";
+import { declareEdit, nodeEdit, removeEdit, restoreEdit, serverEdit, setEdit } from "../desired/edits.js";
 import { isSigned, listProposals } from "../desired/propose.js";
 import { Reader } from "../desired/reader.js";
 import { ObjectRow, rowFor } from "../desired/rows.js";
@@ -46,6 +46,7 @@ const Changes = z.strictObject({
   remove: z.array(ObjectKey).max(CHANGES_OBJECTS).default([]),
   message: z.string().max(1024).default(""),
   dryRun: z.boolean().default(false),
+  base: z.string().max(64).nullable().optional().describe("the head that was looked at, null: there was none; while another is in force nothing is changed (409)"),
 });
 const Result = z
   .object({
@@ -64,12 +65,17 @@ const Result = z
   })
   .openapi("ChangeResult");
 const Rollback = z.strictObject({ snapshot: Hash, dryRun: z.boolean().default(false) });
+const Key = z.string().regex(/^[A-Za-z0-9_-]{43}$/, "is no key: 43 characters of base64url are expected");
+const Declared = z.strictObject({
+  labels: z.record(z.string().max(317), z.string().max(63)).default({}).describe("added to those that it has"),
+  keys: z.strictObject({ signing: Key, sealing: Key }).optional().describe("that the node has proven"),
+});
 const Proposal = z.object({ id: z.string(), author: z.string(), message: z.string(), time: z.string(), objects: z.int() });
 
 const author = (c: AppContext): string => c.get("caller").name;
 
-async function make(c: AppContext, edits: readonly Edit[], message: string, dryRun = false): Promise<Response> {
-  return reply(await change(c.env, edits, { message: message.slice(0, 1024), author: author(c) }, dryRun));
+async function make(c: AppContext, edits: readonly Edit[], message: string, dryRun = false, base?: string | null): Promise<Response> {
+  return reply(await change(c.env, edits, { message: message.slice(0, 1024), author: author(c), base }, dryRun));
 }
 
 function forEver(result: unknown): Response {
@@ -89,7 +95,7 @@ async function changes(c: AppContext): Promise<Response> {
     throw badRequest(`${what}${first.path}: ${first.problem}${first.allowed === "" ? "" : `; allowed: ${first.allowed}`}`);
   }
   const manifests = asked.set.map((object) => check(FleetObject, object));
-  return make(c, [...manifests.map(setEdit), ...asked.remove.map(removeEdit)], asked.message || "from the dashboard", asked.dryRun);
+  return make(c, [...manifests.map(setEdit), ...asked.remove.map(removeEdit)], asked.message || "from the dashboard", asked.dryRun, asked.base);
 }
 
 async function rollback(c: AppContext): Promise<Response> {
@@ -208,6 +214,18 @@ function addWrites(app: OpenAPIHono<AppEnv>): void {
       },
     );
   }
+  addRoute(
+    app,
+    { method: "post", path: "/v1/nodes/{node}/declare", tag, summary: "A node that is to join, or has: its labels, its keys; what else is known of it stays", rule: operator, body: Declared, responses: answer("what changed", Result), audit: "declare" },
+    async (c) => {
+      const node = check(Name, c.req.param("node"), "the node");
+      const { labels, keys } = await readJson(c.req.raw, Declared, CHANGES_BYTES);
+      const object = { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: node, labels }, spec: {} };
+      const [first] = validate(object);
+      if (first !== undefined) throw badRequest(`${first.path}: ${first.problem}${first.allowed === "" ? "" : `; allowed: ${first.allowed}`}`);
+      return make(c, [declareEdit(node, labels, keys)], keys === undefined ? `enrol ${node}` : `keys of ${node}`);
+    },
+  );
 }
 
 export function addDesiredRoutes(app: OpenAPIHono<AppEnv>): void {
