@@ -20,13 +20,15 @@ inline constexpr size_t kMostObjects = 500;
 struct ChangeAbout {
   std::string message, author;
   bool dry_run = false;
-  std::optional<std::string> base{};  // the head that was looked at, "": there was none; Aborted while another is in force
+  std::optional<std::string>
+      base{};  // the head that was looked at, "": there was none; Aborted while another is in force
 };
 
 // One list of {"path", "problem", "allowed"} for each of `objects`, an array.
 Json ValidateObjects(const Json& objects);
 
-// {"set", "remove", "message", "dryRun", "base"} of POST /v1/changes, as a ChangeSet. InvalidArgument names object and field.
+// {"set", "remove", "message", "dryRun", "base"} of POST /v1/changes, as a ChangeSet. InvalidArgument names object and
+// field.
 StatusOr<ChangeSet> ParseChanges(const Json& body, ChangeAbout* about);
 // A ChangeResult: {"changes", "head", "moved", "proposal"}.
 StatusOr<Json> Change(KvClient& kv, const ChangeSet& changes, const ChangeAbout& about, const Clock& clock,

@@ -28,7 +28,7 @@ TEST(StoreSimulation, ASeedTellsTheSameStoryTwice) {
 // Each told of a defect, of the product or of the operator here.
 TEST(StoreSimulation, SeedsThatOnceFailed) {
   SetLogLevel(LogLevel::kError);
-  for (const uint64_t seed : {4823U, 8240U, 10492U}) {
+  for (const uint64_t seed : {4823U, 8240U, 8623U, 10492U}) {
     StoreSimulation simulation(seed);
     EXPECT_EQ(simulation.Run(), "") << "seed " << seed;
   }

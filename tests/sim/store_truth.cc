@@ -1,5 +1,7 @@
 #include "tests/sim/store_truth.h"
 
+#include <algorithm>
+
 #include "base/digest.h"
 
 namespace mcpfleet {
@@ -79,9 +81,18 @@ std::string StoreTruth::Check(const AcceptedState& state, MonoTime now) {
   return "";
 }
 
+bool StoreTruth::NamedSince(const ObjectKey& key, const std::string& hash, const HeadOrder& order) const {
+  return std::any_of(heads_.begin(), heads_.end(), [&](const auto& head) {
+    if (head.first < order || accepted_->order < head.first) return false;
+    const auto& entries = entries_.at(head.second);
+    const auto entry = entries.find(key);
+    return entry != entries.end() && entry->second.hash == hash;
+  });
+}
+
 std::string StoreTruth::CheckObject(const SyncedObject& synced, const ShardEntry* named, bool removals_allowed,
                                     MonoTime now) {
-  auto& [before, before_hash] = in_force_[synced.entry.key];
+  const auto [before, before_hash, seen_with] = in_force_[synced.entry.key];
   std::string hash = synced.object == before ? before_hash : synced.object == nullptr ? "" : HashOf(*synced.object);
   if (named == nullptr || named->hash != synced.entry.hash) {
     // Booted from a cache whose index is damaged: what was in force goes on, and nothing is removed.
@@ -93,13 +104,14 @@ std::string StoreTruth::CheckObject(const SyncedObject& synced, const ShardEntry
   if (hash != named->hash) {
     if (!synced.pending) return "an old version is not called pending";
     if (hash.empty() && before != nullptr && !lost_.contains(before_hash)) return "the version before is not in force";
-    if (!hash.empty() && before != nullptr && hash != before_hash) return "a version came back that was replaced";
+    if (!hash.empty() && before != nullptr && hash != before_hash && !NamedSince(synced.entry.key, hash, seen_with))
+      return "a version came back that was replaced";
     if (removals_allowed && now < named_at_.at(named->hash) + minutes(5)) return "removals do not wait for it";
   } else if (synced.pending) {
     return "it is here and called pending";
   }
   if (synced.object != nullptr) {
-    in_force_[synced.entry.key] = {synced.object, hash};
+    in_force_[synced.entry.key] = {synced.object, hash, accepted_->order};
     lost_.erase(hash);
   }
   return "";

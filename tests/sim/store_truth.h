@@ -4,6 +4,8 @@
 //   - its head was written to this fleet's store, and its order never fell, over every restart;
 //   - it names exactly the servers of that head; one that is absent there may go, one that was not read may not;
 //   - the version of each in force is that head's, or the one before (if the disk has it) and marked as pending;
+//   instead
+//     of the one before also one of a head since, which came while nothing could be saved: none comes back;
 //   - nothing may be removed while a version is awaited, unless it was awaited for five minutes.
 #pragma once
 
@@ -40,6 +42,8 @@ class StoreTruth {
 
  private:
   std::string CheckHead(const Head& head);
+  // Whether a head from `order` to the accepted one names this version.
+  bool NamedSince(const ObjectKey& key, const std::string& hash, const HeadOrder& order) const;
   std::string CheckObject(const SyncedObject& synced, const ShardEntry* named, bool removals_allowed, MonoTime now);
 
   const std::string fleet_;
@@ -50,7 +54,12 @@ class StoreTruth {
   std::set<std::string> lost_;
   std::map<std::string, Object> objects_;     // by hash
   std::map<std::string, MonoTime> named_at_;  // by object hash: by a head, first
-  std::map<ObjectKey, std::pair<std::shared_ptr<const Object>, std::string>> in_force_;  // at the last look, its hash
+  struct InForce {
+    std::shared_ptr<const Object> object;
+    std::string hash;
+    HeadOrder at;  // of the head that it was last seen with
+  };
+  std::map<ObjectKey, InForce> in_force_;
 };
 
 }  // namespace mcpfleet

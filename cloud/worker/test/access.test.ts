@@ -168,6 +168,7 @@ describe("Cloudflare Access", () => {
         kind: "person",
         name: "eye@example.com",
         role: "viewer",
+        via: "access",
       });
     expect(seen.requests).toHaveLength(1);
     const next = await identity("k2");

@@ -1,7 +1,7 @@
 // What pages ask for beyond the feed. What a hash names never changes: it is asked for once.
 import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 import { arrived } from "../app/arrive";
-import { api, ApiError, page, result } from "./client";
+import { api, ApiError, type ObjectRow, page, result } from "./client";
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -26,8 +26,15 @@ export const host = queryOptions({ queryKey: ["host"], queryFn: () => result(api
 export const desired = queryOptions({ queryKey: ["desired"], queryFn: () => result(api.GET("/v1/desired")) });
 export const snapshotOf = (hash: string) =>
   queryOptions({ queryKey: ["snapshot", hash], queryFn: () => result(api.GET("/v1/desired/snapshots/{hash}", { params: { path: { hash } } })), ...forEver });
+// Every object says when it was made; a row that can't is of one that the store has not got (yet).
+export const isRead = (row: ObjectRow): boolean => row.created !== "";
 export const shardOf = (hash: string) =>
-  queryOptions({ queryKey: ["shard", hash], queryFn: () => result(api.GET("/v1/desired/shards/{hash}", { params: { path: { hash } } })), staleTime: Number.POSITIVE_INFINITY, gcTime: 60_000 });
+  queryOptions({
+    queryKey: ["shard", hash],
+    queryFn: () => result(api.GET("/v1/desired/shards/{hash}", { params: { path: { hash } } })),
+    staleTime: ({ state: { data } }) => (data?.every(isRead) ? Number.POSITIVE_INFINITY : 0),
+    gcTime: 60_000,
+  });
 export const objectOf = (hash: string) =>
   queryOptions({ queryKey: ["object", hash], queryFn: () => result(api.GET("/v1/desired/objects/{hash}", { params: { path: { hash } } })), ...forEver });
 export const serverOf = (namespace: string, server: string) =>

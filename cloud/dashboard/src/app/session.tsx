@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { api, ApiError, type Feature, result } from "../api/client";
+import { workerOrigin } from "../api/origin";
 import { host, whoami } from "../api/queries";
 import { Logo } from "../ui/logo";
 import { Failed, Loading } from "../ui/states";
@@ -10,20 +11,22 @@ import { Failed, Loading } from "../ui/states";
 export interface Person {
   name: string;
   role: "viewer" | "operator";
+  via: string | undefined;
 }
 
 export function usePerson(): Person | undefined {
   const { data } = useQuery(whoami);
-  return data?.kind === "person" && data.role ? { name: data.name ?? "", role: data.role } : undefined;
+  return data?.kind === "person" && data.role ? { name: data.name ?? "", role: data.role, via: data.via } : undefined;
 }
 export const useMayAct = (): boolean => usePerson()?.role === "operator";
 // Whether whoever serves this page can do that; what it can't is left out.
 export const useCan = (feature: Feature): boolean => useQuery(host).data?.features.includes(feature) ?? false;
 export const useOfNode = (): boolean => useQuery(host).data?.host === "node";
 
-export async function signOut(): Promise<void> {
+// Who is known by Access is known again with the next request: only Access signs him out.
+export async function signOut(person: Person | undefined): Promise<void> {
   await api.DELETE("/v1/session");
-  location.assign("/-/");
+  location.assign(person?.via === "access" ? `${workerOrigin}/cdn-cgi/access/logout` : "/-/");
 }
 
 function SignIn() {

@@ -7,6 +7,7 @@ import { namesOf, titleOf } from "../lib/title";
 import { goLive, useFleet } from "../live";
 import { openOf } from "../lib/attention";
 import { Logo } from "../ui/logo";
+import { useToast } from "../ui/toast";
 import { Keys, useKeys } from "./keys";
 import { Gate, signOut, useCan, usePerson } from "./session";
 import { setTheme, type Theme, useTheme } from "./theme";
@@ -108,6 +109,7 @@ function Nav() {
 
 function Frame({ children }: { children: ReactNode }) {
   const person = usePerson();
+  const say = useToast();
   useEffect(goLive, []);
   const navigate = useNavigate();
   const [help, setHelp] = useState(false);
@@ -143,7 +145,7 @@ function Frame({ children }: { children: ReactNode }) {
           </div>
           <div className="side-tools">
             <ThemeSwitch />
-            <button type="button" className="button icon ghost" aria-label="Sign out" title="Sign out" onClick={() => void signOut()}>
+            <button type="button" className="button icon ghost" aria-label="Sign out" title="Sign out" onClick={() => void signOut(person).catch((error: Error) => say("bad", `You are not signed out: ${error.message}.`))}>
               <LogOut aria-hidden />
             </button>
           </div>

@@ -1,4 +1,5 @@
 // Filter and sort of the tables. Pure, and quick at ten thousand rows.
+import { orderOf } from "./natural";
 import { type Health, HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
 
 export interface ServerFilter {
@@ -23,8 +24,8 @@ export function filterNodes(rows: readonly NodeRow[], { text, health }: Omit<Ser
 }
 
 const by = {
-  name: (row: ServerRow) => row.name,
-  namespace: (row: ServerRow) => row.namespace,
+  name: (row: ServerRow) => orderOf(row.name),
+  namespace: (row: ServerRow) => orderOf(row.namespace),
   health: (row: ServerRow) => HEALTH_ORDER[row.health],
   ready: (row: ServerRow) => (row.total === 0 ? -1 : row.ready / row.total),
   restarts: (row: ServerRow) => row.restarts,
@@ -36,12 +37,12 @@ export type ServerSort = keyof typeof by;
 export const SERVER_SORTS = Object.keys(by) as ServerSort[];
 
 const byNode = {
-  name: (row: NodeRow) => row.name,
+  name: (row: NodeRow) => orderOf(row.name),
   health: (row: NodeRow) => HEALTH_ORDER[row.health],
   servers: (row: NodeRow) => row.servers,
   seen: (row: NodeRow) => (row.connected ? Number.POSITIVE_INFINITY : row.lastSeen),
-  version: (row: NodeRow) => row.version,
-  head: (row: NodeRow) => row.head,
+  version: (row: NodeRow) => orderOf(row.version),
+  head: (row: NodeRow) => orderOf(row.head),
 };
 export type NodeSort = keyof typeof byNode;
 export const NODE_SORTS = Object.keys(byNode) as NodeSort[];

@@ -1,9 +1,6 @@
 // Enrolment from a browser (docs/cloudflare-protocol.md, Enrolment): this page is what mcpctl is otherwise. The secret is made here, goes
 // to the node by the person's hands, and never to the Worker; the keys are published when the HMAC shows who has it.
-import { api, type FleetObject, result } from "../api/client";
-import type { MCPNode } from "../api/crd";
-
-type NodeSpec = NonNullable<MCPNode["spec"]>;
+import { api, result } from "../api/client";
 
 const BYTES = 32;
 const encoder = new TextEncoder();
@@ -18,17 +15,14 @@ export interface Joining {
   token: string; // what the node is given
 }
 
-const nodeObject = (name: string, labels: Record<string, string>, spec: NodeSpec = {}) => ({
-  apiVersion: "mcpfleet.dev/v1alpha1",
-  kind: "MCPNode",
-  metadata: { name, ...(Object.keys(labels).length === 0 ? {} : { labels }) },
-  spec,
-});
+// What else is known of the node stays: it may have been here before.
+const declare = (node: string, body: { labels: Record<string, string>; keys?: { signing: string; sealing: string } }) =>
+  result(api.POST("/v1/nodes/{node}/declare", { params: { path: { node } }, body }));
 
 export async function beginJoin(node: string, labels: Record<string, string>): Promise<Joining> {
   const id = hex(crypto.getRandomValues(new Uint8Array(16)));
   const secret = crypto.getRandomValues(new Uint8Array(BYTES));
-  await result(api.POST("/v1/changes", { body: { set: [nodeObject(node, labels)], remove: [], message: `enrol ${node}`, dryRun: false } }));
+  await declare(node, { labels });
   const desired = await result(api.GET("/v1/desired"));
   await result(api.PUT("/v1/joins/{id}", { params: { path: { id } }, body: { node, labels, ttlSeconds: 86_400 } }));
   return { id, node, secret, token: [id, base64url(secret), desired.fleet, "", desired.head ?? "0.0.0"].join(".") };
@@ -43,7 +37,7 @@ export async function macOf(secret: Uint8Array<ArrayBuffer>, node: string, signi
 export type JoinState = "waiting" | "joined" | "forged" | "over";
 
 // One look; publishes the keys of the node that proves that it was given the secret.
-export async function lookAtJoin({ id, node, secret }: Joining, current: FleetObject | undefined): Promise<JoinState> {
+export async function lookAtJoin({ id, node, secret }: Joining): Promise<JoinState> {
   const join = await result(api.GET("/v1/joins/{id}", { params: { path: { id } } }));
   if (join.state === "Expired" || join.state === "Revoked") return "over";
   const presented = join.presented;
@@ -54,7 +48,6 @@ export async function lookAtJoin({ id, node, secret }: Joining, current: FleetOb
     await result(api.POST("/v1/nodes/{node}/revoke", { params: { path: { node } } }));
     return "forged";
   }
-  const spec: NodeSpec = { ...(current?.spec as NodeSpec | undefined), keys: { signing, sealing } };
-  await result(api.POST("/v1/changes", { body: { set: [nodeObject(node, current?.metadata.labels ?? {}, spec)], remove: [], message: `keys of ${node}`, dryRun: false } }));
+  await declare(node, { labels: {}, keys: { signing, sealing } });
   return "joined";
 }

@@ -1,4 +1,4 @@
-// Lines of logs as a view keeps them: in the order of time, each once, bounded. Pure but for `read`.
+// Lines of logs as a view keeps them: in the order of time, each as often as it was written, bounded. Pure but for `read`.
 export interface Line {
   time: string;
   node: string;
@@ -11,15 +11,21 @@ export const MOST_LINES = 20_000;
 const idOf = (line: Line): string => `${line.time}\n${line.node}\n${line.server}\n${line.text}`;
 const earliest = (lines: readonly Line[]): string => lines.reduce((least, { time }) => (time < least ? time : least), lines[0]?.time ?? "");
 
-// Lines that are sealed come again after they came live, and a time is read again after the link was lost.
+// Lines that are sealed come again after they came live, and a time is read again after the link was lost. Equal ones of one time may
+// as well be several (a server prints the same in one write): as many are kept as one side has.
 export function mergeLines(before: readonly Line[], more: readonly Line[], most = MOST_LINES): Line[] {
   if (more.length === 0) return before as Line[];
   const from = earliest(more);
-  const seen = new Set<string>();
-  for (let at = before.length - 1; at >= 0 && before[at]!.time >= from; --at) seen.add(idOf(before[at]!));
+  const here = new Map<string, number>();
+  for (let at = before.length - 1; at >= 0 && before[at]!.time >= from; --at) {
+    const id = idOf(before[at]!);
+    here.set(id, (here.get(id) ?? 0) + 1);
+  }
   const fresh = more.filter((line) => {
     const id = idOf(line);
-    return !seen.has(id) && seen.add(id);
+    const left = here.get(id) ?? 0;
+    if (left > 0) here.set(id, left - 1);
+    return left === 0;
   });
   if (fresh.length === 0) return before as Line[];
   const all = [...before, ...fresh];

@@ -1,6 +1,6 @@
 // A client of one server, by the official SDK through the Worker's route: what a person tries here is what any client sees.
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { StreamableHTTPClientTransport, StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { CreateMessageRequestSchema, ElicitRequestSchema, ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { CallToolResult, CreateMessageRequest, CreateMessageResult, ElicitRequest, ElicitResult, Tool } from "@modelcontextprotocol/sdk/types.js";
 import { withCookie, workerOrigin } from "../api/origin";
@@ -25,56 +25,122 @@ const outlive: typeof fetch = (input, init) => fetch(input, init?.method === "DE
 
 const PAGES = 50; // of tools; a list without an end ends here
 
+interface Session {
+  client: Client;
+  transport: StreamableHTTPClientTransport;
+  connected?: Promise<void>;
+}
+
 export class ToolClient {
-  private readonly client: Client;
-  private readonly transport: StreamableHTTPClientTransport;
+  private session: Session;
   private readonly questions = new Questions();
+  private calls = 0; // under way
+  private stale = false; // another session is wanted when they are over
 
   // `ask` shows what the server asks of the person; `changed` is called when its tools are others.
   // `token`: what the server's own auth asks of its clients; "" for none.
-  constructor(namespace: string, name: string, token: string, ask: (asked: Asked) => void, changed: () => void) {
-    this.transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, workerOrigin), {
+  constructor(
+    private readonly namespace: string,
+    private readonly name: string,
+    private readonly token: string,
+    private readonly ask: (asked: Asked) => void,
+    private readonly changed: () => void,
+  ) {
+    this.session = this.begin();
+  }
+
+  private begin(): Session {
+    const { namespace, name, token, ask } = this;
+    const transport = new StreamableHTTPClientTransport(new URL(`/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/mcp`, workerOrigin), {
       fetch: outlive,
       requestInit: { credentials: withCookie, ...(token === "" ? {} : { headers: { Authorization: `Bearer ${token}` } }) },
     });
     // The default validator compiles code, which the page's policy refuses.
-    this.client = new Client(
+    const client = new Client(
       { name: "mcpfleet-dashboard", version: "1" },
       { capabilities: { elicitation: { form: {} }, sampling: {} }, jsonSchemaValidator: new CfWorkerJsonSchemaValidator() },
     );
-    this.client.setRequestHandler(ElicitRequestSchema, async ({ params }, { signal, requestId: id }): Promise<ElicitResult> => {
+    client.setRequestHandler(ElicitRequestSchema, async ({ params }, { signal, requestId: id }): Promise<ElicitResult> => {
       const answered = await this.questions.put<ElicitResult>(signal, (answer, over) => ask({ kind: "elicitation", id, params, answer, over }));
       return answered ?? { action: "cancel" };
     });
-    this.client.setRequestHandler(CreateMessageRequestSchema, async ({ params }, { signal, requestId: id }): Promise<CreateMessageResult> => {
+    client.setRequestHandler(CreateMessageRequestSchema, async ({ params }, { signal, requestId: id }): Promise<CreateMessageResult> => {
       const declined = new Error("the person declined");
       const answered = await this.questions.put<CreateMessageResult | Error>(signal, (answer, over) => ask({ kind: "sampling", id, params, answer: (result) => answer(result ?? declined), over }));
       if (answered === undefined || answered instanceof Error) throw answered ?? new Error("the call is over");
       return answered;
     });
-    this.client.setNotificationHandler(ToolListChangedNotificationSchema, changed);
+    client.setNotificationHandler(ToolListChangedNotificationSchema, this.changed);
+    return { client, transport };
   }
 
-  async tools(): Promise<Tool[]> {
-    if (this.client.transport === undefined) await this.client.connect(this.transport as Parameters<Client["connect"]>[0]);
-    const tools: Tool[] = [];
-    let cursor: string | undefined;
-    for (let page = 0; page < PAGES; ++page) {
-      const found = await this.client.listTools(cursor === undefined ? {} : { cursor });
-      tools.push(...found.tools);
-      cursor = found.nextCursor;
-      if (cursor === undefined) break;
+  private async within<T>(deed: (client: Client) => Promise<T>): Promise<T> {
+    const { session } = this;
+    try {
+      await (session.connected ??= session.client.connect(session.transport as Parameters<Client["connect"]>[0]));
+    } catch (error) {
+      delete session.connected;
+      throw error;
     }
-    return tools;
+    try {
+      return await deed(session.client);
+    } catch (error) {
+      // Its session has ended (it was restarted, or nobody asked for long): nothing was done, and the protocol wants a new one.
+      const gone = error instanceof StreamableHTTPError && error.code === 404;
+      if (!gone && session === this.session) throw error;
+      if (session === this.session) this.leave();
+      const { session: next } = this;
+      await (next.connected ??= next.client.connect(next.transport as Parameters<Client["connect"]>[0]));
+      return deed(next.client);
+    }
+  }
+
+  // From now on in another session.
+  private leave(): Promise<void> {
+    const { client, transport } = this.session;
+    this.session = this.begin();
+    return transport
+      .terminateSession()
+      .then(() => client.close())
+      .catch(() => undefined);
+  }
+
+  // The server is another one: what is asked from now on is asked of that, and the one before need not wait for this page.
+  renew(): void {
+    this.stale = true;
+    if (this.calls > 0) return; // what was begun is finished where it was
+    this.stale = false;
+    void this.leave();
+    this.changed();
+  }
+
+  tools(): Promise<Tool[]> {
+    return this.within(async (client) => {
+      const tools: Tool[] = [];
+      let cursor: string | undefined;
+      for (let page = 0; page < PAGES; ++page) {
+        const found = await client.listTools(cursor === undefined ? {} : { cursor });
+        tools.push(...found.tools);
+        cursor = found.nextCursor;
+        if (cursor === undefined) break;
+      }
+      return tools;
+    });
   }
 
   async call(name: string, args: Record<string, unknown>, progress: (progress: Progress) => void, signal: AbortSignal): Promise<CallToolResult> {
     const options = { onprogress: progress, signal, timeout: 10 * 60_000, resetTimeoutOnProgress: true };
-    return (await this.questions.during(() => this.client.callTool({ name, arguments: args }, undefined, options))) as CallToolResult;
+    ++this.calls;
+    try {
+      return (await this.within((client) => this.questions.during(() => client.callTool({ name, arguments: args }, undefined, options)))) as CallToolResult;
+    } finally {
+      if (--this.calls === 0 && this.stale) this.renew();
+    }
   }
 
   async end(): Promise<void> {
-    await this.transport.terminateSession().catch(() => undefined);
-    await this.client.close().catch(() => undefined);
+    const { client, transport } = this.session;
+    await transport.terminateSession().catch(() => undefined);
+    await client.close().catch(() => undefined);
   }
 }

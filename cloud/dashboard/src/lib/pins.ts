@@ -27,7 +27,7 @@ export function pinningInWords(spec: ToolsSpec | undefined, known: boolean, name
   if (!known) return "";
   const { pinning = "Warn", pins = {} } = spec ?? {};
   if (pinning === "Off") return "Pinning is Off: nobody looks whether tools change.";
-  if (Object.keys(pins).length === 0) return `No tool is pinned: mcpctl tools lock ${name} pins them as they are.`;
+  if (Object.keys(pins).length === 0) return `No tool is pinned. “mcpctl tools lock ${name}” pins them as they are.`;
   return pinning === "Block"
     ? "Pinning is Block: clients get only tools that are as pinned, and the server is not Ready while one of those has changed or is missing."
     : "Pinning is Warn: a tool that is not as pinned is reported, and clients get it all the same.";

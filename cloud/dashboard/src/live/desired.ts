@@ -1,9 +1,10 @@
 // Keeps the store's desired state at the newest head: what a hash names is read once, so a change costs the shards that changed.
-import { queryClient, snapshotOf } from "../api/queries";
+import { isRead, queryClient, snapshotOf } from "../api/queries";
 import { rowsOf } from "../lib/changes";
 import type { FleetStore } from "./store";
 
 const RETRY_MS = 3000;
+const UNREAD_MS = 10_000;
 
 export function keepDesired(store: FleetStore): { end(): void; again(): void } {
   let wanted = "";
@@ -18,8 +19,12 @@ export function keepDesired(store: FleetStore): { end(): void; again(): void } {
       while (wanted !== shown) {
         const hash = wanted;
         const { shards, time } = await queryClient.fetchQuery(snapshotOf(hash));
-        store.setDesired(await rowsOf(shards), Date.parse(time) || 0);
+        const rows = await rowsOf(shards);
+        store.setDesired(rows, Date.parse(time) || 0);
         shown = hash;
+        // The store had not got all of them yet: what such a row lacks is asked for again.
+        clearTimeout(retry);
+        if (rows.some((row) => !isRead(row))) retry = setTimeout(() => ((shown = undefined), void load()), UNREAD_MS);
       }
     } catch (error) {
       store.setDesiredError(error as Error);

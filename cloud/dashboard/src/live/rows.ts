@@ -2,6 +2,7 @@
 import type { FeedNode, ObjectRow, ServerSummary } from "../api/client";
 import { isMeant, verdictOf } from "../lib/conditions";
 import { ageOf, inWords } from "../lib/format";
+import { byName } from "../lib/natural";
 import { DeclaredNodes, whyNowhere } from "./placement";
 
 const NAMED = 20; // nodes of a server whose names a row has
@@ -138,7 +139,7 @@ export function serverRow(key: string, on: readonly OnNode[], desired: ObjectRow
   const view = viewOf(on, desired, placing);
   const ready = view.places.filter(({ health }) => health === "ready").length;
   const { health, reason, message } = saidOf(view, desired, ready, placing);
-  const nodes = on.map((each) => each.node).sort();
+  const nodes = on.map((each) => each.node).sort(byName);
   const labels = desired?.labels ?? {};
   const source = desired?.source ?? "";
   const pins = on.find((each) => !each.offline && each.summary.pinsViolated !== "")?.summary.pinsViolated ?? "";
@@ -269,7 +270,17 @@ export function splitOf(rows: readonly { health: Health }[]): [string, number][]
   return [...countOf(rows.map(({ health }) => health))].sort(([a], [b]) => HEALTH_ORDER[b] - HEALTH_ORDER[a]).map(([health, count]) => [HEALTH_WORD[health].toLowerCase(), count]);
 }
 
+export const isThere = ({ connected, down }: NodeRow): boolean => connected && !down;
+
+// Whether a node has still to take what `order` names. One may be ahead of what this page was told.
+export function isBehind(node: string, order: string): boolean {
+  const parts = (text: string) => text.split(".").map(Number);
+  const [there, here] = [parts(node), parts(order)];
+  const at = here.findIndex((part, index) => part !== there[index]);
+  return at >= 0 && !((there[at] ?? -1) > here[at]!);
+}
+
 // Which versions nodes that are there run, what most run first.
 export function spreadOf(nodes: readonly NodeRow[]): [string, number][] {
-  return [...countOf(nodes.filter(({ connected }) => connected).map(({ head }) => head))].sort((a, b) => b[1] - a[1]);
+  return [...countOf(nodes.filter(isThere).map(({ head }) => head))].sort((a, b) => b[1] - a[1]);
 }

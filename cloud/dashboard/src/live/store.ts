@@ -3,6 +3,7 @@
 // What is kept is bounded by what there is: a node that goes takes its servers along.
 import type { FeedNode, ObjectRow, ServerSummary } from "../api/client";
 import type { FeedDelta, FeedState, Message } from "./messages";
+import { byName } from "../lib/natural";
 import { DeclaredNodes } from "./placement";
 import { type NodeRow, nodeRow, type OnNode, type ServerRow, serverRow } from "./rows";
 
@@ -26,7 +27,6 @@ const keyOf = (server: { namespace: string; name: string }): string => `${server
 // As far as places make them.
 const isSame = (a: ServerRow, b: ServerRow): boolean =>
   a.health === b.health && a.reason === b.reason && a.message === b.message && a.ready === b.ready && a.total === b.total && a.restarts === b.restarts && a.generations.join() === b.generations.join() && a.missing.join() === b.missing.join();
-const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export class FleetStore {
   private readonly nodes = new Map<string, FeedNode>();
@@ -117,10 +117,11 @@ export class FleetStore {
       this.touchObject(row);
       declares ||= row.kind === "MCPNode";
     };
-    for (const [key, row] of this.desired) if (next.get(key)?.hash !== row.hash) touch(row);
+    const same = (a: ObjectRow | undefined, b: ObjectRow | undefined) => a?.hash === b?.hash && a?.created === b?.created; // one that could not be read says no time
+    for (const [key, row] of this.desired) if (!same(next.get(key), row)) touch(row);
     for (const [key, row] of next) {
       const before = this.desired.get(key);
-      if (before?.hash !== row.hash) touch(row);
+      if (!same(before, row)) touch(row);
       // The first time all that is known of a later generation is that it is no newer than the last change.
       if (before?.generation !== row.generation) this.ages.set(key, row.generation <= 1 ? Date.parse(row.created) || changed : this.desiredSeen ? this.now() : changed);
     }
@@ -165,7 +166,7 @@ export class FleetStore {
 
   // Most changes are of rows that are there: then their order is, too.
   private inOrder(): ServerRow[] {
-    this.order ??= [...this.rows.values()].sort((a, b) => byText(a.namespace, b.namespace) || byText(a.name, b.name)).map(({ key }) => key);
+    this.order ??= [...this.rows.values()].sort((a, b) => byName(a.namespace, b.namespace) || byName(a.name, b.name)).map(({ key }) => key);
     return this.order.map((key) => this.rows.get(key)!);
   }
 
@@ -300,6 +301,6 @@ export class FleetStore {
   private nodeRows(): NodeRow[] {
     const names = new Set(this.nodes.keys());
     for (const row of this.desired.values()) if (row.kind === "MCPNode") names.add(row.name);
-    return [...names].sort().map((name) => nodeRow(name, this.nodes.get(name), [...(this.reported.get(name)?.values() ?? [])], this.down.has(name), this.desired.get(`MCPNode//${name}`)));
+    return [...names].sort(byName).map((name) => nodeRow(name, this.nodes.get(name), [...(this.reported.get(name)?.values() ?? [])], this.down.has(name), this.desired.get(`MCPNode//${name}`)));
   }
 }

@@ -14,7 +14,7 @@ import { Part } from "../ui/part";
 import { PageHead, Select } from "../ui/parts";
 import { Failed, Loading } from "../ui/states";
 import { addressOf, After } from "./apply_after";
-import { Review, type Plan } from "./apply_review";
+import { planOf, Review, type Plan } from "./apply_review";
 import { yamlOf } from "./yaml_of";
 
 const Editor = lazy(() => import("../ui/editor"));
@@ -26,13 +26,6 @@ async function judge(text: string): Promise<Fault[]> {
   if (parsed.faults.length > 0 || parsed.objects.length === 0) return parsed.faults;
   const violations = await result(api.POST("/v1/validate", { body: { objects: parsed.objects.map(({ value }) => value) } }));
   return faultsOf(parsed, violations);
-}
-
-// What would change, with both texts of each object.
-async function planOf(text: string): Promise<Plan> {
-  const objects = parseManifest(text).objects.map(({ value }) => value);
-  const dry = await result(api.POST("/v1/changes", { body: { set: objects, remove: [], message: "", dryRun: true } }));
-  return { objects, dry };
 }
 
 function Start({ object, children }: { object: string | undefined; children(initial: string): React.ReactNode }) {
@@ -66,6 +59,7 @@ function Work({ initial }: { initial: string }) {
   const check = useCallback(async (now: string): Promise<Fault[]> => {
     try {
       const found = await judge(now);
+      if (now !== text.current) return found; // of an older text: that of the newer one may have come before
       setFaults(found);
       setProblem("");
       return found;
@@ -86,7 +80,7 @@ function Work({ initial }: { initial: string }) {
     setBusy(true);
     if ((await check(text.current)).length === 0) {
       try {
-        setPlan(await planOf(text.current));
+        setPlan(await planOf(parseManifest(text.current).objects.map(({ value }) => value)));
       } catch (error) {
         setProblem((error as Error).message);
       }

@@ -1,35 +1,52 @@
 // The last look before it is done: what changes, as texts.
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { lazy, useState } from "react";
 import { stringify } from "yaml";
-import { api, type ChangeResult, result } from "../api/client";
+import { api, ApiError, type ChangeResult, result } from "../api/client";
 import { objectOf, queryClient, snapshotOf } from "../api/queries";
 import { useAct } from "../lib/act";
 import { rowsOf } from "../lib/changes";
 import { plural } from "../lib/format";
-import { store } from "../live";
+import { useFleet } from "../live";
 import { Modal } from "../ui/dialog";
 import { Part } from "../ui/part";
-import { Failed, Loading } from "../ui/states";
+import { Failed } from "../ui/states";
 import { yamlOf } from "./yaml_of";
 
 const Diff = lazy(() => import("../ui/diff"));
 
+// What a change of these objects does to the fleet as it is now, which `base` names.
 export interface Plan {
   objects: unknown[];
   dry: ChangeResult;
+  base: string | null;
+  texts: { before: string; after: string }[]; // of each change
 }
 
-async function textsOf(plan: Plan): Promise<{ before: string; after: string }[]> {
-  // The socket may not have told of the head yet.
-  const snapshot = store.current().head?.snapshot ?? (await result(api.GET("/v1/desired"))).snapshot;
+const TRIES = 5;
+
+export async function planOf(objects: unknown[]): Promise<Plan> {
+  for (let tries = 1; ; ++tries) {
+    const { head: base, snapshot } = await result(api.GET("/v1/desired"));
+    try {
+      const dry = await result(api.POST("/v1/changes", { body: { set: objects, remove: [], message: "", dryRun: true, base } }));
+      return { objects, dry, base, texts: await textsOf(objects, dry, snapshot) };
+    } catch (error) {
+      if (!isOtherFleet(error) || tries === TRIES) throw error;
+    }
+  }
+}
+
+const isOtherFleet = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
+
+async function textsOf(objects: unknown[], dry: ChangeResult, snapshot: string): Promise<Plan["texts"]> {
   const shards = snapshot === "" ? [] : (await queryClient.fetchQuery(snapshotOf(snapshot))).shards;
   const rows = await rowsOf(shards);
   return Promise.all(
-    plan.dry.changes.map(async ({ kind, namespace, name }, index) => {
+    dry.changes.map(async ({ kind, namespace, name }, index) => {
       const row = rows.find((each) => each.kind === kind && each.namespace === namespace && each.name === name);
       const before = row === undefined ? "" : yamlOf(await queryClient.fetchQuery(objectOf(row.hash)));
-      const object = plan.objects[index] as { apiVersion?: string; kind?: string; metadata?: Record<string, unknown>; spec?: unknown };
+      const object = objects[index] as { apiVersion?: string; kind?: string; metadata?: Record<string, unknown>; spec?: unknown };
       const { status: _, ...own } = object as Record<string, unknown>;
       const metadata = { ...(namespace === "" ? {} : { namespace }), ...object.metadata };
       // A stored object has its keys in the order of the alphabet: the new one is shown so, too.
@@ -38,42 +55,60 @@ async function textsOf(plan: Plan): Promise<{ before: string; after: string }[]>
   );
 }
 
-export function Review({ plan, close, applied }: { plan: Plan; close(): void; applied(result: ChangeResult): void }) {
+export function Review({ plan: first, close, applied }: { plan: Plan; close(): void; applied(result: ChangeResult): void }) {
   const [message, setMessage] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
+  const [turn, setTurn] = useState(0);
   const act = useAct();
-  const { data, error } = useQuery({ queryKey: ["plan", plan.dry], queryFn: () => textsOf(plan), gcTime: 0 });
+  // Somebody else may change the fleet meanwhile: then it is looked at again, and nothing is applied that was not shown.
+  const { head } = useFleet();
+  const now = head === undefined ? first.base : head.order;
+  const { data, error, isFetching, refetch } = useQuery({
+    queryKey: ["plan", first.dry, now, turn],
+    queryFn: () => (turn === 0 && now === first.base ? first : planOf(first.objects)),
+    placeholderData: keepPreviousData,
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+  });
+  const plan = data ?? first;
+  const moved = plan.base !== first.base;
   const changing = plan.dry.changes.filter(({ change }) => change !== "unchanged");
   const apply = async () => {
     setBusy(true);
+    setProblem("");
     try {
       await act(async () => {
-        const made = await result(api.POST("/v1/changes", { body: { set: plan.objects, remove: [], message, dryRun: false } }));
+        const made = await result(api.POST("/v1/changes", { body: { set: plan.objects, remove: [], message, dryRun: false, base: plan.base } }));
         applied(made);
         return made;
       });
     } catch (failure) {
-      setProblem((failure as Error).message);
+      if (isOtherFleet(failure)) setTurn((count) => count + 1);
+      setProblem(isOtherFleet(failure) ? "The fleet has changed meanwhile: look again at what this does now." : (failure as Error).message);
       setBusy(false);
     }
   };
   return (
     <Modal open close={close} title={changing.length === 0 ? "Nothing would change" : `${plural(changing.length, "change")}`} wide>
+      {moved && (
+        <div className="banner warn" role="status">
+          Somebody changed the fleet while you looked: this is what your change does to it now.
+        </div>
+      )}
       <div className="review">
         {error ? (
-          <Failed error={error} />
-        ) : data === undefined ? (
-          <Loading what="Comparing" />
+          <Failed error={error} retry={() => void refetch()} />
         ) : (
           plan.dry.changes.map(({ kind, namespace, name, change }, index) => (
             <section key={`${kind}/${namespace}/${name}`} aria-label={name}>
               <h3>
                 <span className={`chip ${change === "configured" ? "changed" : change}`}>{change}</span> <span className="muted">{kind}</span> {name}
               </h3>
-              {change !== "unchanged" && data[index] !== undefined && (
+              {change !== "unchanged" && plan.texts[index] !== undefined && (
                 <Part what="Loading the comparison">
-                  <Diff before={data[index].before} after={data[index].after} label={`Difference of ${name}`} />
+                  <Diff before={plan.texts[index].before} after={plan.texts[index].after} label={`Difference of ${name}`} />
                 </Part>
               )}
             </section>
@@ -98,8 +133,8 @@ export function Review({ plan, close, applied }: { plan: Plan; close(): void; ap
             <button type="button" className="button" onClick={close}>
               Back to the editor
             </button>
-            <button type="submit" className="button primary" disabled={busy}>
-              {busy ? "Applying…" : store.current().head?.signed ? "Propose" : "Apply"}
+            <button type="submit" className="button primary" disabled={busy || isFetching || error !== null}>
+              {busy ? "Applying…" : head?.signed ? "Propose" : "Apply"}
             </button>
           </div>
         </form>

@@ -3,10 +3,9 @@ import { CircleCheck } from "lucide-react";
 import { type FormEvent, useCallback, useEffect, useState } from "react";
 import { api, result } from "../api/client";
 import { workerOrigin } from "../api/origin";
-import { desired, objectOf, queryClient } from "../api/queries";
+import { desired } from "../api/queries";
 import { Leaving } from "../app/leaving";
 import { beginJoin, type Joining, type JoinState, lookAtJoin } from "../lib/join";
-import { store } from "../live";
 import { Confirm, Modal, type Question } from "../ui/dialog";
 import { Command } from "../ui/parts";
 import { Failed } from "../ui/states";
@@ -26,20 +25,24 @@ function Waiting({ joining, state, setState, close, end }: { joining: Joining; s
   const [problem, setProblem] = useState("");
   useEffect(() => {
     if (state !== "waiting") return undefined;
+    let ended = false;
     let timer: ReturnType<typeof setTimeout>;
     const look = async () => {
       try {
-        const hash = store.current().nodes.find((row) => row.name === joining.node)?.desired?.hash;
-        const current = hash === undefined ? undefined : await queryClient.fetchQuery(objectOf(hash));
-        setState(await lookAtJoin(joining, current));
+        const found = await lookAtJoin(joining);
+        if (ended) return;
+        setState(found);
         setProblem("");
       } catch (error) {
         setProblem((error as Error).message);
       }
-      timer = setTimeout(() => void look(), LOOK_MS);
+      if (!ended) timer = setTimeout(() => void look(), LOOK_MS);
     };
     timer = setTimeout(() => void look(), LOOK_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      ended = true;
+      clearTimeout(timer);
+    };
   }, [joining, state, setState]);
   if (state === "joined")
     return (

@@ -4,11 +4,12 @@ import { Bell, Box, GitCommitHorizontal, type LucideIcon, PartyPopper, Server as
 import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from "react";
 import type { Alert } from "../api/client";
 import { alerts, snapshotOf, uptime } from "../api/queries";
-import { ageOf, inWords, percent, plural, timeOf } from "../lib/format";
+import { inWords, percent, plural } from "../lib/format";
 import { useCan, useMayAct } from "../app/session";
 import { attentionOf, isIll, openOf } from "../lib/attention";
 import { useFleet } from "../live";
-import { type Health, type NodeRow, type ServerRow, spreadOf, splitOf } from "../live/rows";
+import { type Health, isBehind, isThere, type NodeRow, type ServerRow, spreadOf, splitOf } from "../live/rows";
+import { Ago } from "../ui/ago";
 import { FleetMap } from "../ui/fleet_map";
 import { Card, HealthBadge, PageHead } from "../ui/parts";
 import { NodeFlags, PinFlag } from "../ui/flags";
@@ -126,8 +127,8 @@ function Availability() {
   const mean = data?.[0]?.uptime.ratio ?? null;
   const known = points?.[1].filter((value) => value !== null).length ?? 0;
   return (
-    <Card title="Servers up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
-      <Suspense fallback={<div className="chart" />}>{points === undefined ? error === null ? <div className="chart" /> : <p className="chart calm muted break">Could not be read: {error.message}. It is tried again every minute.</p> : known < LEAST_PARTS ? <p className="chart calm muted">A line is drawn here when there is half an hour of it.</p> : <Chart x={points[0]} series={UP} values={[points[1]]} label={`Share of servers up over the last 24 hours: ${percent(mean)} on average`} tick={percentTick} range={[0, 100]} />}</Suspense>
+    <Card title="Instances up, last 24 hours" className="chart-card" tools={<span className="figure">{percent(mean)}</span>}>
+      <Suspense fallback={<div className="chart" />}>{points === undefined ? error === null ? <div className="chart" /> : <p className="chart calm muted break">Could not be read: {error.message}. It is tried again every minute.</p> : known < LEAST_PARTS ? <p className="chart calm muted">A line is drawn here when there is half an hour of it.</p> : <Chart x={points[0]} series={UP} values={[points[1]]} label={`Share of instances up over the last 24 hours: ${percent(mean)} on average`} tick={percentTick} range={[0, 100]} />}</Suspense>
     </Card>
   );
 }
@@ -142,17 +143,14 @@ function Versions({ head, nodes }: { head: { order: string; snapshot: string }; 
         {data === undefined && error !== null ? <span className="muted break">Could not be read: {error.message}.</span> : <strong className="break">{data === undefined ? "…" : data.message || "no message"}</strong>}{" "}
         {data !== undefined && (
           <span className="muted">
-            {data.author || "unknown"},{" "}
-            <time dateTime={data.time} title={timeOf(data.time)}>
-              {ageOf(data.time)} ago
-            </time>
+            {data.author || "unknown"}, <Ago at={data.time} />
           </span>
         )}
       </p>
       {spread.length > 0 && (
         <ul className="spread" aria-label="Versions that nodes run">
           {spread.map(([version, count]) => (
-            <li key={version} className={version === head.order ? "chip good" : "chip warn"}>
+            <li key={version} className={isBehind(version, head.order) ? "chip warn" : "chip good"}>
               {version || "none"}: {plural(count, "node")}
             </li>
           ))}
@@ -181,19 +179,20 @@ export function Overview() {
     );
   const ready = servers.filter((row) => row.health === "ready").length;
   const meant = servers.filter((row) => row.health !== "off").length;
-  const online = nodes.filter((row) => row.connected && !row.down).length;
-  const newest = nodes.filter((row) => row.connected && row.head === head?.order).length;
-  const inShort = (rows: readonly { health: Health }[]) => splitOf(rows).map(([word, count]) => `${count} ${word}`).join(", ");
+  const there = nodes.filter(isThere);
+  const online = there.length;
+  const newest = there.filter((row) => head !== undefined && !isBehind(row.head, head.order)).length;
+  const inShort = (rows: readonly { health: Health }[]) => splitOf(rows).map(([word, count]) => `${count.toLocaleString()} ${word}`).join(", ");
   return (
     <>
       <PageHead title="Overview" sub={head === undefined ? "Nothing was applied yet" : <>Version {head.order}{head.signed && " · signed fleet"}</>} />
       <OldVersion />
       {frozen && <div className="banner warn">More than a third of the nodes vanished at once. Nothing is moved until they are back; look at the network first.</div>}
       <div className="tiles">
-        <Tile icon={Box} label="Servers ready" to="/servers" value={ready.toLocaleString()} of={meant.toLocaleString()} note={meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === ready ? "good" : ready === 0 ? "bad" : "warn"} />
-        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online} of={nodes.length} note={nodes.length === 0 ? "none enrolled" : inShort(nodes)} tone={nodes.some(({ health }) => health === "offline" || health === "failing") ? "bad" : nodes.some(isIll) ? "warn" : "good"} />
-        {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh ?? "—"} note={note} tone={tone} />}
-        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest} of={online} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || newest === online ? "good" : "warn"} />
+        <Tile icon={Box} label="Servers ready" to="/servers" value={ready.toLocaleString()} of={meant.toLocaleString()} note={servers.length === 0 ? "none yet" : meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === 0 ? "" : meant === ready ? "good" : servers.some(({ health }) => health === "failing") ? "bad" : "warn"} />
+        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online.toLocaleString()} of={nodes.length.toLocaleString()} note={nodes.length === 0 ? "none enrolled" : inShort(nodes)} tone={nodes.length === 0 ? "" : nodes.some(({ health }) => health === "offline" || health === "failing") ? "bad" : nodes.some(isIll) ? "warn" : "good"} />
+        {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh?.toLocaleString() ?? "—"} note={note} tone={tone === "bad" ? "bad alarm" : tone} />}
+        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest.toLocaleString()} of={online.toLocaleString()} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || online === 0 ? "" : newest === online ? "good" : "warn"} />
       </div>
       {nodes.length + servers.length === 0 ? (
         <Empty icon={ServerIcon} title="An empty fleet" {...(mayAct ? { action: <Link to="/nodes" className="button primary">Enrol the first node</Link> } : {})}>

@@ -1,14 +1,19 @@
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { CircleCheck, CircleHelp, CircleX, Clock } from "lucide-react";
 import type { paths } from "../api/schema";
 import { type Verdict, verdictOf } from "../lib/conditions";
-import { ageOf, inWords, plural, short, timeOf } from "../lib/format";
+import { agoOf, inWords, plural, short, timeOf } from "../lib/format";
+import { Age, useTick } from "../ui/ago";
 import { Card } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
 
 type Place = NonNullable<paths["/v1/servers/{namespace}/{server}"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
 type Status = Place["status"];
 
+const ORDER: Record<Verdict, number> = { bad: 0, open: 1, good: 2 };
+// Of these True is the bad one: what is well is not called by the name of what is wrong.
+const CALLED: Record<string, string> = { DiskPressure: "Disk space", MemoryPressure: "Memory" };
 const MARK: Record<Verdict, { icon: typeof CircleX; word: string }> = {
   good: { icon: CircleCheck, word: "well" },
   bad: { icon: CircleX, word: "not well" },
@@ -18,19 +23,17 @@ const MARK: Record<Verdict, { icon: typeof CircleX; word: string }> = {
 export function Conditions({ conditions }: { conditions: Status["conditions"] }) {
   return (
     <ul className="conditions">
-      {(conditions ?? []).map((condition) => {
+      {[...(conditions ?? [])].sort((a, b) => ORDER[verdictOf(a)] - ORDER[verdictOf(b)]).map((condition) => {
         const verdict = verdictOf(condition);
         const { icon: Mark, word } = MARK[verdict];
         return (
           <li key={condition.type} className={`is-${verdict}`}>
             <Mark aria-label={word} role="img" />
             <div>
-              <strong>{inWords(condition.type)}</strong> <span className="muted">{condition.reason !== condition.type && inWords(condition.reason ?? "")}</span>
+              <strong>{(verdict === "good" && CALLED[condition.type]) || inWords(condition.type)}</strong> <span className="muted">{condition.reason !== condition.type && inWords(condition.reason ?? "")}</span>
               {condition.message !== "" && <p className="break">{condition.message}</p>}
             </div>
-            <time className="muted small" dateTime={condition.lastTransitionTime} title={timeOf(condition.lastTransitionTime ?? "")}>
-              {ageOf(condition.lastTransitionTime ?? "")}
-            </time>
+            <Age className="muted small" at={condition.lastTransitionTime ?? ""} />
           </li>
         );
       })}
@@ -39,12 +42,13 @@ export function Conditions({ conditions }: { conditions: Status["conditions"] })
 }
 
 function Ends({ restarts }: { restarts: NonNullable<Status["restarts"]> }) {
+  useTick();
   if (!restarts.count && restarts.lastReason === undefined) return null;
   const how = [
     restarts.lastReason === undefined ? "" : inWords(restarts.lastReason),
     restarts.lastExitCode === undefined ? "" : `exit code ${restarts.lastExitCode}`,
     restarts.lastSignal ? `signal ${restarts.lastSignal}` : "",
-    restarts.lastAt === undefined ? "" : `${ageOf(restarts.lastAt)} ago`,
+    restarts.lastAt === undefined ? "" : agoOf(restarts.lastAt),
   ].filter(Boolean);
   return (
     <div className="ends">
@@ -87,7 +91,9 @@ function Instances({ instances }: { instances: NonNullable<Status["instances"]> 
             <td>{instance.state}</td>
             <td>{instance.runtime}</td>
             <td className="mono">{short(instance.revision ?? "", 8)}</td>
-            <td>{ageOf(instance.startedAt ?? "")}</td>
+            <td>
+              <Age at={instance.startedAt ?? ""} />
+            </td>
           </tr>
         ))}
       </tbody>
@@ -95,13 +101,22 @@ function Instances({ instances }: { instances: NonNullable<Status["instances"]> 
   );
 }
 
+const FEW = 12;
+const isWell = ({ nodeDown, status }: Place): boolean => !nodeDown && !(status.conditions ?? []).some((condition) => verdictOf(condition) !== "good");
+
 export function ServerStatus({ places, loading, error }: { places: readonly Place[]; loading: boolean; error: unknown }) {
+  const [all, setAll] = useState(false);
   if (error) return <Failed error={error} />;
   if (loading) return <Loading what="Asking for its status" />;
   if (places.length === 0) return <Empty icon={Clock} title="No node has reported it yet">A node takes it up within seconds. If none does, look whether its placement matches a node that is online and takes servers.</Empty>;
+  const sick = places.filter((place) => !isWell(place));
+  // Of many those that are well are one line, until somebody wants them.
+  const folds = !all && places.length - sick.length > FEW;
+  const shown = [...sick, ...(folds ? [] : places.filter(isWell))];
   return (
+    <>
     <div className="places">
-      {places.map(({ node, nodeDown, status }) => (
+      {shown.map(({ node, nodeDown, status }) => (
         <Card key={node} className="place">
           <div className="card-head">
             <h2>
@@ -121,5 +136,11 @@ export function ServerStatus({ places, loading, error }: { places: readonly Plac
         </Card>
       ))}
     </div>
+    {folds && (
+      <button type="button" className="button more-button" onClick={() => setAll(true)}>
+        Show the {plural(places.length - sick.length, "node")} where it is well, too
+      </button>
+    )}
+    </>
   );
 }

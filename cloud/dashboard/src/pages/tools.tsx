@@ -8,7 +8,7 @@ import type { JsonSchema } from "../lib/form";
 import { type Asked, type CallToolResult, type Progress, type Tool, ToolClient } from "../lib/mcp";
 import { pinningInWords, type PinState, type ToolRow, toolRows, type ToolsSpec } from "../lib/pins";
 import type { ServerRow } from "../live/rows";
-import { Card } from "../ui/parts";
+import { Card, Search } from "../ui/parts";
 import { SchemaForm } from "../ui/schema_form";
 import { Empty, Loading } from "../ui/states";
 import { useToast } from "../ui/toast";
@@ -25,7 +25,8 @@ interface Run {
 }
 
 // `drop` takes away a question that needs no answer any more; `told`: somebody is there to be told so.
-function useTools(namespace: string, name: string, token: string, enabled: boolean, ask: (asked: Asked) => void, drop: (asked: Asked, told: boolean) => void) {
+// `revision`: of what serves; with another one the session is another one, too.
+function useTools(namespace: string, name: string, token: string, enabled: boolean, revision: string, ask: (asked: Asked) => void, drop: (asked: Asked, told: boolean) => void) {
   const client = useRef<ToolClient>(undefined);
   const [tools, setTools] = useState<Tool[]>();
   const [problem, setProblem] = useState("");
@@ -53,6 +54,11 @@ function useTools(namespace: string, name: string, token: string, enabled: boole
       void own.end();
     };
   }, [namespace, name, token, enabled, attempt, ask, drop]);
+  const served = useRef(revision);
+  useEffect(() => {
+    if (served.current !== "" && revision !== "" && served.current !== revision) client.current?.renew();
+    if (revision !== "") served.current = revision;
+  }, [revision]);
   return { client, tools, problem, again: () => (setProblem(""), setTools(undefined), setAttempt((count) => count + 1)) };
 }
 
@@ -201,6 +207,24 @@ function reportOf(places: readonly Place[]) {
   return { names, more: Math.max(0, count - names.length), told: from.map(({ status }) => status.conditions?.find(({ type }) => type === "ToolsPinned")) };
 }
 
+// Revisions that answer now; "" while one is on its way, and the one before answers.
+function servingOf(places: readonly Place[]): string {
+  const says = (status: Place["status"], what: string, why?: string) => status.conditions?.some(({ type, status: is, reason }) => type === what && is === "True" && (why ?? reason) === reason) ?? false;
+  const ready = places.filter(({ status }) => says(status, "Ready"));
+  if (ready.some(({ status }) => says(status, "Progressing", "Updating"))) return "";
+  return [...new Set(ready.map(({ status }) => status.revision ?? ""))].sort().join(" ");
+}
+
+const MANY = 12;
+
+// Those with the text, and first what is not as it was pinned.
+function toolsWith(tools: readonly Tool[], text: string, pins: ReadonlyMap<string, PinState | undefined>): readonly Tool[] {
+  const wanted = text.trim().toLowerCase();
+  const found = wanted === "" ? tools : tools.filter(({ name, title, description }) => [name, title, description].some((each) => each?.toLowerCase().includes(wanted)));
+  const rank = ({ name }: Tool) => (pins.get(name) === "changed" ? 0 : 1);
+  return [...found].sort((a, b) => rank(a) - rank(b));
+}
+
 interface ToolsProps {
   namespace: string;
   name: string;
@@ -226,14 +250,16 @@ export function Tools({ namespace, name, row, places, selected, select }: ToolsP
   );
   const answers = Object.values(row.on).includes("ready"); // of whichever generation: what serves until the next one is Ready can be asked
   const asks = tries && answers;
-  const { client, tools, problem, again } = useTools(namespace, name, token, asks, ask, drop);
+  const { client, tools, problem, again } = useTools(namespace, name, token, asks, useMemo(() => servingOf(places), [places]), ask, drop);
   const tool = useMemo(() => tools?.find((each) => each.name === selected) ?? tools?.[0], [tools, selected]);
   const { data: object, error, refetch } = useQuery({ ...objectOf(row.desired?.hash ?? ""), enabled: row.desired !== undefined });
   const spec = (object?.spec as { tools?: ToolsSpec } | undefined)?.tools;
   const { names, more, told } = useMemo(() => reportOf(places), [places]);
   const offered = asks && problem === "" ? tools?.map((each) => each.name) : undefined;
   const rows = useMemo(() => toolRows(spec, told, names, offered), [spec, told, names, offered?.join("\n")]);
+  const [text, setText] = useState("");
   const pins = new Map(rows.map(({ name: each, state }) => [each, state]));
+  const listed = toolsWith(tools ?? [], text, pins);
   const words = pinningInWords(spec, object !== undefined, name);
   const head = (
     <>
@@ -278,7 +304,9 @@ export function Tools({ namespace, name, row, places, selected, select }: ToolsP
       ) : (
         <div className="tools">
           <nav className="tool-list" aria-label={plural(tools.length, "tool")}>
-            {tools.map((each) => (
+            {tools.length > MANY && <Search value={text} change={setText} label="Find a tool" />}
+            {listed.length === 0 && <p className="muted">No tool has this text.</p>}
+            {listed.map((each) => (
               <button key={each.name} type="button" aria-current={each === tool} onClick={() => select(each.name)}>
                 <span className="mono cut">{each.name}</span>
                 <Pin state={pins.get(each.name)} />

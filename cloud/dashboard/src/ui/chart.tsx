@@ -16,6 +16,7 @@ function timesOf(splits: readonly number[], step: number): string[] {
   });
 }
 
+const LEAST_SECONDS = 60;
 // So few points make no line.
 const LONELY = 3;
 
@@ -57,7 +58,8 @@ export default function Chart({ x, series, values, label, tick, steps, range, po
         ...size(),
         legend: { show: false },
         cursor: { y: false, points: { size: 7 } },
-        scales: { y: { range: (_, __, max) => [least ?? 0, most ?? (max > 0 ? max * 1.1 : 1)] } },
+        // One point alone has a minute, too.
+        scales: { x: { range: (_, min, max) => [Math.min(min, max - LEAST_SECONDS), max] }, y: { range: (_, __, max) => [least ?? 0, most ?? (max > 0 ? max * 1.1 : 1)] } },
         axes: [{ ...axis, size: 30, values: (_, splits, __, ___, step) => timesOf(splits, step) }, { ...axis, size: 62, values: (_, ticks) => ticks.map(tick), ...(steps === undefined ? {} : { incrs: [...steps] }) }],
         series: [
           {},

@@ -32,6 +32,7 @@ export async function playAccess({ operators, viewers }) {
     const proxy = createServer((request, response) => {
       const url = new URL(request.url, "http://proxy");
       if (url.pathname === "/cdn-cgi/access/authorized") return void response.writeHead(302, { "Set-Cookie": `CF_Authorization=${assertion(url.searchParams.get("as"))}; Path=/; HttpOnly`, Location: "/-/" }).end();
+      if (url.pathname === "/cdn-cgi/access/logout") return void response.writeHead(302, { "Set-Cookie": "CF_Authorization=; Path=/; Max-Age=0", Location: `${issuer}/signed-out` }).end();
       const jwt = given(request);
       // "Bypass options requests to origin"
       if (jwt === undefined && request.method !== "OPTIONS") return void response.writeHead(302, { Location: `${issuer}/cdn-cgi/access/login` }).end();

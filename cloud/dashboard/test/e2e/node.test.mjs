@@ -172,7 +172,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.getByRole("tab", { name: "Past (1)" }).click();
     await alert.getByText("over after").waitFor();
     await go("Overview");
-    await page.getByText("Servers up, last 24 hours").waitFor();
+    await page.getByText("Instances up, last 24 hours").waitFor();
     await go("Audit");
     await page.getByRole("row", { name: who() }).getByText("Acknowledge", { exact: true }).waitFor();
   });

@@ -77,14 +77,16 @@ async function serve() {
   };
   const http = createServer(async (request, response) => {
     if (request.url.endsWith("/healthz")) return void response.end("ok");
-    const transport = sessions.get(request.headers["mcp-session-id"]) ?? (await made());
+    const id = request.headers["mcp-session-id"];
+    if (id !== undefined && !sessions.has(id)) return void response.writeHead(404).end();
+    const transport = sessions.get(id) ?? (await made());
     await transport.handleRequest(request, response);
   });
   await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
   return { url: `http://127.0.0.1:${http.address().port}`, told, sessions, goOn: () => goOn(), end: () => (http.closeAllConnections(), new Promise((resolve) => http.close(resolve))) };
 }
 
-let dir, worker, browser, gateway, one, two;
+let dir, worker, browser, gateway, one, two, tried;
 before(async () => {
   if (skip) return;
   dir = temporary();
@@ -109,7 +111,7 @@ before(async () => {
     return [...conditions.filter(({ type }) => ready || type !== "Ready"), ...(ready ? [] : [condition("Ready", "False", reason, message)]), condition("ToolsPinned", status, reason, message)];
   };
   const digest = (letter) => `sha256:${letter.repeat(64)}`;
-  const tried = (letter) => server("tried", { imageDigest: digest(letter), catalog: { tools: 8, resources: 41, prompts: 17, toolNames: Object.keys(TOOLS).sort() }, serverInfo: { name: "tried", version: "1", protocolVersion: "2025-11-25", capabilities: ["prompts", "resources", "tools"] } });
+  tried = (letter, more = {}) => server("tried", { ...more, imageDigest: digest(letter), catalog: { tools: 8, resources: 41, prompts: 17, toolNames: Object.keys(TOOLS).sort() }, serverInfo: { name: "tried", version: "1", protocolVersion: "2025-11-25", capabilities: ["prompts", "resources", "tools"] } });
   one.say([
     tried("a"),
     server("warned", { conditions: pinned("warned", "False", "ToolsChanged", "changed: waits; missing: gone; not pinned: asks"), catalog: { tools: 8, toolNames: Object.keys(TOOLS).sort() } }),
@@ -382,6 +384,33 @@ describe("a server's page", { skip, concurrency: 1 }, () => {
     await context.close();
   });
 
+  test("begins another session when its own has ended, and when the server is another one", { timeout: 200_000 }, async () => {
+    const { page, context, faults } = await openTools("tried", "&tool=sum");
+    await page.getByRole("button", { name: /^sum/ }).waitFor();
+    const sum = async (first) => {
+      await page.getByLabel("first").fill(String(first));
+      await run(page);
+      await page.locator(".result pre").getByText(`"first":${first}`).waitFor();
+    };
+    await sum(1);
+    const [first] = gateway.sessions.keys();
+    // As after a restart of the server: nobody there knows of it.
+    gateway.sessions.delete(first);
+    await sum(2);
+    const [second, ...none] = gateway.sessions.keys();
+    assert.ok(second !== undefined && second !== first);
+    assert.deepEqual(none, []);
+    const told = (more) => one.say([tried("a", more), ...one.servers.slice(1)]);
+    told({ revision: "b".repeat(64), conditions: [...server("tried").conditions, condition("Progressing", "True", "Updating", "the old one serves")] });
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    assert.deepEqual([...gateway.sessions.keys()], [second], "the one before serves on");
+    told({ revision: "b".repeat(64) });
+    two.say([tried("b", { revision: "b".repeat(64) }), ...two.servers.slice(1)]);
+    await until("another session, and the one before has ended", () => gateway.sessions.size === 1 && !gateway.sessions.has(second), 15_000);
+    await sum(3);
+    assert.deepEqual(faults.filter((fault) => !fault.includes("404")), []);
+    await context.close();
+  });
   test("ends its session when the page is closed, so that the server waits for nobody", { timeout: 200_000 }, async () => {
     const { page, context } = await openPage(browser, worker, { token: worker.operator });
     gateway.sessions.clear();

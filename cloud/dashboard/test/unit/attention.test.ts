@@ -5,7 +5,7 @@ import type { Health, NodeRow, ServerRow } from "../../src/live/rows";
 
 const NOW = Date.parse("2026-11-29T12:00:00Z");
 const MINUTE = 60_000;
-const server = (name: string, health: Health, more: Partial<ServerRow> = {}) => ({ key: `default/${name}`, name, health, reason: "Why", message: "words", pins: "", since: NOW, ...more }) as ServerRow;
+const server = (name: string, health: Health, more: Partial<ServerRow> = {}) => ({ key: `default/${name}`, name, health, reason: "Why", message: "words", pins: "", on: {}, since: NOW, ...more }) as ServerRow;
 const node = (name: string, health: Health, more: Partial<NodeRow> = {}) => ({ name, health, message: "words", cloned: false, lastSeen: NOW - MINUTE, desired: undefined, ...more }) as NodeRow;
 const alert = (kind: Alert["kind"], more: Partial<Alert> = {}): Alert => ({ key: kind, kind, subject: "head", message: "somebody else", severity: "critical", raised: NOW, cleared: null, acknowledged: null, acknowledged_by: null, ...more });
 const names = (servers: ServerRow[], nodes: NodeRow[], open: Alert[] = [], now = NOW) => attentionOf(servers, nodes, open, now).map(({ key }) => key.replace("default/", ""));
@@ -21,9 +21,16 @@ describe("what needs attention", () => {
     const away = Array.from({ length: 20 }, (_, at) => node(`away-${at}`, "offline"));
     expect(names([server("failing", "failing")], away)[0]).toBe("failing");
   });
-  it("has a node that is away before what that makes of its servers", () => {
-    const alike = Array.from({ length: 20 }, (_, at) => server(`other-${at}`, "degraded", { reason: "NodeOffline" }));
-    expect(names([...alike, server("loops", "degraded")], [node("away", "offline")]).slice(0, 3)).toEqual(["loops", "away", "other-0"]);
+  it("says of a node that is away what that makes of its servers, once and first", () => {
+    const alike = Array.from({ length: 20 }, (_, at) => server(`other-${at}`, at < 10 ? "degraded" : "offline", { reason: "NodeOffline", on: { away: "offline", here: "ready" } }));
+    const [first, ...more] = attentionOf([...alike, server("loops", "failing"), server("pinned", "degraded", { reason: "NodeOffline", pins: "changed: find", on: { away: "offline" } })], [node("idle", "offline"), node("away", "offline")], [], NOW);
+    expect(first).toMatchObject({ kind: "node", key: "away", note: "seen 1m ago; 20 servers less there" });
+    expect(more.map(({ key }) => key)).toEqual(["default/loops", "default/pinned", "idle"]);
+  });
+  it("shows what fails before many nodes that are away, whatever is missed there", () => {
+    const away = Array.from({ length: 20 }, (_, at) => node(`away-${at}`, "offline"));
+    const missed = away.map(({ name }) => server(`of-${name}`, "offline", { reason: "NodeOffline", on: { [name]: "offline" } }));
+    expect(names([...missed, server("failing", "failing")], away).indexOf("failing")).toBe(3);
   });
   it("has a server that nobody takes when that has lasted two minutes", () => {
     const waits = server("waits", "pending", { reason: "NoNode", message: "no node matches its placement", since: NOW });

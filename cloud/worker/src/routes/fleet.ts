@@ -83,6 +83,7 @@ const Who = z.object({
   kind: z.enum(["person", "device"]),
   name: z.string().optional(),
   role: z.enum(["viewer", "operator"]).nullable().optional(),
+  via: z.enum(["token", "access", "jwt", "session"]).optional().describe("how a person is known"),
   node: z.string().optional(),
 });
 const Tunnel = z.strictObject({ tunnel: z.string().max(253).nullable() });
@@ -112,7 +113,7 @@ export function addFleetRoutes(app: OpenAPIHono<AppEnv>): void {
       return reply(
         caller.kind === "device"
           ? { kind: "device", node: caller.node }
-          : { kind: "person", name: caller.name, role: caller.role },
+          : { kind: "person", name: caller.name, role: caller.role, via: caller.via },
       );
     },
   );
