@@ -5,9 +5,9 @@
 namespace mcpfleet::convert {
 
 std::string DockerBytes(std::string_view text) {
-  const std::string lower = ToLower(Trim(text));
+  std::string lower = ToLower(Trim(text));
   const size_t digits = lower.find_first_not_of("0123456789.");
-  const std::string number = lower.substr(0, digits);
+  std::string number = lower.substr(0, digits);
   if (number.empty() || digits == std::string::npos) return lower;
   std::string unit = lower.substr(digits);
   if (unit == "b") return number;

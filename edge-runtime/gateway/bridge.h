@@ -40,7 +40,7 @@ struct BridgeSettings {
 // Sends `initialize` over a lane for a client that offers `capabilities` (raw), then notifications/initialized; the
 // result, or why there is none, within `patience`.
 void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view client_info, Duration patience,
-                    std::function<void(StatusOr<Json> result)> done);
+                    const std::function<void(StatusOr<Json> result)>& done);
 
 class Bridge final : public ModernServer {
  public:

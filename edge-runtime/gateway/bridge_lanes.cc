@@ -44,7 +44,7 @@ std::string_view CapabilityFor(std::string_view method) {
 }  // namespace
 
 void InitializeLane(Lane& lane, std::string_view capabilities, std::string_view client_info, Duration patience,
-                    std::function<void(StatusOr<Json> result)> done) {
+                    const std::function<void(StatusOr<Json> result)>& done) {
   const Json offered = Json::parse(capabilities, nullptr, false);
   const Json info = Json::parse(client_info, nullptr, false);
   const Json params = {{"protocolVersion", std::string(mcp::kLegacyVersion)},

@@ -162,7 +162,7 @@ class Endpoint {
   // `waits`: also for a server that is only being restarted.
   void WhenReady(bool waits, std::function<void()> go, std::function<void(const std::string& why)> fail);
   // Whether the request's session may only not be known yet, because the server is not ready: then `again` comes later.
-  bool AwaitSession(Ask* ask, std::function<void(Endpoint& self, Ask ask)> again);
+  bool AwaitSession(Ask* ask, const std::function<void(Endpoint& self, Ask ask)>& again);
   // Of what the server lists and answers, by the instance that said it.
   ServerGroup::Inspect InspectorOf(const std::string& instance);
   void Inspect(const std::string& instance, std::string_view method, Incoming* answer);

@@ -58,7 +58,7 @@ std::shared_ptr<LegacySession> Endpoint::FindSession(Ask& ask) {
 
 // After a restart of mcplet sessions are known once their server answers again: until then nobody can say that a
 // session is not there.
-bool Endpoint::AwaitSession(Ask* ask, std::function<void(Endpoint& self, Ask ask)> again) {
+bool Endpoint::AwaitSession(Ask* ask, const std::function<void(Endpoint& self, Ask ask)>& again) {
   const std::optional<std::string> id = ask->request.headers.Get(kSessionHeader);
   if (!id || sessions_.contains(*id) || target_.ready || closed_) return false;
   auto held = std::make_shared<Ask>(std::move(*ask));
@@ -221,7 +221,7 @@ std::unique_ptr<Conversation> Endpoint::DirectSide(ServerGroup* group, const std
   options.inspect = InspectorOf(group->instance());
   options.handshake_timeout = group->target().server->spec.probes.startup_timeout;
   if (group->target().server->spec.sessions.resumable) {
-    options.relink = self_.Bind([id](Endpoint& self, std::function<void(StatusOr<std::unique_ptr<Link>>)> done) {
+    options.relink = self_.Bind([id](Endpoint& self, const std::function<void(StatusOr<std::unique_ptr<Link>>)>& done) {
       // With whatever serves now, which may be another instance than before.
       self.WhenReady(
           true, self.self_.Bind([id, done](Endpoint& owner) {

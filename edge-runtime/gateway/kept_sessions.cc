@@ -199,7 +199,7 @@ Status KeptConversation::Request(const SessionCall& call, const Incoming& messag
   if (note_.TakeIn(message)) fixed_.clear();
   note_.calls[call.call] = {call, "", message.envelope.method};
   Save();  // before it is sent
-  const Status sent = inner_->Request(call, message);
+  Status sent = inner_->Request(call, message);
   if (!sent.ok()) note_.calls.erase(call.call);
   return sent;
 }

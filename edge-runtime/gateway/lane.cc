@@ -49,7 +49,7 @@ void Lane::Start(Events events) {
                     }});
 }
 
-StatusOr<uint64_t> Lane::Dispatch(uint64_t id, std::string line, std::string token, CallEvents events) {
+StatusOr<uint64_t> Lane::Dispatch(uint64_t id, const std::string& line, std::string token, CallEvents events) {
   if (link_ == nullptr) return Unavailable("the server has ended");
   if (calls_.size() >= kMaxCalls) return ResourceExhausted("too many calls wait for this server");
   RETURN_IF_ERROR(link_->Send(line));

@@ -97,7 +97,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
     std::string token;
     CallEvents events;
   };
-  StatusOr<uint64_t> Dispatch(uint64_t id, std::string line, std::string token, CallEvents events);
+  StatusOr<uint64_t> Dispatch(uint64_t id, const std::string& line, std::string token, CallEvents events);
   void OnLine(std::string line);
   void OnProgress(const Incoming& message);
   void OnAnswer(Incoming message);

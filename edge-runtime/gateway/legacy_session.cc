@@ -58,8 +58,7 @@ void LegacySession::Connect(std::unique_ptr<Conversation> conversation, Events e
                             [weak](const Status&) {
                               if (auto self = weak.lock()) self->OnClosed();
                             }});
-  for (Waiting& each : std::exchange(waiting_, {}))
-    Begin(std::move(each.messages), std::move(each.answer), std::move(each.rest));
+  for (Waiting& each : std::exchange(waiting_, {})) Begin(each.messages, std::move(each.answer), std::move(each.rest));
 }
 
 void LegacySession::Continue(Kept kept) {
@@ -105,13 +104,13 @@ bool LegacySession::Primes() const { return version_ >= kPrimingSince; }
 
 void LegacySession::Post(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest) {
   last_used_ = clock_.Now();
-  if (conversation_ != nullptr) return Begin(std::move(messages), std::move(answer), std::move(rest));
+  if (conversation_ != nullptr) return Begin(messages, std::move(answer), std::move(rest));
   if (waiting_.size() >= settings_.max_calls)
     return answer->Json(503, ErrorText("", mcp::kInternalError, "too many requests wait for the server"));
   waiting_.push_back({std::move(messages), std::move(answer), std::move(rest)});
 }
 
-void LegacySession::Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest) {
+void LegacySession::Begin(const std::vector<Incoming>& messages, std::unique_ptr<Answer> answer, Rest rest) {
   std::vector<const Incoming*> requests;
   for (const Incoming& message : messages) {
     if (message.envelope.kind == mcp::MessageKind::kRequest) {
@@ -362,7 +361,7 @@ void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
   if (found == streams_.end()) return;
   Stream& stream = found->second;
   stream.calls.erase(number);
-  const bool last = stream.calls.empty();
+  const bool last = stream.calls.empty(), answered = line.has_value();
   if (line && last && !stream.begun && stream.answer != nullptr) {
     last_used_ = clock_.Now();
     stream.answer->Json(200, *std::move(line));
@@ -371,7 +370,7 @@ void LegacySession::EndCall(uint64_t number, std::optional<std::string> line) {
   }
   if (!last || call.stream == kGetStream) return;
   if (stream.answer != nullptr) {
-    if (!line && !stream.begun) stream.answer->BeginStream();  // cancelled: a stream without an answer
+    if (!answered && !stream.begun) stream.answer->BeginStream();  // cancelled: a stream without an answer
     stream.answer->End();
   }
   streams_.erase(call.stream);

@@ -101,7 +101,7 @@ class LegacySession : public std::enable_shared_from_this<LegacySession> {
     bool initialize = false;
   };
 
-  void Begin(std::vector<Incoming> messages, std::unique_ptr<Answer> answer, Rest rest);
+  void Begin(const std::vector<Incoming>& messages, std::unique_ptr<Answer> answer, Rest rest);
   void BeginLateStreams();
   void Take(const Incoming& message, uint64_t stream);
   void TakeCancel(const Incoming& message);

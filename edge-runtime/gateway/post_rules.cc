@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kVersionHeader = "MCP-Protocol-Version";
 constexpr std::string_view kDate = "dddd-dd-dd";  // revisions are dates
 
-Rejection Mismatch(std::string_view id, std::string message) {
+Rejection Mismatch(std::string_view id, std::string_view message) {
   return {400, ErrorText(id, mcp::kHeaderMismatch, message), "header"};
 }
 

@@ -171,6 +171,7 @@ StatusOr<std::vector<ManifestObject>> Synchronizer::Render(Deadline deadline) {
   RETURN_IF_ERROR(exported);
   if (objects.ok() || violations.empty()) return objects;
   std::vector<std::string> lines;
+  lines.reserve(violations.size());
   for (const Violation& violation : violations) lines.push_back(mcpfleet::ToString(violation));
   return InvalidArgument(Said(lines));
 }

@@ -84,7 +84,8 @@ char* Escape(std::string_view text, char* out) {
         *out++ = 't';
       } else {
         constexpr char kHex[] = "0123456789abcdef";
-        std::memcpy(out, "u00", 3);
+        out[0] = 'u';
+        out[1] = out[2] = '0';
         out[3] = kHex[c >> 4];
         out[4] = kHex[c & 15];
         out += 5;

@@ -95,7 +95,7 @@ Status ToolHeaders::Collect(const Json& schema, std::vector<std::string>* path, 
   const Json& properties = GetMember(schema, "properties");
   for (auto it = properties.begin(); properties.is_object() && it != properties.end(); ++it) {
     path->push_back(it.key());
-    const Status collected = Collect(it.value(), path, reachable, marks);
+    Status collected = Collect(it.value(), path, reachable, marks);
     path->pop_back();
     RETURN_IF_ERROR(collected);
   }

@@ -19,11 +19,11 @@ struct NodeFacts {
   bool synced = false;     // the controller has looked at every server that is desired now
   bool store_used = true;  // else there are neither StoreReachable nor DesiredStateFresh
   bool store_reachable = false;
-  std::string store_trouble;   // why it is not; "": not known
-  std::string bad_answer;      // what it said lately that can't be used; "": nothing
-  std::string status_refused;  // why the last write of the status failed; "": it did not
   bool has_head = false;
   bool cluster_used = false;
+  std::string store_trouble;    // why it is not; "": not known
+  std::string bad_answer;       // what it said lately that can't be used; "": nothing
+  std::string status_refused;   // why the last write of the status failed; "": it did not
   std::string cluster_problem;  // why the API server does not answer as it should; "": it does
   std::string valid_until;      // of the accepted head; "": for ever
   std::string distrust;         // why the store's newest head is not followed; "": it is
@@ -31,13 +31,13 @@ struct NodeFacts {
   WallTime build_time{};
   std::map<RuntimeKind, RuntimeCheck> runtimes;
   bool gateway_wanted = false;
-  std::string gateway_problem;      // why it is not open; "": it is
-  std::string certificate_problem;  // why its renewed certificate is not used; "": it is
-  std::optional<Condition> tunnel;  // TunnelReady; nullopt: the node has no tunnel
-  bool logs_shipped = false;        // wanted, and the store takes them
-  std::string logs_waiting;         // why they wait there for long; "": they don't
-  std::string logs_lost;            // what was lost of them lately
+  bool logs_shipped = false;  // wanted, and the store takes them
   bool clock_synced = true;
+  std::string gateway_problem;                        // why it is not open; "": it is
+  std::string certificate_problem;                    // why its renewed certificate is not used; "": it is
+  std::optional<Condition> tunnel;                    // TunnelReady; nullopt: the node has no tunnel
+  std::string logs_waiting;                           // why they wait there for long; "": they don't
+  std::string logs_lost;                              // what was lost of them lately
   int64_t disk_free_bytes = 0, disk_total_bytes = 0;  // below the state directory
   int64_t memory_available_bytes = 0, memory_total_bytes = 0;
   int64_t cpus = 0;  // that this process may run on
