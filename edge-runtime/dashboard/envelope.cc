@@ -59,8 +59,8 @@ http::Response Reply(Json result, Json info) {
   return http::JsonResponse(200, DumpJson(body));
 }
 
-http::Response ReplyForEver(const Json& result) {
-  http::Response response = Reply(result);
+http::Response ReplyForEver(Json result) {
+  http::Response response = Reply(std::move(result));
   response.headers.Set("Cache-Control", "private, max-age=31536000, immutable");
   return response;
 }
