@@ -27,7 +27,7 @@ export function filterDeeds(rows: readonly Deed[], { words, who, what }: DeedFil
 }
 
 const OF_SERVER = new Set(["restart", "suspend", "resume", "delete"]);
-const OF_NODE = new Set(["cordon", "uncordon", "drain", "tunnel", "rotate", "revoke", "forget", "token"]);
+const OF_NODE = new Set(["declare", "cordon", "uncordon", "drain", "tunnel", "rotate", "revoke", "forget", "token"]);
 
 // undefined: of something that has no page.
 export function placeOf({ what, subject }: Pick<Deed, "what" | "subject">): Place | undefined {

@@ -63,6 +63,12 @@ async function apply(page, text, why) {
   await dialog.waitFor({ state: "detached" });
 }
 
+async function stored(name) {
+  const { shards } = await worker.call("GET", `/v1/desired/snapshots/${(await worker.call("GET", "/v1/desired")).snapshot}`);
+  const rows = (await Promise.all(shards.filter(Boolean).map((hash) => worker.call("GET", `/v1/desired/shards/${hash}`)))).flat();
+  return worker.call("GET", `/v1/desired/objects/${rows.find((row) => row.name === name).hash}`);
+}
+
 describe("Apply", { skip, concurrency: 1 }, () => {
   test("says when the manifest that was asked for can't be read, and opens no other in its place", { timeout }, async () => {
     const { page, context, faults } = await open("servers/default/weather?tab=yaml");
@@ -206,6 +212,26 @@ describe("Enrol", { skip, concurrency: 1 }, () => {
   });
 });
 
+describe("Enrol again", { skip, concurrency: 1 }, () => {
+  test("takes nothing from a node that is declared", { timeout }, async () => {
+    await worker.call("POST", "/v1/changes", { body: { message: "drained", set: [{ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: "edge-08", labels: { site: "berlin" } }, spec: { unschedulable: true, drain: true } }] } });
+    const { page, context, faults } = await open("nodes");
+    await page.getByRole("button", { name: "Enrol a node" }).click();
+    const dialog = page.getByRole("dialog", { name: /^Enrol/ });
+    await dialog.getByLabel("Name", { exact: true }).fill("edge-08");
+    await dialog.getByLabel(/^Labels/).fill("tier=gold");
+    await dialog.getByRole("button", { name: "Make a join token" }).click();
+    await dialog.locator(".command pre").waitFor();
+    const { metadata, spec } = await stored("edge-08");
+    assert.deepEqual([metadata.labels, spec], [{ site: "berlin", tier: "gold" }, { unschedulable: true, drain: true }]);
+    await dialog.getByRole("button", { name: "End the token" }).click();
+    await page.getByRole("alertdialog").getByRole("button", { name: "End the token" }).click();
+    await page.locator(".command pre").waitFor({ state: "detached" });
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+});
+
 // What a comparison shows: lines that go, lines that come, in their order. What is folded is not there.
 const compared = (place) =>
   place.locator(".diff").evaluate((diff) => ({
@@ -240,6 +266,37 @@ describe("what differs", { skip, concurrency: 1 }, () => {
     await version.locator(".diff .cm-content").waitFor();
     assert.deepEqual(await compared(version), { gone: ["      ref: ghcr.io/example/compared:1.5.0"], come: ["      ref: ghcr.io/example/compared:1.6.0"] });
     assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("is looked at again when somebody else was first, and nothing is applied that was not shown", { timeout }, async () => {
+    const made = (name, more) => worker.call("POST", "/v1/changes", { body: { message: "by somebody else", set: [object(name, more)] } });
+    await made("shared");
+    const { page, context, faults } = await open("apply");
+    await editor(page).waitFor();
+    await write(page, `${manifest("shared")}  args: [--mine]\n`);
+    const dialog = await review(page, "1 change");
+    await dialog.getByText("--mine").first().waitFor();
+    assert.equal(await dialog.getByText("--theirs").count(), 0);
+    await made("shared", { args: ["--theirs"] });
+    await dialog.getByText("Somebody changed the fleet while you looked").waitFor();
+    await dialog.getByText("--theirs").first().waitFor(); // what would be taken away is seen
+    // And when the page has not heard of it yet.
+    let first = true;
+    await page.route("**/v1/changes", async (route) => {
+      if (first && !route.request().postDataJSON().dryRun) {
+        first = false;
+        await made("shared", { args: ["--again"] });
+      }
+      await route.continue();
+    });
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await dialog.getByText("The fleet has changed meanwhile").waitFor();
+    await dialog.getByText("--again").first().waitFor();
+    assert.deepEqual((await stored("shared")).spec.args, ["--again"]);
+    await dialog.getByRole("button", { name: "Apply" }).click();
+    await dialog.waitFor({ state: "detached" });
+    assert.deepEqual(faults.filter((fault) => !fault.includes("409")), []);
     await context.close();
   });
 
@@ -382,6 +439,7 @@ describe("Audit", { skip, concurrency: 1 }, () => {
       ["cordon", "edge-02", "POST", "/v1/nodes/edge-02/cordon"],
       ["uncordon", "edge-02", "POST", "/v1/nodes/edge-02/uncordon"],
       ["drain", "edge-02", "POST", "/v1/nodes/edge-02/drain"],
+      ["declare", "edge-02", "POST", "/v1/nodes/edge-02/declare", { labels: { site: "oslo" } }],
       ["rollback", "fleet", "POST", "/v1/rollback", { snapshot }],
       ["tunnel", "edge-02", "PATCH", "/v1/nodes/edge-02", { tunnel: null }],
       ["rotate", "edge-02", "POST", "/v1/nodes/edge-02/rotate"],

@@ -180,6 +180,10 @@ describe("a dashboard behind Access", { skip, concurrency: 1 }, () => {
     assert.deepEqual([deed.who, deed.subject], [OPERATOR, "default/weather"]);
     node.say([server("weather")]);
     assert.deepEqual(faults, []);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in to the team" }).waitFor(); // also Access knows nobody any more
+    await page.goto(`${door.url}/-/`);
+    await page.getByRole("heading", { name: "Sign in to the team" }).waitFor();
     await context.close();
   });
 
