@@ -49,7 +49,7 @@ mcpfleet_layer(edge-runtime/gateway USES base base/http crd controller/ports edg
 mcpfleet_layer(edge-runtime/tunnel SMALL USES base base/http crd controller/ports LIBS ${J})
 mcpfleet_layer(edge-runtime/logship USES base crd controller/ports LIBS PkgConfig::ZSTD simdjson::simdjson ${J})
 mcpfleet_layer(edge-runtime/gitsync SMALL USES base crd gitops store LIBS ${J})
-mcpfleet_layer(edge-runtime/dashboard SMALL USES base base/http crd controller/ports store gitops edge-runtime/log LIBS ${J})
+mcpfleet_layer(edge-runtime/dashboard SMALL USES base base/http crd controller/ports store gitops LIBS ${J})
 include(dashboard)
 mcpfleet_dashboard_files(mcpfleet_edge_runtime_dashboard)
 mcpfleet_layer(edge-runtime/telemetry SMALL USES base crd controller/ports LIBS prometheus-cpp::core ${J})

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -33,9 +34,12 @@ class LogTail {
 };
 
 struct TailFrom {
-  std::string place;  // "": the oldest line there is
+  std::string place;  // "": the oldest line there is, or that of `since`
   // Without a place: what was rotated away since the instance began counts as lost.
   bool from_birth = false;
+  // Without a place: no line before this time. For who wants what comes next: of files that are there already only the
+  // end is looked at, however large they are, and what lies before is not lost.
+  std::optional<WallTime> since;
 };
 
 // A runtime whose logs can be read so. Thread-safe.

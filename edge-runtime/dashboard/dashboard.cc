@@ -81,12 +81,13 @@ Dashboard::Dashboard(Host host)
       sessions_(host_.clock),
       audit_(host_.audit_file),
       chronicle_(host_.record_file),
-      live_(host_, sessions_, chronicle_, jobs_, log_jobs_),
+      live_(host_, sessions_, chronicle_, jobs_, tail_jobs_),
       mcp_(host_.gateway) {}
 
 Dashboard::~Dashboard() {
   jobs_.Stop();
   log_jobs_.Stop();
+  tail_jobs_.Stop();
 }
 
 void Dashboard::Open(http::Server& listener) {

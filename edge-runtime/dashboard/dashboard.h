@@ -77,7 +77,7 @@ class Dashboard {
   Sessions sessions_;
   Audit audit_;          // the jobs' thread
   Chronicle chronicle_;  // the jobs' thread
-  Jobs jobs_, log_jobs_;
+  Jobs jobs_, log_jobs_, tail_jobs_;
   Live live_;
   McpRoute mcp_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/http/client.h"
 #include "controller/ports/container_runtime.h"
+#include "controller/ports/log_tail.h"
 #include "crd/server_status.h"
 #include "store/kv_client.h"
 #include "store/watch_message.h"
@@ -26,6 +28,11 @@ struct Host {
   std::function<Status(const ServerKey& server, const LogOptions& options, std::function<bool(std::string_view)> sink,
                        Deadline deadline)>
       logs;
+  // The server's instance on this node, and LogTails::OpenTail of the runtime that it is of.
+  std::function<StatusOr<InstanceReport>(const ServerKey& server)> instance;
+  std::function<StatusOr<std::unique_ptr<LogTail>>(const InstanceReport& instance, const TailFrom& from,
+                                                   Deadline deadline)>
+      open_tail;
   // Who looks at what servers use: all of it, each time; the node says what it finds with Dashboard::ShowUsage. Null:
   // it measures nothing.
   std::function<void(std::vector<MeasuredServer> measured)> measure;

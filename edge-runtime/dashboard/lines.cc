@@ -1,13 +1,11 @@
 #include "edge-runtime/dashboard/lines.h"
 
-#include <algorithm>
 #include <charconv>
-#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
-#include "base/strings.h"
+#include "edge-runtime/dashboard/line_page.h"
 
 namespace mcpfleet::dashboard {
 namespace {
@@ -15,11 +13,8 @@ namespace {
 constexpr size_t kMostLines = 1000;
 constexpr size_t kLineBytes = 65536;
 constexpr size_t kContainsBytes = 256;
-
-struct Line {
-  std::string time, text;
-  const ServerKey* server;
-};
+// Of one page as JSON: sixty of the longest lines, and thousands of common ones.
+constexpr size_t kPageBytes = size_t{4} << 20;
 
 std::optional<size_t> Number(std::string_view text) {
   size_t value = 0;
@@ -33,6 +28,25 @@ std::optional<WallTime> SecondOf(const std::string& time) {
   if (time.size() < 20) return std::nullopt;
   const StatusOr<WallTime> second = ParseTime(time.substr(0, 19) + "Z");
   return second.ok() ? std::optional<WallTime>(*second) : std::nullopt;
+}
+
+bool IsWanted(const PageLine& line, const LinesQuery& query) {
+  return (query.until.empty() || line.time < query.until) &&
+         (query.contains.empty() || line.text.find(query.contains) != std::string::npos);
+}
+
+// False: not all of its log could be read.
+bool ReadServer(const Host& host, const LinesQuery& query, const ServerKey& server, LinePage* page, Deadline deadline) {
+  const auto take = [&](std::string_view text) {
+    PageLine line{.time = "", .text = "", .server = &server};
+    if (!SplitLine(text, &line.time, &line.text) || !IsWanted(line, query)) return true;
+    return page->Add(std::move(line));
+  };
+  const std::optional<WallTime> since = query.after.empty() ? query.since : SecondOf(query.after);
+  bool whole = true;
+  for (const bool previous : {true, false})
+    whole &= host.logs(server, {.since = since, .previous = previous}, take, deadline).ok();
+  return whole;
 }
 
 }  // namespace
@@ -82,50 +96,21 @@ StatusOr<Json> ReadLines(const Host& host, const LinesQuery& query, std::string*
   *cursor = "";
   *missing = 0;
   if (!query.node.empty() && query.node != status.node) return Json(Json::array());
-  std::optional<WallTime> since = query.since;
-  if (!query.after.empty()) since = SecondOf(query.after);
-  const size_t enough = query.given + query.limit + 1;
-  std::vector<Line> lines;
+  LinePage page({.lines = query.limit, .bytes = kPageBytes}, query.after, query.given);
   for (const ServerStatus& server : status.servers) {
     if (!query.namespace_.empty() && server.key.namespace_ != query.namespace_) continue;
     if (!query.server.empty() && server.key.name != query.server) continue;
-    size_t taken = 0;
-    const auto take = [&](std::string_view text) {
-      Line line{.server = &server.key};
-      if (!SplitLine(text, &line.time, &line.text)) return true;
-      if (line.time < query.after || (!query.until.empty() && line.time >= query.until)) return true;
-      if (!query.contains.empty() && line.text.find(query.contains) == std::string::npos) return true;
-      lines.push_back(std::move(line));
-      return ++taken < enough;
-    };
-    bool read = false;
-    for (const bool previous : {true, false}) {
-      if (taken >= enough) break;
-      const Status of = host.logs(server.key, {.since = since, .previous = previous}, take, deadline);
-      read = read || of.ok();
-    }
-    if (!read && !server.instances.empty()) ++*missing;
+    const bool whole = ReadServer(host, query, server.key, &page, deadline);
+    if (!whole && !server.instances.empty()) ++*missing;
   }
-  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.time < b.time; });
-  // What the page before gave of the second that this one begins in.
-  size_t skip = 0;
-  while (skip < lines.size() && skip < query.given && lines[skip].time == query.after) ++skip;
   Json rows = Json::array();
-  size_t at = skip;
-  for (; at < lines.size() && rows.size() < query.limit; ++at) {
-    const Line& line = lines[at];
-    rows.push_back({{"time", line.time},
+  for (PageLine& line : page.Finish(cursor)) {
+    rows.push_back({{"time", std::move(line.time)},
                     {"node", status.node},
                     {"namespace", line.server->namespace_},
                     {"server", line.server->name},
                     {"stream", "stderr"},
-                    {"text", line.text}});
-  }
-  if (at < lines.size()) {
-    const std::string& last = lines[at - 1].time;
-    const auto same = std::count_if(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(at),
-                                    [&](const Line& line) { return line.time == last; });
-    *cursor = last + "|" + std::to_string(same);
+                    {"text", std::move(line.text)}});
   }
   return rows;
 }

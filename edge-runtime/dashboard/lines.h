@@ -27,7 +27,8 @@ struct LinesQuery {
 StatusOr<LinesQuery> ParseLinesQuery(const http::Request& request);
 // One line of a log. False: it has no time.
 bool SplitLine(std::string_view line, std::string* time, std::string* text);
-// Rows in the order of time; `*cursor` is "" at the end. A server whose log can't be read counts in `*missing`. Blocks.
+// Rows in the order of time, 4 MiB at most; `*cursor` is "" at the end. A server whose log can't be read to its end
+// counts in `*missing`. Blocks.
 StatusOr<Json> ReadLines(const Host& host, const LinesQuery& query, std::string* cursor, int64_t* missing,
                          Deadline deadline);
 

@@ -1,5 +1,6 @@
 #include "edge-runtime/dashboard/live.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -7,7 +8,6 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "crd/codec.h"
-#include "edge-runtime/dashboard/lines.h"
 #include "edge-runtime/dashboard/rows.h"
 #include "store/snapshot.h"
 
@@ -23,7 +23,7 @@ constexpr Duration kStale = std::chrono::minutes(35);
 constexpr size_t kSockets = 64;
 constexpr size_t kNodes = 1000;
 constexpr size_t kTextBytes = 4096;
-constexpr size_t kLines = 500;  // in one message
+constexpr size_t kLines = 1000;  // in one message
 constexpr int kPolicy = 1008;
 constexpr int kTryLater = 1013;
 constexpr int kPingSeconds = 30;
@@ -32,12 +32,12 @@ constexpr char kNodePrefix[] = "nodes/";
 
 }  // namespace
 
-Live::Live(const Host& host, const Sessions& sessions, Chronicle& chronicle, Jobs& jobs, Jobs& log_jobs)
+Live::Live(const Host& host, const Sessions& sessions, Chronicle& chronicle, Jobs& jobs, Jobs& tail_jobs)
     : host_(host),
       sessions_(sessions),
       lookout_(chronicle, host.boot),
       jobs_(jobs),
-      log_jobs_(log_jobs),
+      tail_jobs_(tail_jobs),
       feed_(RandomHex(4)) {}
 
 void Live::Accept(const std::shared_ptr<http::Responder>& to, const std::string& who, const std::string& cookie) {
@@ -235,7 +235,7 @@ void Live::FollowChanged() {
   for (const auto& [id, socket] : sockets_) {
     if (socket.follow) followed.insert(*socket.follow);
   }
-  log_jobs_.Post([this, followed] { SetFollowed(followed); });
+  tail_jobs_.Post([this, followed] { SetFollowed(followed); });
 }
 
 void Live::MeasureChanged(std::optional<Id> fresh) {
@@ -282,37 +282,39 @@ void Live::SendUsage(const std::vector<std::string>& servers) {
 }
 
 void Live::SetFollowed(const std::set<ServerKey>& servers) {
-  std::erase_if(tails_, [&](const auto& each) { return !servers.contains(each.first); });
-  // A moment back: the page has read what was before, and leaves out what it has.
-  for (const ServerKey& server : servers) tails_.try_emplace(server, Tail{{}, host_.clock.Wall() - kTails});
-  if (tails_.empty()) return log_jobs_.SetTick(nullptr);
-  log_jobs_.SetTick([this] { ReadTails(); }, kTails);
-}
-
-void Live::ReadTails() {
-  for (auto& [server, tail] : tails_) {
-    Json lines = Json::array();
-    tail.seam.StartSlice();
-    const auto take = [&, &seam = tail.seam](std::string_view line) {
-      std::string time, text;
-      if (!seam.Take(line) || !SplitLine(line, &time, &text)) return true;
-      lines.push_back({{"time", time}, {"text", text}, {"stream", "stderr"}});
-      return lines.size() < kLines;
-    };
-    (void)host_.logs(server, {.since = tail.since}, take, Deadline::After(kRead));  // gone for now: looked at again
-    tail.since = tail.seam.last_time().value_or(tail.since);
-    if (!lines.empty()) jobs_.Post([this, key = server, lines] { SendLines(key, lines); });
+  std::erase_if(followed_, [&](const auto& each) { return !servers.contains(each.first); });
+  for (const ServerKey& server : servers) {
+    // A moment back: the page has read what was before, and leaves out what it has.
+    const auto [log, fresh] = followed_.try_emplace(server, host_, server, host_.clock.Wall() - kTails);
+    if (fresh) LookAtLog(server, &log->second);
   }
+  if (followed_.empty()) return tail_jobs_.SetTick(nullptr);
+  const auto look = [this] {
+    for (auto& [server, log] : followed_) LookAtLog(server, &log);
+  };
+  tail_jobs_.SetTick(look, kTails);
 }
 
-void Live::SendLines(const ServerKey& server, const Json& lines) {
-  const std::string text = DumpJson({{"type", "log"},
-                                     {"node", host_.status().node},
-                                     {"namespace", server.namespace_},
-                                     {"server", server.name},
-                                     {"lines", lines}});
-  for (const auto& [id, socket] : sockets_) {
-    if (socket.follow == server) socket.socket->SendText(text);
+void Live::LookAtLog(const ServerKey& server, FollowedLog* log) {
+  std::vector<LiveLine> lines = log->Look(Deadline::After(kRead));
+  if (lines.empty()) return;
+  const int64_t count = static_cast<int64_t>(lines.size());
+  if (!jobs_.Post([this, server, lines = std::move(lines)] { SendLines(server, lines); })) log->NotShown(count);
+}
+
+void Live::SendLines(const ServerKey& server, const std::vector<LiveLine>& lines) {
+  for (size_t at = 0; at < lines.size(); at += kLines) {
+    Json part = Json::array();
+    for (size_t i = at; i < std::min(lines.size(), at + kLines); ++i)
+      part.push_back({{"time", lines[i].time}, {"text", lines[i].text}, {"stream", "stderr"}});
+    const std::string text = DumpJson({{"type", "log"},
+                                       {"node", host_.status().node},
+                                       {"namespace", server.namespace_},
+                                       {"server", server.name},
+                                       {"lines", std::move(part)}});
+    for (const auto& [id, socket] : sockets_) {
+      if (socket.follow == server) socket.socket->SendText(text);
+    }
   }
 }
 

@@ -18,18 +18,19 @@
 #include "base/json.h"
 #include "crd/object.h"
 #include "edge-runtime/dashboard/feed.h"
+#include "edge-runtime/dashboard/followed_log.h"
 #include "edge-runtime/dashboard/host.h"
 #include "edge-runtime/dashboard/jobs.h"
 #include "edge-runtime/dashboard/lookout.h"
 #include "edge-runtime/dashboard/sessions.h"
-#include "edge-runtime/log/seam_filter.h"
 
 namespace mcpfleet::dashboard {
 
 class Live {
  public:
-  // All outlive us; the jobs are stopped before we go.
-  Live(const Host& host, const Sessions& sessions, Chronicle& chronicle, Jobs& jobs, Jobs& log_jobs);
+  // All outlive us; the jobs are stopped before we go. `tail_jobs`: for the logs that are followed, which wait for no
+  // reading of stored lines.
+  Live(const Host& host, const Sessions& sessions, Chronicle& chronicle, Jobs& jobs, Jobs& tail_jobs);
   // To all pages, on `jobs`.
   void Tell(const Json& message);
   // Makes a socket of a request of `who`, whose session has this cookie.
@@ -52,10 +53,6 @@ class Live {
     std::optional<ServerKey> follow;
     std::optional<ServerKey> measure;  // without a name: all servers of this node
   };
-  struct Tail {
-    SeamFilter seam;
-    WallTime since{};
-  };
   using Id = uint64_t;
 
   // On `jobs_`.
@@ -73,16 +70,16 @@ class Live {
   // `fresh` has just begun to look.
   void MeasureChanged(std::optional<Id> fresh = std::nullopt);
   void SendUsage(const std::vector<std::string>& servers);
-  void SendLines(const ServerKey& server, const Json& lines);
-  // On `log_jobs_`.
+  void SendLines(const ServerKey& server, const std::vector<LiveLine>& lines);
+  // On `tail_jobs_`.
   void SetFollowed(const std::set<ServerKey>& servers);
-  void ReadTails();
+  void LookAtLog(const ServerKey& server, FollowedLog* log);
 
   const Host& host_;
   const Sessions& sessions_;
   Lookout lookout_;
   Jobs& jobs_;
-  Jobs& log_jobs_;
+  Jobs& tail_jobs_;
   std::atomic<Id> next_{1};
 
   std::map<Id, Socket> sockets_;
@@ -93,7 +90,7 @@ class Live {
   std::map<std::string, std::string> others_etag_;  // their rows in the table, as they were then
   std::map<std::string, NodeStatus> others_;
 
-  std::map<ServerKey, Tail> tails_;  // on `log_jobs_`
+  std::map<ServerKey, FollowedLog> followed_;  // on `tail_jobs_`
 };
 
 }  // namespace mcpfleet::dashboard

@@ -14,7 +14,8 @@ std::string_view TimeOf(std::string_view line) { return line.substr(0, line.find
 
 }  // namespace
 
-DockerLogTail::DockerLogTail(Open open, const TailFrom& from) : open_(std::move(open)) {
+DockerLogTail::DockerLogTail(Open open, const TailFrom& from)
+    : open_(std::move(open)), since_(from.since ? FormatTimeMillis(*from.since) : "") {
   char time[kTimeBytes + 1] = {};
   int64_t seen = 0;
   if (std::sscanf(from.place.c_str(), "engine %40s %" SCNd64, time, &seen) == 2 && seen >= 0) {
@@ -55,7 +56,7 @@ StatusOr<bool> DockerLogTail::Fill(Deadline deadline) {
     if (now < ask_at_) return false;
     ask_at_ = now + pause_;
     pause_ = std::min(2 * pause_, kMostPause);
-    ASSIGN_OR_RETURN(stream_, open_(last_time_, deadline));
+    ASSIGN_OR_RETURN(stream_, open_(last_time_.empty() ? since_ : last_time_, deadline));
     frames_ = {};
     lines_ = {};
     at_seam_ = !last_time_.empty();

@@ -32,6 +32,7 @@ class DockerLogTail final : public LogTail {
   StatusOr<bool> Fill(Deadline deadline);
 
   const Open open_;
+  std::string since_;  // while there was no line yet
   std::unique_ptr<http::ResponseStream> stream_;
   DockerFrameReader frames_;
   DockerLogLines lines_;

@@ -15,6 +15,8 @@ namespace mcpfleet {
 namespace {
 
 constexpr int64_t kHashedBytes = 256;
+// Of a file that is there already, what is looked at for the lines since a time: some seconds of a flood.
+constexpr int64_t kSinceBytes = 256 << 10;
 // A rotation takes microseconds; a writer that keeps no count never will.
 constexpr int kUnsureLooks = 3;
 constexpr char kPlace[] = "file %" SCNu64 " %" SCNd64 " %" SCNx64 " %" SCNd64;
@@ -33,12 +35,27 @@ int64_t SizeOf(int fd) {
   return fstat(fd, &st) == 0 ? st.st_size : 0;
 }
 
+// Where the first line since then begins, of the file's end.
+int64_t OffsetOf(WallTime since, int fd) {
+  const int64_t size = SizeOf(fd), from = std::max<int64_t>(0, size - kSinceBytes);
+  std::string bytes(static_cast<size_t>(size - from), '\0');
+  bytes.resize(static_cast<size_t>(std::max<ssize_t>(0, pread(fd, bytes.data(), bytes.size(), from))));
+  size_t at = 0, newline = 0;
+  if (from > 0) at = std::min(bytes.find('\n'), bytes.size() - 1) + 1;
+  for (; (newline = bytes.find('\n', at)) != std::string::npos; at = newline + 1) {
+    const std::string_view line = std::string_view(bytes).substr(at, newline - at);
+    const StatusOr<WallTime> time = ParseTime(line.substr(0, line.find(' ')));
+    if (time.ok() && *time >= since) break;
+  }
+  return from + static_cast<int64_t>(at);
+}
+
 std::string PreviousBase() { return std::string("previous.") + kLogFile; }
 
 }  // namespace
 
 FileTail::FileTail(std::string directory, const TailFrom& from)
-    : directory_(std::move(directory)), from_birth_(from.from_birth) {
+    : directory_(std::move(directory)), from_birth_(from.from_birth), since_(from.since) {
   have_place_ =
       std::sscanf(from.place.c_str(), kPlace, &wanted_.inode, &wanted_.offset, &wanted_.hash, &wanted_.line) == 4 &&
       wanted_.offset >= 0 && wanted_.line >= -1;
@@ -89,7 +106,17 @@ bool FileTail::BeginAfterGap(std::vector<LogFile> files, LogPiece* piece) {
   return true;
 }
 
+bool FileTail::BeginSince(WallTime since) {
+  std::vector<LogFile> files = OpenLogFiles(directory_, kLogFile);
+  since_.reset();
+  if (files.empty()) return false;  // nothing is written yet: all that comes is since then
+  const int64_t offset = OffsetOf(since, files.back().fd.get());
+  Take(std::move(files.back()), false, offset);
+  return true;
+}
+
 bool FileTail::Begin(LogPiece* piece) {
+  if (since_ && !have_place_) return BeginSince(*since_);
   std::vector<LogFile> files = OpenLogFiles(directory_, kLogFile);
   if (!have_place_) return BeginAfterGap(std::move(files), piece);
   const auto is_wanted = [&](const LogFile& file) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ class FileTail final : public LogTail {
   };
   // Opens the file to read first. False when there is none yet, or what is there can't be told apart yet.
   bool Begin(LogPiece* piece);
+  // Begins near the end of the newest file.
+  bool BeginSince(WallTime since);
   // Goes on to the file after the present one, if there is one.
   bool GoOn(LogPiece* piece);
   // Begins with the oldest file of this incarnation, after a gap.
@@ -40,7 +43,8 @@ class FileTail final : public LogTail {
 
   const std::string directory_;
   bool have_place_ = false, from_birth_ = false;
-  Wanted wanted_;  // until its file was found
+  std::optional<WallTime> since_;  // until it has begun, or is known to begin with the first line
+  Wanted wanted_;                  // until its file was found
   LogFile file_;
   std::unique_ptr<char[]> room_;  // what is read, before it is known where its last line ends
   size_t room_bytes_ = 0;

@@ -67,6 +67,14 @@ std::map<RuntimeKind, ContainerRuntime*> Runtimes::Pointers() const {
   return pointers;
 }
 
+StatusOr<std::unique_ptr<LogTail>> Runtimes::OpenTail(const InstanceReport& instance, const TailFrom& from,
+                                                      Deadline deadline) const {
+  const auto found = tails.find(instance.runtime);
+  if (found == tails.end())
+    return Unavailable("the runtime of instance " + instance.id + " is not in use on this node");
+  return found->second->OpenTail(instance.id, from, deadline);
+}
+
 StatusOr<Runtimes> MakeRuntimes(const Config& config, const Clock& clock) {
   Runtimes runtimes;
   const StatusOr<std::string> installed = Install(config.state_directory);

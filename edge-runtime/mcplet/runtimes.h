@@ -18,6 +18,9 @@ struct Runtimes {
   std::map<RuntimeKind, std::unique_ptr<ContainerRuntime>> all;
   std::map<RuntimeKind, LogTails*> tails;  // the same ones
   std::map<RuntimeKind, ContainerRuntime*> Pointers() const;
+  // LogTails::OpenTail of the instance's runtime. Unavailable when that is not in use.
+  StatusOr<std::unique_ptr<LogTail>> OpenTail(const InstanceReport& instance, const TailFrom& from,
+                                              Deadline deadline) const;
 };
 
 // Installs the shim's versioned copy (without one Docker's servers are attached, and the other runtimes are off) and

@@ -37,33 +37,39 @@ class DashboardTest : public ::testing::Test {
       stream_ = to->StartStream(std::move(head));
       stream_->Write("data: one\n\n");
     });
-    dashboard_ = std::make_unique<Dashboard>(
-        Host{.desired = *desired_,
-             .statuses = *statuses_,
-             .clock = clock_,
-             .status =
-                 [this] {
-                   std::lock_guard<std::mutex> lock(mu_);
-                   return status_;
-                 },
-             .logs =
-                 [](const ServerKey&, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline) {
-                   if (!options.previous) sink("2026-11-28T10:00:00Z a line\n");
-                   return OkStatus();
-                 },
-             .measure =
-                 [this](std::vector<MeasuredServer> measured) {
-                   std::lock_guard<std::mutex> lock(mu_);
-                   measured_.push_back(std::move(measured));
-                 },
-             .gateway = [this]() -> std::optional<http::Endpoint> {
-               if (!gateway_open_) return std::nullopt;
-               return http::TcpEndpoint("127.0.0.1", gateway_->port());
-             },
-             .is_operator = [](std::string_view token) { return token == "operator"; },
-             .audit_file = dir_ / "audit",
-             .record_file = dir_ / "record",
-             .boot = "boot-1"});
+    dashboard_ = std::make_unique<Dashboard>(Host{
+        .desired = *desired_,
+        .statuses = *statuses_,
+        .clock = clock_,
+        .status =
+            [this] {
+              std::lock_guard<std::mutex> lock(mu_);
+              return status_;
+            },
+        .logs =
+            [](const ServerKey&, const LogOptions& options, std::function<bool(std::string_view)> sink, Deadline) {
+              if (!options.previous) sink("2026-11-28T10:00:00Z a line\n");
+              return OkStatus();
+            },
+        .instance = [](const ServerKey& server) -> StatusOr<InstanceReport> {
+          return InstanceReport{.id = server.name + "-1"};
+        },
+        .open_tail = [this](const InstanceReport&, const TailFrom&, Deadline) -> StatusOr<std::unique_ptr<LogTail>> {
+          return std::make_unique<Tail>(*this);
+        },
+        .measure =
+            [this](std::vector<MeasuredServer> measured) {
+              std::lock_guard<std::mutex> lock(mu_);
+              measured_.push_back(std::move(measured));
+            },
+        .gateway = [this]() -> std::optional<http::Endpoint> {
+          if (!gateway_open_) return std::nullopt;
+          return http::TcpEndpoint("127.0.0.1", gateway_->port());
+        },
+        .is_operator = [](std::string_view token) { return token == "operator"; },
+        .audit_file = dir_ / "audit",
+        .record_file = dir_ / "record",
+        .boot = "boot-1"});
     listener_ = *http::Server::Create({}, [this](http::Request& request, const std::shared_ptr<http::Responder>& to) {
       if (dashboard_->Owns(request)) return dashboard_->Handle(request, to);
       to->Send(http::TextResponse(418, "the admin API's\n"));
@@ -132,13 +138,29 @@ class DashboardTest : public ::testing::Test {
     }
   }
 
+  // Gives out what was written, each once.
+  class Tail final : public LogTail {
+   public:
+    explicit Tail(DashboardTest& test) : test_(test) {}
+    StatusOr<LogPiece> Read(std::string* out, size_t, Deadline) override {
+      std::lock_guard<std::mutex> lock(test_.mu_);
+      out->append(std::exchange(test_.written_, ""));
+      return LogPiece{};
+    }
+    std::string Place() const override { return ""; }
+
+   private:
+    DashboardTest& test_;
+  };
+
   TempDir dir_;
   SystemClock clock_;
   std::unique_ptr<EmbeddedKv> kv_ = *EmbeddedKv::Open(dir_ / "kv", clock_);
   std::unique_ptr<KvClient> desired_ = kv_->Client(kConfigNamespace), statuses_ = kv_->Client(kServerStateNamespace);
   std::mutex mu_;
   NodeStatus status_;
-  std::vector<http::Request> seen_;  // by the gateway
+  std::string written_ = "2026-11-28T10:00:00Z a line\n";  // to a log that is followed
+  std::vector<http::Request> seen_;                        // by the gateway
   std::shared_ptr<http::StreamWriter> stream_;
   std::vector<std::vector<MeasuredServer>> measured_;
   std::atomic<bool> gateway_open_{true};
@@ -300,6 +322,35 @@ TEST_F(DashboardTest, TheSocketTellsWhatIsAndWhatChanges) {
   // Signing out closes it.
   EXPECT_EQ(Ask("DELETE", "/v1/session").status, 200);
   EXPECT_EQ(socket.ReadText(soon).status().code(), StatusCode::kUnavailable);
+}
+
+TEST_F(DashboardTest, AFloodOfLinesDoesNotEndTheFollowing) {
+  SignIn();
+  auto connected = Watch(PageHeaders());
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  http::WebSocketClient& socket = **connected;
+  const std::string long_text(60'000, '"');
+  const auto write = [&](const std::string& text, int count) {
+    std::lock_guard<std::mutex> lock(mu_);
+    for (int i = 0; i < count; ++i) written_ += "2026-11-28T10:00:01Z " + text + "\n";
+  };
+  write(long_text, 200);  // 24 MB as JSON: more than a socket queues
+  ASSERT_TRUE(socket.SendText(R"({"type":"follow","namespace":"default","server":"a"})", Soon()).ok());
+  const Json flood = NextOf(socket, "log");
+  EXPECT_LE(DumpJson(flood).size(), kLiveBytes + 1000);
+  EXPECT_EQ(flood["lines"].size(), 3U);
+  EXPECT_EQ(flood["lines"][0]["text"], "mcpfleet: 199 lines are left out here; the log may still have them");
+  EXPECT_EQ(flood["lines"][2]["text"], long_text);
+
+  write("short", 2500);
+  size_t lines = 0;
+  while (lines < 2500) {
+    const Json part = NextOf(socket, "log");
+    ASSERT_LE(part["lines"].size(), 1000U) << "as the protocol says";
+    ASSERT_GT(part["lines"].size(), 0U);
+    EXPECT_EQ(part["lines"][0]["text"], "short");
+    lines += part["lines"].size();
+  }
 }
 
 TEST_F(DashboardTest, AlertsAreKeptWhileNobodyLooksAndToldToWhoDoes) {

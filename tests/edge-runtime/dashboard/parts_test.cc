@@ -180,6 +180,8 @@ class LinesTest : public ::testing::Test {
  protected:
   // What each server's log has, and that of the incarnation before.
   std::map<std::string, std::vector<std::string>> now_, before_;
+  std::map<std::string, Status> failures_;  // after that
+  int64_t missing_ = 0;
   FakeClock clock_;
   TempDir dir_;
   std::unique_ptr<EmbeddedKv> kv_ = *EmbeddedKv::Open(dir_ / "kv", clock_);
@@ -191,16 +193,19 @@ class LinesTest : public ::testing::Test {
                  [this] {
                    NodeStatus status;
                    status.node = "edge-01";
-                   for (const auto& [name, lines] : now_) status.servers.push_back({.key = {"default", name}});
+                   for (const auto& [name, lines] : now_) {
+                     status.servers.push_back({.key = {"default", name}});
+                     status.servers.back().instances.push_back({.id = name + "-1"});
+                   }
                    return status;
                  },
              .logs =
                  [this](const ServerKey& server, const LogOptions& options, std::function<bool(std::string_view)> sink,
                         Deadline) {
                    for (const std::string& line : (options.previous ? before_ : now_)[server.name]) {
-                     if (!sink(line)) break;
+                     if (!sink(line)) return OkStatus();
                    }
-                   return OkStatus();
+                   return options.previous ? OkStatus() : failures_[server.name];
                  },
              .gateway = [] { return std::nullopt; },
              .is_operator = [](std::string_view) { return false; },
@@ -209,8 +214,8 @@ class LinesTest : public ::testing::Test {
   std::vector<std::string> Read(const std::string& query, std::string* cursor) {
     const auto parsed = ParseLinesQuery({.target = "/v1/logs?" + query});
     EXPECT_TRUE(parsed.ok()) << parsed.status();
-    int64_t missing = 0;
-    const auto rows = ReadLines(host_, *parsed, cursor, &missing, Deadline::After(std::chrono::seconds(5)));
+    const auto rows = ReadLines(host_, *parsed, cursor, &missing_, Deadline::After(std::chrono::seconds(5)));
+    EXPECT_LE(DumpJson(*rows).size(), size_t{4} << 20);
     std::vector<std::string> texts;
     for (const Json& row : *rows) texts.push_back(row["text"]);
     return texts;
@@ -239,6 +244,32 @@ TEST_F(LinesTest, LinesOfAllServersAreInTheOrderOfTimeAndPagesLoseNone) {
   EXPECT_TRUE(Read("node=other", &cursor).empty());
   for (const char* bad : {"limit=0", "limit=x", "since=yesterday", "cursor=nonsense"})
     EXPECT_FALSE(ParseLinesQuery({.target = std::string("/v1/logs?") + bad}).ok()) << bad;
+}
+
+TEST_F(LinesTest, APageOfLongLinesIsBoundedInBytesAndTheNextOnesHaveTheRest) {
+  for (const char* name : {"a", "b", "c"}) {
+    for (int i = 0; i < 50; ++i) now_[name].push_back("2026-11-28T10:00:01Z " + std::string(60'000, name[0]) + "\n");
+  }
+  std::string cursor;
+  std::vector<std::string> all;
+  int pages = 0;
+  do {
+    const auto part = Read("limit=1000&cursor=" + cursor, &cursor);
+    all.insert(all.end(), part.begin(), part.end());
+  } while (++pages < 10 && !cursor.empty());
+  EXPECT_EQ(pages, 3);
+  ASSERT_EQ(all.size(), 150U);
+  for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i][0], "abc"[i / 50]) << i;
+}
+
+TEST_F(LinesTest, ALogThatIsReadInPartIsMissing) {
+  now_ = {{"a", {"2026-11-28T10:00:01Z a1\n"}}, {"b", {"2026-11-28T10:00:02Z b1\n"}}};
+  std::string cursor;
+  EXPECT_EQ(Read("", &cursor).size(), 2U);
+  EXPECT_EQ(missing_, 0);
+  failures_["b"] = DeadlineExceeded("logs");
+  EXPECT_EQ(Read("", &cursor).size(), 2U);
+  EXPECT_EQ(missing_, 1);
 }
 
 TEST(PageTest, ThePolicyAllowsNothingButOurOwnFiles) {

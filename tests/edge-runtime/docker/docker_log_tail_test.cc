@@ -41,13 +41,14 @@ struct Engine {
     Engine& engine_;
     http::Response head_;
   };
-  DockerLogTail Tail(const std::string& place = "") {
+  DockerLogTail Tail(const std::string& place = "") { return Tail(TailFrom{.place = place}); }
+  DockerLogTail Tail(const TailFrom& from) {
     return DockerLogTail(
         [this](const std::string& since, Deadline) -> StatusOr<std::unique_ptr<http::ResponseStream>> {
           asked.push_back(since);
           return std::make_unique<Stream>(*this);
         },
-        {.place = place});
+        from);
   }
 };
 
@@ -96,6 +97,18 @@ TEST(DockerLogTailTest, FromAPlaceOnNoLineComesTwiceAndNoneIsLeftOut) {
   EXPECT_EQ(Rest(tail, &piece), std::string(kTwin) + kThree);
   EXPECT_EQ(piece.lost, 0);
   EXPECT_EQ(engine.asked.back(), "2026-11-28T07:00:00.000000002Z");
+}
+
+TEST(DockerLogTailTest, SinceATimeTheEngineIsAskedForLinesFromThenOn) {
+  Engine engine;
+  DockerLogTail tail = engine.Tail({.since = ParseTime("2026-11-28T07:00:02.500Z").value()});
+  EXPECT_EQ(Rest(tail), "");
+  EXPECT_EQ(engine.asked.back(), "2026-11-28T07:00:02.500Z");
+  EXPECT_EQ(tail.Place(), "");
+  engine.pieces = {Frame(kThree)};
+  LogPiece piece;
+  EXPECT_EQ(Rest(tail, &piece), kThree);
+  EXPECT_EQ(piece.lost, 0);
 }
 
 TEST(DockerLogTailTest, AnEngineThatHasThePlaceNoMoreHasLostSomething) {

@@ -88,6 +88,51 @@ class FileTailTest : public ::testing::Test {
   int64_t lost_ = 0;
 };
 
+TEST_F(FileTailTest, SinceATimeItBeginsNearTheEndHoweverMuchThereIs) {
+  const WallTime now = SystemClock().Wall();
+  Begin(int64_t{8} << 20, 2);
+  const std::string before = "2026-01-01T00:00:00.000Z " + std::string(1000, 'x') + "\n";
+  {
+    std::ofstream file(directory_ + "/log", std::ios::app);
+    for (int i = 0; i < 4000; ++i) file << before;
+  }
+  Write(3);
+  FileTail tail(directory_, {.since = now - std::chrono::seconds(1)});
+  EXPECT_EQ(Rest(tail), "1 2 3");
+  Write(1);
+  EXPECT_EQ(Rest(tail), "4");
+  EXPECT_EQ(lost_, 0);
+  // Of a log that is new as a whole its end.
+  FileTail all(directory_, {.since = WallTime{}});
+  std::string out;
+  while (all.Read(&out, size_t{64} << 10, Deadline::Never())->more) {
+  }
+  EXPECT_LE(out.size(), size_t{256} << 10);
+  EXPECT_GT(out.size(), size_t{250} << 10);
+  EXPECT_TRUE(out.starts_with("2026-01-01T")) << "a whole line";
+  FileTail none(directory_, {.since = now + std::chrono::hours(1)});
+  EXPECT_EQ(Rest(none), "");
+  Write(1);
+  EXPECT_EQ(Rest(none), "5") << "what comes is new, whatever its time";
+}
+
+TEST_F(FileTailTest, SinceATimeOfALogThatIsNotThereYetAllIsRead) {
+  Write(2);
+  PutAway();
+  writer_->Close();
+  unlink((directory_ + "/log").c_str());
+  FileTail tail(directory_, {.since = SystemClock().Wall() + std::chrono::hours(1)});
+  EXPECT_EQ(Rest(tail), "");
+  Begin(int64_t{8} << 20, 2);
+  Write(2);
+  EXPECT_EQ(Rest(tail), "3 4");
+  Write(1);
+  PutAway();
+  Write(1);
+  EXPECT_EQ(Rest(tail), "5 6");
+  EXPECT_EQ(lost_, 0);
+}
+
 TEST_F(FileTailTest, EachLineComesOnceInOrder) {
   FileTail tail = Tail();
   EXPECT_EQ(Rest(tail), "");

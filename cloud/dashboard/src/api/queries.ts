@@ -21,7 +21,7 @@ const afterArrival = async () => {
   return result(api.GET("/v1/whoami"));
 };
 export const whoami = queryOptions({ queryKey: ["whoami"], queryFn: afterArrival, retry: false, staleTime: 5 * 60_000 });
-// Who serves this page, and what it can do: a node's mcplet has no alerts, for one.
+// Who serves this page, and what it can do: a node's mcplet enrols nobody, for one.
 export const host = queryOptions({ queryKey: ["host"], queryFn: () => result(api.GET("/v1/session")), staleTime: 5 * 60_000 });
 export const desired = queryOptions({ queryKey: ["desired"], queryFn: () => result(api.GET("/v1/desired")) });
 export const snapshotOf = (hash: string) =>
