@@ -357,7 +357,8 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       await page.keyboard.press("ControlOrMeta+v");
     };
     await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: bad}\nspec:\n  source: {image: {ref: 'ghcr.io/example/bad:1'}}\n  sesions: 5\n");
-    await page.locator(".verdict.bad-text").waitFor();
+    await page.locator(".verdict.bad-text").getByText("1 problem: spec.sesions: is no known field, did you mean sessions?", { exact: true }).waitFor();
+    assert.equal(await page.locator(".cm-lintRange-error").textContent(), "sesions");
     await page.locator(".cm-lintRange-error").first().hover();
     await page.locator(".cm-tooltip-lint").waitFor();
     await both("editor-fault");
