@@ -1,5 +1,6 @@
 // Filter and sort of the tables. Pure, and quick at ten thousand rows.
 import { type Health, HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
+import { orderOf } from "./rollout";
 
 export interface ServerFilter {
   text: string; // words; each must be somewhere in the row. "tier=gold" finds a label, "-x" leaves out
@@ -41,7 +42,7 @@ const byNode = {
   servers: (row: NodeRow) => row.servers,
   seen: (row: NodeRow) => (row.connected ? Number.POSITIVE_INFINITY : row.lastSeen),
   version: (row: NodeRow) => row.version,
-  head: (row: NodeRow) => row.head,
+  head: (row: NodeRow) => orderOf(row.head),
 };
 export type NodeSort = keyof typeof byNode;
 export const NODE_SORTS = Object.keys(byNode) as NodeSort[];

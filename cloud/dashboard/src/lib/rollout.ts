@@ -7,6 +7,11 @@ export interface Stage {
   note: string;
 }
 
+// Of versions of the fleet: compares as they follow each other, "0.1.9" before "0.1.10".
+export const orderOf = (version: string): string => version.replaceAll(/\d+/g, (number) => number.padStart(16, "0"));
+// A node may be ahead of what this page has heard of; one that has told of no version is not known to be behind.
+export const isBehind = (version: string, newest: string | undefined): boolean => version !== "" && newest !== undefined && orderOf(version) < orderOf(newest);
+
 // `row` is undefined while nobody has told of the server yet.
 export function stageOf(row: ServerRow | undefined, generation: number): Stage {
   if (row === undefined) return { health: "pending", reason: "Waiting", note: "nothing is known of it yet" };

@@ -25,10 +25,10 @@ export function HealthBadge({ health, reason }: { health: Health; reason?: strin
 
 export function Labels({ labels }: { labels: Record<string, string> }) {
   return (
-    <span className="labels">
-      {Object.entries(labels).map(([key, value]) => (
-        <span key={key} className="chip mono">
-          {value === "" ? key : `${key}=${value}`}
+    <span className="labels" title={all.join(", ")}>
+      {all.map((each) => (
+        <span key={each} className="chip mono">
+          {each}
         </span>
       ))}
     </span>
