@@ -131,6 +131,22 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     }
   });
 
+  test("has the end of a log at the end of the window, and no empty box of a short one", async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const log = page.locator(".log");
+    const seen = () => log.evaluate((box) => ({ below: innerHeight - box.getBoundingClientRect().bottom, height: box.clientHeight, left: box.scrollHeight - box.clientHeight - box.scrollTop, page: document.documentElement.scrollHeight - innerHeight }));
+    for (const path of ["servers/default/weather?tab=logs", "logs"]) {
+      await page.goto(`${worker.url}/-/${path}`);
+      let now;
+      await until(path, async () => ((now = await seen()), now.below >= 0 && now.below < 60 && now.left < 2 && now.page === 0), 10_000).catch(() => assert.fail(`${path}: ${JSON.stringify(now)}`));
+    }
+    await page.goto(`${worker.url}/-/servers/default/weather?tab=logs&q=played line 11`);
+    await log.getByText("played line 118").waitFor();
+    assert.ok((await seen()).height < 250, "as high as its lines");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   test("is useful within a second, and is busy for little of it, also for who never was here", { timeout: 600_000 }, async () => {
     const { context } = await openPage(browser, worker, { token: worker.viewer });
     const loads = await loadsOf(browser, context, `${worker.url}/-/`, { most: 4 });
@@ -440,6 +456,8 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       }, 20_000);
       seen.set(path, { heading: await operator.page.getByRole("heading", { level: 1 }).first().textContent(), rest: all.filter((name) => !isOne(name, own)) });
       assert.ok(seen.get(path).rest.includes("Sign out"), path);
+      // One that is followed goes on.
+      if (path.startsWith("servers")) await page.getByRole("heading", { name: "Stored lines could not be read; new ones will appear here" }).waitFor();
     }
     const { page } = viewer;
     for (const [path, { heading, rest }] of seen) {
