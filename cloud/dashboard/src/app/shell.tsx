@@ -92,8 +92,8 @@ function Nav() {
           <Icon aria-hidden />
           <span>{label}</span>
           {label === "Alerts" && tone === "bad" && (
-            <span className="count bad" aria-label={`${fresh} open`}>
-              {fresh}
+            <span className="count bad" title={`${fresh} open`} aria-label={`${fresh} open`}>
+              {fresh! > 99 ? "99+" : fresh}
             </span>
           )}
           {label === "Alerts" && tone === "" && note !== "being read" && (

@@ -1,6 +1,6 @@
 // Filter and sort of the tables. Pure, and quick at ten thousand rows.
-import { orderOf } from "./natural";
 import { type Health, HEALTH_ORDER, type NodeRow, type ServerRow } from "../live/rows";
+import { orderOf } from "./natural";
 
 export interface ServerFilter {
   text: string; // words; each must be somewhere in the row. "tier=gold" finds a label, "-x" leaves out

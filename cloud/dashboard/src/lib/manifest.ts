@@ -6,6 +6,7 @@ export interface Fault {
   from: number; // offsets in the text
   to: number;
   message: string;
+  hint?: string; // what would be right, where that is long
 }
 export interface Parsed {
   objects: { value: unknown; document: Document.Parsed }[];
@@ -44,18 +45,18 @@ export function partsOf(path: string): (string | number)[] {
   return parts;
 }
 
-// Where the field stands; for one that is not there, its nearest ancestor's key.
-export function rangeOf(document: Document.Parsed, path: string): { from: number; to: number } {
+// Where the field stands, its value or, with `key`, its name; for one that is not there, its nearest ancestor's name.
+export function rangeOf(document: Document.Parsed, path: string, key = false): { from: number; to: number } {
   let node = document.contents as Node | null;
   let found = { from: node?.range?.[0] ?? 0, to: (node?.range?.[0] ?? 0) + 1 };
   for (const part of partsOf(path)) {
     if (isMap(node)) {
       const pair = node.items.find((item) => isPair(item) && String((item.key as { value?: unknown }).value) === String(part));
       if (pair === undefined) break;
-      const key = pair.key as Node;
+      const name = pair.key as Node;
       const value = pair.value as Node | null;
-      found = { from: key.range?.[0] ?? found.from, to: key.range?.[1] ?? found.to };
-      if (value !== null && !isMap(value) && !isSeq(value) && value.range) found = { from: value.range[0], to: Math.max(value.range[1], value.range[0] + 1) };
+      found = { from: name.range?.[0] ?? found.from, to: name.range?.[1] ?? found.to };
+      if (!key && value !== null && !isMap(value) && !isSeq(value) && value.range) found = { from: value.range[0], to: Math.max(value.range[1], value.range[0] + 1) };
       node = value;
     } else if (isSeq(node) && typeof part === "number") {
       const item = node.items[part] as Node | undefined;
@@ -67,8 +68,39 @@ export function rangeOf(document: Document.Parsed, path: string): { from: number
   return found;
 }
 
-export const sentenceOf = ({ path, problem, allowed }: Violation): string => `${path === "" ? "" : `${path}: `}${problem}${allowed === "" ? "" : `\nallowed: ${allowed}`}`;
+// The name that was meant, if one is near enough: as mcpctl finds it (Nearest of base/strings.cc).
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  const typed = word.toLowerCase();
+  let found: string | undefined;
+  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const name of names) {
+    let row = Array.from({ length: name.length + 1 }, (_, at) => at);
+    for (const [at, letter] of [...typed].entries())
+      row = row.reduce<number[]>((next, above, column) => [...next, column === 0 ? at + 1 : Math.min(above + 1, next[column - 1]! + 1, row[column - 1]! + (letter === name[column - 1]!.toLowerCase() ? 0 : 1))], []);
+    if (row[name.length]! >= least) continue;
+    least = row[name.length]!;
+    found = name;
+  }
+  return found;
+}
+
+const UNKNOWN = /^(is no known|unknown) field/; // as the Worker says it, and mcplet
+const NAMES = 6; // that are listed: completion has them all
+const MUST: Readonly<Record<string, string>> = { object: "an object", array: "a list", string: "text", integer: "a whole number", number: "a number", boolean: "true or false" };
+
+function wordsOf({ path, problem, allowed }: Violation): Pick<Fault, "message" | "hint"> {
+  const of = path === "" ? "" : `${path}: `;
+  if (UNKNOWN.test(problem)) {
+    const names = allowed.split(", ").filter(Boolean);
+    const meant = nearest(String(partsOf(path).at(-1) ?? ""), names);
+    if (meant !== undefined) return { message: `${of}${problem}, did you mean ${meant}?` };
+    const more = names.length - NAMES;
+    return { message: of + problem, ...(names.length > 0 && { hint: `allowed: ${names.slice(0, NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}` }) };
+  }
+  if (/^is (an? \w+|empty)$/.test(problem) && MUST[allowed] !== undefined) return { message: `${of}must be ${MUST[allowed]}` };
+  return { message: `${of}${problem}${allowed === "" ? "" : `\nallowed: ${allowed}`}` };
+}
 
 export function faultsOf(parsed: Parsed, violations: readonly (readonly Violation[])[]): Fault[] {
-  return parsed.objects.flatMap(({ document }, index) => (violations[index] ?? []).map((violation) => ({ ...rangeOf(document, violation.path), message: sentenceOf(violation) })));
+  return parsed.objects.flatMap(({ document }, index) => (violations[index] ?? []).map((violation) => ({ ...rangeOf(document, violation.path, UNKNOWN.test(violation.problem)), ...wordsOf(violation) })));
 }

@@ -1,6 +1,6 @@
 // The order that people expect of names with numbers: edge-9 before edge-10. Pure.
 
-const LONGEST = 12; // digits of a number that is compared as one
+const LONGEST = 16; // digits of a number that is compared as one
 const MOST = 50_000;
 const known = new Map<string, string>();
 

@@ -1,4 +1,5 @@
 // How far what was applied has come. Pure.
+import { orderOf } from "./natural";
 import type { Health, ServerRow } from "../live/rows";
 
 export interface Stage {
@@ -6,6 +7,9 @@ export interface Stage {
   reason: string;
   note: string;
 }
+
+// A node may be ahead of what this page has heard of; one that has told of no version is not known to be behind.
+export const isBehind = (version: string, newest: string | undefined): boolean => version !== "" && newest !== undefined && orderOf(version) < orderOf(newest);
 
 // `row` is undefined while nobody has told of the server yet.
 export function stageOf(row: ServerRow | undefined, generation: number): Stage {

@@ -272,14 +272,6 @@ export function splitOf(rows: readonly { health: Health }[]): [string, number][]
 
 export const isThere = ({ connected, down }: NodeRow): boolean => connected && !down;
 
-// Whether a node has still to take what `order` names. One may be ahead of what this page was told.
-export function isBehind(node: string, order: string): boolean {
-  const parts = (text: string) => text.split(".").map(Number);
-  const [there, here] = [parts(node), parts(order)];
-  const at = here.findIndex((part, index) => part !== there[index]);
-  return at >= 0 && !((there[at] ?? -1) > here[at]!);
-}
-
 // Which versions nodes that are there run, what most run first.
 export function spreadOf(nodes: readonly NodeRow[]): [string, number][] {
   return [...countOf(nodes.filter(isThere).map(({ head }) => head))].sort((a, b) => b[1] - a[1]);

@@ -99,7 +99,7 @@ function Work({ initial }: { initial: string }) {
       <PageHead title="Apply" sub={head?.signed ? "This fleet is signed: what you apply becomes a proposal, which mcpctl signs." : "All objects change together, or none does."}>
         <Select value="" change={(name) => replace(SAMPLES.find((sample) => sample.name === name)?.text ?? text.current)} label="Begin with an example" options={[{ value: "", label: "Examples…" }, ...SAMPLES.map(({ name }) => ({ value: name, label: name }))]} />
         <button type="button" className="button" onClick={() => file.current?.click()}>
-          <FileUp aria-hidden /> Open a file
+          <FileUp aria-hidden /> <span className="word">Open a file</span>
         </button>
         <input ref={file} type="file" accept=".yaml,.yml,.json" hidden onChange={(event) => void load(event)} aria-label="A manifest" />
         {mayAct && (
@@ -117,7 +117,8 @@ function Work({ initial }: { initial: string }) {
         <Editor key={start.turn} initial={start.text} label="Manifest, YAML" judge={check} change={(next) => (text.current = next)} submit={() => void review()} />
       </Part>
       <div className={problem === "" && faults.length === 0 ? "verdict" : "verdict bad-text"} role="status">
-        {problem !== "" ? problem : faults.length === 0 ? "Nothing is wrong with it. Ctrl-Enter reviews; Ctrl-Space completes; Esc, then Tab leaves the editor." : `${plural(faults.length, "problem")}: ${faults[0]!.message.replace("\n", "; ")}`}
+        {problem !== "" ? problem : faults.length === 0 ? "Nothing is wrong with it." : `${plural(faults.length, "problem")}: ${faults[0]!.message.replace("\n", "; ")}`}
+        {problem === "" && faults.length === 0 && <span className="wide-only"> Ctrl-Enter reviews; Ctrl-Space completes; Esc, then Tab leaves the editor.</span>}
       </div>
       <After />
       <Leaving loses={loses} title="Leave without applying?" description="What you typed is not applied yet. It is nowhere but here, and is lost when you leave." action="Leave" />

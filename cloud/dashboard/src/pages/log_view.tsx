@@ -2,7 +2,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Download, RotateCw, ScrollText } from "lucide-react";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { api, page } from "../api/client";
 import type { LogRange, LogSearch } from "../app/router";
 import { useOfNode } from "../app/session";
@@ -28,6 +28,8 @@ const AT_ONCE = 2000; // lines that one reading wants
 const OF_FILE = 100_000;
 const AHEAD_MS = 10 * 60_000; // a node's clock may be
 const BEFORE_MS = 60_000; // what is read again after the link was lost
+const EDGE_PX = 8; // above the first line and below the last
+const LEAST_PX = 320;
 const SEALED_MS = 8000; // a node that is followed stores what it has within seconds
 
 interface Asked {
@@ -83,7 +85,7 @@ function DownloadButton({ read, window, live, name, none }: { read: Read; window
   };
   return (
     <button type="button" className="button" disabled={none || count !== undefined} onClick={() => void run()}>
-      <Download aria-hidden /> {count === undefined ? "Download" : `${plural(count, "line")}…`}
+      <Download aria-hidden /> {count === undefined ? <span className="word">Download</span> : `${plural(count, "line")}…`}
     </button>
   );
 }
@@ -92,7 +94,28 @@ function Lines({ lines, withServer }: { lines: readonly Line[]; withServer: bool
   const scroller = useRef<HTMLDivElement>(null);
   const reader = useRef<Reader>({ top: 0, atEnd: true });
   const shown = useRef<readonly Line[]>([]);
-  const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 22, overscan: 30 });
+  const virtual = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 22, overscan: 30, paddingStart: EDGE_PX, paddingEnd: EDGE_PX, scrollPaddingEnd: EDGE_PX });
+  const named = useMemo(() => withServer || lines.some(({ node }) => node !== lines[0]!.node), [lines, withServer]);
+  // No higher than what is left of the window, so that its end is seen; where that is too little the page is scrolled to it.
+  const fit = useCallback(() => {
+    const box = scroller.current!;
+    const below = Number.parseFloat(getComputedStyle(box.closest("main")!).paddingBottom);
+    const height = `${Math.round(Math.max(innerHeight - below - scrollY - box.getBoundingClientRect().top, Math.min(LEAST_PX, innerHeight / 2)))}px`;
+    if (box.style.maxHeight === height) return;
+    box.style.maxHeight = height;
+    if (reader.current.atEnd) virtual.scrollToIndex(MOST_LINES, { align: "end" });
+  }, [virtual]);
+  useLayoutEffect(fit);
+  useEffect(() => {
+    // What is above it comes and goes by itself, too.
+    const moved = new ResizeObserver(() => requestAnimationFrame(() => scroller.current !== null && fit()));
+    moved.observe(scroller.current!.closest("main")!);
+    addEventListener("resize", fit);
+    return () => {
+      moved.disconnect();
+      removeEventListener("resize", fit);
+    };
+  }, [fit]);
   useEffect(() => {
     const first = shown.current[0];
     const older = first === undefined ? 0 : lines.indexOf(first);
@@ -102,7 +125,7 @@ function Lines({ lines, withServer }: { lines: readonly Line[]; withServer: bool
   }, [lines, virtual]);
   return (
     <div
-      className="log"
+      className={named ? "log named" : "log"}
       ref={scroller}
       tabIndex={0}
       role="log"
@@ -133,7 +156,7 @@ const LINK = { live: "Following", connecting: "Connecting", lost: "Not live: the
 // Whether lines come by themselves, and if not why.
 function Following({ one, open }: { one: boolean; open: boolean }) {
   const { link } = useFleet();
-  if (!one || !open) return <span className="muted small">{open ? "Choose a server to follow it live" : "Not live: this time has an end"}</span>;
+  if (!one || !open) return <span className={open ? "muted small wide-only" : "muted small"}>{open ? "Choose a server to follow it live" : "Not live: this time has an end"}</span>;
   return (
     <span className={`link-state ${link}`} role="status">
       <span className="dot" aria-hidden /> {LINK[link]}
@@ -236,7 +259,7 @@ export function LogView({ namespace, server, nodes, search, change }: LogViewPro
         <Following one={one} open={window.open} />
         {!follows && (
           <button type="button" className="button" onClick={() => setTurn((count) => count + 1)}>
-            <RotateCw aria-hidden /> Read again
+            <RotateCw aria-hidden /> <span className="word">Read again</span>
           </button>
         )}
         <DownloadButton read={read} window={window} live={live} name={server ?? "fleet"} none={lines.length === 0} />
@@ -266,7 +289,7 @@ export function LogView({ namespace, server, nodes, search, change }: LogViewPro
         // Also while earlier ones are read, or can't be: what comes live waits for nothing.
         <Lines lines={lines} withServer={!one} />
       ) : error ? (
-        <Failed error={error} retry={() => void refetch()} />
+        <Failed error={error} retry={() => void refetch()} {...(follows && link === "live" && { title: "Stored lines could not be read; new ones will appear here" })} />
       ) : isPending ? (
         <Loading what="Reading lines" />
       ) : (

@@ -248,7 +248,7 @@ export function Node() {
             <dd>{row.version || "—"}</dd>
           </div>
           <div>
-            <dt>Runs version</dt>
+            <dt>Fleet version</dt>
             <dd>{row.head || "—"}</dd>
           </div>
           {row.capacity.cpus > 0 && (

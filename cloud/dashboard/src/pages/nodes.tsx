@@ -5,6 +5,7 @@ import { useDeferredValue, useMemo, useState } from "react";
 import { useCan, useMayAct } from "../app/session";
 import { filterNodes, type NodeSort, sortNodes } from "../lib/filter";
 import { plural } from "../lib/format";
+import { isBehind } from "../lib/rollout";
 import { type Change, changed } from "../lib/search";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
@@ -21,7 +22,7 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(9.5rem, 1.6fr)", sort: "name" },
+    meta: { width: "minmax(9.5rem, 1.5fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
         <Link to="/nodes/$node" params={{ node: original.name }} className="strong cut">
@@ -31,7 +32,7 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(11rem, 1.8fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(12.6rem, 1.6fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   {
     id: "servers",
     header: "Servers",
@@ -43,13 +44,13 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
     ),
   },
   { id: "seen", header: "Last seen", meta: { width: "5.6rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{seenText(original)}</span> },
-  { id: "version", header: "Version", meta: { width: "4.5rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number cut" title={original.version}>{original.version || "—"}</span> },
+  { id: "version", header: "mcplet", meta: { width: "4.3rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number cut" title={original.version}>{original.version || "—"}</span> },
   {
     id: "head",
-    header: "Runs",
-    meta: { width: "4.6rem", sort: "head", phone: "hide" },
+    header: "Fleet version",
+    meta: { width: "6.6rem", sort: "head", phone: "hide" },
     cell: ({ row: { original } }) => (
-      <span className={original.head === head || original.head === "" ? "muted number" : "number warn-text"} title={original.head === head ? "the newest version" : `the newest is ${head ?? "none"}`}>
+      <span className={isBehind(original.head, head) ? "number warn-text" : "muted number"} title={isBehind(original.head, head) ? `the newest is ${head}` : undefined}>
         {original.head || "—"}
       </span>
     ),
@@ -57,11 +58,11 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
   {
     id: "capacity",
     header: "Capacity",
-    meta: { width: "8.2rem", phone: "hide" },
-    cell: ({ row: { original: { capacity } } }) => <span className="muted number">{capacity.cpus === 0 ? "—" : `${plural(capacity.cpus, "CPU")}, ${bytesText(capacity.memoryBytes)}`}</span>,
+    meta: { width: "9.4rem", phone: "hide" },
+    cell: ({ row: { original: { capacity } } }) => <span className="muted number cut">{capacity.cpus === 0 ? "—" : `${plural(capacity.cpus, "CPU")}, ${bytesText(capacity.memoryBytes)}`}</span>,
   },
-  { id: "runtimes", header: "Runtimes", meta: { width: "6.5rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted cut" title={original.runtimes.join(", ")}>{original.runtimes.join(", ") || "—"}</span> },
-  { id: "labels", header: "Labels", meta: { width: "minmax(8rem, 1.6fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
+  { id: "runtimes", header: "Runtimes", meta: { width: "6rem", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted cut" title={original.runtimes.join(", ")}>{original.runtimes.join(", ") || "—"}</span> },
+  { id: "labels", header: "Labels", meta: { width: "minmax(5.5rem, 1.2fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
 ];
 
 export function Nodes() {

@@ -7,8 +7,9 @@ import { alerts, snapshotOf, uptime } from "../api/queries";
 import { inWords, percent, plural } from "../lib/format";
 import { useCan, useMayAct } from "../app/session";
 import { attentionOf, isIll, openOf } from "../lib/attention";
+import { isBehind } from "../lib/rollout";
 import { useFleet } from "../live";
-import { type Health, isBehind, isThere, type NodeRow, type ServerRow, spreadOf, splitOf } from "../live/rows";
+import { type Health, isThere, type NodeRow, type ServerRow, spreadOf, splitOf } from "../live/rows";
 import { Ago } from "../ui/ago";
 import { FleetMap } from "../ui/fleet_map";
 import { Card, HealthBadge, PageHead } from "../ui/parts";
@@ -181,7 +182,7 @@ export function Overview() {
   const meant = servers.filter((row) => row.health !== "off").length;
   const there = nodes.filter(isThere);
   const online = there.length;
-  const newest = there.filter((row) => head !== undefined && !isBehind(row.head, head.order)).length;
+  const newest = there.filter((row) => row.head !== "" && !isBehind(row.head, head?.order)).length;
   const inShort = (rows: readonly { health: Health }[]) => splitOf(rows).map(([word, count]) => `${count.toLocaleString()} ${word}`).join(", ");
   return (
     <>

@@ -1,5 +1,6 @@
 // What a server is at a glance: how it does, what it is made of, what it offers.
 import { useQueries } from "@tanstack/react-query";
+import { useState } from "react";
 import type { paths } from "../api/schema";
 import { uptime } from "../api/queries";
 import { endpointHere } from "../app/endpoint";
@@ -27,7 +28,7 @@ function digestsOf(places: readonly Place[]): [string, string[]][] {
 
 function Line({ label, text, copy, more }: { label: string; text: string; copy: string; more?: string }) {
   return (
-    <div className="facts-endpoint">
+    <div className={label === "Endpoint" ? "facts-endpoint" : "facts-endpoint fold"}>
       <span className="muted small">{label}</span>
       <code className="cut" title={text}>
         {text}
@@ -48,25 +49,26 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
     return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
   });
   const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
-  const all = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
+  const known = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
   const { url } = endpointHere(row);
   const digests = digestsOf(places);
   const capabilities = [...new Set(places.flatMap(({ status }) => status.serverInfo?.capabilities ?? []))].sort();
-  const facts: [string, React.ReactNode][] = [
+  const [all, setAll] = useState(false); // on a phone, where what is asked for is below
+  const facts: [string, React.ReactNode, "fold"?][] = [
     ["Nodes ready", `${row.ready} of ${row.total}`],
     ["Tools", row.tools || "—"],
     ["Resources", most(places, ({ resources }) => resources) ?? "—"],
     ["Prompts", most(places, ({ prompts }) => prompts) ?? "—"],
     ["Restarts", row.restarts],
-    ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`],
+    ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`, "fold"],
     ["Age", ageOf(row.created)],
-    ["Protocol", row.protocol || "—"],
+    ["Protocol", row.protocol || "—", "fold"],
   ];
   return (
-    <Card className="facts-card">
+    <Card className={all ? "facts-card" : "facts-card folds"}>
       <dl className="facts">
-        {facts.map(([label, value]) => (
-          <div key={label}>
+        {facts.map(([label, value, fold = ""]) => (
+          <div key={label} className={fold}>
             <dt>{label}</dt>
             <dd>{value}</dd>
           </div>
@@ -79,7 +81,7 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
           <Line key={digest} label="Digest" text={digest} copy="Copy the digest" {...(digests.length > 1 && { more: `on ${nodes.join(", ")}` })} />
         ))}
         {capabilities.length > 0 && (
-          <div className="facts-endpoint">
+          <div className="facts-endpoint fold">
             <span className="muted small">Capabilities</span>
             <span className="labels">
               {capabilities.map((each) => (
@@ -91,12 +93,17 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
           </div>
         )}
       </div>
-      {bars !== undefined && (
-        <div className="facts-bars">
-          <Bars bars={bars} hours={HOURS} ratio={all === 0 ? null : up / all} />
-          <span className="muted small">{all === 0 ? "no uptime known yet" : `${percent(up / all)} up, 7 days`}</span>
-        </div>
-      )}
+      <div className={bars === undefined ? "facts-bars phone-only" : "facts-bars"}>
+        {bars !== undefined && (
+          <>
+            <Bars bars={bars} hours={HOURS} ratio={known === 0 ? null : up / known} />
+            <span className="muted small">{known === 0 ? "no uptime known yet" : `${percent(up / known)} up, 7 days`}</span>
+          </>
+        )}
+        <button type="button" className="button ghost small phone-only" aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? "Fewer facts" : "More facts"}
+        </button>
+      </div>
     </Card>
   );
 }

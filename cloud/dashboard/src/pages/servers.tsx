@@ -17,65 +17,60 @@ import { VirtualTable } from "../ui/table";
 
 const route = getRouteApi("/servers");
 
-function EndpointCell({ row }: { row: ServerRow }) {
+// One above the other: beside each other neither has room for more than its end.
+function EndpointAndSource({ row }: { row: ServerRow }) {
   const { url, text } = endpointHere(row);
   return (
-    <span className="muted cut-start mono small" title={url}>
-      <bdi>{text || "—"}</bdi>
+    <span className="pair mono small">
+      <span className="cut-start" title={url}>
+        <bdi>{text || "—"}</bdi>
+      </span>
+      <span className="cut-start muted" title={row.source}>
+        <bdi>{row.source || "—"}</bdi>
+      </span>
     </span>
   );
 }
 
 const nodesOf = ({ nodes, missing }: ServerRow): string[] => [...nodes, ...missing.map((node) => `${node} (not yet)`)];
-const inShort = ([first = "", ...more]: readonly string[]): string => `${first}${more.length === 0 ? "" : ` +${more.length}`}`;
+const NAMED = 20; // a row names no more that are missing: then its total knows how many they are
+function nodesInShort(row: ServerRow): string {
+  const named = nodesOf(row);
+  return named.length > 1 ? plural(row.missing.length < NAMED ? named.length : Math.max(named.length, row.total), "node") : (named[0] ?? "—");
+}
 
 export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   {
     id: "name",
     header: "Name",
-    meta: { width: "minmax(8.5rem, 1.6fr)", sort: "name" },
+    meta: { width: "minmax(7.5rem, 2fr)", sort: "name" },
     cell: ({ row: { original } }) => (
       <span className="name-cell">
-        <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut">
+        <Link to="/servers/$namespace/$name" params={{ namespace: original.namespace, name: original.name }} className="strong cut" title={original.key}>
           {original.name}
         </Link>
-        {original.namespace !== "default" && <span className="muted small">{original.namespace}</span>}
-        <PinFlag row={original} />
+        {original.namespace !== "default" && <span className="muted small cut">{original.namespace}</span>}
+        <PinFlag row={original} brief />
       </span>
     ),
   },
-  { id: "health", header: "Status", meta: { width: "minmax(14rem, 1.9fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
+  { id: "health", header: "Status", meta: { width: "minmax(15.5rem, 1.5fr)", sort: "health" }, cell: ({ row: { original } }) => <HealthBadge health={original.health} reason={original.reason} /> },
   { id: "ready", header: "Ready", meta: { width: "3.4rem", sort: "ready" }, cell: ({ row: { original } }) => <span className={original.ready < original.total && original.health !== "off" ? "number warn-text" : "number"}>{`${original.ready}/${original.total}`}</span> },
   {
     id: "nodes",
     header: "Nodes",
-    meta: { width: "minmax(5.2rem, 1fr)", phone: "hide" },
+    meta: { width: "minmax(4.6rem, 0.6fr)", phone: "hide" },
     cell: ({ row: { original } }) => (
       <span className="muted small cut" title={nodesOf(original).join(", ")}>
-        {inShort(nodesOf(original)) || "—"}
+        {nodesInShort(original)}
       </span>
     ),
   },
   { id: "tools", header: "Tools", meta: { width: "3rem", sort: "tools", phone: "hide" }, cell: ({ row: { original } }) => <span className="number">{original.tools || "—"}</span> },
   { id: "protocol", header: "Protocol", meta: { width: "5.9rem", sort: "protocol", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted small number cut" title={original.protocol}>{original.protocol || "—"}</span> },
   { id: "restarts", header: "Restarts", meta: { width: "4.5rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
-  {
-    id: "endpoint",
-    header: "Endpoint",
-    meta: { width: "minmax(5.5rem, 1.2fr)", phone: "hide" },
-    cell: ({ row: { original } }) => <EndpointCell row={original} />,
-  },
-  {
-    id: "source",
-    header: "Source",
-    meta: { width: "minmax(5.5rem, 1.3fr)", phone: "hide" },
-    cell: ({ row: { original } }) => (
-      <span className="muted cut-start mono small" title={original.source}>
-        <bdi>{original.source || "—"}</bdi>
-      </span>
-    ),
-  },
-  { id: "labels", header: "Labels", meta: { width: "minmax(5.5rem, 1.1fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
+  { id: "endpoint", header: "Endpoint, source", meta: { width: "minmax(9rem, 2.4fr)", phone: "hide" }, cell: ({ row: { original } }) => <EndpointAndSource row={original} /> },
+  { id: "labels", header: "Labels", meta: { width: "minmax(6.6rem, 1.2fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
   { id: "created", header: "Age", meta: { width: "3rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
 ];
 

@@ -38,7 +38,7 @@ export default function Editor({ initial, label, judge, change, submit }: Editor
     const source = async (view: EditorView): Promise<Diagnostic[]> => {
       const length = view.state.doc.length;
       const faults = await latest.current.judge(view.state.doc.toString());
-      return faults.map(({ from, to, message }) => ({ from: Math.min(from, length), to: Math.min(Math.max(to, from), length), severity: "error", message }));
+      return faults.map(({ from, to, message, hint }) => ({ from: Math.min(from, length), to: Math.min(Math.max(to, from), length), severity: "error", message: hint === undefined ? message : `${message}\n${hint}` }));
     };
     const view = new EditorView({
       parent: place.current!,

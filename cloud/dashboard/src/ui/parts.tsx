@@ -1,6 +1,6 @@
 import { Tabs as Radix } from "radix-ui";
 import { Check, Copy as CopyIcon, Search as SearchIcon, X } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { type Health, HEALTH_WORD, HEALTHS } from "../live/rows";
 import { inWords, percent, timeOf } from "../lib/format";
 
@@ -24,11 +24,12 @@ export function HealthBadge({ health, reason }: { health: Health; reason?: strin
 }
 
 export function Labels({ labels }: { labels: Record<string, string> }) {
+  const all = Object.entries(labels).map(([key, value]) => (value === "" ? key : `${key}=${value}`));
   return (
-    <span className="labels">
-      {Object.entries(labels).map(([key, value]) => (
-        <span key={key} className="chip mono">
-          {value === "" ? key : `${key}=${value}`}
+    <span className="labels" title={all.join(", ")}>
+      {all.map((each) => (
+        <span key={each} className="chip mono">
+          {each}
         </span>
       ))}
     </span>
@@ -120,9 +121,22 @@ export function Command({ text }: { text: string }) {
 }
 
 export function Tabs<T extends string>({ value, change, tabs, label }: { value: T; change(value: T): void; tabs: readonly { value: T; label: ReactNode; view: ReactNode }[]; label: string }) {
+  // Where they are more than fit, the chosen one is in view, and an edge with more behind it fades.
+  const list = useRef<HTMLDivElement>(null);
+  const mark = () => {
+    const { dataset, scrollLeft, clientWidth, scrollWidth } = list.current!;
+    dataset.more = `${scrollLeft > 1 ? "before" : ""} ${scrollLeft + clientWidth < scrollWidth - 1 ? "after" : ""}`;
+  };
+  useEffect(() => {
+    const chosen = list.current!.querySelector<HTMLElement>("[data-state=active]");
+    if (chosen !== null) list.current!.scrollLeft = chosen.offsetLeft - (list.current!.clientWidth - chosen.offsetWidth) / 2;
+    mark();
+    addEventListener("resize", mark);
+    return () => removeEventListener("resize", mark);
+  }, [value]);
   return (
     <Radix.Root value={value} onValueChange={(next) => change(next as T)} activationMode="manual">
-      <Radix.List className="tabs" aria-label={label}>
+      <Radix.List className="tabs" aria-label={label} ref={list} onScroll={mark}>
         {tabs.map((tab) => (
           <Radix.Trigger key={tab.value} value={tab.value}>
             {tab.label}

@@ -44,7 +44,7 @@ const advice = (error: unknown): string => {
   return "Change what the message names and try again.";
 };
 
-export function Failed({ error, retry, whole = false, page = whole }: { error: unknown; retry?: () => void; whole?: boolean; page?: boolean }) {
+export function Failed({ error, retry, title = "That did not work", whole = false, page = whole }: { error: unknown; retry?: () => void; title?: string; whole?: boolean; page?: boolean }) {
   const Title = page ? "h1" : "h2";
   const gone = isGone(error);
   return (
@@ -52,7 +52,7 @@ export function Failed({ error, retry, whole = false, page = whole }: { error: u
       <span className="state-icon bad" aria-hidden>
         <CircleAlert />
       </span>
-      <Title>{gone ? "This part of the page could not be loaded" : "That did not work"}</Title>
+      <Title>{gone ? "This part of the page could not be loaded" : title}</Title>
       {!gone && <p className="break">{(error as Error | undefined)?.message ?? "unknown"}</p>}
       <p className="muted">{advice(error)}</p>
       <button type="button" className="button" onClick={gone || retry === undefined ? () => location.reload() : retry}>

@@ -131,6 +131,64 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     }
   });
 
+  test("has on a phone what is chosen, said and pressed in view, and as large as a finger needs", { timeout: 300_000 }, async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, width: 390, height: 844 });
+    const see = async (path) => {
+      await page.goto(`${worker.url}/-/${path}`);
+      await page.getByRole("heading", { level: 1 }).first().waitFor();
+      await settled(page);
+      const small = await page.evaluate(() => [...document.querySelectorAll(".button, .segments button, [role=tab], select, input:not([type=checkbox])")].filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 40).map((each) => each.outerHTML.slice(0, 120)));
+      assert.deepEqual(small, [], `${path}: too small to touch`);
+    };
+    const box = (locator) => locator.evaluate((element) => element.getBoundingClientRect().toJSON());
+    const rowsOf = async (locator) => new Set((await locator.evaluateAll((all) => all.filter((each) => each.checkVisibility()).map((each) => Math.round(each.getBoundingClientRect().bottom))))).size;
+    await see("servers/default/weather?tab=history");
+    const chosen = await box(page.getByRole("tab", { selected: true }));
+    assert.ok(chosen.left >= 0 && chosen.right <= 390, "the chosen tab is seen");
+    assert.match(await page.getByRole("tablist").getAttribute("data-more"), /before/);
+    assert.equal(await page.locator(".facts").getByText("Protocol").isVisible(), false);
+    await page.getByRole("button", { name: "More facts" }).click();
+    await page.locator(".facts").getByText("Protocol").waitFor();
+    await see("servers/default/weather?tab=yaml");
+    assert.ok((await box(page.getByRole("button", { name: "Copy the manifest" }))).bottom <= (await box(page.locator("pre.output"))).top, "no button on the text");
+    await see("logs");
+    for (const from of ["edge-01 mail", "edge-01 weather"]) await page.locator(".log-from").getByText(from, { exact: true }).first().waitFor();
+    assert.ok((await rowsOf(page.locator("main :is(input, select, .button)"))) <= 3, "little is taken by what is chosen");
+    await page.getByRole("button", { name: "Download" }).waitFor();
+    await see("apply");
+    assert.equal(await rowsOf(page.locator(".page-tools > :is(select, button)")), 1);
+    assert.equal(await page.getByText("Ctrl-Enter").isVisible(), false, "there are no such keys");
+    await see("audit");
+    const list = page.getByRole("region", { name: "Audit list, scrolls" });
+    assert.equal(await list.evaluate((each) => each.scrollWidth <= each.clientWidth), true);
+    await list.getByText("configured").first().waitFor();
+    // More alerts than there is room to count, beside the bell.
+    const [alert] = await worker.call("GET", "/v1/alerts");
+    await page.route("**/v1/alerts*", (route) => route.fulfill({ json: { success: true, errors: [], messages: [], result: Array.from({ length: 120 }, (_, at) => ({ ...alert, key: `${alert.key}${at}`, cleared: null, acknowledged: null })) } }));
+    await see("alerts");
+    const count = page.getByRole("navigation", { name: "Main" }).getByLabel("120 open");
+    await count.getByText("99+", { exact: true }).waitFor();
+    assert.ok((await box(count)).left >= (await box(page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: /^Alerts/ }).locator("svg"))).right);
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test("has the end of a log at the end of the window, and no empty box of a short one", async () => {
+    const { page, context, faults } = await openPage(browser, worker, { token: worker.viewer });
+    const log = page.locator(".log");
+    const seen = () => log.evaluate((box) => ({ below: innerHeight - box.getBoundingClientRect().bottom, height: box.clientHeight, left: box.scrollHeight - box.clientHeight - box.scrollTop, page: document.documentElement.scrollHeight - innerHeight }));
+    for (const path of ["servers/default/weather?tab=logs", "logs"]) {
+      await page.goto(`${worker.url}/-/${path}`);
+      let now;
+      await until(path, async () => ((now = await seen()), now.below >= 0 && now.below < 60 && now.left < 2 && now.page === 0), 10_000).catch(() => assert.fail(`${path}: ${JSON.stringify(now)}`));
+    }
+    await page.goto(`${worker.url}/-/servers/default/weather?tab=logs&q=played line 11`);
+    await log.getByText("played line 118").waitFor();
+    assert.ok((await seen()).height < 250, "as high as its lines");
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
   test("is useful within a second, and is busy for little of it, also for who never was here", { timeout: 600_000 }, async () => {
     const { context } = await openPage(browser, worker, { token: worker.viewer });
     const loads = await loadsOf(browser, context, `${worker.url}/-/`, { most: 4 });
@@ -357,7 +415,8 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       await page.keyboard.press("ControlOrMeta+v");
     };
     await write("apiVersion: mcpfleet.dev/v1alpha1\nkind: MCPServer\nmetadata: {name: bad}\nspec:\n  source: {image: {ref: 'ghcr.io/example/bad:1'}}\n  sesions: 5\n");
-    await page.locator(".verdict.bad-text").waitFor();
+    await page.locator(".verdict.bad-text").getByText("1 problem: spec.sesions: is no known field, did you mean sessions?", { exact: true }).waitFor();
+    assert.equal(await page.locator(".cm-lintRange-error").textContent(), "sesions");
     await page.locator(".cm-lintRange-error").first().hover();
     await page.locator(".cm-tooltip-lint").waitFor();
     await both("editor-fault");
@@ -381,6 +440,8 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     for (const [path, text] of [["alerts", "the store is away"], ["logs", "the bucket is away"], ["servers/default/weather?tab=logs", "the bucket is away"]]) {
       await page.goto(`${worker.url}/-/${path}`);
       await page.getByText(text).first().waitFor();
+      // One that is followed goes on.
+      if (path.startsWith("servers")) await page.getByRole("heading", { name: "Stored lines could not be read; new ones will appear here" }).waitFor();
       await both(`failed-${path.replaceAll(/[/?=]+/g, "-")}`);
     }
     assert.deepEqual(faults, []);

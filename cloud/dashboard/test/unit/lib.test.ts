@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { argumentsOf, draftOf, faultsOf as faultsIn, fieldsOf, formSays, type JsonSchema, ownText, parseObject, textsOf, valueOf } from "../../src/lib/form";
 import { type EditorSchema, placeAt, suggest } from "../../src/lib/complete";
 import { ageOf, inWords, percent } from "../../src/lib/format";
-import { faultsOf, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
+import { type Fault, faultsOf, nearest, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
 import { parseMessage } from "../../src/live/messages";
 import { SAMPLES } from "../../src/lib/samples";
 
@@ -53,6 +53,25 @@ describe("a manifest", () => {
     expect(at("spec.env[1].value")).toContain("name: B");
     expect(at("spec.transport")).toBe("spec");
     expect(faultsOf(parsed, [[{ path: "spec.source", problem: "is wrong", allowed: "better" }]])[0]?.message).toBe("spec.source: is wrong\nallowed: better");
+  });
+  it("marks the name of a field that there is none of, and says which was meant", () => {
+    const typed = `${HEAD}spec:\n  sesions: 5\n  env: {a.b: 1}\n`;
+    const judged = (path: string, problem: string, allowed: string) => {
+      const [{ from, to, ...said }] = faultsOf(parseManifest(typed), [[{ path, problem, allowed }]]) as [Fault];
+      return { at: typed.slice(from, to), ...said };
+    };
+    const fields = "source, command, args, env, files, volumes, runtime, sessions";
+    expect(judged("spec.sesions", "is no known field", fields)).toEqual({ at: "sesions", message: "spec.sesions: is no known field, did you mean sessions?" });
+    expect(judged("spec.sesions", 'unknown field "sesions", did you mean "sessions"?', "")).toEqual({ at: "sesions", message: 'spec.sesions: unknown field "sesions", did you mean "sessions"?' }); // mcplet's words
+    expect(judged("spec.env[a.b]", "is no known field", fields)).toEqual({ at: "a.b", message: "spec.env[a.b]: is no known field", hint: "allowed: source, command, args, env, files, volumes and 2 more" });
+    expect(judged("spec.sesions", "is no known field", "name, key")).toMatchObject({ hint: "allowed: name, key" });
+    expect(judged("spec", "is a string", "object").message).toBe("spec: must be an object");
+    expect(judged("spec.sesions", "is empty", "array").message).toBe("spec.sesions: must be a list");
+    expect(judged("spec.sesions", "is a boolean", "a number or text").message).toBe("spec.sesions: is a boolean\nallowed: a number or text");
+  });
+  it("takes for what was meant what is near, and nothing else", () => {
+    const names = ["sessions", "source", "env", "args"];
+    expect(["sesions", "SOURCE", "en", "arg", "sourec", "", "x", "placement"].map((word) => nearest(word, names))).toEqual(["sessions", "source", "env", "args", "source", undefined, undefined, undefined]);
   });
   it("that is no YAML says so, and a bomb of aliases is none", () => {
     expect(parseManifest("a: [").faults.length).toBeGreaterThan(0);

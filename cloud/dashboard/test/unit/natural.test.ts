@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { byName } from "../../src/lib/natural";
-import { isBehind } from "../../src/live/rows";
 
 describe("names", () => {
   it("with numbers are in the order of these", () => {
@@ -11,11 +10,5 @@ describe("names", () => {
       expect(byName(a, b)).not.toBe(0);
       expect(byName(b, a)).toBe(-byName(a, b));
     }
-  });
-});
-
-describe("a version", () => {
-  it("is behind when it is older, and not when it is newer than what was told", () => {
-    expect([isBehind("0.1.9", "0.1.10"), isBehind("0.1.10", "0.1.9"), isBehind("0.1.9", "0.1.9"), isBehind("0.2.1", "0.1.9"), isBehind("", "0.1.9"), isBehind("1.1.1", "2.1.0")]).toEqual([true, false, false, false, true, true]);
   });
 });

@@ -4,6 +4,7 @@ import { isMeant, verdictOf } from "../../src/lib/conditions";
 import { endpointOf } from "../../src/lib/endpoint";
 import { filterNodes, sortNodes } from "../../src/lib/filter";
 import { stepOf } from "../../src/lib/grid";
+import { isBehind } from "../../src/lib/rollout";
 import { changed } from "../../src/lib/search";
 import { nodeRow, readyText, readyWords, seenText, splitOf, spreadOf } from "../../src/live/rows";
 
@@ -70,6 +71,12 @@ describe("a node", () => {
     expect(spreadOf(nodes)).toEqual([["0.1.2", 2], ["0.1.1", 1]]);
     expect(sortNodes(nodes, "health", false).map(({ name }) => name)).toEqual(["b", "c", "a", "d"]);
     expect(sortNodes(nodes, "seen", true).map(({ name }) => name)).toEqual(["a", "b", "d", "c"]);
+    const heads = ["0.1.10", "0.1.9", "0.2.1"].map((head) => row(WELL, { node: head, head }));
+    expect(sortNodes(heads, "head", false).map(({ name }) => name)).toEqual(["0.1.9", "0.1.10", "0.2.1"]);
+  });
+  it("is behind with an older version only: it may be ahead of the page, or have told of none", () => {
+    expect(["0.1.9", "0.1.10", "0.1.11", "0.2.1", ""].map((head) => isBehind(head, "0.1.10"))).toEqual([true, false, false, false, false]);
+    expect(isBehind("0.1.9", undefined)).toBe(false);
   });
 });
 
