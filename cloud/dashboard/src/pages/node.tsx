@@ -6,7 +6,8 @@ import { api, ApiError, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
-import { agoOf, percent, plural, timeOf } from "../lib/format";
+import { agoOf, minuteOf, plural } from "../lib/format";
+import { HOURS, uptimeText } from "../lib/uptime";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
 import { type NodeRow, readyWords, seenText } from "../live/rows";
@@ -22,7 +23,6 @@ import { SERVER_COLUMNS } from "./servers";
 
 const NodeUsage = lazy(() => import("./node_usage").then((module) => ({ default: module.NodeUsage })));
 const route = getRouteApi("/nodes/$node");
-const HOURS = 24 * 7;
 
 function Revoked({ secrets }: { secrets: string[] | null }) {
   if (secrets === null) return <>Revoked. Which secrets it could open can’t be read now: mcpctl node revoke says it.</>;
@@ -185,7 +185,7 @@ function Access({ node }: { node: string }) {
       <ul className="plain-list">
         {found.tokens.map((token) => (
           <li key={token.id}>
-            <code>{token.id}</code> <span className="muted">made {agoOf(token.created)}, {token.expires === null ? "never ends" : `ends ${timeOf(token.expires)}`}</span>
+            <code>{token.id}</code> <span className="muted">made {agoOf(token.created)}, {token.expires === null ? "never ends" : `ends ${minuteOf(token.expires)}`}</span>
           </li>
         ))}
       </ul>
@@ -274,8 +274,8 @@ export function Node() {
         </dl>
         {up !== undefined && (
           <div className="facts-bars">
-            <Bars bars={up.bars ?? []} hours={HOURS} ratio={up.uptime.ratio} />
-            <span className="muted small">{up.uptime.ratio === null ? "no uptime known yet" : `${percent(up.uptime.ratio)} online, 7 days`}</span>
+            <Bars bars={up.bars ?? []} uptime={up.uptime} />
+            <span className="muted small">Online {uptimeText(up.uptime)}</span>
           </div>
         )}
       </Card>
