@@ -6,6 +6,7 @@ import { api, type ChangeResult, result } from "../api/client";
 import { objectOf, queryClient, snapshotOf } from "../api/queries";
 import { useAct } from "../lib/act";
 import { rowsOf } from "../lib/changes";
+import { wordOf } from "../lib/change_words";
 import { plural } from "../lib/format";
 import { store } from "../live";
 import { Modal } from "../ui/dialog";
@@ -52,7 +53,7 @@ export function Review({ plan, close, applied }: { plan: Plan; close(): void; ap
         const made = await result(api.POST("/v1/changes", { body: { set: plan.objects, remove: [], message, dryRun: false } }));
         applied(made);
         return made;
-      });
+      }, { proposed: true });
     } catch (failure) {
       setProblem((failure as Error).message);
       setBusy(false);
@@ -69,7 +70,7 @@ export function Review({ plan, close, applied }: { plan: Plan; close(): void; ap
           plan.dry.changes.map(({ kind, namespace, name, change }, index) => (
             <section key={`${kind}/${namespace}/${name}`} aria-label={name}>
               <h3>
-                <span className={`chip ${change === "configured" ? "changed" : change}`}>{change}</span> <span className="muted">{kind}</span> {name}
+                <span className={`chip ${wordOf(change)}`}>{wordOf(change)}</span> <span className="muted">{kind}</span> {name}
               </h3>
               {change !== "unchanged" && data[index] !== undefined && (
                 <Part what="Loading the comparison">
@@ -88,8 +89,10 @@ export function Review({ plan, close, applied }: { plan: Plan; close(): void; ap
           }}
         >
           <label className="field">
-            <span>Why, for the history</span>
-            <input value={message} onChange={(event) => setMessage(event.target.value)} maxLength={500} placeholder="weather v2" autoComplete="off" />
+            <span>
+              Why, for the history <span className="muted small">may be empty</span>
+            </span>
+            <input value={message} onChange={(event) => setMessage(event.target.value)} maxLength={500} autoComplete="off" />
           </label>
           <p className="problem" role="alert">
             {problem}

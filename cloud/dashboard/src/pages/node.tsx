@@ -47,6 +47,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             title: `Replace the token of ${row.name}?`,
             description: "The node is asked to get itself a new one. The old one ends when the new one is used.",
             action: "Ask it",
+            not: "Not asked",
             run: async () => {
               await result(api.POST("/v1/nodes/{node}/rotate", { params }));
               say("good", `${row.name} was asked for a new token.`);
@@ -64,6 +65,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             title: `Revoke ${row.name}?`,
             description: "For a machine that was stolen or given away: its tokens, joins and sockets end now. What it runs goes on there, unwatched. It must be enrolled anew.",
             action: "Revoke",
+            not: "Not revoked",
             name: row.name,
             dangerous: true,
             run: async () => {
@@ -84,6 +86,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             title: `Forget ${row.name}?`,
             description: "It is revoked, and its status, uptime and place in the fleet are removed.",
             action: "Forget",
+            not: "Not forgotten",
             name: row.name,
             dangerous: true,
             run: async () => {
@@ -94,7 +97,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
                 if (!(row.desired !== undefined && error instanceof ApiError && error.status === 404)) throw error;
               }
               if (row.desired !== undefined)
-                await act(() => result(api.POST("/v1/changes", { body: { set: [], remove: [{ kind: "MCPNode", namespace: "", name: row.name }], message: `forget ${row.name}`, dryRun: false } })));
+                await act(() => result(api.POST("/v1/changes", { body: { set: [], remove: [{ kind: "MCPNode", namespace: "", name: row.name }], message: `forget ${row.name}`, dryRun: false } })), { deed: `${row.name} is forgotten` });
               void navigate({ to: "/nodes" });
             },
           })
@@ -106,13 +109,22 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
   );
 }
 
+const DONE = { cordon: "cordoned", uncordon: "uncordoned", drain: "drained" } as const;
+
 function Actions({ row }: { row: NodeRow }) {
   const [question, setQuestion] = useState<Question>();
   const act = useAct();
   const enrols = useCan("enrol");
   const params = { path: { node: row.name } };
   const change = (action: "cordon" | "uncordon" | "drain", title: string, description: string, dangerous = false) =>
-    setQuestion({ title, description, action: action.charAt(0).toUpperCase() + action.slice(1), ...(dangerous ? { name: row.name, dangerous } : {}), run: () => act(() => result(api.POST(`/v1/nodes/{node}/${action}`, { params }))) });
+    setQuestion({
+      title,
+      description,
+      action: action.charAt(0).toUpperCase() + action.slice(1),
+      not: `Not ${DONE[action]}`,
+      ...(dangerous ? { name: row.name, dangerous } : {}),
+      run: () => act(() => result(api.POST(`/v1/nodes/{node}/${action}`, { params })), { deed: `${row.name} is ${DONE[action]}` }),
+    });
   return (
     <>
       {row.unschedulable ? (
@@ -136,7 +148,8 @@ function Actions({ row }: { row: NodeRow }) {
 }
 
 function Tunnel({ node, tunnel }: { node: string; tunnel: string | null }) {
-  const [text, setText] = useState(tunnel?.replace(/^https:\/\//, "") ?? "");
+  const before = tunnel?.replace(/^https:\/\//, "") ?? "";
+  const [text, setText] = useState(before);
   const [problem, setProblem] = useState("");
   const say = useToast();
   const mayAct = useMayAct();
@@ -158,9 +171,9 @@ function Tunnel({ node, tunnel }: { node: string; tunnel: string | null }) {
           Host name of its tunnel <span className="muted small">clients and “Tools” reach its servers by it</span>
         </span>
         <span className="field-row">
-          <input value={text} onChange={(event) => setText(event.target.value)} placeholder="edge-01.example.com" disabled={!mayAct} autoComplete="off" spellCheck={false} />
+          <input value={text} onChange={(event) => setText(event.target.value)} placeholder={`${node}.example.com`} disabled={!mayAct} autoComplete="off" spellCheck={false} />
           {mayAct && (
-            <button type="submit" className="button">
+            <button type="submit" className="button" disabled={text.trim() === before}>
               <Cable aria-hidden /> Set
             </button>
           )}
@@ -195,7 +208,7 @@ function Access({ node }: { node: string }) {
 
 export function Node() {
   const { node } = route.useParams();
-  const { nodes, servers, synced } = useFleet();
+  const { nodes, servers, synced, head } = useFleet();
   const mayAct = useMayAct();
   const row = nodes.find((each) => each.name === node);
   const own = useMemo(() => servers.filter((each) => each.nodes.includes(node)), [servers, node]);
@@ -211,6 +224,7 @@ export function Node() {
         It was never enrolled, or it was forgotten.
       </Empty>
     );
+  const behind = head !== undefined && row.head !== "" && row.head !== head.order;
   return (
     <>
       <PageHead
@@ -249,7 +263,9 @@ export function Node() {
           </div>
           <div>
             <dt>Runs version</dt>
-            <dd>{row.head || "—"}</dd>
+            <dd className={behind ? "warn-text" : ""} {...(behind && { title: `the newest is ${head.order}` })}>
+              {row.head || "—"}
+            </dd>
           </div>
           {row.capacity.cpus > 0 && (
             <>
