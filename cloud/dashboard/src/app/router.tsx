@@ -70,7 +70,7 @@ const logs = createRoute({
   component: lazyRouteComponent(() => import("../pages/logs"), "Logs"),
   validateSearch: (search: Record<string, unknown>) => ({ ...optional({ server: text(search.server) }), ...logSearch(search) }),
 });
-const ALERT_TABS = ["open", "seen", "past"] as const;
+const ALERT_TABS = ["open", "seen", "past", "uptime"] as const;
 export type AlertTab = (typeof ALERT_TABS)[number];
 const alerts = createRoute({
   getParentRoute: () => root,

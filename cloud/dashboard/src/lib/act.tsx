@@ -3,28 +3,27 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import type { ChangeResult } from "../api/client";
 import { useToast } from "../ui/toast";
-import { plural } from "./format";
+import { saidOf } from "./change_words";
 
-export function Outcome({ result }: { result: ChangeResult }) {
-  const done = result.changes.filter(({ change }) => change !== "unchanged" && change !== "not found");
-  if (result.proposal !== null)
-    return (
-      <>
-        Stored as a proposal. Somebody with a head key signs it: <code>mcpctl proposals sign {result.proposal.slice(0, 12)}</code>
-      </>
-    );
-  if (done.length === 0) return <>Nothing had to change.</>;
-  const [first] = done;
-  return <>{done.length === 1 ? `${first!.name} ${first!.change}.` : `${plural(done.length, "object")} changed.`}</>;
+interface Told {
+  deed?: string; // what was done then, "weather is restarting"; else it is said what changed
+  proposed?: boolean; // a proposal is told where it was made
 }
 
-export function useAct(): (act: () => Promise<ChangeResult>) => Promise<void> {
+export function useAct(): (act: () => Promise<ChangeResult>, told?: Told) => Promise<void> {
   const say = useToast();
   const client = useQueryClient();
   return useCallback(
-    async (act) => {
-      const result = await act();
-      say("good", <Outcome result={result} />);
+    async (act, { deed, proposed = false } = {}) => {
+      const { changes, proposal } = await act();
+      if (proposal === null) say("good", saidOf(changes, deed) || "Nothing had to change.");
+      else if (!proposed)
+        say(
+          "good",
+          <>
+            Stored as a proposal. Somebody with a head key signs it: <code>mcpctl proposals sign {proposal.slice(0, 12)}</code>
+          </>,
+        );
       void client.invalidateQueries({ predicate: ({ queryKey }) => ["history", "audit", "proposals", "desired"].includes(String(queryKey[0])) });
     },
     [say, client],

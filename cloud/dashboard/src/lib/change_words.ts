@@ -13,6 +13,7 @@ export const changesOf = (differences: readonly Pick<Difference, "before" | "aft
   });
 
 export const WORD = { deleted: "deleted", created: "created", configured: "changed" } as const;
+export const wordOf = (change: string): string => (change in WORD ? WORD[change as Done] : change);
 type Done = keyof typeof WORD;
 export const isDone = <T extends { change: string }>(each: T): each is T & { change: Done } => each.change in WORD;
 
@@ -29,6 +30,14 @@ export const countsOf = (changes: Changes): string =>
     .filter(({ count }) => count > 0)
     .map(({ change, count }) => `${count} ${WORD[change]}`)
     .join(", ");
+
+// What was done, in a sentence: the `deed` of one button, else what changed. "": nothing was to be done.
+export function saidOf(changes: Changes, deed?: string): string {
+  const done = weighed(changes);
+  if (done.length === 0) return "";
+  const [first] = done;
+  return deed !== undefined ? `${deed}.` : done.length === 1 ? `${first!.name} is ${WORD[first!.change]}.` : `${countsOf(done)}.`;
+}
 
 // What is to be typed before something is deleted: its name, or of several how many. undefined: nothing is.
 export function toType(changes: Changes): string | undefined {

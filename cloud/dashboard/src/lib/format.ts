@@ -19,19 +19,27 @@ export const agoOf = (since: string | number, now = Date.now()): string => {
   return age === "now" ? "just now" : age === "—" ? age : `${age} ago`;
 };
 
-const stamp = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-export const timeOf = (at: string | number): string => {
+// All times have one form, that of ISO in the time of who looks: "2026-11-29 18:46:55", its day, its minute, its clock.
+const inIso = (at: string | number): string | undefined => {
   const date = new Date(at);
-  return Number.isFinite(date.getTime()) ? stamp.format(date) : "—";
+  if (!Number.isFinite(date.getTime())) return undefined;
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 };
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-export const clockOf = (at: string): string => {
-  const date = new Date(at);
-  return Number.isFinite(date.getTime()) ? clock.format(date) : at.slice(0, 24);
-};
+export const timeOf = (at: string | number): string => inIso(at) ?? "—";
+export const minuteOf = (at: string | number): string => timeOf(at).slice(0, 16);
+export const clockOf = (at: string): string => inIso(at)?.slice(11) ?? at.slice(0, 24);
+// How long ago within a day, else the day.
+export const whenOf = (at: number, now = Date.now()): string => (now - at < 86_400_000 ? agoOf(at, now) : timeOf(at).slice(0, 10));
 export const short = (hash: string, length = 12): string => hash.replace(/^sha256:/, "").slice(0, length);
-export const plural = (count: number, word: string, words = `${word}s`): string => `${count.toLocaleString()} ${count === 1 ? word : words}`;
-export const percent = (ratio: number | null | undefined): string => (ratio === null || ratio === undefined ? "—" : `${(ratio * 100).toFixed(ratio >= 0.9995 || ratio < 0.1 ? 1 : 2)} %`);
+// The page's words are English ones, so are its numbers: "10,000".
+export const count = (value: number): string => value.toLocaleString("en-US");
+export const plural = (value: number, word: string, words = `${word}s`): string => `${count(value)} ${value === 1 ? word : words}`;
+// Two digits, but for nothing and all; what is not quite that is never rounded to it.
+export const percent = (ratio: number | null | undefined): string =>
+  ratio === null || ratio === undefined ? "—" : ratio <= 0 ? "0 %" : ratio >= 1 ? "100 %" : `${Math.min(99.99, Math.max(0.01, ratio * 100)).toFixed(2)} %`;
+// "2 min", "30 h", "6 days"
+export const lengthOf = (seconds: number): string => (seconds < 3600 ? `${Math.max(1, Math.round(seconds / 60))} min` : seconds < 2 * 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`);
 const SHORT_FORMS = /\b(api|cpu|dns|mcp|oci|oom|tls|url)\b/g;
 // "NodeOffline" → "Node offline", "ApiTokenExpires" → "API token expires"
 export const inWords = (reason: string): string => {

@@ -1,5 +1,6 @@
 // What a server uses, as a view keeps it: samples in the order of time and events, each once, bounded. Pure.
 import type { Schemas } from "../api/client";
+import { count } from "./format";
 
 type ServerUsage = Schemas["ServerUsage"];
 export type Sample = ServerUsage["samples"][number];
@@ -61,7 +62,7 @@ export function bytesText(bytes: number): string {
   return `${bytes} B`;
 }
 export const timeText = (ms: number): string => (ms >= 60_000 ? `${tidy(ms / 60_000)} min` : ms >= 1000 ? `${tidy(ms / 1000)} s` : `${tidy(ms)} ms`);
-export const countText = (count: number): string => (Number.isInteger(count) ? count.toLocaleString("en-US") : tidy(count));
+export const countText = (value: number): string => (Number.isInteger(value) ? count(value) : tidy(value));
 
 // "from 0.1 to 0.4 cores, now 0.25 cores": a chart in words.
 export function inShort(values: readonly (number | null)[], text: (value: number) => string): string {

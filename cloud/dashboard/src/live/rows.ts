@@ -1,7 +1,7 @@
 // From what nodes report and what is desired to a row of a table. Pure.
 import type { FeedNode, ObjectRow, ServerSummary } from "../api/client";
 import { isMeant, verdictOf } from "../lib/conditions";
-import { ageOf, inWords } from "../lib/format";
+import { agoOf, inWords } from "../lib/format";
 import { byName } from "../lib/natural";
 import { DeclaredNodes, whyNowhere } from "./placement";
 
@@ -261,7 +261,7 @@ export function nodeRow(name: string, feed: FeedNode | undefined, servers: reado
 // How many of a node's servers are ready; of one that is away that is what it said last.
 export const readyText = ({ health, ready, servers }: NodeRow): string => `${health === "offline" && servers > 0 ? "was " : ""}${ready}/${servers}`;
 export const readyWords = ({ health, ready, servers }: NodeRow): string => `${ready} of ${servers}${health === "offline" && servers > 0 ? ", as last reported" : ""}`;
-export const seenText = ({ connected, lastSeen }: NodeRow, now = Date.now()): string => (connected ? "now" : lastSeen === 0 ? "never" : `${ageOf(lastSeen, now)} ago`);
+export const seenText = ({ connected, lastSeen }: NodeRow, now = Date.now()): string => (connected ? "now" : lastSeen === 0 ? "never" : agoOf(lastSeen, now));
 
 const countOf = <T>(values: readonly T[]): Map<T, number> => values.reduce((counts, value) => counts.set(value, (counts.get(value) ?? 0) + 1), new Map<T, number>());
 

@@ -6,6 +6,7 @@ import { api, ApiError, type ChangeResult, result } from "../api/client";
 import { objectOf, queryClient, snapshotOf } from "../api/queries";
 import { useAct } from "../lib/act";
 import { rowsOf } from "../lib/changes";
+import { wordOf } from "../lib/change_words";
 import { plural } from "../lib/format";
 import { useFleet } from "../live";
 import { Modal } from "../ui/dialog";
@@ -83,7 +84,7 @@ export function Review({ plan: first, close, applied }: { plan: Plan; close(): v
         const made = await result(api.POST("/v1/changes", { body: { set: plan.objects, remove: [], message, dryRun: false, base: plan.base } }));
         applied(made);
         return made;
-      });
+      }, { proposed: true });
     } catch (failure) {
       if (isOtherFleet(failure)) setTurn((count) => count + 1);
       setProblem(isOtherFleet(failure) ? "The fleet has changed meanwhile: look again at what this does now." : (failure as Error).message);
@@ -104,7 +105,7 @@ export function Review({ plan: first, close, applied }: { plan: Plan; close(): v
           plan.dry.changes.map(({ kind, namespace, name, change }, index) => (
             <section key={`${kind}/${namespace}/${name}`} aria-label={name}>
               <h3>
-                <span className={`chip ${change === "configured" ? "changed" : change}`}>{change}</span> <span className="muted">{kind}</span> {name}
+                <span className={`chip ${wordOf(change)}`}>{wordOf(change)}</span> <span className="muted">{kind}</span> {name}
               </h3>
               {change !== "unchanged" && plan.texts[index] !== undefined && (
                 <Part what="Loading the comparison">
@@ -123,8 +124,10 @@ export function Review({ plan: first, close, applied }: { plan: Plan; close(): v
           }}
         >
           <label className="field">
-            <span>Why, for the history</span>
-            <input value={message} onChange={(event) => setMessage(event.target.value)} maxLength={500} placeholder="weather v2" autoComplete="off" />
+            <span>
+              Why, for the history <span className="muted small">may be empty</span>
+            </span>
+            <input value={message} onChange={(event) => setMessage(event.target.value)} maxLength={500} autoComplete="off" />
           </label>
           <p className="problem" role="alert">
             {problem}

@@ -15,12 +15,11 @@ function Elicitation({ asked, done }: { asked: Extract<Asked, { kind: "elicitati
   const params = asked.params as { message: string; requestedSchema?: JsonSchema };
   return (
     <Modal open close={() => answer({ action: "cancel" })} title="The server asks" description={params.message}>
-      <SchemaForm schema={params.requestedSchema ?? {}} action="Answer" submit={(content) => answer({ action: "accept", content: content as Record<string, string> })}>
+      <SchemaForm schema={params.requestedSchema ?? {}} action="Answer" note={<p className="muted small">It comes from the server, not from mcpfleet: never type a password.</p>} submit={(content) => answer({ action: "accept", content: content as Record<string, string> })}>
         <button type="button" className="button" onClick={() => answer({ action: "decline" })}>
           Decline
         </button>
       </SchemaForm>
-      <p className="muted small">It comes from the server, not from mcpfleet: never type a password.</p>
     </Modal>
   );
 }

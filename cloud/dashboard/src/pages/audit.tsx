@@ -1,12 +1,13 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { SearchX, Users } from "lucide-react";
 import { type ReactNode, useDeferredValue, useEffect, useMemo } from "react";
 import { api, result } from "../api/client";
-import { useOfNode } from "../app/session";
-import { type Deed, filterDeeds, joined, partsOf, type Place, placeOf } from "../lib/audit";
+import { joins } from "../api/queries";
+import { useMayAct, useOfNode } from "../app/session";
+import { type Deed, detailOf, filterDeeds, joined, newestJoin, partsOf, type Place, placeOf, subjectOf, verbOf } from "../lib/audit";
 import { wordsOf } from "../lib/filter";
-import { agoOf, inWords, plural, timeOf } from "../lib/format";
+import { count, plural, timeOf, whenOf } from "../lib/format";
 import { useReadOn } from "../lib/read_on";
 import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
@@ -42,8 +43,15 @@ function useDeeds() {
   return { all, rows };
 }
 
-function PlaceLink({ place, children }: { place: Place | undefined; children: ReactNode }) {
-  if (place === undefined) return children;
+// Which servers and nodes there are: what is gone has no page. All, while that is not known.
+function useThere(): (place: Place) => boolean {
+  const { servers, nodes, synced, desiredKnown } = useFleet();
+  const names = useMemo(() => new Set([...servers.map(({ key }) => key), ...nodes.map(({ name }) => name)]), [servers, nodes]);
+  return (place) => !synced || !desiredKnown || names.has("node" in place ? place.node : `${place.namespace}/${place.name}`);
+}
+
+function PlaceLink({ place, there, children }: { place: Place | undefined; there(place: Place): boolean; children: ReactNode }) {
+  if (place === undefined || !there(place)) return children;
   return "node" in place ? (
     <Link to="/nodes/$node" params={place} className="link">
       {children}
@@ -56,6 +64,11 @@ function PlaceLink({ place, children }: { place: Place | undefined; children: Re
 }
 
 function Deeds({ rows }: { rows: readonly Deed[] }) {
+  const there = useThere();
+  const mayAct = useMayAct();
+  const newest = newestJoin(rows);
+  const { data } = useQuery({ ...joins(newest ?? ""), enabled: mayAct && newest !== undefined, placeholderData: keepPreviousData });
+  const nodes = useMemo(() => new Map(data?.map(({ id, node }) => [id, node])), [data]);
   return (
     <div className="card flush scroll-x" tabIndex={0} role="region" aria-label="Audit list, scrolls">
       <table className="plain">
@@ -64,8 +77,8 @@ function Deeds({ rows }: { rows: readonly Deed[] }) {
           <tr>
             <th scope="col">When</th>
             <th scope="col">Who</th>
+            <th scope="col">Did</th>
             <th scope="col">What</th>
-            <th scope="col">Of what</th>
             <th scope="col">Result</th>
           </tr>
         </thead>
@@ -74,17 +87,19 @@ function Deeds({ rows }: { rows: readonly Deed[] }) {
             <tr key={row.id}>
               <td>
                 <time dateTime={new Date(row.at).toISOString()} title={timeOf(row.at)}>
-                  {agoOf(row.at)}
+                  {whenOf(row.at)}
                 </time>
               </td>
               <td className="strong">{row.who}</td>
-              <td>{inWords(row.what)}</td>
-              <td className="mono">
-                <PlaceLink place={placeOf(row)}>{row.subject}</PlaceLink>
+              <td>{verbOf(row.what)}</td>
+              <td className="strong">
+                <PlaceLink place={placeOf(row, nodes)} there={there}>
+                  {subjectOf(row, nodes)}
+                </PlaceLink>
               </td>
               <td className="muted break">
-                {partsOf(row.detail).map(({ text, place }, index) => (
-                  <PlaceLink key={index} place={place}>
+                {partsOf(detailOf(row)).map(({ text, place }, index) => (
+                  <PlaceLink key={index} place={place} there={there}>
                     {text}
                   </PlaceLink>
                 ))}
@@ -125,19 +140,21 @@ export function Audit() {
     );
   return (
     <>
-      <PageHead title="Audit" sub={ofNode ? "Who did what through this page, the last 2000 deeds. What mcpctl changed is in the history." : "Who did what through the Worker, for 90 days. What mcpctl changed is here, too; its words are in the history."} />
+      <PageHead title="Audit" sub={ofNode ? "Who did what through this page, the last 2,000 actions. What mcpctl changed is in the history." : "Who did what through the Worker, for 90 days. What mcpctl changed is here, too; its words are in the history."} />
       {rows.length === 0 ? (
-        <Empty icon={Users} title="Nobody did anything yet" />
+        <Empty icon={Users} title="Nobody did anything yet">
+          Who applies, restarts, enrols or acknowledges something stands here from then on, with the time.
+        </Empty>
       ) : (
         <>
           <div className="filters">
-            <Search value={q} change={(value) => set({ q: value })} label="Who, what, of what…" />
+            <Search value={q} change={(value) => set({ q: value })} label="Who, what, a server, a node…" />
             <Select value={who} change={(value) => set({ who: value })} label="Who" options={optionsOf("Everybody", rows.map((row) => row.who), who)} />
-            <Select value={what} change={(value) => set({ what: value })} label="What" options={optionsOf("All deeds", rows.map((row) => row.what), what, inWords)} />
+            <Select value={what} change={(value) => set({ what: value })} label="Action" options={optionsOf("All actions", rows.map((row) => row.what), what, verbOf)} />
           </div>
           {filtered && (
             <p className="muted" role="status">
-              {`${shown.length.toLocaleString()} of ${hasNextPage ? "the newest " : ""}${plural(rows.length, "deed")}`}
+              {`${count(shown.length)} of ${hasNextPage ? "the newest " : ""}${plural(rows.length, "action")}`}
               {looking && ", looking further…"}
             </p>
           )}

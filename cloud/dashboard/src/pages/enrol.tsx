@@ -65,7 +65,10 @@ function Waiting({ joining, state, setState, close, end }: { joining: Joining; s
     );
   return (
     <>
-      <p>On {joining.node}, with mcplet installed:</p>
+      <p>On {joining.node}, as root:</p>
+      <p className="muted small">
+        mcplet is there already, or comes with <code>apt-get install ./mcpfleet_*.deb</code> (docs/operations.md).
+      </p>
       <Command text={`mcplet join ${workerOrigin} --name ${joining.node} --token-file - <<'END'\n${joining.token}\nEND`} />
       <p className="muted small">The token lets one machine in, within a day. It is shown only here: leave this open until the node has come.</p>
       <p className="inline" role="status">
@@ -94,6 +97,24 @@ function Signed({ name }: { name: string }) {
   );
 }
 
+type Problem = { of: "name" | "labels" | "token"; text: string };
+
+function Field({ of, label, more, problem, value, change, ...input }: { of: Problem["of"]; label: string; more?: string; problem: Problem | undefined; value: string; change(value: string): void; placeholder: string; autoFocus?: boolean }) {
+  const own = problem?.of === of ? problem.text : "";
+  const id = `enrol-${of}`;
+  return (
+    <div className="field">
+      <label htmlFor={id}>
+        {label} {more !== undefined && <span className="muted small">{more}</span>}
+      </label>
+      <input id={id} value={value} onChange={(event) => change(event.target.value)} autoComplete="off" spellCheck={false} aria-invalid={own !== ""} aria-describedby={`${id}-problem`} {...input} />
+      <p id={`${id}-problem`} className="problem" role="alert">
+        {own}
+      </p>
+    </div>
+  );
+}
+
 export function Enrol({ close }: { close(): void }) {
   const { data, error, refetch } = useQuery(desired);
   const [name, setName] = useState("");
@@ -101,19 +122,24 @@ export function Enrol({ close }: { close(): void }) {
   const [joining, setJoining] = useState<Joining>();
   const [state, setState] = useState<JoinState>("waiting");
   const [question, setQuestion] = useState<Question>();
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
+  // Said where it is, and the field has the focus.
+  const refuse = (of: "name" | "labels", text: string) => {
+    setProblem({ of, text });
+    document.getElementById(`enrol-${of}`)?.focus();
+  };
   const begin = async (event: FormEvent) => {
     event.preventDefault();
     const given = labelsIn(labels);
-    if (!NAME.test(name)) return setProblem("A name has lower-case letters, digits and dashes.");
-    if (given === undefined) return setProblem("Labels are key=value, with spaces between.");
+    if (!NAME.test(name)) return refuse("name", "A name has lower-case letters, digits and dashes, 63 at most, and a letter or a digit at both ends.");
+    if (given === undefined) return refuse("labels", "Labels are key=value, with spaces between.");
     setBusy(true);
+    setProblem(undefined);
     try {
       setJoining(await beginJoin(name, given));
-      setProblem("");
     } catch (error) {
-      setProblem((error as Error).message);
+      setProblem({ of: "token", text: (error as Error).message });
     }
     setBusy(false);
   };
@@ -143,22 +169,14 @@ export function Enrol({ close }: { close(): void }) {
         <Failed error={error} retry={() => void refetch()} />
       ) : (
         <form onSubmit={(event) => void begin(event)}>
-          <label className="field">
-            <span>Name</span>
-            <input value={name} onChange={(event) => setName(event.target.value)} placeholder="edge-01" autoComplete="off" spellCheck={false} autoFocus />
-          </label>
+          <Field of="name" label="Name" problem={problem} value={name} change={setName} placeholder="edge-01" autoFocus />
           {data?.signed ? (
             <Signed name={name} />
           ) : (
             <>
-              <label className="field">
-                <span>
-                  Labels <span className="muted small">for placement; may be empty</span>
-                </span>
-                <input value={labels} onChange={(event) => setLabels(event.target.value)} placeholder="site=berlin tier=gold" autoComplete="off" spellCheck={false} />
-              </label>
+              <Field of="labels" label="Labels" more="for placement; may be empty" problem={problem} value={labels} change={setLabels} placeholder="site=berlin tier=gold" />
               <p className="problem" role="alert">
-                {problem}
+                {problem?.of === "token" ? problem.text : ""}
               </p>
               <div className="dialog-end">
                 <button type="submit" className="button primary" disabled={busy || name === "" || data === undefined}>

@@ -1,10 +1,10 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { GitCommitHorizontal, RotateCcw } from "lucide-react";
 import { type Ref, useEffect, useRef, useState } from "react";
 import { history, type HistoryRow, proposals } from "../api/queries";
 import { useMayAct } from "../app/session";
-import { agoOf, plural, short, timeOf } from "../lib/format";
+import { agoOf, count, plural, short, timeOf } from "../lib/format";
 import { useReadOn } from "../lib/read_on";
 import { useFleet } from "../live";
 import { Card, Command, PageHead } from "../ui/parts";
@@ -76,6 +76,7 @@ function Version({ row, newest, chosen, choose, rollBack, ref }: { row: HistoryR
 
 export function History() {
   const { head, synced, link } = useFleet();
+  const mayAct = useMayAct();
   const { at } = route.useSearch();
   const navigate = route.useNavigate();
   // A question stays open while a newer version comes.
@@ -104,10 +105,18 @@ export function History() {
   if (data === undefined) return <Loading what="Reading the history" />;
   return (
     <>
-      <PageHead title="History" sub={head === undefined ? undefined : <>Version {head.order} is in force</>} />
+      <PageHead title="History" sub={
+          head === undefined ? undefined : (
+            <>
+              Version {head.order} is in force{head.snapshot !== "" && <>: <code>{short(head.snapshot)}</code></>}
+            </>
+          )
+        } />
       <Waiting />
       {rows.length === 0 ? (
-        <Empty icon={GitCommitHorizontal} title="Nothing was applied yet" />
+        <Empty icon={GitCommitHorizontal} title="Nothing was applied yet" action={mayAct && <Link to="/apply" className="button">Apply a manifest</Link>}>
+          Each apply is a version here, with who, why and what differed; the fleet can be rolled back to it.
+        </Empty>
       ) : (
         <ol className="versions">
           {rows.map((row, index) => (
@@ -131,7 +140,7 @@ export function History() {
           {looking
             ? `Looking for version ${short(at)}…`
             : hasNextPage
-              ? `Version ${short(at)} is not among the newest ${rows.length.toLocaleString()}: look at older ones.`
+              ? `Version ${short(at)} is not among the newest ${count(rows.length)}: look at older ones.`
               : `There is no version ${short(at)} in the history; it may be too old to be kept.`}
         </p>
       )}

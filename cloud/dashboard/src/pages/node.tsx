@@ -6,8 +6,10 @@ import { api, ApiError, result } from "../api/client";
 import { nodesList, queryClient, uptime } from "../api/queries";
 import { useCan, useMayAct } from "../app/session";
 import { useAct } from "../lib/act";
-import { agoOf, percent, plural, timeOf } from "../lib/format";
+import { agoOf, minuteOf, plural } from "../lib/format";
+import { HOURS, uptimeText } from "../lib/uptime";
 import { bytesText } from "../lib/usage";
+import { isBehind } from "../lib/rollout";
 import { useFleet } from "../live";
 import { type NodeRow, readyWords, seenText } from "../live/rows";
 import { Confirm, type Question } from "../ui/dialog";
@@ -22,7 +24,6 @@ import { SERVER_COLUMNS } from "./servers";
 
 const NodeUsage = lazy(() => import("./node_usage").then((module) => ({ default: module.NodeUsage })));
 const route = getRouteApi("/nodes/$node");
-const HOURS = 24 * 7;
 
 function Revoked({ secrets }: { secrets: string[] | null }) {
   if (secrets === null) return <>Revoked. Which secrets it could open can’t be read now: mcpctl node revoke says it.</>;
@@ -47,6 +48,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             title: `Replace the token of ${row.name}?`,
             description: "The node is asked to get itself a new one. The old one ends when the new one is used.",
             action: "Ask it",
+            not: "Not asked",
             run: async () => {
               await result(api.POST("/v1/nodes/{node}/rotate", { params }));
               say("good", `${row.name} was asked for a new token.`);
@@ -64,6 +66,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             title: `Revoke ${row.name}?`,
             description: "For a machine that was stolen or given away: its tokens, joins and sockets end now. What it runs goes on there, unwatched. It must be enrolled anew.",
             action: "Revoke",
+            not: "Not revoked",
             name: row.name,
             dangerous: true,
             run: async () => {
@@ -84,6 +87,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
             title: `Forget ${row.name}?`,
             description: "It is revoked, and its status, uptime and place in the fleet are removed.",
             action: "Forget",
+            not: "Not forgotten",
             name: row.name,
             dangerous: true,
             run: async () => {
@@ -94,7 +98,7 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
                 if (!(row.desired !== undefined && error instanceof ApiError && error.status === 404)) throw error;
               }
               if (row.desired !== undefined)
-                await act(() => result(api.POST("/v1/changes", { body: { set: [], remove: [{ kind: "MCPNode", namespace: "", name: row.name }], message: `forget ${row.name}`, dryRun: false } })));
+                await act(() => result(api.POST("/v1/changes", { body: { set: [], remove: [{ kind: "MCPNode", namespace: "", name: row.name }], message: `forget ${row.name}`, dryRun: false } })), { deed: `${row.name} is forgotten` });
               void navigate({ to: "/nodes" });
             },
           })
@@ -106,13 +110,22 @@ function AccessActions({ row, ask }: { row: NodeRow; ask(question: Question): vo
   );
 }
 
+const DONE = { cordon: "cordoned", uncordon: "uncordoned", drain: "drained" } as const;
+
 function Actions({ row }: { row: NodeRow }) {
   const [question, setQuestion] = useState<Question>();
   const act = useAct();
   const enrols = useCan("enrol");
   const params = { path: { node: row.name } };
   const change = (action: "cordon" | "uncordon" | "drain", title: string, description: string, dangerous = false) =>
-    setQuestion({ title, description, action: action.charAt(0).toUpperCase() + action.slice(1), ...(dangerous ? { name: row.name, dangerous } : {}), run: () => act(() => result(api.POST(`/v1/nodes/{node}/${action}`, { params }))) });
+    setQuestion({
+      title,
+      description,
+      action: action.charAt(0).toUpperCase() + action.slice(1),
+      not: `Not ${DONE[action]}`,
+      ...(dangerous ? { name: row.name, dangerous } : {}),
+      run: () => act(() => result(api.POST(`/v1/nodes/{node}/${action}`, { params })), { deed: `${row.name} is ${DONE[action]}` }),
+    });
   return (
     <>
       {row.unschedulable ? (
@@ -136,7 +149,8 @@ function Actions({ row }: { row: NodeRow }) {
 }
 
 function Tunnel({ node, tunnel }: { node: string; tunnel: string | null }) {
-  const [text, setText] = useState(tunnel?.replace(/^https:\/\//, "") ?? "");
+  const before = tunnel?.replace(/^https:\/\//, "") ?? "";
+  const [text, setText] = useState(before);
   const [problem, setProblem] = useState("");
   const say = useToast();
   const mayAct = useMayAct();
@@ -158,9 +172,9 @@ function Tunnel({ node, tunnel }: { node: string; tunnel: string | null }) {
           Host name of its tunnel <span className="muted small">clients and “Tools” reach its servers by it</span>
         </span>
         <span className="field-row">
-          <input value={text} onChange={(event) => setText(event.target.value)} placeholder="edge-01.example.com" disabled={!mayAct} autoComplete="off" spellCheck={false} />
+          <input value={text} onChange={(event) => setText(event.target.value)} placeholder={`${node}.example.com`} disabled={!mayAct} autoComplete="off" spellCheck={false} />
           {mayAct && (
-            <button type="submit" className="button">
+            <button type="submit" className="button" disabled={text.trim() === before}>
               <Cable aria-hidden /> Set
             </button>
           )}
@@ -185,7 +199,7 @@ function Access({ node }: { node: string }) {
       <ul className="plain-list">
         {found.tokens.map((token) => (
           <li key={token.id}>
-            <code>{token.id}</code> <span className="muted">made {agoOf(token.created)}, {token.expires === null ? "never ends" : `ends ${timeOf(token.expires)}`}</span>
+            <code>{token.id}</code> <span className="muted">made {agoOf(token.created)}, {token.expires === null ? "never ends" : `ends ${minuteOf(token.expires)}`}</span>
           </li>
         ))}
       </ul>
@@ -195,7 +209,7 @@ function Access({ node }: { node: string }) {
 
 export function Node() {
   const { node } = route.useParams();
-  const { nodes, servers, synced } = useFleet();
+  const { nodes, servers, synced, head } = useFleet();
   const mayAct = useMayAct();
   const row = nodes.find((each) => each.name === node);
   const own = useMemo(() => servers.filter((each) => each.nodes.includes(node)), [servers, node]);
@@ -211,6 +225,7 @@ export function Node() {
         It was never enrolled, or it was forgotten.
       </Empty>
     );
+  const behind = isBehind(row.head, head?.order);
   return (
     <>
       <PageHead
@@ -249,7 +264,9 @@ export function Node() {
           </div>
           <div>
             <dt>Fleet version</dt>
-            <dd>{row.head || "—"}</dd>
+            <dd className={behind ? "warn-text" : ""} {...(behind && { title: `the newest is ${head?.order}` })}>
+              {row.head || "—"}
+            </dd>
           </div>
           {row.capacity.cpus > 0 && (
             <>
@@ -274,8 +291,8 @@ export function Node() {
         </dl>
         {up !== undefined && (
           <div className="facts-bars">
-            <Bars bars={up.bars ?? []} hours={HOURS} ratio={up.uptime.ratio} />
-            <span className="muted small">{up.uptime.ratio === null ? "no uptime known yet" : `${percent(up.uptime.ratio)} online, 7 days`}</span>
+            <Bars bars={up.bars ?? []} uptime={up.uptime} />
+            <span className="muted small">Online {uptimeText(up.uptime)}</span>
           </div>
         )}
       </Card>

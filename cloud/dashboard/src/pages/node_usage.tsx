@@ -2,7 +2,7 @@
 import "../ui/usage.css";
 import { Link } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { plural } from "../lib/format";
+import { count, plural } from "../lib/format";
 import { bytesText, coresText, countText, perMinute, type Sample } from "../lib/usage";
 import { useMeasured, type UsageNews } from "../live";
 import { Card, Select } from "../ui/parts";
@@ -45,7 +45,7 @@ export function NodeUsage({ node }: { node: string }) {
   return (
     <Card title="What its servers use" tools={<Select<Sort> value={sort} change={setSort} label="Order" options={(Object.keys(SORTS) as Sort[]).map((each) => ({ value: each, label: SORTS[each] }))} />}>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Usage, scrolls">
-        <table className="plain">
+        <table className="plain numbers">
           <caption className="sr-only">What the servers on {node} use now</caption>
           <thead>
             <tr>
@@ -68,9 +68,9 @@ export function NodeUsage({ node }: { node: string }) {
                   </td>
                   <td>{text(sample.cpu, coresText)}</td>
                   <td>{text(sample.memory, bytesText)}</td>
-                  <td>{sample.sessions}</td>
+                  <td>{count(sample.sessions)}</td>
                   <td>{text(callsOf(sample), countText)}</td>
-                  <td>{sample.errors}</td>
+                  <td>{count(sample.errors)}</td>
                 </tr>
               );
             })}
@@ -80,9 +80,9 @@ export function NodeUsage({ node }: { node: string }) {
               <th scope="row">{plural(all.length, "server")}</th>
               <td>{text(sum(all, ({ cpu }) => cpu), coresText)}</td>
               <td>{text(sum(all, ({ memory }) => memory), bytesText)}</td>
-              <td>{sum(all, ({ sessions }) => sessions)}</td>
+              <td>{text(sum(all, ({ sessions }) => sessions), count)}</td>
               <td>{text(sum(all, callsOf), countText)}</td>
-              <td>{sum(all, ({ errors }) => errors)}</td>
+              <td>{text(sum(all, ({ errors }) => errors), count)}</td>
             </tr>
           </tfoot>
         </table>

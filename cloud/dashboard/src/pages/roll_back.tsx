@@ -5,7 +5,7 @@ import { api, type ChangeResult, result } from "../api/client";
 import type { HistoryRow } from "../api/queries";
 import { useAct } from "../lib/act";
 import type { Difference } from "../lib/changes";
-import { timeOf } from "../lib/format";
+import { short, timeOf } from "../lib/format";
 import { countsOf, toType, weighed, WORD } from "../lib/change_words";
 import { useFleet } from "../live";
 import { Confirm, type Question } from "../ui/dialog";
@@ -52,13 +52,14 @@ export function RollBack({ row, close }: { row: HistoryRow; close(): void }) {
   const question = useMemo((): Question => {
     const name = data === undefined ? undefined : toType(data.changes);
     return {
-      title: "Roll back to this version?",
+      title: `Roll back to version ${short(row.snapshot)}?`,
       description: `The whole fleet becomes as it was at ${timeOf(row.time)} (“${row.message || "no message"}”). History goes on: this can be rolled back, too.`,
       action: "Roll back",
+      not: "Not rolled back",
       body: data !== undefined ? <Changed changes={data.changes} differences={differences ?? []} /> : error ? <Failed error={error} retry={() => void refetch()} /> : <Loading what="Looking what it would change" />,
       blocked: data === undefined || weighed(data.changes).length === 0,
       ...(name === undefined ? {} : { name, dangerous: true }),
-      run: () => act(() => result(api.POST("/v1/rollback", { body: { snapshot: row.snapshot, dryRun: false } }))),
+      run: () => act(() => result(api.POST("/v1/rollback", { body: { snapshot: row.snapshot, dryRun: false } })), { deed: `Rolled back to version ${short(row.snapshot)}` }),
     };
   }, [data, error, refetch, differences, row, act]);
   return <Confirm question={question} close={close} />;

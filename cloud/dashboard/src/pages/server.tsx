@@ -27,18 +27,21 @@ const ServerUsage = lazy(() => import("./server_usage").then((module) => ({ defa
 const route = getRouteApi("/servers/$namespace/$name");
 const NONE: readonly Place[] = [];
 
+const DEEDS = {
+  restart: { word: "Restart", deed: "is restarting", not: "Not restarted" },
+  suspend: { word: "Suspend", deed: "is suspended", not: "Not suspended" },
+  resume: { word: "Resume", deed: "is resumed", not: "Not resumed" },
+} as const;
+
 function Actions({ namespace, name, suspended }: { namespace: string; name: string; suspended: boolean }) {
   const [question, setQuestion] = useState<Question>();
   const act = useAct();
   const navigate = route.useNavigate();
   const path = { namespace, server: name };
-  const ask = (action: "restart" | "suspend" | "resume", description: string) =>
-    setQuestion({
-      title: `${action.charAt(0).toUpperCase()}${action.slice(1)} ${name}?`,
-      description,
-      action: action.charAt(0).toUpperCase() + action.slice(1),
-      run: () => act(() => result(api.POST(`/v1/servers/{namespace}/{server}/${action}`, { params: { path } }))),
-    });
+  const ask = (action: keyof typeof DEEDS, description: string) => {
+    const { word, deed, not } = DEEDS[action];
+    setQuestion({ title: `${word} ${name}?`, description, action: word, not, run: () => act(() => result(api.POST(`/v1/servers/{namespace}/{server}/${action}`, { params: { path } })), { deed: `${name} ${deed}` }) });
+  };
   return (
     <>
       <button type="button" className="button" onClick={() => ask("restart", "Each node makes a new instance of the same version. Sessions drain as the update strategy says.")}>
@@ -61,6 +64,7 @@ function Actions({ namespace, name, suspended }: { namespace: string; name: stri
             title: `Delete ${name}?`,
             description: "Every node stops it and removes its instances. The manifest stays in the history and can be rolled back to.",
             action: "Delete",
+            not: "Not deleted",
             name,
             dangerous: true,
             run: async () => {

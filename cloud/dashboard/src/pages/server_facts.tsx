@@ -5,14 +5,14 @@ import type { paths } from "../api/schema";
 import { uptime } from "../api/queries";
 import { endpointHere } from "../app/endpoint";
 import { useCan } from "../app/session";
-import { ageOf, percent } from "../lib/format";
+import { ageOf, count, plural } from "../lib/format";
+import { HOURS, spread, uptimeText } from "../lib/uptime";
 import type { ServerRow } from "../live/rows";
 import { Bars, Card, CopyText } from "../ui/parts";
 
 export type Place = NonNullable<paths["/v1/servers/{namespace}/{server}"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
 
-const HOURS = 24 * 7;
-const PLACES = 20; // nodes whose uptimes make the mean
+const PLACES = 20; // nodes whose uptimes make the mean: each is a question, once a minute
 
 const most = (places: readonly Place[], of: (catalog: NonNullable<Place["status"]["catalog"]>) => number | undefined): number | undefined => {
   const counts = places.flatMap(({ status }) => (status.catalog && of(status.catalog)) ?? []);
@@ -42,24 +42,26 @@ function Line({ label, text, copy, more }: { label: string; text: string; copy: 
 export function Facts({ row, places }: { row: ServerRow; places: readonly Place[] }) {
   const { namespace, name } = row;
   const measured = useCan("uptime");
-  const asked = useQueries({ queries: row.nodes.slice(0, PLACES).map((node) => ({ ...uptime(`server/${node}/${namespace}/${name}`, HOURS, 84), enabled: measured })) });
+  const of = spread(row.nodes, PLACES);
+  const asked = useQueries({ queries: of.map((node) => ({ ...uptime(`server/${node}/${namespace}/${name}`, HOURS, 84), enabled: measured })) });
   const found = asked.flatMap(({ data }) => data ?? []);
   const bars = found[0]?.bars?.map((_, index) => {
     const known = found.flatMap((each) => each.bars?.[index] ?? []);
     return known.length === 0 ? null : known.reduce((sum, each) => sum + each, 0) / known.length;
   });
-  const up = found.reduce((sum, { uptime: each }) => sum + each.upSeconds, 0);
-  const known = found.reduce((sum, { uptime: each }) => sum + each.knownSeconds, 0);
+  const sum = (what: "upSeconds" | "knownSeconds") => found.reduce((all, each) => all + each.uptime[what], 0);
+  const known = sum("knownSeconds");
+  const up = { ratio: known === 0 ? null : sum("upSeconds") / known, knownSeconds: Math.max(0, ...found.map((each) => each.uptime.knownSeconds)) };
   const { url } = endpointHere(row);
   const digests = digestsOf(places);
   const capabilities = [...new Set(places.flatMap(({ status }) => status.serverInfo?.capabilities ?? []))].sort();
   const [all, setAll] = useState(false); // on a phone, where what is asked for is below
   const facts: [string, React.ReactNode, "fold"?][] = [
-    ["Nodes ready", `${row.ready} of ${row.total}`],
+    ["Nodes ready", `${count(row.ready)} of ${count(row.total)}`],
     ["Tools", row.tools || "—"],
     ["Resources", most(places, ({ resources }) => resources) ?? "—"],
     ["Prompts", most(places, ({ prompts }) => prompts) ?? "—"],
-    ["Restarts", row.restarts],
+    ["Restarts", count(row.restarts)],
     ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`, "fold"],
     ["Age", ageOf(row.created)],
     ["Protocol", row.protocol || "—", "fold"],
@@ -96,8 +98,11 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
       <div className={bars === undefined ? "facts-bars phone-only" : "facts-bars"}>
         {bars !== undefined && (
           <>
-            <Bars bars={bars} hours={HOURS} ratio={known === 0 ? null : up / known} />
-            <span className="muted small">{known === 0 ? "no uptime known yet" : `${percent(up / known)} up, 7 days`}</span>
+            <Bars bars={bars} uptime={up} />
+            <span className="muted small">
+              Up {uptimeText(up)}
+              {of.length < row.nodes.length && `, on ${of.length} of ${plural(row.nodes.length, "node")}`}
+            </span>
           </>
         )}
         <button type="button" className="button ghost small phone-only" aria-expanded={all} onClick={() => setAll(!all)}>

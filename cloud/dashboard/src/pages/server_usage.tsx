@@ -3,7 +3,7 @@ import "../ui/usage.css";
 import { Link } from "@tanstack/react-router";
 import { Activity, CloudOff, ListChecks } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { ageOf, clockOf, inWords, timeOf } from "../lib/format";
+import { ageOf, clockOf, count, inWords, percent, timeOf } from "../lib/format";
 import { bytesText, coresText, countText, inShort, linesOf, mergeUsage, NO_USAGE, perMinute, type Sample, timeText, type Usage, type UsageEvent } from "../lib/usage";
 import { useFleet, useMeasured, type UsageNews } from "../live";
 import type { ServerRow } from "../live/rows";
@@ -32,7 +32,7 @@ interface Figure {
 const WHOLE = Array.from({ length: 9 }, (_, power) => [1, 2, 5].map((part) => part * 10 ** power)).flat();
 const BINARY = Array.from({ length: 33 }, (_, power) => 2 ** (power + 10));
 
-const share = ({ calls, errors }: Sample): string => (calls === 0 ? "" : `${((errors / calls) * 100).toFixed(errors > 0 && errors < calls ? 1 : 0)} % failed`);
+const share = ({ calls, errors }: Sample): string => (calls === 0 ? "" : `${percent(errors / calls)} failed`);
 const FIGURES: Figure[] = [
   { title: "CPU", lines: [{ name: "CPU", of: ({ cpu }) => cpu }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: coresText },
   { title: "Memory", lines: [{ name: "Memory", of: ({ memory }) => memory }], series: [{ colour: "--accent", fill: "--accent-soft" }], text: bytesText, steps: BINARY },
@@ -93,7 +93,7 @@ function Table({ samples }: { samples: readonly Sample[] }) {
     <details className="card usage-table">
       <summary>Figures as a table</summary>
       <div className="scroll-x" tabIndex={0} role="region" aria-label="Figures, scrolls">
-        <table className="plain">
+        <table className="plain numbers">
           <caption className="sr-only">The last {rows.length} samples, the newest first</caption>
           <thead>
             <tr>
@@ -111,9 +111,9 @@ function Table({ samples }: { samples: readonly Sample[] }) {
                 <td>{timeText(sample.seconds * 1000)}</td>
                 <td>{cell(sample.cpu, coresText)}</td>
                 <td>{cell(sample.memory, bytesText)}</td>
-                <td>{sample.sessions}</td>
-                <td>{sample.calls}</td>
-                <td>{sample.errors}</td>
+                <td>{count(sample.sessions)}</td>
+                <td>{count(sample.calls)}</td>
+                <td>{count(sample.errors)}</td>
                 <td>{cell(sample.p50, timeText)}</td>
                 <td>{cell(sample.p99, timeText)}</td>
               </tr>
@@ -140,7 +140,9 @@ function Events({ events, node }: { events: readonly UsageEvent[]; node: string 
                 <th scope="col">Kind</th>
                 <th scope="col">Reason</th>
                 <th scope="col">Message</th>
-                <th scope="col">Times</th>
+                <th scope="col" className="number">
+                  Times
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -155,7 +157,7 @@ function Events({ events, node }: { events: readonly UsageEvent[]; node: string 
                   <td>{inWords(event.reason)}</td>
                   <td className="break">{event.message}</td>
                   <td className="number" title={event.count > 1 ? `since ${timeOf(event.firstTime)}` : undefined}>
-                    {event.count}
+                    {count(event.count)}
                   </td>
                 </tr>
               ))}

@@ -38,6 +38,7 @@ export interface Question {
   title: string;
   description: ReactNode;
   action: string; // the word on the button
+  not?: string; // what is said where it failed: "Not restarted"
   name?: string; // must be typed: for what can't be taken back
   dangerous?: boolean;
   body?: ReactNode; // what it would do, to be looked at; makes it wide
@@ -67,7 +68,7 @@ export function Confirm({ question, close }: { question: Question | undefined; c
       await question.run();
       close();
     } catch (error) {
-      setProblem((error as Error).message);
+      setProblem(`${question.not ?? "Not done"}: ${(error as Error).message}`);
       setBusy(false);
     }
   };

@@ -2,7 +2,8 @@ import { Tabs as Radix } from "radix-ui";
 import { Check, Copy as CopyIcon, Search as SearchIcon, X } from "lucide-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { type Health, HEALTH_WORD, HEALTHS } from "../live/rows";
-import { inWords, percent, timeOf } from "../lib/format";
+import { inWords, minuteOf, percent } from "../lib/format";
+import { HOURS, type Uptime, uptimeText } from "../lib/uptime";
 
 export function HealthBadge({ health, reason }: { health: Health; reason?: string }) {
   const word = HEALTH_WORD[health];
@@ -155,13 +156,13 @@ export function Tabs<T extends string>({ value, change, tabs, label }: { value: 
 const shade = (ratio: number | null): string => (ratio === null ? "none" : ratio >= 0.999 ? "ready" : ratio >= 0.95 ? "degraded" : "failing");
 
 // Uptime in equal parts of time until now.
-export function Bars({ bars, hours, ratio }: { bars: readonly (number | null)[]; hours: number; ratio: number | null }) {
-  const part = (hours * 3_600_000) / Math.max(1, bars.length);
-  const begin = Date.now() - hours * 3_600_000;
+export function Bars({ bars, uptime }: { bars: readonly (number | null)[]; uptime: Uptime }) {
+  const part = (HOURS * 3_600_000) / Math.max(1, bars.length);
+  const begin = Date.now() - HOURS * 3_600_000;
   return (
-    <div className="bars" role="img" aria-label={`Uptime of the last ${hours} hours: ${percent(ratio)}`}>
+    <div className="bars" role="img" aria-label={`Uptime: ${uptimeText(uptime)}`}>
       {bars.map((bar, index) => (
-        <span key={index} className={shade(bar)} title={`${timeOf(begin + index * part)}: ${bar === null ? "nothing known" : percent(bar)}`} />
+        <span key={index} className={shade(bar)} title={`${minuteOf(begin + index * part)}: ${bar === null ? "nothing known" : percent(bar)}`} />
       ))}
     </div>
   );

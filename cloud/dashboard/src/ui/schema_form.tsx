@@ -30,10 +30,11 @@ interface FormProps {
   submit(args: Record<string, unknown>): void;
   busy?: boolean;
   raw?: boolean;
-  children?: ReactNode;
+  note?: ReactNode; // in a dialog: stands above the buttons, which are in the order of all dialogs
+  children?: ReactNode; // more buttons
 }
 
-export function SchemaForm({ schema, action, submit, busy = false, raw = false, children }: FormProps) {
+export function SchemaForm({ schema, action, submit, busy = false, raw = false, note, children }: FormProps) {
   const fields = useMemo(() => fieldsOf(schema), [schema]);
   const says = useMemo(() => formSays(schema), [schema]);
   const [texts, setTexts] = useState<Record<string, string>>({});
@@ -110,11 +111,13 @@ export function SchemaForm({ schema, action, submit, busy = false, raw = false, 
             </div>
           );
         })}
-      <div className="form-end">
+      {note}
+      <div className={note === undefined ? "form-end" : "dialog-end"}>
+        {note !== undefined && children}
         <button type="submit" className="button primary" disabled={busy}>
           {action}
         </button>
-        {children}
+        {note === undefined && children}
       </div>
     </form>
   );

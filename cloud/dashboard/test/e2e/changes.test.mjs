@@ -251,7 +251,7 @@ describe("what differs", { skip, concurrency: 1 }, () => {
     await editor(page).getByText("ghcr.io/example/compared:1.6.0").waitFor();
     await page.getByText("Nothing is wrong with it").waitFor();
     const dialog = await review(page, "1 change");
-    await dialog.getByText("configured").waitFor();
+    await dialog.getByText("changed", { exact: true }).waitFor();
     await dialog.locator(".diff .cm-content").waitFor();
     assert.deepEqual(await compared(dialog), { gone: ["      ref: ghcr.io/example/compared:1.5.0"], come: ["      ref: ghcr.io/example/compared:1.6.0"] });
     await axe(page, "a comparison");
@@ -329,7 +329,7 @@ describe("Roll back", { skip, concurrency: 1 }, () => {
     await worker.call("POST", "/v1/changes", { body: { message: "a new one", set: [object("later")] } });
     await worker.call("POST", "/v1/changes", { body: { message: "weather goes", remove: [{ kind: "MCPServer", namespace: "default", name: "weather" }] } });
     const { page, context, faults } = await open("history");
-    const dialog = page.getByRole("alertdialog", { name: "Roll back to this version?" });
+    const dialog = page.getByRole("alertdialog", { name: /^Roll back to version [0-9a-f]{12}\?$/ });
     const deed = dialog.getByRole("button", { name: "Roll back" });
     const version = (text) => page.locator("li.version").filter({ hasText: text });
     // To before the last one nothing is deleted: no name is asked for.
@@ -461,24 +461,29 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     await rows(page).filter({ hasText: "bob" }).first().waitFor();
     await page.getByRole("combobox", { name: "Who" }).selectOption("bob");
     await until("bob's deeds alone", async () => (await rows(page).count()) === deeds.length, 10_000);
-    const words = (what) => what.charAt(0).toUpperCase() + what.slice(1);
-    assert.deepEqual(await cells(page), deeds.map(([what, subject]) => ["bob", words(what), subject]).reverse());
+    const VERBS = { change: "changed", restart: "restarted", delete: "deleted", rollback: "rolled back", tunnel: "set the tunnel of", token: "made a token for", enrol: "made a join token for", "end join token": "ended the join token of", acknowledge: "acknowledged" };
+    const said = ([what, subject]) => VERBS[what] !== undefined ? [VERBS[what], subject === "fleet" ? "the fleet" : subject === join ? "a node" : subject] : undefined;
+    const shown = await cells(page);
+    for (const [at, deed] of deeds.toReversed().entries()) {
+      const expected = said(deed);
+      if (deed[0] !== "acknowledge" && expected !== undefined) assert.deepEqual(shown[at], ["bob", ...expected]);
+    }
+    assert.ok(!shown.flat().includes(join), "a token's id is shown to nobody");
+    // What is gone has no page to go to, once the fleet is known.
+    for (const name of ["default/bobs", "edge-02"]) await until(`no link to ${name}`, async () => (await page.getByRole("link", { name, exact: true }).count()) === 0, 10_000);
     assert.match(page.url(), /audit\?who=bob$/);
-    await page.getByRole("combobox", { name: "What" }).selectOption("restart");
+    await page.getByRole("combobox", { name: "Action" }).selectOption("restart");
     await page.getByText(/^1 of /).waitFor();
     await page.reload();
     await page.getByText(/^1 of /).waitFor();
-    assert.deepEqual(await cells(page), [["bob", "Restart", "default/bobs"]]);
+    assert.deepEqual(await cells(page), [["bob", "restarted", "default/bobs"]]);
     assert.equal(await page.getByRole("combobox", { name: "Who" }).inputValue(), "bob");
     await axe(page, "a filtered audit");
     await shoot(page, "audit-light");
-    await page.getByRole("combobox", { name: "What" }).selectOption("");
+    await page.getByRole("combobox", { name: "Action" }).selectOption("");
     await page.getByRole("combobox", { name: "Who" }).selectOption("");
     await page.getByRole("searchbox").fill("tunnel edge-02");
     await page.getByText(/^1 of /).waitFor();
-    await page.getByRole("link", { name: "edge-02" }).click();
-    await page.waitForURL(/nodes\/edge-02$/);
-    await page.goBack();
     await page.getByRole("searchbox").fill("change weather created");
     await page.getByText(/^\d+ of /).waitFor();
     await page.getByRole("link", { name: "MCPServer/default/weather" }).first().click();
@@ -486,6 +491,11 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     two.close();
     assert.deepEqual(faults, []);
     await context.close();
+    // Who may read the join tokens sees for which node one was.
+    const operators = await open("audit?what=enrol");
+    await rows(operators.page).getByText("edge-07", { exact: true }).waitFor();
+    assert.deepEqual(operators.faults, []);
+    await operators.context.close();
   });
 
   test("shows what others do while it is looked at, and older ones when they are asked for", { timeout }, async () => {
@@ -509,14 +519,14 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     // One that changes the fleet is there at once, one that does not in ten seconds; those that were read stay.
     const newest = rows(page).first();
     await worker.call("POST", "/v1/servers/default/notes/restart", { token: BOB });
-    await newest.filter({ hasText: "bob" }).getByText("Restart", { exact: true }).waitFor({ timeout: 5000 });
+    await newest.filter({ hasText: "bob" }).getByText("restarted", { exact: true }).waitFor({ timeout: 5000 });
     await newest.getByRole("link", { name: "default/notes", exact: true }).waitFor();
     await worker.call("PATCH", "/v1/nodes/edge-01", { token: BOB, body: { tunnel: null } });
-    await newest.getByText("Tunnel", { exact: true }).waitFor({ timeout: 15_000 });
+    await newest.getByText("set the tunnel of", { exact: true }).waitFor({ timeout: 15_000 });
     assert.equal(await rows(page).count(), all + 2);
     // What is rare is looked for further back.
     await page.getByRole("searchbox").fill(first.detail.split(" ")[0]);
-    await page.getByText(new RegExp(`of ${all + 2} deeds$`)).waitFor();
+    await page.getByText(new RegExp(`of ${all + 2} actions$`)).waitFor();
     await page.goto("about:blank");
     await page.goto(`${worker.url}/-/audit?q=MCPNode%2Fedge-01+created`);
     await oldest.waitFor();

@@ -171,18 +171,20 @@ describe("a day", { skip, concurrency: 1 }, () => {
   test("buttons restart, suspend and resume it, and the list of deeds says who", { timeout: 300_000 }, async () => {
     await page.getByRole("button", { name: "Suspend" }).click();
     await confirm("Suspend");
+    await page.getByText("one is suspended.", { exact: true }).waitFor();
     await badge("off").waitFor();
     await page.getByRole("button", { name: "Resume" }).click();
     await confirm("Resume");
     await badge("ready").waitFor();
     await page.getByRole("button", { name: "Restart" }).click();
     await confirm("Restart");
+    await page.getByText("one is restarting.", { exact: true }).waitFor();
     await until("the new generation is Ready", async () => {
       const found = await summary("one");
       return found.generation === 4 && found.ready === "True";
     });
     await go("Audit");
-    for (const what of ["Restart", "Suspend", "Resume"]) await page.getByRole("row").filter({ hasText: "default/one" }).getByText(what, { exact: true }).waitFor();
+    for (const what of ["restarted", "suspended", "resumed"]) await page.getByRole("row").filter({ hasText: "default/one" }).getByText(what, { exact: true }).waitFor();
     await page.getByRole("row").filter({ hasText: "ada" }).first().waitFor();
     await shoot("audit");
   });

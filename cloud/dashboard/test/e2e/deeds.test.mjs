@@ -44,19 +44,44 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     });
     await raised("CrashLoop", "ManyAlerts", "ApiTokenExpires", "TokenExpires");
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/alerts` });
-    const item = (kind) => page.getByRole("listitem").filter({ has: page.getByText(kind, { exact: true }) });
-    await item("Token expires").getByText("Rotate it in the node’s page").waitFor(); // of one of the two
-    await item("API token expires").getByText("pipeline", { exact: true }).waitFor();
-    await item("API token expires").getByText("Put a new one into the Worker’s settings").waitFor();
-    await item("Many alerts").getByText("Look at the node rather than at each server").waitFor();
-    await item("Crash loop").getByText("its last lines on stderr").waitFor();
+    const group = (kind) => page.getByRole("region", { name: kind, exact: true });
+    const items = (kind) => group(kind).getByRole("listitem");
+    await group("Token expires").getByText("Rotate it in the node’s page").waitFor();
+    assert.equal(await items("Token expires").count(), 2);
+    await items("API token expires").getByText("pipeline", { exact: true }).waitFor();
+    await group("API token expires").getByText("Put a new one into the Worker’s settings").waitFor();
+    await group("Many alerts").getByText("Look at the node rather than at each server").waitFor();
+    await group("Crash loop").getByText("its last lines on stderr").waitFor();
     assert.equal(await page.locator(".alert-words").count(), 4, "once for each kind");
+    // Many of a kind are its head, until somebody wants to see them.
+    const fold = group("Crash loop").getByRole("button", { name: "Crash loop · 50" });
+    assert.equal(await items("Crash loop").count(), 0);
+    await fold.click();
+    assert.equal(await items("Crash loop").count(), 50);
+    await axe(page, "alerts of a kind");
+    await shoot(page, "alerts-open-light");
+    await fold.click();
     await axe(page, "alerts in words");
     await shoot(page, "alerts-words-light");
-    await item("API token expires").getByRole("button", { name: "Acknowledge" }).click();
+    await items("API token expires").getByRole("button", { name: "Acknowledge" }).click();
     await page.getByRole("tab", { name: "Acknowledged (1)" }).click();
-    await item("API token expires").getByText("seen by ada").waitFor();
+    await items("API token expires").getByText("acknowledged by ada").waitFor();
     await axe(page, "acknowledged alerts");
+    // All of a kind at once; what is refused is named, and is there still.
+    await page.getByRole("tab", { name: "Open (53)" }).click();
+    let refused = 0;
+    await page.route("**/v1/alerts/acknowledge", (route) => {
+      const { key } = route.request().postDataJSON();
+      return key.endsWith("/tool-7") && ++refused > 0 ? route.fulfill({ status: 429, json: { success: false, errors: [{ code: 1, message: "too many" }], messages: [], result: null } }) : route.continue();
+    });
+    await group("Crash loop").getByRole("button", { name: "Acknowledge all 50" }).click();
+    await page.getByText("Crash loop: 49 acknowledged. 1 was not: tool-7 on edge-02 (too many).").waitFor();
+    assert.deepEqual([refused, await page.locator(".toast").count()], [1, 1]);
+    await items("Crash loop").getByText("tool-7").waitFor();
+    assert.equal(await items("Crash loop").count(), 1);
+    await shoot(page, "alerts-some-acknowledged-light");
+    await page.unroute("**/v1/alerts/acknowledge");
+    const item = (kind) => page.getByRole("listitem").filter({ has: page.getByText(kind, { exact: true }) });
     two.say([]);
     await page.getByRole("tab", { name: /^Past \(51\)/ }).click();
     await item("Many alerts").getByText(/^over after/).waitFor();

@@ -160,12 +160,13 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     const file = join(dir, "two.yaml");
     writeFileSync(file, manifest("two", "  args: [--crash-after, \"0\"]\n"));
     await node.mcpctl("apply", "-f", file, "-m", "one that crashes");
-    const alert = page.getByRole("listitem").filter({ hasText: "Crash loop" });
+    const alert = page.getByRole("listitem").filter({ hasText: "two on alone" });
     await alert.getByRole("link", { name: "two on alone" }).waitFor();
     await alert.getByRole("button", { name: "Acknowledge" }).click();
     await page.getByRole("tab", { name: "Acknowledged (1)" }).click();
     await alert.getByText(who()).waitFor();
     await page.reload(); // uptime is asked for once a minute
+    await page.getByRole("tab", { name: "Uptime" }).click();
     await page.getByRole("region", { name: "Uptime of servers" }).getByRole("link", { name: "two" }).waitFor();
     await shoot("alerts");
     await node.mcpctl("delete", "mcpserver", "two");
@@ -174,7 +175,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await go("Overview");
     await page.getByText("Instances up, last 24 hours").waitFor();
     await go("Audit");
-    await page.getByRole("row", { name: who() }).getByText("Acknowledge", { exact: true }).waitFor();
+    await page.getByRole("row", { name: who() }).getByText("acknowledged", { exact: true }).waitFor();
   });
 
   test("what mcpctl changes is seen, and another version is rolled back", { timeout: 300_000 }, async () => {

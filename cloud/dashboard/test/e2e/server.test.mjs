@@ -289,16 +289,16 @@ describe("a server's page", { skip, concurrency: 1 }, () => {
     for (const [letter, node] of [["a", "edge-01"], ["b", "edge-02"]]) await facts.locator(".facts-endpoint").filter({ hasText: `sha256:${letter.repeat(64)}` }).getByText(`on ${node}`).waitFor();
     assert.deepEqual(await facts.locator(".labels .chip").allTextContents(), ["prompts", "resources", "tools"]);
     // Seven days of one and one of the other: 7 of 8 are up; a bar is the mean of who knows.
-    await facts.getByRole("img", { name: "Uptime of the last 168 hours: 87.50 %" }).waitFor();
+    await facts.getByRole("img", { name: "Uptime: 87.50 % of 7 days" }).waitFor();
     const shades = await facts.locator(".bars > span").evaluateAll((all) => all.map(({ className }) => className));
     assert.deepEqual([shades.length, shades[0], shades[11], shades[12], shades.at(-1)], [84, "failing", "failing", "ready", "ready"]);
     await axe(page, "facts of a server");
     await shoot(page, "server-facts-light");
-    await page.goto(`${worker.url}/-/alerts`);
+    await page.goto(`${worker.url}/-/alerts?tab=uptime`);
     const rows = page.getByRole("region", { name: "Uptime of servers" }).getByRole("listitem");
     assert.match(await rows.first().textContent(), /^tried edge-01.*85\.71 %$/);
-    assert.match(await rows.nth(1).textContent(), /^tried edge-02.*100\.0 %$/);
-    await rows.first().getByRole("img", { name: "Uptime of the last 168 hours: 85.71 %" }).waitFor();
+    assert.match(await rows.nth(1).textContent(), /^tried edge-02.*100 % of the 24 h known$/);
+    await rows.first().getByRole("img", { name: "Uptime: 85.71 % of 7 days" }).waitFor();
     assert.equal(await rows.nth(1).locator(".bars > .none").count(), 48);
     assert.match(await rows.nth(1).locator(".bars > .none").first().getAttribute("title"), /: nothing known$/);
     assert.deepEqual(faults, []);

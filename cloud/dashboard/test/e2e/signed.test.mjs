@@ -76,6 +76,7 @@ describe("a small fleet", { skip, concurrency: 1 }, () => {
     await dialog.getByLabel("Why, for the history").fill("weather 2");
     await dialog.getByRole("button", { name: "Propose" }).click();
     await page.getByText("Nothing has changed yet.").waitFor();
+    assert.equal(await page.locator(".toast").count(), 0, "the card says it");
     await axe(page, "proposed");
     await shoot(page, "signed-proposed-light");
     assert.deepEqual((await worker.call("GET", "/v1/desired")).snapshot, before.snapshot, "the head did not move");

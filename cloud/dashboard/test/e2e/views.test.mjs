@@ -115,7 +115,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
         await settled(page);
         // Not the pictures of what has nothing in it.
         if (path.includes("logs")) await page.locator(".log-text").filter({ hasText: "played line" }).first().waitFor();
-        if (path === "alerts?tab=seen") await page.getByText("seen by").waitFor();
+        if (path === "alerts?tab=seen") await page.getByText("acknowledged by").waitFor();
         if (path.startsWith("history?")) {
           await page.locator("details.difference summary").first().click();
           await page.locator(".cm-merge-revert, .cm-editor, .cm-content").first().waitFor();
@@ -317,7 +317,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     assert.deepEqual(nodes.slice(0, 3).map(({ measured }) => measured.length), [1, 0, 0]);
     nodes[0].use([{ namespace: "default", server: "weather", samples: [sample(Date.now() + 5000, { seconds: 5, cpu: 3.5, calls: 2, errors: 1 })], events: [{ ...nodes[0].events[0], time: "2026-11-28T14:05:00Z", count: 8 }] }]);
     await page.getByRole("img", { name: /CPU .* now 3.5 cores/ }).waitFor();
-    await page.getByText("50.0 % failed").waitFor();
+    await page.getByText("50.00 % failed").waitFor();
     await page.getByRole("row", { name: /Warning Back off .* 8$/ }).waitFor();
     assert.equal(await page.getByRole("row", { name: /Warning Back off/ }).count(), 1, "the same event, once more");
     await page.getByText("Figures as a table").click();
@@ -388,7 +388,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       if (button === "Restart") {
         await page.route("**/restart", (route) => route.fulfill({ status: 503, json: { success: false, errors: [{ code: 1, message: "the store is away" }], messages: [], result: null } }));
         await dialog.getByRole("button", { name: "Restart" }).click();
-        await dialog.getByText("the store is away").waitFor();
+        await dialog.getByText("Not restarted: the store is away").waitFor();
         await both("dialog-failed");
       }
       await page.keyboard.press("Escape");
@@ -400,6 +400,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await enrol.getByLabel("Name", { exact: true }).fill("EDGE");
     await enrol.getByRole("button", { name: "Make a join token" }).click();
     await enrol.getByText("A name has lower-case letters").waitFor();
+    assert.match(await enrol.getByLabel("Name", { exact: true }).evaluate((field) => `${field.ariaInvalid} ${document.activeElement === field} ${document.getElementById(field.getAttribute("aria-describedby")).textContent}`), /^true true A name has lower-case letters/);
     await both("enrol-problem");
     await enrol.getByLabel("Name", { exact: true }).fill("edge-09");
     await enrol.getByRole("button", { name: "Make a join token" }).click();
@@ -470,7 +471,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
       "nodes/edge-02": ["Cordon", ...ofNode],
       "nodes/edge-03": ["Cordon", ...ofNode],
       "nodes/edge-04": ["Uncordon", ...ofNode],
-      "alerts": ["Acknowledge"],
+      "alerts": ["Acknowledge", "Acknowledge all #"],
       "apply": ["Review"],
       "history": ["Roll back"],
     };

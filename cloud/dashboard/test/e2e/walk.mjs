@@ -5,7 +5,7 @@ import { AxeBuilder } from "@axe-core/playwright";
 import { shots } from "./fleet.mjs";
 
 // A fleet that is walked through has these servers and nodes.
-export const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/maps?tab=tools", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "nodes/edge-03", "alerts", "alerts?tab=seen", "alerts?tab=past", "logs", "apply", "history", "audit", "nowhere"];
+export const PAGES = ["", "servers", "servers/default/weather", "servers/default/weather?tab=usage", "servers/default/maps?tab=tools", "servers/default/weather?tab=logs", "servers/default/weather?tab=yaml", "servers/default/weather?tab=history", "servers/default/github", "nodes", "nodes/edge-02", "nodes/edge-03", "alerts", "alerts?tab=seen", "alerts?tab=past", "alerts?tab=uptime", "logs", "apply", "history", "audit", "nowhere"];
 export const nameOf = (path) => path.replaceAll(/[/?=]+/g, "-") || "overview";
 
 export async function settled(page) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { type Deed, filterDeeds, joined, partsOf, placeOf } from "../../src/lib/audit";
+import { type Deed, detailOf, filterDeeds, joined, newestJoin, partsOf, placeOf, subjectOf, verbOf } from "../../src/lib/audit";
 import { agoOf } from "../../src/lib/format";
-import { changesOf, countsOf, toType, weighed } from "../../src/lib/change_words";
+import { changesOf, countsOf, saidOf, toType, weighed, wordOf } from "../../src/lib/change_words";
 
 const deed = (id: number, more: Partial<Deed> = {}): Deed => ({ id, at: id, who: "ada", what: "restart", subject: "default/weather", detail: "", ...more });
 const ids = (rows: readonly Deed[]) => rows.map(({ id }) => id);
@@ -41,6 +41,30 @@ describe("the list of deeds", () => {
     expect(place("acknowledge", "ApiTokenExpires/pipeline")).toBeUndefined();
     expect(place("acknowledge", "CrashLoop/edge-01/default/weather")).toEqual({ namespace: "default", name: "weather" });
   });
+  it("is a sentence: who did what to what", () => {
+    const said = (what: string, subject: string, nodes = new Map<string, string>()) => `${verbOf(what)} ${subjectOf({ what, subject }, nodes)}`;
+    expect(said("restart", "default/weather")).toBe("restarted default/weather");
+    expect(said("token", "edge-01")).toBe("made a token for edge-01");
+    expect(said("change", "fleet")).toBe("changed the fleet");
+    expect(said("acknowledge", "CrashLoop/edge-01/default/notes")).toBe("acknowledged Crash loop: default/notes on edge-01");
+    expect(said("acknowledge", "NodeOffline/edge-01")).toBe("acknowledged Node offline: edge-01");
+    expect(said("acknowledge", "ApiTokenExpires/a/b")).toBe("acknowledged API token expires: a/b");
+    expect([said("newThing", "x"), said("constructor", "x")]).toEqual(["new thing x", "constructor x"]);
+    // A token's id says nothing to anybody: the node that it is for, where that is known.
+    const id = "0123456789abcdef";
+    expect([said("enrol", id), said("enrol", id, new Map([[id, "edge-07"]]))]).toEqual(["made a join token for a node", "made a join token for edge-07"]);
+    expect(placeOf({ what: "enrol", subject: id }, new Map([[id, "edge-07"]]))).toEqual({ node: "edge-07" });
+    expect([newestJoin([deed(2), deed(1, { what: "enrol", subject: id })]), newestJoin([deed(2)])]).toEqual([id, undefined]);
+  });
+  it("has what became of it in the page's words, once", () => {
+    const detail = (what: string, subject: string, text: string) => detailOf({ what, subject, detail: text });
+    expect(detail("change", "fleet", "MCPServer/default/a configured, MCPNode/b created")).toBe("MCPServer/default/a changed, MCPNode/b created");
+    expect(detail("restart", "default/weather", "MCPServer/default/weather configured")).toBe("");
+    expect(detail("cordon", "edge-01", "MCPNode/edge-01 configured")).toBe("");
+    expect(detail("restart", "default/weather", "proposed 012: MCPServer/default/weather configured")).toBe("proposed 012: MCPServer/default/weather changed");
+    expect(partsOf("MCPServer/default/weather changed").map(({ place }) => place)).toEqual([{ namespace: "default", name: "weather" }, undefined]);
+    expect(filterDeeds([deed(1, { what: "change", subject: "fleet", detail: "MCPServer/default/a configured" })], { words: ["changed", "mcpserver"], who: "", what: "" })).toHaveLength(1);
+  });
   it("leads from a change to its objects, but to none that is gone or whose name was cut", () => {
     const detail = "proposed 012: MCPServer/default/weather configured, MCPNode/edge-01 created, MCPServer/default/old deleted, MCPServer/default/no";
     const parts = partsOf(detail);
@@ -67,6 +91,12 @@ describe("what a version changes", () => {
     expect(weighed([...changes, { ...changes[0]!, change: "unchanged" }, { ...changes[0]!, change: "not found" }]).map(({ name }) => name)).toEqual(["old", "new", "notes"]);
     expect(countsOf(changes)).toBe("1 deleted, 1 created, 1 changed");
     expect(countsOf([])).toBe("");
+  });
+  it("is said after it was done: the deed, else what changed", () => {
+    expect(saidOf(changes.slice(0, 1), "notes is restarting")).toBe("notes is restarting.");
+    expect([saidOf(changes.slice(0, 1)), saidOf(changes)]).toEqual(["notes is changed.", "1 deleted, 1 created, 1 changed."]);
+    expect(saidOf([{ ...changes[0]!, change: "unchanged" }], "notes is suspended")).toBe("");
+    expect(["configured", "created", "unchanged"].map(wordOf)).toEqual(["changed", "created", "unchanged"]);
   });
   it("asks for the name of what is deleted, or how many", () => {
     const deleted = (name: string) => ({ ...changes[2]!, name });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { argumentsOf, draftOf, faultsOf as faultsIn, fieldsOf, formSays, type JsonSchema, ownText, parseObject, textsOf, valueOf } from "../../src/lib/form";
 import { type EditorSchema, placeAt, suggest } from "../../src/lib/complete";
-import { ageOf, inWords, percent } from "../../src/lib/format";
+import { ageOf, clockOf, count, inWords, minuteOf, percent, plural, timeOf, whenOf } from "../../src/lib/format";
 import { type Fault, faultsOf, nearest, parseManifest, partsOf, rangeOf } from "../../src/lib/manifest";
 import { parseMessage } from "../../src/live/messages";
 import { SAMPLES } from "../../src/lib/samples";
@@ -205,6 +205,13 @@ describe("words", () => {
     expect(inWords("ApiTokenExpires")).toBe("API token expires");
     expect(ageOf(1000, 1000 + 90_000)).toBe("1m");
     expect(ageOf("")).toBe("—");
-    expect([percent(null), percent(1), percent(0.9876)]).toEqual(["—", "100.0 %", "98.76 %"]);
+    expect([null, 0, 0.00001, 0.5, 0.9876, 0.99999, 1].map(percent)).toEqual(["—", "0 %", "0.01 %", "50.00 %", "98.76 %", "99.99 %", "100 %"]);
+    expect([count(7), count(10_000), plural(1, "server"), plural(10_000, "server")]).toEqual(["7", "10,000", "1 server", "10,000 servers"]);
+  });
+  it("have times of one form, in the time of who looks", () => {
+    const at = new Date(2026, 10, 9, 18, 5, 7).getTime();
+    expect([timeOf(at), minuteOf(at), clockOf(new Date(at).toISOString())]).toEqual(["2026-11-09 18:05:07", "2026-11-09 18:05", "18:05:07"]);
+    expect([timeOf("no time"), clockOf("no time")]).toEqual(["—", "no time"]);
+    expect([whenOf(at, at + 3600_000), whenOf(at, at + 86_400_000)]).toEqual(["1h ago", "2026-11-09"]);
   });
 });

@@ -62,7 +62,7 @@ describe("a node", () => {
     const here = nodeRow("n", feed(WELL), three, false, undefined);
     const away = nodeRow("n", feed(WELL, { connected: false, lastSeen: 1000 }), three, false, undefined);
     expect([readyText(here), readyWords(here), seenText(here)]).toEqual(["2/3", "2 of 3", "now"]);
-    expect([readyText(away), readyWords(away), seenText(away, 1000 + 125_000)]).toEqual(["was 2/3", "2 of 3, as last reported", "2m ago"]);
+    expect([readyText(away), readyWords(away), seenText(away, 1000 + 125_000), seenText(away, 1000)]).toEqual(["was 2/3", "2 of 3, as last reported", "2m ago", "just now"]);
     expect([seenText(row([], { lastSeen: 0, connected: false })), readyText(nodeRow("n", undefined, [], false, undefined))]).toEqual(["never", "0/0"]);
   });
   it("is counted by how it is and by what it runs, and sorted the worst first", () => {
