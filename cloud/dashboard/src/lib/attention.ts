@@ -23,7 +23,7 @@ function ofNode(row: NodeRow, now: number): { rank: number; note: string } | und
 
 const CAUSES = 3;
 const KIND = { alert: 0, node: 1, server: 2 };
-const whyOf = ({ reason, message }: ServerRow): string => [inWords(reason), message].filter(Boolean).join(": ");
+export const whyOf = ({ reason, message }: ServerRow): string => [inWords(reason), message].filter(Boolean).join(": ");
 
 // Of ten thousand, with each change: nothing is put in words of those that are well.
 function ofServer(row: ServerRow, now: number): { rank: number; note: string } | undefined {

@@ -8,8 +8,9 @@ import { alerts, queryClient, uptime } from "../api/queries";
 import { useMayAct, useOfNode } from "../app/session";
 import { OF_NODE, wordsOf } from "../lib/alerts";
 import { each, groupsOf, manyText, messageOf } from "../lib/alert_list";
-import { ageOf, agoOf, count, inWords, percent, timeOf } from "../lib/format";
+import { ageOf, count, inWords, percent } from "../lib/format";
 import { HOURS, isWhole, spanOf } from "../lib/uptime";
+import { Ago } from "../ui/ago";
 import { Bars, Card, PageHead, Tabs } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
 import { useToast } from "../ui/toast";
@@ -58,9 +59,7 @@ function Item({ alert, named }: { alert: Alert; named: boolean }) {
         <p className="break muted">{messageOf(alert)}</p>
       </div>
       <div className="alert-side muted small">
-        <time dateTime={new Date(alert.raised).toISOString()} title={timeOf(alert.raised)}>
-          {agoOf(alert.raised)}
-        </time>
+        <Ago at={alert.raised} />
         {alert.cleared !== null && <span>over after {ageOf(alert.raised, alert.cleared)}</span>}
         {alert.acknowledged !== null && alert.cleared === null && <span>acknowledged by {alert.acknowledged_by}</span>}
         {alert.acknowledged === null && alert.cleared === null && mayAct && (

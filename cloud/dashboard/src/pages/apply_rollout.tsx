@@ -35,7 +35,7 @@ export function Rollout({ result }: { result: ChangeResult }) {
                 <Link to="/servers/$namespace/$name" params={{ namespace, name }}>
                   <strong>{name}</strong>
                   <HealthBadge health={health} reason={reason} />
-                  <span className="muted cut" title={note}>
+                  <span className="muted reason" title={note}>
                     {note}
                   </span>
                 </Link>

@@ -7,10 +7,11 @@ import { joins } from "../api/queries";
 import { useMayAct, useOfNode } from "../app/session";
 import { type Deed, detailOf, filterDeeds, joined, newestJoin, partsOf, type Place, placeOf, subjectOf, verbOf } from "../lib/audit";
 import { wordsOf } from "../lib/filter";
-import { count, plural, timeOf, whenOf } from "../lib/format";
+import { count, plural } from "../lib/format";
 import { useReadOn } from "../lib/read_on";
 import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
+import { When } from "../ui/ago";
 import { PageHead, Search, Select } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
 
@@ -86,9 +87,7 @@ function Deeds({ rows }: { rows: readonly Deed[] }) {
           {rows.map((row) => (
             <tr key={row.id}>
               <td>
-                <time dateTime={new Date(row.at).toISOString()} title={timeOf(row.at)}>
-                  {whenOf(row.at)}
-                </time>
+                <When at={row.at} />
               </td>
               <td className="strong">{row.who}</td>
               <td>{verbOf(row.what)}</td>

@@ -4,9 +4,10 @@ import { GitCommitHorizontal, RotateCcw } from "lucide-react";
 import { type Ref, useEffect, useRef, useState } from "react";
 import { history, type HistoryRow, proposals } from "../api/queries";
 import { useMayAct } from "../app/session";
-import { agoOf, count, plural, short, timeOf } from "../lib/format";
+import { count, plural, short } from "../lib/format";
 import { useReadOn } from "../lib/read_on";
 import { useFleet } from "../live";
+import { Ago } from "../ui/ago";
 import { Card, Command, PageHead } from "../ui/parts";
 import { Empty, Failed, Loading } from "../ui/states";
 import { Differences } from "./differences";
@@ -36,7 +37,7 @@ function Waiting() {
           <li key={proposal.id}>
             <strong className="break">{proposal.message || "no message"}</strong>{" "}
             <span className="muted">
-              {proposal.author}, {agoOf(proposal.time)}, {plural(proposal.objects, "object")}
+              {proposal.author}, <Ago at={proposal.time} />, {plural(proposal.objects, "object")}
             </span>
             <Command text={`mcpctl proposals sign ${short(proposal.id)}`} />
           </li>
@@ -58,10 +59,7 @@ function Version({ row, newest, chosen, choose, rollBack, ref }: { row: HistoryR
         </button>
         <span className="muted small">
           {row.author || "unknown"} ·{" "}
-          <time dateTime={row.time} title={timeOf(row.time)}>
-            {agoOf(row.time)}
-          </time>{" "}
-          · <code>{short(row.snapshot)}</code>
+          <Ago at={row.time} /> · <code>{short(row.snapshot)}</code>
         </span>
         {mayAct && !newest && (
           <button type="button" className="button small" onClick={rollBack}>

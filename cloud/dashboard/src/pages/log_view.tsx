@@ -6,7 +6,7 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { api, page } from "../api/client";
 import type { LogRange, LogSearch } from "../app/router";
 import { useOfNode } from "../app/session";
-import { clockOf, plural, timeOf } from "../lib/format";
+import { count, clockOf, plural, timeOf } from "../lib/format";
 import { asText, type Line, mergeLines, MOST_LINES, type Part, type Read, type Reader, readAll, readTail, scrolled } from "../lib/lines";
 import { fromField, toField, type Window, windowOf } from "../lib/log_time";
 import type { Change } from "../lib/search";
@@ -69,23 +69,23 @@ function save(lines: readonly Line[], name: string): void {
 // All of the time, not what is shown of it.
 function DownloadButton({ read, window, live, name, none }: { read: Read; window: Window; live: readonly Line[]; name: string; none: boolean }) {
   const say = useToast();
-  const [count, setCount] = useState<number>();
+  const [done, setDone] = useState<number>();
   const run = async () => {
-    setCount(0);
+    setDone(0);
     try {
-      const { lines, cut, missing } = await readAll(read, window.since, window.open ? Date.now() + AHEAD_MS : window.until, OF_FILE, setCount);
+      const { lines, cut, missing } = await readAll(read, window.since, window.open ? Date.now() + AHEAD_MS : window.until, OF_FILE, setDone);
       save(cut ? lines : mergeLines(lines, live, OF_FILE), name);
-      if (cut) say("bad", `Cut: the file has the first ${OF_FILE.toLocaleString()} lines of this time. Choose a shorter one for the rest.`);
+      if (cut) say("bad", `Cut: the file has the first ${count(OF_FILE)} lines of this time. Choose a shorter one for the rest.`);
       else if (missing > 0) say("bad", `${plural(missing, "part")} could not be read: the file lacks lines.`);
     } catch (error) {
       say("bad", (error as Error).message);
     } finally {
-      setCount(undefined);
+      setDone(undefined);
     }
   };
   return (
-    <button type="button" className="button" disabled={none || count !== undefined} onClick={() => void run()}>
-      <Download aria-hidden /> {count === undefined ? <span className="word">Download</span> : `${plural(count, "line")}…`}
+    <button type="button" className="button" disabled={none || done !== undefined} onClick={() => void run()}>
+      <Download aria-hidden /> {done === undefined ? <span className="word">Download</span> : `${plural(done, "line")}…`}
     </button>
   );
 }
@@ -267,7 +267,7 @@ export function LogView({ namespace, server, nodes, search, change }: LogViewPro
       {missing > 0 && <div className="banner warn">{plural(missing, "part")} could not be read; lines are missing.</div>}
       {hasNextPage && (
         <div className="older">
-          <span className="muted small">{full ? `No more than ${MOST_LINES.toLocaleString()} lines are shown: choose an earlier time, or a text.` : `Lines since ${timeOf(data!.pages.at(-1)!.from)}.`}</span>
+          <span className="muted small">{full ? `No more than ${count(MOST_LINES)} lines are shown: choose an earlier time, or a text.` : `Lines since ${timeOf(data!.pages.at(-1)!.from)}.`}</span>
           {!full && (
             <button type="button" className="button small" disabled={isFetchingNextPage} onClick={() => void fetchNextPage()}>
               {isFetchingNextPage ? "Reading…" : "Older lines"}

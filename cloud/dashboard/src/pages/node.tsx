@@ -11,7 +11,8 @@ import { HOURS, uptimeText } from "../lib/uptime";
 import { bytesText } from "../lib/usage";
 import { isBehind } from "../lib/rollout";
 import { useFleet } from "../live";
-import { type NodeRow, readyWords, seenText } from "../live/rows";
+import { type NodeRow, readyWords } from "../live/rows";
+import { Seen } from "../ui/ago";
 import { Confirm, type Question } from "../ui/dialog";
 import { NodeFlags } from "../ui/flags";
 import { Bars, Card, HealthBadge, Labels, PageHead } from "../ui/parts";
@@ -256,7 +257,9 @@ export function Node() {
           </div>
           <div>
             <dt>Last seen</dt>
-            <dd>{seenText(row)}</dd>
+            <dd>
+              <Seen row={row} />
+            </dd>
           </div>
           <div>
             <dt>mcplet</dt>

@@ -4,12 +4,13 @@ import { Plus, SearchX, Server as ServerIcon } from "lucide-react";
 import { useDeferredValue, useMemo, useState } from "react";
 import { useCan, useMayAct } from "../app/session";
 import { filterNodes, type NodeSort, sortNodes } from "../lib/filter";
-import { plural } from "../lib/format";
+import { count, plural } from "../lib/format";
 import { isBehind } from "../lib/rollout";
 import { type Change, changed } from "../lib/search";
 import { bytesText } from "../lib/usage";
 import { useFleet } from "../live";
-import { type Health, type NodeRow, readyText, readyWords, seenText } from "../live/rows";
+import { type Health, type NodeRow, readyText, readyWords } from "../live/rows";
+import { Seen } from "../ui/ago";
 import { NodeFlags } from "../ui/flags";
 import { HealthBadge, Labels, PageHead, Search, Select, STATUS_OPTIONS } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
@@ -43,7 +44,7 @@ const columnsFor = (head: string | undefined): ColumnDef<NodeRow, unknown>[] => 
       </span>
     ),
   },
-  { id: "seen", header: "Last seen", meta: { width: "5.6rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{seenText(original)}</span> },
+  { id: "seen", header: "Last seen", meta: { width: "5.6rem", sort: "seen", phone: "hide" }, cell: ({ row: { original } }) => <Seen row={original} className="muted number" /> },
   { id: "version", header: "mcplet", meta: { width: "4.3rem", sort: "version", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number cut" title={original.version}>{original.version || "—"}</span> },
   {
     id: "head",
@@ -79,7 +80,7 @@ export function Nodes() {
   if (!synced) return <Loading what="Looking for nodes" />;
   return (
     <div className="fill">
-      <PageHead title="Nodes" sub={shown.length === nodes.length ? plural(nodes.length, "node") : `${shown.length.toLocaleString()} of ${plural(nodes.length, "node")}`}>
+      <PageHead title="Nodes" sub={shown.length === nodes.length ? plural(nodes.length, "node") : `${count(shown.length)} of ${plural(nodes.length, "node")}`}>
         {mayAct && enrols && (
           <button type="button" className="button primary" onClick={() => setEnrolling(true)}>
             <Plus aria-hidden /> Enrol a node

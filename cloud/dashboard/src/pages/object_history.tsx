@@ -5,7 +5,8 @@ import { GitCommitHorizontal } from "lucide-react";
 import type { ObjectRow } from "../api/client";
 import { history, type HistoryRow, queryClient, shardOf, snapshotOf } from "../api/queries";
 import { useFleet } from "../live";
-import { agoOf, short, timeOf } from "../lib/format";
+import { short } from "../lib/format";
+import { Ago } from "../ui/ago";
 import { Empty, Failed, Loading } from "../ui/states";
 
 interface Version {
@@ -66,10 +67,7 @@ export function ObjectHistory({ kind, namespace, name }: { kind: string; namespa
               </Link>
               <span className="muted small">
                 {row.author || "unknown"} ·{" "}
-                <time dateTime={row.time} title={timeOf(row.time)}>
-                  {agoOf(row.time)}
-                </time>{" "}
-                · <code>{short(row.snapshot)}</code>
+                <Ago at={row.time} /> · <code>{short(row.snapshot)}</code>
               </span>
             </div>
           </li>

@@ -4,7 +4,7 @@ import { Bell, Box, GitCommitHorizontal, type LucideIcon, PartyPopper, Server as
 import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from "react";
 import type { Alert } from "../api/client";
 import { alerts, snapshotOf, uptime } from "../api/queries";
-import { inWords, percent, plural } from "../lib/format";
+import { count, inWords, percent, plural } from "../lib/format";
 import { useCan, useMayAct } from "../app/session";
 import { attentionOf, isIll, openOf } from "../lib/attention";
 import { isBehind } from "../lib/rollout";
@@ -53,7 +53,7 @@ function Attention({ servers, nodes, open, unread }: { servers: readonly ServerR
       </div>
     );
   const hidden = items.slice(SHOWN);
-  const count = (kind: "node" | "server") => items.filter((item) => item.kind === kind).length;
+  const allOf = (kind: "node" | "server") => items.filter((item) => item.kind === kind).length;
   return (
     <>
       <ul className="rows">
@@ -97,12 +97,12 @@ function Attention({ servers, nodes, open, unread }: { servers: readonly ServerR
       </ul>
       {hidden.some(({ kind }) => kind === "node") && (
         <Link to="/nodes" search={{ sort: "health" }} className="more">
-          All {plural(count("node"), "node")} that need a look
+          All {plural(allOf("node"), "node")} that need a look
         </Link>
       )}
       {hidden.some(({ kind }) => kind === "server") && (
         <Link to="/servers" search={{ sort: "health" }} className="more">
-          All {plural(count("server"), "server")} that need a look
+          All {plural(allOf("server"), "server")} that need a look
         </Link>
       )}
     </>
@@ -150,9 +150,9 @@ function Versions({ head, nodes }: { head: { order: string; snapshot: string }; 
       </p>
       {spread.length > 0 && (
         <ul className="spread" aria-label="Versions that nodes run">
-          {spread.map(([version, count]) => (
+          {spread.map(([version, many]) => (
             <li key={version} className={isBehind(version, head.order) ? "chip warn" : "chip good"}>
-              {version || "none"}: {plural(count, "node")}
+              {version || "none"}: {plural(many, "node")}
             </li>
           ))}
         </ul>
@@ -183,17 +183,17 @@ export function Overview() {
   const there = nodes.filter(isThere);
   const online = there.length;
   const newest = there.filter((row) => row.head !== "" && !isBehind(row.head, head?.order)).length;
-  const inShort = (rows: readonly { health: Health }[]) => splitOf(rows).map(([word, count]) => `${count.toLocaleString()} ${word}`).join(", ");
+  const inShort = (rows: readonly { health: Health }[]) => splitOf(rows).map(([word, each]) => `${count(each)} ${word}`).join(", ");
   return (
     <>
       <PageHead title="Overview" sub={head === undefined ? "Nothing was applied yet" : <>Version {head.order}{head.signed && " · signed fleet"}</>} />
       <OldVersion />
       {frozen && <div className="banner warn">More than a third of the nodes vanished at once. Nothing is moved until they are back; look at the network first.</div>}
       <div className="tiles">
-        <Tile icon={Box} label="Servers ready" to="/servers" value={ready.toLocaleString()} of={meant.toLocaleString()} note={servers.length === 0 ? "none yet" : meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === 0 ? "" : meant === ready ? "good" : servers.some(({ health }) => health === "failing") ? "bad" : "warn"} />
-        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={online.toLocaleString()} of={nodes.length.toLocaleString()} note={nodes.length === 0 ? "none enrolled" : inShort(nodes)} tone={nodes.length === 0 ? "" : nodes.some(({ health }) => health === "offline" || health === "failing") ? "bad" : nodes.some(isIll) ? "warn" : "good"} />
-        {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh?.toLocaleString() ?? "—"} note={note} tone={tone === "bad" ? "bad alarm" : tone} />}
-        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={newest.toLocaleString()} of={online.toLocaleString()} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || online === 0 ? "" : newest === online ? "good" : "warn"} />
+        <Tile icon={Box} label="Servers ready" to="/servers" value={count(ready)} of={count(meant)} note={servers.length === 0 ? "none yet" : meant - ready === 0 ? "all that are meant to be up" : inShort(servers.filter((row) => row.health !== "off" && row.health !== "ready"))} tone={meant === 0 ? "" : meant === ready ? "good" : servers.some(({ health }) => health === "failing") ? "bad" : "warn"} />
+        <Tile icon={ServerIcon} label="Nodes online" to="/nodes" value={count(online)} of={count(nodes.length)} note={nodes.length === 0 ? "none enrolled" : inShort(nodes)} tone={nodes.length === 0 ? "" : nodes.some(({ health }) => health === "offline" || health === "failing") ? "bad" : nodes.some(isIll) ? "warn" : "good"} />
+        {alerted && <Tile icon={Bell} label="Alerts" to="/alerts" value={fresh === undefined ? "—" : count(fresh)} note={note} tone={tone === "bad" ? "bad alarm" : tone} />}
+        <Tile icon={GitCommitHorizontal} label="On the newest version" to="/history" value={count(newest)} of={count(online)} note={head === undefined ? "nothing was applied yet" : newest === online ? "every node that is online" : "the rest is on its way"} tone={head === undefined || online === 0 ? "" : newest === online ? "good" : "warn"} />
       </div>
       {nodes.length + servers.length === 0 ? (
         <Empty icon={ServerIcon} title="An empty fleet" {...(mayAct ? { action: <Link to="/nodes" className="button primary">Enrol the first node</Link> } : {})}>

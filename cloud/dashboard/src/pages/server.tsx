@@ -6,6 +6,7 @@ import { api, result } from "../api/client";
 import { serverOf } from "../api/queries";
 import type { LogSearch, ServerTab } from "../app/router";
 import { useCan, useMayAct } from "../app/session";
+import { whyOf } from "../lib/attention";
 import { useAct } from "../lib/act";
 import { type Change, changed } from "../lib/search";
 import { useServer } from "../live";
@@ -132,7 +133,7 @@ export function Server() {
         {mayAct && row.desired !== undefined && <Actions namespace={namespace} name={name} suspended={row.desired.suspended} />}
       </PageHead>
       <OldVersion />
-      {row.health !== "ready" && row.health !== "off" && row.message !== "" && <div className={`banner ${row.health === "failing" ? "bad" : "warn"}`}>{row.message}</div>}
+      {row.health !== "ready" && row.health !== "off" && row.message !== "" && <div className={`banner ${row.health === "failing" ? "bad" : "warn"}`}>{whyOf(row)}</div>}
       {row.pins !== "" && row.message !== row.pins && <div className="banner bad">Its tools are not as they are pinned: {row.pins}</div>}
       <Facts row={row} places={detail.data ?? NONE} />
       <Tabs<ServerTab>

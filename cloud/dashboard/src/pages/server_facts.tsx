@@ -5,9 +5,10 @@ import type { paths } from "../api/schema";
 import { uptime } from "../api/queries";
 import { endpointHere } from "../app/endpoint";
 import { useCan } from "../app/session";
-import { ageOf, count, plural } from "../lib/format";
+import { count, plural } from "../lib/format";
 import { HOURS, spread, uptimeText } from "../lib/uptime";
 import type { ServerRow } from "../live/rows";
+import { Age } from "../ui/ago";
 import { Bars, Card, CopyText } from "../ui/parts";
 
 export type Place = NonNullable<paths["/v1/servers/{namespace}/{server}"]["get"]["responses"]["200"]["content"]["application/json"]["result"]>[number];
@@ -63,7 +64,7 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
     ["Prompts", most(places, ({ prompts }) => prompts) ?? "—"],
     ["Restarts", count(row.restarts)],
     ["Generation", row.desired === undefined ? row.generation : row.desired.generation === row.generation ? row.generation : `${row.generation} → ${row.desired.generation}`, "fold"],
-    ["Age", ageOf(row.created)],
+    ["Age", <Age key="age" at={row.created} />],
     ["Protocol", row.protocol || "—", "fold"],
   ];
   return (

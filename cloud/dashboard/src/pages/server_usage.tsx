@@ -3,10 +3,11 @@ import "../ui/usage.css";
 import { Link } from "@tanstack/react-router";
 import { Activity, CloudOff, ListChecks } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
-import { ageOf, clockOf, count, inWords, percent, timeOf } from "../lib/format";
+import { clockOf, count, inWords, percent, timeOf } from "../lib/format";
 import { bytesText, coresText, countText, inShort, linesOf, mergeUsage, NO_USAGE, perMinute, type Sample, timeText, type Usage, type UsageEvent } from "../lib/usage";
 import { useFleet, useMeasured, type UsageNews } from "../live";
 import type { ServerRow } from "../live/rows";
+import { Age } from "../ui/ago";
 import Chart, { type Series } from "../ui/chart";
 import { Card, Select } from "../ui/parts";
 import { Empty, Loading } from "../ui/states";
@@ -149,9 +150,7 @@ function Events({ events, node }: { events: readonly UsageEvent[]; node: string 
               {events.map((event) => (
                 <tr key={`${event.firstTime} ${event.reason} ${event.message}`}>
                   <td>
-                    <time dateTime={event.time} title={timeOf(event.time)}>
-                      {ageOf(event.time)}
-                    </time>
+                    <Age at={event.time} />
                   </td>
                   <td className={event.type === "Warning" ? "warn-text" : "muted"}>{event.type}</td>
                   <td>{inWords(event.reason)}</td>

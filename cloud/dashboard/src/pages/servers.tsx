@@ -5,10 +5,11 @@ import { useDeferredValue, useMemo } from "react";
 import { useMayAct } from "../app/session";
 import { endpointHere } from "../app/endpoint";
 import { filterServers, type ServerSort, sortServers } from "../lib/filter";
-import { ageOf, plural } from "../lib/format";
+import { count, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
 import type { Health, ServerRow } from "../live/rows";
+import { Age } from "../ui/ago";
 import { PinFlag } from "../ui/flags";
 import { HealthBadge, Labels, PageHead, Search, Select, STATUS_OPTIONS } from "../ui/parts";
 import { OldVersion, useWait } from "../ui/fleet_wait";
@@ -71,7 +72,7 @@ export const SERVER_COLUMNS: ColumnDef<ServerRow, unknown>[] = [
   { id: "restarts", header: "Restarts", meta: { width: "4.5rem", sort: "restarts", phone: "hide" }, cell: ({ row: { original } }) => <span className={original.restarts > 0 ? "number warn-text" : "number muted"}>{original.restarts}</span> },
   { id: "endpoint", header: "Endpoint, source", meta: { width: "minmax(9rem, 2.4fr)", phone: "hide" }, cell: ({ row: { original } }) => <EndpointAndSource row={original} /> },
   { id: "labels", header: "Labels", meta: { width: "minmax(6.6rem, 1.2fr)", phone: "hide" }, cell: ({ row: { original } }) => <Labels labels={original.labels} /> },
-  { id: "created", header: "Age", meta: { width: "3rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <span className="muted number">{ageOf(original.created)}</span> },
+  { id: "created", header: "Age", meta: { width: "3rem", sort: "created", phone: "hide" }, cell: ({ row: { original } }) => <Age at={original.created} className="muted number" /> },
 ];
 
 export function Servers() {
@@ -87,7 +88,7 @@ export function Servers() {
   if (wait !== undefined) return wait;
   return (
     <div className="fill">
-      <PageHead title="Servers" sub={shown.length === servers.length ? plural(servers.length, "server") : `${shown.length.toLocaleString()} of ${plural(servers.length, "server")}`}>
+      <PageHead title="Servers" sub={shown.length === servers.length ? plural(servers.length, "server") : `${count(shown.length)} of ${plural(servers.length, "server")}`}>
         {mayAct && (
           <Link to="/apply" className="button primary">
             <FileCode2 aria-hidden /> Apply a manifest
