@@ -91,7 +91,7 @@ function Deeds({ rows }: { rows: readonly Deed[] }) {
                 </time>
               </td>
               <td className="strong">{row.who}</td>
-              <td>{verbOf(row.what)}</td>
+              <td className="verb">{verbOf(row.what)}</td>
               <td className="strong">
                 <PlaceLink place={placeOf(row, nodes)} there={there}>
                   {subjectOf(row, nodes)}
