@@ -90,7 +90,7 @@ function Deeds({ rows }: { rows: readonly Deed[] }) {
                 <When at={row.at} />
               </td>
               <td className="strong">{row.who}</td>
-              <td>{verbOf(row.what)}</td>
+              <td className="verb">{verbOf(row.what)}</td>
               <td className="strong">
                 <PlaceLink place={placeOf(row, nodes)} there={there}>
                   {subjectOf(row, nodes)}
