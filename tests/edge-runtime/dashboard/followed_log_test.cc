@@ -88,7 +88,7 @@ class FollowedLogTest : public ::testing::Test {
     Tail(FollowedLogTest& test, std::string directory, const TailFrom& from)
         : test_(test), tail_(std::move(directory), from) {}
     StatusOr<LogPiece> Read(std::string* out, size_t max, Deadline deadline) override {
-      const StatusOr<LogPiece> piece = tail_.Read(out, max, deadline);
+      StatusOr<LogPiece> piece = tail_.Read(out, max, deadline);
       test_.read_bytes_ += out->size();
       return piece;
     }
@@ -111,7 +111,7 @@ class FollowedLogTest : public ::testing::Test {
              .statuses = *client_,
              .clock = clock_,
              .status = [] { return NodeStatus{}; },
-             .logs = [](const ServerKey&, const LogOptions&, std::function<bool(std::string_view)>,
+             .logs = [](const ServerKey&, const LogOptions&, const std::function<bool(std::string_view)>&,
                         Deadline) { return Internal("the log is read anew"); },
              .instance = [this](const ServerKey&) -> StatusOr<InstanceReport> {
                if (instance_.empty()) return Unavailable("has no instance now");
