@@ -4,8 +4,8 @@ import type { paths } from "../api/schema";
 import { uptime } from "../api/queries";
 import { endpointHere } from "../app/endpoint";
 import { useCan } from "../app/session";
-import { ageOf, count, plural } from "../lib/format";
-import { HOURS, spread, uptimeText } from "../lib/uptime";
+import { ageOf, count } from "../lib/format";
+import { HOURS, onSome, spread, uptimeText } from "../lib/uptime";
 import type { ServerRow } from "../live/rows";
 import { Bars, Card, CopyText } from "../ui/parts";
 
@@ -98,7 +98,7 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
           <Bars bars={bars} uptime={up} />
           <span className="muted small">
             Up {uptimeText(up)}
-            {of.length < row.nodes.length && `, on ${of.length} of ${plural(row.nodes.length, "node")}`}
+            {onSome(of.length, row.nodes.length)}
           </span>
         </div>
       )}
