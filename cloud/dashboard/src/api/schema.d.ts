@@ -2038,14 +2038,16 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description nothing */
+                /** @description of which node */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
                         "application/json": {
-                            result?: unknown;
+                            result: {
+                                node?: string;
+                            };
                             /** @enum {boolean} */
                             success: true;
                             errors: unknown[];

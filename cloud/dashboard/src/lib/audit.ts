@@ -16,14 +16,12 @@ export function joined(newest: readonly Deed[], known: readonly Deed[], page: nu
   return { rows: [...newest, ...older], gap };
 }
 
-const NO_JOINS: ReadonlyMap<string, string> = new Map();
-
 export interface DeedFilter {
   words: readonly string[]; // each must be somewhere in the row
   who: string;
   what: string;
 }
-const textOf = (row: Deed): string => `${row.who} ${row.what} ${verbOf(row.what)} ${row.subject} ${subjectOf(row, NO_JOINS)} ${row.detail} ${detailOf(row)}`.toLowerCase();
+const textOf = (row: Deed): string => `${row.who} ${row.what} ${verbOf(row.what)} ${row.subject} ${subjectOf(row)} ${row.detail} ${detailOf(row)}`.toLowerCase();
 export function filterDeeds(rows: readonly Deed[], { words, who, what }: DeedFilter): Deed[] {
   return rows.filter(
     (row) => (who === "" || row.who === who) && (what === "" || row.what === what) && (words.length === 0 || matches(textOf(row), words)),
@@ -58,24 +56,23 @@ const VERBS: Readonly<Record<string, string>> = {
 };
 export const verbOf = (what: string): string => (Object.hasOwn(VERBS, what) ? VERBS[what]! : inWords(what).toLowerCase());
 
-// `nodes`: of join tokens, by their ids; who may not read them is not shown an id in their place.
-export function subjectOf({ what, subject }: Pick<Deed, "what" | "subject">, nodes: ReadonlyMap<string, string>): string {
+// Of a join token, which has an id, the node that it is for.
+export function subjectOf({ what, subject, detail }: Pick<Deed, "what" | "subject" | "detail">): string {
   if (subject === "fleet") return "the fleet";
-  if (OF_JOIN.has(what)) return nodes.get(subject) ?? "a node";
+  if (OF_JOIN.has(what)) return detail || "a node";
   if (what !== "acknowledge") return subject;
   const [kind = "", ...rest] = subject.split("/");
   const [node, namespace, name] = rest;
   return [inWords(kind), rest.length === 3 ? `${namespace}/${name} on ${node}` : rest.join("/")].filter(Boolean).join(": ");
 }
-export const newestJoin = (rows: readonly Deed[]): string | undefined => rows.find(({ what }) => OF_JOIN.has(what))?.subject;
 
 // undefined: of something that has no page.
-export function placeOf({ what, subject }: Pick<Deed, "what" | "subject">, nodes = NO_JOINS): Place | undefined {
+export function placeOf({ what, subject, detail }: Pick<Deed, "what" | "subject" | "detail">): Place | undefined {
   const parts = subject.split("/");
   const [first, second] = parts;
   if (OF_SERVER.has(what) && parts.length === 2) return { namespace: first!, name: second! };
   if (OF_NODE.has(what) && parts.length === 1 && first !== "") return { node: first! };
-  if (OF_JOIN.has(what)) return nodes.has(subject) ? { node: nodes.get(subject)! } : undefined;
+  if (OF_JOIN.has(what)) return detail === "" ? undefined : { node: detail };
   if (what !== "acknowledge") return undefined;
   if (parts.length === 4) return { namespace: parts[2]!, name: parts[3]! }; // kind, node, server
   return parts.length === 2 && ALERTS_OF_NODE.has(first!) ? { node: second! } : undefined;
@@ -84,6 +81,7 @@ export function placeOf({ what, subject }: Pick<Deed, "what" | "subject">, nodes
 // What became of it in the words of the page; nothing where that is said already.
 export function detailOf({ what, subject, detail }: Pick<Deed, "what" | "subject" | "detail">): string {
   if ((OF_SERVER.has(what) || OF_NODE.has(what)) && /^MCP(Server|Node)\/\S+ \w+$/.test(detail) && detail.slice(detail.indexOf("/") + 1, detail.lastIndexOf(" ")) === subject) return "";
+  if (OF_JOIN.has(what)) return "";
   return detail.replaceAll(/ configured\b/g, ` ${WORD.configured}`);
 }
 

@@ -1,5 +1,5 @@
 // What of an uptime is known, in words, and of whom it is asked. Pure.
-import { lengthOf, percent } from "./format";
+import { count, lengthOf, percent, plural } from "./format";
 
 export const HOURS = 24 * 7; // what pages show
 export interface Uptime {
@@ -12,6 +12,9 @@ export const isWhole = ({ knownSeconds }: Uptime): boolean => knownSeconds >= WI
 // "7 days", "the 2 min known"
 export const spanOf = (uptime: Uptime): string => (isWhole(uptime) ? lengthOf(WINDOW) : `the ${lengthOf(uptime.knownSeconds)} known`);
 export const uptimeText = (uptime: Uptime): string => (uptime.ratio === null ? "not known yet" : `${percent(uptime.ratio)} of ${spanOf(uptime)}`);
+
+// Where not all were asked.
+export const onSome = (asked: number, all: number): string => (asked < all ? `, on ${count(asked)} of ${plural(all, "node")}` : "");
 
 // At most `most` of them, from all over the list.
 export function spread<T>(all: readonly T[], most: number): T[] {

@@ -6,7 +6,7 @@ import type { FleetStore } from "./store";
 const RETRY_MS = 3000;
 const UNREAD_MS = 10_000;
 
-export function keepDesired(store: FleetStore): { end(): void; again(): void } {
+export function keepDesired(store: FleetStore): { end(): void } {
   let wanted = "";
   let shown: string | undefined;
   let busy = false;
@@ -55,6 +55,5 @@ export function keepDesired(store: FleetStore): { end(): void; again(): void } {
       clearTimeout(retry);
       end();
     },
-    again: () => void load(),
   };
 }

@@ -44,15 +44,11 @@ const socket = new LiveSocket({
 });
 
 const TOLD = new Set<unknown>(["alerts", "proposals", "audit", "nodes"]);
-let again = (): void => undefined;
-// What is desired, now and not in a few seconds.
-export const readDesiredAgain = (): void => again();
 
 // While somebody is signed in.
 export function goLive(): () => void {
   socket.start();
   const kept = keepDesired(store);
-  again = kept.again;
   const hurry = () => socket.hurry();
   window.addEventListener("online", hurry);
   document.addEventListener("visibilitychange", hurry);

@@ -1,11 +1,10 @@
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { SearchX, Users } from "lucide-react";
 import { type ReactNode, useDeferredValue, useEffect, useMemo } from "react";
 import { api, result } from "../api/client";
-import { joins } from "../api/queries";
-import { useMayAct, useOfNode } from "../app/session";
-import { type Deed, detailOf, filterDeeds, joined, newestJoin, partsOf, type Place, placeOf, subjectOf, verbOf } from "../lib/audit";
+import { useOfNode } from "../app/session";
+import { type Deed, detailOf, filterDeeds, joined, partsOf, type Place, placeOf, subjectOf, verbOf } from "../lib/audit";
 import { wordsOf } from "../lib/filter";
 import { count, plural } from "../lib/format";
 import { useReadOn } from "../lib/read_on";
@@ -66,10 +65,6 @@ function PlaceLink({ place, there, children }: { place: Place | undefined; there
 
 function Deeds({ rows }: { rows: readonly Deed[] }) {
   const there = useThere();
-  const mayAct = useMayAct();
-  const newest = newestJoin(rows);
-  const { data } = useQuery({ ...joins(newest ?? ""), enabled: mayAct && newest !== undefined, placeholderData: keepPreviousData });
-  const nodes = useMemo(() => new Map(data?.map(({ id, node }) => [id, node])), [data]);
   return (
     <div className="card flush scroll-x" tabIndex={0} role="region" aria-label="Audit list, scrolls">
       <table className="plain">
@@ -92,8 +87,8 @@ function Deeds({ rows }: { rows: readonly Deed[] }) {
               <td className="strong">{row.who}</td>
               <td className="verb">{verbOf(row.what)}</td>
               <td className="strong">
-                <PlaceLink place={placeOf(row, nodes)} there={there}>
-                  {subjectOf(row, nodes)}
+                <PlaceLink place={placeOf(row)} there={there}>
+                  {subjectOf(row)}
                 </PlaceLink>
               </td>
               <td className="muted break">

@@ -5,8 +5,8 @@ import type { paths } from "../api/schema";
 import { uptime } from "../api/queries";
 import { endpointHere } from "../app/endpoint";
 import { useCan } from "../app/session";
-import { count, plural } from "../lib/format";
-import { HOURS, spread, uptimeText } from "../lib/uptime";
+import { count } from "../lib/format";
+import { HOURS, onSome, spread, uptimeText } from "../lib/uptime";
 import type { ServerRow } from "../live/rows";
 import { Age } from "../ui/ago";
 import { Bars, Card, CopyText } from "../ui/parts";
@@ -102,7 +102,7 @@ export function Facts({ row, places }: { row: ServerRow; places: readonly Place[
             <Bars bars={bars} uptime={up} />
             <span className="muted small">
               Up {uptimeText(up)}
-              {of.length < row.nodes.length && `, on ${of.length} of ${plural(row.nodes.length, "node")}`}
+              {onSome(of.length, row.nodes.length)}
             </span>
           </>
         )}

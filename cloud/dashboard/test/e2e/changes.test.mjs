@@ -461,14 +461,9 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     await rows(page).filter({ hasText: "bob" }).first().waitFor();
     await page.getByRole("combobox", { name: "Who" }).selectOption("bob");
     await until("bob's deeds alone", async () => (await rows(page).count()) === deeds.length, 10_000);
-    const VERBS = { change: "changed", restart: "restarted", delete: "deleted", rollback: "rolled back", tunnel: "set the tunnel of", token: "made a token for", enrol: "made a join token for", "end join token": "ended the join token of", acknowledge: "acknowledged" };
-    const said = ([what, subject]) => VERBS[what] !== undefined ? [VERBS[what], subject === "fleet" ? "the fleet" : subject === join ? "a node" : subject] : undefined;
-    const shown = await cells(page);
-    for (const [at, deed] of deeds.toReversed().entries()) {
-      const expected = said(deed);
-      if (deed[0] !== "acknowledge" && expected !== undefined) assert.deepEqual(shown[at], ["bob", ...expected]);
-    }
-    assert.ok(!shown.flat().includes(join), "a token's id is shown to nobody");
+    const VERBS = { suspend: "suspended", resume: "resumed", cordon: "cordoned", uncordon: "uncordoned", drain: "drained", declare: "declared", rotate: "asked for a new token of", revoke: "revoked", forget: "forgot", change: "changed", restart: "restarted", delete: "deleted", rollback: "rolled back", tunnel: "set the tunnel of", token: "made a token for", enrol: "made a join token for", "end join token": "ended the join token of", acknowledge: "acknowledged" };
+    const said = ([what, subject]) => ["bob", VERBS[what], subject === "fleet" ? "the fleet" : subject === join ? "edge-07" : subject === key ? "Crash loop: default/looping on edge-01" : subject];
+    assert.deepEqual(await cells(page), deeds.toReversed().map(said));
     // What is gone has no page to go to, once the fleet is known.
     for (const name of ["default/bobs", "edge-02"]) await until(`no link to ${name}`, async () => (await page.getByRole("link", { name, exact: true }).count()) === 0, 10_000);
     assert.match(page.url(), /audit\?who=bob$/);
@@ -491,11 +486,6 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     two.close();
     assert.deepEqual(faults, []);
     await context.close();
-    // Who may read the join tokens sees for which node one was.
-    const operators = await open("audit?what=enrol");
-    await rows(operators.page).getByText("edge-07", { exact: true }).waitFor();
-    assert.deepEqual(operators.faults, []);
-    await operators.context.close();
   });
 
   test("shows what others do while it is looked at, and older ones when they are asked for", { timeout }, async () => {

@@ -137,6 +137,11 @@ describe("an operator", { skip, concurrency: 1 }, () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator, address: `${worker.url}/-/nodes/edge-02` });
     const flag = (text) => page.locator(".page-sub").getByText(text, { exact: true });
     await page.getByText("8 GiB", { exact: true }).waitFor(); // what it has
+    const tunnel = page.getByLabel("Host name of its tunnel");
+    assert.equal(await tunnel.getAttribute("placeholder"), "edge-02.example.com");
+    assert.equal(await page.getByRole("button", { name: "Set", exact: true }).isDisabled(), true, "nothing is to be set");
+    await tunnel.fill("two.example.com");
+    assert.equal(await page.getByRole("button", { name: "Set", exact: true }).isDisabled(), false);
     await page.getByRole("button", { name: "Cordon" }).click();
     await confirm(page, "Cordon");
     await flag("cordoned").waitFor();

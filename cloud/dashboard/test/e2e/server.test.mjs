@@ -238,6 +238,9 @@ describe("a server's page", { skip, concurrency: 1 }, () => {
     const gone = () => dialog.waitFor({ state: "detached" });
     const note = page.getByText("needs no answer any more");
     await run(page);
+    await dialog.getByRole("button", { name: "Decline" }).waitFor();
+    assert.deepEqual(await dialog.locator(".dialog-end button").allTextContents(), ["Decline", "Answer"]);
+    assert.match(await dialog.locator("p:has(+ .dialog-end)").textContent(), /never type a password/);
     await dialog.getByRole("button", { name: "Decline" }).click();
     await output(page, '{"action":"decline"}');
     await run(page);

@@ -66,7 +66,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     const { page, context, faults } = await openPage(browser, worker, { token: worker.operator });
     await page.getByText("An empty fleet").waitFor();
     await axeInBoth(page, "empty overview", (theme) => shoot(page, `empty-overview-${theme}`));
-    for (const [path, text] of [["servers", "No servers yet"], ["nodes", "No nodes yet"], ["alerts", "Nothing is wrong"], ["history", "Nothing was applied yet"], ["audit", "Nobody did anything yet"], ["servers/default/none", "There is no server none"], ["nowhere", "No such page"]]) {
+    for (const [path, text] of [["servers", "No servers yet"], ["nodes", "No nodes yet"], ["alerts", "Nothing is wrong"], ["alerts?tab=past", "how long it lasted"], ["history", "Each apply is a version here"], ["audit", "Who applies, restarts, enrols"], ["servers/default/none", "There is no server none"], ["nowhere", "No such page"]]) {
       await page.goto(`${worker.url}/-/${path}`);
       await page.getByText(text).first().waitFor();
       await axeInBoth(page, path, (theme) => shoot(page, `empty-${path.replaceAll("/", "-")}-${theme}`));
@@ -231,6 +231,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     assert.match(page.url(), /sort=health/);
     assert.match(await page.getByRole("row").nth(1).textContent(), /^edge-03/);
     await page.getByRole("link", { name: "edge-03" }).click();
+    await page.locator(".facts .warn-text").getByText("0.1.2", { exact: true }).waitFor(); // it is behind
     const marks = page.getByRole("region", { name: "Conditions" }).getByRole("listitem");
     await marks.filter({ hasText: "Disk pressure" }).getByRole("img", { name: "not well", exact: true }).waitFor();
     for (const well of ["Memory pressure", "Store reachable"]) await marks.filter({ hasText: well }).getByRole("img", { name: "well", exact: true }).waitFor();
@@ -626,6 +627,8 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await page.goto(`${worker.url}/-/history`);
     await page.locator(".chip").getByText("in force").waitFor();
     assert.equal(await page.locator("ol.versions > li").count(), 50);
+    const { head, snapshot } = await worker.call("GET", "/v1/desired");
+    assert.equal(await page.locator(".page-sub").textContent(), `Version ${head} is in force: ${snapshot.slice(0, 12)}`);
     await page.getByRole("button", { name: "Older versions" }).click();
     await page.getByText("the first servers").waitFor();
     assert.equal(await page.getByRole("button", { name: "Older versions" }).count(), 0);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Deed, detailOf, filterDeeds, joined, newestJoin, partsOf, placeOf, subjectOf, verbOf } from "../../src/lib/audit";
+import { type Deed, detailOf, filterDeeds, joined, partsOf, placeOf, subjectOf, verbOf } from "../../src/lib/audit";
 import { agoOf } from "../../src/lib/format";
 import { changesOf, countsOf, saidOf, toType, weighed, wordOf } from "../../src/lib/change_words";
 
@@ -32,17 +32,18 @@ describe("the list of deeds", () => {
     expect(found(["weather"], "ada", "acknowledge")).toEqual([]);
   });
   it("leads to what a deed was done to", () => {
-    const place = (what: string, subject: string) => placeOf({ what, subject });
+    const place = (what: string, subject: string, detail = "") => placeOf({ what, subject, detail });
     expect(place("restart", "default/weather")).toEqual({ namespace: "default", name: "weather" });
     expect(place("drain", "edge-01")).toEqual({ node: "edge-01" });
     expect(place("change", "fleet")).toBeUndefined();
     expect(place("enrol", "0123456789abcdef")).toBeUndefined();
+    expect(place("enrol", "0123456789abcdef", "edge-07")).toEqual({ node: "edge-07" });
     expect(place("acknowledge", "NodeOffline/edge-01")).toEqual({ node: "edge-01" });
     expect(place("acknowledge", "ApiTokenExpires/pipeline")).toBeUndefined();
     expect(place("acknowledge", "CrashLoop/edge-01/default/weather")).toEqual({ namespace: "default", name: "weather" });
   });
   it("is a sentence: who did what to what", () => {
-    const said = (what: string, subject: string, nodes = new Map<string, string>()) => `${verbOf(what)} ${subjectOf({ what, subject }, nodes)}`;
+    const said = (what: string, subject: string, detail = "") => `${verbOf(what)} ${subjectOf({ what, subject, detail })}`;
     expect(said("restart", "default/weather")).toBe("restarted default/weather");
     expect(said("token", "edge-01")).toBe("made a token for edge-01");
     expect(said("change", "fleet")).toBe("changed the fleet");
@@ -52,9 +53,8 @@ describe("the list of deeds", () => {
     expect([said("newThing", "x"), said("constructor", "x")]).toEqual(["new thing x", "constructor x"]);
     // A token's id says nothing to anybody: the node that it is for, where that is known.
     const id = "0123456789abcdef";
-    expect([said("enrol", id), said("enrol", id, new Map([[id, "edge-07"]]))]).toEqual(["made a join token for a node", "made a join token for edge-07"]);
-    expect(placeOf({ what: "enrol", subject: id }, new Map([[id, "edge-07"]]))).toEqual({ node: "edge-07" });
-    expect([newestJoin([deed(2), deed(1, { what: "enrol", subject: id })]), newestJoin([deed(2)])]).toEqual([id, undefined]);
+    expect([said("enrol", id), said("enrol", id, "edge-07")]).toEqual(["made a join token for a node", "made a join token for edge-07"]);
+    expect(detailOf({ what: "enrol", subject: id, detail: "edge-07" })).toBe("");
   });
   it("has what became of it in the page's words, once", () => {
     const detail = (what: string, subject: string, text: string) => detailOf({ what, subject, detail: text });

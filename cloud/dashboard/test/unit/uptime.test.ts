@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { spread, uptimeText } from "../../src/lib/uptime";
+import { onSome, spread, uptimeText } from "../../src/lib/uptime";
 
 const DAY = 86_400;
 
@@ -17,5 +17,6 @@ describe("an uptime", () => {
     expect(spread(nodes.slice(0, 3), 4)).toEqual([0, 1, 2]);
     expect(new Set(spread(nodes.slice(0, 21), 20)).size).toBe(20);
     expect(spread([], 4)).toEqual([]);
+    expect([onSome(20, 200), onSome(3, 3)]).toEqual([", on 20 of 200 nodes", ""]);
   });
 });

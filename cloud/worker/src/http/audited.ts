@@ -3,7 +3,7 @@ import { fleetOf } from "../env.js";
 import type { AppContext } from "./guard.js";
 
 interface Told {
-  result?: { changes?: { kind: string; namespace: string; name: string; change: string }[]; moved?: boolean; proposal?: string | null };
+  result?: { node?: string; changes?: { kind: string; namespace: string; name: string; change: string }[]; moved?: boolean; proposal?: string | null };
 }
 const SHOWN = 5;
 
@@ -31,6 +31,8 @@ export function audited(
       if (told.result?.changes !== undefined) {
         if (!told.result.moved && !told.result.proposal) return response; // nothing was to be done, or a dry run
         detail = changesIn(told) ?? "";
+      } else if (told.result?.node !== undefined && told.result.node !== subject) {
+        detail = told.result.node;
       }
     }
     if (subject === "") subject = "fleet";

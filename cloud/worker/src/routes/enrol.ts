@@ -118,11 +118,13 @@ export function addEnrolRoutes(app: OpenAPIHono<AppEnv>): void {
       summary: "Ends a join token",
       rule: operator,
       audit: "end join token",
-      responses: answer("nothing"),
+      responses: answer("of which node", z.object({ node: z.string().optional() })),
     },
     async (c) => {
-      await fleetOf(c.env).revokeJoin(idOf(c));
-      return reply({});
+      const id = idOf(c);
+      const row = await fleetOf(c.env).getJoin(id);
+      await fleetOf(c.env).revokeJoin(id);
+      return reply(row === null ? {} : { node: row.node });
     },
   );
   addRoute(
