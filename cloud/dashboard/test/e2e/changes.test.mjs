@@ -462,7 +462,7 @@ describe("Audit", { skip, concurrency: 1 }, () => {
     await page.getByRole("combobox", { name: "Who" }).selectOption("bob");
     await until("bob's deeds alone", async () => (await rows(page).count()) === deeds.length, 10_000);
     const VERBS = { suspend: "suspended", resume: "resumed", cordon: "cordoned", uncordon: "uncordoned", drain: "drained", declare: "declared", rotate: "asked for a new token of", revoke: "revoked", forget: "forgot", change: "changed", restart: "restarted", delete: "deleted", rollback: "rolled back", tunnel: "set the tunnel of", token: "made a token for", enrol: "made a join token for", "end join token": "ended the join token of", acknowledge: "acknowledged" };
-    const said = ([what, subject]) => ["bob", VERBS[what], subject === "fleet" ? "the fleet" : subject === join ? "edge-07" : subject === key ? "Crash loop: default/looping on edge-01" : subject];
+    const said = ([what, subject]) => ["bob", VERBS[what], subject === "fleet" ? "the fleet" : subject === join ? "edge-07" : subject === key ? (key.startsWith("CrashLoop/") ? "Crash loop: default/looping on edge-01" : "API token expires: bob") : subject];
     assert.deepEqual(await cells(page), deeds.toReversed().map(said));
     // What is gone has no page to go to, once the fleet is known.
     for (const name of ["default/bobs", "edge-02"]) await until(`no link to ${name}`, async () => (await page.getByRole("link", { name, exact: true }).count()) === 0, 10_000);
