@@ -131,7 +131,7 @@ describe("a node's answers", { skip, concurrency: 1 }, () => {
     await ask("DELETE", "/v1/servers/{namespace}/{server}", { of: { namespace: "default", server: "one" } });
     await ask("DELETE", "/v1/session");
     // What a page asks of a Worker alone: enrolment (docs/dashboard.md).
-    const others = /^\/(client|-)|^\/$|\/mcp$|openapi|health|\/v1\/(watch|joins|device|down)|^\/v1\/servers$|\{chunk\}|^\/v1\/nodes($|\/\{node\}($|\/(tokens|rotate|revoke)))/;
+    const others = /^\/(client|-)|^\/$|\/mcp$|openapi|health|\/v1\/(watch|joins|device|down)|^\/v1\/servers$|\{chunk\}|^\/v1\/nodes($|\/\{node\}($|\/(tokens|rotate|revoke|declare)))/;
     const all = Object.entries(described.paths).flatMap(([path, methods]) => (others.test(path) ? [] : Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)));
     assert.deepEqual(all.filter((each) => !tried.has(each)), []);
   });
