@@ -195,7 +195,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.locator(".page-sub .badge.ready").waitFor();
     await until("it has changed four times", async () => (await get("mcpserver", "one")).metadata.generation === generation + 4);
     await go("Audit");
-    for (const what of ["Change", "Rollback"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
+    for (const what of ["changed", "rolled back"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
     await shoot("audit");
   });
 
@@ -256,7 +256,7 @@ describe("a node alone", { skip, concurrency: 1 }, () => {
     await page.getByText("No servers yet").waitFor();
     await until("it is gone from the node", async () => (await node.mcpctl("get", "mcpserver")).includes("one") === false);
     await go("Audit");
-    for (const what of ["Cordon", "Uncordon", "Restart", "Suspend", "Resume", "Delete"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
+    for (const what of ["cordoned", "uncordoned", "restarted", "suspended", "resumed", "deleted"]) await page.getByRole("row", { name: who() }).getByText(what, { exact: true }).first().waitFor();
     await shoot("deeds");
     assert.deepEqual(faults, []);
   });

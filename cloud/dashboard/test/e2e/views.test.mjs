@@ -161,7 +161,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await see("audit");
     const list = page.getByRole("region", { name: "Audit list, scrolls" });
     assert.equal(await list.evaluate((each) => each.scrollWidth <= each.clientWidth), true);
-    await list.getByText("configured").first().waitFor();
+    await list.getByText("changed").first().waitFor();
     // More alerts than there is room to count, beside the bell.
     const [alert] = await worker.call("GET", "/v1/alerts");
     await page.route("**/v1/alerts*", (route) => route.fulfill({ json: { success: true, errors: [], messages: [], result: Array.from({ length: 120 }, (_, at) => ({ ...alert, key: `${alert.key}${at}`, cleared: null, acknowledged: null })) } }));
@@ -234,7 +234,7 @@ describe("the dashboard", { skip, concurrency: 1 }, () => {
     await page.locator(".facts .warn-text").getByText("0.1.2", { exact: true }).waitFor(); // it is behind
     const marks = page.getByRole("region", { name: "Conditions" }).getByRole("listitem");
     await marks.filter({ hasText: "Disk pressure" }).getByRole("img", { name: "not well", exact: true }).waitFor();
-    for (const well of ["Memory pressure", "Store reachable"]) await marks.filter({ hasText: well }).getByRole("img", { name: "well", exact: true }).waitFor();
+    for (const well of ["Memory", "Store reachable"]) await marks.filter({ hasText: well }).getByRole("img", { name: "well", exact: true }).waitFor();
     await page.goto(`${worker.url}/-/servers?q=pins`);
     await page.getByText(`1 of ${NAMES.length} servers`).waitFor();
     await page.getByRole("row", { name: /maps pins violated/ }).waitFor();
