@@ -126,7 +126,7 @@ function Group({ kind, critical, list }: { kind: Alert["kind"]; critical: boolea
       <div className="card-head">
         <h2 className="inline">
           {folds ? (
-            <button type="button" className="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
+            <button type="button" className="alert-fold" aria-expanded={open} onClick={() => setOpen(!open)}>
               <ChevronRight aria-hidden /> {title}
             </button>
           ) : (
