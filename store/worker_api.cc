@@ -68,7 +68,7 @@ StatusOr<WorkerAnswer> WorkerApi::Send(std::string method, const std::string& ta
     call.content_type = "application/json";
     call.body = DumpJson(body);
   }
-  return Do(std::move(call), deadline);
+  return Do(call, deadline);
 }
 
 StatusOr<WorkerAnswer> WorkerApi::PutBytes(const std::string& target, std::string content_type, std::string body,

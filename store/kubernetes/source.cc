@@ -206,7 +206,7 @@ void Source::Publish(const std::shared_ptr<const ClusterState>& next) {
 void Source::Run() {
   on_state_(*state());
   for (;;) {
-    if (std::shared_ptr<const ClusterState> next = Look(); next != nullptr) Publish(std::move(next));
+    if (std::shared_ptr<const ClusterState> next = Look(); next != nullptr) Publish(next);
     MutexLock lock(&mu_);
     while (!stopping_ && !woken_) wake_.Wait(&mu_);
     woken_ = false;
