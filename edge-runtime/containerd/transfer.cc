@@ -108,8 +108,8 @@ Status PullByTransfer(const Connection& connection, const TransferPull& pull,
   Pack(source, request.mutable_source());
   Pack(destination, request.mutable_destination());
   wire::Empty response;
-  const Status status = Call<api::Transfer>(connection, deadline, "pull " + pull.name, &api::Transfer::Stub::Transfer,
-                                            request, &response, lease);
+  Status status = Call<api::Transfer>(connection, deadline, "pull " + pull.name, &api::Transfer::Stub::Transfer,
+                                      request, &response, lease);
   if (status.ok() || status.code() == StatusCode::kDeadlineExceeded) return status;
   const bool refused = status.code() == StatusCode::kUnauthenticated || status.code() == StatusCode::kPermissionDenied;
   return refused || MeansMissing(Message(status)) ? NotFound(Message(status)) : status;

@@ -159,7 +159,7 @@ mutant "a head that was taken back is waited for for ever" store/head_sync.cc 's
 mutant "of two heads of one order the first one stays" store/head_sync.cc 's/if \(head->snapshot < target_->snapshot && .*return OkStatus\(\);/return OkStatus();/'
 mutant "a torn blob is taken" store/local_cache.cc 's/bytes\.ok\(\) && Sha256Hex\(\*bytes\) == hash/bytes.ok()/'
 mutant "a damaged blob stays on the disk" store/local_cache.cc 's/^  unlink\(PathOf\(hash\)\.c_str\(\)\);//;s/^    sizes_\.erase\(it\);//'
-mutant "a restored store keeps its order" store/maintenance.cc 's/epoch \+ 1, 1\}/epoch - epoch + content->head.order.epoch, content->head.order.revision}/'
+mutant "a restored store keeps its order" store/maintenance.cc 's/epoch \+ 1, 1\}/epoch - epoch + base.head()->order.epoch, base.head()->order.revision}/'
 mutant "a backup goes into any fleet's store" store/maintenance.cc 's/current->fleet != content->head\.fleet && !options\.replace_fleet/false/'
 mutant "a lost answer is a lost change" store/writer.cc 's/if \(succeeded\) return ApplyResult.*$/(void)succeeded;/'
 mutant "a change of two objects of a shard loses one" store/writer.cc 's/if \(entries == base\.shards\.at\(index\)\) continue;/if (entries.size() == base.shards.at(index).size()) continue;/'
