@@ -20,8 +20,8 @@ inline constexpr size_t kMostObjects = 500;
 struct ChangeAbout {
   std::string message, author;
   bool dry_run = false;
-  std::optional<std::string>
-      base{};  // the head that was looked at, "": there was none; Aborted while another is in force
+  // The head that was looked at, "": there was none. Aborted while another is in force.
+  std::optional<std::string> base{};
 };
 
 // One list of {"path", "problem", "allowed"} for each of `objects`, an array.

@@ -44,7 +44,6 @@ export const serverOf = (namespace: string, server: string) =>
     gcTime: 30_000,
   });
 export const nodesList = queryOptions({ queryKey: ["nodes"], queryFn: () => result(api.GET("/v1/nodes")) });
-// `newest`: of whoever asks, the last one that it knows.
 export const alerts = queryOptions({ queryKey: ["alerts"], queryFn: () => result(api.GET("/v1/alerts", { params: { query: { all: "true" } } })) });
 export const proposals = queryOptions({ queryKey: ["proposals"], queryFn: () => result(api.GET("/v1/desired/proposals")) });
 const VERSIONS = 50;

@@ -31,6 +31,19 @@ interface Session {
   connected?: Promise<void>;
 }
 
+// One that failed is tried again by who asks next.
+function connect(session: Session): Promise<void> {
+  session.connected ??= session.client.connect(session.transport as Parameters<Client["connect"]>[0]).catch((error: unknown) => {
+    delete session.connected;
+    throw error;
+  });
+  return session.connected;
+}
+async function close({ client, transport }: Session): Promise<void> {
+  await transport.terminateSession().catch(() => undefined);
+  await client.close().catch(() => undefined);
+}
+
 export class ToolClient {
   private session: Session;
   private readonly questions = new Questions();
@@ -76,12 +89,7 @@ export class ToolClient {
 
   private async within<T>(deed: (client: Client) => Promise<T>): Promise<T> {
     const { session } = this;
-    try {
-      await (session.connected ??= session.client.connect(session.transport as Parameters<Client["connect"]>[0]));
-    } catch (error) {
-      delete session.connected;
-      throw error;
-    }
+    await connect(session);
     try {
       return await deed(session.client);
     } catch (error) {
@@ -90,27 +98,22 @@ export class ToolClient {
       if (!gone && session === this.session) throw error;
       if (session === this.session) this.leave();
       const { session: next } = this;
-      await (next.connected ??= next.client.connect(next.transport as Parameters<Client["connect"]>[0]));
+      await connect(next);
       return deed(next.client);
     }
   }
 
   // From now on in another session.
-  private leave(): Promise<void> {
-    const { client, transport } = this.session;
+  private leave(): void {
+    void close(this.session);
     this.session = this.begin();
-    return transport
-      .terminateSession()
-      .then(() => client.close())
-      .catch(() => undefined);
   }
 
   // The server is another one: what is asked from now on is asked of that, and the one before need not wait for this page.
   renew(): void {
-    this.stale = true;
-    if (this.calls > 0) return; // what was begun is finished where it was
-    this.stale = false;
-    void this.leave();
+    this.stale = this.calls > 0; // what was begun is finished where it was
+    if (this.stale) return;
+    this.leave();
     this.changed();
   }
 
@@ -138,9 +141,8 @@ export class ToolClient {
     }
   }
 
-  async end(): Promise<void> {
-    const { client, transport } = this.session;
-    await transport.terminateSession().catch(() => undefined);
-    await client.close().catch(() => undefined);
+  end(): Promise<void> {
+    this.stale = false; // no other one for a call that ends by this
+    return close(this.session);
   }
 }

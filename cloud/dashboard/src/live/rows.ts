@@ -5,7 +5,7 @@ import { agoOf, inWords } from "../lib/format";
 import { byName } from "../lib/natural";
 import { DeclaredNodes, whyNowhere } from "./placement";
 
-const NAMED = 20; // nodes of a server whose names a row has
+export const NAMED = 20; // nodes of a server whose names a row has, of those that are missing too
 export type Health = "ready" | "degraded" | "failing" | "pending" | "offline" | "off";
 // The worst first: what needs a look.
 export const HEALTH_ORDER: Record<Health, number> = { failing: 0, degraded: 1, offline: 2, pending: 3, ready: 4, off: 5 };

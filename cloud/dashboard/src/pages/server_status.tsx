@@ -109,10 +109,11 @@ export function ServerStatus({ places, loading, error }: { places: readonly Plac
   if (error) return <Failed error={error} />;
   if (loading) return <Loading what="Asking for its status" />;
   if (places.length === 0) return <Empty icon={Clock} title="No node has reported it yet">A node takes it up within seconds. If none does, look whether its placement matches a node that is online and takes servers.</Empty>;
+  const well = places.filter(isWell);
   const sick = places.filter((place) => !isWell(place));
   // Of many those that are well are one line, until somebody wants them.
-  const folds = !all && places.length - sick.length > FEW;
-  const shown = [...sick, ...(folds ? [] : places.filter(isWell))];
+  const folds = !all && well.length > FEW;
+  const shown = folds ? sick : [...sick, ...well];
   return (
     <>
     <div className="places">
@@ -138,7 +139,7 @@ export function ServerStatus({ places, loading, error }: { places: readonly Plac
     </div>
     {folds && (
       <button type="button" className="button more-button" onClick={() => setAll(true)}>
-        Show the {plural(places.length - sick.length, "node")} where it is well, too
+        Show the {plural(well.length, "node")} where it is well, too
       </button>
     )}
     </>

@@ -8,7 +8,7 @@ import { filterServers, type ServerSort, sortServers } from "../lib/filter";
 import { count, plural } from "../lib/format";
 import { type Change, changed } from "../lib/search";
 import { useFleet } from "../live";
-import type { Health, ServerRow } from "../live/rows";
+import { type Health, NAMED, type ServerRow } from "../live/rows";
 import { Age } from "../ui/ago";
 import { PinFlag } from "../ui/flags";
 import { HealthBadge, Labels, PageHead, Search, Select, STATUS_OPTIONS } from "../ui/parts";
@@ -34,7 +34,7 @@ function EndpointAndSource({ row }: { row: ServerRow }) {
 }
 
 const nodesOf = ({ nodes, missing }: ServerRow): string[] => [...nodes, ...missing.map((node) => `${node} (not yet)`)];
-const NAMED = 20; // a row names no more that are missing: then its total knows how many they are
+// Of those that are missing a row names no more than NAMED: then its total knows how many they are.
 function nodesInShort(row: ServerRow): string {
   const named = nodesOf(row);
   return named.length > 1 ? plural(row.missing.length < NAMED ? named.length : Math.max(named.length, row.total), "node") : (named[0] ?? "—");

@@ -74,15 +74,17 @@ class Transaction {
   private readonly reader: Reader;
   private readonly uids = new Map<string, string>();
   private readonly now = Date.now();
-  private readonly noted: { message: string; author: string };
+  private readonly base: About["base"];
+  private readonly noted: Omit<About, "base">;
 
   constructor(
     private readonly env: Env,
     private readonly edits: readonly Edit[],
-    private readonly about: About,
+    { base, ...noted }: About,
   ) {
     this.reader = new Reader(env);
-    this.noted = { message: about.message, author: about.author };
+    this.base = base;
+    this.noted = noted;
   }
 
   async decide(current: ReadHead | null): Promise<Draft> {
@@ -176,8 +178,7 @@ class Transaction {
   async run(dryRun: boolean): Promise<ChangeResult> {
     for (let attempt = 0; attempt < ATTEMPTS; ++attempt) {
       const current = await this.reader.head();
-      const { base } = this.about;
-      if (base !== undefined && base !== (current?.etag ?? null)) throw new Refusal(409, CODE.condition, "the fleet is another one than was looked at; nothing was changed");
+      if (this.base !== undefined && this.base !== (current?.etag ?? null)) throw new Refusal(409, CODE.condition, "the fleet is another one than was looked at; nothing was changed");
       const draft = await this.decide(current);
       const result: ChangeResult = { changes: draft.changes, head: current?.etag ?? null, moved: false, proposal: null };
       if (draft.snapshot === "" || dryRun) return result;

@@ -35,11 +35,13 @@ export function serverEdit(action: ServerAction, namespace: string, name: string
   });
 }
 
+export const bareNode = (name: string): FleetObject => ({ apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name }, spec: {} });
+
 function nodeEditOf(name: string, become: (node: FleetObject, isThere: boolean) => FleetObject | null): Edit {
   return {
     key: { kind: "MCPNode", namespace: "", name },
     whole: false,
-    become: (before) => become(before ?? { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name }, spec: {} }, before !== undefined),
+    become: (before) => become(before ?? bareNode(name), before !== undefined),
   };
 }
 

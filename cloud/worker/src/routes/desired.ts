@@ -1,7 +1,7 @@
 // The desired state for people: what it is, what it was, and changing it. Everything that is named by a hash may be kept for ever.
 import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import { change, type Edit } from "../desired/change.js";
-import { declareEdit, nodeEdit, removeEdit, restoreEdit, serverEdit, setEdit } from "../desired/edits.js";
+import { bareNode, declareEdit, nodeEdit, removeEdit, restoreEdit, serverEdit, setEdit } from "../desired/edits.js";
 import { isSigned, listProposals } from "../desired/propose.js";
 import { Reader } from "../desired/reader.js";
 import { ObjectRow, rowFor } from "../desired/rows.js";
@@ -84,15 +84,20 @@ function forEver(result: unknown): Response {
   return response;
 }
 
+// Refuses an object by its first fault; `name` says of which.
+function judge(object: unknown, name: () => string): void {
+  const [first] = validate(object);
+  if (first !== undefined) throw badRequest(`${name()}${first.path}: ${first.problem}${first.allowed === "" ? "" : `; allowed: ${first.allowed}`}`);
+}
+
 async function changes(c: AppContext): Promise<Response> {
   const asked = await readJson(c.req.raw, Changes, CHANGES_BYTES);
   if (asked.set.length + asked.remove.length === 0) throw badRequest("set and remove are both empty");
   for (const object of asked.set) {
-    const [first] = validate(object);
-    if (first === undefined) continue;
-    const named = FleetObject.safeParse(object);
-    const what = named.success ? `${nameOf(keyOf(named.data))}: ` : "";
-    throw badRequest(`${what}${first.path}: ${first.problem}${first.allowed === "" ? "" : `; allowed: ${first.allowed}`}`);
+    judge(object, () => {
+      const named = FleetObject.safeParse(object);
+      return named.success ? `${nameOf(keyOf(named.data))}: ` : "";
+    });
   }
   const manifests = asked.set.map((object) => check(FleetObject, object));
   return make(c, [...manifests.map(setEdit), ...asked.remove.map(removeEdit)], asked.message || "from the dashboard", asked.dryRun, asked.base);
@@ -220,9 +225,7 @@ function addWrites(app: OpenAPIHono<AppEnv>): void {
     async (c) => {
       const node = check(Name, c.req.param("node"), "the node");
       const { labels, keys } = await readJson(c.req.raw, Declared, CHANGES_BYTES);
-      const object = { apiVersion: "mcpfleet.dev/v1alpha1", kind: "MCPNode", metadata: { name: node, labels }, spec: {} };
-      const [first] = validate(object);
-      if (first !== undefined) throw badRequest(`${first.path}: ${first.problem}${first.allowed === "" ? "" : `; allowed: ${first.allowed}`}`);
+      judge({ ...bareNode(node), metadata: { name: node, labels } }, () => "");
       return make(c, [declareEdit(node, labels, keys)], keys === undefined ? `enrol ${node}` : `keys of ${node}`);
     },
   );
